@@ -1,0 +1,47 @@
+//! The job bundle: one self-sufficient file. Whoever holds the SRO's and the registry's keys can check all of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::contract::Contract;
+use crate::dataset::DatasetOffer;
+use crate::envelope::Envelope;
+use crate::evidence::ImageSet;
+use crate::job::JobSpec;
+use crate::log::Receipt;
+use crate::party::{Participant, ParticipantDecision};
+
+/// A document with the receipt of its entry.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, bound = "")]
+pub struct Logged<T> {
+    /// The document.
+    pub envelope: Envelope<T>,
+    /// The receipt of the log entry that holds it.
+    pub receipt: Receipt,
+}
+
+/// A participant: its own application and the decision of two SRO people.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BundledParticipant {
+    /// Signed by the participant.
+    pub application: Envelope<Participant>,
+    /// Signed by two SRO people, with its receipt.
+    pub decision: Logged<ParticipantDecision>,
+}
+
+/// Everything that room and KMS need to judge a job.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JobBundle {
+    /// The job, signed by the TDC.
+    pub job: Envelope<JobSpec>,
+    /// Its contracts, fully signed, with the receipts of their coming into force.
+    pub contracts: Vec<Logged<Contract>>,
+    /// The offers that the contracts pin.
+    pub offers: Vec<Logged<DatasetOffer>>,
+    /// Every party of the contracts.
+    pub participants: Vec<BundledParticipant>,
+    /// The image set of the job, signed by two SRO people.
+    pub image_set: Logged<ImageSet>,
+}

@@ -1,0 +1,58 @@
+//! The model certificate: what a released model is, under which contracts it was made, and what it cost in privacy.
+
+use serde::{Deserialize, Serialize};
+
+use crate::contract::{Assurance, ContractRef};
+use crate::digest::Digest;
+use crate::document;
+use crate::id::{DatasetId, Did, ImageSetId, RunId};
+use crate::privacy::{DatasetCharge, Plan};
+use crate::time::Timestamp;
+use crate::worker::NoisedMetrics;
+
+/// A dataset that the model was trained on.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CertifiedDataset {
+    /// The dataset.
+    pub dataset_id: DatasetId,
+    /// Its version.
+    pub version: u32,
+    /// Merkle root of the sealed object that was read.
+    pub manifest_root: Digest,
+    /// What the run cost it.
+    pub charge: DatasetCharge,
+}
+
+/// `certificate.v1`: signed by the run key. Holds no row count, loss or exact metric.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelCertificate {
+    /// `certificate.v1`.
+    pub schema: String,
+    /// The registry.
+    pub registry: Did,
+    /// The run.
+    pub run_id: RunId,
+    /// The job.
+    pub job_sha256: Digest,
+    /// The contracts.
+    pub contracts: Vec<ContractRef>,
+    /// What ran.
+    pub image_set_id: ImageSetId,
+    /// How strong the evidence was; `software` means SIMULATED.
+    pub assurance: Assurance,
+    /// The datasets.
+    pub datasets: Vec<CertifiedDataset>,
+    /// The privacy plan that was carried out.
+    pub plan: Plan,
+    /// SHA-256 of the model in the clear (safetensors).
+    pub model_sha256: Digest,
+    /// Its size.
+    pub model_bytes: u64,
+    /// Noised metrics, charged to the datasets.
+    pub metrics: Option<NoisedMetrics>,
+    /// When it was made.
+    pub issued_at: Timestamp,
+}
+document!(ModelCertificate, "certificate.v1", "certificate");

@@ -1,0 +1,291 @@
+//! The contract: the one document that every listed participant signs over the same bytes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::document;
+use crate::evidence::EvidenceKind;
+use crate::id::{ContractId, DataKeyId, DatasetId, Did, FamilyId, ImageSetId};
+use crate::money::{Currency, Minor};
+use crate::party::Kind;
+use crate::privacy::Clause;
+use crate::time::Timestamp;
+
+/// A contract by id and digest.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ContractRef {
+    /// The contract.
+    pub id: ContractId,
+    /// SHA-256 of its signed bytes.
+    pub sha256: Digest,
+}
+
+/// A party and its role in the contract.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Party {
+    /// Who.
+    pub did: Did,
+    /// As what: `tdp`, `tdc` or `ccrp`.
+    pub role: Kind,
+}
+
+/// How strong the evidence must be that opens a key. Fixed per dataset key at registration.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Assurance {
+    /// Simulated evidence of the software attester suffices: demos and tests only.
+    Software,
+    /// Genuine hardware evidence.
+    Hardware,
+}
+
+/// Which key opens a dataset, and where it is asked for.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ContractKey {
+    /// Base URL of the TDP's key service.
+    pub kms: String,
+    /// The data key.
+    pub key_id: DataKeyId,
+    /// The least assurance that opens it.
+    pub min_assurance: Assurance,
+}
+
+/// A dataset as contracted.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ContractDataset {
+    /// The dataset.
+    pub dataset_id: DatasetId,
+    /// Its version.
+    pub version: u32,
+    /// Whose budget it draws on.
+    pub family: FamilyId,
+    /// The TDP.
+    pub provider: Did,
+    /// SHA-256 of the registered offer; pins the key service's signing key, the schema and the price.
+    pub offer_sha256: Digest,
+    /// Merkle root over header and chunks of the sealed object.
+    pub manifest_root: Digest,
+    /// Its key.
+    pub key: ContractKey,
+    /// The public count of principals that rates, δ and prices refer to; never the true count.
+    pub public_rows: u64,
+    /// Columns that the pipeline may read.
+    pub allowed_columns: Vec<String>,
+    /// Columns that the pipeline may join on.
+    pub join_keys: Vec<String>,
+    /// Columns that may be the target.
+    pub target_columns: Vec<String>,
+    /// What all runs under this contract may reveal of it.
+    pub privacy: Clause,
+}
+
+/// Where the contract may be executed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Compute {
+    /// Approved image sets; an empty list denies.
+    pub image_sets: Vec<ImageSetId>,
+    /// Kinds of evidence; an empty list denies.
+    pub evidence: Vec<EvidenceKind>,
+    /// Named platform level for hardware evidence (`baseline`, `2026`, `strict`).
+    pub platform_level: String,
+}
+
+/// What may leave the room, and to whom.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Outputs {
+    /// Only `model` exists.
+    pub kinds: Vec<String>,
+    /// The only reader.
+    pub recipient: Did,
+    /// Only `encrypted_to_recipient` exists.
+    pub release: String,
+}
+
+/// A payee and its share.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Payee {
+    /// Who is paid.
+    pub did: Did,
+    /// Share in parts per million; the shares of a term add up to 1,000,000.
+    pub share_ppm: u32,
+}
+
+/// How a term is priced. Further kinds come with the payments depth.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TermKind {
+    /// Nothing is owed.
+    Free,
+    /// `amount_minor` for every run that reaches the trigger.
+    PerRun,
+}
+
+/// What makes a term fall due.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// A completion was entered.
+    Completed,
+}
+
+/// A payment term.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PaymentTerm {
+    /// Unique in the contract, `[a-z0-9_-]{1,32}`.
+    pub term_id: String,
+    /// Pricing.
+    pub kind: TermKind,
+    /// Who pays.
+    pub payer: Did,
+    /// Who is paid.
+    pub payees: Vec<Payee>,
+    /// ISO 4217.
+    pub currency: Currency,
+    /// Price in minor units.
+    pub amount_minor: Minor,
+    /// When it falls due.
+    pub trigger: Trigger,
+}
+
+/// What happens to running work at revocation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Running {
+    /// Runs are aborted at the next renewal.
+    Abort,
+}
+
+/// Who may end the contract early, and how.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Revocation {
+    /// Roles that may revoke; the SRO always may, by two people.
+    pub by: Vec<Kind>,
+    /// Notice; only 0 (at once) is offered so far.
+    pub notice_seconds: u32,
+    /// What becomes of running work.
+    pub running: Running,
+}
+
+/// Obligations in words.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Obligations {
+    /// What the parties accept, at most 4,000 characters.
+    pub risk_statement: String,
+}
+
+/// `contract.v1`: signed by every party over the same canonical bytes; readable by the parties and the SRO.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Contract {
+    /// `contract.v1`.
+    pub schema: String,
+    /// The registry in which it counts.
+    pub registry: Did,
+    /// The contract.
+    pub contract_id: ContractId,
+    /// Version, from 1.
+    pub version: u32,
+    /// The version it replaces.
+    pub supersedes: Option<Digest>,
+    /// Template name.
+    pub template: String,
+    /// Everyone who must sign.
+    pub parties: Vec<Party>,
+    /// `TRAINING`.
+    pub purpose: String,
+    /// ISO 3166 country code of the law that applies.
+    pub jurisdiction: String,
+    /// In force from here, inclusive.
+    pub effective_from: Timestamp,
+    /// In force until here, exclusive.
+    pub expires_at: Timestamp,
+    /// The datasets.
+    pub datasets: Vec<ContractDataset>,
+    /// Where it runs.
+    pub compute: Compute,
+    /// What leaves.
+    pub outputs: Outputs,
+    /// What it costs.
+    pub payment: Vec<PaymentTerm>,
+    /// How it ends early.
+    pub revocation: Revocation,
+    /// What else is promised.
+    pub obligations: Obligations,
+}
+document!(Contract, "contract.v1", "contract");
+
+impl Contract {
+    /// The parties in a role.
+    pub fn in_role(&self, role: Kind) -> impl Iterator<Item = &Did> {
+        self.parties.iter().filter(move |p| p.role == role).map(|p| &p.did)
+    }
+
+    /// The role of a party.
+    pub fn role_of(&self, did: &Did) -> Option<Kind> {
+        self.parties.iter().find(|p| &p.did == did).map(|p| p.role)
+    }
+}
+
+/// `contract-revoke.v1`: ends a contract; signed by a party whose role may revoke, or by two SRO people.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ContractRevoke {
+    /// `contract-revoke.v1`.
+    pub schema: String,
+    /// The registry.
+    pub registry: Did,
+    /// The contract.
+    pub contract: ContractRef,
+    /// One sentence of reason, at most 500 characters.
+    pub reason: String,
+    /// When it was written.
+    pub revoked_at: Timestamp,
+}
+document!(ContractRevoke, "contract-revoke.v1", "contract-revoke");
+
+/// `contract-decline.v1`: a party refuses to sign; the contract never comes into force.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ContractDecline {
+    /// `contract-decline.v1`.
+    pub schema: String,
+    /// The registry.
+    pub registry: Did,
+    /// The contract.
+    pub contract: ContractRef,
+    /// One sentence of reason, at most 500 characters.
+    pub reason: String,
+    /// When it was written.
+    pub declined_at: Timestamp,
+}
+document!(ContractDecline, "contract-decline.v1", "contract-decline");
+
+/// The state of a contract, derived from the log and the time (`contract-service.md` 5.4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ContractState {
+    /// Proposed, nobody has signed.
+    Proposed,
+    /// Some have signed.
+    PartiallySigned,
+    /// Fully signed, period not begun.
+    Scheduled,
+    /// In force.
+    Active,
+    /// A party declined.
+    Declined,
+    /// Ended early.
+    Revoked,
+    /// Period over.
+    Expired,
+}

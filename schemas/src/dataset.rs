@@ -1,0 +1,166 @@
+//! The dataset offer: a TDP's signed reference to a sealed table, its public schema, its use and its price.
+
+use serde::{Deserialize, Serialize};
+
+use crate::contract::{Assurance, Payee, PaymentTerm, TermKind, Trigger};
+use crate::digest::Digest;
+use crate::document;
+use crate::id::{DataKeyId, DatasetId, Did, FamilyId};
+use crate::jwk::Jwk;
+use crate::money::{Currency, Minor};
+use crate::privacy::Clause;
+use crate::text::Real;
+use crate::time::Timestamp;
+
+/// What a column holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ColumnType {
+    /// Text, compared exactly.
+    Text,
+    /// A number.
+    Number,
+}
+
+/// A column of the public schema.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Column {
+    /// Name, `[A-Za-z_][A-Za-z0-9_]*`, at most 64 characters.
+    pub name: String,
+    /// Type.
+    #[serde(rename = "type")]
+    pub column_type: ColumnType,
+    /// Public lower bound of a number; values outside are clamped.
+    pub lower: Option<Real>,
+    /// Public upper bound of a number.
+    pub upper: Option<Real>,
+}
+
+/// A sealed object of the dataset.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SealedObject {
+    /// Where the ciphertext lies: `file:` or `https:`; `http:` on loopback only.
+    pub url: String,
+    /// Size of the ciphertext in bytes.
+    pub bytes: u64,
+    /// Media type of the plaintext.
+    pub media_type: String,
+}
+
+/// The key service of the offer.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OfferKey {
+    /// Base URL of the key service.
+    pub kms: String,
+    /// The key that signs its answers; pinned by the contract through `offer_sha256`.
+    pub kms_jwk: Jwk,
+    /// The data key.
+    pub key_id: DataKeyId,
+    /// The least assurance that opens it.
+    pub min_assurance: Assurance,
+}
+
+/// What may be done with the data.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Usage {
+    /// `TRAINING`.
+    pub purposes: Vec<String>,
+    /// Columns a pipeline may read.
+    pub allowed_columns: Vec<String>,
+    /// Columns a pipeline may join on.
+    pub join_keys: Vec<String>,
+    /// Columns that may be the target.
+    pub target_columns: Vec<String>,
+}
+
+/// A payment term before it has a payer.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PriceTerm {
+    /// Unique in the offer, `[a-z0-9_-]{1,32}`; a contract may rename it.
+    pub term_id: String,
+    /// Pricing.
+    pub kind: TermKind,
+    /// Who is paid.
+    pub payees: Vec<Payee>,
+    /// ISO 4217.
+    pub currency: Currency,
+    /// Price in minor units.
+    pub amount_minor: Minor,
+    /// When it falls due.
+    pub trigger: Trigger,
+}
+
+impl PriceTerm {
+    /// Whether a contract's term is this price, whoever pays it and whatever its id.
+    pub fn is_price_of(&self, term: &PaymentTerm) -> bool {
+        self.kind == term.kind
+            && self.payees == term.payees
+            && self.currency == term.currency
+            && self.amount_minor == term.amount_minor
+            && self.trigger == term.trigger
+    }
+}
+
+/// The data card, in words.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DataCard {
+    /// What it is.
+    pub description: String,
+    /// How it was collected.
+    pub collection: String,
+    /// What it is not good for.
+    pub limitations: String,
+    /// What personal or sensitive data it holds.
+    pub personal_data: String,
+    /// Licence or terms, in words.
+    pub licence: String,
+}
+
+/// `dataset-offer.v1`: signed by the TDP; readable by every verified participant.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetOffer {
+    /// `dataset-offer.v1`.
+    pub schema: String,
+    /// The registry.
+    pub registry: Did,
+    /// The dataset.
+    pub dataset_id: DatasetId,
+    /// Its version, from 1.
+    pub version: u32,
+    /// The version of the terms, from 1.
+    pub offer_version: u32,
+    /// The people behind it.
+    pub family: FamilyId,
+    /// The TDP.
+    pub provider: Did,
+    /// A name for people.
+    pub name: String,
+    /// The public schema of the sealed table, in the order of its columns.
+    pub columns: Vec<Column>,
+    /// The sealed objects; exactly one so far.
+    pub objects: Vec<SealedObject>,
+    /// Merkle root over header and chunks.
+    pub manifest_root: Digest,
+    /// Its key.
+    pub key: OfferKey,
+    /// The public count of principals.
+    pub public_rows: u64,
+    /// Usage policy.
+    pub usage: Usage,
+    /// The most that a contract may grant.
+    pub privacy_cap: Clause,
+    /// Price, the same for every consumer; the contract copies it and names the payer.
+    pub payment: Vec<PriceTerm>,
+    /// Data card.
+    pub data_card: DataCard,
+    /// When it was offered.
+    pub offered_at: Timestamp,
+}
+document!(DatasetOffer, "dataset-offer.v1", "dataset-offer");

@@ -1,0 +1,334 @@
+//! Events: what the log holds. The state of everything is a pure fold over these bodies (`policies::lifecycle`).
+
+use serde::{Deserialize, Serialize};
+
+use crate::certificate::ModelCertificate;
+use crate::contract::{Assurance, Contract, ContractDecline, ContractRef, ContractRevoke};
+use crate::dataset::DatasetOffer;
+use crate::digest::Digest;
+use crate::document;
+use crate::envelope::Envelope;
+use crate::evidence::ImageSet;
+use crate::id::{Did, ImageSetId, RunId};
+use crate::job::JobSpec;
+use crate::jwk::Jwk;
+use crate::money::{Currency, Minor};
+use crate::party::{Participant, ParticipantDecision};
+use crate::release::KmsReceipt;
+use crate::text::Bytes;
+use crate::time::Timestamp;
+
+/// Why a run ended without an output.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(tag = "event", rename_all = "snake_case", deny_unknown_fields)]
+pub enum RunEventKind {
+    /// All KMSs have released.
+    KeysReleased {},
+    /// Training began.
+    Training {},
+    /// The run gave up. With `steps_run` 0 a charge may be returned.
+    Aborted {
+        /// Training steps carried out.
+        steps_run: u32,
+        /// A refusal code.
+        code: String,
+    },
+}
+
+/// `run-event.v1`: signed by the run key.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunEvent {
+    /// `run-event.v1`.
+    pub schema: String,
+    /// The registry.
+    pub registry: Did,
+    /// The run.
+    pub run_id: RunId,
+    /// The job.
+    pub job_sha256: Digest,
+    /// What happened.
+    pub event: RunEventKind,
+    /// When.
+    pub at: Timestamp,
+}
+document!(RunEvent, "run-event.v1", "run-event");
+
+/// `abort.v1`: TDC, a TDP of the contracts or two SRO people stop a run.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Abort {
+    /// `abort.v1`.
+    pub schema: String,
+    /// The registry.
+    pub registry: Did,
+    /// The run.
+    pub run_id: RunId,
+    /// One sentence of reason, at most 500 characters.
+    pub reason: String,
+    /// When it was written.
+    pub at: Timestamp,
+}
+document!(Abort, "abort.v1", "abort");
+
+/// The sealed output of a completion.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CompletedOutput {
+    /// `model`.
+    pub kind: String,
+    /// SHA-256 of the sealed object, as committed at every KMS.
+    pub sha256: Digest,
+    /// Its size.
+    pub bytes: u64,
+    /// Where it lies.
+    pub url: String,
+}
+
+/// `completion.v1`: signed by the run key; one per run. Holds no count, loss or exact metric.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Completion {
+    /// `completion.v1`.
+    pub schema: String,
+    /// The registry.
+    pub registry: Did,
+    /// The run.
+    pub run_id: RunId,
+    /// The job.
+    pub job_sha256: Digest,
+    /// The contracts, sorted by id.
+    pub contracts: Vec<ContractRef>,
+    /// What ran.
+    pub image_set_id: ImageSetId,
+    /// Steps carried out.
+    pub steps: u32,
+    /// The sealed output.
+    pub output: CompletedOutput,
+    /// The model certificate.
+    pub certificate: Envelope<ModelCertificate>,
+    /// The model's content key as compact JWE to the TDC; handed out only after this entry and its payments.
+    pub content_key_jwe: String,
+    /// Exactly one release receipt per dataset of the job.
+    pub release_receipts: Vec<Envelope<KmsReceipt>>,
+    /// Exactly one commit receipt per dataset of the job, each naming `output.sha256`.
+    pub commit_receipts: Vec<Envelope<KmsReceipt>>,
+    /// When it was signed.
+    pub at: Timestamp,
+}
+document!(Completion, "completion.v1", "completion");
+
+/// Something owed. Its instruction id is derived from contract, run, term and payee, so it exists once.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Obligation {
+    /// 32 base32 characters; fits ISO 20022 EndToEndId and serves as idempotency key.
+    pub instruction_id: String,
+    /// The contract.
+    pub contract: ContractRef,
+    /// The run.
+    pub run_id: RunId,
+    /// The term.
+    pub term_id: String,
+    /// Who pays.
+    pub payer: Did,
+    /// Who is paid.
+    pub payee: Did,
+    /// ISO 4217.
+    pub currency: Currency,
+    /// Minor units.
+    pub amount_minor: Minor,
+}
+
+/// How the payment system ended an instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentResult {
+    /// Paid.
+    Settled,
+    /// Not paid; the obligation is due again.
+    Failed,
+}
+
+/// `payment-callback.v1`: the payment system's answer, signed by a verified payment service provider.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PaymentCallback {
+    /// `payment-callback.v1`.
+    pub schema: String,
+    /// The registry.
+    pub registry: Did,
+    /// The instruction.
+    pub instruction_id: String,
+    /// How it ended.
+    pub result: PaymentResult,
+    /// The provider's own reference, at most 100 characters.
+    pub reference: String,
+    /// What was paid.
+    pub amount_minor: Minor,
+    /// ISO 4217.
+    pub currency: Currency,
+    /// When.
+    pub at: Timestamp,
+}
+document!(PaymentCallback, "payment-callback.v1", "payment-callback");
+
+/// The body of a log entry. Private: parties and SRO read it; the public leaf holds only its salted digest.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Body {
+    /// The first entry: whose log this is, and which SRO people there are.
+    Genesis {
+        /// The registry.
+        registry: Did,
+        /// Its signing key, for checkpoints, receipts, admissions and status lists.
+        registry_jwk: Jwk,
+        /// Origin of the log's checkpoints.
+        origin: String,
+        /// SRO people: DID and key each; at least two.
+        sro: Vec<SroPerson>,
+    },
+    /// A participant applied.
+    ParticipantApplied {
+        /// Signed by the applicant.
+        application: Envelope<Participant>,
+        /// The resolved did:web document as fetched; none for did:key.
+        did_document: Option<Bytes>,
+    },
+    /// Two SRO people decided about a participant.
+    ParticipantDecided {
+        /// Signed by two SRO people.
+        decision: Envelope<ParticipantDecision>,
+    },
+    /// Two SRO people approved an image set.
+    ImageSetApproved {
+        /// Signed by two SRO people.
+        image_set: Envelope<ImageSet>,
+    },
+    /// A TDP registered an offer.
+    DatasetRegistered {
+        /// Signed by the TDP.
+        offer: Envelope<DatasetOffer>,
+    },
+    /// A contract was proposed; the payload stands here once, signatures follow as entries of their own.
+    ContractProposed {
+        /// Signed by the proposer, a party of the contract: this is its signature too.
+        contract: Envelope<Contract>,
+    },
+    /// A further party signed.
+    ContractSigned {
+        /// The contract.
+        contract: ContractRef,
+        /// One signature over the proposed payload.
+        signature: crate::envelope::PartySignature,
+    },
+    /// The set of signatures is complete: the contract with all of them, in one leaf.
+    ContractExecuted {
+        /// Signed by every party.
+        contract: Envelope<Contract>,
+    },
+    /// A party declined.
+    ContractDeclined {
+        /// Signed by the party.
+        decline: Envelope<ContractDecline>,
+    },
+    /// A party, or two SRO people, ended the contract.
+    ContractRevoked {
+        /// Signed by who may revoke.
+        revoke: Envelope<ContractRevoke>,
+    },
+    /// A TDC ordered a run.
+    RunOrdered {
+        /// Signed by the TDC.
+        job: Envelope<JobSpec>,
+    },
+    /// A clean room checked in and got an Admission.
+    RunCheckedIn {
+        /// The run.
+        run_id: RunId,
+        /// The job.
+        job_sha256: Digest,
+        /// What it showed to be.
+        image_set_id: ImageSetId,
+        /// SHA-256 of its evidence.
+        evidence_sha256: Digest,
+        /// Names of all checks of the appraisal, all passed.
+        checks: Vec<String>,
+        /// How strong.
+        assurance: Assurance,
+        /// The run's signing key.
+        run_jwk: Jwk,
+        /// The run's key for wrapped keys.
+        enc_jwk: Jwk,
+    },
+    /// A KMS stated something about a run; (kms, seq) is unique in the log.
+    KmsStated {
+        /// Signed by the KMS.
+        receipt: Envelope<KmsReceipt>,
+    },
+    /// The room reported.
+    RunReported {
+        /// Signed by the run key.
+        event: Envelope<RunEvent>,
+    },
+    /// A run was stopped from outside.
+    RunAborted {
+        /// Signed by TDC, a TDP or two SRO people.
+        abort: Envelope<Abort>,
+    },
+    /// A run completed; what it owes enters in the same entry, so neither is ever without the other.
+    RunCompleted {
+        /// Signed by the run key.
+        completion: Envelope<Completion>,
+        /// What falls due, recomputed by every reader with `policies::payment::due`.
+        obligations: Vec<Obligation>,
+    },
+    /// The payment system answered.
+    PaymentAnswered {
+        /// Signed by the payment service provider.
+        callback: Envelope<PaymentCallback>,
+    },
+    /// The TDC fetched the content key.
+    ModelHandedOver {
+        /// The run.
+        run_id: RunId,
+    },
+}
+
+/// One SRO person of the genesis.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SroPerson {
+    /// did:key of the person.
+    pub did: Did,
+    /// The person's key.
+    pub jwk: Jwk,
+    /// A name for people.
+    pub name: String,
+}
+
+impl Body {
+    /// The kind, as it stands in the public record.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Body::Genesis { .. } => "genesis",
+            Body::ParticipantApplied { .. } => "participant_applied",
+            Body::ParticipantDecided { .. } => "participant_decided",
+            Body::ImageSetApproved { .. } => "image_set_approved",
+            Body::DatasetRegistered { .. } => "dataset_registered",
+            Body::ContractProposed { .. } => "contract_proposed",
+            Body::ContractSigned { .. } => "contract_signed",
+            Body::ContractExecuted { .. } => "contract_executed",
+            Body::ContractDeclined { .. } => "contract_declined",
+            Body::ContractRevoked { .. } => "contract_revoked",
+            Body::RunOrdered { .. } => "run_ordered",
+            Body::RunCheckedIn { .. } => "run_checked_in",
+            Body::KmsStated { .. } => "kms_stated",
+            Body::RunReported { .. } => "run_reported",
+            Body::RunAborted { .. } => "run_aborted",
+            Body::RunCompleted { .. } => "run_completed",
+            Body::PaymentAnswered { .. } => "payment_answered",
+            Body::ModelHandedOver { .. } => "model_handed_over",
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Refusals: a stable code, one plain sentence, the field concerned; and the RFC 9457 document made of them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The result of everything that can refuse.
+pub type R<T> = Result<T, Refusal>;
+
+/// Why something was refused. The sentence is for people and may change; the code is stable.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{code}: {sentence}")]
+pub struct Refusal {
+    /// The stable code.
+    pub code: Code,
+    /// One plain sentence: what is wrong and, where it helps, the next step. Never a secret or a row of data.
+    pub sentence: String,
+    /// The member of the document concerned, in dotted form.
+    pub field: Option<String>,
+}
+
+impl Refusal {
+    /// A refusal with its code and sentence.
+    pub fn new(code: Code, sentence: impl Into<String>) -> Refusal {
+        Refusal { code, sentence: sentence.into(), field: None }
+    }
+
+    /// The same refusal, naming the member concerned.
+    pub fn at(mut self, field: impl Into<String>) -> Refusal {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// The RFC 9457 document of this refusal.
+    pub fn problem(&self, instance: Option<String>) -> Problem {
+        Problem {
+            kind: format!("urn:depa:problem:{}", self.code),
+            title: self.code.to_string(),
+            status: self.code.status(),
+            code: self.code.to_string(),
+            detail: self.sentence.clone(),
+            field: self.field.clone(),
+            instance,
+        }
+    }
+}
+
+/// An `application/problem+json` document (RFC 9457).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Problem {
+    /// `urn:depa:problem:<code>`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The code again, as the short title.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// The stable code.
+    pub code: String,
+    /// One plain sentence.
+    pub detail: String,
+    /// The member concerned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// A reference number that the service's log knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+}
+
+impl Problem {
+    /// The refusal that a peer answered with; a code unknown to this build becomes [`Code::PeerFault`].
+    pub fn refusal(&self) -> Refusal {
+        let code = Code::parse(&self.code).unwrap_or(Code::PeerFault);
+        Refusal { code, sentence: self.detail.clone(), field: self.field.clone() }
+    }
+}
+
+/// Declares the codes: variant, text, HTTP status.
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident $text:literal $status:literal;)*) => {
+        /// Every refusal code of the house, once. Codes are never renamed or reused.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+        #[non_exhaustive]
+        pub enum Code {$(
+            #[doc = concat!("`", $text, "`, HTTP ", stringify!($status), ".")]
+            $(#[$doc])*
+            $name,
+        )*}
+
+        impl Code {
+            /// All codes in the order of this file.
+            pub const ALL: &'static [Code] = &[$(Code::$name,)*];
+
+            /// The code as text, UPPER_SNAKE.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Code::$name => $text,)* }
+            }
+
+            /// The HTTP status that goes with the code.
+            pub fn status(self) -> u16 {
+                match self { $(Code::$name => $status,)* }
+            }
+
+            /// The code with this text.
+            pub fn parse(text: &str) -> Option<Code> {
+                match text { $($text => Some(Code::$name),)* _ => None }
+            }
+        }
+    };
+}
+
+codes! {
+    // The form of what came in.
+    MalformedJson "MALFORMED_JSON" 400;
+    DuplicateMember "DUPLICATE_MEMBER" 400;
+    MalformedNumber "MALFORMED_NUMBER" 400;
+    MalformedBase64 "MALFORMED_BASE64" 400;
+    MalformedDigest "MALFORMED_DIGEST" 400;
+    MalformedTime "MALFORMED_TIME" 400;
+    MalformedId "MALFORMED_ID" 400;
+    /// A member is missing, unknown or of the wrong type.
+    SchemaMismatch "SCHEMA_MISMATCH" 422;
+    NotCanonical "NOT_CANONICAL" 422;
+    BodyTooLarge "BODY_TOO_LARGE" 413;
+    MediaType "MEDIA_TYPE" 415;
+    LimitExceeded "LIMIT_EXCEEDED" 422;
+    NotFound "NOT_FOUND" 404;
+    MethodNotAllowed "METHOD_NOT_ALLOWED" 405;
+    // Signatures, keys, identities.
+    SignatureInvalid "SIGNATURE_INVALID" 422;
+    SignatureMissing "SIGNATURE_MISSING" 422;
+    SignatureForm "SIGNATURE_FORM" 422;
+    SignatureContext "SIGNATURE_CONTEXT" 422;
+    SignerUnknown "SIGNER_UNKNOWN" 422;
+    SignerNotParty "SIGNER_NOT_PARTY" 403;
+    SignerTwice "SIGNER_TWICE" 409;
+    KeyWeak "KEY_WEAK" 422;
+    KeyForm "KEY_FORM" 422;
+    WrongRegistry "WRONG_REGISTRY" 422;
+    DidUnresolved "DID_UNRESOLVED" 422;
+    TwoPeopleNeeded "TWO_PEOPLE_NEEDED" 403;
+    // Access.
+    Unauthenticated "UNAUTHENTICATED" 401;
+    Forbidden "FORBIDDEN" 403;
+    TokenReplayed "TOKEN_REPLAYED" 401;
+    RateLimited "RATE_LIMITED" 429;
+    Unavailable "UNAVAILABLE" 503;
+    IdempotencyKeyMissing "IDEMPOTENCY_KEY_MISSING" 400;
+    IdempotencyKeyReused "IDEMPOTENCY_KEY_REUSED" 422;
+    // Participants, image sets, datasets.
+    ParticipantExists "PARTICIPANT_EXISTS" 409;
+    ParticipantNotVerified "PARTICIPANT_NOT_VERIFIED" 422;
+    ImageSetUnknown "IMAGE_SET_UNKNOWN" 422;
+    ImageSetNotApproved "IMAGE_SET_NOT_APPROVED" 422;
+    DatasetExists "DATASET_EXISTS" 409;
+    DatasetUnknown "DATASET_UNKNOWN" 422;
+    OfferInvalid "OFFER_INVALID" 422;
+    // Contracts.
+    ContractExists "CONTRACT_EXISTS" 409;
+    ContractUnknown "CONTRACT_UNKNOWN" 404;
+    ContractIncomplete "CONTRACT_INCOMPLETE" 422;
+    ContractPeriod "CONTRACT_PERIOD" 422;
+    ContractNotActive "CONTRACT_NOT_ACTIVE" 409;
+    ContractNotYetValid "CONTRACT_NOT_YET_VALID" 409;
+    ContractExpired "CONTRACT_EXPIRED" 409;
+    ContractRevoked "CONTRACT_REVOKED" 409;
+    StateTransition "STATE_TRANSITION" 409;
+    TermsNotOffer "TERMS_NOT_OFFER" 422;
+    PrivacyClauseMissing "PRIVACY_CLAUSE_MISSING" 422;
+    DeltaTooLarge "DELTA_TOO_LARGE" 422;
+    EpsilonOutOfRange "EPSILON_OUT_OF_RANGE" 422;
+    AssuranceTooLow "ASSURANCE_TOO_LOW" 403;
+    PurposeNotAllowed "PURPOSE_NOT_ALLOWED" 422;
+    // Jobs and pipelines.
+    JobExpired "JOB_EXPIRED" 409;
+    JobMismatch "JOB_MISMATCH" 422;
+    PipelineInvalid "PIPELINE_INVALID" 422;
+    PipelineRawOutput "PIPELINE_RAW_OUTPUT" 422;
+    PipelineNotPrivate "PIPELINE_NOT_PRIVATE" 422;
+    PipelineColumn "PIPELINE_COLUMN" 422;
+    PipelineJoinKey "PIPELINE_JOIN_KEY" 422;
+    PipelineTarget "PIPELINE_TARGET" 422;
+    PipelineBounds "PIPELINE_BOUNDS" 422;
+    PipelineRecipient "PIPELINE_RECIPIENT" 422;
+    EpsilonExceedsContract "EPSILON_EXCEEDS_CONTRACT" 422;
+    SqlUnsupported "SQL_UNSUPPORTED" 422;
+    // Attestation.
+    EvidenceForm "EVIDENCE_FORM" 422;
+    EvidenceRefused "EVIDENCE_REFUSED" 403;
+    EvidenceNotAllowed "EVIDENCE_NOT_ALLOWED" 403;
+    TranscriptMismatch "TRANSCRIPT_MISMATCH" 403;
+    ChallengeUnknown "CHALLENGE_UNKNOWN" 403;
+    ChallengeUsed "CHALLENGE_USED" 403;
+    ChallengeExpired "CHALLENGE_EXPIRED" 403;
+    MeasurementNotAllowed "MEASUREMENT_NOT_ALLOWED" 403;
+    // Key release and budget.
+    AdmissionInvalid "ADMISSION_INVALID" 403;
+    AdmissionStale "ADMISSION_STALE" 403;
+    RunUnknown "RUN_UNKNOWN" 404;
+    RunKeyMismatch "RUN_KEY_MISMATCH" 403;
+    RunState "RUN_STATE" 409;
+    RequestReplayed "REQUEST_REPLAYED" 409;
+    BudgetExceeded "BUDGET_EXCEEDED" 409;
+    ReservationUnknown "RESERVATION_UNKNOWN" 404;
+    ReservationExpired "RESERVATION_EXPIRED" 409;
+    ReservationsIncomplete "RESERVATIONS_INCOMPLETE" 409;
+    LeaseExpired "LEASE_EXPIRED" 409;
+    CommitConflict "COMMIT_CONFLICT" 409;
+    RefundRefused "REFUND_REFUSED" 409;
+    KmsBehindLog "KMS_BEHIND_LOG" 409;
+    KeyUnknown "KEY_UNKNOWN" 404;
+    KeyRowTampered "KEY_ROW_TAMPERED" 500;
+    CheckpointStale "CHECKPOINT_STALE" 403;
+    StatusListStale "STATUS_LIST_STALE" 403;
+    // Sealed objects.
+    SealedForm "SEALED_FORM" 422;
+    SealedTampered "SEALED_TAMPERED" 422;
+    SealedTruncated "SEALED_TRUNCATED" 422;
+    SealedWrongObject "SEALED_WRONG_OBJECT" 422;
+    JweRefused "JWE_REFUSED" 422;
+    // The room and its worker.
+    TableForm "TABLE_FORM" 422;
+    WorkerFailed "WORKER_FAILED" 500;
+    WorkerProtocol "WORKER_PROTOCOL" 500;
+    OutputRefused "OUTPUT_REFUSED" 422;
+    UploadFailed "UPLOAD_FAILED" 502;
+    // Completion and payment.
+    CompletionReceipts "COMPLETION_RECEIPTS" 422;
+    CompletionMismatch "COMPLETION_MISMATCH" 422;
+    CompletionExists "COMPLETION_EXISTS" 409;
+    KeyWithheld "KEY_WITHHELD" 409;
+    PaymentUnknown "PAYMENT_UNKNOWN" 404;
+    PaymentState "PAYMENT_STATE" 409;
+    AddressRefused "ADDRESS_REFUSED" 422;
+    // The log.
+    InclusionInvalid "INCLUSION_INVALID" 422;
+    ConsistencyInvalid "CONSISTENCY_INVALID" 422;
+    CheckpointInvalid "CHECKPOINT_INVALID" 422;
+    ReceiptMismatch "RECEIPT_MISMATCH" 422;
+    LogTampered "LOG_TAMPERED" 500;
+    WitnessConflict "WITNESS_CONFLICT" 409;
+    // Set-up and peers.
+    ConfigInvalid "CONFIG_INVALID" 400;
+    ProductionRefused "PRODUCTION_REFUSED" 403;
+    PeerUnreachable "PEER_UNREACHABLE" 502;
+    PeerFault "PEER_FAULT" 502;
+    Timeout "TIMEOUT" 504;
+    Internal "INTERNAL" 500;
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_round_trip() {
+        let mut seen = std::collections::BTreeSet::new();
+        for code in Code::ALL {
+            assert!(seen.insert(code.as_str()), "{code} stands twice");
+            assert_eq!(Code::parse(code.as_str()), Some(*code));
+            assert!((400..600).contains(&code.status()));
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Messages between `ccr` and its worker `ccr-trainer` over one pipe pair: no key, no network, no file.
+//!
+//! A frame is a big-endian u32 length and that many bytes. `ccr` sends one [`Start`] frame (JSON) and then one raw
+//! frame per table, in the order of [`Start::tables`]. The worker answers with JSON [`Report`] frames; after
+//! [`Report::Done`] follows one raw frame with the model in safetensors. Nothing in a report depends on the data
+//! but the model and the noised metrics.
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::pipeline::{Join, Training};
+use crate::privacy::Plan;
+use crate::text::Bytes;
+
+/// The largest JSON frame.
+pub const MAX_MESSAGE: usize = 1 << 20;
+/// The largest raw frame.
+pub const MAX_TABLE: usize = 1 << 30;
+
+/// The work, in one message.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Start {
+    /// Always 1.
+    pub v: u8,
+    /// The tables that follow, in order.
+    pub tables: Vec<TableHead>,
+    /// The join.
+    pub join: Join,
+    /// The training.
+    pub training: Training,
+    /// The privacy plan, already judged.
+    pub plan: Plan,
+    /// Seed for sampling and noise, derived from the run key: 32 bytes. Never logged.
+    pub seed: SeedBytes,
+}
+
+/// A table that follows as a raw frame: CSV with a header line.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableHead {
+    /// The handle in the join.
+    pub handle: String,
+    /// Size of the raw frame.
+    pub bytes: u64,
+    /// Column names that must all be there; a missing one is a file-structure fault.
+    pub columns: Vec<String>,
+}
+
+/// A secret seed; its Debug form shows nothing.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SeedBytes(pub Bytes);
+
+impl std::fmt::Debug for SeedBytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SeedBytes(secret)")
+    }
+}
+
+/// What the worker says.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "report", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Report {
+    /// The files have the right structure; sent before any step. Not sent: how many rows they have.
+    Ready {},
+    /// Progress: public figures only, sent after fixed numbers of steps.
+    Progress {
+        /// Steps done.
+        step: u32,
+        /// Steps planned.
+        steps: u32,
+    },
+    /// The end; the model follows as a raw frame.
+    Done(Outcome),
+    /// The worker gave up; a fixed code that does not depend on cell values.
+    Failed {
+        /// A code of `schemas::problem`.
+        code: String,
+        /// A fixed sentence.
+        sentence: String,
+    },
+}
+
+/// What a worker delivers.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outcome {
+    /// `model` in safetensors.
+    pub kind: String,
+    /// Size of the model.
+    pub bytes: u64,
+    /// SHA-256 of the model.
+    pub sha256: Digest,
+    /// Steps run; must equal the plan's.
+    pub steps: u32,
+    /// Noise draws made; must equal the steps.
+    pub noise_draws: u32,
+    /// The noised metrics, where the plan charges them.
+    pub metrics: Option<NoisedMetrics>,
+}
+
+/// A confusion matrix of the held-out part, every count noised; and what follows from it by arithmetic alone.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoisedMetrics {
+    /// True positives plus noise, may be negative.
+    pub true_positives: i64,
+    /// False positives plus noise.
+    pub false_positives: i64,
+    /// True negatives plus noise.
+    pub true_negatives: i64,
+    /// False negatives plus noise.
+    pub false_negatives: i64,
+    /// Accuracy from the noised counts, clamped to 0 ..= 1, in parts per million.
+    pub accuracy_ppm: u32,
+}

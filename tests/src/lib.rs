@@ -1,0 +1,1 @@
+//! The house tests live in `house/`; this library is empty.
