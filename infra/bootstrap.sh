@@ -1,0 +1,169 @@
+#!/bin/sh
+# Sets up what the house needs on a bare Debian 12 (root or sudo): C tools, a Rust toolchain, libtorch 2.11.0.
+# Does nothing when all is there. Interrupted, it goes on where it stopped: a wheel once fetched is kept until unpacked.
+#
+#   sh infra/bootstrap.sh           install what is missing
+#   sh infra/bootstrap.sh --check   say what is missing; exit 1 if anything is
+#   sh infra/bootstrap.sh --no-libtorch [--check]   without the trainer's libtorch (default members build without it)
+#
+# Data goes nowhere but apt's packages, .build/ in the repository and, where Debian's security archive is not yet a
+# source of apt, one file in /etc/apt/sources.list.d. Talk is on stderr.
+set -eu
+cd "$(dirname "$0")/.."
+. infra/env.sh
+
+say() { printf 'bootstrap: %s\n' "$*" >&2; }
+fail() {
+    say "$*"
+    exit 1
+}
+
+check=no libtorch=yes
+for argument in "$@"; do
+    case $argument in
+    --check) check=yes ;;
+    --no-libtorch) libtorch=no ;;
+    *) fail "unknown argument $argument; known: --check, --no-libtorch" ;;
+    esac
+done
+
+private=.build
+home=${LIBTORCH:-$private/libtorch}
+
+# --- what is missing -------------------------------------------------------------------------------------------------
+
+libtorch_is_there() {
+    [ -r "$home/build-version" ] && [ "$(cut -c1-6 "$home/build-version")" = 2.11.0 ] || return 1
+    for file in libtorch.so libtorch_cpu.so libc10.so libgomp.so.1 libcudart.so.13 libcupti.so.13; do
+        [ -s "$home/lib/$file" ] || return 1
+    done
+    [ -d "$home/include/torch" ]
+}
+
+# Prints one line per Debian package that is needed and not there: name, then why.
+missing_packages() {
+    for tool in gcc g++ make; do
+        command -v $tool >/dev/null || {
+            echo "build-essential compiles the C and C++ parts of crates (SQLite, the libtorch wrappers)"
+            break
+        }
+    done
+    command -v pkg-config >/dev/null || echo "pkg-config tells cargo where OpenSSL lies"
+    [ -e /usr/include/openssl/ssl.h ] || pkg-config --exists openssl 2>/dev/null ||
+        echo "libssl-dev headers of OpenSSL 3 for the crate openssl"
+    [ -e /etc/ssl/certs/ca-certificates.crt ] || echo "ca-certificates lets cargo and pip check the registries' TLS"
+    if [ $libtorch = yes ] && ! libtorch_is_there; then
+        command -v python3 >/dev/null || echo "python3 unpacks libtorch"
+        python3 -m pip --version >/dev/null 2>&1 || echo "python3-pip fetches libtorch from the Python registry"
+    fi
+}
+
+packages=$(missing_packages)
+rust=yes
+depa_use_rust || rust=no
+torch=yes
+if [ $libtorch = yes ]; then libtorch_is_there || torch=no; fi
+
+[ -z "$packages$([ $rust$torch = yesyes ] || echo missing)" ] && exit 0
+
+[ "$(uname -m)" = x86_64 ] || fail "only x86-64 is supported; this is $(uname -m)"
+if [ -n "$packages" ]; then
+    echo "$packages" | while read -r name why; do say "missing: Debian package $name ($why)"; done
+fi
+[ $rust = yes ] || say "missing: Rust $DEPA_MIN_RUST or newer (the locked crates need it); Debian's cargo-web and rustc-web have it"
+[ $torch = yes ] || say "missing: libtorch 2.11.0 in $home (the trainer's tensors; about 544 MB to fetch, 500 MB on disk)"
+[ $check = no ] || exit 1
+
+# --- Debian packages -------------------------------------------------------------------------------------------------
+
+root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        fail "root rights or sudo are needed for: $*"
+    fi
+}
+
+apt() { root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 "$@" >&2; }
+
+# Never removes a package of the machine's owner (cargo-web conflicts with Debian's old cargo and with rustup).
+install() {
+    say "installing with apt: $*"
+    apt install --no-install-recommends --no-remove "$@" ||
+        fail "apt could not install $*; if it wanted to remove packages, remove them yourself or install Rust $DEPA_MIN_RUST otherwise"
+}
+
+# The version of cargo-web that apt would take is at least the wanted one.
+rust_is_on_offer() {
+    offered=$(apt-cache policy cargo-web 2>/dev/null | sed -n 's/^ *Candidate: *//p')
+    [ -n "$offered" ] && dpkg --compare-versions "$offered" ge "$DEPA_MIN_RUST"
+}
+
+# A bare debootstrap has no security archive among its sources: it lies beside the main one on the same mirror.
+add_security_archive() {
+    main=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Codename: bookworm' | head -n 1)
+    [ -n "$main" ] || fail "apt has no source for Debian 12 (bookworm), so cargo-web is not to be had"
+    say "adding Debian's security archive to apt (/etc/apt/sources.list.d/depa-security.list): Rust $DEPA_MIN_RUST is only there"
+    echo "deb ${main%/}-security bookworm-security main" | root tee /etc/apt/sources.list.d/depa-security.list >/dev/null
+    apt update
+}
+
+if [ -n "$packages" ] || [ $rust = no ]; then
+    command -v apt-get >/dev/null || fail "this is no Debian: install what is listed above, then run again"
+    say "refreshing apt's lists"
+    apt update || fail "apt-get update failed; is the Debian registry reachable?"
+fi
+if [ -n "$packages" ]; then
+    # shellcheck disable=SC2046
+    install $(echo "$packages" | cut -d' ' -f1)
+fi
+
+# --- Rust ------------------------------------------------------------------------------------------------------------
+
+if [ $rust = no ]; then
+    rust_is_on_offer || add_security_archive
+    rust_is_on_offer || fail "apt offers cargo-web ${offered:-not at all}; Rust $DEPA_MIN_RUST or newer is needed"
+    install cargo-web rustc-web
+    depa_use_rust || fail "cargo and rustc are still older than $DEPA_MIN_RUST"
+fi
+
+# --- libtorch --------------------------------------------------------------------------------------------------------
+
+# The same files whatever Python the machine has. A wheel is fetched beside and renamed, so a name in wheels/ is whole.
+fetch() {
+    [ -z "$(find "$private/wheels" -name "$(echo "$1" | tr - _)-*.whl")" ] || return 0
+    grep "^$1==" infra/libtorch.txt >"$private/fetch/wanted.txt"
+    quiet=-q
+    [ ! -t 2 ] || quiet=
+    for attempt in 1 2 3; do
+        say "fetching $(cut -d' ' -f1 "$private/fetch/wanted.txt") with pip (attempt $attempt of 3)"
+        # shellcheck disable=SC2086
+        if PIP_ROOT_USER_ACTION=ignore python3 -m pip download $quiet --disable-pip-version-check --no-input --no-cache-dir \
+            --no-deps --require-hashes --only-binary=:all: --implementation cp --python-version 3.11 \
+            --abi cp311 --abi none --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 \
+            --platform manylinux_2_25_x86_64 --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 \
+            --dest "$private/fetch" -r "$private/fetch/wanted.txt" >&2; then
+            mv "$private"/fetch/*.whl "$private/wheels/"
+            return 0
+        fi
+    done
+    fail "$1 could not be fetched; run again to go on from here"
+}
+
+if [ $torch = no ]; then
+    [ -z "${LIBTORCH:-}" ] || fail "LIBTORCH=$LIBTORCH is set but holds no libtorch 2.11.0 with the libraries needed; unset it"
+    mkdir -p "$private/wheels"
+    exec 9>"$private/lock"
+    flock 9 # two set-ups at once: the second waits and then finds all there
+    if ! libtorch_is_there; then
+        rm -rf "$private/fetch" "$private"/libtorch.?*
+        mkdir "$private/fetch"
+        for wheel in nvidia-cuda-runtime nvidia-cuda-cupti torch; do fetch $wheel; done
+        say "checking digests and unpacking into $home"
+        python3 infra/libtorch.py "$private/wheels" infra/libtorch.txt "$home"
+        rm -rf "$private/fetch" "$private/wheels"
+    fi
+fi
+say "all is there"
