@@ -20,6 +20,59 @@ pub struct Logged<T> {
     pub receipt: Receipt,
 }
 
+/// A document that enters the log as a body of its own, so that its receipt can be checked from the document alone.
+pub trait LoggedDocument: crate::envelope::Document {
+    /// The body of the entry that holds this envelope.
+    fn body(envelope: Envelope<Self>) -> crate::event::Body;
+    /// The id of the entry's subject.
+    fn subject(&self) -> String;
+}
+
+impl LoggedDocument for Contract {
+    fn body(contract: Envelope<Self>) -> crate::event::Body {
+        crate::event::Body::ContractExecuted { contract }
+    }
+    fn subject(&self) -> String {
+        self.contract_id.to_string()
+    }
+}
+
+impl LoggedDocument for DatasetOffer {
+    fn body(offer: Envelope<Self>) -> crate::event::Body {
+        crate::event::Body::DatasetRegistered { offer }
+    }
+    fn subject(&self) -> String {
+        self.dataset_id.to_string()
+    }
+}
+
+impl LoggedDocument for ParticipantDecision {
+    fn body(decision: Envelope<Self>) -> crate::event::Body {
+        crate::event::Body::ParticipantDecided { decision }
+    }
+    fn subject(&self) -> String {
+        self.participant.to_string()
+    }
+}
+
+impl LoggedDocument for ImageSet {
+    fn body(image_set: Envelope<Self>) -> crate::event::Body {
+        crate::event::Body::ImageSetApproved { image_set }
+    }
+    fn subject(&self) -> String {
+        self.image_set_id.to_string()
+    }
+}
+
+impl LoggedDocument for crate::event::RunEvent {
+    fn body(event: Envelope<Self>) -> crate::event::Body {
+        crate::event::Body::RunReported { event }
+    }
+    fn subject(&self) -> String {
+        self.run_id.to_string()
+    }
+}
+
 /// A participant: its own application and the decision of two SRO people.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]

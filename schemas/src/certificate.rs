@@ -55,4 +55,4 @@ pub struct ModelCertificate {
     /// When it was made.
     pub issued_at: Timestamp,
 }
-document!(ModelCertificate, "certificate.v1", "certificate");
+document!(ModelCertificate, "certificate.v1", "certificate", Run);

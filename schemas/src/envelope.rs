@@ -23,19 +23,36 @@ pub trait Document: Serialize + DeserializeOwned {
     const SCHEMA: &'static str;
     /// The fixed payload type, like `application/vnd.depa.contract.v1+json`; stands in the protected header as `cty`.
     const PAYLOAD_TYPE: &'static str;
+    /// Which of a holder's keys may sign it: a key service's key never signs a contract, a person's never a receipt.
+    const USAGE: Usage;
     /// The value of the `schema` member of this document.
     fn schema(&self) -> &str;
     /// The registry in which the document counts.
     fn registry(&self) -> &Did;
 }
 
+/// What a key may be used for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Usage {
+    /// A participant's or SRO person's own key: offers, contracts, jobs, decisions.
+    Party,
+    /// The key of a service: the registry's (admissions, status lists, checkpoints) or a TDP's KMS's (receipts).
+    Service,
+    /// A run's key, attested at check-in.
+    Run,
+}
+
 /// Declares [`Document`] for a struct with members `schema` and `registry`.
 #[macro_export]
 macro_rules! document {
     ($type:ty, $schema:literal, $name:literal) => {
+        $crate::document!($type, $schema, $name, Party);
+    };
+    ($type:ty, $schema:literal, $name:literal, $usage:ident) => {
         impl $crate::envelope::Document for $type {
             const SCHEMA: &'static str = $schema;
             const PAYLOAD_TYPE: &'static str = concat!("application/vnd.depa.", $name, ".v1+json");
+            const USAGE: $crate::envelope::Usage = $crate::envelope::Usage::$usage;
             fn schema(&self) -> &str {
                 &self.schema
             }
@@ -238,6 +255,6 @@ pub trait Signer: Send + Sync {
 
 /// Finds the public key behind a key id, as of the point in the log that the book stands for.
 pub trait KeyBook {
-    /// The Ed25519 key, or `None` when the holder is unknown, not verified, or has no such active key.
-    fn key(&self, kid: &KeyId) -> Option<Jwk>;
+    /// The Ed25519 key for this usage, or `None` when the holder is unknown, not verified, or has no such active key.
+    fn key(&self, kid: &KeyId, usage: Usage) -> Option<Jwk>;
 }

@@ -52,7 +52,7 @@ pub struct RunEvent {
     /// When.
     pub at: Timestamp,
 }
-document!(RunEvent, "run-event.v1", "run-event");
+document!(RunEvent, "run-event.v1", "run-event", Run);
 
 /// `abort.v1`: TDC, a TDP of the contracts or two SRO people stop a run.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
@@ -116,7 +116,7 @@ pub struct Completion {
     /// When it was signed.
     pub at: Timestamp,
 }
-document!(Completion, "completion.v1", "completion");
+document!(Completion, "completion.v1", "completion", Run);
 
 /// Something owed. Its instruction id is derived from contract, run, term and payee, so it exists once.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]

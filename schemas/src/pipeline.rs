@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::Did;
+use crate::jwk::Jwk;
 use crate::text::{Bytes, Real};
 
 /// A column of a handle, written `handle.column`. Both parts are `[A-Za-z_][A-Za-z0-9_]*`, at most 64 characters.
@@ -187,8 +188,10 @@ pub struct Output {
     pub input: String,
     /// Its kind.
     pub kind: OutputKind,
-    /// To whom alone it is encrypted.
+    /// To whom alone it is encrypted: the recipient of every contract.
     pub recipient: Did,
+    /// The recipient's X25519 key; signed with the job, so nobody else can put theirs in its place.
+    pub recipient_jwk: Jwk,
     /// Where the sealed object is uploaded: `file:` or `https:`; `http:` on loopback only.
     pub upload: String,
 }

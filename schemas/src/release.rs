@@ -52,7 +52,7 @@ pub struct Challenge {
     /// The log as the service knows it; none at a KMS, which knows the log through Admissions.
     pub checkpoint: Option<CheckpointRef>,
 }
-document!(Challenge, "kms-challenge.v1", "kms-challenge");
+document!(Challenge, "kms-challenge.v1", "kms-challenge", Service);
 
 /// A transcript with the evidence over it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
@@ -119,7 +119,7 @@ pub struct Admission {
     /// Per KMS of the job, what the log last heard of it.
     pub kms_heads: Vec<KmsHead>,
 }
-document!(Admission, "admission.v1", "admission");
+document!(Admission, "admission.v1", "admission", Service);
 
 /// `status-list.v1`: the state of every contract that is or was in force; the only base for "no later event".
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
@@ -136,7 +136,7 @@ pub struct StatusList {
     /// Contracts that are not in force, sorted by id. Those absent are unknown or in force.
     pub not_in_force: Vec<ContractStatus>,
 }
-document!(StatusList, "status-list.v1", "status-list");
+document!(StatusList, "status-list.v1", "status-list", Service);
 
 /// What the room asks of a service after check-in; signed by the run key.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
@@ -179,7 +179,7 @@ pub struct RunRequest {
     /// What is asked.
     pub request: RunAct,
 }
-document!(RunRequest, "run-request.v1", "run-request");
+document!(RunRequest, "run-request.v1", "run-request", Run);
 
 /// Body of `POST /v1/reservations` at a KMS.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
@@ -314,7 +314,7 @@ pub struct KmsReceipt {
     /// What is stated.
     pub statement: KmsStatement,
 }
-document!(KmsReceipt, "kms-receipt.v1", "kms-receipt");
+document!(KmsReceipt, "kms-receipt.v1", "kms-receipt", Service);
 
 /// `kms-release.v1`: one answer over the wrapped keys and the receipt.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
@@ -331,7 +331,7 @@ pub struct Release {
     /// Seconds until the keys must be wiped unless renewed.
     pub lease_seconds: u32,
 }
-document!(Release, "kms-release.v1", "kms-release");
+document!(Release, "kms-release.v1", "kms-release", Service);
 
 /// `kms-lease.v1`: the answer to a renewal.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
@@ -348,7 +348,7 @@ pub struct Lease {
     /// Seconds from `at`.
     pub lease_seconds: u32,
 }
-document!(Lease, "kms-lease.v1", "kms-lease");
+document!(Lease, "kms-lease.v1", "kms-lease", Service);
 
 /// `kms-key.v1`: a TDP hands its data key to its own KMS; signed by the TDP, the key itself inside a JWE.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]

@@ -1,0 +1,216 @@
+//! Trust that a relying party pins, and a job bundle opened under it: every signature and receipt in it checked.
+//!
+//! Room, KMS and auditor pin the registry's key and the SRO people, nothing else: every other key in a bundle is
+//! vouched for by two SRO people, so the contract service's word alone brings no party into being.
+
+use std::collections::BTreeMap;
+
+use schemas::bundle::{BundledParticipant, JobBundle};
+use schemas::contract::Contract;
+use schemas::dataset::DatasetOffer;
+use schemas::envelope::Usage;
+use schemas::event::SroPerson;
+use schemas::evidence::ImageSet;
+use schemas::id::{Did, KeyId, RunId};
+use schemas::job::JobSpec;
+use schemas::jwk::Jwk;
+use schemas::party::{Decision, Kind, Participant};
+use schemas::{Code, Digest, Entered, KeyBook, R, Refusal, Signed};
+use serde::{Deserialize, Serialize};
+
+use crate::{did, jws, note};
+
+/// What a relying party pins. Handed over out of band; a file of it is what `depa trust` prints.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trust {
+    /// The registry.
+    pub registry: Did,
+    /// Its key: checkpoints, admissions, status lists.
+    pub registry_jwk: Jwk,
+    /// Origin of the log.
+    pub origin: String,
+    /// SRO people; decisions with effect need two of them.
+    pub sro: Vec<SroPerson>,
+}
+
+impl KeyBook for Trust {
+    fn key(&self, kid: &KeyId, usage: Usage) -> Option<Jwk> {
+        match usage {
+            Usage::Party => self.sro.iter().find(|p| p.did.as_str() == kid.holder).map(|p| p.jwk.clone()),
+            Usage::Service if kid.holder == self.registry.as_str() => Some(self.registry_jwk.clone()),
+            Usage::Service | Usage::Run => None,
+        }
+    }
+}
+
+impl Trust {
+    /// Requires two different SRO people among the signers, and nobody else.
+    pub fn two_people<T>(&self, signed: &Signed<T>) -> R<()> {
+        let people = signed.signers().iter().filter(|k| self.sro.iter().any(|p| p.did.as_str() == k.holder)).count();
+        if people < 2 || people != signed.signers().len() {
+            return Err(Refusal::new(Code::TwoPeopleNeeded, "two different SRO people must have signed"));
+        }
+        Ok(())
+    }
+}
+
+/// A book of keys that starts from pinned trust and grows by verified participants, key services and a run.
+#[derive(Clone, Debug)]
+pub struct PinnedBook {
+    trust: Trust,
+    parties: BTreeMap<String, (Kind, Jwk)>,
+    services: BTreeMap<String, Vec<Jwk>>,
+    run: Option<(RunId, Jwk)>,
+}
+
+impl PinnedBook {
+    /// A book with the pinned keys only.
+    pub fn new(trust: Trust) -> PinnedBook {
+        PinnedBook { trust, parties: BTreeMap::new(), services: BTreeMap::new(), run: None }
+    }
+
+    /// Adds a party whose application and decision were verified.
+    pub fn add_party(&mut self, did: &Did, kind: Kind, jwk: Jwk) {
+        self.parties.insert(did.to_string(), (kind, jwk));
+    }
+
+    /// Adds a KMS key that a TDP's verified offer names.
+    pub fn add_service(&mut self, provider: &Did, jwk: Jwk) {
+        let keys = self.services.entry(provider.to_string()).or_default();
+        if !keys.contains(&jwk) {
+            keys.push(jwk);
+        }
+    }
+
+    /// Sets the run whose statements are to be read.
+    pub fn set_run(&mut self, run: RunId, jwk: Jwk) {
+        self.run = Some((run, jwk));
+    }
+
+    /// The kind of a verified party.
+    pub fn kind(&self, did: &Did) -> Option<Kind> {
+        self.parties.get(did.as_str()).map(|(kind, _)| *kind)
+    }
+}
+
+impl KeyBook for PinnedBook {
+    fn key(&self, kid: &KeyId, usage: Usage) -> Option<Jwk> {
+        if let Some(jwk) = self.trust.key(kid, usage) {
+            return Some(jwk);
+        }
+        match usage {
+            Usage::Party => self.parties.get(&kid.holder).map(|(_, jwk)| jwk.clone()),
+            Usage::Service => {
+                self.services.get(&kid.holder)?.iter().find(|k| k.thumbprint() == kid.thumbprint).cloned()
+            }
+            Usage::Run => self.run.as_ref().filter(|(id, _)| id.as_str() == kid.holder).map(|(_, jwk)| jwk.clone()),
+        }
+    }
+}
+
+/// A bundle in which every signature and receipt was verified. Whether the rules allow the job is not judged yet.
+#[derive(Debug)]
+pub struct OpenedBundle {
+    /// The job, signed by its TDC alone.
+    pub job: Signed<JobSpec>,
+    /// The contracts, signed by every one of their parties, in the order of the job.
+    pub contracts: Vec<Entered<Contract>>,
+    /// The offers, each signed by its provider.
+    pub offers: Vec<Entered<DatasetOffer>>,
+    /// The image set of the job, signed by two SRO people.
+    pub image_set: Entered<ImageSet>,
+    /// Keys of everyone in the bundle.
+    pub book: PinnedBook,
+}
+
+/// Verifies an application: signed by the key it names, whose DID it is. did:web keys are vouched for by the SRO.
+pub fn verify_application(application: schemas::Envelope<Participant>, registry: &Did) -> R<Signed<Participant>> {
+    let claimed = application.read_unverified()?;
+    if !did::is_web(&claimed.did) && did::did_key(&claimed.did)? != claimed.jwk {
+        return Err(Refusal::new(Code::DidUnresolved, "the did:key encodes another key than the application").at("jwk"));
+    }
+    crate::check::public_key(&claimed.jwk)?;
+    let book = OneKey { holder: claimed.did.to_string(), jwk: claimed.jwk.clone() };
+    jws::verify_by(application, registry, &book, claimed.did.as_str())
+}
+
+/// A book with one party key.
+struct OneKey {
+    holder: String,
+    jwk: Jwk,
+}
+
+impl KeyBook for OneKey {
+    fn key(&self, kid: &KeyId, usage: Usage) -> Option<Jwk> {
+        (usage == Usage::Party && kid.holder == self.holder).then(|| self.jwk.clone())
+    }
+}
+
+/// The most contracts, offers or participants in a bundle.
+pub const MAX_BUNDLED: usize = 64;
+
+/// Opens a bundle under pinned trust: participants, offers, image set, contracts, job, in this order.
+pub fn open_bundle(bundle: JobBundle, trust: &Trust) -> R<OpenedBundle> {
+    let counts = [bundle.contracts.len(), bundle.offers.len(), bundle.participants.len()];
+    if counts.iter().any(|n| *n > MAX_BUNDLED) {
+        return Err(Refusal::new(Code::LimitExceeded, "a bundle holds at most 64 of each kind of document"));
+    }
+    let mut book = PinnedBook::new(trust.clone());
+    for participant in bundle.participants {
+        admit_participant(participant, trust, &mut book)?;
+    }
+    let (origin, jwk, registry) = (&trust.origin, &trust.registry_jwk, &trust.registry);
+    let mut offers = Vec::new();
+    for logged in bundle.offers {
+        let offer = note::entered(logged, registry, &book, origin, jwk)?;
+        only_signer(&offer, offer.provider.as_str())?;
+        crate::check::public_key(&offer.key.kms_jwk)?;
+        book.add_service(&offer.provider, offer.key.kms_jwk.clone());
+        offers.push(offer);
+    }
+    let image_set = note::entered(bundle.image_set, registry, &book, origin, jwk)?;
+    trust.two_people(&image_set)?;
+    let mut contracts = Vec::new();
+    for logged in bundle.contracts {
+        let contract = note::entered(logged, registry, &book, origin, jwk)?;
+        fully_signed(&contract)?;
+        contracts.push(contract);
+    }
+    let job = jws::verify(bundle.job, registry, &book)?;
+    only_signer(&job, job.tdc.as_str())?;
+    Ok(OpenedBundle { job, contracts, offers, image_set, book })
+}
+
+/// Requires that exactly the parties of a contract signed it, each once.
+pub fn fully_signed(contract: &Signed<Contract>) -> R<()> {
+    for party in &contract.parties {
+        if !contract.signed_by(&party.did) {
+            return Err(Refusal::new(Code::SignatureMissing, format!("{} has not signed the contract", party.did)));
+        }
+    }
+    if contract.signers().len() != contract.parties.len() {
+        return Err(Refusal::new(Code::SignerNotParty, "somebody who is no party signed the contract"));
+    }
+    Ok(())
+}
+
+fn only_signer<T>(signed: &Signed<T>, holder: &str) -> R<()> {
+    match signed.signers() {
+        [one] if one.holder == holder => Ok(()),
+        _ => Err(Refusal::new(Code::SignerNotParty, format!("one signature, by {holder}, is expected"))),
+    }
+}
+
+fn admit_participant(participant: BundledParticipant, trust: &Trust, book: &mut PinnedBook) -> R<()> {
+    let sha256: Digest = participant.application.digest();
+    let application = verify_application(participant.application, &trust.registry)?;
+    let decision = note::entered(participant.decision, &trust.registry, trust, &trust.origin, &trust.registry_jwk)?;
+    trust.two_people(&decision)?;
+    let about = decision.participant == application.did && decision.participant_sha256 == sha256;
+    if !about || decision.decision != Decision::Verified {
+        return Err(Refusal::new(Code::ParticipantNotVerified, format!("{} is not verified by the SRO", application.did)));
+    }
+    book.add_party(&application.did, application.kind, application.jwk.clone());
+    Ok(())
+}

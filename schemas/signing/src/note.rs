@@ -1,0 +1,91 @@
+//! Checkpoints as C2SP signed notes, witness cosignatures, and receipts of log entries.
+
+use schemas::bundle::{Logged, LoggedDocument};
+use schemas::event::Body;
+use schemas::id::Did;
+use schemas::jwk::{Curve, Jwk};
+use schemas::log::{Checkpoint, CheckpointRef, NoteSignature, Receipt, body_digest, checkpoint_body, inclusion_root};
+use schemas::{Code, Digest, Entered, KeyBook, R, Refusal, Signed, Signer, Timestamp};
+
+use crate::{check, jws};
+
+/// Note signature type of a log's own Ed25519 key.
+const TYPE_LOG: u8 = 0x01;
+/// Note signature type of a witness's Ed25519 cosignature.
+const TYPE_COSIGNATURE: u8 = 0x04;
+
+fn key_hash(name: &str, kind: u8, jwk: &Jwk) -> R<[u8; 4]> {
+    let point = jwk.point(Curve::Ed25519)?;
+    let [a, b, c, d, ..] = Digest::of_parts(&[name.as_bytes(), b"\n", &[kind], &point]).0;
+    Ok([a, b, c, d])
+}
+
+/// Signs a checkpoint as the log.
+pub fn sign_checkpoint(origin: &str, head: &CheckpointRef, signer: &dyn Signer) -> R<Checkpoint> {
+    let body = checkpoint_body(origin, head);
+    let signature = signer.sign_bytes(body.as_bytes())?.to_vec();
+    let line = NoteSignature { name: origin.to_owned(), key_hash: key_hash(origin, TYPE_LOG, signer.jwk())?, signature };
+    Ok(Checkpoint { origin: origin.to_owned(), head: head.clone(), body, signatures: vec![line] })
+}
+
+/// Reads a checkpoint and verifies the log's own signature over it.
+pub fn verify_checkpoint(text: &str, origin: &str, jwk: &Jwk) -> R<Checkpoint> {
+    let note = Checkpoint::parse(text)?;
+    let bad = |why: &str| Refusal::new(Code::CheckpointInvalid, format!("checkpoint: {why}"));
+    if note.origin != origin {
+        return Err(bad("of another log"));
+    }
+    let hash = key_hash(origin, TYPE_LOG, jwk)?;
+    let line = note.signatures.iter().find(|s| s.name == origin && s.key_hash == hash);
+    let line = line.ok_or_else(|| bad("not signed by the log"))?;
+    check::verify_strict(jwk, note.body.as_bytes(), &line.signature).map_err(|_| bad("the log's signature does not verify"))?;
+    Ok(note)
+}
+
+/// A witness's cosignature (C2SP tlog-cosignature, cosignature/v1) over a checkpoint.
+pub fn cosign(note: &Checkpoint, name: &str, signer: &dyn Signer, now: Timestamp) -> R<NoteSignature> {
+    let time = u64::try_from(now.seconds()).unwrap_or_default();
+    let mut signature = time.to_be_bytes().to_vec();
+    signature.extend_from_slice(&signer.sign_bytes(cosigned(note, time).as_bytes())?);
+    Ok(NoteSignature { name: name.to_owned(), key_hash: key_hash(name, TYPE_COSIGNATURE, signer.jwk())?, signature })
+}
+
+/// Verifies the cosignature of this witness on a checkpoint; returns when it was given.
+pub fn verify_cosignature(note: &Checkpoint, name: &str, jwk: &Jwk) -> R<Timestamp> {
+    let bad = |why: &str| Refusal::new(Code::CheckpointInvalid, format!("cosignature of {name}: {why}"));
+    let hash = key_hash(name, TYPE_COSIGNATURE, jwk)?;
+    let line = note.signatures.iter().find(|s| s.name == name && s.key_hash == hash).ok_or_else(|| bad("missing"))?;
+    let (time, signature) = line.signature.split_first_chunk::<8>().ok_or_else(|| bad("too short"))?;
+    let time = u64::from_be_bytes(*time);
+    check::verify_strict(jwk, cosigned(note, time).as_bytes(), signature).map_err(|_| bad("does not verify"))?;
+    Ok(Timestamp::from_seconds(i64::try_from(time).unwrap_or(i64::MAX)))
+}
+
+fn cosigned(note: &Checkpoint, time: u64) -> String {
+    format!("cosignature/v1\ntime {time}\n{}", note.body)
+}
+
+/// Verifies offline that a body stands in the log: salted body digest, leaf, inclusion, signed checkpoint.
+pub fn verify_receipt(receipt: &Receipt, body: &Body, origin: &str, jwk: &Jwk) -> R<CheckpointRef> {
+    let mismatch = |why: &str| Refusal::new(Code::ReceiptMismatch, format!("receipt: {why}"));
+    let salt: [u8; 32] = receipt.body_salt.0.as_slice().try_into().map_err(|_| mismatch("salt"))?;
+    if receipt.record.v != 1 || receipt.record.kind != body.kind() {
+        return Err(mismatch("of another kind of entry"));
+    }
+    if body_digest(&salt, body)? != receipt.record.body_sha256 {
+        return Err(mismatch("of another document"));
+    }
+    let note = verify_checkpoint(&receipt.checkpoint, origin, jwk)?;
+    let root = inclusion_root(receipt.record.leaf()?, receipt.index, note.head.size, &receipt.path)?;
+    if root != note.head.root {
+        return Err(Refusal::new(Code::InclusionInvalid, "the path leads to another root"));
+    }
+    Ok(note.head)
+}
+
+/// Verifies a document and the receipt of its entry; makes [`Entered`] of both.
+pub fn entered<T: LoggedDocument>(logged: Logged<T>, registry: &Did, book: &dyn KeyBook, origin: &str, jwk: &Jwk) -> R<Entered<T>> {
+    let signed: Signed<T> = jws::verify(logged.envelope, registry, book)?;
+    verify_receipt(&logged.receipt, &T::body(signed.envelope().clone()), origin, jwk)?;
+    Ok(Entered::vouched_by_signing(signed, logged.receipt))
+}
