@@ -1,1 +1,18 @@
-//! Placeholder while the room is being built.
+//! A thin typed client of the contract service: one function per route, refusals as the service coded them.
+//!
+//! Blocking; never called from async code. It signs nothing but token requests and checks no signature: what comes
+//! back is an envelope or a receipt, and whoever needs certainty verifies it with `signing`. Every POST carries an
+//! `Idempotency-Key`, so a call whose answer was lost is simply made again.
+
+mod contracts;
+mod datasets;
+mod hook;
+mod http;
+mod log;
+mod parties;
+mod payments;
+mod runs;
+mod token;
+
+pub use hook::{Act, Hook, Outgoing};
+pub use http::{Client, Clock, Method, system_clock};

@@ -15,6 +15,7 @@ pub mod jws;
 pub mod note;
 pub mod signer;
 pub mod token;
+pub mod webhook;
 
 pub use body::verify_body;
 pub use book::{OpenedBundle, Trust, open_bundle};

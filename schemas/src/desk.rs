@@ -1,0 +1,325 @@
+//! The words of the front desk: what the contract service's routes take and answer, besides the signed documents.
+//!
+//! A signed document is posted as the envelope itself. These types are shared by the service and its thin client.
+
+use serde::{Deserialize, Serialize};
+
+use crate::bundle::{BundledParticipant, JobBundle, Logged};
+use crate::certificate::ModelCertificate;
+use crate::contract::{Assurance, Contract, ContractRef, ContractState};
+use crate::dataset::DatasetOffer;
+use crate::digest::Digest;
+use crate::envelope::{Envelope, PartySignature};
+use crate::event::{CompletedOutput, Completion, Obligation};
+use crate::evidence::{EvidenceKind, ImageSet};
+use crate::id::{ContractId, Did, EndpointId, RunId};
+use crate::jwk::Jwk;
+use crate::log::{ExportedEntry, Receipt};
+use crate::money::{Currency, Minor};
+use crate::party::{Participant, ParticipantDecision};
+use crate::release::{Attested, KmsReceipt};
+use crate::time::Timestamp;
+
+/// Declares plain messages: serde both ways, unknown members refused, a JSON Schema.
+macro_rules! messages {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
+    )*};
+}
+
+messages! {
+    /// Asks for an access token (RFC 6749 client credentials with RFC 7523 assertion).
+    TokenRequest {
+        /// `client_credentials`.
+        grant_type: String,
+        /// `urn:ietf:params:oauth:client-assertion-type:jwt-bearer`.
+        client_assertion_type: String,
+        /// The assertion, signed by the caller's own key; `aud` is the service's base URL.
+        client_assertion: String,
+    }
+    /// An access token.
+    TokenAnswer {
+        /// The token.
+        access_token: String,
+        /// `Bearer`.
+        token_type: String,
+        /// Seconds it lives.
+        expires_in: i64,
+    }
+    /// A document was entered.
+    Receipted {
+        /// Receipt of its entry.
+        receipt: Receipt,
+    }
+    /// Several documents were entered.
+    ReceiptedAll {
+        /// One receipt per document, in the order sent.
+        receipts: Vec<Receipt>,
+    }
+    /// A document that needs two people: counted so far, and entered once both have signed.
+    TwoPeople {
+        /// SRO people who have signed.
+        signatures: u32,
+        /// Receipt of the entry, once it stands.
+        receipt: Option<Receipt>,
+    }
+    /// A participant as the register knows it.
+    ParticipantView {
+        /// Its application.
+        application: Envelope<Participant>,
+        /// The last decision, with its receipt.
+        decision: Option<Logged<ParticipantDecision>>,
+        /// `applied`, `verified`, `rejected` or `suspended`.
+        state: String,
+    }
+    /// A registered dataset.
+    DatasetView {
+        /// The offer, with its receipt.
+        offer: Logged<DatasetOffer>,
+        /// `registered` or `deprecated`.
+        state: String,
+    }
+    /// A page of datasets.
+    DatasetList {
+        /// The datasets.
+        datasets: Vec<DatasetView>,
+        /// Where the next page begins; none on the last.
+        next: Option<String>,
+    }
+    /// A further party's signature under a proposed contract.
+    ContractSignature {
+        /// The contract that is signed.
+        contract_sha256: Digest,
+        /// The signature over its bytes.
+        signature: PartySignature,
+    }
+    /// What became of a contract by an act.
+    ContractAnswer {
+        /// Receipt of the act's entry.
+        receipt: Receipt,
+        /// The state now.
+        state: ContractState,
+        /// Receipt of the entry of the fully signed contract, when this act completed it.
+        executed: Option<Receipt>,
+    }
+    /// A contract with the signatures so far.
+    ContractView {
+        /// The contract.
+        contract: Envelope<Contract>,
+        /// Its digest.
+        sha256: Digest,
+        /// Its state now.
+        state: ContractState,
+        /// Receipt of the fully signed contract, once it stands.
+        executed: Option<Receipt>,
+    }
+    /// Everything around a contract that its parties need to build a job and to verify it offline.
+    ContractBundle {
+        /// The contract.
+        contracts: Vec<Logged<Contract>>,
+        /// Its offers.
+        offers: Vec<Logged<DatasetOffer>>,
+        /// Its parties.
+        participants: Vec<BundledParticipant>,
+        /// Its image sets.
+        image_sets: Vec<Logged<ImageSet>>,
+    }
+    /// Orders a run.
+    OrderRequest {
+        /// The job with everything around it.
+        bundle: JobBundle,
+    }
+    /// A run was ordered.
+    OrderAnswer {
+        /// The job.
+        job_sha256: Digest,
+        /// Receipt of the order's entry.
+        receipt: Receipt,
+    }
+    /// A provider's agent asks for work.
+    LeaseRequest {
+        /// Seconds to wait for an order, at most 20.
+        wait_seconds: u32,
+    }
+    /// Work for a provider's agent, for 60 seconds unless a run checks in with it.
+    Leased {
+        /// The job.
+        job_sha256: Digest,
+        /// Proves the lease at check-in.
+        lease_token: String,
+        /// The job with everything around it.
+        bundle: JobBundle,
+    }
+    /// A run order.
+    OrderView {
+        /// `requested`, `leased`, `started`, `cancelled` or `lapsed`.
+        state: String,
+        /// The run that took it.
+        run_id: Option<RunId>,
+    }
+    /// A clean room checks in.
+    CheckIn {
+        /// Transcript for the contract service, and evidence over it.
+        attested: Attested,
+        /// The job with everything around it.
+        bundle: JobBundle,
+        /// The lease under which the order was taken.
+        lease_token: Option<String>,
+    }
+    /// Receipts of key services about a run.
+    KmsReceipts {
+        /// In the order of their sequences.
+        receipts: Vec<Envelope<KmsReceipt>>,
+    }
+    /// A completion was entered, with what it owes.
+    CompletionAnswer {
+        /// Receipt of its entry.
+        receipt: Receipt,
+        /// What fell due in the same entry.
+        obligations: Vec<Obligation>,
+    }
+    /// An obligation with its state.
+    ObligationView {
+        /// The instruction.
+        instruction_id: String,
+        /// The contract.
+        contract: ContractRef,
+        /// The run.
+        run_id: RunId,
+        /// The term.
+        term_id: String,
+        /// Who pays.
+        payer: Did,
+        /// Who is paid.
+        payee: Did,
+        /// ISO 4217.
+        currency: Currency,
+        /// Minor units.
+        amount_minor: Minor,
+        /// `due`, `instructed` or `settled`.
+        state: String,
+    }
+    /// A run as the register knows it.
+    RunView {
+        /// The run.
+        run_id: RunId,
+        /// Its job.
+        job_sha256: Digest,
+        /// `attested`, `reserved`, `keys_released`, `training`, `completed`, `delivered` or `aborted`.
+        state: String,
+        /// The kind of evidence it showed; `software` means SIMULATED.
+        evidence: EvidenceKind,
+        /// How strong.
+        assurance: Assurance,
+        /// The run's signing key, as attested at check-in: completion and certificate verify with it.
+        run_jwk: Jwk,
+        /// Its completion.
+        completion: Option<Envelope<Completion>>,
+        /// Receipt of the completion's entry.
+        receipt: Option<Receipt>,
+        /// What it owes.
+        obligations: Vec<ObligationView>,
+    }
+    /// What opens a model: handed out only after the completion and its payments were entered.
+    ContentKey {
+        /// The content key as compact JWE to the TDC.
+        content_key_jwe: String,
+        /// The sealed model.
+        output: CompletedOutput,
+        /// Its certificate.
+        certificate: Envelope<ModelCertificate>,
+    }
+    /// Payments of the caller's contracts.
+    PaymentList {
+        /// The payments.
+        payments: Vec<ObligationView>,
+    }
+    /// How a payment stands after a callback.
+    PaymentAnswer {
+        /// `settled` or `due`.
+        state: String,
+    }
+    /// Wishes webhooks.
+    EndpointRequest {
+        /// Where to; `https:`, or `http:` on loopback in the demo profile.
+        url: String,
+        /// Event types, like `payment.instructed`.
+        events: Vec<String>,
+    }
+    /// A webhook endpoint was made. The secret is shown this once.
+    EndpointCreated {
+        /// The endpoint.
+        endpoint_id: EndpointId,
+        /// `whsec_…` of signature version v1.
+        secret: String,
+        /// `whpk_…` of signature version v1a.
+        public_key: String,
+    }
+    /// A webhook endpoint, without its secret.
+    EndpointView {
+        /// The endpoint.
+        endpoint_id: EndpointId,
+        /// Where to.
+        url: String,
+        /// Event types.
+        events: Vec<String>,
+        /// `active` or `disabled`.
+        state: String,
+    }
+    /// The caller's endpoints.
+    EndpointList {
+        /// The endpoints.
+        endpoints: Vec<EndpointView>,
+    }
+    /// One delivery of a webhook.
+    DeliveryView {
+        /// The message id; receivers use it as idempotency key.
+        message_id: String,
+        /// The endpoint.
+        endpoint_id: EndpointId,
+        /// The event type.
+        event: String,
+        /// `pending`, `delivered` or `dead`.
+        state: String,
+        /// Attempts so far.
+        attempts: u32,
+        /// When it is tried next, or was done.
+        at: Timestamp,
+    }
+    /// The caller's deliveries, newest first.
+    DeliveryList {
+        /// The deliveries.
+        deliveries: Vec<DeliveryView>,
+    }
+    /// A consistency proof between two sizes of the log.
+    ConsistencyProof {
+        /// RFC 9162 2.1.4.
+        proof: Vec<Digest>,
+    }
+    /// A page of the log with bodies and salts, for the SRO.
+    AuditExport {
+        /// The entries.
+        entries: Vec<ExportedEntry>,
+        /// The checkpoint note over `size` entries.
+        checkpoint: String,
+        /// The size of the log at that checkpoint.
+        size: u64,
+    }
+    /// Contracts that a participant is party of.
+    ContractList {
+        /// The contracts.
+        contracts: Vec<ContractRow>,
+    }
+    /// A contract in a list.
+    ContractRow {
+        /// The contract.
+        contract_id: ContractId,
+        /// Its digest.
+        sha256: Digest,
+        /// Its state now.
+        state: ContractState,
+    }
+}
