@@ -1,1 +1,72 @@
-fn main() {}
+//! `ccr-trainer`: the worker of the sealed room that holds the tensors, and the only crate that knows libtorch.
+//!
+//! `ccr` starts it, gives it data, plan and one seed over a pipe, and is its only mouth and ears. It has no key, no
+//! file and no network; what it says depends on the data only through the model and the noised metrics.
+//!
+//! Read in this order: [`session`] (the protocol), [`table`] (from CSV to rows in two parts), [`dpsgd`] (the private
+//! training), [`per_sample`] (gradients of each row, clipped), [`noise`] and [`gaussian`] (what protects them),
+//! [`model`], [`metrics`], [`artifact`], [`confine`].
+
+mod artifact;
+mod confine;
+mod dpsgd;
+mod fault;
+#[cfg(test)]
+mod fixtures;
+mod gaussian;
+mod limits;
+mod metrics;
+mod model;
+mod noise;
+mod per_sample;
+#[cfg(test)]
+mod quality;
+mod session;
+mod table;
+
+use std::io::{self, BufReader, BufWriter, Write};
+use std::process::ExitCode;
+
+const HELP: &str = "ccr-trainer: private training inside a clean room; started by `ccr`, not by hand.
+
+usage: ccr-trainer                  speak the worker protocol on stdin and stdout (schemas::worker)
+       ccr-trainer --library-paths  print the paths of the loaded libtorch files, one per line
+       ccr-trainer --version
+       ccr-trainer --help
+
+exit: 0 a model was delivered (or plain text asked for), 1 the work was refused or failed, 2 wrong arguments";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => work(),
+        ["--version"] => print(&format!("ccr-trainer {}", env!("CARGO_PKG_VERSION"))),
+        ["--help"] => print(HELP),
+        ["--library-paths"] => print(&confine::library_paths().join("\n")),
+        _ => {
+            eprintln!("ccr-trainer: unknown arguments; try --help");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn work() -> ExitCode {
+    // A panic's text may hold shapes or values; outside only this line is seen, and a `Failed` report.
+    std::panic::set_hook(Box::new(|_| eprintln!("ccr-trainer: internal fault")));
+    for line in confine::confine() {
+        eprintln!("ccr-trainer: {line}");
+    }
+    // One thread each: the same inputs give the same bits.
+    tch::set_num_threads(1);
+    tch::set_num_interop_threads(1);
+    let mut input = BufReader::new(io::stdin().lock());
+    let mut output = BufWriter::new(io::stdout().lock());
+    if session::serve(&mut input, &mut output) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn print(text: &str) -> ExitCode {
+    match writeln!(io::stdout().lock(), "{text}") {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}

@@ -1,0 +1,92 @@
+//! What a [`Start`] may ask for. Judged before any table is read, on public figures only.
+
+use schemas::pipeline::{Model, Training};
+use schemas::privacy::Plan;
+use schemas::text::Real;
+use schemas::worker::{MAX_TABLE, Start};
+use schemas::{Code, R, Refusal};
+
+use crate::fault::{pipeline, protocol};
+
+/// Tables of one job.
+const MAX_TABLES: usize = 16;
+/// All tables of one job together.
+const MAX_TOTAL: u64 = 4 << 30;
+/// Features of one job.
+const MAX_FEATURES: usize = 4_096;
+/// Steps of one job.
+const MAX_STEPS: u32 = 1_000_000;
+
+/// Refuses what the worker would not or could not execute as planned.
+pub fn check(start: &Start) -> R<()> {
+    if start.v != 1 {
+        return Err(protocol("only version 1 of the protocol is known"));
+    }
+    tables(start)?;
+    training(&start.training, &start.join.name)?;
+    plan(&start.plan, &start.training)?;
+    if start.seed.0.0.len() != 32 {
+        return Err(protocol("the seed has 32 bytes"));
+    }
+    Ok(())
+}
+
+fn exceeded(sentence: &'static str) -> Refusal {
+    Refusal::new(Code::LimitExceeded, sentence)
+}
+
+fn tables(start: &Start) -> R<()> {
+    if start.tables.is_empty() || start.tables.len() > MAX_TABLES {
+        return Err(exceeded("1 to 16 tables are allowed"));
+    }
+    let total = start.tables.iter().try_fold(0u64, |sum, t| sum.checked_add(t.bytes));
+    if start.tables.iter().any(|t| t.bytes > MAX_TABLE as u64) || total.is_none_or(|sum| sum > MAX_TOTAL) {
+        return Err(exceeded("a table may have 1 GiB, all together 4 GiB"));
+    }
+    Ok(())
+}
+
+fn training(training: &Training, join: &str) -> R<()> {
+    if training.input != join {
+        return Err(pipeline("the training does not read the join"));
+    }
+    if !training.private {
+        return Err(Refusal::new(Code::PipelineNotPrivate, "only private training is done here"));
+    }
+    if training.features.is_empty() || training.features.len() > MAX_FEATURES {
+        return Err(exceeded("1 to 4096 features are allowed"));
+    }
+    if let Model::Mlp { hidden } = &training.model
+        && (hidden.is_empty() || hidden.len() > 4 || hidden.iter().any(|width| !(1..=512).contains(width)))
+    {
+        return Err(exceeded("1 to 4 hidden layers of 1 to 512 are allowed"));
+    }
+    if training.split_salt.0.len() != 32 || !(1..=1_000_000).contains(&training.train_ppm) {
+        return Err(pipeline("the split needs a salt of 32 bytes and 1 to 1000000 parts per million"));
+    }
+    if !(positive(&training.clipping_norm) && positive(&training.learning_rate)) {
+        return Err(pipeline("clipping norm and learning rate are above zero"));
+    }
+    Ok(())
+}
+
+fn plan(plan: &Plan, training: &Training) -> R<()> {
+    if plan.steps != training.steps || plan.sample_rate != training.sample_rate {
+        return Err(protocol("plan and training differ in steps or sample rate"));
+    }
+    if plan.steps == 0 || plan.steps > MAX_STEPS {
+        return Err(exceeded("1 to 1000000 steps are allowed"));
+    }
+    if plan.metrics_noise_multiplier.is_some() != training.metrics.is_some() {
+        return Err(protocol("plan and training differ about metrics"));
+    }
+    let rate = plan.sample_rate.value();
+    if !(rate > 0.0 && rate <= 1.0 && positive(&plan.expected_batch) && positive(&plan.noise_multiplier)) {
+        return Err(protocol("the plan's figures are out of range"));
+    }
+    Ok(())
+}
+
+fn positive(real: &Real) -> bool {
+    (1e-9..=1e9).contains(&real.value())
+}

@@ -1,0 +1,173 @@
+//! Where randomness comes from, and how noise meets a sum.
+//!
+//! [`Streams`] cuts the one secret seed into independent ChaCha20 streams by HKDF labels, so that a step asked for
+//! again draws the very same numbers and no two uses share any. [`Grid`] rounds a clipped sum to a public grid and adds
+//! discrete Gaussians in integers; what follows (floats, division, learning rate) is post-processing.
+
+use chacha20::ChaCha20Rng;
+use chacha20::rand_core::{Rng, SeedableRng};
+use hkdf::Hkdf;
+use schemas::R;
+use schemas::text::Real;
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::fault::{internal, protocol};
+use crate::gaussian::{DiscreteGaussian, next_bits};
+
+/// ChaCha20 streams by label: key = HKDF-SHA256(salt `depa ccr-trainer v1`, seed, label).
+pub struct Streams(Hkdf<Sha256>);
+
+impl Streams {
+    /// Streams of a seed: the secret one of a run, or the public one of initial weights.
+    pub fn new(seed: &[u8]) -> Streams {
+        Streams(Hkdf::new(Some(b"depa ccr-trainer v1"), seed))
+    }
+
+    /// Which rows enter a step: label `sampling/<step>`.
+    pub fn sampling(&self, step: u32) -> R<ChaCha20Rng> {
+        self.stream(&format!("sampling/{step}"))
+    }
+
+    /// The noise of one parameter in a step: label `noise/<step>/<parameter>`.
+    pub fn noise(&self, step: u32, parameter: &str) -> R<ChaCha20Rng> {
+        self.stream(&format!("noise/{step}/{parameter}"))
+    }
+
+    /// The noise of the metrics: label `metrics`.
+    pub fn metrics(&self) -> R<ChaCha20Rng> {
+        self.stream("metrics")
+    }
+
+    /// Initial weights of one parameter: label `init/<parameter>`.
+    pub fn init(&self, parameter: &str) -> R<ChaCha20Rng> {
+        self.stream(&format!("init/{parameter}"))
+    }
+
+    fn stream(&self, label: &str) -> R<ChaCha20Rng> {
+        let mut key = Zeroizing::new([0; 32]);
+        self.0.expand(label.as_bytes(), &mut *key).map_err(|_| internal("a stream could not be derived"))?;
+        Ok(ChaCha20Rng::from_seed(*key))
+    }
+}
+
+/// Poisson sampling: each row is taken with probability ⌊q · 2^64⌋ / 2^64, independently of all others.
+pub struct PoissonSampling {
+    threshold: u128,
+}
+
+impl PoissonSampling {
+    /// For a rate in (0, 1], taken exactly as its decimal string says.
+    pub fn new(rate: &Real) -> R<PoissonSampling> {
+        let (whole, part) = rate.as_str().split_once('.').unwrap_or((rate.as_str(), ""));
+        let part = part.trim_end_matches('0');
+        let bad = || protocol("the sample rate is above 0 and at most 1");
+        match (whole, part) {
+            ("1", "") => Ok(PoissonSampling { threshold: 1 << 64 }),
+            ("0", digits) if !digits.is_empty() && digits.len() <= 38 => {
+                let num: u128 = digits.parse().map_err(|_| bad())?;
+                let (threshold, _) = next_bits(num, 10u128.pow(digits.len() as u32));
+                Ok(PoissonSampling { threshold: u128::from(threshold) })
+            }
+            _ => Err(bad()),
+        }
+    }
+
+    /// The rows of one step, in order; it may well be none.
+    pub fn draw(&self, rows: usize, mut stream: ChaCha20Rng) -> Vec<i64> {
+        (0..rows as i64).filter(|_| u128::from(stream.next_u64()) < self.threshold).collect()
+    }
+}
+
+/// The grid that sums are rounded to, with the discrete Gaussian on it.
+///
+/// With clip bound C, noise multiplier σ and d coordinates: the unit is γ = 2^k, the largest power of two
+/// ≤ σC · 2^−24. Rounding moves each of two neighbouring sums by at most γ/2 per coordinate, so the sensitivity grows
+/// to C' = C + γ√d; the noise has σ' = ⌈σC'/γ⌉ units, so its share of the sensitivity is at least σ.
+pub struct Grid {
+    unit: f64,
+    gaussian: DiscreteGaussian,
+}
+
+impl Grid {
+    /// A grid for sums of `coordinates` numbers with norm at most `clip` per row.
+    pub fn new(noise_multiplier: f64, clip: f64, coordinates: usize) -> R<Grid> {
+        let bad = || protocol("no noise grid exists for this noise multiplier and clipping norm");
+        let deviation = noise_multiplier * clip;
+        if !(deviation.is_normal() && (1e-30..1e30).contains(&deviation)) {
+            return Err(bad());
+        }
+        let unit = f64::from_bits((deviation.to_bits() >> 52) << 52) * 2f64.powi(-24);
+        let enlarged = clip + unit * (coordinates as f64).sqrt();
+        // The tiny factor stands for the rounding of this very line.
+        let units = (noise_multiplier * enlarged / unit * (1.0 + 1e-12)).ceil();
+        let gaussian = DiscreteGaussian::new(units as u64, 1).ok_or_else(bad)?;
+        Ok(Grid { unit, gaussian })
+    }
+
+    /// Rounds every coordinate to the grid and adds its noise.
+    pub fn add(&self, values: &mut [f64], mut stream: ChaCha20Rng) {
+        for value in values {
+            let units = (*value / self.unit).round_ties_even() as i64;
+            *value = units.saturating_add(self.gaussian.draw(&mut stream)) as f64 * self.unit;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_differ_by_label_and_repeat_by_seed() {
+        let first = |seed: u8, step| Streams::new(&[seed; 32]).sampling(step).unwrap().next_u64();
+        assert_eq!(first(1, 1), first(1, 1));
+        assert_ne!(first(1, 1), first(1, 2));
+        assert_ne!(first(1, 1), first(2, 1));
+        let streams = Streams::new(&[1; 32]);
+        let noise = streams.noise(1, "0.weight").unwrap().next_u64();
+        assert_ne!(noise, streams.noise(1, "0.bias").unwrap().next_u64());
+        assert_ne!(noise, streams.noise(2, "0.weight").unwrap().next_u64());
+    }
+
+    #[test]
+    fn rates_are_exact_and_rows_independent() {
+        let threshold = |text| PoissonSampling::new(&Real::parse(text).unwrap()).map(|p| p.threshold);
+        assert_eq!(threshold("0.5").unwrap(), 1 << 63);
+        assert_eq!(threshold("0.50").unwrap(), 1 << 63);
+        assert_eq!(threshold("1").unwrap(), 1 << 64);
+        assert_eq!(threshold("0.1").unwrap(), (1u128 << 64) / 10);
+        for bad in ["0", "0.0", "1.1", "2"] {
+            assert!(threshold(bad).is_err(), "{bad}");
+        }
+        let (rate, streams) = (PoissonSampling::new(&Real::parse("0.1").unwrap()).unwrap(), Streams::new(&[3; 32]));
+        let (rows, steps) = (500, 2_000);
+        let mut counts = vec![0u32; rows];
+        for step in 0..steps {
+            for row in rate.draw(rows, streams.sampling(step).unwrap()) {
+                counts[row as usize] += 1;
+            }
+        }
+        let mean = f64::from(counts.iter().sum::<u32>()) / rows as f64;
+        let variance = counts.iter().map(|c| (f64::from(*c) - 200.0).powi(2)).sum::<f64>() / rows as f64;
+        assert!((mean - 200.0).abs() < 2.0, "mean {mean}");
+        assert!((variance - 180.0).abs() < 50.0, "variance {variance}"); // Binomial(2000, 0.1)
+    }
+
+    #[test]
+    fn noise_on_the_grid_has_the_planned_deviation_and_no_memory() {
+        let (sigma, clip) = (4.1, 0.7);
+        let grid = Grid::new(sigma, clip, 10).unwrap();
+        assert!(grid.unit <= sigma * clip * 2f64.powi(-24) && grid.unit > sigma * clip * 2f64.powi(-26));
+        let streams = Streams::new(&[5; 32]);
+        let mut values = [vec![0.25; 100_000], vec![0.25; 100_000]];
+        for (step, values) in values.iter_mut().enumerate() {
+            grid.add(values, streams.noise(step as u32, "w").unwrap());
+            assert!(values.iter().all(|v| (v / grid.unit).fract() == 0.0), "off the grid");
+            let deviation = (values.iter().map(|v| (v - 0.25).powi(2)).sum::<f64>() / 1e5).sqrt();
+            assert!((deviation / (sigma * clip) - 1.0).abs() < 0.01, "deviation {deviation}");
+        }
+        let product: f64 = values[0].iter().zip(&values[1]).map(|(a, b)| (a - 0.25) * (b - 0.25)).sum();
+        assert!((product / 1e5 / (sigma * clip).powi(2)).abs() < 0.015, "steps are correlated");
+    }
+}

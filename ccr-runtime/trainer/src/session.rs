@@ -1,0 +1,222 @@
+//! The worker protocol of `schemas::worker` from the worker's side: one job, then the end.
+
+use std::io::{Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use schemas::worker::{MAX_MESSAGE, MAX_TABLE, Outcome, Report, Start};
+use schemas::{Digest, R};
+use zeroize::Zeroizing;
+
+use crate::dpsgd::{Data, Settings, train};
+use crate::fault::{internal, protocol};
+use crate::model::Network;
+use crate::noise::Streams;
+use crate::{artifact, limits, metrics, table};
+
+/// At most this many progress reports per job.
+const MAX_PROGRESS: u32 = 100;
+
+/// Serves one job; true if a model was delivered. Whatever goes wrong becomes one `Failed` report with a fixed code.
+pub fn serve(input: &mut impl Read, output: &mut impl Write) -> bool {
+    let served =
+        catch_unwind(AssertUnwindSafe(|| work(input, output))).unwrap_or_else(|_| Err(internal("internal fault")));
+    match served {
+        Ok(()) => true,
+        Err(refusal) => {
+            let failed = Report::Failed { code: refusal.code.to_string(), sentence: refusal.sentence };
+            let _ = report(output, &failed); // `ccr` may be gone; then nobody is left to tell
+            false
+        }
+    }
+}
+
+/// The story of a job, from first frame to last.
+fn work(input: &mut impl Read, output: &mut impl Write) -> R<()> {
+    let start = read_start(input)?;
+    limits::check(&start)?;
+    let parts = read_parts(input, &start)?;
+    report(output, &Report::Ready {})?;
+
+    let features = start.training.features.len();
+    let streams = Streams::new(&start.seed.0.0);
+    let settings = Settings::new(&start.plan, &start.training)?;
+    let mut network = Network::new(&start.training.model, features, start.training.init_seed)?;
+    let data = Data::new(&parts.train, features)?;
+    let steps = start.plan.steps;
+    let noise_draws = train(&mut network, &data, &settings, &streams, |step| progress(output, step, steps))?;
+    network.round();
+
+    let held_out = Data::new(&parts.held_out, features)?;
+    let noise = start.plan.metrics_noise_multiplier.as_ref();
+    let metrics = noise.map(|noise| metrics::measure(&network, &held_out, noise, &streams)).transpose()?;
+    let model = artifact::safetensors(&network)?;
+    let outcome = Outcome {
+        kind: "model".into(),
+        bytes: model.len() as u64,
+        sha256: Digest::of(&model),
+        steps,
+        noise_draws,
+        metrics,
+    };
+    report(output, &Report::Done(outcome))?;
+    frame(output, &model)
+}
+
+fn read_start(input: &mut impl Read) -> R<Start> {
+    let bytes = Zeroizing::new(read_frame(input, MAX_MESSAGE)?); // it holds the seed
+    serde_json::from_slice(&bytes).map_err(|_| protocol("the first frame is no start message"))
+}
+
+fn read_parts(input: &mut impl Read, start: &Start) -> R<table::Parts> {
+    let mut tables = Vec::new();
+    for head in &start.tables {
+        let bytes = Zeroizing::new(read_frame(input, MAX_TABLE)?);
+        if bytes.len() as u64 != head.bytes {
+            return Err(protocol("a table has another size than announced"));
+        }
+        tables.push(table::read(head, &bytes)?);
+    }
+    table::prepare(start, tables)
+}
+
+/// Tells of steps at fixed, evenly spaced numbers, and of the last.
+fn progress(output: &mut impl Write, step: u32, steps: u32) -> R<()> {
+    let every = steps.div_ceil(MAX_PROGRESS);
+    if step.is_multiple_of(every) || step == steps { report(output, &Report::Progress { step, steps }) } else { Ok(()) }
+}
+
+fn report(output: &mut impl Write, report: &Report) -> R<()> {
+    let bytes = serde_json::to_vec(report).map_err(|_| internal("a report could not be written"))?;
+    frame(output, &bytes)
+}
+
+fn frame(output: &mut impl Write, bytes: &[u8]) -> R<()> {
+    let gone = |_| internal("the pipe is closed");
+    let length = u32::try_from(bytes.len()).map_err(|_| internal("a frame is too large"))?;
+    output.write_all(&length.to_be_bytes()).map_err(gone)?;
+    output.write_all(bytes).map_err(gone)?;
+    output.flush().map_err(gone)
+}
+
+fn read_frame(input: &mut impl Read, most: usize) -> R<Vec<u8>> {
+    let mut length = [0; 4];
+    input.read_exact(&mut length).map_err(|_| protocol("the pipe ended before a frame"))?;
+    let length = u32::from_be_bytes(length) as usize;
+    if length > most {
+        return Err(protocol("a frame is too large"));
+    }
+    let mut bytes = Vec::new();
+    let read = input.take(length as u64).read_to_end(&mut bytes);
+    match read {
+        Ok(read) if read == length => Ok(bytes),
+        _ => Err(protocol("the pipe ended inside a frame")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::pipeline::Model;
+    use schemas::text::{Bytes, Real};
+    use schemas::worker::SeedBytes;
+
+    use super::*;
+    use crate::fixtures::{self, Served};
+
+    #[test]
+    fn a_job_is_served_from_first_frame_to_last() {
+        let (start, files) = fixtures::three_tables(300);
+        let Served { reports, model } = fixtures::serve(&start, &files);
+        assert_eq!(reports[0], Report::Ready {});
+        let told: Vec<u32> = reports[1..reports.len() - 1]
+            .iter()
+            .map(|r| match r {
+                Report::Progress { step, steps: 30 } => *step,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(told, (1..=30).collect::<Vec<u32>>());
+        let Some(Report::Done(outcome)) = reports.last() else { panic!("{reports:?}") };
+        let model = model.unwrap();
+        assert_eq!((outcome.kind.as_str(), outcome.steps, outcome.noise_draws), ("model", 30, 30));
+        assert_eq!((outcome.bytes, outcome.sha256), (model.len() as u64, Digest::of(&model)));
+        assert!(outcome.metrics.as_ref().unwrap().accuracy_ppm <= 1_000_000);
+    }
+
+    #[test]
+    fn the_same_input_gives_the_same_bytes() {
+        for model in [Model::LogisticRegression, Model::Mlp { hidden: vec![8, 4] }] {
+            let (mut start, files) = fixtures::three_tables(300);
+            start.training.model = model;
+            let first = fixtures::serve(&start, &files);
+            assert_eq!(first, fixtures::serve(&start, &files));
+            start.seed = SeedBytes(Bytes(vec![9; 32]));
+            assert_ne!(first.model, fixtures::serve(&start, &files).model);
+        }
+    }
+
+    #[test]
+    fn what_is_said_does_not_depend_on_the_data_but_for_model_and_metrics() {
+        let (start, files) = fixtures::three_tables(300);
+        let said = |files: &[String]| {
+            let mut start = start.clone();
+            start.tables.iter_mut().zip(files).for_each(|(head, file)| head.bytes = file.len() as u64);
+            let mut reports = fixtures::serve(&start, files).reports;
+            if let Some(Report::Done(outcome)) = reports.last_mut() {
+                (outcome.sha256, outcome.metrics) = (Digest([0; 32]), None);
+            }
+            reports
+        };
+        let empty: Vec<String> = files.iter().map(|f| f.lines().next().unwrap().to_owned() + "\n").collect();
+        let spoilt: Vec<String> = files.iter().map(|f| f.replace("0.", "nan")).collect();
+        assert_eq!(said(&files), said(&empty));
+        assert_eq!(said(&files), said(&spoilt));
+    }
+
+    #[test]
+    fn progress_stays_below_a_hundred_reports() {
+        for steps in [1, 99, 100, 101, 150, 198, 199, 10_001, 1_000_000] {
+            let mut output = Vec::new();
+            (1..=steps).for_each(|step| progress(&mut output, step, steps).unwrap());
+            let reports = fixtures::frames(&output).len();
+            assert!((1..=100).contains(&reports), "{reports} reports for {steps} steps");
+        }
+    }
+
+    #[test]
+    fn broken_jobs_fail_with_a_fixed_code() {
+        type Spoil = fn(&mut Start, &mut Vec<String>);
+        let cases: [(&str, Spoil); 14] = [
+            ("WORKER_PROTOCOL", |s, _| s.v = 2),
+            ("WORKER_PROTOCOL", |s, _| s.seed = SeedBytes(Bytes(vec![1; 31]))),
+            ("WORKER_PROTOCOL", |s, _| s.tables[0].bytes += 1),
+            ("WORKER_PROTOCOL", |s, _| s.plan.steps += 1),
+            ("WORKER_PROTOCOL", |s, _| s.plan.noise_multiplier = Real::parse("0").unwrap()),
+            ("WORKER_PROTOCOL", |s, _| s.plan.metrics_noise_multiplier = None),
+            ("WORKER_PROTOCOL", |_, f| f.truncate(2)),
+            ("PIPELINE_NOT_PRIVATE", |s, _| s.training.private = false),
+            ("PIPELINE_INVALID", |s, _| s.training.input = "other".into()),
+            ("PIPELINE_INVALID", |s, _| s.training.features[0].upper = Real::parse("0").unwrap()),
+            ("PIPELINE_INVALID", |s, _| s.training.split_salt = Bytes(vec![])),
+            ("LIMIT_EXCEEDED", |s, _| s.training.model = Model::Mlp { hidden: vec![513] }),
+            ("LIMIT_EXCEEDED", |s, _| (s.plan.steps, s.training.steps) = (1_000_001, 1_000_001)),
+            ("TABLE_FORM", |s, _| s.tables[1].columns.push("nowhere".into())),
+        ];
+        for (place, (code, spoil)) in cases.into_iter().enumerate() {
+            let (mut start, mut files) = fixtures::three_tables(20);
+            spoil(&mut start, &mut files);
+            let served = fixtures::serve(&start, &files);
+            let [Report::Failed { code: told, .. }] = &served.reports[..] else { panic!("{place}: {served:?}") };
+            assert_eq!((told.as_str(), &served.model), (code, &None), "case {place}");
+        }
+    }
+
+    #[test]
+    fn noise_on_the_pipe_fails_too() {
+        for input in [&b""[..], b"\0\0\0\x02{}", b"\xff\xff\xff\xff", b"\0\0\0\x09{\"v\"", b"\0\0\0\x04null"] {
+            let mut output = Vec::new();
+            assert!(!serve(&mut &input[..], &mut output));
+            let report = serde_json::from_slice(&fixtures::frames(&output)[0]).unwrap();
+            assert!(matches!(report, Report::Failed { code, .. } if code == "WORKER_PROTOCOL"));
+        }
+    }
+}
