@@ -1,1 +1,27 @@
-//! Placeholder while the room is being built.
+//! The sealed room's warden: it judges a job, proves itself, gets keys, opens data, has the worker train, and lets
+//! nothing out but the sealed model and the completion.
+//!
+//! [`run`](run::run) is the walk, top to bottom. No tensor here: `ccr-trainer` has libtorch but no key and no network;
+//! this process has keys and network but no libtorch.
+
+pub mod admit;
+pub mod config;
+pub mod fetch;
+pub mod keys;
+pub mod kms;
+pub mod lease;
+#[cfg(feature = "software-attester")]
+pub mod measure;
+pub mod open;
+pub mod output;
+pub mod report;
+pub mod room;
+pub mod run;
+pub mod secret;
+pub mod session;
+pub mod upload;
+pub mod worker;
+
+pub use config::Config;
+pub use room::{Clock, Progress, Room};
+pub use run::{Completed, run};

@@ -209,6 +209,7 @@ codes! {
     RefundRefused "REFUND_REFUSED" 409;
     KmsBehindLog "KMS_BEHIND_LOG" 409;
     KeyUnknown "KEY_UNKNOWN" 404;
+    KeyExists "KEY_EXISTS" 409;
     KeyRowTampered "KEY_ROW_TAMPERED" 500;
     CheckpointStale "CHECKPOINT_STALE" 403;
     StatusListStale "STATUS_LIST_STALE" 403;

@@ -3,15 +3,17 @@
 //! josekit 0.10.3 accepts short GCM tags, inflates `zip` without bound and ignores `crit` in JWE; so the form is
 //! checked before josekit sees a token, and its header must be exactly ours. `tests/josekit_holes.rs` pins the holes.
 
+use std::path::Path;
+
 use josekit::jwe::{ECDH_ES_A256KW, JweContext, JweHeader};
 use josekit::jwk::Jwk as JoseJwk;
 use schemas::canonical;
 use schemas::jwk::{Curve, Jwk};
 use schemas::text::Bytes;
 use schemas::{Code, R, Refusal};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 /// The largest JWE of a key that is looked at.
 const MAX_JWE: usize = 4096;
@@ -50,6 +52,33 @@ impl EncKey {
     pub fn jwk(&self) -> &Jwk {
         &self.jwk
     }
+
+    /// Writes the key to a new file with mode 0600; an existing file is never overwritten.
+    pub fn save(&self, path: &Path) -> R<()> {
+        let file = EncKeyFile { crv: Curve::X25519, x: self.jwk.x.clone(), d: Bytes(self.secret.to_vec()) };
+        let text = serde_json::to_vec(&file).map(Zeroizing::new);
+        crate::signer::write_secret(path, &text.map_err(|e| Refusal::new(Code::Internal, e.to_string()))?)
+    }
+
+    /// Reads a key file; refuses one that others may read, or whose halves do not belong together.
+    pub fn load(path: &Path) -> R<EncKey> {
+        let fault = || Refusal::new(Code::ConfigInvalid, format!("key file {}: not an encryption key", path.display()));
+        let text = crate::signer::read_secret(path)?;
+        let mut file: EncKeyFile = serde_json::from_slice(&text).map_err(|_| fault())?;
+        let secret = <[u8; 32]>::try_from(file.d.0.as_slice()).map(Zeroizing::new);
+        file.d.0.zeroize();
+        let key = EncKey::from_seed(&*secret.map_err(|_| fault())?)?;
+        if key.jwk.x == file.x && file.crv == Curve::X25519 { Ok(key) } else { Err(fault()) }
+    }
+}
+
+/// The file's content. Never printed.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EncKeyFile {
+    crv: Curve,
+    x: Bytes,
+    d: Bytes,
 }
 
 #[derive(Deserialize)]

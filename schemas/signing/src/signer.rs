@@ -45,6 +45,23 @@ pub fn random<const N: usize>() -> R<[u8; N]> {
     Ok(bytes)
 }
 
+/// Writes a new file that its owner alone may read.
+pub(crate) fn write_secret(path: &Path, text: &[u8]) -> R<()> {
+    let fault = |e: std::io::Error| Refusal::new(Code::ConfigInvalid, format!("key file {}: {e}", path.display()));
+    let mut out = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(fault)?;
+    out.write_all(text).and_then(|()| out.sync_all()).map_err(fault)
+}
+
+/// Reads a key file; refuses one that others may read.
+pub(crate) fn read_secret(path: &Path) -> R<Zeroizing<Vec<u8>>> {
+    let fault = |why: String| Refusal::new(Code::ConfigInvalid, format!("key file {}: {why}", path.display()));
+    let mode = fs::metadata(path).map_err(|e| fault(e.to_string()))?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(fault("others may read it; run chmod 600 on it".into()));
+    }
+    fs::read(path).map(Zeroizing::new).map_err(|e| fault(e.to_string()))
+}
+
 impl FileKey {
     /// The key with this seed under the name of `holder` (a DID or a run id).
     pub fn from_seed(holder: &str, seed: &[u8; 32]) -> FileKey {
@@ -72,23 +89,17 @@ impl FileKey {
 
     /// Writes the key to a new file with mode 0600; an existing file is never overwritten.
     pub fn save(&self, path: &Path) -> R<()> {
-        let fault = |e: std::io::Error| Refusal::new(Code::ConfigInvalid, format!("key file {}: {e}", path.display()));
         let mut d = self.key.to_bytes();
         let file = KeyFile { holder: self.kid.holder.clone(), x: self.jwk.x.clone(), d: Bytes(d.to_vec()) };
         d.zeroize();
         let text = Zeroizing::new(serde_json::to_vec(&file).map_err(|e| Refusal::new(Code::Internal, e.to_string()))?);
-        let mut out = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(fault)?;
-        out.write_all(&text).and_then(|()| out.sync_all()).map_err(fault)
+        write_secret(path, &text)
     }
 
     /// Reads a key file; refuses one that others may read, or whose halves do not belong together.
     pub fn load(path: &Path) -> R<FileKey> {
         let fault = |why: String| Refusal::new(Code::ConfigInvalid, format!("key file {}: {why}", path.display()));
-        let mode = fs::metadata(path).map_err(|e| fault(e.to_string()))?.permissions().mode();
-        if mode & 0o077 != 0 {
-            return Err(fault("others may read it; run chmod 600 on it".into()));
-        }
-        let text = Zeroizing::new(fs::read(path).map_err(|e| fault(e.to_string()))?);
+        let text = read_secret(path)?;
         let mut file: KeyFile = serde_json::from_slice(&text).map_err(|_| fault("not a key file".into()))?;
         let seed = <[u8; 32]>::try_from(file.d.0.as_slice()).map(Zeroizing::new);
         file.d.0.zeroize();
@@ -128,6 +139,12 @@ mod tests {
         assert_eq!(FileKey::load(&path).unwrap().kid(), key.kid());
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         assert_eq!(FileKey::load(&path).unwrap_err().code, Code::ConfigInvalid);
+        let enc = crate::jose::EncKey::generate().unwrap();
+        let enc_path = dir.join("b.key");
+        enc.save(&enc_path).unwrap();
+        assert!(enc.save(&enc_path).is_err());
+        assert_eq!(crate::jose::EncKey::load(&enc_path).unwrap().jwk(), enc.jwk());
+        assert_eq!(FileKey::load(&enc_path).unwrap_err().code, Code::ConfigInvalid);
         fs::remove_dir_all(&dir).unwrap();
         assert!(!format!("{key:?}").contains(&Bytes(key.key.to_bytes().to_vec()).text()));
     }

@@ -1,0 +1,120 @@
+//! Configuration of a room: one TOML file, measured with the binaries; unknown keys are refused.
+
+use std::path::{Path, PathBuf};
+
+use schemas::evidence::EvidenceKind;
+use schemas::{Code, Digest, R, Refusal};
+use serde::{Deserialize, Serialize};
+
+/// `demo` or `production`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    /// Software evidence and loopback HTTP are allowed, and called so.
+    Demo,
+    /// Hardware evidence only.
+    Production,
+}
+
+/// Everything a room is told from outside. Its bytes are part of the software measurement.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `demo` or `production`.
+    pub profile: Profile,
+    /// Base URL of the contract service.
+    pub contract_service: String,
+    /// File with the pinned trust (`depa trust fetch`).
+    pub trust: PathBuf,
+    /// The worker binary.
+    pub trainer: PathBuf,
+    /// Kind of evidence to show.
+    pub evidence: EvidenceKind,
+    /// Folder of the SIMULATED root, for software evidence.
+    #[serde(default)]
+    pub software_root: Option<PathBuf>,
+    /// Folders below which `file:` locations may be read and written.
+    #[serde(default)]
+    pub storage_roots: Vec<PathBuf>,
+    /// Largest sealed object that is fetched, in bytes.
+    #[serde(default = "default_max_object")]
+    pub max_object_bytes: u64,
+    /// Seconds after which a silent worker is stopped.
+    #[serde(default = "default_worker_seconds")]
+    pub worker_timeout_seconds: u64,
+}
+
+fn default_max_object() -> u64 {
+    1 << 30
+}
+
+fn default_worker_seconds() -> u64 {
+    3600
+}
+
+impl Config {
+    /// Reads and checks a configuration file; returns it with the digest of its bytes.
+    pub fn load(path: &Path) -> R<(Config, Digest)> {
+        let fault = |why: String| Refusal::new(Code::ConfigInvalid, format!("{}: {why}", path.display()));
+        let bytes = std::fs::read(path).map_err(|e| fault(e.to_string()))?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| fault("not UTF-8".into()))?;
+        let config: Config = toml::from_str(text).map_err(|e| fault(e.to_string()))?;
+        config.check()?;
+        Ok((config, Digest::of(&bytes)))
+    }
+
+    /// Refuses what production must not do, and what cannot work.
+    pub fn check(&self) -> R<()> {
+        let software = self.evidence == EvidenceKind::Software;
+        if self.profile == Profile::Production && (software || self.software_root.is_some()) {
+            return Err(Refusal::new(Code::ProductionRefused, "profile production shows no software evidence").at("evidence"));
+        }
+        if self.profile == Profile::Production && attestation::HAS_SOFTWARE_ATTESTER {
+            return Err(Refusal::new(
+                Code::ProductionRefused,
+                "this build carries the software attester; build ccr without the feature software-attester for production",
+            ));
+        }
+        if software && self.software_root.is_none() {
+            return Err(Refusal::new(Code::ConfigInvalid, "software evidence needs software_root").at("software_root"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Config {
+        Config {
+            profile: Profile::Demo,
+            contract_service: "http://localhost:1".into(),
+            trust: "trust.json".into(),
+            trainer: "ccr-trainer".into(),
+            evidence: EvidenceKind::Software,
+            software_root: Some("root".into()),
+            storage_roots: vec![],
+            max_object_bytes: 1,
+            worker_timeout_seconds: 1,
+        }
+    }
+
+    #[test]
+    fn production_shows_no_software_evidence() {
+        config().check().unwrap();
+        let production = Config { profile: Profile::Production, ..config() };
+        assert_eq!(production.check().unwrap_err().code, Code::ProductionRefused);
+        let hidden = Config { evidence: EvidenceKind::AzureSnp, ..production };
+        assert_eq!(hidden.check().unwrap_err().code, Code::ProductionRefused);
+        let rootless = Config { software_root: None, ..config() };
+        assert_eq!(rootless.check().unwrap_err().code, Code::ConfigInvalid);
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        let text = toml::to_string(&config()).unwrap();
+        assert!(toml::from_str::<Config>(&text).is_ok());
+        assert!(toml::from_str::<Config>(&format!("surprise = 1\n{text}")).is_err());
+    }
+}

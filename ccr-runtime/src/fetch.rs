@@ -1,0 +1,128 @@
+//! Locations: where ciphertext is read from and the sealed model written to. Never a plaintext path.
+
+use std::io::Read as _;
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use schemas::{Code, R, Refusal};
+use url::Url;
+
+use crate::config::Config;
+
+/// A location that the configuration allows.
+pub enum Location {
+    /// A file below one of the storage roots.
+    File(PathBuf),
+    /// An object behind HTTP: `https`, or `http` on loopback.
+    Http(Url),
+}
+
+impl Location {
+    /// Judges a location: `file:` below a storage root without `..`, `https:`, or `http:` on loopback.
+    pub fn parse(text: &str, config: &Config) -> R<Location> {
+        let bad = |why: &str| Refusal::new(Code::AddressRefused, format!("location {text}: {why}"));
+        let url = Url::parse(text).map_err(|_| bad("not a URL"))?;
+        match url.scheme() {
+            "file" => {
+                let path = url.to_file_path().map_err(|()| bad("not a local path"))?;
+                let plain = path.components().all(|c| matches!(c, Component::RootDir | Component::Normal(_)));
+                if !plain || !config.storage_roots.iter().any(|root| path.starts_with(root)) {
+                    return Err(bad("outside the storage roots of this room"));
+                }
+                Ok(Location::File(path))
+            }
+            "https" => Ok(Location::Http(url)),
+            "http" if loopback(&url) => Ok(Location::Http(url)),
+            "http" => Err(bad("http is for loopback only; use https")),
+            _ => Err(bad("file, https or loopback http is expected")),
+        }
+    }
+}
+
+fn loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
+/// A client for objects: no redirects, bounded times.
+pub fn http() -> R<reqwest::blocking::Client> {
+    reqwest::blocking::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(10))
+        .timeout(Duration::from_secs(600))
+        .build()
+        .map_err(|e| Refusal::new(Code::Internal, format!("no HTTP client: {e}")))
+}
+
+/// Reads an object of at most the configured size.
+pub fn fetch(location: &str, config: &Config) -> R<Vec<u8>> {
+    let limit = config.max_object_bytes;
+    let fault = |why: String| Refusal::new(Code::PeerUnreachable, format!("{location} cannot be read: {why}"));
+    let read = |reader: &mut dyn std::io::Read| -> R<Vec<u8>> {
+        let mut bytes = Vec::new();
+        reader.take(limit + 1).read_to_end(&mut bytes).map_err(|e| fault(e.to_string()))?;
+        if bytes.len() as u64 > limit {
+            return Err(Refusal::new(Code::LimitExceeded, format!("{location} is larger than max_object_bytes")));
+        }
+        Ok(bytes)
+    };
+    match Location::parse(location, config)? {
+        Location::File(path) => read(&mut open_regular(&path).map_err(|e| fault(e.to_string()))?),
+        Location::Http(url) => {
+            let mut answer = http()?.get(url).send().map_err(|e| fault(e.without_url().to_string()))?;
+            if !answer.status().is_success() {
+                return Err(fault(format!("HTTP {}", answer.status().as_u16())));
+            }
+            read(&mut answer)
+        }
+    }
+}
+
+fn open_regular(path: &Path) -> std::io::Result<std::fs::File> {
+    let file = std::fs::File::open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(std::io::Error::other("not a regular file"));
+    }
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Config {
+        Config {
+            profile: crate::config::Profile::Demo,
+            contract_service: String::new(),
+            trust: PathBuf::new(),
+            trainer: PathBuf::new(),
+            evidence: schemas::evidence::EvidenceKind::Software,
+            software_root: None,
+            storage_roots: vec!["/storage/a".into()],
+            max_object_bytes: 10,
+            worker_timeout_seconds: 1,
+        }
+    }
+
+    #[test]
+    fn only_allowed_places_are_locations() {
+        for good in ["file:///storage/a/x", "https://tdp.example/x", "http://127.0.0.1:9/x", "http://localhost/x"] {
+            assert!(Location::parse(good, &config()).is_ok(), "{good}");
+        }
+        for bad in [
+            "file:///etc/passwd",
+            "file:///storage/a/../../etc/passwd",
+            "file:///storage/a/%2e%2e/%2e%2e/etc/passwd",
+            "file:///storage/ab",
+            "http://tdp.example/x",
+            "ftp://tdp.example/x",
+            "x",
+        ] {
+            assert_eq!(Location::parse(bad, &config()).err().map(|r| r.code), Some(Code::AddressRefused), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Keys: reserve at every key service, then release; none or all.
+
+use std::collections::BTreeMap;
+
+use schemas::id::{DatasetId, ReservationId};
+use schemas::release::{
+    ChallengeRequest, KmsReceipt, KmsStatement, Release, ReleaseRequest, ReserveRequest, RunAct,
+};
+use schemas::{Code, Digest, Envelope, R, Refusal, Signed};
+use sealing::DatasetKey;
+use signing::verify_by;
+
+use crate::admit::Admitted;
+use crate::kms::Kms;
+use crate::room::{Progress, Room};
+use crate::run::Tell;
+use crate::session::Session;
+
+/// Reservations of all key services, by base URL.
+pub struct Reserved(BTreeMap<String, (ReservationId, Signed<KmsReceipt>)>);
+
+/// The data keys of the run, by dataset and version. Wiped on drop.
+pub struct Keys(BTreeMap<(DatasetId, u32), DatasetKey>);
+
+impl Keys {
+    /// The key of a dataset version.
+    pub fn of(&self, dataset: &DatasetId, version: u32) -> R<&DatasetKey> {
+        self.0
+            .get(&(dataset.clone(), version))
+            .ok_or_else(|| Refusal::new(Code::KeyUnknown, format!("no key was released for {dataset}")))
+    }
+}
+
+fn ask(job: &Admitted, session: &Session) -> ChallengeRequest {
+    ChallengeRequest {
+        run_id: Some(session.run_id.clone()),
+        job_sha256: job.opened.job.digest(),
+        contracts: job.contract_refs(),
+    }
+}
+
+/// Reserves budget at every key service of the job. No key has left when this returns.
+pub fn reserve(job: &Admitted, session: &mut Session, room: &Room, tell: Tell<'_>) -> R<Reserved> {
+    let mut reserved = BTreeMap::new();
+    for (url, provider) in job.kms() {
+        session.fresh_admission(job, room)?;
+        let kms = Kms::new(&url, &provider, &room.trust.registry, room.hook.clone())?;
+        let challenge = kms.challenge(&ask(job, session), &session.book)?;
+        let (attested, _) = session.attest(job, &challenge, &url, room)?;
+        let request = ReserveRequest {
+            attested,
+            admission: session.admission.envelope().clone(),
+            bundle: job.bundle.clone(),
+        };
+        let receipt = kms.reserve(&request, &session.book)?;
+        let KmsStatement::Reserved { reservation_id, .. } = receipt.statement.clone() else {
+            return Err(Refusal::new(Code::PeerFault, format!("{url} answered a reservation with something else")));
+        };
+        receipt_is_ours(&receipt, session, job)?;
+        tell(Progress::Reserved { kms: url.clone() });
+        reserved.insert(url, (reservation_id, receipt));
+    }
+    let receipts: Vec<_> = reserved.values().map(|(_, r)| r.envelope().clone()).collect();
+    room.desk.kms_receipts(&session.run_id, &receipts)?;
+    Ok(Reserved(reserved))
+}
+
+/// Gets the keys of every key service, each against the reservations of all.
+pub fn release(job: &Admitted, session: &mut Session, reserved: Reserved, room: &Room, tell: Tell<'_>) -> R<Keys> {
+    let all: Vec<Envelope<KmsReceipt>> = reserved.0.values().map(|(_, r)| r.envelope().clone()).collect();
+    let providers = job.kms();
+    let mut keys = BTreeMap::new();
+    for (url, (reservation_id, _)) in &reserved.0 {
+        let provider = providers.get(url).ok_or_else(|| Refusal::new(Code::Internal, "a key service was lost"))?;
+        session.fresh_admission(job, room)?;
+        let kms = Kms::new(url, provider, &room.trust.registry, room.hook.clone())?;
+        let challenge = kms.challenge(&ask(job, session), &session.book)?;
+        let (attested, transcript_sha256) = session.attest(job, &challenge, url, room)?;
+        let act = RunAct::Release {
+            challenge_id: challenge.challenge_id.clone(),
+            reservation_id: reservation_id.clone(),
+        };
+        let request = ReleaseRequest {
+            request: session.request(act, url, room)?,
+            attested,
+            admission: session.admission.envelope().clone(),
+            reservations: all.clone(),
+        };
+        let release = kms.release(reservation_id, &request, &session.book)?;
+        let receipt = verify_by(release.receipt.clone(), &room.trust.registry, &session.book, provider.as_str())?;
+        receipt_is_ours(&receipt, session, job)?;
+        unwrap(&release, &receipt, session, &transcript_sha256, &mut keys)?;
+        session.released.push(receipt.envelope().clone());
+        tell(Progress::Released { kms: url.clone() });
+    }
+    room.desk.kms_receipts(&session.run_id, &session.released)?;
+    for wanted in job.wanted() {
+        if !keys.contains_key(&(wanted.job.dataset_id.clone(), wanted.job.version)) {
+            return Err(Refusal::new(Code::KeyUnknown, format!("no key was released for {}", wanted.job.dataset_id)));
+        }
+    }
+    Ok(Keys(keys))
+}
+
+fn unwrap(
+    release: &Release,
+    receipt: &KmsReceipt,
+    session: &Session,
+    bound: &Digest,
+    keys: &mut BTreeMap<(DatasetId, u32), DatasetKey>,
+) -> R<()> {
+    let fault = |why: &str| Refusal::new(Code::PeerFault, format!("release of {}: {why}", receipt.kms));
+    let KmsStatement::Released { jwe_sha256, .. } = &receipt.statement else {
+        return Err(fault("the receipt states something else"));
+    };
+    let digests: Vec<Digest> = release.jwe.iter().map(|t| Digest::of(t.as_bytes())).collect();
+    if &digests != jwe_sha256 || digests.len() != receipt.datasets.len() {
+        return Err(fault("keys and receipt do not belong together"));
+    }
+    if receipt.transcript_sha256 != *bound {
+        return Err(fault("made under another transcript"));
+    }
+    for (token, dataset) in release.jwe.iter().zip(&receipt.datasets) {
+        let secret = signing::jose::unwrap_key(token, &session.enc_key, &bound.0)?;
+        let name = (dataset.dataset_id.clone(), dataset.version);
+        if keys.insert(name, DatasetKey::from_slice(secret.as_slice())?).is_some() {
+            return Err(fault("a key came twice"));
+        }
+    }
+    Ok(())
+}
+
+/// A receipt counts only if it names this run, this job and both keys of it.
+pub fn receipt_is_ours(receipt: &KmsReceipt, session: &Session, job: &Admitted) -> R<()> {
+    use schemas::Signer as _;
+    let ours = receipt.run_id == session.run_id
+        && receipt.job_sha256 == job.opened.job.digest()
+        && receipt.run_jwk_thumbprint == session.run_key.jwk().thumbprint()
+        && receipt.enc_jwk_thumbprint == session.enc_key.jwk().thumbprint();
+    if ours { Ok(()) } else { Err(Refusal::new(Code::PeerFault, format!("{} answered for another run", receipt.kms))) }
+}

@@ -1,0 +1,168 @@
+//! `ccr`: carries out one job in this room, or prints what this room measures to.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use ccr_runtime::{Config, Progress, Room};
+use clap::{Parser, Subcommand};
+use nix::sys::resource::{Resource, setrlimit};
+use schemas::{Code, Refusal, Timestamp};
+use serde_json::{Value, json};
+
+#[derive(Parser)]
+#[command(
+    name = "ccr",
+    version,
+    about = "The warden of a confidential clean room: one job, one run",
+    after_help = "Examples:\n  ccr run --config ccr.toml --bundle job.bundle.json\n  ccr measure --config ccr.toml\n\n\
+                  Progress goes to stdout, one JSON object per line; it holds public figures only."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Carry out the job in a bundle: admit, attest, get keys, train, seal, commit, upload, report.
+    Run {
+        /// Configuration file.
+        #[arg(long)]
+        config: PathBuf,
+        /// Job bundle (`depa job bundle`).
+        #[arg(long)]
+        bundle: PathBuf,
+        /// Claim on the queued order, from the provider's agent.
+        #[arg(long)]
+        lease_token: Option<String>,
+    },
+    /// Print the measurement of this room (SIMULATED: digests of the binaries, libtorch and configuration).
+    Measure {
+        /// Configuration file.
+        #[arg(long)]
+        config: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    // A core dump would hold keys and rows.
+    if setrlimit(Resource::RLIMIT_CORE, 0, 0).is_err() {
+        eprintln!("ccr: core dumps cannot be switched off; refusing to start");
+        return ExitCode::FAILURE;
+    }
+    let result = match Cli::parse().command {
+        Command::Run { config, bundle, lease_token } => run(&config, &bundle, lease_token),
+        Command::Measure { config } => measure(&config),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    let refusal = error.downcast_ref::<Refusal>();
+    let code = refusal.map_or(Code::Internal, |r| r.code);
+    tell(&json!({"event": "refused", "code": code.as_str(), "sentence": format!("{error:#}")}));
+    eprintln!("ccr: {error:#}");
+    ExitCode::from(exit_code(code))
+}
+
+/// Exit codes of the house: 6 policy, 7 attestation, 8 budget, 9 time-out, 10 verification, 1 the rest.
+fn exit_code(code: Code) -> u8 {
+    match code {
+        Code::BudgetExceeded => 8,
+        Code::Timeout => 9,
+        Code::EvidenceRefused | Code::EvidenceNotAllowed | Code::EvidenceForm | Code::TranscriptMismatch => 7,
+        Code::SignatureInvalid | Code::ReceiptMismatch | Code::InclusionInvalid | Code::SealedTampered => 10,
+        other if other.status() == 422 || other.status() == 403 => 6,
+        other if other.status() == 409 => 5,
+        _ => 1,
+    }
+}
+
+fn tell(value: &Value) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{value}");
+    let _ = out.flush();
+}
+
+fn run(config: &Path, bundle: &Path, lease_token: Option<String>) -> anyhow::Result<()> {
+    let bytes = std::fs::read(bundle).with_context(|| format!("{} cannot be read", bundle.display()))?;
+    let bundle = schemas::canonical::parse(&bytes)?;
+    let room = room(config, lease_token)?;
+    let done = ccr_runtime::run(bundle, &room, &mut |progress| tell(&words(&progress)))?;
+    tell(&json!({
+        "event": "completed", "run_id": done.run_id, "output_sha256": done.output, "url": done.url,
+        "receipt_index": done.receipt.index,
+    }));
+    Ok(())
+}
+
+fn clock() -> ccr_runtime::Clock {
+    Arc::new(|| {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    })
+}
+
+fn room(path: &Path, lease_token: Option<String>) -> anyhow::Result<Room> {
+    let (config, digest) = Config::load(path)?;
+    let trust = Room::load_trust(&config)?;
+    let attester = attester(&config, &digest, path)?;
+    let desk = contract_client::Client::new(&config.contract_service, None)?;
+    Ok(Room { config, trust, attester, clock: clock(), desk, lease_token, hook: None })
+}
+
+#[cfg(feature = "software-attester")]
+fn attester(config: &Config, digest: &schemas::Digest, path: &Path) -> anyhow::Result<Box<dyn attestation::Attester>> {
+    use attestation::software::{SoftwareAttester, SoftwareRoot};
+    let _ = digest;
+    let folder = config.software_root.as_deref().context("software_root is missing")?;
+    let measurement = ccr_runtime::measure::measurement(config, path)?;
+    Ok(Box::new(SoftwareAttester::new(SoftwareRoot::load(folder)?, measurement)?))
+}
+
+#[cfg(not(feature = "software-attester"))]
+fn attester(config: &Config, _: &schemas::Digest, _: &Path) -> anyhow::Result<Box<dyn attestation::Attester>> {
+    Err(anyhow::Error::new(Refusal::new(
+        Code::EvidenceNotAllowed,
+        format!("this build has no attester for {:?}; hardware attesters come with the attestation depth", config.evidence),
+    )))
+}
+
+#[cfg(feature = "software-attester")]
+fn measure(path: &Path) -> anyhow::Result<()> {
+    let (config, _) = Config::load(path)?;
+    let measurement = ccr_runtime::measure::measurement(&config, path)?;
+    tell(&json!({
+        "simulated": true, "evidence": "software", "measurement": measurement,
+        "pcrs": attestation::software::image_set_pcrs(&measurement),
+        "measurements": [attestation::software::launch_measurement()],
+        "id_key_digests": [attestation::software::id_key_digest()],
+    }));
+    Ok(())
+}
+
+#[cfg(not(feature = "software-attester"))]
+fn measure(_: &Path) -> anyhow::Result<()> {
+    anyhow::bail!("this build has no software attester; measure a hardware image from its UKI")
+}
+
+fn words(progress: &Progress) -> Value {
+    match progress {
+        Progress::Admitted { job } => json!({"event": "admitted", "job_sha256": job}),
+        Progress::CheckedIn { run } => json!({"event": "checked_in", "run_id": run}),
+        Progress::Reserved { kms } => json!({"event": "reserved", "kms": kms}),
+        Progress::Released { kms } => json!({"event": "released", "kms": kms}),
+        Progress::Opened { objects } => json!({"event": "opened", "objects": objects}),
+        Progress::Training { step, steps, epsilon } => {
+            json!({"event": "training", "step": step, "steps": steps, "epsilon": format!("{epsilon:.4}")})
+        }
+        Progress::Committed { output } => json!({"event": "committed", "output_sha256": output}),
+        Progress::Uploaded { url } => json!({"event": "uploaded", "url": url}),
+    }
+}

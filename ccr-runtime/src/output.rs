@@ -1,0 +1,80 @@
+//! Sealing: a checked output is encrypted under a key of its own, and that key to the TDC alone.
+
+use policies::output::CheckedOutput;
+use schemas::certificate::{CertifiedDataset, ModelCertificate};
+use schemas::worker::NoisedMetrics;
+use schemas::{Code, Digest, Document, Envelope, R, Refusal, Timestamp};
+
+use crate::admit::Admitted;
+use crate::room::Room;
+use crate::session::Session;
+
+/// A sealed model and what its recipient needs to open it.
+#[derive(Debug)]
+pub struct Sealed {
+    /// The container.
+    pub bytes: Vec<u8>,
+    /// SHA-256 of it: what every key service commits to.
+    pub sha256: Digest,
+    /// The content key as JWE to the recipient of the job.
+    pub content_key_jwe: String,
+    /// SHA-256 of the model in the clear.
+    pub model_sha256: Digest,
+    /// Its size.
+    pub model_bytes: u64,
+    /// Noised metrics.
+    pub metrics: Option<NoisedMetrics>,
+}
+
+/// What a content key is bound to: a JWE lifted to another run does not unwrap.
+pub fn content_key_context(run: &schemas::id::RunId) -> [u8; 32] {
+    Digest::of_parts(&[b"depa/content-key/1", run.as_str().as_bytes()]).0
+}
+
+/// Seals a checked output; nothing else can be sealed.
+pub fn seal(checked: CheckedOutput, job: &Admitted, session: &Session) -> R<Sealed> {
+    let (sealed, key) = sealing::seal_model(checked.model(), &session.run_id)?;
+    let bound = content_key_context(&session.run_id);
+    let content_key_jwe = signing::jose::wrap_key(key.expose(), &job.output.recipient_jwk, &bound)?;
+    Ok(Sealed {
+        sha256: Digest::of(&sealed.bytes),
+        bytes: sealed.bytes,
+        content_key_jwe,
+        model_sha256: checked.outcome().sha256,
+        model_bytes: checked.outcome().bytes,
+        metrics: checked.outcome().metrics.clone(),
+    })
+}
+
+/// The model certificate, signed by the run key.
+pub fn certify(sealed: &Sealed, job: &Admitted, session: &Session, room: &Room) -> R<Envelope<ModelCertificate>> {
+    let mut datasets = Vec::new();
+    for wanted in job.wanted() {
+        let (id, version) = (&wanted.job.dataset_id, wanted.job.version);
+        let charge = job.plan.charges.iter().find(|c| &c.dataset_id == id && c.version == version);
+        let charge = charge.ok_or_else(|| Refusal::new(Code::Internal, "the plan lacks a dataset"))?;
+        datasets.push(CertifiedDataset {
+            dataset_id: id.clone(),
+            version,
+            manifest_root: wanted.contracted.manifest_root,
+            charge: charge.clone(),
+        });
+    }
+    let now: Timestamp = room.now().whole();
+    let certificate = ModelCertificate {
+        schema: ModelCertificate::SCHEMA.into(),
+        registry: room.trust.registry.clone(),
+        run_id: session.run_id.clone(),
+        job_sha256: job.opened.job.digest(),
+        contracts: job.contract_refs(),
+        image_set_id: job.opened.job.image_set_id.clone(),
+        assurance: session.admission.assurance,
+        datasets,
+        plan: job.plan.clone(),
+        model_sha256: sealed.model_sha256,
+        model_bytes: sealed.model_bytes,
+        metrics: sealed.metrics.clone(),
+        issued_at: now,
+    };
+    signing::sign(&certificate, &session.run_key, now)
+}

@@ -1,0 +1,85 @@
+//! Reports of a run to the log: events, completion, abort.
+
+use schemas::event::{CompletedOutput, Completion, RunEvent, RunEventKind};
+use schemas::log::Receipt;
+use schemas::release::{KmsReceipt, RefundRequest};
+use schemas::{Document, Envelope, R, Refusal};
+
+use crate::admit::Admitted;
+use crate::kms::Kms;
+use crate::output::{Sealed, certify};
+use crate::room::Room;
+use crate::session::Session;
+
+/// Signs and posts a run event; returns it with the receipt of its entry.
+pub fn event(job: &Admitted, session: &Session, room: &Room, event: RunEventKind) -> R<(Envelope<RunEvent>, Receipt)> {
+    let event = RunEvent {
+        schema: RunEvent::SCHEMA.into(),
+        registry: room.trust.registry.clone(),
+        run_id: session.run_id.clone(),
+        job_sha256: job.opened.job.digest(),
+        event,
+        at: room.now(),
+    };
+    let envelope = signing::sign(&event, &session.run_key, room.now())?;
+    let receipt = room.desk.report(&session.run_id, &envelope)?;
+    Ok((envelope, receipt))
+}
+
+/// Sends the completion and verifies the receipt of its entry.
+pub fn complete(
+    job: &Admitted,
+    session: &Session,
+    sealed: Sealed,
+    commits: Vec<Envelope<KmsReceipt>>,
+    url: &str,
+    room: &Room,
+) -> R<Receipt> {
+    let completion = Completion {
+        schema: Completion::SCHEMA.into(),
+        registry: room.trust.registry.clone(),
+        run_id: session.run_id.clone(),
+        job_sha256: job.opened.job.digest(),
+        contracts: job.contract_refs(),
+        image_set_id: job.opened.job.image_set_id.clone(),
+        steps: job.plan.steps,
+        output: CompletedOutput {
+            kind: "model".into(),
+            sha256: sealed.sha256,
+            bytes: sealed.bytes.len() as u64,
+            url: url.into(),
+        },
+        certificate: certify(&sealed, job, session, room)?,
+        content_key_jwe: sealed.content_key_jwe,
+        release_receipts: session.released.clone(),
+        commit_receipts: commits,
+        at: room.now(),
+    };
+    let envelope = signing::sign(&completion, &session.run_key, room.now())?;
+    let answer = room.desk.complete(&session.run_id, &envelope)?;
+    let body = schemas::event::Body::RunCompleted { completion: envelope, obligations: answer.obligations };
+    signing::verify_receipt(&answer.receipt, &body, &room.trust.origin, &room.trust.registry_jwk)?;
+    Ok(answer.receipt)
+}
+
+/// Tells the log that the run gave up and, where no step was run, asks the key services for the charge back.
+///
+/// Best effort: the refusal that ended the run is what the caller reports; a lost abort costs the charge only.
+pub fn aborted(job: &Admitted, session: &Session, room: &Room, cause: &Refusal) {
+    let kind = RunEventKind::Aborted { steps_run: session.steps_run, code: cause.code.to_string() };
+    let Ok((aborted, receipt)) = event(job, session, room, kind) else { return };
+    if session.steps_run > 0 || session.released.is_empty() {
+        return;
+    }
+    let mut refunds = Vec::new();
+    for (url, provider) in job.kms() {
+        let request = RefundRequest { aborted: aborted.clone(), receipt: receipt.clone() };
+        let kms = Kms::new(&url, &provider, &room.trust.registry, room.hook.clone());
+        if let Ok(refund) = kms.and_then(|k| k.refund(&session.run_id, &request, &session.book)) {
+            refunds.push(refund.envelope().clone());
+        }
+    }
+    if !refunds.is_empty() {
+        let _ = room.desk.kms_receipts(&session.run_id, &refunds);
+    }
+}

@@ -1,0 +1,96 @@
+//! What a room has: configuration, pinned trust, an attester, a clock, and its lines to the outside.
+
+use std::sync::Arc;
+
+use attestation::Attester;
+use contract_client::{Client, Hook};
+use schemas::{Digest, R, Timestamp};
+use signing::Trust;
+
+use crate::config::Config;
+
+/// The clock, set at the edge.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// A room before its run.
+pub struct Room {
+    /// Configuration.
+    pub config: Config,
+    /// The registry's key and the SRO people.
+    pub trust: Trust,
+    /// Shows what this room is.
+    pub attester: Box<dyn Attester>,
+    /// The clock.
+    pub clock: Clock,
+    /// The contract service.
+    pub desk: Client,
+    /// The provider agent's claim on the queued order; none where nobody queues.
+    pub lease_token: Option<String>,
+    /// Transport hook of in-process tests; calls pass through it unchanged otherwise.
+    pub hook: Option<Arc<dyn Hook>>,
+}
+
+impl Room {
+    /// Now.
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// Reads the pinned trust.
+    pub fn load_trust(config: &Config) -> R<Trust> {
+        let fault = |why: String| {
+            schemas::Refusal::new(schemas::Code::ConfigInvalid, format!("{}: {why}", config.trust.display()))
+        };
+        let bytes = std::fs::read(&config.trust).map_err(|e| fault(e.to_string()))?;
+        schemas::canonical::parse(&bytes).map_err(|e| fault(e.to_string()))
+    }
+}
+
+/// What a room tells while it runs. Public figures only: nothing here depends on a row of data.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Progress {
+    /// Contracts, receipts and pipeline hold; the plan is made.
+    Admitted {
+        /// The job.
+        job: Digest,
+    },
+    /// The contract service admitted the run.
+    CheckedIn {
+        /// The run.
+        run: schemas::id::RunId,
+    },
+    /// A KMS reserved budget.
+    Reserved {
+        /// Its base URL.
+        kms: String,
+    },
+    /// A KMS released its keys.
+    Released {
+        /// Its base URL.
+        kms: String,
+    },
+    /// Sealed objects were opened and checked against the contract's manifest roots.
+    Opened {
+        /// How many.
+        objects: usize,
+    },
+    /// Training goes on.
+    Training {
+        /// Steps done.
+        step: u32,
+        /// Steps planned.
+        steps: u32,
+        /// ε spent so far at the plan's δ, by the accountant.
+        epsilon: f64,
+    },
+    /// All KMSs have fixed this output.
+    Committed {
+        /// SHA-256 of the sealed model.
+        output: Digest,
+    },
+    /// The sealed model lies in storage.
+    Uploaded {
+        /// Where.
+        url: String,
+    },
+}

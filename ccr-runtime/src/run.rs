@@ -1,0 +1,73 @@
+//! The walk of a run, top to bottom, one line per step.
+
+use schemas::bundle::JobBundle;
+use schemas::id::RunId;
+use schemas::log::Receipt;
+use schemas::privacy::Plan;
+use schemas::{Code, Digest, R, Refusal};
+
+use crate::admit::{Admitted, admit};
+use crate::lease::Lease;
+use crate::output::Sealed;
+use crate::room::{Progress, Room};
+use crate::session::Session;
+use crate::{keys, open, output, report, session, upload, worker};
+
+/// A finished run.
+#[derive(Debug)]
+pub struct Completed {
+    /// The run.
+    pub run_id: RunId,
+    /// The privacy plan that was carried out.
+    pub plan: Plan,
+    /// SHA-256 of the sealed model.
+    pub output: Digest,
+    /// Where it lies.
+    pub url: String,
+    /// Receipt of the completion's entry.
+    pub receipt: Receipt,
+}
+
+/// Receives progress.
+pub type Tell<'a> = &'a mut dyn FnMut(Progress);
+
+/// Carries out one job, once. Any refusal after check-in is reported to the log as an abort; budget comes back only
+/// where no training step was run.
+pub fn run(bundle: JobBundle, room: &Room, tell: Tell<'_>) -> R<Completed> {
+    let job = admit(bundle, room)?;
+    tell(Progress::Admitted { job: job.opened.job.digest() });
+    let mut session = session::check_in(&job, room)?;
+    tell(Progress::CheckedIn { run: session.run_id.clone() });
+    match in_session(&job, &mut session, room, tell) {
+        Ok(completed) => Ok(completed),
+        Err(refusal) => {
+            report::aborted(&job, &session, room, &refusal);
+            Err(refusal)
+        }
+    }
+}
+
+fn in_session(job: &Admitted, session: &mut Session, room: &Room, tell: Tell<'_>) -> R<Completed> {
+    let reserved = keys::reserve(job, session, room, tell)?;
+    let keys = keys::release(job, session, reserved, room, tell)?;
+    let lease = Lease::start(job, session, room)?;
+    let data = open::open(job, &keys, room)?;
+    tell(Progress::Opened { objects: data.len() });
+    // From here on the data keys are not needed any more.
+    drop(keys);
+    let outcome = worker::train(job, session, data, &lease, room, tell)?;
+    let checked = policies::output::decide(outcome.outcome, outcome.model, &job.plan)?;
+    let sealed = output::seal(checked, job, session)?;
+    let commits = lease.commit(job, session, &sealed, room)?;
+    tell(Progress::Committed { output: sealed.sha256 });
+    let url = upload::upload(&sealed, &job.output.upload, &session.run_id, room)?;
+    tell(Progress::Uploaded { url: url.clone() });
+    let Sealed { sha256, .. } = sealed;
+    let receipt = report::complete(job, session, sealed, commits, &url, room)?;
+    Ok(Completed { run_id: session.run_id.clone(), plan: job.plan.clone(), output: sha256, url, receipt })
+}
+
+/// The refusal of a run whose lease was lost.
+pub(crate) fn lease_lost(cause: Option<Refusal>) -> Refusal {
+    cause.unwrap_or_else(|| Refusal::new(Code::LeaseExpired, "a key service renews no more; keys are wiped"))
+}

@@ -1,0 +1,90 @@
+//! The published JSON Schemas and golden examples equal what the types say. `UPDATE=1 cargo test -p schemas` rewrites.
+
+mod examples;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use schemas::canonical;
+use schemas::{Document, Envelope};
+use serde_json::Value;
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+fn compare(path: &Path, text: &str) {
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(path, text).unwrap();
+    }
+    let stored = fs::read_to_string(path).unwrap_or_default();
+    assert!(stored == text, "{} is not what the types say; run UPDATE=1 cargo test -p schemas", path.display());
+}
+
+/// Publishes schema and example of one document type, and shows that the example is one.
+fn publish<T: Document + schemars::JsonSchema + PartialEq + std::fmt::Debug>(name: &str, example: &T) {
+    let schema = serde_json::to_string_pretty(&schemars::schema_for!(T)).unwrap() + "\n";
+    compare(&folder("json").join(format!("{name}.schema.json")), &schema);
+
+    let bytes = canonical::to_bytes(example).unwrap();
+    let pretty = serde_json::to_string_pretty(&serde_json::from_slice::<Value>(&bytes).unwrap()).unwrap() + "\n";
+    compare(&folder("examples").join(format!("{name}.json")), &pretty);
+
+    // The canonical bytes read back into the same document, and an envelope takes them.
+    let back: T = canonical::parse_canonical(&bytes).unwrap();
+    assert_eq!(&back, example);
+    assert_eq!(example.schema(), T::SCHEMA);
+    assert_eq!(Envelope::<T>::new(bytes.clone(), vec![]).read_unverified().unwrap(), *example);
+    assert!(T::PAYLOAD_TYPE.starts_with("application/vnd.depa.") && T::PAYLOAD_TYPE.ends_with(".v1+json"));
+
+    // An unknown member is refused everywhere.
+    let mut value: Value = serde_json::from_slice(&bytes).unwrap();
+    value.as_object_mut().unwrap().insert("surprise".into(), Value::Null);
+    assert!(serde_json::from_value::<T>(value).is_err(), "{name} takes unknown members");
+}
+
+#[test]
+fn published_schemas_and_examples_are_current() {
+    use examples::*;
+    publish("participant", &participant());
+    publish("participant-decision", &decision());
+    publish("image-set", &image_set());
+    publish("dataset-offer", &offer());
+    publish("contract", &contract());
+    publish("contract-revoke", &revoke());
+    publish("contract-decline", &decline());
+    publish("job", &job());
+    publish("kms-challenge", &challenge());
+    publish("admission", &admission());
+    publish("status-list", &status_list());
+    publish("run-request", &run_request());
+    publish("kms-receipt", &kms_receipt());
+    publish("kms-lease", &lease());
+    publish("kms-key", &key_import());
+    publish("run-event", &run_event());
+    publish("abort", &abort());
+    publish("certificate", &certificate());
+    publish("completion", &completion());
+    publish("payment-callback", &payment_callback());
+}
+
+#[test]
+fn payload_types_are_unique() {
+    use schemas::contract::{Contract, ContractDecline, ContractRevoke};
+    use schemas::release::{Admission, KmsReceipt, Lease, Release, StatusList};
+    let types = [
+        Contract::PAYLOAD_TYPE,
+        ContractDecline::PAYLOAD_TYPE,
+        ContractRevoke::PAYLOAD_TYPE,
+        Admission::PAYLOAD_TYPE,
+        KmsReceipt::PAYLOAD_TYPE,
+        Lease::PAYLOAD_TYPE,
+        Release::PAYLOAD_TYPE,
+        StatusList::PAYLOAD_TYPE,
+        schemas::job::JobSpec::PAYLOAD_TYPE,
+        schemas::event::Completion::PAYLOAD_TYPE,
+        schemas::event::Abort::PAYLOAD_TYPE,
+    ];
+    let unique: std::collections::BTreeSet<_> = types.iter().collect();
+    assert_eq!(unique.len(), types.len());
+}
