@@ -1,0 +1,99 @@
+//! Changed bytes and noise: nothing that enters the verdict changes unnoticed, and nothing panics.
+
+use super::fakes::{Fake, expected, world};
+use super::*;
+use crate::appraise;
+use crate::snp::chain::Certificate;
+use crate::snp::hcl::Hcl;
+use crate::snp::quote::Attest;
+use crate::snp::report::Report;
+
+/// One bit of every byte of software evidence, certificates included.
+#[test]
+fn every_byte_of_software_evidence_counts() {
+    let evidence = Fake::honest().build();
+    let (expected, mut tried) = (expected(), 0);
+    for part in 0..parts(&mut evidence.clone()).len() {
+        for at in 0..parts(&mut evidence.clone())[part].len() {
+            let mut spoilt = evidence.clone();
+            parts(&mut spoilt)[part][at] ^= 1 << (at % 8);
+            let appraisal = appraise(&spoilt, &expected, &world().policy, now());
+            assert!(!appraisal.accepted && !appraisal.failed().is_empty(), "part {part}, byte {at}");
+            tried += 1;
+        }
+    }
+    println!("{tried} changed bytes refused");
+}
+
+/// The HCL version is outside the verdict: nothing signs it and both values are legal.
+#[test]
+fn the_envelope_version_enters_no_verdict() {
+    let mut evidence = Fake::honest().build();
+    evidence.report.0[4] = 1;
+    accepted(&appraise(&evidence, &expected(), &world().policy, now()));
+    evidence.report.0[4] = 3;
+    refused(&appraise(&evidence, &expected(), &world().policy, now()), &["hcl_form"]);
+}
+
+/// A small generator with a fixed seed.
+struct Noise(u64);
+
+impl Noise {
+    fn next(&mut self, below: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % below.max(1) as u64) as usize
+    }
+
+    /// Cuts, grows, overwrites or doubles.
+    fn spoil(&mut self, bytes: &mut Vec<u8>) {
+        for _ in 0..=self.next(4) {
+            let at = self.next(bytes.len() + 1);
+            match self.next(5) {
+                0 => bytes.truncate(at),
+                1 => bytes.insert(at, self.next(256) as u8),
+                2 => bytes.splice(at..at, std::iter::repeat_n(0xff, 9)).for_each(drop),
+                _ => {
+                    if let Some(byte) = bytes.get_mut(at) {
+                        *byte = [0, 1, 0x7f, 0x80, 0xff, 0x82][self.next(6)];
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn noise_is_refused_without_panic() {
+    let evidence = Fake::honest().build();
+    let (expected, mut noise) = (expected(), Noise(0x9e37_79b9_7f4a_7c15));
+    let mut seeds = evidence.clone();
+    for _ in 0..20_000 {
+        for bytes in parts(&mut seeds).iter_mut().take(5) {
+            let mut spoilt = bytes.clone();
+            noise.spoil(&mut spoilt);
+            let _ = Certificate::read(&spoilt).map(|c| c.facts());
+            let _ = Hcl::read(&spoilt);
+            let _ = Report::read(&spoilt).map(|r| r.reserved_is_zero());
+            let _ = Attest::read(&spoilt);
+        }
+    }
+    for round in 0..1_500 {
+        let mut spoilt = evidence.clone();
+        {
+            let mut all = parts(&mut spoilt);
+            let part = if round % 2 == 0 { 3 } else { noise.next(all.len()) };
+            noise.spoil(all[part]);
+        }
+        let same = spoilt == evidence;
+        let appraisal = appraise(&spoilt, &expected, &world().policy, now());
+        well_formed(&appraisal);
+        // Zeros behind the runtime data are padding.
+        let padded = spoilt.report.0.strip_prefix(evidence.report.0.as_slice()).is_some();
+        assert!(!appraisal.accepted || same || padded, "round {round}");
+    }
+    let empty =
+        Evidence { kind: EvidenceKind::Software, report: Bytes(Vec::new()), quote: None, certificates: Vec::new() };
+    refused(&appraise(&empty, &expected, &world().policy, now()), &["size"]);
+}
