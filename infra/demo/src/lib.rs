@@ -1,1 +1,9 @@
-//! Placeholder while the room is being built.
+//! The main job in one command, and the house in which tests do it piece by piece.
+//!
+//! [`House`](house::House) starts the roles, as processes or in this process; [`actors`] are the people, who act through
+//! the public API and the `depa` library only; [`steps`] is the walk. [`data`] are the tables, [`outside`] what only
+//! the owner of all plaintexts can compute.
+
+pub mod data;
+pub mod narrate;
+pub mod outside;
