@@ -1,0 +1,94 @@
+#!/bin/sh
+# The gate: sets up what is missing and passes every test.
+#
+#   sh infra/test.sh          the gate: form, lints, every test but the long ones
+#   sh infra/test.sh full     the long ones too
+#   sh infra/test.sh NAME     the tests of one package
+#
+# A check that cannot run on this machine says NOT RUN; those are listed at the end and never count as passed.
+set -eu
+cd "$(dirname "$0")/.."
+sh infra/bootstrap.sh
+. infra/env.sh
+
+what=${1:-gate}
+mkdir -p .build
+log=$(mktemp .build/test.XXXXXX)
+trap 'rm -f "$log"' EXIT
+trap 'exit 130' INT TERM
+bad=0
+
+say() { printf 'test: %s\n' "$*"; }
+not_run() { printf 'NOT RUN %s\n' "$*" | tee -a "$log"; }
+
+# Runs a check that is no test of cargo; it counts as one.
+check() {
+    name=$1
+    shift
+    say "$name"
+    if "$@"; then
+        echo "test result: ok. 1 passed; 0 failed; $name" >>"$log"
+    else
+        echo "test result: FAILED. 0 passed; 1 failed; $name" >>"$log"
+        echo "failed: $name" >>"$log"
+    fi
+}
+
+# Runs cargo's tests; the pipe's own status is tee's, so cargo's is kept in a file.
+tests() {
+    status=$log.status
+    { cargo test --no-fail-fast "$@" 2>&1 && echo 0 >"$status" || echo 1 >"$status"; } | tee -a "$log"
+    [ "$(cat "$status")" = 0 ] || bad=1
+    rm -f "$status"
+}
+
+# Tests start the binaries as processes.
+say "building the binaries"
+cargo build --quiet --workspace --bins
+
+case $what in
+gate | full)
+    if cargo fmt --version >/dev/null 2>&1; then
+        check "form (cargo fmt --check)" cargo fmt --all --check
+    else
+        not_run "form: rustfmt is not installed"
+    fi
+    if cargo clippy --version >/dev/null 2>&1; then
+        check "lints (cargo clippy)" cargo clippy --quiet --workspace --all-targets -- -D warnings
+    else
+        not_run "lints: clippy is not installed"
+    fi
+    if [ "$what" = full ]; then
+        tests --workspace -- --show-output --include-ignored
+    else
+        tests --workspace -- --show-output
+    fi
+    ;;
+*)
+    tests --package "$what" -- --show-output
+    ;;
+esac
+
+# --- what came of it -------------------------------------------------------------------------------------------------
+
+missing=$(sed -n 's/^\(NOT RUN .*\)/\1/p' "$log" | sort -u)
+if [ -n "$missing" ]; then
+    say "could not run on this machine:"
+    printf '%s\n' "$missing"
+fi
+failures=$(sed -n -e 's/^failed: /  /p' -e 's/^test \(.*\) \.\.\. FAILED$/  \1/p' "$log")
+if [ -n "$failures" ]; then
+    say "failed:"
+    printf '%s\n' "$failures"
+fi
+counts=$(sed -n 's/^test result: .* \([0-9]*\) passed; \([0-9]*\) failed;.*/\1 \2/p' "$log" |
+    awk '{ passed += $1; failed += $2 } END { print passed + 0, failed + 0 }')
+passed=${counts% *}
+failed=${counts#* }
+[ "$failed" = 0 ] || bad=1
+if [ $bad = 1 ] && [ "$failed" = 0 ]; then
+    say "something did not compile or ended early; see above"
+    failed=1
+fi
+echo "$passed passed, $failed failed"
+exit $bad
