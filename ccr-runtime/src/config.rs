@@ -69,7 +69,7 @@ impl Config {
         if self.profile == Profile::Production && (software || self.software_root.is_some()) {
             return Err(Refusal::new(Code::ProductionRefused, "profile production shows no software evidence").at("evidence"));
         }
-        if self.profile == Profile::Production && attestation::HAS_SOFTWARE_ATTESTER {
+        if self.profile == Profile::Production && attestation::SOFTWARE_ATTESTER {
             return Err(Refusal::new(
                 Code::ProductionRefused,
                 "this build carries the software attester; build ccr without the feature software-attester for production",

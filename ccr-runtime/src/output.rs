@@ -40,9 +40,9 @@ pub fn seal(checked: CheckedOutput, job: &Admitted, session: &Session) -> R<Seal
         sha256: Digest::of(&sealed.bytes),
         bytes: sealed.bytes,
         content_key_jwe,
-        model_sha256: checked.outcome().sha256,
-        model_bytes: checked.outcome().bytes,
-        metrics: checked.outcome().metrics.clone(),
+        model_sha256: checked.sha256(),
+        model_bytes: checked.model().len() as u64,
+        metrics: checked.metrics().cloned(),
     })
 }
 

@@ -55,8 +55,8 @@ fn in_session(job: &Admitted, session: &mut Session, room: &Room, tell: Tell<'_>
     tell(Progress::Opened { objects: data.len() });
     // From here on the data keys are not needed any more.
     drop(keys);
-    let outcome = worker::train(job, session, data, &lease, room, tell)?;
-    let checked = policies::output::decide(outcome.outcome, outcome.model, &job.plan)?;
+    let mut delivered = worker::train(job, session, data, &lease, room, tell)?;
+    let checked = policies::output::decide(delivered.outcome, std::mem::take(&mut *delivered.model), &job.plan)?;
     let sealed = output::seal(checked, job, session)?;
     let commits = lease.commit(job, session, &sealed, room)?;
     tell(Progress::Committed { output: sealed.sha256 });
