@@ -29,7 +29,4 @@ pub use expected::{Expected, binding, job_pcr, user_data};
 pub use policy::{Level, Minimum, PlatformPolicy, Product, Profile, Tcb};
 
 /// Whether this build carries the software attester. Services of profile `production` refuse to start with it.
-pub const HAS_SOFTWARE_ATTESTER: bool = cfg!(feature = "software-attester");
-
-/// Whether this build makes and takes software evidence. A service with profile production refuses to start if so.
 pub const SOFTWARE_ATTESTER: bool = cfg!(feature = "software-attester");
