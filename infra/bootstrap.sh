@@ -86,7 +86,14 @@ root() {
     fi
 }
 
-apt() { root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 "$@" >&2; }
+# apt's long talk goes to .build/apt.log; its end is shown where apt fails.
+apt() {
+    mkdir -p "$private"
+    root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0 -o Acquire::Retries=3 \
+        -o DPkg::Lock::Timeout=300 "$@" >>"$private/apt.log" 2>&1 && return 0
+    tail -n 15 "$private/apt.log" >&2
+    return 1
+}
 
 # Never removes a package of the machine's owner (cargo-web conflicts with Debian's old cargo and with rustup).
 install() {
@@ -107,7 +114,7 @@ add_security_archive() {
     [ -n "$main" ] || fail "apt has no source for Debian 12 (bookworm), so cargo-web is not to be had"
     say "adding Debian's security archive to apt (/etc/apt/sources.list.d/depa-security.list): Rust $DEPA_MIN_RUST is only there"
     echo "deb ${main%/}-security bookworm-security main" | root tee /etc/apt/sources.list.d/depa-security.list >/dev/null
-    apt update
+    apt update || fail "Debian's security archive is not reachable at ${main%/}-security"
 }
 
 if [ -n "$packages" ] || [ $rust = no ]; then
