@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use schemas::release::{KmsReceipt, KmsStatement, RenewRequest, RunAct};
+use schemas::release::{KmsReceipt, KmsStatement, RenewRequest, RunAct, RunRequest};
 use schemas::{Code, Envelope, R, Refusal};
 
 use crate::admit::Admitted;
@@ -114,21 +114,18 @@ fn services(job: &Admitted, room: &Room) -> R<Vec<(String, Kms)>> {
 
 impl Renewer {
     fn renew(&self) -> R<()> {
+        // The contract service refuses a run that was aborted from outside, or whose contract is no longer in force.
+        let refresh = self.request(RunAct::RefreshAdmission {}, self.desk.url())?;
+        self.desk.refresh_admission(&self.run_id, &refresh)?;
         let status_list = self.desk.status_list()?;
         for (url, kms) in &self.services {
-            let now = (self.clock)();
-            let request = schemas::release::RunRequest {
-                schema: <schemas::release::RunRequest as schemas::Document>::SCHEMA.into(),
-                registry: self.registry.clone(),
-                aud: url.clone(),
-                run_id: self.run_id.clone(),
-                jti: uuid::Uuid::new_v4().to_string(),
-                issued_at: now,
-                request: RunAct::Renew {},
-            };
-            let request = signing::sign(&request, &self.key, now)?;
+            let request = self.request(RunAct::Renew {}, url)?;
             kms.renew(&self.run_id, &RenewRequest { request, status_list: status_list.clone() }, &self.book)?;
         }
         Ok(())
+    }
+
+    fn request(&self, act: RunAct, aud: &str) -> R<Envelope<RunRequest>> {
+        crate::session::run_request(&self.run_id, &self.registry, &self.key, act, aud, (self.clock)())
     }
 }

@@ -3,10 +3,10 @@
 use attestation::binding;
 use schemas::evidence::{Evidence, Transcript};
 use schemas::desk::CheckIn;
-use schemas::id::RunId;
+use schemas::id::{Did, RunId};
 use schemas::jwk::Jwk;
 use schemas::release::{Admission, Attested, Challenge, ChallengeRequest, RunAct, RunRequest};
-use schemas::{Code, Digest, Document, Envelope, R, Refusal, Signed, Signer, canonical};
+use schemas::{Code, Digest, Document, Envelope, R, Refusal, Signed, Signer, Timestamp, canonical};
 use signing::book::PinnedBook;
 use signing::jose::EncKey;
 use signing::{FileKey, verify_by};
@@ -83,16 +83,7 @@ impl Session {
 
     /// A request to a service, signed by the run key, usable once.
     pub fn request(&self, act: RunAct, aud: &str, room: &Room) -> R<Envelope<RunRequest>> {
-        let request = RunRequest {
-            schema: RunRequest::SCHEMA.into(),
-            registry: room.trust.registry.clone(),
-            aud: aud.into(),
-            run_id: self.run_id.clone(),
-            jti: uuid::Uuid::new_v4().to_string(),
-            issued_at: room.now(),
-            request: act,
-        };
-        signing::sign(&request, &self.run_key, room.now())
+        run_request(&self.run_id, &room.trust.registry, &self.run_key, act, aud, room.now())
     }
 
     /// Transcript and evidence for one challenge of a key service.
@@ -105,6 +96,27 @@ impl Session {
         let evidence: Evidence = room.attester.attest(&transcript)?;
         Ok((Attested { transcript, evidence }, sha256))
     }
+}
+
+/// A request signed by a run key, with a fresh `jti`.
+pub(crate) fn run_request(
+    run_id: &RunId,
+    registry: &Did,
+    key: &FileKey,
+    act: RunAct,
+    aud: &str,
+    now: Timestamp,
+) -> R<Envelope<RunRequest>> {
+    let request = RunRequest {
+        schema: RunRequest::SCHEMA.into(),
+        registry: registry.clone(),
+        aud: aud.into(),
+        run_id: run_id.clone(),
+        jti: uuid::Uuid::new_v4().to_string(),
+        issued_at: now,
+        request: act,
+    };
+    signing::sign(&request, key, now)
 }
 
 fn transcript(

@@ -227,3 +227,48 @@ fn epsilon_at(job: &Admitted, step: u32) -> f64 {
     };
     RdpVector::of(&[spent]).map_or(f64::INFINITY, |v| v.epsilon(job.training.delta.value()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn framed(parts: &[&[u8]]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for part in parts {
+            frame(&mut out, part).unwrap();
+        }
+        out
+    }
+
+    fn done(bytes: u64) -> Vec<u8> {
+        let outcome = Outcome {
+            kind: "model".into(),
+            bytes,
+            sha256: schemas::Digest::of(b"abc"),
+            steps: 1,
+            noise_draws: 1,
+            metrics: None,
+        };
+        serde_json::to_vec(&Report::Done(outcome)).unwrap()
+    }
+
+    fn code(bytes: &[u8]) -> Code {
+        hear(&mut &*bytes).err().expect("must be refused").code
+    }
+
+    #[test]
+    fn reports_are_read_strictly() {
+        let (report, model) = hear(&mut &*framed(&[&done(3), b"abc"])).unwrap();
+        assert!(matches!(report, Report::Done(_)));
+        assert_eq!(model.unwrap().as_slice(), b"abc");
+        assert!(matches!(hear(&mut &*framed(&[br#"{"report":"ready"}"#])).unwrap().0, Report::Ready {}));
+
+        assert_eq!(code(&framed(&[&done(4), b"abc"])), Code::WorkerProtocol);
+        assert_eq!(code(&framed(&[&done(3)])), Code::WorkerFailed);
+        assert_eq!(code(&framed(&[br#"{"report":"ready","loss":"0.5"}"#])), Code::WorkerProtocol);
+        assert_eq!(code(&framed(&[br#"{"report":"rows","rows":3}"#])), Code::WorkerProtocol);
+        assert_eq!(code(&[0, 0, 0, 9, b'{']), Code::WorkerFailed);
+        assert_eq!(code(&u32::MAX.to_be_bytes()), Code::WorkerProtocol);
+        assert_eq!(code(&[]), Code::WorkerFailed);
+    }
+}

@@ -197,6 +197,8 @@ pub struct Output {
 }
 
 /// One stage.
+// A job holds a handful of stages; boxing them would only clutter every reader.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "op", rename_all = "snake_case")]
 pub enum Stage {
