@@ -1,1 +1,28 @@
-//! Placeholder while the room is being built.
+//! The front desk of the self-regulatory organisation: registers participants, datasets and contracts, admits clean
+//! rooms, hands models over against payment, and keeps the transparency log.
+//!
+//! Read in this order: [`routes`] (the list of everything it does), [`app`] (what a handler has at hand), [`openapi`]
+//! (what a route is), [`serve`] (HTTP, in one file), then the handlers of one noun each. No handler decides: it reads,
+//! asks `policies`, tells `registry`, answers.
+
+mod address;
+pub mod app;
+mod auth;
+mod call;
+pub mod cli;
+pub mod config;
+mod deliver;
+mod did_web;
+mod error;
+mod idempotency;
+mod ids;
+pub mod openapi;
+pub mod routes;
+mod serve;
+mod service;
+pub mod witness;
+
+pub use app::{Clock, system_clock};
+pub use config::{Config, Mode, WitnessConfig, WitnessPeer};
+pub use serve::Verb;
+pub use service::{Running, Service, init, init_witness};

@@ -141,6 +141,12 @@ impl Client {
         read(self.call(&self.posted(path, body, true)?)?)
     }
 
+    /// One attempt without repetition, for key services, which refuse a byte-wise resend.
+    pub fn post_once<B: Serialize, T: DeserializeOwned>(&self, path: &str, body: &B) -> R<T> {
+        let key = Bytes(signing::signer::random::<24>()?.to_vec()).text();
+        read(self.attempt(&self.posted(path, body, false)?, &key, None, 1)?)
+    }
+
     pub(crate) fn posted<'a, B: Serialize>(&self, path: &'a str, body: &B, bearer: bool) -> R<Call<'a>> {
         Ok(Call { method: Method::Post, path, body: Some(canonical::to_bytes(body)?), bearer, limit: LIMIT })
     }

@@ -1,0 +1,4 @@
+//! Who calls: ten-minute tokens for what is read, signed documents for what is done.
+
+pub mod roles;
+pub mod token;

@@ -1,0 +1,136 @@
+//! The command line: `serve`, `init`, `witness`, `witness-init`.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, Subcommand};
+use schemas::event::SroPerson;
+use schemas::id::Did;
+use schemas::{Code, R, Refusal, Signer as _};
+use signing::FileKey;
+
+use crate::app::system_clock;
+use crate::config::{Config, WitnessConfig};
+use crate::service::{Service, init, init_witness};
+use crate::witness::RunningWitness;
+
+const EXAMPLES: &str = "\
+Examples:
+  contract-service init --dir sro --url http://localhost:8080 \\
+      --sro 'Asha=did:key:z6Mk…' --sro 'Bela=did:key:z6Mk…'
+  contract-service serve --config sro/config.toml
+  contract-service witness-init --dir w1 --name witness.example/w1 --trust sro/trust.json
+  contract-service witness --config w1/witness.toml
+  DEPA_CONTRACT_SERVICE__BIND=127.0.0.1:9000 contract-service serve --config sro/config.toml
+
+Every key of the configuration can be overridden as DEPA_CONTRACT_SERVICE__KEY (nested: __A__B).";
+
+/// The contract service and its log witness.
+#[derive(Debug, Parser)]
+#[command(name = "contract-service", version, about, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Debug, Subcommand)]
+enum Act {
+    /// Serve the front desk.
+    Serve {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Make a new registry: key, config.toml, trust.json.
+    Init {
+        /// The folder, made if need be.
+        #[arg(long)]
+        dir: PathBuf,
+        /// Base URL under which clients will reach it.
+        #[arg(long)]
+        url: String,
+        /// An SRO person as NAME=did:key:…; at least two.
+        #[arg(long = "sro", required = true)]
+        sro: Vec<String>,
+        /// SHA-256 of a software attestation root's SubjectPublicKeyInfo, as 64 hex digits; demo only.
+        #[arg(long = "software-root")]
+        software_roots: Vec<String>,
+    },
+    /// Serve as a log witness.
+    Witness {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Make a new log witness: key, witness.toml.
+    WitnessInit {
+        /// The folder, made if need be.
+        #[arg(long)]
+        dir: PathBuf,
+        /// Name on its cosignature lines.
+        #[arg(long)]
+        name: String,
+        /// Trust files of the logs to follow.
+        #[arg(long = "trust", required = true)]
+        trust: Vec<PathBuf>,
+    },
+}
+
+/// Carries out the command.
+pub fn run(cli: Cli) -> R<()> {
+    match cli.act {
+        Act::Serve { config } => {
+            let config = Config::load(&config, std::env::vars())?;
+            Service::start(config, system_clock())?.wait();
+        }
+        Act::Init { dir, url, sro, software_roots } => {
+            let sro = sro.iter().map(|text| person(text)).collect::<R<Vec<_>>>()?;
+            let config = init(&dir, &url, sro)?;
+            pin_roots(&dir, config, &software_roots)?;
+            println!("{}", dir.join("config.toml").display());
+        }
+        Act::Witness { config } => {
+            let config = WitnessConfig::load(&config, std::env::vars())?;
+            let mut running = RunningWitness::start(&config, system_clock())?;
+            tracing::info!(url = running.url, name = config.name, "the witness serves");
+            running.wait();
+        }
+        Act::WitnessInit { dir, name, trust } => {
+            let trust = trust.iter().map(std::fs::canonicalize).collect::<Result<Vec<_>, _>>();
+            let trust = trust.map_err(|e| Refusal::new(Code::ConfigInvalid, format!("trust file: {e}")))?;
+            let (config, _) = init_witness(&dir, &name, &trust.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
+            let key = FileKey::load(&config.key_file)?;
+            println!("{}", serde_json::json!({"name": name, "jwk": key.jwk()}));
+        }
+    }
+    Ok(())
+}
+
+/// Reads `NAME=did:key:…`; the key is in the DID.
+fn person(text: &str) -> R<SroPerson> {
+    let form = || Refusal::new(Code::ConfigInvalid, "--sro is NAME=did:key:…");
+    let (name, did) = text.split_once('=').ok_or_else(form)?;
+    let did = Did::parse(did)?;
+    Ok(SroPerson { jwk: signing::did::did_key(&did)?, did, name: name.to_owned() })
+}
+
+fn pin_roots(dir: &Path, config: Config, roots: &[String]) -> R<()> {
+    if roots.is_empty() {
+        return Ok(());
+    }
+    let software_roots = roots.iter().map(|text| schemas::Digest::parse(text)).collect::<R<Vec<_>>>()?;
+    let written = Config { software_roots, data_dir: "data".into(), key_file: "registry.key".into(), ..config };
+    let text = toml::to_string_pretty(&written).map_err(crate::error::fault)?;
+    std::fs::write(dir.join("config.toml"), text).map_err(crate::error::fault)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+        assert!(person("Asha=did:web:x").is_err() && person("did:key:z").is_err());
+    }
+}

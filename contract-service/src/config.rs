@@ -1,0 +1,307 @@
+//! Configuration: a TOML file, overridden by `DEPA_CONTRACT_SERVICE__KEY`. Unknown keys are refused.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use attestation::{Level, PlatformPolicy, Profile};
+use schemas::event::SroPerson;
+use schemas::id::Did;
+use schemas::jwk::Jwk;
+use schemas::{Code, Digest, R, Refusal};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+/// Demo or production: the production switch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Software evidence, did:web on `localhost` by plain HTTP, webhooks to loopback.
+    Demo,
+    /// None of these.
+    Production,
+}
+
+/// A log witness to which every checkpoint is pushed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WitnessPeer {
+    /// Base URL.
+    pub url: String,
+    /// Name on its cosignature lines.
+    pub name: String,
+    /// Its key; cosignatures that do not verify are not published.
+    pub jwk: Jwk,
+}
+
+/// Limits towards strangers.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Largest request body.
+    pub body_bytes: usize,
+    /// Connections served at once.
+    pub max_connections: usize,
+    /// Seconds in which a request's head and body must have come in.
+    pub request_seconds: u64,
+    /// Threads that accept requests.
+    pub workers: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { body_bytes: 1024 * 1024, max_connections: 1024, request_seconds: 15, workers: 2 }
+    }
+}
+
+/// Delivery of webhooks.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Webhooks {
+    /// Seconds before each attempt; after the last one the delivery is dead.
+    pub retry_seconds: Vec<u32>,
+    /// Seconds that a receiver has for its answer.
+    pub timeout_seconds: u64,
+    /// Milliseconds between two looks into the outbox.
+    pub poll_millis: u64,
+}
+
+impl Default for Webhooks {
+    fn default() -> Webhooks {
+        let retry_seconds = vec![0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400];
+        Webhooks { retry_seconds, timeout_seconds: 15, poll_millis: 200 }
+    }
+}
+
+/// Everything that may be configured.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `demo` or `production`.
+    pub profile: Mode,
+    /// Base URL under which clients reach the service; its host is the registry's did:web and the log's origin.
+    pub url: String,
+    /// Address to listen on; loopback only, a TLS proxy stands in front.
+    pub bind: SocketAddr,
+    /// Folder of the database.
+    pub data_dir: PathBuf,
+    /// The registry's signing key, mode 0600.
+    pub key_file: PathBuf,
+    /// SRO people of the genesis entry, at least two. Read when the log is empty; later they must be the same.
+    pub sro: Vec<SroPerson>,
+    /// SHA-256 of the SubjectPublicKeyInfo of pinned software attestation roots. Demo only.
+    #[serde(default)]
+    pub software_roots: Vec<Digest>,
+    /// Platform level for hardware evidence: `baseline`, `2026` or `strict`.
+    #[serde(default = "baseline")]
+    pub platform_level: String,
+    /// Log witnesses.
+    #[serde(default)]
+    pub witnesses: Vec<WitnessPeer>,
+    /// Limits.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Webhooks.
+    #[serde(default)]
+    pub webhooks: Webhooks,
+}
+
+/// Configuration of a log witness.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WitnessConfig {
+    /// Address to listen on; loopback only.
+    pub bind: SocketAddr,
+    /// Folder of what it has cosigned.
+    pub data_dir: PathBuf,
+    /// Its signing key, mode 0600.
+    pub key_file: PathBuf,
+    /// Name on its cosignature lines, like `witness.example/w1`.
+    pub name: String,
+    /// Files with the trust of the logs it follows, as `/v1/trust` prints it.
+    pub trust_files: Vec<PathBuf>,
+}
+
+/// Prefix of the environment variables that override the file.
+pub const ENV_PREFIX: &str = "DEPA_CONTRACT_SERVICE__";
+
+fn baseline() -> String {
+    "baseline".to_owned()
+}
+
+fn invalid(why: impl Into<String>) -> Refusal {
+    Refusal::new(Code::ConfigInvalid, why)
+}
+
+impl Config {
+    /// Reads the file and the environment, resolves paths against the file's folder, and checks the rules.
+    pub fn load(path: &Path, env: impl Iterator<Item = (String, String)>) -> R<Config> {
+        let mut config: Config = read(path, env)?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        config.data_dir = folder.join(&config.data_dir);
+        config.key_file = folder.join(&config.key_file);
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Refuses what the profile does not allow. Called again by the service itself.
+    pub fn check(&self) -> R<()> {
+        loopback_only(&self.bind)?;
+        self.did()?;
+        Level::named(&self.platform_level)?;
+        if self.sro.len() < 2 {
+            return Err(invalid("at least two SRO people are needed").at("sro"));
+        }
+        if self.webhooks.retry_seconds.is_empty() || self.limits.workers == 0 {
+            return Err(invalid("retry_seconds and workers must not be empty"));
+        }
+        let refused = |why: &str| Err(Refusal::new(Code::ProductionRefused, why));
+        if self.profile == Mode::Production {
+            if cfg!(feature = "software-attester") {
+                return refused("this build knows software evidence; production needs one without the feature software-attester");
+            }
+            if !self.software_roots.is_empty() {
+                return refused("software_roots pin SIMULATED evidence and are refused in production");
+            }
+            if !self.url.starts_with("https://") {
+                return refused("production needs an https url; TLS is ended by the proxy in front");
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether this is the demo profile.
+    pub fn demo(&self) -> bool {
+        self.profile == Mode::Demo
+    }
+
+    /// `host[:port]` of the URL.
+    pub fn authority(&self) -> R<&str> {
+        let rest = self.url.strip_prefix("https://").or_else(|| self.url.strip_prefix("http://"));
+        rest.filter(|r| !r.is_empty() && !r.contains(['/', '?', '#', '@']))
+            .ok_or_else(|| invalid("url is like https://sro.example or http://localhost:8080, without path or slash").at("url"))
+    }
+
+    /// The registry's DID: did:web of the URL's host.
+    pub fn did(&self) -> R<Did> {
+        Did::parse(&format!("did:web:{}", self.authority()?.replace(':', "%3A")))
+            .map_err(|_| invalid("the host of url makes no did:web").at("url"))
+    }
+
+    /// The origin of the log.
+    pub fn origin(&self) -> R<String> {
+        Ok(format!("{}/log", self.authority()?))
+    }
+
+    /// The database.
+    pub fn database(&self) -> PathBuf {
+        self.data_dir.join("registry.sqlite")
+    }
+
+    /// What counts as a trustworthy platform.
+    pub fn platform_policy(&self) -> R<PlatformPolicy> {
+        let profile = if self.demo() { Profile::Demo } else { Profile::Production };
+        Ok(PlatformPolicy::new(profile, Level::named(&self.platform_level)?, self.software_roots.clone()))
+    }
+}
+
+impl WitnessConfig {
+    /// Reads the file and the environment and resolves paths against the file's folder.
+    pub fn load(path: &Path, env: impl Iterator<Item = (String, String)>) -> R<WitnessConfig> {
+        let mut config: WitnessConfig = read(path, env)?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        config.data_dir = folder.join(&config.data_dir);
+        config.key_file = folder.join(&config.key_file);
+        for file in &mut config.trust_files {
+            *file = folder.join(&*file);
+        }
+        loopback_only(&config.bind)?;
+        Ok(config)
+    }
+}
+
+/// Plain HTTP stays on this machine.
+pub fn loopback_only(bind: &SocketAddr) -> R<()> {
+    if bind.ip().is_loopback() {
+        return Ok(());
+    }
+    Err(invalid(format!(
+        "bind {bind}: plain HTTP is served on loopback only; bind 127.0.0.1 and put a TLS proxy in front (the service does \
+         not end TLS itself yet)"
+    ))
+    .at("bind"))
+}
+
+fn read<T: DeserializeOwned>(path: &Path, env: impl Iterator<Item = (String, String)>) -> R<T> {
+    let text = std::fs::read_to_string(path).map_err(|e| invalid(format!("{}: {e}", path.display())))?;
+    let mut table: Table = text.parse().map_err(|e| invalid(format!("{}: {e}", path.display())))?;
+    for (name, value) in env {
+        if let Some(keys) = name.strip_prefix(ENV_PREFIX) {
+            let keys: Vec<String> = keys.split("__").map(str::to_ascii_lowercase).collect();
+            set(&mut table, &keys, &value).ok_or_else(|| invalid(format!("{name} overrides no such key")))?;
+        }
+    }
+    Value::Table(table).try_into().map_err(|e| invalid(format!("{}: {}", path.display(), e.to_string().trim())))
+}
+
+/// Puts a value in: read as TOML where it is (numbers, lists), taken as text otherwise.
+fn set(table: &mut Table, keys: &[String], text: &str) -> Option<()> {
+    let (last, path) = keys.split_last()?;
+    let mut at = table;
+    for key in path {
+        at = at.entry(key.clone()).or_insert_with(|| Value::Table(Table::new())).as_table_mut()?;
+    }
+    let parsed = format!("value = {text}").parse::<Table>().ok().and_then(|mut t| t.remove("value"));
+    at.insert(last.clone(), parsed.unwrap_or_else(|| Value::String(text.to_owned())));
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAMPLE: &str = r#"
+profile = "demo"
+url = "http://localhost:8080"
+bind = "127.0.0.1:8080"
+data_dir = "data"
+key_file = "registry.key"
+sro = [
+  { did = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp", jwk = { kty = "OKP", crv = "Ed25519", x = "O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik" }, name = "A" },
+  { did = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp", jwk = { kty = "OKP", crv = "Ed25519", x = "O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik" }, name = "B" },
+]
+"#;
+
+    fn load(text: &str, env: &[(&str, &str)]) -> R<Config> {
+        let path = std::env::temp_dir().join(format!("depa-config-{}.toml", crate::ids::token().unwrap()));
+        std::fs::write(&path, text).unwrap();
+        let env = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        let config = Config::load(&path, env);
+        std::fs::remove_file(&path).unwrap();
+        config
+    }
+
+    #[test]
+    fn the_environment_overrides_and_unknown_keys_are_refused() {
+        let config = load(SAMPLE, &[("DEPA_CONTRACT_SERVICE__LIMITS__WORKERS", "3"), ("OTHER", "x")]).unwrap();
+        assert_eq!(config.limits.workers, 3);
+        assert_eq!(config.did().unwrap().as_str(), "did:web:localhost%3A8080");
+        assert_eq!(config.origin().unwrap(), "localhost:8080/log");
+        let typo = load(&format!("colour = 1\n{SAMPLE}"), &[]).unwrap_err();
+        assert_eq!(typo.code, Code::ConfigInvalid);
+        assert_eq!(load(SAMPLE, &[("DEPA_CONTRACT_SERVICE__COLOUR", "red")]).unwrap_err().code, Code::ConfigInvalid);
+    }
+
+    #[test]
+    fn plain_http_stays_on_loopback() {
+        let open = load(SAMPLE, &[("DEPA_CONTRACT_SERVICE__BIND", "\"0.0.0.0:80\"")]).unwrap_err();
+        assert_eq!(open.code, Code::ConfigInvalid);
+        assert!(open.sentence.contains("TLS proxy"), "{}", open.sentence);
+    }
+
+    #[test]
+    fn production_is_refused_to_a_demo_build_or_configuration() {
+        let refused = load(SAMPLE, &[("DEPA_CONTRACT_SERVICE__PROFILE", "production")]).unwrap_err();
+        assert_eq!(refused.code, Code::ProductionRefused);
+    }
+}

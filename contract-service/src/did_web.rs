@@ -1,0 +1,47 @@
+//! Fetches a did:web document, once, at registration: guarded address, no redirect, at most 64 KiB, at most 5 seconds.
+
+use std::io::Read as _;
+use std::time::Duration;
+
+use reqwest::blocking::Client;
+use schemas::id::Did;
+use schemas::{Code, R, Refusal};
+
+use crate::address::{Reach, was_refused};
+
+const LIMIT: u64 = 64 * 1024;
+const TIME: Duration = Duration::from_secs(5);
+
+/// The one fetcher of did:web documents.
+pub struct DidWeb {
+    reach: Reach,
+    client: Client,
+}
+
+impl DidWeb {
+    /// A fetcher; loopback (and plain HTTP to it) is allowed in the demo profile only.
+    pub fn new(demo: bool) -> R<DidWeb> {
+        let reach = Reach { loopback: demo };
+        Ok(DidWeb { reach, client: reach.client(TIME)? })
+    }
+
+    /// The document that the DID's host serves now. Whether it names the right key is `signing`'s question.
+    pub fn fetch(&self, did: &Did) -> R<Vec<u8>> {
+        let url = self.reach.check(&signing::did::web_url(did, self.reach.loopback)?)?;
+        let bad = |why: &str| Refusal::new(Code::DidUnresolved, format!("{did} cannot be resolved: {why}"));
+        let response = self.client.get(url).header("accept", "application/did+json, application/json").send();
+        let response = response.map_err(|e| match was_refused(&e) {
+            true => Refusal::new(Code::AddressRefused, format!("{did} leads to a private or special address")),
+            false => bad("its host does not answer"),
+        })?;
+        if response.status() != 200 {
+            return Err(bad(&format!("its host answers with status {}", response.status().as_u16())));
+        }
+        let mut document = Vec::new();
+        response.take(LIMIT + 1).read_to_end(&mut document).map_err(|_| bad("its document does not arrive"))?;
+        if document.len() as u64 > LIMIT {
+            return Err(bad("its document has more than 64 KiB"));
+        }
+        Ok(document)
+    }
+}

@@ -1,0 +1,107 @@
+//! The transparency log: checkpoint and tiles for everyone, receipts for those whom an entry concerns.
+
+use policies::lifecycle::State;
+use schemas::desk::{ConsistencyProof, Receipted};
+use schemas::event::Body;
+use schemas::{Code, R, Refusal};
+
+use crate::app::App;
+use crate::auth::roles::{Caller, caller};
+use crate::call::{Answer, Call};
+
+/// The newest checkpoint note, with the cosignatures of witnesses that have seen it.
+pub fn checkpoint(app: &App, _: &Call) -> R<Answer> {
+    let note = app.registry.checkpoint()?;
+    Ok(Answer::text(note.text()))
+}
+
+/// A tile (C2SP tlog-tiles): 256 hashes, or fewer at the right edge as `<N>.p/<W>`.
+pub fn tile(app: &App, call: &Call) -> R<Answer> {
+    let missing = || Refusal::new(Code::NotFound, "no such tile");
+    let part = |name: &str| call.params.get(name).map(String::as_str).unwrap_or_default();
+    let level: u8 = part("level").parse().map_err(|_| missing())?;
+    let (index, width) = tile_path(part("tail")).ok_or_else(missing)?;
+    let body = app.registry.tile(level, index, width)?;
+    let cache = "public, max-age=31536000, immutable";
+    Ok(Answer { status: 200, media: "application/octet-stream", cache, body })
+}
+
+/// Reads `x001/x234/067` and `x001/x234/067.p/5`.
+fn tile_path(path: &str) -> Option<(u64, u64)> {
+    let (number, width) = match path.split_once(".p/") {
+        Some((number, width)) => (number, width.parse().ok().filter(|w| (1..256).contains(w))?),
+        None => (path, 256u64),
+    };
+    let parts: Vec<&str> = number.split('/').collect();
+    let (last, head) = parts.split_last()?;
+    let mut index = 0u64;
+    for part in head.iter().map(|p| p.strip_prefix('x')).chain([Some(*last)]) {
+        let digits = part.filter(|p| p.len() == 3 && p.bytes().all(|b| b.is_ascii_digit()))?;
+        index = index.checked_mul(1000)?.checked_add(digits.parse().ok()?)?;
+    }
+    Some((index, width))
+}
+
+/// A consistency proof between two sizes.
+pub fn consistency(app: &App, call: &Call) -> R<Answer> {
+    let (old, new) = (call.number("old", 0)?, call.number("new", 0)?);
+    Answer::ok(&ConsistencyProof { proof: app.registry.consistency(old, new)? })
+}
+
+/// The receipt of an entry, for those whom it concerns; foreign and unknown entries look alike.
+pub fn receipt(app: &App, call: &Call) -> R<Answer> {
+    let state = app.registry.state();
+    let caller = caller(app, call, &state)?;
+    let unknown = || Refusal::new(Code::NotFound, "no such entry concerns you");
+    let index: u64 = call.params.get("index").and_then(|text| text.parse().ok()).ok_or_else(unknown)?;
+    let entry = app.registry.entries(index, 1)?.pop().ok_or_else(unknown)?;
+    if !concerns(&state, &caller, &entry.body)? {
+        return Err(unknown());
+    }
+    Answer::ok(&Receipted { receipt: app.registry.receipt(index)? })
+}
+
+/// Whether an entry is the caller's business: public kinds are everyone's, the rest the parties' and the SRO's.
+fn concerns(state: &State, caller: &Caller, body: &Body) -> R<bool> {
+    let of_contract = |sha256| state.contract(&sha256).is_some_and(|row| caller.reads(&row.contract));
+    let of_run = |id| {
+        let job = state.run(id).and_then(|run| state.job_of(run).ok());
+        job.is_some_and(|job| caller.reads_job(state, job))
+    };
+    Ok(match body {
+        Body::Genesis { .. }
+        | Body::ParticipantApplied { .. }
+        | Body::ParticipantDecided { .. }
+        | Body::ImageSetApproved { .. }
+        | Body::DatasetRegistered { .. } => true,
+        Body::ContractProposed { contract } | Body::ContractExecuted { contract } => of_contract(contract.digest()),
+        Body::ContractSigned { contract, .. } => of_contract(contract.sha256),
+        Body::ContractDeclined { decline } => of_contract(decline.read_unverified()?.contract.sha256),
+        Body::ContractRevoked { revoke } => of_contract(revoke.read_unverified()?.contract.sha256),
+        Body::RunOrdered { job } => caller.reads_job(state, &job.read_unverified()?),
+        Body::RunCheckedIn { run_id, .. } | Body::ModelHandedOver { run_id } => of_run(run_id),
+        Body::KmsStated { receipt } => of_run(&receipt.read_unverified()?.run_id),
+        Body::RunReported { event } => of_run(&event.read_unverified()?.run_id),
+        Body::RunAborted { abort } => of_run(&abort.read_unverified()?.run_id),
+        Body::RunCompleted { completion, .. } => of_run(&completion.read_unverified()?.run_id),
+        Body::PaymentAnswered { callback } => {
+            let instruction = callback.read_unverified()?.instruction_id;
+            state.payment(&instruction).is_some_and(|row| of_contract(row.obligation.contract.sha256))
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tile_path;
+
+    #[test]
+    fn tiles_have_one_spelling() {
+        assert_eq!(tile_path("067"), Some((67, 256)));
+        assert_eq!(tile_path("x001/x234/067"), Some((1_234_067, 256)));
+        assert_eq!(tile_path("000.p/5"), Some((0, 5)));
+        for bad in ["", "67", "x001", "001/067", "000.p/0", "000.p/256", "000.p/x", "0x0"] {
+            assert_eq!(tile_path(bad), None, "{bad}");
+        }
+    }
+}

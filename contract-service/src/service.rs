@@ -1,0 +1,161 @@
+//! Starting and stopping: in a process of its own, or several in one process for tests and the demo.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use registry::{Options, Registry};
+use schemas::event::SroPerson;
+use schemas::{Code, R, Refusal, Signer as _};
+use signing::{FileKey, Trust};
+
+use crate::app::{App, Clock};
+use crate::config::{Config, Limits, Mode, Webhooks, WitnessConfig};
+use crate::error::fault;
+use crate::serve::{Bounds, Serving};
+use crate::{deliver, witness};
+
+/// The contract service.
+pub struct Service;
+
+/// A service that runs. Dropping it stops it.
+pub struct Running {
+    /// Its base URL.
+    pub url: String,
+    /// What relying parties pin.
+    pub trust: Trust,
+    app: Arc<App>,
+    serving: Option<Serving>,
+    background: Vec<JoinHandle<()>>,
+}
+
+impl Service {
+    /// Starts the service on its configured address.
+    pub fn start(config: Config, clock: Clock) -> R<Running> {
+        let listener = TcpListener::bind(config.bind)
+            .map_err(|e| Refusal::new(Code::ConfigInvalid, format!("{} cannot be bound: {e}", config.bind)).at("bind"))?;
+        Service::start_on(listener, config, clock)
+    }
+
+    /// Starts the service on a listener that is bound already: a test binds port 0 first to learn its URL.
+    pub fn start_on(listener: TcpListener, config: Config, clock: Clock) -> R<Running> {
+        config.check()?;
+        let signer = Arc::new(FileKey::load(&config.key_file)?);
+        let trust = trust_of(&config, &signer)?;
+        std::fs::create_dir_all(&config.data_dir).map_err(fault)?;
+        let options = Options {
+            url: config.database().to_string_lossy().into_owned(),
+            origin: trust.origin.clone(),
+            registry: trust.registry.clone(),
+            sro: trust.sro.clone(),
+            signer: signer.clone(),
+            readers: 4,
+        };
+        let registry = Registry::open(options, clock())?;
+        let limits = &config.limits;
+        let bounds = Bounds {
+            body_bytes: limits.body_bytes,
+            max_connections: limits.max_connections,
+            request: Duration::from_secs(limits.request_seconds),
+            workers: limits.workers,
+        };
+        let url = config.url.clone();
+        let app = Arc::new(App::new(registry, signer, config, trust.clone(), clock)?);
+        let background = vec![background(&app, "deliver", deliver::forever)?, background(&app, "witness", witness::push_forever)?];
+        let serving = Some(Serving::start(app.clone(), listener, bounds)?);
+        tracing::info!(url, registry = %trust.registry, "the contract service serves");
+        Ok(Running { url, trust, app, serving, background })
+    }
+}
+
+impl Running {
+    /// Stops serving and waits for the background work to end.
+    pub fn stop(self) {
+        drop(self);
+    }
+
+    /// Waits until the server ends by itself.
+    pub fn wait(&mut self) {
+        if let Some(serving) = &mut self.serving {
+            serving.wait();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.app.stop();
+        drop(self.serving.take());
+        for thread in self.background.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn background(app: &Arc<App>, name: &str, work: fn(&App)) -> R<JoinHandle<()>> {
+    let app = app.clone();
+    std::thread::Builder::new().name(name.into()).spawn(move || work(&app)).map_err(fault)
+}
+
+/// What relying parties pin, out of configuration and key.
+fn trust_of(config: &Config, signer: &FileKey) -> R<Trust> {
+    let registry = config.did()?;
+    if signer.did()? != registry {
+        let sentence = format!("the key file is of {}, but url stands for {registry}", signer.did()?);
+        return Err(Refusal::new(Code::ConfigInvalid, sentence).at("key_file"));
+    }
+    Ok(Trust { registry, registry_jwk: signer.jwk().clone(), origin: config.origin()?, sro: config.sro.clone() })
+}
+
+/// Makes a new registry in a folder: its key, a configuration `config.toml`, and `trust.json` for relying parties.
+pub fn init(dir: &Path, url: &str, sro: Vec<SroPerson>) -> R<Config> {
+    std::fs::create_dir_all(dir).map_err(fault)?;
+    let authority = url.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let port = authority.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(8080);
+    let config = Config {
+        profile: Mode::Demo,
+        url: url.trim_end_matches('/').to_owned(),
+        bind: std::net::SocketAddr::from(([127, 0, 0, 1], port)),
+        data_dir: dir.join("data"),
+        key_file: dir.join("registry.key"),
+        sro,
+        software_roots: Vec::new(),
+        platform_level: "baseline".into(),
+        witnesses: Vec::new(),
+        limits: Limits::default(),
+        webhooks: Webhooks::default(),
+    };
+    config.check()?;
+    let key = FileKey::generate_for(&config.did()?)?;
+    key.save(&config.key_file)?;
+    let written = Config { data_dir: "data".into(), key_file: "registry.key".into(), ..config.clone() };
+    write_new(&dir.join("config.toml"), &toml::to_string_pretty(&written).map_err(fault)?)?;
+    let trust = serde_json::to_string_pretty(&trust_of(&config, &key)?).map_err(fault)?;
+    write_new(&dir.join("trust.json"), &trust)?;
+    Ok(config)
+}
+
+/// Makes a new witness in a folder: its key and a configuration `witness.toml`.
+pub fn init_witness(dir: &Path, name: &str, trust_files: &[&Path]) -> R<(WitnessConfig, schemas::jwk::Jwk)> {
+    std::fs::create_dir_all(dir).map_err(fault)?;
+    let key = FileKey::generate()?;
+    let config = WitnessConfig {
+        bind: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
+        data_dir: dir.join("data"),
+        key_file: dir.join("witness.key"),
+        name: name.to_owned(),
+        trust_files: trust_files.iter().map(|p| p.to_path_buf()).collect(),
+    };
+    key.save(&config.key_file)?;
+    write_new(&dir.join("witness.toml"), &toml::to_string_pretty(&config).map_err(fault)?)?;
+    Ok((config, key.jwk().clone()))
+}
+
+fn write_new(path: &Path, text: &str) -> R<()> {
+    use std::io::Write as _;
+    let file = std::fs::OpenOptions::new().write(true).create_new(true).open(path);
+    let wrote = file.and_then(|mut file| file.write_all(text.as_bytes()));
+    wrote.map_err(|e| Refusal::new(Code::ConfigInvalid, format!("{}: {e}", path.display())))
+}
