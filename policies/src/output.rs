@@ -1,0 +1,131 @@
+//! May this leave the sealed room? Only what passes here can be sealed: nothing else makes a [`CheckedOutput`].
+
+use std::collections::BTreeMap;
+
+use schemas::canonical;
+use schemas::digest::Digest;
+use schemas::privacy::Plan;
+use schemas::problem::{Code, R};
+use schemas::worker::{NoisedMetrics, Outcome};
+use serde_json::Value;
+
+use crate::forms::ensure;
+
+/// The largest model that leaves a room.
+pub const MAX_MODEL: usize = 64 << 20;
+
+/// A model that may leave, with the figures that may stand beside it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CheckedOutput {
+    model: Vec<u8>,
+    sha256: Digest,
+    steps: u32,
+    metrics: Option<NoisedMetrics>,
+}
+
+impl CheckedOutput {
+    /// The model in safetensors.
+    pub fn model(&self) -> &[u8] {
+        &self.model
+    }
+
+    /// SHA-256 of the model.
+    pub fn sha256(&self) -> Digest {
+        self.sha256
+    }
+
+    /// Steps run.
+    pub fn steps(&self) -> u32 {
+        self.steps
+    }
+
+    /// The noised metrics, where the plan charged them.
+    pub fn metrics(&self) -> Option<&NoisedMetrics> {
+        self.metrics.as_ref()
+    }
+}
+
+/// The model is not yet sealed, so Debug shows its size and digest only.
+impl std::fmt::Debug for CheckedOutput {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "CheckedOutput({} bytes, {})", self.model.len(), self.sha256.short())
+    }
+}
+
+/// Does the worker's outcome carry out the plan, and is it a model of the size and digest it says?
+pub fn decide(outcome: Outcome, model: Vec<u8>, plan: &Plan) -> R<CheckedOutput> {
+    refuse(outcome.kind == "model", "kind", "Only a model leaves the room.")?;
+    refuse(model.len() <= MAX_MODEL, "bytes", "A model has at most 64 MiB.")?;
+    refuse(
+        u64::try_from(model.len()).is_ok_and(|n| n == outcome.bytes),
+        "bytes",
+        "The model has another size than said.",
+    )?;
+    let sha256 = Digest::of(&model);
+    refuse(sha256 == outcome.sha256, "sha256", "The model has another digest than said.")?;
+    refuse(outcome.steps == plan.steps, "steps", "The training did not carry out the planned steps.")?;
+    refuse(outcome.noise_draws == plan.steps, "noise_draws", "Noise was not drawn once for every step.")?;
+    let charged = outcome.metrics.is_some() == plan.metrics_noise_multiplier.is_some();
+    refuse(charged, "metrics", "Metrics leave the room where the plan charges them, and only there.")?;
+    if let Some(metrics) = &outcome.metrics {
+        let derived = accuracy_ppm(metrics) == metrics.accuracy_ppm;
+        refuse(derived, "metrics.accuracy_ppm", "The accuracy does not follow from the noised counts.")?;
+    }
+    refuse(is_safetensors(&model), "model", "The model is not in safetensors form.")?;
+    Ok(CheckedOutput { model, sha256, steps: outcome.steps, metrics: outcome.metrics })
+}
+
+/// Accuracy that follows from noised counts alone, clamped to 0 ..= 1, in parts per million; 0 where nothing was counted.
+pub fn accuracy_ppm(metrics: &NoisedMetrics) -> u32 {
+    let right = i128::from(metrics.true_positives) + i128::from(metrics.true_negatives);
+    let all = right + i128::from(metrics.false_positives) + i128::from(metrics.false_negatives);
+    if all <= 0 {
+        return 0;
+    }
+    u32::try_from((right.max(0) * 1_000_000 / all).min(1_000_000)).unwrap_or(0)
+}
+
+/// Whether the bytes are a safetensors file whose tensors fill it exactly, without hole or overlap: there is no place for
+/// anything that is not a named tensor.
+fn is_safetensors(file: &[u8]) -> bool {
+    let Some((length, rest)) = file.split_first_chunk::<8>() else { return false };
+    let Ok(length) = usize::try_from(u64::from_le_bytes(*length)) else { return false };
+    let Some((header, data)) = rest.split_at_checked(length) else { return false };
+    if length > MAX_HEADER {
+        return false;
+    }
+    let Ok(Value::Object(mut tensors)) = canonical::parse_value(header) else { return false };
+    let words = tensors.remove("__metadata__").is_none_or(|words| match words {
+        Value::Object(words) => words.values().all(Value::is_string),
+        _ => false,
+    });
+    let spans: Option<BTreeMap<usize, usize>> = tensors.values().map(span).collect();
+    let Some(spans) = spans.filter(|spans| words && !spans.is_empty() && spans.len() == tensors.len()) else {
+        return false;
+    };
+    let end = spans.into_iter().try_fold(0, |at, (begin, end)| (begin == at).then_some(end));
+    end == Some(data.len())
+}
+
+/// Begin and end of a tensor whose type and shape fill it.
+fn span(tensor: &Value) -> Option<(usize, usize)> {
+    let number = |value: &Value| usize::try_from(value.as_u64()?).ok();
+    let size = match tensor.get("dtype")?.as_str()? {
+        "F64" | "I64" => 8,
+        "F32" | "I32" => 4,
+        "F16" | "BF16" => 2,
+        _ => return None,
+    };
+    let shape = tensor.get("shape")?.as_array()?;
+    let bytes = shape.iter().try_fold(size, |product: usize, side| product.checked_mul(number(side)?))?;
+    let [begin, end] = tensor.get("data_offsets")?.as_array()?.as_slice() else { return None };
+    let (begin, end) = (number(begin)?, number(end)?);
+    (bytes > 0 && end.checked_sub(begin) == Some(bytes)).then_some((begin, end))
+}
+
+fn refuse(ok: bool, field: &str, sentence: &str) -> R<()> {
+    ensure(ok, Code::OutputRefused, field, sentence)
+}
+
+/// The largest header of a model file.
+const MAX_HEADER: usize = 64 << 10;

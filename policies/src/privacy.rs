@@ -1,0 +1,124 @@
+//! The privacy plan: how much noise a run needs so that no dataset reveals more than its contract allows.
+//!
+//! One function makes it in the room (to run) and in every key service (to charge): same bytes, same plan. ε and δ are
+//! asked by the job once for the run, metrics included; every dataset is charged with its own factor.
+
+use schemas::pipeline::Training;
+use schemas::privacy::{DatasetCharge, Mechanism, Plan};
+use schemas::problem::{Code, R, Refusal};
+use schemas::text::Real;
+
+use crate::accountant::{RdpVector, calibrate};
+use crate::budget::{delta_atto, epsilon_micro, vector};
+use crate::facts::{DatasetUse, Facts};
+use crate::forms::ensure;
+use crate::pipeline::{self, factors};
+use crate::reals;
+
+/// The plan of a run of this job:
+///
+/// 1. the pipeline is allowed ([`pipeline::decide`]);
+/// 2. ε and δ asked lie within the clause of every dataset, and δ below 1/`public_rows`;
+/// 3. σ is the smallest noise multiplier of three decimals, rounded up, with which training and metrics together cost
+///    every dataset, at σ over its factor, at most the ε asked at the δ asked;
+/// 4. the divisor of the noised sums is sample rate × N × training share, rounded down, where N is the smallest
+///    `public_rows` of the datasets: no join gives more rows than that but a left join, for which it is too small a
+///    divisor, never a privacy loss, since a public constant only scales what was already noised.
+pub fn plan(facts: &Facts<'_>) -> R<Plan> {
+    let pipeline = pipeline::decide(facts)?;
+    let (training, uses) = (pipeline.training, facts.datasets()?);
+    for used in &uses {
+        within_clause(training, used)?;
+    }
+    let factors = factors(pipeline.join);
+    let largest = factors.iter().map(|(_, factor)| *factor).max().unwrap_or(1);
+    let noise = noise_multiplier(training, largest)?;
+    let of = |used: &DatasetUse<'_>| {
+        let found = factors.iter().find(|(handle, _)| *handle == used.job.handle);
+        found.map(|(_, factor)| *factor).ok_or_else(|| internal("a dataset has no factor"))
+    };
+    let charges = uses.iter().map(|used| charge(training, &noise, used, of(used)?)).collect::<R<_>>()?;
+    Ok(Plan {
+        noise_multiplier: noise,
+        sample_rate: training.sample_rate.clone(),
+        steps: training.steps,
+        expected_batch: expected_batch(training, &uses)?,
+        metrics_noise_multiplier: training.metrics.as_ref().map(|metrics| metrics.noise_multiplier.clone()),
+        charges,
+    })
+}
+
+fn within_clause(training: &Training, used: &DatasetUse<'_>) -> R<()> {
+    let (asked, id, clause) = (&training.epsilon, &used.job.dataset_id, &used.terms.privacy);
+    ensure(!reals::is_zero(asked), Code::EpsilonOutOfRange, "epsilon", "ε must be above 0.")?;
+    let sentence = format!("ε {asked} is asked, the contract grants {} of dataset {id}.", clause.epsilon);
+    ensure(reals::order(asked, &clause.epsilon).is_le(), Code::EpsilonExceedsContract, "epsilon", sentence)?;
+    let delta = &training.delta;
+    ensure(!reals::is_zero(delta), Code::EpsilonOutOfRange, "delta", "δ must be above 0.")?;
+    let sentence = format!("δ {delta} is asked, the contract grants {} of dataset {id}.", clause.delta);
+    ensure(reals::order(delta, &clause.delta).is_le(), Code::DeltaTooLarge, "delta", sentence)?;
+    let sentence = format!("δ {delta} is not below 1/{} of dataset {id}.", used.terms.public_rows);
+    ensure(reals::is_below_one_over(delta, used.terms.public_rows), Code::DeltaTooLarge, "delta", sentence)
+}
+
+/// σ for the largest factor of the join; a smaller factor costs less at the same σ.
+fn noise_multiplier(training: &Training, factor: u8) -> R<Real> {
+    let metrics = vector(&metrics(training, factor)?)?;
+    let delta = delta_atto(&training.delta)? as f64 * 1e-18;
+    let (epsilon, rate) = (training.epsilon.value(), training.sample_rate.value());
+    calibrate(epsilon, delta, rate, training.steps, &metrics, f64::from(factor))
+        .and_then(|noise| Real::rounded_up(noise, 3))
+        .ok_or_else(|| {
+            let sentence = "No amount of noise reaches the ε asked; noisier metrics or fewer steps might.";
+            Refusal::new(Code::EpsilonOutOfRange, sentence).at("epsilon")
+        })
+}
+
+/// What the run costs one dataset, at its factor; checked against what was asked once more.
+fn charge(training: &Training, noise: &Real, used: &DatasetUse<'_>, factor: u8) -> R<DatasetCharge> {
+    let mut mechanisms = vec![Mechanism::SampledGaussian {
+        noise_multiplier: reals::over(noise, factor).ok_or_else(|| internal("σ cannot be divided"))?,
+        sample_rate: training.sample_rate.clone(),
+        steps: training.steps,
+    }];
+    mechanisms.extend(metrics(training, factor)?);
+    let cost: RdpVector = vector(&mechanisms)?;
+    let asked = epsilon_micro(&training.epsilon)?;
+    let reached = cost.epsilon_micro(delta_atto(&training.delta)?) <= asked;
+    ensure(reached, Code::EpsilonExceedsContract, "epsilon", "The plan costs more than the ε asked.")?;
+    Ok(DatasetCharge {
+        dataset_id: used.job.dataset_id.clone(),
+        version: used.job.version,
+        family: used.terms.family.clone(),
+        factor,
+        mechanisms,
+        // At the clause's δ, which is not below the one asked: so not above the ε asked.
+        epsilon_micro: cost.epsilon_micro(delta_atto(&used.terms.privacy.delta)?),
+        delta: used.terms.privacy.delta.clone(),
+    })
+}
+
+/// The metrics release, after the training: a row lies in one cell of the confusion matrix (sensitivity 1).
+fn metrics(training: &Training, factor: u8) -> R<Vec<Mechanism>> {
+    let noise = training.metrics.as_ref().map(|metrics| reals::over(&metrics.noise_multiplier, factor));
+    match noise {
+        None => Ok(Vec::new()),
+        Some(Some(noise_multiplier)) => Ok(vec![Mechanism::Gaussian { noise_multiplier }]),
+        Some(None) => Err(internal("the metrics' noise cannot be divided")),
+    }
+}
+
+/// q · N · training share in units of 10⁻⁶, rounded down; in whole numbers, so that everyone gets the same.
+fn expected_batch(training: &Training, uses: &[DatasetUse<'_>]) -> R<Real> {
+    let rows = uses.iter().map(|used| used.terms.public_rows).min().unwrap_or(0);
+    let pico = reals::floor_units(&training.sample_rate, 12).unwrap_or(0);
+    let product = u128::from(pico).checked_mul(u128::from(rows)).and_then(|p| p.checked_mul(training.train_ppm.into()));
+    // 10^-12 of the rate times 10^-6 of the share, to 10^-6.
+    let micro = product.map_or(0, |product| product / 1_000_000_000_000);
+    let batch = reals::from_units(micro, 6).filter(|batch| !reals::is_zero(batch));
+    batch.ok_or_else(|| pipeline::invalid("The expected batch is empty.").at("sample_rate"))
+}
+
+fn internal(what: &str) -> Refusal {
+    Refusal::new(Code::Internal, format!("The plan could not be made: {what}."))
+}
