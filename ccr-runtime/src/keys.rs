@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemas::event::RunEventKind;
 use schemas::id::{DatasetId, ReservationId};
 use schemas::release::{
     ChallengeRequest, KmsReceipt, KmsStatement, Release, ReleaseRequest, ReserveRequest, RunAct,
@@ -99,6 +100,7 @@ pub fn release(job: &Admitted, session: &mut Session, reserved: Reserved, room: 
             return Err(Refusal::new(Code::KeyUnknown, format!("no key was released for {}", wanted.job.dataset_id)));
         }
     }
+    crate::report::event(job, session, room, RunEventKind::KeysReleased {})?;
     Ok(Keys(keys))
 }
 

@@ -4,6 +4,13 @@
 //! the public API and the `depa` library only; [`steps`] is the walk. [`data`] are the tables, [`outside`] what only
 //! the owner of all plaintexts can compute.
 
+pub mod actors;
 pub mod data;
+pub mod house;
 pub mod narrate;
 pub mod outside;
+pub mod report;
+pub mod steps;
+
+pub use actors::Clock;
+pub use house::{House, TestClock};

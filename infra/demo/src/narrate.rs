@@ -17,7 +17,14 @@ pub struct Narrator {
 impl Narrator {
     /// A narrator that talks on stderr.
     pub fn new() -> Narrator {
-        Narrator { quiet: false, began: Instant::now(), since: Instant::now(), number: 0, seconds: Vec::new(), bar: None }
+        Narrator {
+            quiet: false,
+            began: Instant::now(),
+            since: Instant::now(),
+            number: 0,
+            seconds: Vec::new(),
+            bar: None,
+        }
     }
 
     /// A narrator that only keeps the time: for tests.
@@ -59,7 +66,11 @@ impl Narrator {
         }
         self.bar = Some(percent);
         let full = (percent / 4) as usize;
-        let text = format!("    training [{}{}] step {step} of {steps}, ε {epsilon:.3}", "#".repeat(full), ".".repeat(25 - full));
+        let text = format!(
+            "    training [{}{}] step {step} of {steps}, ε {epsilon:.3}",
+            "#".repeat(full),
+            ".".repeat(25 - full)
+        );
         if terminal {
             eprint!("\r{text}");
             let _ = std::io::stderr().flush();

@@ -23,10 +23,12 @@ pub fn generate(seed: u64, rows: usize) -> Tables {
     let mut random = Random(seed);
     let mut seen = std::collections::HashSet::new();
     let people: Vec<Person> = (0..rows)
-        .map(|_| loop {
-            let person = Person::draw(&mut random);
-            if seen.insert(person.mobile) {
-                return person;
+        .map(|_| {
+            loop {
+                let person = Person::draw(&mut random);
+                if seen.insert(person.mobile) {
+                    return person;
+                }
             }
         })
         .collect();
@@ -36,7 +38,11 @@ pub fn generate(seed: u64, rows: usize) -> Tables {
         random.shuffle(&mut rows);
         Table { header: kind.columns().into_iter().map(str::to_owned).collect(), rows }
     };
-    Tables { icmr: table(TableKind::Icmr), cowin: table(TableKind::Cowin), statewarroom: table(TableKind::Statewarroom) }
+    Tables {
+        icmr: table(TableKind::Icmr),
+        cowin: table(TableKind::Cowin),
+        statewarroom: table(TableKind::Statewarroom),
+    }
 }
 
 /// What the three tables know of one person.
@@ -127,8 +133,10 @@ mod tests {
     #[test]
     fn the_strain_carries_the_signal() {
         let icmr = generate(super::super::SEED, 2_119).icmr;
-        let (strain, result) = (icmr.column("a_sample_genetic_strain").unwrap(), icmr.column("a_icmr_test_result").unwrap());
-        let count = |s: &str, r: &str| icmr.rows.iter().filter(|row| row[strain] == s && row[result] == r).count() as f64;
+        let (strain, result) =
+            (icmr.column("a_sample_genetic_strain").unwrap(), icmr.column("a_icmr_test_result").unwrap());
+        let count =
+            |s: &str, r: &str| icmr.rows.iter().filter(|row| row[strain] == s && row[result] == r).count() as f64;
         assert_eq!(count("1", "0"), 0.0);
         let (with, of_rest) = (count("1", "1") / 2_119.0, count("0", "1") / (count("0", "0") + count("0", "1")));
         assert!((with - 0.24).abs() < 0.03 && (of_rest - 0.10).abs() < 0.03, "{with} {of_rest}");

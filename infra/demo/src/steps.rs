@@ -1,0 +1,420 @@
+//! The walk: the main job from two people with keys to an audited log, one line per step.
+
+use std::io::BufReader;
+use std::time::{Duration, Instant};
+
+use depa::job::Prepared;
+use schemas::contract::ContractRef;
+use schemas::desk::RunView;
+use schemas::evidence::EvidenceKind;
+use schemas::id::RunId;
+use schemas::text::Real;
+use schemas::{Code, R, Refusal};
+use serde_json::Value;
+
+use crate::data::Tables;
+use crate::house::{House, Roles};
+use crate::narrate::Narrator;
+use crate::outside::{self, Linear};
+use crate::report::{AuditPart, ContractPart, LogPart, ModelPart, PaymentPart, PrivacyPart, Report, RunPart};
+
+/// How long a run may take.
+const RUN: Duration = Duration::from_secs(600);
+/// How long payments may take to be answered, and a checkpoint to be cosigned.
+const SETTLE: Duration = Duration::from_secs(60);
+
+/// Does the main job in a house that has just been started, and reports. `epsilon` is contracted per dataset and asked
+/// by the run, so that exactly one run fits the contract.
+pub fn walk(house: &mut House, tables: &Tables, epsilon: &str, narrator: &mut Narrator) -> R<Report> {
+    narrator.part("1. The people");
+    people(house, narrator)?;
+    narrator.part("2. The data");
+    data(house, tables, narrator)?;
+    narrator.part("3. The contract");
+    let contract = contract(house, epsilon, narrator)?;
+    narrator.part("4. The order");
+    let prepared = order(house, &contract, epsilon, narrator)?;
+    narrator.part("5. and 6. The room");
+    let run = room(house, &prepared, narrator)?;
+    narrator.part("7. The model and the money");
+    let model = model(house, tables, &prepared, &run, narrator)?;
+    let payments = money(house, &contract, &run, narrator)?;
+    narrator.part("8. The audit");
+    let (log, audit) = audit(house, narrator)?;
+    let desk = house.tdc.person.desk()?;
+    let view = desk.run(&run.run_id)?;
+    let report = Report {
+        contract: ContractPart {
+            state: depa::contract::state(desk, &contract.id)?,
+            id: contract.id,
+            sha256: contract.sha256,
+        },
+        run: RunPart {
+            id: view.run_id,
+            state: view.state,
+            evidence: view.evidence,
+            assurance: view.assurance,
+            simulated: view.evidence == EvidenceKind::Software,
+        },
+        privacy: PrivacyPart::of(&prepared.estimate.plan).ok_or_else(|| fault("the plan charges nobody"))?,
+        model,
+        joined_rows: outside::joined(tables)?.len(),
+        payments,
+        webhooks_received: house.psp.received(),
+        log,
+        audit,
+        seconds: narrator.seconds(),
+    };
+    report.tell(narrator);
+    Ok(report)
+}
+
+fn fault(sentence: &str) -> Refusal {
+    Refusal::new(Code::Internal, sentence)
+}
+
+fn people(house: &mut House, narrator: &mut Narrator) -> R<()> {
+    let print = depa::trust::fingerprints(&house.trust)?;
+    let registry = format!(
+        "registry {} with a log, started by two SRO people; trust file {}",
+        house.trust.registry,
+        print.sha256.short()
+    );
+    narrator.step("registry", &registry, "everyone, out of band");
+    for (person, kind) in house.participants() {
+        person.apply(kind)?;
+        let receipt = house.sro.verify(&person.did)?;
+        let kind = serde_json::to_value(kind).ok().and_then(|k| k.as_str().map(str::to_uppercase)).unwrap_or_default();
+        let made = format!(
+            "{} is verified as {kind} by two SRO people: {}, log entry {}",
+            person.name,
+            short_did(&person.did),
+            receipt.index
+        );
+        narrator.step("participants", &made, "everyone");
+    }
+    let image_set = house.approve_room()?;
+    let measurement = house.measurement.map(|m| m.short()).unwrap_or_default();
+    let made = format!(
+        "clean room {image_set} is approved by two SRO people: SIMULATED measurement {measurement} of ccr, ccr-trainer, libtorch, configuration"
+    );
+    narrator.step("image_set", &made, "everyone");
+    house.open_for_business()?;
+    narrator.step("open", "the provider's agent waits for orders, the payment system for webhooks", "themselves");
+    Ok(())
+}
+
+fn data(house: &mut House, tables: &Tables, narrator: &mut Narrator) -> R<()> {
+    for at in 0..house.tdps.len() {
+        let tdp = house.tdps.get(at).ok_or_else(|| fault("a provider is missing"))?;
+        let offered = tdp.offers(tables.of(tdp.kind))?;
+        let made = format!(
+            "{} sealed {} columns of its table: manifest root {}, offer {}, key only in its own key service",
+            tdp.person.name,
+            tdp.kind.sealed().len(),
+            offered.sealed.manifest_root.short(),
+            offered.offer.digest().short()
+        );
+        house.offers.push(offered);
+        narrator.step("datasets", &made, "offer: participants; rows: nobody but the provider");
+    }
+    Ok(())
+}
+
+fn contract(house: &House, epsilon: &str, narrator: &mut Narrator) -> R<ContractRef> {
+    let epsilon = Real::parse(epsilon)?;
+    let draft = house.contract_with(|form| form.datasets.iter_mut().for_each(|d| d.epsilon = epsilon.clone()))?;
+    let contract = ContractRef { id: draft.read_unverified()?.contract_id, sha256: draft.digest() };
+    let made = format!(
+        "{} drafted {}: {} bytes, digest {}",
+        house.tdc.person.name,
+        contract.id,
+        draft.payload.0.len(),
+        contract.sha256.short()
+    );
+    narrator.step("draft", &made, "its parties, the SRO");
+    let mut last = None;
+    for (at, person) in house.signers().into_iter().enumerate() {
+        let signature = house.signature(&draft, person)?;
+        let answer = depa::contract::submit(person.desk()?, &draft, &signature, at == 0)?;
+        let made = format!(
+            "{} signed the same bytes, alone: the contract is {:?}, log entry {}",
+            person.name, answer.state, answer.receipt.index
+        );
+        narrator.step("sign", &made, "its parties, the SRO");
+        last = Some(answer);
+    }
+    let executed =
+        last.and_then(|a| a.executed).ok_or_else(|| fault("all have signed and the contract is not in force"))?;
+    let bundle = depa::contract::bundle(house.tdc.person.desk()?, &contract.id)?;
+    depa::contract::verify_bundle(&bundle, &house.trust)?;
+    let made =
+        format!("the full set of signatures made it active: receipt of log entry {} verifies offline", executed.index);
+    narrator.step("active", &made, "its parties, the SRO");
+    Ok(contract)
+}
+
+fn order(house: &House, contract: &ContractRef, epsilon: &str, narrator: &mut Narrator) -> R<Prepared> {
+    let epsilon = Real::parse(epsilon)?;
+    let prepared = house.job_with(&contract.id, |form| form.training.epsilon = epsilon)?;
+    let plan = &prepared.estimate.plan;
+    let made = format!(
+        "{} signed a job: three tables joined, {} private steps at σ {}, digest {}",
+        house.tdc.person.name,
+        plan.steps,
+        plan.noise_multiplier,
+        prepared.bundle.job.digest().short()
+    );
+    narrator.step("job", &made, "consumer, providers, clean-room provider, SRO");
+    let answer = house.tdc.orders(&prepared.bundle)?;
+    narrator.step(
+        "order",
+        &format!("a run is ordered: log entry {}", answer.receipt.index),
+        "consumer, providers, clean-room provider, SRO",
+    );
+    Ok(prepared)
+}
+
+fn room(house: &mut House, prepared: &Prepared, narrator: &mut Narrator) -> R<RunView> {
+    let run = match &house.roles {
+        Roles::Processes(_) => watch(house, prepared, narrator)?,
+        Roles::InProcess(_) => {
+            let room = house.room()?;
+            let mut told = Told::default();
+            let run = ccr_runtime::run(prepared.bundle.clone(), &room, &mut |p| told.progress(&p, narrator))?.run_id;
+            told.finish(narrator);
+            run
+        }
+    };
+    house.tdc.person.desk()?.run(&run)
+}
+
+/// Follows the run by what the agent writes, until the room has completed or refused.
+fn watch(house: &mut House, prepared: &Prepared, narrator: &mut Narrator) -> R<RunId> {
+    let job = prepared.bundle.job.digest().to_string();
+    let began = Instant::now();
+    let (mut seen, mut told) = (0, Told::default());
+    loop {
+        let processes = house.processes().ok_or_else(|| fault("a house without processes is not watched"))?;
+        processes.alive()?;
+        let lines = processes.agent_says();
+        for line in lines.get(seen..).unwrap_or_default() {
+            if line.get("job_sha256").and_then(Value::as_str) != Some(&job) {
+                continue;
+            }
+            if let Some(run) = told.line(line, narrator)? {
+                told.finish(narrator);
+                return Ok(run);
+            }
+        }
+        seen = lines.len();
+        if began.elapsed() > RUN {
+            return Err(Refusal::new(Code::Timeout, "the run is not completed after ten minutes"));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// What the room told so far: its acts become steps, its training a bar.
+#[derive(Default)]
+struct Told {
+    reserved: usize,
+    released: usize,
+    trained: bool,
+}
+
+impl Told {
+    /// One line of the agent; the run's id once it has completed.
+    fn line(&mut self, line: &Value, narrator: &mut Narrator) -> R<Option<RunId>> {
+        let text = |name: &str| line.get(name).and_then(Value::as_str).unwrap_or_default();
+        match text("event") {
+            "admitted" => self.admitted(narrator),
+            "checked_in" => self.checked_in(text("run_id"), narrator),
+            "reserved" => self.reserved += 1,
+            "released" => self.released(narrator),
+            "opened" => self.opened(narrator),
+            "training" => {
+                let number = |name: &str| line.get(name).and_then(Value::as_u64).unwrap_or(0) as u32;
+                self.training(number("step"), number("steps"), text("epsilon").parse().unwrap_or(f64::NAN), narrator);
+            }
+            "committed" => self.committed(text("output_sha256"), narrator),
+            "completed" => return RunId::parse(text("run_id")).map(Some),
+            "refused" => {
+                let code = Code::parse(text("code")).unwrap_or(Code::PeerFault);
+                return Err(Refusal::new(code, format!("the room refused: {}", text("sentence"))));
+            }
+            "agent_failed" | "agent_ended" if text("event") == "agent_failed" || !self.trained => {
+                return Err(Refusal::new(Code::WorkerFailed, format!("the room ended early: {line}")));
+            }
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    /// The same from a room in this process.
+    fn progress(&mut self, progress: &ccr_runtime::Progress, narrator: &mut Narrator) {
+        use ccr_runtime::Progress;
+        match progress {
+            Progress::Admitted { .. } => self.admitted(narrator),
+            Progress::CheckedIn { run } => self.checked_in(run.as_str(), narrator),
+            Progress::Reserved { .. } => self.reserved += 1,
+            Progress::Released { .. } => self.released(narrator),
+            Progress::Opened { .. } => self.opened(narrator),
+            Progress::Training { step, steps, epsilon } => self.training(*step, *steps, *epsilon, narrator),
+            Progress::Committed { output } => self.committed(&output.to_string(), narrator),
+            Progress::Uploaded { .. } => {}
+        }
+    }
+
+    fn admitted(&self, narrator: &mut Narrator) {
+        narrator.step("admit", "the room checked contracts, receipts, pipeline and privacy plan itself", "itself");
+    }
+
+    fn checked_in(&self, run: &str, narrator: &mut Narrator) {
+        narrator.step(
+            "check_in",
+            &format!("the room showed SIMULATED evidence to the registry and was admitted as {run}"),
+            "parties, SRO",
+        );
+    }
+
+    fn released(&mut self, narrator: &mut Narrator) {
+        self.released += 1;
+        if self.released == 1 {
+            narrator.step(
+                "reserve",
+                &format!("{} key services appraised the evidence and reserved budget", self.reserved),
+                "each provider",
+            );
+        }
+    }
+
+    fn opened(&self, narrator: &mut Narrator) {
+        let made = format!("{} key services wrapped their keys to the attested room; charges are final", self.released);
+        narrator.step("release", &made, "the room");
+        narrator.step(
+            "open_data",
+            "three tables are decrypted in memory, every chunk checked against the contract",
+            "the room",
+        );
+    }
+
+    fn training(&mut self, step: u32, steps: u32, epsilon: f64, narrator: &mut Narrator) {
+        narrator.progress(step, steps, epsilon);
+        if step == steps && !self.trained {
+            self.trained = true;
+            narrator.step(
+                "train",
+                &format!("a model is trained with differential privacy: {steps} steps, ε {epsilon:.4}"),
+                "the room",
+            );
+        }
+    }
+
+    fn committed(&self, output: &str, narrator: &mut Narrator) {
+        let short = output.get(..12).unwrap_or(output);
+        narrator.step(
+            "commit",
+            &format!("every key service fixed the sealed model {short} as the only output"),
+            "each provider",
+        );
+    }
+
+    fn finish(&self, narrator: &mut Narrator) {
+        narrator.step(
+            "complete",
+            "the sealed model is stored; completion and payments stand in the log as one entry",
+            "parties, SRO",
+        );
+    }
+}
+
+fn model(house: &House, tables: &Tables, prepared: &Prepared, run: &RunView, narrator: &mut Narrator) -> R<ModelPart> {
+    let model = house.tdc.downloads(&run.run_id, &prepared.bundle)?;
+    let made = format!(
+        "{} fetched the content key against the entry and opened the model {}",
+        house.tdc.person.name,
+        model.sha256.short()
+    );
+    narrator.step("hand_over", &made, "the consumer alone");
+    let linear = Linear::read(&depa::edge::read(&model.path)?)?;
+    let training = prepared.bundle.job.read_unverified()?.stages.into_iter().find_map(|s| match s {
+        schemas::pipeline::Stage::Train(training) => Some(training),
+        _ => None,
+    });
+    let training = training.ok_or_else(|| fault("the job trains nothing"))?;
+    let people = outside::joined(tables)?;
+    let quality = linear.quality(&outside::held_out(&people, &training.split_salt.0, training.train_ppm)?);
+    narrator.step("quality", "the demo, owning all plaintext, computed the model's quality outside the room", "you");
+    Ok(ModelPart {
+        sha256: model.sha256,
+        auc: quality.auc,
+        accuracy: quality.accuracy,
+        test_rows: quality.test_rows,
+        computed_outside_the_room: ["auc", "accuracy", "test_rows"],
+        noised_metrics: model.certificate.metrics,
+    })
+}
+
+fn money(house: &House, contract: &ContractRef, run: &RunView, narrator: &mut Narrator) -> R<Vec<PaymentPart>> {
+    let payments = house.wait_until_settled(&contract.id, SETTLE)?;
+    let of_run: Vec<_> = payments.into_iter().filter(|p| p.run_id == run.run_id).collect();
+    let made = format!(
+        "{} instructions reached the payment system as signed webhooks and were answered: settled",
+        of_run.len()
+    );
+    narrator.step("payments", &made, "payers, payees, payment system, SRO");
+    let name = |did: &schemas::id::Did| {
+        let known = house.participants().into_iter().find(|(p, _)| &p.did == did).map(|(p, _)| p.name.clone());
+        known.unwrap_or_else(|| did.to_string())
+    };
+    Ok(of_run.iter().map(|p| PaymentPart::of(p, name(&p.payee))).collect())
+}
+
+fn audit(house: &House, narrator: &mut Narrator) -> R<(LogPart, AuditPart)> {
+    let began = Instant::now();
+    let (file, report) = loop {
+        match exported(house) {
+            Ok(done) => break done,
+            // The newest checkpoint is cosigned a moment after it was made.
+            Err(refusal) if refusal.code == Code::CheckpointInvalid && began.elapsed() < SETTLE => {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            Err(refusal) => return Err(refusal),
+        }
+    };
+    let made = format!(
+        "an SRO person exported the log and replayed it offline: {} entries, root {}, cosigned by the witness",
+        report.log.size,
+        report.log.root.short()
+    );
+    narrator.step("audit", &made, "SRO; the public records: everyone");
+    let depa = crate::house::process::sibling("depa").map_or("depa".to_owned(), |path| path.display().to_string());
+    let command =
+        format!("{depa} audit verify --trust {} {}", house.audit_dir().join("trust.json").display(), file.display());
+    let log = LogPart { size: report.log.size, root: report.log.root, cosigned_at: report.cosigned_at };
+    Ok((log, AuditPart { verified: report.verified, command }))
+}
+
+/// One export, verified with everything that an auditor may ask.
+fn exported(house: &House) -> R<(std::path::PathBuf, depa::audit::Report)> {
+    let auditor = house.sro.auditor();
+    let mut bytes = Vec::new();
+    depa::audit::export(auditor.desk()?, &house.trust, &mut bytes)?;
+    let options = depa::audit::Options { earlier: None, witness: Some(house.witness.clone()) };
+    let report = depa::audit::verify(&mut BufReader::new(bytes.as_slice()), &house.trust, &options, auditor.now())?;
+    crate::house::make_dir(&house.audit_dir())?;
+    let file = house.audit_dir().join("log-export.jsonl");
+    depa::edge::write_new(&file, &bytes)?;
+    depa::trust::save(&house.trust, &house.audit_dir().join("trust.json"))?;
+    Ok((file, report))
+}
+
+/// A DID, shortened for people.
+fn short_did(did: &schemas::id::Did) -> String {
+    let text = did.as_str();
+    match text.strip_prefix("did:key:") {
+        Some(key) => format!("did:key:{}…", key.get(..12).unwrap_or(key)),
+        None => text.to_owned(),
+    }
+}
