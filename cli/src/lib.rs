@@ -1,1 +1,29 @@
-//! Placeholder while the room is being built.
+//! `depa`: the participants' hand. The library does the work, typed in and typed out, and prints nothing; the binary
+//! reads arguments and prints. The demo and the tests act through this library, as users do through the binary.
+//!
+//! One noun, one module. Read [`party`], [`dataset`], [`contract`], [`job`], [`run`], [`model`] in this order for the walk
+//! of a participant, then [`ccr`], [`webhook`] and [`audit`]. [`edge`] holds clock, random ids and files: functions
+//! elsewhere take `now` and what was drawn.
+//!
+//! Invariants of this room: SQL is parsed in [`sql`] alone; no data key touches the disk; whatever a service answers is
+//! verified under the pinned trust before it is signed, run or paid for; no existing file is overwritten.
+
+pub mod audit;
+pub mod ccr;
+pub mod contract;
+pub mod dataset;
+pub mod doctor;
+pub mod edge;
+pub mod exit;
+mod fetch;
+pub mod image_set;
+pub mod job;
+pub mod keys;
+pub mod log;
+pub mod model;
+pub mod party;
+pub mod payment;
+pub mod run;
+pub mod sql;
+pub mod trust;
+pub mod webhook;

@@ -27,6 +27,7 @@ mod key;
 mod manifest;
 mod open;
 mod seal;
+pub mod wrap;
 
 pub use bytes::{Sealed, open_bytes, open_model, open_with_recomputed_manifest, seal_bytes, seal_model};
 pub use header::{DEFAULT_CHUNK, Header, MAX_CHUNK, MAX_CHUNKS, Subject};

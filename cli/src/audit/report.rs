@@ -1,0 +1,217 @@
+//! What an audit found, for people and as JSON.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use policies::lifecycle::{PaymentState, State};
+use schemas::contract::ContractState;
+use schemas::id::{ContractId, Did, FamilyId, RunId};
+use schemas::log::CheckpointRef;
+use schemas::money::{Currency, Minor};
+use schemas::text::Real;
+use schemas::{Digest, Timestamp};
+use serde::Serialize;
+
+use super::budget::{Ledger, LedgerKey};
+
+/// The result of a verified export. There is no report of an export that does not verify.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Report {
+    /// Always true.
+    pub verified: bool,
+    /// Size and root of the log.
+    pub log: CheckpointRef,
+    /// The earlier checkpoint of which the log is a continuation.
+    pub continues: Option<CheckpointRef>,
+    /// When the witness cosigned; none if no witness was given.
+    pub cosigned_at: Option<Timestamp>,
+    /// When the last entry was made.
+    pub last_entry_at: Timestamp,
+    /// Participants that are verified now.
+    pub participants: usize,
+    /// Contracts.
+    pub contracts: Vec<ContractLine>,
+    /// Runs by state.
+    pub runs: BTreeMap<String, usize>,
+    /// Privacy budgets.
+    pub budgets: Vec<BudgetLine>,
+    /// Payments.
+    pub payments: Vec<PaymentLine>,
+    /// Per currency: owed and settled in minor units, as the books say; they balance.
+    pub books: BTreeMap<String, (u128, u128)>,
+}
+
+/// A contract.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct ContractLine {
+    /// The contract.
+    pub id: ContractId,
+    /// Its digest.
+    pub sha256: Digest,
+    /// Its state at the time of the audit.
+    pub state: ContractState,
+    /// Signatures, of how many parties.
+    pub signatures: (usize, usize),
+    /// Index of the entry that holds all of them.
+    pub executed: Option<u64>,
+}
+
+/// A privacy budget.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct BudgetLine {
+    /// The family.
+    pub family: FamilyId,
+    /// The consumer; none where the budget is shared by all.
+    pub tdc: Option<Did>,
+    /// Runs charged.
+    pub charges: usize,
+    /// ε spent in 10^-6 at the cap's δ.
+    pub epsilon_micro: u64,
+    /// The cap.
+    pub cap_epsilon: Real,
+    /// Its δ.
+    pub cap_delta: Real,
+}
+
+/// A payment.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct PaymentLine {
+    /// The instruction.
+    pub instruction_id: String,
+    /// The run.
+    pub run_id: RunId,
+    /// Who is paid.
+    pub payee: Did,
+    /// ISO 4217.
+    pub currency: Currency,
+    /// Minor units.
+    pub amount_minor: Minor,
+    /// The state.
+    pub state: PaymentState,
+}
+
+impl Report {
+    /// The report of a state that was verified.
+    pub(super) fn of(
+        state: &State,
+        log: &CheckpointRef,
+        cosigned_at: Option<Timestamp>,
+        continues: Option<CheckpointRef>,
+        ledgers: BTreeMap<LedgerKey, Ledger>,
+        now: Timestamp,
+    ) -> Report {
+        let contracts = state.contracts().map(|row| ContractLine {
+            id: row.contract.contract_id.clone(),
+            sha256: row.sha256,
+            state: row.state(now),
+            signatures: (row.signatures.len(), row.contract.parties.len()),
+            executed: row.executed,
+        });
+        let payments: Vec<PaymentLine> = state
+            .payments()
+            .map(|row| PaymentLine {
+                instruction_id: row.obligation.instruction_id.clone(),
+                run_id: row.obligation.run_id.clone(),
+                payee: row.obligation.payee.clone(),
+                currency: row.obligation.currency,
+                amount_minor: row.obligation.amount_minor,
+                state: row.state,
+            })
+            .collect();
+        let mut books: BTreeMap<String, (u128, u128)> = BTreeMap::new();
+        for line in &payments {
+            let sums = books.entry(line.currency.to_string()).or_default();
+            let amount = u128::from(line.amount_minor.get().unsigned_abs());
+            sums.0 += amount;
+            sums.1 += if line.state == PaymentState::Settled { amount } else { 0 };
+        }
+        let mut runs: BTreeMap<String, usize> = BTreeMap::new();
+        for run in state.runs() {
+            *runs.entry(word(&run.state)).or_default() += 1;
+        }
+        let verified = policies::lifecycle::ParticipantState::Verified;
+        Report {
+            verified: true,
+            log: log.clone(),
+            continues,
+            cosigned_at,
+            last_entry_at: state.last_at(),
+            participants: state.participants().filter(|(_, p)| p.state == verified).count(),
+            contracts: contracts.collect(),
+            runs,
+            budgets: ledgers.into_iter().map(|(key, ledger)| budget(key, &ledger)).collect(),
+            payments,
+            books,
+        }
+    }
+
+    /// The report in words.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "verified: {} entries, root {}", self.log.size, self.log.root);
+        if let Some(earlier) = &self.continues {
+            let _ = writeln!(out, "continues the earlier checkpoint of {} entries", earlier.size);
+        }
+        if let Some(at) = self.cosigned_at {
+            let _ = writeln!(out, "cosigned by the witness at {at}");
+        }
+        let runs: Vec<String> = self.runs.iter().map(|(state, n)| format!("{n} {state}")).collect();
+        let _ = writeln!(out, "last entry {}; {} participants; runs: {}", self.last_entry_at, self.participants, list(&runs));
+        for c in &self.contracts {
+            let (n, of) = c.signatures;
+            let _ = writeln!(out, "contract {} {} {}, {n} of {of} signatures", c.id, c.sha256.short(), word(&c.state));
+        }
+        for b in &self.budgets {
+            let whom = b.tdc.as_ref().map_or("all consumers".to_owned(), ToString::to_string);
+            let epsilon = format!("{}.{:06}", b.epsilon_micro / 1_000_000, b.epsilon_micro % 1_000_000);
+            let _ = writeln!(
+                out,
+                "budget {} for {whom}: ε {epsilon} of {} spent at δ {} in {} runs",
+                b.family, b.cap_epsilon, b.cap_delta, b.charges
+            );
+        }
+        for p in &self.payments {
+            let _ = writeln!(
+                out,
+                "payment {} {} {} to {}: {}",
+                p.instruction_id,
+                p.currency,
+                p.amount_minor.get(),
+                p.payee,
+                word(&p.state)
+            );
+        }
+        for (currency, (owed, settled)) in &self.books {
+            let _ = writeln!(out, "books in {currency}: {owed} owed, {settled} settled, debits equal credits");
+        }
+        out
+    }
+}
+
+fn budget(key: LedgerKey, ledger: &Ledger) -> BudgetLine {
+    let charges: Vec<_> = ledger.charges.iter().map(|(_, c)| c.clone()).collect();
+    // `recompute` has converted these charges before; what cannot be converted would have been refused there.
+    let delta = ledger.cap.delta.scaled_up(18).and_then(|d| u64::try_from(d).ok()).unwrap_or(0);
+    let epsilon_micro = policies::budget::spent(&charges).map_or(u64::MAX, |v| v.epsilon_micro(delta));
+    BudgetLine {
+        family: key.family,
+        tdc: key.tdc,
+        charges: charges.len(),
+        epsilon_micro,
+        cap_epsilon: ledger.cap.epsilon.clone(),
+        cap_delta: ledger.cap.delta.clone(),
+    }
+}
+
+/// A state in the words of the one table.
+fn word<T: Serialize>(state: &T) -> String {
+    match serde_json::to_value(state) {
+        Ok(serde_json::Value::String(text)) => text,
+        _ => "?".into(),
+    }
+}
+
+fn list(items: &[String]) -> String {
+    if items.is_empty() { "none".into() } else { items.join(", ") }
+}

@@ -1,0 +1,231 @@
+//! The arguments of `depa <noun> <verb>`, one file per noun.
+
+mod audit;
+mod ccr;
+mod contract;
+mod dataset;
+mod doctor;
+mod image_set;
+mod job;
+mod keys;
+mod log;
+mod model;
+mod party;
+mod payment;
+mod run;
+mod trust;
+mod webhook;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand};
+use contract_client::Client;
+use schemas::{Code, R, Refusal};
+use signing::{FileKey, Trust};
+
+use crate::output::Answer;
+
+/// The command line of the participants of a data contract registry.
+#[derive(Parser)]
+#[command(
+    name = "depa",
+    version,
+    propagate_version = true,
+    after_help = "Exit codes: 0 ok, 1 other failure, 2 usage, 3 authentication, 4 not found, 5 conflict, 6 policy denied,\n\
+                  7 attestation failed, 8 privacy budget exhausted, 9 timeout, 10 verification failed.\n\n\
+                  Examples:\n  depa keys new --out tdp.key\n  depa trust fetch --registry https://registry.example --out trust.json\n  \
+                  depa contract show contract.json\n  depa audit verify log.jsonl --trust trust.json"
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    noun: Noun,
+}
+
+/// Options of every command.
+#[derive(Args)]
+pub struct Global {
+    /// Print exactly one JSON document on stdout.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Base URL of the contract service [env: DEPA_REGISTRY].
+    #[arg(long, global = true, value_name = "URL")]
+    registry: Option<String>,
+    /// File with the pinned trust [env: DEPA_TRUST].
+    #[arg(long, global = true, value_name = "FILE")]
+    trust: Option<PathBuf>,
+    /// File with your signing key [env: DEPA_KEY].
+    #[arg(long, global = true, value_name = "FILE")]
+    key: Option<PathBuf>,
+}
+
+impl Global {
+    fn named(&self, given: Option<PathBuf>, flag: &str, variable: &str) -> R<PathBuf> {
+        let missing = || Refusal::new(Code::ConfigInvalid, format!("{flag} or {variable} is needed"));
+        given.or_else(|| std::env::var_os(variable).map(PathBuf::from)).ok_or_else(missing)
+    }
+
+    /// The address of the contract service, if one is given.
+    fn url(&self) -> Option<String> {
+        self.registry.clone().or_else(|| std::env::var("DEPA_REGISTRY").ok())
+    }
+
+    /// The contract service, acting for nobody.
+    fn desk(&self) -> R<Client> {
+        let missing = || Refusal::new(Code::ConfigInvalid, "--registry or DEPA_REGISTRY is needed");
+        Client::new(&self.url().ok_or_else(missing)?, None)
+    }
+
+    /// The contract service, acting for the owner of the key.
+    fn desk_as(&self) -> R<(Client, Arc<FileKey>)> {
+        let key = Arc::new(self.key()?);
+        Ok((self.desk()?.acting_for(key.clone()), key))
+    }
+
+    /// The signing key.
+    fn key(&self) -> R<FileKey> {
+        FileKey::load(&self.named(self.key.clone(), "--key", "DEPA_KEY")?)
+    }
+
+    /// Where the trust file lies.
+    fn trust_path(&self) -> R<PathBuf> {
+        self.named(self.trust.clone(), "--trust", "DEPA_TRUST")
+    }
+
+    /// The pinned trust.
+    fn trust(&self) -> R<Trust> {
+        depa::trust::load(&self.trust_path()?)
+    }
+}
+
+#[derive(Subcommand)]
+enum Noun {
+    /// Make and show keys.
+    #[command(subcommand)]
+    Keys(keys::Verb),
+    /// Pin the registry's key and the SRO people.
+    #[command(subcommand)]
+    Trust(trust::Verb),
+    /// Apply as a participant; decide about one.
+    #[command(subcommand)]
+    Party(party::Verb),
+    /// Say what a clean room must show itself to be.
+    #[command(subcommand)]
+    ImageSet(image_set::Verb),
+    /// Seal, offer, publish and find datasets.
+    #[command(subcommand)]
+    Dataset(dataset::Verb),
+    /// Draft, read, sign, hand in and end contracts.
+    #[command(subcommand)]
+    Contract(contract::Verb),
+    /// Make a signed job of a form with SQL.
+    #[command(subcommand)]
+    Job(job::Verb),
+    /// Estimate, order, watch and stop runs.
+    #[command(subcommand)]
+    Run(run::Verb),
+    /// Download and verify models.
+    #[command(subcommand)]
+    Model(model::Verb),
+    /// Provide a clean room.
+    #[command(subcommand)]
+    Ccr(ccr::Verb),
+    /// Make webhook endpoints; receive deliveries.
+    #[command(subcommand)]
+    Webhook(webhook::Verb),
+    /// See what is owed and paid.
+    #[command(subcommand)]
+    Payment(payment::Verb),
+    /// Export the log; verify exports, receipts and contracts offline.
+    #[command(subcommand)]
+    Audit(audit::Verb),
+    /// Look at the transparency log.
+    #[command(subcommand)]
+    Log(log::Verb),
+    /// Check addresses, trust, clock and key files.
+    Doctor(doctor::Doctor),
+}
+
+/// Carries out a command.
+pub fn run(cli: Cli) -> R<Answer> {
+    let global = &cli.global;
+    match cli.noun {
+        Noun::Keys(verb) => keys::run(verb),
+        Noun::Trust(verb) => trust::run(verb, global),
+        Noun::Party(verb) => party::run(verb, global),
+        Noun::ImageSet(verb) => image_set::run(verb, global),
+        Noun::Dataset(verb) => dataset::run(verb, global),
+        Noun::Contract(verb) => contract::run(verb, global),
+        Noun::Job(verb) => job::run(verb, global),
+        Noun::Run(verb) => run::run(verb, global),
+        Noun::Model(verb) => model::run(verb, global),
+        Noun::Ccr(verb) => ccr::run(verb, global),
+        Noun::Webhook(verb) => webhook::run(verb, global),
+        Noun::Payment(verb) => payment::run(verb, global),
+        Noun::Audit(verb) => audit::run(verb, global),
+        Noun::Log(verb) => log::run(verb, global),
+        Noun::Doctor(args) => doctor::run(&args, global),
+    }
+}
+
+/// An id or DID as clap reads it.
+fn id<T: std::str::FromStr<Err = Refusal>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|e: Refusal| e.sentence)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    /// The nouns and verbs that scripts rely on. A change here is a change for users: CHANGELOG.
+    #[test]
+    fn nouns_and_verbs_stay() {
+        let lines: Vec<String> = Cli::command()
+            .get_subcommands()
+            .map(|noun| {
+                let verbs: Vec<&str> = noun.get_subcommands().map(|v| v.get_name()).collect();
+                format!("{}: {}", noun.get_name(), verbs.join(" ")).trim_end().to_owned()
+            })
+            .collect();
+        let expected = [
+            "keys: new new-encryption show",
+            "trust: fetch show",
+            "party: apply web-document decide show",
+            "image-set: new sign show",
+            "dataset: seal offer publish list show",
+            "contract: new fetch show sign propose submit bundle revoke decline",
+            "job: bundle",
+            "run: estimate start watch abort",
+            "model: download verify",
+            "ccr: agent measure software-root",
+            "webhook: listen endpoint deliveries",
+            "payment: list",
+            "audit: export verify verify-receipt verify-contract",
+            "log: checkpoint",
+            "doctor:",
+        ];
+        assert_eq!(lines, expected);
+    }
+
+    /// Every verb says how it is used.
+    #[test]
+    fn every_verb_has_an_example() {
+        for noun in Cli::command().get_subcommands() {
+            let own = noun.get_subcommands().count() == 0;
+            let verbs: Vec<_> = if own { vec![noun] } else { noun.get_subcommands().collect() };
+            for verb in verbs {
+                let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+                assert!(help.contains("depa "), "{} {}", noun.get_name(), verb.get_name());
+            }
+        }
+    }
+}

@@ -1,0 +1,188 @@
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use depa::{contract, edge};
+use schemas::contract::{Contract, ContractRef, ContractRevoke};
+use schemas::desk::{ContractAnswer, ContractSignature};
+use schemas::id::ContractId;
+use schemas::{Envelope, R};
+use serde_json::json;
+
+use super::Global;
+use crate::output::{Answer, say};
+
+#[derive(Subcommand)]
+pub enum Verb {
+    /// Draft a contract from a form; what the offers pin is fetched, verified and copied.
+    #[command(after_help = "Example:\n  depa contract new contract.toml --out contract.json --trust trust.json --registry URL")]
+    New {
+        /// The form (TOML, or JSON).
+        form: PathBuf,
+        /// The draft: a new file.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Fetch a contract with the signatures so far.
+    #[command(after_help = "Example:\n  depa contract fetch ctr_… --out contract.json --key tdp.key --registry URL")]
+    Fetch {
+        /// The contract.
+        #[arg(value_parser = super::id::<ContractId>)]
+        id: ContractId,
+        /// A new file.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Show a contract in plain language with its digest: a file, or an id at the registry.
+    #[command(after_help = "Examples:\n  depa contract show contract.json\n  depa contract show ctr_… --key tdp.key --registry URL")]
+    Show {
+        /// A file, or an id.
+        contract: String,
+    },
+    /// Sign a contract offline: file in, signature file out. Nothing is sent.
+    #[command(after_help = "Example:\n  depa contract sign contract.json --out tdp.signature.json --key tdp.key --trust trust.json")]
+    Sign {
+        /// The contract.
+        contract: PathBuf,
+        /// The signature: a new file.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Propose a drafted contract with your own signature: the first one.
+    #[command(after_help = "Example:\n  depa contract propose contract.json --signature tdc.signature.json --registry URL")]
+    Propose {
+        /// The contract.
+        contract: PathBuf,
+        /// Your signature over it.
+        #[arg(long)]
+        signature: PathBuf,
+    },
+    /// Hand in a further signature.
+    #[command(after_help = "Example:\n  depa contract submit contract.json --signature tdp.signature.json --registry URL")]
+    Submit {
+        /// The contract.
+        contract: PathBuf,
+        /// The signature over it.
+        #[arg(long)]
+        signature: PathBuf,
+    },
+    /// Fetch a contract in force with everything that proves it.
+    #[command(after_help = "Example:\n  depa contract bundle ctr_… --out contract.bundle.json --key tdc.key --registry URL")]
+    Bundle {
+        /// The contract.
+        #[arg(value_parser = super::id::<ContractId>)]
+        id: ContractId,
+        /// A new file.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// End a contract early. A party hands in at once; the first of two SRO people writes --out, the second passes --draft.
+    #[command(after_help = "Examples:\n  depa contract revoke contract.json --reason 'consent withdrawn' --key tdp.key --trust trust.json --registry URL\n  depa contract revoke --draft revoke.json --key sro-b.key --registry URL")]
+    Revoke {
+        /// The contract.
+        #[arg(conflicts_with = "draft", required_unless_present = "draft")]
+        contract: Option<PathBuf>,
+        /// One sentence of reason.
+        #[arg(long, default_value = "revoked", conflicts_with = "draft")]
+        reason: String,
+        /// Write the signed revocation here instead of handing it in.
+        #[arg(long, conflicts_with = "draft")]
+        out: Option<PathBuf>,
+        /// A revocation that another person signed; yours is added and it is handed in.
+        #[arg(long)]
+        draft: Option<PathBuf>,
+    },
+    /// Refuse to sign; the contract never comes into force.
+    #[command(after_help = "Example:\n  depa contract decline contract.json --reason 'price' --key tdp.key --trust trust.json --registry URL")]
+    Decline {
+        /// The contract.
+        contract: PathBuf,
+        /// One sentence of reason.
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+pub fn run(verb: Verb, global: &Global) -> R<Answer> {
+    match verb {
+        Verb::New { form, out } => {
+            let form = edge::read_form(&form)?;
+            let draft = contract::new(&global.desk()?, &form, &global.trust()?, edge::fresh(), edge::now())?;
+            edge::write_json(&out, &draft)?;
+            described(&draft)
+        }
+        Verb::Fetch { id, out } => {
+            let view = contract::fetch(&global.desk_as()?.0, &id)?;
+            edge::write_json(&out, &view.contract)?;
+            described(&view.contract)
+        }
+        Verb::Show { contract: named } => match ContractId::parse(&named) {
+            Ok(id) => {
+                let view = contract::fetch(&global.desk_as()?.0, &id)?;
+                let text = format!("{}State: {}", contract::plain_language(&view.contract)?, word(&view.state));
+                Ok(Answer::new(&view, text))
+            }
+            Err(_) => {
+                let envelope: Envelope<Contract> = edge::read_json(named.as_ref())?;
+                let text = contract::plain_language(&envelope)?;
+                Ok(Answer::new(&json!({"sha256": envelope.digest(), "contract": envelope.read_unverified()?}), text))
+            }
+        },
+        Verb::Sign { contract: path, out } => {
+            let signature = contract::sign(&edge::read_json(&path)?, &global.key()?, &global.trust()?, edge::now())?;
+            edge::write_json(&out, &signature)?;
+            let text = format!("signed {}\nby {}", signature.contract_sha256, signature.signature.kid.holder);
+            Ok(Answer::new(&json!({"contract_sha256": signature.contract_sha256, "kid": signature.signature.kid}), text))
+        }
+        Verb::Propose { contract: path, signature } => submit(global, &path, &signature, true),
+        Verb::Submit { contract: path, signature } => submit(global, &path, &signature, false),
+        Verb::Bundle { id, out } => {
+            let bundle = contract::bundle(&global.desk_as()?.0, &id)?;
+            edge::write_json(&out, &bundle)?;
+            Ok(Answer::new(&json!({"contract_id": id, "out": out}), format!("wrote {}; check it with depa audit verify-contract", out.display())))
+        }
+        Verb::Revoke { contract: path, reason, out, draft } => {
+            let (desk, key) = global.desk_as()?;
+            let unsigned: Envelope<ContractRevoke> = match (&draft, &path) {
+                (Some(draft), _) => edge::read_json(draft)?,
+                (None, Some(path)) => contract::draft_revoke(&reference(path)?, &reason, &global.trust()?, edge::now())?,
+                (None, None) => return Err(schemas::Refusal::new(schemas::Code::ConfigInvalid, "a contract or --draft is needed")),
+            };
+            let signed = contract::sign_revoke(&unsigned, &key, edge::now())?;
+            if let Some(out) = out {
+                edge::write_json(&out, &signed)?;
+                say(&format!("wrote {}; a second person hands it in with --draft", out.display()));
+                return Ok(Answer::new(&signed, format!("signed by {}", key.did()?)));
+            }
+            acted(&contract::revoke(&desk, &signed)?)
+        }
+        Verb::Decline { contract: path, reason } => {
+            let (desk, key) = global.desk_as()?;
+            acted(&contract::decline(&desk, &reference(&path)?, &reason, &key, &global.trust()?, edge::now())?)
+        }
+    }
+}
+
+fn submit(global: &Global, contract: &std::path::Path, signature: &std::path::Path, first: bool) -> R<Answer> {
+    let (contract, signature): (Envelope<Contract>, ContractSignature) = (edge::read_json(contract)?, edge::read_json(signature)?);
+    acted(&contract::submit(&global.desk()?, &contract, &signature, first)?)
+}
+
+fn reference(path: &std::path::Path) -> R<ContractRef> {
+    let envelope: Envelope<Contract> = edge::read_json(path)?;
+    Ok(ContractRef { id: envelope.read_unverified()?.contract_id, sha256: envelope.digest() })
+}
+
+fn described(envelope: &Envelope<Contract>) -> R<Answer> {
+    let id = envelope.read_unverified()?.contract_id;
+    let text = format!("{id}\nsha256 {}\nread it before you sign: depa contract show FILE", envelope.digest());
+    Ok(Answer::new(&json!({"contract_id": id, "sha256": envelope.digest(), "signatures": envelope.signatures.len()}), text))
+}
+
+fn acted(answer: &ContractAnswer) -> R<Answer> {
+    let executed = answer.executed.as_ref().map_or(String::new(), |r| format!("; all have signed, entry {}", r.index));
+    Ok(Answer::new(answer, format!("{}, entry {} of the log{executed}", word(&answer.state), answer.receipt.index)))
+}
+
+fn word(state: &schemas::contract::ContractState) -> String {
+    serde_json::to_value(state).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+}

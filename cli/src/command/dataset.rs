@@ -1,0 +1,112 @@
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use depa::dataset::kms::Kms;
+use depa::dataset::seal::Job;
+use depa::dataset::{self, Description, SealedDataset};
+use depa::edge;
+use schemas::R;
+use schemas::id::DatasetId;
+use serde_json::json;
+
+use super::Global;
+use crate::output::{Answer, say};
+
+#[derive(Subcommand)]
+pub enum Verb {
+    /// Seal the described columns of a CSV and hand the data key to your own key service.
+    ///
+    /// The key is never written to disk. Columns that the description does not list are dropped.
+    #[command(after_help = "Example:\n  depa dataset seal dataset.toml --csv table.csv --out enc/table.depa --record sealed.json --key tdp.key --trust trust.json")]
+    Seal {
+        /// The description (TOML, or JSON).
+        description: PathBuf,
+        /// The table.
+        #[arg(long)]
+        csv: PathBuf,
+        /// The sealed object: a new file; its manifest comes beside it.
+        #[arg(long)]
+        out: PathBuf,
+        /// Where the room will fetch it from; file:// of --out otherwise.
+        #[arg(long)]
+        url: Option<String>,
+        /// What the offer needs to know: a new file.
+        #[arg(long)]
+        record: PathBuf,
+    },
+    /// Sign the offer of a sealed dataset.
+    #[command(after_help = "Example:\n  depa dataset offer dataset.toml --record sealed.json --out offer.json --key tdp.key --trust trust.json")]
+    Offer {
+        /// The description (TOML, or JSON).
+        description: PathBuf,
+        /// What sealing left behind.
+        #[arg(long)]
+        record: PathBuf,
+        /// The signed offer: a new file.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Register a signed offer.
+    #[command(after_help = "Example:\n  depa dataset publish offer.json --registry URL")]
+    Publish {
+        /// The signed offer.
+        offer: PathBuf,
+    },
+    /// List the registered datasets.
+    #[command(after_help = "Example:\n  depa dataset list --registry URL")]
+    List,
+    /// Show a dataset; with --trust every signature and receipt of it is verified.
+    #[command(after_help = "Example:\n  depa dataset show dst_… --registry URL --trust trust.json")]
+    Show {
+        /// The dataset.
+        #[arg(value_parser = super::id::<DatasetId>)]
+        id: DatasetId,
+    },
+}
+
+pub fn run(verb: Verb, global: &Global) -> R<Answer> {
+    match verb {
+        Verb::Seal { description, csv, out, url, record } => {
+            let description: Description = edge::read_form(&description)?;
+            let (key, trust, kms) = (global.key()?, global.trust()?, Kms::new(&description.kms)?);
+            let job = Job { description: &description, csv: &csv, out: &out, url };
+            let sealed = dataset::seal(&job, &kms, &key, &trust, &mut edge::fresh, edge::now())?;
+            edge::write_json(&record, &sealed)?;
+            say(&format!("the data key is at {} only", sealed.kms));
+            let text = format!("{} sealed, {} bytes\nmanifest root {}", sealed.dataset_id, sealed.bytes, sealed.manifest_root);
+            Ok(Answer::new(&sealed, text))
+        }
+        Verb::Offer { description, record, out } => {
+            let description: Description = edge::read_form(&description)?;
+            let sealed: SealedDataset = edge::read_json(&record)?;
+            let offer = dataset::offer(&description, &sealed, &global.key()?, &global.trust()?, edge::now())?;
+            edge::write_json(&out, &offer)?;
+            let answer = json!({"dataset_id": sealed.dataset_id, "offer_sha256": offer.digest()});
+            Ok(Answer::new(&answer, format!("offer of {}\nsha256 {}", sealed.dataset_id, offer.digest())))
+        }
+        Verb::Publish { offer } => {
+            let receipt = dataset::publish(&global.desk()?, &edge::read_json(&offer)?)?;
+            Ok(Answer::new(&receipt, format!("registered; entry {} of the log", receipt.index)))
+        }
+        Verb::List => {
+            let all = dataset::list(&global.desk()?)?;
+            let mut lines = Vec::new();
+            for view in &all {
+                let offer = view.offer.envelope.read_unverified()?;
+                lines.push(format!("{} v{} {} ({} people) by {}: {}", offer.dataset_id, offer.version, offer.name, offer.public_rows, offer.provider, view.state));
+            }
+            Ok(Answer::new(&all, lines.join("\n")))
+        }
+        Verb::Show { id } => {
+            let desk = global.desk()?;
+            if global.trust_path().is_ok() {
+                let offer = dataset::verified_offer(&desk, &global.trust()?, &id)?;
+                say("every signature and receipt holds");
+                return Ok(Answer::value(&**offer));
+            }
+            say("not verified; pass --trust");
+            let document = dataset::show(&desk, &id)?.offer.envelope.read_unverified()?;
+            Ok(Answer::value(&document))
+        }
+    }
+}

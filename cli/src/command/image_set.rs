@@ -1,0 +1,74 @@
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use depa::edge;
+use depa::image_set::{self, Measurement};
+use schemas::R;
+use schemas::id::ImageSetId;
+use serde_json::json;
+
+use super::Global;
+use crate::output::{Answer, say};
+
+#[derive(Subcommand)]
+pub enum Verb {
+    /// Draft an image set from a measurement (`depa ccr measure`).
+    #[command(after_help = "Example:\n  depa image-set new --name 'room 1.4' --pcrs measured.json --out image-set.json --trust trust.json")]
+    New {
+        /// A name for people, with the release it stands for.
+        #[arg(long)]
+        name: String,
+        /// The measurement.
+        #[arg(long)]
+        pcrs: PathBuf,
+        /// Days from now for which it is approved.
+        #[arg(long, default_value_t = 365)]
+        days: u32,
+        /// The draft: a new file.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Sign a drafted image set as a person of the SRO; it is approved once two have.
+    #[command(after_help = "Example:\n  depa image-set sign image-set.json --key a.key --registry URL")]
+    Sign {
+        /// The draft.
+        draft: PathBuf,
+    },
+    /// Show an approved image set.
+    #[command(after_help = "Example:\n  depa image-set show img_… --registry URL --json")]
+    Show {
+        /// The image set.
+        #[arg(value_parser = super::id::<ImageSetId>)]
+        id: ImageSetId,
+    },
+}
+
+pub fn run(verb: Verb, global: &Global) -> R<Answer> {
+    match verb {
+        Verb::New { name, pcrs, days, out } => {
+            let measured: Measurement = edge::read_json(&pcrs)?;
+            if measured.simulated {
+                say("SIMULATED: a room shown by software evidence is vouched for by nobody");
+            }
+            let draft = image_set::draft(&name, &measured, days, &global.trust()?, edge::fresh(), edge::now())?;
+            edge::write_json(&out, &draft)?;
+            let id = draft.read_unverified()?.image_set_id;
+            Ok(Answer::new(&json!({"image_set_id": id, "sha256": draft.digest()}), format!("{id}\nsha256 {}", draft.digest())))
+        }
+        Verb::Sign { draft } => {
+            let (desk, key) = global.desk_as()?;
+            let answer = image_set::sign(&desk, &edge::read_json(&draft)?, &key, edge::now())?;
+            let text = match &answer.receipt {
+                Some(receipt) => format!("approved; entry {} of the log", receipt.index),
+                None => format!("{} of 2 people have signed", answer.signatures),
+            };
+            Ok(Answer::new(&answer, text))
+        }
+        Verb::Show { id } => {
+            let logged = global.desk()?.image_set(&id)?;
+            let set = logged.envelope.read_unverified()?;
+            let text = format!("{} {:?}, approved from {} to {}", set.name, set.profile, set.valid_from, set.valid_to);
+            Ok(Answer::new(&logged, text))
+        }
+    }
+}

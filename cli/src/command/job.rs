@@ -1,0 +1,74 @@
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use depa::job::{self, Drawn, Estimate};
+use depa::{contract, edge};
+use schemas::R;
+use serde_json::json;
+
+use super::Global;
+use crate::output::{Answer, say};
+
+#[derive(Subcommand)]
+pub enum Verb {
+    /// Make a signed job of a form. Its SQL is parsed once, here, into a typed join; every rule that room and key
+    /// services apply is asked first, and what a run would cost is shown.
+    #[command(after_help = "The SQL: SELECT columns | * FROM t [AS] a [LEFT] JOIN u [AS] b ON a.k = b.k … [WHERE a.c = 'x' AND a.n >= 18]\n\
+                            Table names are those of [tables] in the form. = and <> compare text, the others numbers.\n\n\
+                            Examples:\n  depa job bundle job.toml --out job.bundle.json --key tdc.key --trust trust.json --registry URL\n  \
+                            depa job bundle job.toml --dry-run --key tdc.key --trust trust.json --registry URL")]
+    Bundle {
+        /// The form (TOML, or JSON).
+        form: PathBuf,
+        /// The bundle: a new file.
+        #[arg(long, required_unless_present = "dry_run")]
+        out: Option<PathBuf>,
+        /// Only judge the job and show its cost.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+pub fn run(verb: Verb, global: &Global) -> R<Answer> {
+    let Verb::Bundle { form, out, dry_run } = verb;
+    let form: job::JobForm = edge::read_form(&form)?;
+    let ((desk, key), trust) = (global.desk_as()?, global.trust()?);
+    let contracts = form.contracts.iter().map(|id| contract::bundle(&desk, id)).collect::<R<Vec<_>>>()?;
+    let list = signing::verify(desk.status_list()?, &trust.registry, &trust)?;
+    let states = job::states(&list, &contracts)?;
+    let prepared = job::bundle(&form, &contracts, &states, &key, &trust, &Drawn::fresh()?, edge::now())?;
+    let sha256 = prepared.bundle.job.digest();
+    if let (Some(out), false) = (&out, dry_run) {
+        edge::write_json(out, &prepared.bundle)?;
+        say(&format!("wrote {}; order it with depa run start", out.display()));
+    }
+    Ok(Answer::new(&json!({"job_sha256": sha256, "estimate": prepared.estimate}), format!("job {sha256}\n{}", cost(&prepared.estimate))))
+}
+
+/// What a run would cost, in words.
+pub fn cost(estimate: &Estimate) -> String {
+    let plan = &estimate.plan;
+    let mut lines = vec![format!(
+        "σ = {} over {} steps at sample rate {}, divisor {}",
+        plan.noise_multiplier, plan.steps, plan.sample_rate, plan.expected_batch
+    )];
+    if let Some(metrics) = &plan.metrics_noise_multiplier {
+        lines.push(format!("metrics leave the room with noise {metrics} on each count"));
+    }
+    for charge in &plan.charges {
+        let micro = charge.epsilon_micro;
+        lines.push(format!(
+            "{} pays ε = {}.{:06} at δ = {} (factor {})",
+            charge.dataset_id,
+            micro / 1_000_000,
+            micro % 1_000_000,
+            charge.delta,
+            charge.factor
+        ));
+    }
+    for due in &estimate.payments {
+        lines.push(format!("a completed run owes {} {} minor units to {}", due.currency, due.amount_minor.get(), due.payee));
+    }
+    lines.push("the privacy charge is final once keys are released, also if the run fails later".into());
+    lines.join("\n")
+}

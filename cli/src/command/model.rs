@@ -1,0 +1,82 @@
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use depa::{edge, model};
+use schemas::R;
+use schemas::certificate::ModelCertificate;
+use schemas::id::RunId;
+use signing::jose::EncKey;
+
+use super::Global;
+use crate::output::{Answer, say};
+
+#[derive(Subcommand)]
+pub enum Verb {
+    /// Fetch the model of a completed run, verify everything about it, and open it with your encryption key.
+    #[command(after_help = "Example:\n  depa model download run_… --bundle job.bundle.json --open-with models.key --out model.safetensors --key tdc.key --trust trust.json --registry URL")]
+    Download {
+        /// The run.
+        #[arg(value_parser = super::id::<RunId>)]
+        run: RunId,
+        /// The job bundle that was ordered.
+        #[arg(long)]
+        bundle: PathBuf,
+        /// Your encryption key.
+        #[arg(long)]
+        open_with: PathBuf,
+        /// The model: a new file in safetensors; its proof comes beside it.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Verify a model against its proof. Offline.
+    #[command(after_help = "Example:\n  depa model verify model.safetensors --bundle job.bundle.json --trust trust.json")]
+    Verify {
+        /// The model.
+        model: PathBuf,
+        /// Its proof; MODEL.proof.json otherwise.
+        #[arg(long)]
+        proof: Option<PathBuf>,
+        /// The job bundle that was ordered.
+        #[arg(long)]
+        bundle: PathBuf,
+    },
+}
+
+pub fn run(verb: Verb, global: &Global) -> R<Answer> {
+    match verb {
+        Verb::Download { run, bundle, open_with, out } => {
+            let (desk, key) = (global.desk_as()?.0, EncKey::load(&open_with)?);
+            let got = model::download(&desk, &run, &edge::read_json(&bundle)?, &key, &global.trust()?, &out)?;
+            say(&format!("wrote {} and {}", got.path.display(), got.proof.display()));
+            Ok(Answer::new(&got, card(&got.certificate)))
+        }
+        Verb::Verify { model: path, proof, bundle } => {
+            let proof = edge::read_json(&proof.unwrap_or_else(|| model::proof_path(&path)))?;
+            let certificate = model::verify(&edge::read(&path)?, &proof, &edge::read_json(&bundle)?, &global.trust()?)?;
+            Ok(Answer::new(&certificate, format!("verified\n{}", card(&certificate))))
+        }
+    }
+}
+
+fn card(certificate: &ModelCertificate) -> String {
+    let mut lines = vec![format!("model sha256 {}, {} bytes", certificate.model_sha256, certificate.model_bytes)];
+    lines.push(format!("made by {} on image set {}", certificate.run_id, certificate.image_set_id));
+    if certificate.assurance == schemas::contract::Assurance::Software {
+        lines.push("SIMULATED: the room was shown by software evidence".into());
+    }
+    for dataset in &certificate.datasets {
+        let micro = dataset.charge.epsilon_micro;
+        lines.push(format!(
+            "trained on {} v{}: ε = {}.{:06} at δ = {}",
+            dataset.dataset_id,
+            dataset.version,
+            micro / 1_000_000,
+            micro % 1_000_000,
+            dataset.charge.delta
+        ));
+    }
+    if let Some(metrics) = &certificate.metrics {
+        lines.push(format!("noised accuracy {}.{:04} %", metrics.accuracy_ppm / 10_000, metrics.accuracy_ppm % 10_000));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,162 @@
+//! Contracts: drafted from a form, signed alone and offline by every party over the same bytes, and handed in.
+
+pub mod form;
+pub mod text;
+
+use contract_client::Client;
+use schemas::contract::{Contract, ContractDecline, ContractRef, ContractRevoke, ContractState};
+use schemas::desk::{ContractAnswer, ContractBundle, ContractSignature, ContractView};
+use schemas::id::ContractId;
+use schemas::{Code, Entered, Envelope, R, Refusal, Signer, Timestamp};
+use signing::{FileKey, Trust};
+use uuid::Uuid;
+
+pub use form::{ContractForm, draft};
+pub use text::plain_language;
+
+/// Drafts the contract of a form: the pinned facts are copied from the datasets' verified offers.
+pub fn new(client: &Client, form: &ContractForm, trust: &Trust, id: Uuid, now: Timestamp) -> R<Envelope<Contract>> {
+    let offers: R<Vec<_>> = form.datasets.iter().map(|d| crate::dataset::verified_offer(client, trust, &d.dataset_id)).collect();
+    let contract = draft(form, &offers?, trust, ContractId::new(id), now)?;
+    Envelope::draft(&contract)
+}
+
+/// One party's signature, made offline: nothing is sent. Refuses a contract of another registry, or of which the signer
+/// is no party.
+pub fn sign(contract: &Envelope<Contract>, key: &FileKey, trust: &Trust, now: Timestamp) -> R<ContractSignature> {
+    let document = contract.read_unverified()?;
+    if document.registry != trust.registry {
+        let sentence = format!("the contract counts in {}, your trust file pins {}", document.registry, trust.registry);
+        return Err(Refusal::new(Code::WrongRegistry, sentence).at("registry"));
+    }
+    let did = key.did()?;
+    if document.role_of(&did).is_none() {
+        return Err(Refusal::new(Code::SignerNotParty, format!("{did} is no party of this contract")).at("parties"));
+    }
+    Ok(ContractSignature { contract_sha256: contract.digest(), signature: signing::countersign(contract, key, now)? })
+}
+
+/// Hands in a signature. The first one proposes the contract and needs its bytes; a further one names them by digest.
+pub fn submit(client: &Client, contract: &Envelope<Contract>, signature: &ContractSignature, first: bool) -> R<ContractAnswer> {
+    if signature.contract_sha256 != contract.digest() {
+        return Err(Refusal::new(Code::SignatureInvalid, "the signature is over another contract").at("contract_sha256"));
+    }
+    if first {
+        return client.propose(&Envelope::new(contract.payload.0.clone(), vec![signature.signature.clone()]));
+    }
+    let id = contract.read_unverified()?.contract_id;
+    client.sign_contract(&id, signature.contract_sha256, signature.signature.clone())
+}
+
+/// The contract with the signatures so far; refused unless the bytes have the digest and id that the service names.
+pub fn fetch(client: &Client, id: &ContractId) -> R<ContractView> {
+    let view = client.contract(id)?;
+    if view.contract.digest() != view.sha256 || &view.contract.read_unverified()?.contract_id != id {
+        return Err(Refusal::new(Code::PeerFault, "the service answered with another contract"));
+    }
+    Ok(view)
+}
+
+/// The state of a contract now.
+pub fn state(client: &Client, id: &ContractId) -> R<ContractState> {
+    Ok(client.contract(id)?.state)
+}
+
+/// A contract in force with everything around it.
+pub fn bundle(client: &Client, id: &ContractId) -> R<ContractBundle> {
+    client.contract_bundle(id)
+}
+
+/// A drafted revocation without a signature.
+pub fn draft_revoke(contract: &ContractRef, reason: &str, trust: &Trust, now: Timestamp) -> R<Envelope<ContractRevoke>> {
+    Envelope::draft(&ContractRevoke {
+        schema: "contract-revoke.v1".into(),
+        registry: trust.registry.clone(),
+        contract: contract.clone(),
+        reason: reason.to_owned(),
+        revoked_at: now,
+    })
+}
+
+/// The revocation with one more signature. A party signs alone; two SRO people pass the file from one to the other.
+pub fn sign_revoke(revoke: &Envelope<ContractRevoke>, key: &FileKey, now: Timestamp) -> R<Envelope<ContractRevoke>> {
+    let mut signed = revoke.clone();
+    signed.signatures.push(signing::countersign(revoke, key, now)?);
+    Ok(signed)
+}
+
+/// Hands in a signed revocation.
+pub fn revoke(client: &Client, revoke: &Envelope<ContractRevoke>) -> R<ContractAnswer> {
+    client.revoke(&revoke.read_unverified()?.contract.id, revoke)
+}
+
+/// Declines to sign.
+pub fn decline(client: &Client, contract: &ContractRef, reason: &str, key: &FileKey, trust: &Trust, now: Timestamp) -> R<ContractAnswer> {
+    let document = ContractDecline {
+        schema: "contract-decline.v1".into(),
+        registry: trust.registry.clone(),
+        contract: contract.clone(),
+        reason: reason.to_owned(),
+        declined_at: now,
+    };
+    client.decline(&contract.id, &signing::sign(&document, key as &dyn Signer, now)?)
+}
+
+/// A contract bundle opened under pinned trust: every signature and receipt in it holds.
+#[derive(Debug)]
+pub struct VerifiedBundle {
+    /// The contracts, each signed by all its parties and entered in the log.
+    pub contracts: Vec<Entered<Contract>>,
+    /// Offers.
+    pub offers: usize,
+    /// Participants.
+    pub participants: usize,
+    /// Image sets.
+    pub image_sets: usize,
+}
+
+/// Verifies a contract bundle offline: participants by two SRO people, offers by their providers, image sets by two SRO
+/// people, contracts by all their parties, every receipt by the log's key; and that each contract's offers are there.
+pub fn verify_bundle(bundle: &ContractBundle, trust: &Trust) -> R<VerifiedBundle> {
+    let mut book = signing::book::PinnedBook::new(trust.clone());
+    let (origin, jwk, registry) = (trust.origin.as_str(), &trust.registry_jwk, &trust.registry);
+    for participant in &bundle.participants {
+        let sha256 = participant.application.digest();
+        let application = signing::book::verify_application(participant.application.clone(), registry)?;
+        let decision = signing::entered(participant.decision.clone(), registry, trust, origin, jwk)?;
+        trust.two_people(&decision)?;
+        let about = decision.participant == application.did && decision.participant_sha256 == sha256;
+        if !about || decision.decision != schemas::party::Decision::Verified {
+            let sentence = format!("{} is not verified by the SRO", application.did);
+            return Err(Refusal::new(Code::ParticipantNotVerified, sentence));
+        }
+        book.add_party(&application.did, application.kind, application.jwk.clone());
+    }
+    let mut offers = Vec::new();
+    for logged in &bundle.offers {
+        let offer = signing::entered(logged.clone(), registry, &book, origin, jwk)?;
+        if !offer.signed_by(&offer.provider) || offer.signers().len() != 1 {
+            return Err(Refusal::new(Code::SignerNotParty, "an offer is signed by its provider alone"));
+        }
+        offers.push(offer);
+    }
+    for logged in &bundle.image_sets {
+        let image_set = signing::entered(logged.clone(), registry, &book, origin, jwk)?;
+        trust.two_people(&image_set)?;
+    }
+    let mut contracts = Vec::new();
+    for logged in &bundle.contracts {
+        let contract = signing::entered(logged.clone(), registry, &book, origin, jwk)?;
+        signing::book::fully_signed(&contract)?;
+        for terms in &contract.datasets {
+            let pinned = offers.iter().find(|o| o.digest() == terms.offer_sha256);
+            let missing = || Refusal::new(Code::DatasetUnknown, format!("the offer of {} is not in the bundle", terms.dataset_id));
+            policies::registration::terms::dataset(terms, pinned.ok_or_else(missing)?)?;
+        }
+        contracts.push(contract);
+    }
+    if contracts.is_empty() {
+        return Err(Refusal::new(Code::ContractUnknown, "the bundle holds no contract"));
+    }
+    Ok(VerifiedBundle { contracts, offers: offers.len(), participants: bundle.participants.len(), image_sets: bundle.image_sets.len() })
+}

@@ -1,0 +1,217 @@
+//! The form of a contract, as the TDC writes it in TOML or JSON, and the draft that follows from it and the offers.
+
+use std::collections::BTreeSet;
+
+use schemas::contract::{
+    Compute, Contract, ContractDataset, ContractKey, Obligations, Outputs, Party, Payee, PaymentTerm, Revocation, Running,
+    TermKind, Trigger,
+};
+use schemas::dataset::DatasetOffer;
+use schemas::evidence::EvidenceKind;
+use schemas::id::{ContractId, DatasetId, Did, ImageSetId};
+use schemas::money::{Currency, Minor};
+use schemas::party::Kind;
+use schemas::privacy::Clause;
+use schemas::text::Real;
+use schemas::{Code, Digest, Entered, R, Refusal, Timestamp};
+use serde::{Deserialize, Serialize};
+use signing::Trust;
+
+/// The form.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContractForm {
+    /// Template name.
+    #[serde(default = "template")]
+    pub template: String,
+    /// The data consumer.
+    pub tdc: Did,
+    /// The clean-room provider.
+    pub ccrp: Did,
+    /// Purpose.
+    #[serde(default = "training")]
+    pub purpose: String,
+    /// ISO 3166 country code of the law that applies.
+    pub jurisdiction: String,
+    /// In force from here; from now on if absent.
+    #[serde(default)]
+    pub effective_from: Option<Timestamp>,
+    /// In force until here.
+    pub expires_at: Timestamp,
+    /// The datasets.
+    pub datasets: Vec<DatasetTerms>,
+    /// Where it may run.
+    pub compute: ComputeTerms,
+    /// What the clean-room provider is paid for a run, if anything.
+    #[serde(default)]
+    pub room_price: Option<RoomPrice>,
+    /// Roles that may end it early; the SRO always may.
+    #[serde(default = "revokers")]
+    pub revocable_by: Vec<Kind>,
+    /// What the parties accept, in words.
+    pub risk_statement: String,
+}
+
+/// A dataset of the form: what is asked of it. Everything else is the offer's.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetTerms {
+    /// The dataset.
+    pub dataset_id: DatasetId,
+    /// ε for all runs under the contract.
+    pub epsilon: Real,
+    /// δ for all runs under the contract.
+    pub delta: Real,
+    /// Columns to read; all that are offered if absent.
+    #[serde(default)]
+    pub allowed_columns: Option<Vec<String>>,
+    /// Columns to join on; all that are offered if absent.
+    #[serde(default)]
+    pub join_keys: Option<Vec<String>>,
+    /// Columns that may be the target; all that are offered if absent.
+    #[serde(default)]
+    pub target_columns: Option<Vec<String>>,
+}
+
+/// Where it may run.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ComputeTerms {
+    /// Approved image sets.
+    pub image_sets: Vec<ImageSetId>,
+    /// Kinds of evidence.
+    pub evidence: Vec<EvidenceKind>,
+    /// Named platform level.
+    #[serde(default = "baseline")]
+    pub platform_level: String,
+}
+
+/// The price of the room, per completed run.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoomPrice {
+    /// ISO 4217.
+    pub currency: Currency,
+    /// Minor units.
+    pub amount_minor: Minor,
+}
+
+fn template() -> String {
+    "training-v1".into()
+}
+
+fn training() -> String {
+    "TRAINING".into()
+}
+
+fn revokers() -> Vec<Kind> {
+    vec![Kind::Tdp, Kind::Sro]
+}
+
+fn baseline() -> String {
+    "baseline".into()
+}
+
+/// The contract of a form. Offers are given in the order of the form's datasets; what they pin is copied, and the rules
+/// of the register are asked before anybody signs.
+pub fn draft(form: &ContractForm, offers: &[Entered<DatasetOffer>], trust: &Trust, id: ContractId, now: Timestamp) -> R<Contract> {
+    if offers.len() != form.datasets.len() {
+        return Err(Refusal::new(Code::DatasetUnknown, "one offer per dataset of the form is needed"));
+    }
+    let pairs = || form.datasets.iter().zip(offers);
+    let datasets: R<Vec<ContractDataset>> = pairs().map(|(terms, offer)| dataset(terms, offer)).collect();
+    let contract = Contract {
+        schema: "contract.v1".into(),
+        registry: trust.registry.clone(),
+        contract_id: id,
+        version: 1,
+        supersedes: None,
+        template: form.template.clone(),
+        parties: parties(form, offers),
+        purpose: form.purpose.clone(),
+        jurisdiction: form.jurisdiction.clone(),
+        effective_from: form.effective_from.unwrap_or(now),
+        expires_at: form.expires_at,
+        datasets: datasets?,
+        compute: Compute {
+            image_sets: form.compute.image_sets.clone(),
+            evidence: form.compute.evidence.clone(),
+            platform_level: form.compute.platform_level.clone(),
+        },
+        outputs: Outputs {
+            kinds: vec!["model".into()],
+            recipient: form.tdc.clone(),
+            release: "encrypted_to_recipient".into(),
+        },
+        payment: payment(form, offers),
+        revocation: Revocation { by: form.revocable_by.clone(), notice_seconds: 0, running: Running::Abort },
+        obligations: Obligations { risk_statement: form.risk_statement.clone() },
+    };
+    let pinned: Vec<(Digest, &DatasetOffer)> = offers.iter().map(|o| (o.digest(), &***o)).collect();
+    policies::registration::contract(&contract, &pinned, &trust.registry, now)?;
+    Ok(contract)
+}
+
+/// Each provider once, then the consumer, then the clean-room provider.
+fn parties(form: &ContractForm, offers: &[Entered<DatasetOffer>]) -> Vec<Party> {
+    let mut seen = BTreeSet::new();
+    let providers = offers.iter().map(|o| &o.provider).filter(|did| seen.insert((*did).clone()));
+    let tdps = providers.map(|did| Party { did: did.clone(), role: Kind::Tdp });
+    let rest = [Party { did: form.tdc.clone(), role: Kind::Tdc }, Party { did: form.ccrp.clone(), role: Kind::Ccrp }];
+    tdps.chain(rest).collect()
+}
+
+fn dataset(terms: &DatasetTerms, offer: &Entered<DatasetOffer>) -> R<ContractDataset> {
+    if terms.dataset_id != offer.dataset_id {
+        return Err(Refusal::new(Code::DatasetUnknown, format!("the offer of {} is needed", terms.dataset_id)));
+    }
+    let cap = &offer.privacy_cap;
+    let asked = |list: &Option<Vec<String>>, offered: &[String]| list.clone().unwrap_or_else(|| offered.to_vec());
+    Ok(ContractDataset {
+        dataset_id: offer.dataset_id.clone(),
+        version: offer.version,
+        family: offer.family.clone(),
+        provider: offer.provider.clone(),
+        offer_sha256: offer.digest(),
+        manifest_root: offer.manifest_root,
+        key: ContractKey {
+            kms: offer.key.kms.clone(),
+            key_id: offer.key.key_id.clone(),
+            min_assurance: offer.key.min_assurance,
+        },
+        public_rows: offer.public_rows,
+        allowed_columns: asked(&terms.allowed_columns, &offer.usage.allowed_columns),
+        join_keys: asked(&terms.join_keys, &offer.usage.join_keys),
+        target_columns: asked(&terms.target_columns, &offer.usage.target_columns),
+        privacy: Clause { epsilon: terms.epsilon.clone(), delta: terms.delta.clone(), ..cap.clone() },
+    })
+}
+
+/// Every price of every offer with the consumer as payer, numbered `p1`, `p2`, …; then the room's price.
+fn payment(form: &ContractForm, offers: &[Entered<DatasetOffer>]) -> Vec<PaymentTerm> {
+    let prices = offers.iter().flat_map(|offer| offer.payment.iter().cloned());
+    let mut terms: Vec<PaymentTerm> = prices
+        .enumerate()
+        .map(|(i, price)| PaymentTerm {
+            term_id: format!("p{}", i + 1),
+            kind: price.kind,
+            payer: form.tdc.clone(),
+            payees: price.payees,
+            currency: price.currency,
+            amount_minor: price.amount_minor,
+            trigger: price.trigger,
+        })
+        .collect();
+    if let Some(room) = &form.room_price {
+        terms.push(PaymentTerm {
+            term_id: "room".into(),
+            kind: TermKind::PerRun,
+            payer: form.tdc.clone(),
+            payees: vec![Payee { did: form.ccrp.clone(), share_ppm: 1_000_000 }],
+            currency: room.currency,
+            amount_minor: room.amount_minor,
+            trigger: Trigger::Completed,
+        });
+    }
+    terms
+}

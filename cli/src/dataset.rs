@@ -1,0 +1,150 @@
+//! Datasets: sealed by their provider, offered in a signed document, found by consumers.
+
+pub mod form;
+pub mod kms;
+pub mod seal;
+
+use contract_client::Client;
+use schemas::bundle::Logged;
+use schemas::contract::Payee;
+use schemas::dataset::{Column, DatasetOffer, OfferKey, PriceTerm, SealedObject, Usage};
+use schemas::desk::DatasetView;
+use schemas::id::DatasetId;
+use schemas::log::Receipt;
+use schemas::privacy::{Accountant, Adjacency, Clause, Unit};
+use schemas::{Code, Entered, Envelope, R, Refusal, Timestamp};
+use signing::book::PinnedBook;
+use signing::{FileKey, Trust};
+
+pub use form::Description;
+pub use seal::{SealedDataset, seal};
+
+/// Builds and signs the offer of a sealed dataset. The rules of the register are asked before signing.
+pub fn offer(description: &Description, sealed: &SealedDataset, key: &FileKey, trust: &Trust, now: Timestamp) -> R<Envelope<DatasetOffer>> {
+    let provider = key.did()?;
+    let usage = &description.usage;
+    let columns = description.columns.iter().map(|c| Column {
+        name: c.name.clone(),
+        column_type: c.column_type,
+        lower: c.lower.clone(),
+        upper: c.upper.clone(),
+    });
+    let payment = description.price.iter().map(|p| PriceTerm {
+        term_id: p.term_id.clone(),
+        kind: p.kind,
+        payees: match p.payees.is_empty() {
+            true => vec![Payee { did: provider.clone(), share_ppm: 1_000_000 }],
+            false => p.payees.clone(),
+        },
+        currency: p.currency,
+        amount_minor: p.amount_minor,
+        trigger: p.trigger,
+    });
+    let document = DatasetOffer {
+        schema: "dataset-offer.v1".into(),
+        registry: trust.registry.clone(),
+        dataset_id: sealed.dataset_id.clone(),
+        version: sealed.version,
+        offer_version: description.offer_version,
+        family: sealed.family.clone(),
+        name: description.name.clone(),
+        columns: columns.collect(),
+        objects: vec![SealedObject { url: sealed.url.clone(), bytes: sealed.bytes, media_type: "text/csv".into() }],
+        manifest_root: sealed.manifest_root,
+        key: OfferKey {
+            kms: sealed.kms.clone(),
+            kms_jwk: sealed.kms_jwk.clone(),
+            key_id: sealed.key_id.clone(),
+            min_assurance: sealed.min_assurance,
+        },
+        public_rows: description.public_rows,
+        usage: Usage {
+            purposes: usage.purposes.clone(),
+            allowed_columns: usage.allowed_columns.clone(),
+            join_keys: usage.join_keys.clone(),
+            target_columns: usage.target_columns.clone(),
+        },
+        privacy_cap: Clause {
+            unit: Unit::Principal,
+            adjacency: Adjacency::AddRemove,
+            epsilon: description.cap.epsilon.clone(),
+            delta: description.cap.delta.clone(),
+            accountant: Accountant::Rdp,
+            scope: description.cap.scope,
+            level: 1,
+        },
+        payment: payment.collect(),
+        data_card: description.card.clone(),
+        offered_at: now,
+        provider,
+    };
+    policies::registration::offer(&document, &trust.registry, now)?;
+    signing::sign(&document, key, now)
+}
+
+/// Registers a signed offer.
+pub fn publish(client: &Client, offer: &Envelope<DatasetOffer>) -> R<Receipt> {
+    client.register_dataset(offer)
+}
+
+/// All registered datasets.
+pub fn list(client: &Client) -> R<Vec<DatasetView>> {
+    let mut all = Vec::new();
+    let mut cursor: Option<String> = None;
+    loop {
+        let page = client.datasets(cursor.as_deref())?;
+        all.extend(page.datasets);
+        match page.next {
+            Some(next) if all.len() < MAX_LISTED => cursor = Some(next),
+            _ => return Ok(all),
+        }
+    }
+}
+
+/// The newest version of a dataset, as the register shows it; nothing is verified.
+pub fn show(client: &Client, id: &DatasetId) -> R<DatasetView> {
+    client.dataset(id)
+}
+
+/// The newest offer of a dataset with every signature and receipt verified under pinned trust: the provider is
+/// verified by two SRO people and signed the offer, and the offer stands in the log.
+pub fn verified_offer(client: &Client, trust: &Trust, id: &DatasetId) -> R<Entered<DatasetOffer>> {
+    let view = client.dataset(id)?;
+    let provider = view.offer.envelope.read_unverified()?.provider;
+    let party = client.participant(&provider)?;
+    let unverified = || Refusal::new(Code::ParticipantNotVerified, format!("{provider} is not verified by the SRO"));
+    let decision = party.decision.ok_or_else(unverified)?;
+    let offer = enter_offer(view.offer, party.application, decision, trust)?;
+    if &offer.dataset_id != id {
+        return Err(Refusal::new(Code::PeerFault, "the service answered with another dataset"));
+    }
+    Ok(offer)
+}
+
+fn enter_offer(
+    offer: Logged<DatasetOffer>,
+    application: Envelope<schemas::party::Participant>,
+    decision: Logged<schemas::party::ParticipantDecision>,
+    trust: &Trust,
+) -> R<Entered<DatasetOffer>> {
+    let sha256 = application.digest();
+    let application = signing::book::verify_application(application, &trust.registry)?;
+    let (origin, jwk) = (trust.origin.as_str(), &trust.registry_jwk);
+    let decision = signing::entered(decision, &trust.registry, trust, origin, jwk)?;
+    trust.two_people(&decision)?;
+    let about = decision.participant == application.did && decision.participant_sha256 == sha256;
+    if !about || decision.decision != schemas::party::Decision::Verified {
+        let sentence = format!("{} is not verified by the SRO", application.did);
+        return Err(Refusal::new(Code::ParticipantNotVerified, sentence));
+    }
+    let mut book = PinnedBook::new(trust.clone());
+    book.add_party(&application.did, application.kind, application.jwk.clone());
+    let offer = signing::entered(offer, &trust.registry, &book, origin, jwk)?;
+    if !offer.signed_by(&offer.provider) || offer.signers().len() != 1 {
+        return Err(Refusal::new(Code::SignerNotParty, "an offer is signed by its provider alone"));
+    }
+    Ok(offer)
+}
+
+/// The most datasets that `list` collects.
+const MAX_LISTED: usize = 10_000;

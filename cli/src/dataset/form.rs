@@ -1,0 +1,139 @@
+//! The description of a dataset, as its provider writes it in TOML or JSON: what is sealed, and on which terms it is
+//! offered. Columns that are not described are dropped before sealing.
+
+use schemas::contract::{Assurance, Payee, TermKind, Trigger};
+use schemas::dataset::{ColumnType, DataCard};
+use schemas::id::{DatasetId, FamilyId};
+use schemas::money::{Currency, Minor};
+use schemas::privacy::Scope;
+use schemas::text::Real;
+use serde::{Deserialize, Serialize};
+
+/// The description.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Description {
+    /// A name for people.
+    pub name: String,
+    /// The dataset, where this is a further version of one; a new one is drawn otherwise.
+    #[serde(default)]
+    pub dataset_id: Option<DatasetId>,
+    /// The family, where these people stand behind another dataset already; a new one is drawn otherwise.
+    #[serde(default)]
+    pub family: Option<FamilyId>,
+    /// Version of the sealed table, from 1.
+    #[serde(default = "one")]
+    pub version: u32,
+    /// Version of the terms, from 1.
+    #[serde(default = "one")]
+    pub offer_version: u32,
+    /// Base URL of the provider's own key service.
+    pub kms: String,
+    /// The least assurance that opens it.
+    pub min_assurance: Assurance,
+    /// The public count of principals; never counted from the table.
+    pub public_rows: u64,
+    /// The columns that are sealed, in order.
+    pub columns: Vec<ColumnForm>,
+    /// What may be done with them.
+    pub usage: UsageForm,
+    /// The most that contracts may reveal.
+    pub cap: Cap,
+    /// Prices.
+    #[serde(default)]
+    pub price: Vec<PriceForm>,
+    /// Data card.
+    pub card: DataCard,
+}
+
+/// A column.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ColumnForm {
+    /// Its name in the sealed table.
+    pub name: String,
+    /// Its name in the source file, where that is another.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// Type.
+    #[serde(rename = "type")]
+    pub column_type: ColumnType,
+    /// Public lower bound of a number: known beforehand, never taken from the table.
+    #[serde(default)]
+    pub lower: Option<Real>,
+    /// Public upper bound.
+    #[serde(default)]
+    pub upper: Option<Real>,
+}
+
+impl ColumnForm {
+    /// The name in the source file.
+    pub fn source(&self) -> &str {
+        self.source.as_deref().unwrap_or(&self.name)
+    }
+}
+
+/// What may be done.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UsageForm {
+    /// Purposes; `TRAINING` is the only one so far.
+    #[serde(default = "training")]
+    pub purposes: Vec<String>,
+    /// Columns a pipeline may read.
+    pub allowed_columns: Vec<String>,
+    /// Columns a pipeline may join on.
+    pub join_keys: Vec<String>,
+    /// Columns that may be the target.
+    #[serde(default)]
+    pub target_columns: Vec<String>,
+}
+
+/// The privacy cap.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cap {
+    /// ε.
+    pub epsilon: Real,
+    /// δ, below 1/`public_rows`.
+    pub delta: Real,
+    /// Across whom the budget is shared.
+    pub scope: Scope,
+}
+
+/// A price.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PriceForm {
+    /// Unique in the offer.
+    pub term_id: String,
+    /// Pricing.
+    #[serde(default = "per_run")]
+    pub kind: TermKind,
+    /// Who is paid; the provider alone if empty.
+    #[serde(default)]
+    pub payees: Vec<Payee>,
+    /// ISO 4217.
+    pub currency: Currency,
+    /// Minor units.
+    pub amount_minor: Minor,
+    /// When it falls due.
+    #[serde(default = "completed")]
+    pub trigger: Trigger,
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn training() -> Vec<String> {
+    vec!["TRAINING".into()]
+}
+
+fn per_run() -> TermKind {
+    TermKind::PerRun
+}
+
+fn completed() -> Trigger {
+    Trigger::Completed
+}

@@ -1,0 +1,210 @@
+//! Sealing: a CSV goes in, the described columns come out encrypted, and the data key goes to the provider's own key
+//! service and nowhere else. It is never written to disk, and nothing is printed of the rows.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use schemas::contract::Assurance;
+use schemas::id::{DataKeyId, DatasetId, FamilyId};
+use schemas::jwk::Jwk;
+use schemas::{Code, Digest, R, Refusal, Timestamp};
+use sealing::{DEFAULT_CHUNK, DatasetKey, Plan, Subject, manifest_path};
+use serde::{Deserialize, Serialize};
+use signing::{FileKey, Trust};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::form::Description;
+use super::kms::{Kms, import};
+use crate::edge;
+
+/// What sealing leaves behind, for the offer: public facts only.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SealedDataset {
+    /// The dataset.
+    pub dataset_id: DatasetId,
+    /// Its version.
+    pub version: u32,
+    /// Its family.
+    pub family: FamilyId,
+    /// Where the sealed object lies.
+    pub url: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Merkle root over it.
+    pub manifest_root: Digest,
+    /// The key service that holds its key.
+    pub kms: String,
+    /// The key that signs that service's answers.
+    pub kms_jwk: Jwk,
+    /// The data key.
+    pub key_id: DataKeyId,
+    /// The least assurance that opens it; fixed at the key service.
+    pub min_assurance: Assurance,
+}
+
+/// What is sealed, and whereto.
+pub struct Job<'a> {
+    /// The description.
+    pub description: &'a Description,
+    /// The source.
+    pub csv: &'a Path,
+    /// The sealed object; its manifest lies beside it. Neither may exist.
+    pub out: &'a Path,
+    /// Where the object will be fetched from; `file://` of `out` if none is given.
+    pub url: Option<String>,
+}
+
+/// Seals a table. `draw` gives fresh ids. Object and manifest appear under their names only after the key service has
+/// taken the key.
+pub fn seal(job: &Job, kms: &Kms, key: &FileKey, trust: &Trust, draw: &mut dyn FnMut() -> Uuid, now: Timestamp) -> R<SealedDataset> {
+    let description = job.description;
+    let plain = table(&edge::read(job.csv).map(Zeroizing::new)?, description)?;
+    let dataset_id = description.dataset_id.clone().unwrap_or_else(|| DatasetId::new(draw()));
+    let family = description.family.clone().unwrap_or_else(|| FamilyId::new(draw()));
+    let key_id = DataKeyId::new(draw());
+    let info = kms.info(&key.did()?)?;
+
+    let data_key = DatasetKey::random()?;
+    let subject = Subject::Dataset { id: dataset_id.clone(), version: description.version };
+    let part = partial(job.out)?;
+    let mut file = new_file(&part.0)?;
+    let plan = Plan { subject, total_len: plain.len() as u64, chunk_len: DEFAULT_CHUNK };
+    let written = sealing::seal(plain.as_slice(), &mut file, &data_key, &plan)?;
+    file.flush().and_then(|()| file.sync_all()).map_err(|e| edge::file_fault(&part.0, e))?;
+
+    let sealed = SealedDataset {
+        url: job.url.clone().map_or_else(|| file_url(job.out), Ok)?,
+        bytes: written.bytes,
+        manifest_root: written.manifest.root(),
+        kms: info.kms.clone(),
+        kms_jwk: info.sign_jwk.clone(),
+        min_assurance: description.min_assurance,
+        version: description.version,
+        dataset_id,
+        family,
+        key_id,
+    };
+    edge::write_new(&manifest_path(job.out), &written.manifest.to_json())?;
+    if let Err(refusal) = import(kms, &info, &sealed, &data_key, key, trust, now) {
+        let _ = fs::remove_file(manifest_path(job.out));
+        return Err(refusal);
+    }
+    fs::hard_link(&part.0, job.out).map_err(|e| edge::file_fault(job.out, e))?;
+    Ok(sealed)
+}
+
+/// The described columns of the source as CSV, under their names in the sealed table, in the order described.
+fn table(source: &[u8], description: &Description) -> R<Zeroizing<Vec<u8>>> {
+    let form = |why: String| Refusal::new(Code::TableForm, format!("the source table: {why}"));
+    // The reader names line and field, never a cell.
+    let unreadable = |e: csv::Error| form(format!("line {} cannot be read as CSV in UTF-8", e.position().map_or(0, |p| p.line())));
+    let mut reader = csv::ReaderBuilder::new().flexible(false).from_reader(source);
+    let header = reader.headers().map_err(unreadable)?.clone();
+    let mut indices = Vec::new();
+    for column in &description.columns {
+        let mut found = header.iter().enumerate().filter(|(_, name)| name.trim_start_matches('\u{feff}') == column.source());
+        match (found.next(), found.next()) {
+            (Some((index, _)), None) => indices.push(index),
+            (None, _) => return Err(form(format!("it has no column {}", column.source())).at("columns")),
+            (Some(_), Some(_)) => return Err(form(format!("its header names {} twice", column.source())).at("columns")),
+        }
+    }
+    // Room for everything from the start: the buffer of plaintext never moves.
+    let mut writer = csv::Writer::from_writer(Vec::with_capacity(source.len() * 2 + 4096));
+    let fault = |_| Refusal::new(Code::Internal, "the table cannot be written to memory");
+    writer.write_record(description.columns.iter().map(|c| c.name.as_str())).map_err(fault)?;
+    for record in reader.records() {
+        let record = record.map_err(unreadable)?;
+        let cells = indices.iter().map(|i| record.get(*i).unwrap_or_default());
+        writer.write_record(cells).map_err(fault)?;
+    }
+    let plain = writer.into_inner().map_err(|_| Refusal::new(Code::Internal, "the table cannot be written to memory"))?;
+    Ok(Zeroizing::new(plain))
+}
+
+/// A file that goes away unless it was linked to its final name.
+struct Partial(PathBuf);
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn partial(out: &Path) -> R<Partial> {
+    for path in [out.to_owned(), manifest_path(out)] {
+        if path.exists() {
+            return Err(edge::file_fault(&path, "exists already; a sealed object is never overwritten"));
+        }
+    }
+    let mut name = out.as_os_str().to_owned();
+    name.push(".partial");
+    Ok(Partial(name.into()))
+}
+
+fn new_file(path: &Path) -> R<fs::File> {
+    fs::OpenOptions::new().write(true).create_new(true).open(path).map_err(|e| edge::file_fault(path, e))
+}
+
+/// The `file:` address of a path. The object need not be there yet, its folder must.
+fn file_url(path: &Path) -> R<String> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = fs::canonicalize(folder).map_err(|e| edge::file_fault(folder, e))?;
+    let name = path.file_name().ok_or_else(|| edge::file_fault(path, "names no file"))?;
+    reqwest::Url::from_file_path(folder.join(name)).map(String::from).map_err(|()| edge::file_fault(path, "has no file: address"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn description(columns: &str) -> Description {
+        let text = format!(
+            r#"
+            name = "t"
+            kms = "http://localhost:1"
+            min_assurance = "software"
+            public_rows = 10
+            {columns}
+            [usage]
+            allowed_columns = []
+            join_keys = ["id"]
+            [cap]
+            epsilon = "1"
+            delta = "0.001"
+            scope = "per_tdc"
+            [card]
+            description = "a"
+            collection = "a"
+            limitations = "a"
+            personal_data = "a"
+            licence = "a"
+            "#
+        );
+        toml::from_str(&text).unwrap()
+    }
+
+    const TWO: &str = r#"
+            columns = [{ name = "id", source = "phone", type = "text" }, { name = "age", type = "number", lower = "0", upper = "120" }]
+    "#;
+
+    #[test]
+    fn only_described_columns_survive() {
+        let source = b"\xef\xbb\xbfname,age,phone\n\"Smith, J\",30,\"a,b\"\nX,,c\n";
+        let plain = table(source, &description(TWO)).unwrap();
+        assert_eq!(String::from_utf8(plain.to_vec()).unwrap(), "id,age\n\"a,b\",30\nc,\n");
+    }
+
+    #[test]
+    fn faults_of_structure_are_refused_and_name_no_cell() {
+        for source in ["name,age\nx,1\n", "phone,phone,age\na,b,1\n", "phone,age\nsecretcell,1,2\n"] {
+            let refusal = table(source.as_bytes(), &description(TWO)).unwrap_err();
+            assert_eq!(refusal.code, Code::TableForm, "{source}");
+            assert!(!refusal.sentence.contains("secretcell"), "{refusal}");
+        }
+        assert_eq!(table(b"phone,age\n\xff,1\n", &description(TWO)).unwrap_err().code, Code::TableForm);
+    }
+}

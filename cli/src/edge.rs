@@ -1,0 +1,78 @@
+//! The edge: clock, random ids, files. Everything else in this crate takes what these return.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use schemas::{Code, R, Refusal, Timestamp, canonical};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+/// The time of this machine, in whole seconds: what documents hold.
+pub fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_seconds(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// A fresh UUID of version 7.
+pub fn fresh() -> Uuid {
+    Uuid::now_v7()
+}
+
+/// A refusal about a file.
+pub fn file_fault(path: &Path, why: impl std::fmt::Display) -> Refusal {
+    Refusal::new(Code::ConfigInvalid, format!("{}: {why}", path.display()))
+}
+
+/// The bytes of a file.
+pub fn read(path: &Path) -> R<Vec<u8>> {
+    fs::read(path).map_err(|e| file_fault(path, e))
+}
+
+/// A JSON document, read strictly: duplicate and unknown members are refused.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> R<T> {
+    canonical::parse(&read(path)?).map_err(|mut e| {
+        e.sentence = format!("{}: {}", path.display(), e.sentence);
+        e
+    })
+}
+
+/// A form that a person wrote: TOML, or JSON where the name ends in `.json`.
+pub fn read_form<T: DeserializeOwned>(path: &Path) -> R<T> {
+    if path.extension().is_some_and(|e| e == "json") {
+        return read_json(path).map_err(|e| Refusal::new(Code::ConfigInvalid, e.sentence));
+    }
+    let bytes = read(path)?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| file_fault(path, "not UTF-8"))?;
+    toml::from_str(text).map_err(|e| file_fault(path, e.to_string().trim_end()))
+}
+
+/// Writes a JSON document to a file that must not exist yet.
+pub fn write_json<T: Serialize>(path: &Path, value: &T) -> R<()> {
+    let mut text = serde_json::to_vec_pretty(value).map_err(|e| Refusal::new(Code::Internal, e.to_string()))?;
+    text.push(b'\n');
+    write_new(path, &text)
+}
+
+/// Writes bytes to a file that must not exist yet: nothing of a user's is ever overwritten.
+pub fn write_new(path: &Path, bytes: &[u8]) -> R<()> {
+    create(path, 0o644, bytes)
+}
+
+/// The same, readable by its owner alone.
+pub fn write_private(path: &Path, bytes: &[u8]) -> R<()> {
+    create(path, 0o600, bytes)
+}
+
+fn create(path: &Path, mode: u32, bytes: &[u8]) -> R<()> {
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+        .map_err(|e| file_fault(path, format!("cannot be made: {e}")))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|e| file_fault(path, e))
+}

@@ -1,0 +1,123 @@
+//! Exit codes: ten small numbers that scripts may rely on, and the one table from refusal codes to them.
+
+use schemas::{Code, Refusal};
+
+/// All is well.
+pub const OK: u8 = 0;
+/// Any other failure: a malformed document, a peer that cannot be reached, a fault of ours.
+pub const OTHER: u8 = 1;
+/// Wrong arguments, form or configuration.
+pub const USAGE: u8 = 2;
+/// Not signed in, or not allowed to.
+pub const AUTHENTICATION: u8 = 3;
+/// There is no such thing.
+pub const NOT_FOUND: u8 = 4;
+/// It clashes with what stands, or comes too early or too late.
+pub const CONFLICT: u8 = 5;
+/// A rule says no.
+pub const POLICY: u8 = 6;
+/// The clean room could not show what it is.
+pub const ATTESTATION: u8 = 7;
+/// The privacy budget is used up.
+pub const BUDGET: u8 = 8;
+/// It took too long.
+pub const TIMEOUT: u8 = 9;
+/// A signature, digest or proof does not hold.
+pub const VERIFICATION: u8 = 10;
+
+/// The exit code of a refusal.
+pub fn of(refusal: &Refusal) -> u8 {
+    of_code(refusal.code)
+}
+
+/// The exit code of a refusal code.
+pub fn of_code(code: Code) -> u8 {
+    use Code::*;
+    match code {
+        ConfigInvalid | SqlUnsupported => USAGE,
+        Unauthenticated | Forbidden | TokenReplayed | SignerNotParty | TwoPeopleNeeded => AUTHENTICATION,
+        NotFound | ContractUnknown | RunUnknown | ReservationUnknown | KeyUnknown | PaymentUnknown | DatasetUnknown
+        | ImageSetUnknown => NOT_FOUND,
+        IdempotencyKeyReused | ParticipantExists | DatasetExists | ContractExists | ContractNotActive | ContractNotYetValid
+        | ContractExpired | ContractRevoked | StateTransition | SignerTwice | JobExpired | RunState | RequestReplayed
+        | ReservationExpired | ReservationsIncomplete | LeaseExpired | CommitConflict | RefundRefused | KmsBehindLog
+        | CompletionExists | KeyWithheld | PaymentState => CONFLICT,
+        ParticipantNotVerified | ImageSetNotApproved | OfferInvalid | ContractIncomplete | ContractPeriod | TermsNotOffer
+        | PrivacyClauseMissing | DeltaTooLarge | EpsilonOutOfRange | AssuranceTooLow | PurposeNotAllowed | JobMismatch
+        | PipelineInvalid | PipelineRawOutput | PipelineNotPrivate | PipelineColumn | PipelineJoinKey | PipelineTarget
+        | PipelineBounds | PipelineRecipient | EpsilonExceedsContract | OutputRefused | ProductionRefused | AddressRefused
+        | AdmissionInvalid | AdmissionStale | CheckpointStale | StatusListStale | RunKeyMismatch => POLICY,
+        EvidenceForm | EvidenceRefused | EvidenceNotAllowed | TranscriptMismatch | ChallengeUnknown | ChallengeUsed
+        | ChallengeExpired | MeasurementNotAllowed => ATTESTATION,
+        BudgetExceeded => BUDGET,
+        Timeout => TIMEOUT,
+        SignatureInvalid | SignatureMissing | SignatureForm | SignatureContext | SignerUnknown | KeyWeak | WrongRegistry
+        | SealedForm | SealedTampered | SealedTruncated | SealedWrongObject | JweRefused | KeyRowTampered
+        | CompletionReceipts | CompletionMismatch | InclusionInvalid | ConsistencyInvalid | CheckpointInvalid
+        | ReceiptMismatch | LogTampered | WitnessConflict => VERIFICATION,
+        // The form of what came in, peers, limits, faults; and codes that a later release adds.
+        _ => OTHER,
+    }
+}
+
+/// What a user may do next, where there is something to say for a kind of failure.
+pub fn next_step(refusal: &Refusal) -> Option<&'static str> {
+    match refusal.code {
+        Code::Unauthenticated => Some("pass --key with the file of a verified participant's key"),
+        Code::SignerUnknown => Some("the signer must be verified by the SRO first: depa party show DID"),
+        Code::ParticipantNotVerified => Some("wait for two SRO people to decide: depa party show DID"),
+        Code::PeerUnreachable => Some("check the address and that the service runs: depa doctor"),
+        Code::ContractNotActive => Some("see who has not signed yet: depa contract show ID"),
+        Code::BudgetExceeded => Some("ask for less ε, or agree on a new contract: depa run estimate"),
+        Code::KeyWithheld => Some("the key is handed out after the run's completion: depa run watch RUN"),
+        Code::ConfigInvalid => Some("see --help of this command for the form"),
+        Code::SqlUnsupported => Some("see depa job bundle --help for the SQL that is understood"),
+        Code::EpsilonExceedsContract => Some("compare with the contract's clauses: depa contract show FILE"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_an_exit_code_and_ok_is_none_of_them() {
+        for code in Code::ALL {
+            let exit = of_code(*code);
+            assert!((OTHER..=VERIFICATION).contains(&exit), "{code}");
+        }
+    }
+
+    /// The codes that fall under "other" are listed, so that a new code is placed on purpose.
+    #[test]
+    fn other_is_what_fits_nowhere_else() {
+        let other: Vec<&str> =
+            Code::ALL.iter().filter(|c| of_code(**c) == OTHER).map(|c| c.as_str()).collect();
+        let expected = [
+            "MALFORMED_JSON", "DUPLICATE_MEMBER", "MALFORMED_NUMBER", "MALFORMED_BASE64", "MALFORMED_DIGEST",
+            "MALFORMED_TIME", "MALFORMED_ID", "SCHEMA_MISMATCH", "NOT_CANONICAL", "BODY_TOO_LARGE", "MEDIA_TYPE",
+            "LIMIT_EXCEEDED", "METHOD_NOT_ALLOWED", "KEY_FORM", "DID_UNRESOLVED", "RATE_LIMITED", "UNAVAILABLE",
+            "IDEMPOTENCY_KEY_MISSING", "TABLE_FORM", "WORKER_FAILED", "WORKER_PROTOCOL", "UPLOAD_FAILED",
+            "PEER_UNREACHABLE", "PEER_FAULT", "INTERNAL",
+        ];
+        assert_eq!(other, expected);
+    }
+
+    #[test]
+    fn the_numbers_of_the_handbook() {
+        for (code, exit) in [
+            (Code::Unauthenticated, 3),
+            (Code::ContractUnknown, 4),
+            (Code::ContractExists, 5),
+            (Code::PipelineRawOutput, 6),
+            (Code::EvidenceRefused, 7),
+            (Code::BudgetExceeded, 8),
+            (Code::Timeout, 9),
+            (Code::SignatureInvalid, 10),
+            (Code::LogTampered, 10),
+        ] {
+            assert_eq!(of_code(code), exit, "{code}");
+        }
+    }
+}

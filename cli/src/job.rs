@@ -1,0 +1,292 @@
+//! Jobs: a form with SQL becomes a signed, typed job in a bundle that room and key services can check alone.
+
+pub mod form;
+
+use schemas::bundle::JobBundle;
+use schemas::contract::{Contract, ContractDataset, ContractRef, ContractState};
+use schemas::dataset::{ColumnType, DatasetOffer};
+use schemas::desk::ContractBundle;
+use schemas::event::Obligation;
+use schemas::id::JobId;
+use schemas::job::{JobDataset, JobSpec};
+use schemas::jwk::Jwk;
+use schemas::pipeline::{ColumnRef, Feature, Metrics, Output, OutputKind, Stage, Training};
+use schemas::privacy::Plan;
+use schemas::release::ContractStatus;
+use schemas::text::Bytes;
+use schemas::{Code, R, Refusal, Timestamp};
+use signing::{FileKey, Trust};
+use uuid::Uuid;
+
+pub use form::{JobForm, column};
+
+use crate::sql;
+
+/// What is drawn for a job: its id and the public salt of its split.
+#[derive(Clone, Debug)]
+pub struct Drawn {
+    /// The job's id.
+    pub job: Uuid,
+    /// Public salt of the split, used where the form names none.
+    pub split_salt: [u8; 32],
+}
+
+impl Drawn {
+    /// Draws both.
+    pub fn fresh() -> R<Drawn> {
+        Ok(Drawn { job: crate::edge::fresh(), split_salt: signing::signer::random()? })
+    }
+}
+
+/// What a run of a job would cost, by the same function that room and key services apply.
+#[derive(Clone, PartialEq, Debug, serde::Serialize)]
+pub struct Estimate {
+    /// The privacy plan: σ, steps, and the charge to every dataset.
+    pub plan: Plan,
+    /// What falls due when a run completes; the run's id is not known yet, so instruction ids are left out.
+    pub payments: Vec<Due>,
+}
+
+/// An amount that a completed run owes.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+pub struct Due {
+    /// Who is paid.
+    pub payee: schemas::id::Did,
+    /// ISO 4217.
+    pub currency: schemas::money::Currency,
+    /// Minor units.
+    pub amount_minor: schemas::money::Minor,
+}
+
+/// A signed job in its bundle, with its estimate.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Prepared {
+    /// The bundle.
+    pub bundle: JobBundle,
+    /// What a run of it would cost.
+    pub estimate: Estimate,
+}
+
+/// Builds, judges and signs a job. The signed bytes are handed out only if every rule of room and key services says yes
+/// at `now`: contracts in force, pipeline allowed, privacy within every clause.
+pub fn bundle(
+    form: &JobForm,
+    contracts: &[ContractBundle],
+    states: &[ContractStatus],
+    key: &FileKey,
+    trust: &Trust,
+    drawn: &Drawn,
+    now: Timestamp,
+) -> R<Prepared> {
+    let agreed = Agreed::read(contracts)?;
+    let job = job(form, &agreed, key, trust, drawn, now)?;
+    let image_sets = contracts.iter().flat_map(|b| &b.image_sets);
+    let mut image_set = None;
+    for logged in image_sets {
+        if logged.envelope.read_unverified()?.image_set_id == form.image_set_id {
+            image_set = Some(logged.clone());
+        }
+    }
+    let unknown = || Refusal::new(Code::ImageSetUnknown, format!("no contract allows {}", form.image_set_id)).at("image_set_id");
+    let mut participants: Vec<_> = Vec::new();
+    for participant in contracts.iter().flat_map(|b| &b.participants) {
+        if !participants.contains(participant) {
+            participants.push(participant.clone());
+        }
+    }
+    let mut offers: Vec<_> = Vec::new();
+    for offer in contracts.iter().flat_map(|b| &b.offers) {
+        if !offers.contains(offer) {
+            offers.push(offer.clone());
+        }
+    }
+    let bundle = JobBundle {
+        job: signing::sign(&job, key, now)?,
+        contracts: contracts.iter().flat_map(|b| b.contracts.iter().cloned()).collect(),
+        offers,
+        participants,
+        image_set: image_set.ok_or_else(unknown)?,
+    };
+    let estimate = estimate(&bundle, Some(states), trust, now)?;
+    Ok(Prepared { bundle, estimate })
+}
+
+/// Judges a bundle as room and key services will, and computes its cost. Without `states` contracts count as active:
+/// whether one was revoked only the registry can say.
+pub fn estimate(bundle: &JobBundle, states: Option<&[ContractStatus]>, trust: &Trust, now: Timestamp) -> R<Estimate> {
+    let opened = signing::open_bundle(bundle.clone(), trust)?;
+    let facts = policies::Facts {
+        job: &opened.job,
+        contracts: &opened.contracts,
+        offers: &opened.offers,
+        image_set: &opened.image_set,
+    };
+    let active = || {
+        let status = |c: &schemas::Entered<Contract>| ContractStatus {
+            id: c.contract_id.clone(),
+            sha256: c.digest(),
+            state: ContractState::Active,
+        };
+        opened.contracts.iter().map(status).collect::<Vec<_>>()
+    };
+    policies::registration::job(&opened.job, &trust.registry, now)?;
+    policies::gate::job(&facts, &states.map_or_else(active, <[_]>::to_vec), now)?;
+    let plan = policies::privacy::plan(&facts)?;
+    let refs: Vec<ContractRef> =
+        opened.contracts.iter().map(|c| ContractRef { id: c.contract_id.clone(), sha256: c.digest() }).collect();
+    let pairs: Vec<(&ContractRef, &Contract)> = refs.iter().zip(&opened.contracts).map(|(r, c)| (r, &***c)).collect();
+    // Any run id gives the same payees and amounts.
+    let run = schemas::id::RunId::new(Uuid::nil());
+    let due = |o: Obligation| Due { payee: o.payee, currency: o.currency, amount_minor: o.amount_minor };
+    Ok(Estimate { plan, payments: policies::payment::due(&run, &pairs)?.into_iter().map(due).collect() })
+}
+
+/// Contracts and offers of a job, read; every signature is verified later, with the finished bundle.
+struct Agreed {
+    contracts: Vec<(ContractRef, Contract)>,
+    offers: Vec<DatasetOffer>,
+}
+
+impl Agreed {
+    fn read(bundles: &[ContractBundle]) -> R<Agreed> {
+        let mut agreed = Agreed { contracts: Vec::new(), offers: Vec::new() };
+        for bundle in bundles {
+            for logged in &bundle.contracts {
+                let contract = logged.envelope.read_unverified()?;
+                let reference = ContractRef { id: contract.contract_id.clone(), sha256: logged.envelope.digest() };
+                agreed.contracts.push((reference, contract));
+            }
+            for logged in &bundle.offers {
+                agreed.offers.push(logged.envelope.read_unverified()?);
+            }
+        }
+        agreed.contracts.sort_by(|a, b| a.0.cmp(&b.0));
+        agreed.contracts.dedup_by(|a, b| a.0 == b.0);
+        Ok(agreed)
+    }
+
+    fn dataset(&self, id: &schemas::id::DatasetId) -> R<&ContractDataset> {
+        let mut found = self.contracts.iter().flat_map(|(_, c)| &c.datasets).filter(|d| &d.dataset_id == id);
+        match (found.next(), found.next()) {
+            (Some(one), None) => Ok(one),
+            (None, _) => Err(Refusal::new(Code::DatasetUnknown, format!("no contract of the job gives {id}")).at("tables")),
+            _ => Err(Refusal::new(Code::JobMismatch, format!("{id} stands in more than one contract")).at("tables")),
+        }
+    }
+
+    fn offer(&self, terms: &ContractDataset) -> R<&DatasetOffer> {
+        let found = self.offers.iter().find(|o| o.dataset_id == terms.dataset_id && o.version == terms.version);
+        found.ok_or_else(|| Refusal::new(Code::DatasetUnknown, format!("the offer of {} is not there", terms.dataset_id)))
+    }
+}
+
+/// The job of a form: SQL parsed into the typed join, bounds taken from the offers' public schemas.
+fn job(form: &JobForm, agreed: &Agreed, key: &FileKey, trust: &Trust, drawn: &Drawn, now: Timestamp) -> R<JobSpec> {
+    let mut tables = Vec::new();
+    for (name, id) in &form.tables {
+        let terms = agreed.dataset(id)?;
+        tables.push(sql::Table {
+            name: name.clone(),
+            allowed: terms.allowed_columns.clone(),
+            keys: terms.join_keys.clone(),
+            targets: terms.target_columns.clone(),
+        });
+    }
+    let wanted = &form.training;
+    let (principal, target) = (column(&wanted.principal)?, column(&wanted.target)?);
+    let parsed = sql::parse(&form.sql, JOINED, &tables, &[principal.clone(), target.clone()])?;
+    let mut datasets = Vec::new();
+    let mut by_handle = Vec::new();
+    for (handle, table) in &parsed.tables {
+        let id = form.tables.get(table).ok_or_else(|| Refusal::new(Code::Internal, "a table has no dataset"))?;
+        let terms = agreed.dataset(id)?;
+        datasets.push(JobDataset { dataset_id: id.clone(), version: terms.version, handle: handle.clone() });
+        by_handle.push((handle.as_str(), agreed.offer(terms)?));
+    }
+    let features = features(form, &parsed.join.projection, &by_handle, &[&principal, &target])?;
+    let tdc = key.did()?;
+    let training = Training {
+        name: TRAINED.into(),
+        input: JOINED.into(),
+        private: wanted.private,
+        model: wanted.model.clone(),
+        features,
+        target,
+        positive: wanted.positive.clone(),
+        principal,
+        epsilon: wanted.epsilon.clone(),
+        delta: wanted.delta.clone(),
+        steps: wanted.steps,
+        sample_rate: wanted.sample_rate.clone(),
+        clipping_norm: wanted.clipping_norm.clone(),
+        learning_rate: wanted.learning_rate.clone(),
+        split_salt: wanted.split_salt.clone().unwrap_or_else(|| Bytes(drawn.split_salt.to_vec())),
+        train_ppm: wanted.train_ppm,
+        init_seed: wanted.init_seed,
+        metrics: wanted.metrics_noise_multiplier.clone().map(|noise_multiplier| Metrics { noise_multiplier }),
+    };
+    let output = Output {
+        input: TRAINED.into(),
+        kind: OutputKind::Model,
+        recipient: tdc.clone(),
+        recipient_jwk: form.output.recipient_jwk.clone(),
+        upload: form.output.upload.clone(),
+    };
+    Ok(JobSpec {
+        schema: "job.v1".into(),
+        registry: trust.registry.clone(),
+        job_id: JobId::new(drawn.job),
+        tdc,
+        ccrp: ccrp(agreed)?,
+        contracts: agreed.contracts.iter().map(|(r, _)| r.clone()).collect(),
+        image_set_id: form.image_set_id.clone(),
+        purpose: form.purpose.clone(),
+        datasets,
+        stages: vec![Stage::Join(parsed.join), Stage::Train(training), Stage::Output(output)],
+        expires_at: now.plus_seconds(i64::from(form.expires_in_seconds)),
+    })
+}
+
+fn ccrp(agreed: &Agreed) -> R<schemas::id::Did> {
+    let first = agreed.contracts.first().and_then(|(_, c)| c.in_role(schemas::party::Kind::Ccrp).next());
+    first.cloned().ok_or_else(|| Refusal::new(Code::ContractUnknown, "a job needs at least one contract").at("contracts"))
+}
+
+/// The features of the form, or every number with public bounds that the join gives, but principal and target.
+fn features(form: &JobForm, projection: &[ColumnRef], offers: &[(&str, &DatasetOffer)], not: &[&ColumnRef]) -> R<Vec<Feature>> {
+    let bounds = |c: &ColumnRef| {
+        let offer = offers.iter().find(|(handle, _)| *handle == c.handle).map(|(_, offer)| offer)?;
+        let schema = offer.columns.iter().find(|s| s.name == c.column && s.column_type == ColumnType::Number)?;
+        Some(Feature { column: c.clone(), lower: schema.lower.clone()?, upper: schema.upper.clone()? })
+    };
+    let Some(named) = &form.training.features else {
+        return Ok(projection.iter().filter(|c| !not.contains(c)).filter_map(bounds).collect());
+    };
+    let one = |text: &String| {
+        let named = column(text)?;
+        bounds(&named).ok_or_else(|| {
+            let sentence = format!("{named} has no public bounds in its offer; only bounded numbers are features");
+            Refusal::new(Code::PipelineBounds, sentence).at("training.features")
+        })
+    };
+    named.iter().map(one).collect()
+}
+
+/// The states of a job's contracts: those that the status list names, and active for the rest.
+pub fn states(list: &schemas::release::StatusList, contracts: &[ContractBundle]) -> R<Vec<ContractStatus>> {
+    let mut states = Vec::new();
+    for logged in contracts.iter().flat_map(|b| &b.contracts) {
+        let (id, sha256) = (logged.envelope.read_unverified()?.contract_id, logged.envelope.digest());
+        let listed = list.not_in_force.iter().find(|s| s.id == id && s.sha256 == sha256);
+        states.push(ContractStatus { id, sha256, state: listed.map_or(ContractState::Active, |s| s.state) });
+    }
+    Ok(states)
+}
+
+/// The recipient's key of an encryption key file, as a job form names it.
+pub fn recipient(key: &signing::jose::EncKey) -> Jwk {
+    key.jwk().clone()
+}
+
+const JOINED: &str = "joined";
+const TRAINED: &str = "model";

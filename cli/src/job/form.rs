@@ -1,0 +1,114 @@
+//! The form of a job, as the TDC writes it in TOML or JSON.
+
+use std::collections::BTreeMap;
+
+use schemas::id::{ContractId, DatasetId, ImageSetId};
+use schemas::jwk::Jwk;
+use schemas::pipeline::{ColumnRef, Model};
+use schemas::text::{Bytes, Real};
+use schemas::{Code, R, Refusal};
+use serde::{Deserialize, Serialize};
+
+/// The form.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobForm {
+    /// The contracts it runs under.
+    pub contracts: Vec<ContractId>,
+    /// The clean-room measurements it runs on.
+    pub image_set_id: ImageSetId,
+    /// The purpose, that of the contracts.
+    #[serde(default = "training")]
+    pub purpose: String,
+    /// Seconds from signing after which no run starts.
+    #[serde(default = "day")]
+    pub expires_in_seconds: u32,
+    /// The join, in SQL. Parsed once, here; the signed job carries only the typed join.
+    pub sql: String,
+    /// The dataset behind each table that the SQL names.
+    pub tables: BTreeMap<String, DatasetId>,
+    /// The training.
+    pub training: TrainingForm,
+    /// Where the model goes.
+    pub output: OutputForm,
+}
+
+/// The training of a form. Columns are written `handle.column`, where the handle is the table's alias in the SQL.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingForm {
+    /// The model.
+    pub model: Model,
+    /// Whether it is DP-SGD. Anything else is refused by every contract.
+    #[serde(default = "yes")]
+    pub private: bool,
+    /// Features in order; every bounded number of the join if absent. Bounds come from the offers.
+    #[serde(default)]
+    pub features: Option<Vec<String>>,
+    /// The binary target.
+    pub target: String,
+    /// The cell text that counts as positive.
+    pub positive: String,
+    /// The key of the people: one row of each is kept.
+    pub principal: String,
+    /// ε asked for this run, metrics included.
+    pub epsilon: Real,
+    /// δ of the run.
+    pub delta: Real,
+    /// DP-SGD steps.
+    pub steps: u32,
+    /// Poisson sampling rate.
+    pub sample_rate: Real,
+    /// Clipping norm of per-sample gradients.
+    pub clipping_norm: Real,
+    /// Learning rate.
+    pub learning_rate: Real,
+    /// Public salt of the split, 32 bytes base64url; drawn if absent.
+    #[serde(default)]
+    pub split_salt: Option<Bytes>,
+    /// Share of the training part in parts per million.
+    #[serde(default = "four_fifths")]
+    pub train_ppm: u32,
+    /// Seed of the initial weights only.
+    #[serde(default)]
+    pub init_seed: u32,
+    /// Noise on each count of the confusion matrix; no metrics leave the room if absent.
+    #[serde(default)]
+    pub metrics_noise_multiplier: Option<Real>,
+}
+
+/// The output of a form.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputForm {
+    /// Public half of the TDC's encryption key (`depa keys show`).
+    pub recipient_jwk: Jwk,
+    /// Folder for the sealed model: `file:` or `https:`; `http:` on loopback only.
+    pub upload: String,
+}
+
+/// Reads `handle.column`.
+pub fn column(text: &str) -> R<ColumnRef> {
+    match text.split_once('.') {
+        Some((handle, column)) if !handle.is_empty() && !column.is_empty() && !column.contains('.') => {
+            Ok(ColumnRef { handle: handle.to_owned(), column: column.to_owned() })
+        }
+        _ => Err(Refusal::new(Code::ConfigInvalid, format!("{text:?} is no column; write handle.column"))),
+    }
+}
+
+fn training() -> String {
+    "TRAINING".into()
+}
+
+fn day() -> u32 {
+    86_400
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn four_fifths() -> u32 {
+    800_000
+}

@@ -1,0 +1,71 @@
+//! What is printed, and where.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use schemas::Refusal;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// The result of a command: for programs and for people.
+pub struct Answer {
+    /// One JSON document.
+    pub json: Value,
+    /// Text; nothing is printed of an empty one.
+    pub text: String,
+    /// The exit code; not 0 where the command did its work and found a fault.
+    pub exit: u8,
+}
+
+impl Answer {
+    /// A value with its text.
+    pub fn new(value: &impl Serialize, text: impl Into<String>) -> Answer {
+        Answer { json: serde_json::to_value(value).unwrap_or(Value::Null), text: text.into(), exit: depa::exit::OK }
+    }
+
+    /// A value that people read as JSON too.
+    pub fn value(value: &impl Serialize) -> Answer {
+        let text = serde_json::to_string_pretty(value).unwrap_or_default();
+        Answer::new(value, text)
+    }
+}
+
+/// Prints a result on stdout.
+pub fn print(answer: &Answer, json: bool) -> ExitCode {
+    let text = if json { answer.json.to_string() } else { answer.text.clone() };
+    if !text.is_empty() {
+        // A reader that went away is no failure of ours.
+        let _ = writeln!(std::io::stdout().lock(), "{}", text.trim_end_matches('\n'));
+    }
+    ExitCode::from(answer.exit)
+}
+
+/// Prints a refusal on stderr, with its next step; with `--json` also as the one document on stdout.
+pub fn fail(refusal: &Refusal, json: bool) -> ExitCode {
+    let next = depa::exit::next_step(refusal);
+    if json {
+        let document = json!({"error": {
+            "code": refusal.code.as_str(), "sentence": refusal.sentence, "field": refusal.field, "next_step": next,
+        }});
+        let _ = writeln!(std::io::stdout().lock(), "{document}");
+    }
+    say(&format!("depa: {refusal}"));
+    if let Some(field) = &refusal.field {
+        say(&format!("      at {field}"));
+    }
+    if let Some(next) = next {
+        say(&format!("next: {next}"));
+    }
+    ExitCode::from(depa::exit::of(refusal))
+}
+
+/// Talk: one line on stderr.
+pub fn say(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// One line of a stream on stdout, at once.
+pub fn stream(value: &Value) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{value}").and_then(|()| out.flush());
+}
