@@ -14,6 +14,7 @@ pub mod completion;
 pub mod facts;
 mod forms;
 pub mod gate;
+pub mod lifecycle;
 pub mod output;
 pub mod payment;
 pub mod pipeline;

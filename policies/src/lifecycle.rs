@@ -1,0 +1,240 @@
+//! The pure fold of the log: what is true after each entry, and whether a further entry may follow.
+//!
+//! Service and auditor use this same code. The registry holds a [`State`] in memory and asks [`State::check`] before it
+//! writes; `depa audit verify` makes the same state again from an export with [`Replay`]. Signatures are verified before
+//! (`signing::verify_body` makes [`Verified<Body>`]); here it is judged whether the *right* people signed, whether the
+//! step is one that may come now, and what follows from it.
+//!
+//! Cloning a state is cheap (its tables are shared); the first change to a table after a clone copies that table's index.
+
+mod books;
+mod contract;
+mod dataset;
+mod genesis;
+mod kms;
+mod party;
+mod payment;
+mod replay;
+mod run;
+mod signers;
+mod table;
+
+pub use books::{Account, AccountId, AccountKind, Books, Transfer};
+pub use contract::ContractRow;
+pub use dataset::{ImageSetRow, OfferRow};
+pub use genesis::Genesis;
+pub use kms::ReceiptRow;
+pub use party::{ParticipantRow, ParticipantState};
+pub use payment::{PaymentRow, PaymentState};
+pub use replay::{Completed, Frontier, Link, Replay};
+pub use run::{AbortFact, OrderRow, RunRow, RunState};
+
+use schemas::envelope::{Envelope, Usage, Verified};
+use schemas::event::Body;
+use schemas::id::{DatasetId, Did, ImageSetId, KeyId, RunId};
+use schemas::jwk::Jwk;
+use schemas::{Code, Digest, Document, KeyBook, R, Refusal, Timestamp};
+
+use std::sync::Arc;
+use table::Table;
+
+/// Everything that follows from the entries of a log, up to some size.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    size: u64,
+    last_at: Timestamp,
+    genesis: Option<Arc<Genesis>>,
+    participants: Table<Did, ParticipantRow>,
+    image_sets: Table<ImageSetId, ImageSetRow>,
+    offers: Table<(DatasetId, u32, u32), OfferRow>,
+    offers_by_digest: Table<Digest, (DatasetId, u32, u32)>,
+    services: Table<(Did, String), Jwk>,
+    contracts: Table<Digest, ContractRow>,
+    contract_ids: Table<schemas::id::ContractId, Digest>,
+    orders: Table<Digest, OrderRow>,
+    runs: Table<RunId, RunRow>,
+    run_keys: Table<String, RunId>,
+    receipts: Table<(Digest, u64), ReceiptRow>,
+    payments: Table<String, PaymentRow>,
+    books: Books,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        State::new()
+    }
+}
+
+impl State {
+    /// The state before the first entry: nobody is known.
+    pub fn new() -> State {
+        State {
+            size: 0,
+            last_at: Timestamp::from_micros(0),
+            genesis: None,
+            participants: Table::new(),
+            image_sets: Table::new(),
+            offers: Table::new(),
+            offers_by_digest: Table::new(),
+            services: Table::new(),
+            contracts: Table::new(),
+            contract_ids: Table::new(),
+            orders: Table::new(),
+            runs: Table::new(),
+            run_keys: Table::new(),
+            receipts: Table::new(),
+            payments: Table::new(),
+            books: Books::default(),
+        }
+    }
+
+    /// Number of entries folded so far; the index of the next one.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// When the last entry was made.
+    pub fn last_at(&self) -> Timestamp {
+        self.last_at
+    }
+
+    /// May this body enter at `now`? Pure; the signatures in it were verified before.
+    pub fn check(&self, body: &Verified<Body>, now: Timestamp) -> R<()> {
+        self.check_body(body, now)
+    }
+
+    /// Checks and folds the entry at `index`. Refuses a wrong index and a time before the last entry's.
+    pub fn apply(&mut self, index: u64, at: Timestamp, body: &Verified<Body>) -> R<()> {
+        self.apply_body(index, at, body)
+    }
+
+    /// [`State::apply`] for an entry of one's own store whose leaf was checked against the signed head and whose
+    /// signatures are not verified anew. An auditor never calls it.
+    pub fn refold(&mut self, index: u64, at: Timestamp, body: &Body) -> R<()> {
+        self.apply_body(index, at, body)
+    }
+
+    fn apply_body(&mut self, index: u64, at: Timestamp, body: &Body) -> R<()> {
+        if index != self.size {
+            return Err(Refusal::new(Code::LogTampered, format!("entry {index} stands where entry {} is expected", self.size)));
+        }
+        if at < self.last_at {
+            return Err(Refusal::new(Code::LogTampered, format!("entry {index} is older than the entry before it")));
+        }
+        self.check_body(body, at)?;
+        self.fold(index, at, body)?;
+        self.size += 1;
+        self.last_at = at;
+        Ok(())
+    }
+
+    fn check_body(&self, body: &Body, now: Timestamp) -> R<()> {
+        if let Body::Genesis { registry, registry_jwk, sro, .. } = body {
+            return self.check_genesis(registry, registry_jwk, sro);
+        }
+        if self.genesis.is_none() {
+            return Err(Refusal::new(Code::StateTransition, "the log has no genesis entry yet"));
+        }
+        match body {
+            Body::Genesis { .. } => Ok(()),
+            Body::ParticipantApplied { application, .. } => self.check_application(application, now),
+            Body::ParticipantDecided { decision } => self.check_decision(decision, now),
+            Body::ImageSetApproved { image_set } => self.check_image_set(image_set, now),
+            Body::DatasetRegistered { offer } => self.check_offer(offer, now),
+            Body::ContractProposed { contract } => self.check_proposal(contract, now),
+            Body::ContractSigned { contract, signature } => self.check_signature(contract, signature, now),
+            Body::ContractExecuted { contract } => self.check_execution(contract),
+            Body::ContractDeclined { decline } => self.check_decline(decline, now),
+            Body::ContractRevoked { revoke } => self.check_revocation(revoke, now),
+            Body::RunOrdered { job } => self.check_order(job, now),
+            Body::RunCheckedIn { .. } => self.check_check_in(body, now),
+            Body::KmsStated { receipt } => self.check_statement(receipt),
+            Body::RunReported { event } => self.check_report(event),
+            Body::RunAborted { abort } => self.check_abort(abort),
+            Body::RunCompleted { completion, obligations } => self.check_completion(completion, obligations, now),
+            Body::PaymentAnswered { callback } => self.check_callback(callback),
+            Body::ModelHandedOver { run_id } => self.check_hand_over(run_id),
+        }
+    }
+
+    /// What follows from an entry that passed `check_body`.
+    fn fold(&mut self, index: u64, at: Timestamp, body: &Body) -> R<()> {
+        match body {
+            Body::Genesis { registry, registry_jwk, origin, sro } => {
+                self.fold_genesis(registry, registry_jwk, origin, sro);
+                Ok(())
+            }
+            Body::ParticipantApplied { application, did_document } => self.fold_application(index, application, did_document),
+            Body::ParticipantDecided { decision } => self.fold_decision(index, decision),
+            Body::ImageSetApproved { image_set } => self.fold_image_set(index, image_set),
+            Body::DatasetRegistered { offer } => self.fold_offer(index, offer),
+            Body::ContractProposed { contract } => self.fold_proposal(index, contract),
+            Body::ContractSigned { contract, signature } => self.fold_signature(contract, signature),
+            Body::ContractExecuted { contract } => self.fold_execution(index, contract),
+            Body::ContractDeclined { decline } => self.fold_decline(index, decline),
+            Body::ContractRevoked { revoke } => self.fold_revocation(index, revoke),
+            Body::RunOrdered { job } => self.fold_order(index, job),
+            Body::RunCheckedIn { .. } => self.fold_check_in(index, at, body),
+            Body::KmsStated { receipt } => self.fold_statement(index, receipt),
+            Body::RunReported { event } => self.fold_report(index, event),
+            Body::RunAborted { abort } => self.fold_abort(index, abort),
+            Body::RunCompleted { completion, obligations } => self.fold_completion(index, at, completion, obligations),
+            Body::PaymentAnswered { callback } => self.fold_callback(index, callback),
+            Body::ModelHandedOver { run_id } => self.fold_hand_over(index, run_id),
+        }
+    }
+
+    /// The subject of a body: `log`, a DID, or the id of a contract, dataset, image set, job, run or instruction.
+    pub fn subject(&self, body: &Body) -> R<String> {
+        Ok(match body {
+            Body::Genesis { .. } => "log".into(),
+            Body::ParticipantApplied { application, .. } => application.read_unverified()?.did.to_string(),
+            Body::ParticipantDecided { decision } => decision.read_unverified()?.participant.to_string(),
+            Body::ImageSetApproved { image_set } => image_set.read_unverified()?.image_set_id.to_string(),
+            Body::DatasetRegistered { offer } => offer.read_unverified()?.dataset_id.to_string(),
+            Body::ContractProposed { contract } | Body::ContractExecuted { contract } => {
+                contract.read_unverified()?.contract_id.to_string()
+            }
+            Body::ContractSigned { contract, .. } => contract.id.to_string(),
+            Body::ContractDeclined { decline } => decline.read_unverified()?.contract.id.to_string(),
+            Body::ContractRevoked { revoke } => revoke.read_unverified()?.contract.id.to_string(),
+            Body::RunOrdered { job } => job.read_unverified()?.job_id.to_string(),
+            Body::RunCheckedIn { run_id, .. } | Body::ModelHandedOver { run_id } => run_id.to_string(),
+            Body::KmsStated { receipt } => receipt.read_unverified()?.run_id.to_string(),
+            Body::RunReported { event } => event.read_unverified()?.run_id.to_string(),
+            Body::RunAborted { abort } => abort.read_unverified()?.run_id.to_string(),
+            Body::RunCompleted { completion, .. } => completion.read_unverified()?.run_id.to_string(),
+            Body::PaymentAnswered { callback } => callback.read_unverified()?.instruction_id,
+        })
+    }
+}
+
+/// Keys as of this point in the log.
+///
+/// Party: SRO people of the genesis and participants that are verified now. Service: the registry's key, and keys of
+/// key services that registered offers name, under their provider's DID; a suspended provider's key service can still
+/// state facts. Run: keys of runs that checked in.
+impl KeyBook for State {
+    fn key(&self, kid: &KeyId, usage: Usage) -> Option<Jwk> {
+        let genesis = self.genesis.as_ref()?;
+        let found = match usage {
+            Usage::Party => genesis.person(&kid.holder).map(|p| p.jwk.clone()).or_else(|| {
+                let row = self.participants.get(&Did::parse(&kid.holder).ok()?)?;
+                (row.state == ParticipantState::Verified).then(|| row.participant.jwk.clone())
+            }),
+            Usage::Service if kid.holder == genesis.registry.as_str() => Some(genesis.registry_jwk.clone()),
+            Usage::Service => self.services.get(&(Did::parse(&kid.holder).ok()?, kid.thumbprint.clone())).cloned(),
+            Usage::Run => self.runs.get(&RunId::parse(&kid.holder).ok()?).map(|run| run.run_jwk.clone()),
+        };
+        found.filter(|jwk| jwk.thumbprint() == kid.thumbprint)
+    }
+}
+
+/// Reads a document whose signatures were verified before.
+fn read<T: Document>(envelope: &Envelope<T>) -> R<T> {
+    envelope.read_unverified()
+}
+
+fn transition(sentence: impl Into<String>) -> Refusal {
+    Refusal::new(Code::StateTransition, sentence)
+}

@@ -1,0 +1,327 @@
+//! Run orders and runs: ordered, checked in, reported, aborted, completed, handed over.
+
+use schemas::contract::{Assurance, Contract, ContractRef};
+use schemas::envelope::Envelope;
+use schemas::event::{Abort, Body, Completion, Obligation, RunEvent, RunEventKind};
+use schemas::id::{Did, ImageSetId, RunId};
+use schemas::job::JobSpec;
+use schemas::jwk::Jwk;
+use schemas::party::Kind;
+use schemas::{Code, Digest, R, Refusal, Timestamp};
+use serde::Serialize;
+
+use super::{State, read, transition};
+
+/// Where a run stands (`contract-service.md` 5.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// Checked in.
+    Attested,
+    /// Every KMS of the job has reserved.
+    Reserved,
+    /// The room holds the keys.
+    KeysReleased,
+    /// Training began.
+    Training,
+    /// Every KMS of the job has the output's digest.
+    Committed,
+    /// A completion is entered and what it owes is instructed.
+    Completed,
+    /// The TDC has the content key.
+    Delivered,
+    /// Ended without output.
+    Aborted,
+}
+
+/// An ordered job.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OrderRow {
+    /// As signed by the TDC.
+    pub envelope: Envelope<JobSpec>,
+    /// The same, read.
+    pub job: JobSpec,
+    /// Index of its entry.
+    pub index: u64,
+    /// Its runs in order; only the last can be alive.
+    pub runs: Vec<RunId>,
+}
+
+/// How a run was ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AbortFact {
+    /// The room gave up.
+    ByRoom {
+        /// Index of the entry.
+        index: u64,
+        /// SHA-256 of the signed event; a refund names it.
+        sha256: Digest,
+        /// Steps carried out.
+        steps_run: u32,
+    },
+    /// TDC, a TDP or two SRO people stopped it.
+    FromOutside {
+        /// Index of the entry.
+        index: u64,
+    },
+}
+
+/// A run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunRow {
+    /// The run.
+    pub run_id: RunId,
+    /// The job.
+    pub job_sha256: Digest,
+    /// What it showed to be.
+    pub image_set_id: ImageSetId,
+    /// SHA-256 of its check-in evidence.
+    pub evidence_sha256: Digest,
+    /// How strong that was.
+    pub assurance: Assurance,
+    /// Names of the checks that passed.
+    pub checks: Vec<String>,
+    /// Its signing key.
+    pub run_jwk: Jwk,
+    /// Its key for wrapped keys.
+    pub enc_jwk: Jwk,
+    /// When it checked in.
+    pub checked_in_at: Timestamp,
+    /// Index of that entry.
+    pub index: u64,
+    /// The state.
+    pub state: RunState,
+    /// How it was ended without output.
+    pub aborted: Option<AbortFact>,
+    /// The completion as signed, with the index and time of its entry.
+    pub completion: Option<(u64, Timestamp, Envelope<Completion>)>,
+    /// Index of the hand-over.
+    pub delivered: Option<u64>,
+    /// What key services stated about it, in the order of the log.
+    pub(super) receipts: Vec<(Digest, u64)>,
+}
+
+impl RunRow {
+    /// Whether it may still complete.
+    pub fn alive(&self) -> bool {
+        self.state < RunState::Completed
+    }
+}
+
+impl State {
+    /// The ordered job with this digest.
+    pub fn order(&self, job_sha256: &Digest) -> Option<&OrderRow> {
+        self.orders.get(job_sha256)
+    }
+
+    /// All ordered jobs.
+    pub fn orders(&self) -> impl DoubleEndedIterator<Item = (&Digest, &OrderRow)> {
+        self.orders.iter()
+    }
+
+    /// The run with this id.
+    pub fn run(&self, id: &RunId) -> Option<&RunRow> {
+        self.runs.get(id)
+    }
+
+    /// All runs; ids of version 7 sort by time.
+    pub fn runs(&self) -> impl DoubleEndedIterator<Item = &RunRow> {
+        self.runs.iter().map(|(_, row)| row)
+    }
+
+    /// The run, or `RUN_UNKNOWN`.
+    pub fn require_run(&self, id: &RunId) -> R<&RunRow> {
+        self.runs.get(id).ok_or_else(|| Refusal::new(Code::RunUnknown, format!("{id} has not checked in")))
+    }
+
+    /// The job of a run.
+    pub fn job_of(&self, run: &RunRow) -> R<&JobSpec> {
+        self.order(&run.job_sha256).map(|o| &o.job).ok_or_else(|| Refusal::new(Code::Internal, "a run without its order"))
+    }
+
+    /// The contracts of a job, in its order.
+    pub fn contracts_of(&self, job: &JobSpec) -> R<Vec<(ContractRef, &Contract)>> {
+        job.contracts.iter().map(|r| Ok((r.clone(), &self.contract_of(r)?.contract))).collect()
+    }
+
+    /// Requires that every contract of the job is in force for its purpose.
+    pub fn require_in_force(&self, job: &JobSpec, now: Timestamp) -> R<()> {
+        for reference in &job.contracts {
+            let row = self.contract_of(reference)?;
+            crate::gate::in_force(&row.contract, row.state(now), &job.purpose, now)?;
+        }
+        Ok(())
+    }
+
+    /// A job is ordered once: the signed bytes are no ticket for a second run at the TDC's cost.
+    pub(super) fn check_order(&self, envelope: &Envelope<JobSpec>, now: Timestamp) -> R<()> {
+        let job = read(envelope)?;
+        self.signed_only_by(envelope, job.tdc.as_str())?;
+        if self.orders.contains(&envelope.digest()) {
+            return Err(transition("this job is ordered already; a further run needs a newly signed job"));
+        }
+        crate::registration::job(&job, self.registry()?, now)?;
+        let mismatch = |why: &str| Refusal::new(Code::JobMismatch, why.to_owned());
+        for (_, contract) in self.contracts_of(&job)? {
+            if contract.role_of(&job.tdc) != Some(Kind::Tdc) || contract.role_of(&job.ccrp) != Some(Kind::Ccrp) {
+                return Err(mismatch("TDC and clean-room provider of the job are not those of its contracts"));
+            }
+            if !contract.compute.image_sets.contains(&job.image_set_id) {
+                return Err(mismatch("a contract does not name the job's image set").at("image_set_id"));
+            }
+        }
+        for wanted in &job.datasets {
+            let contracted = self.contracts_of(&job)?.into_iter().flat_map(|(_, c)| &c.datasets);
+            let found = contracted.filter(|d| d.dataset_id == wanted.dataset_id && d.version == wanted.version).count();
+            if found != 1 {
+                return Err(mismatch("each dataset of a job stands in exactly one of its contracts").at("datasets"));
+            }
+        }
+        self.require_in_force(&job, now)
+    }
+
+    pub(super) fn fold_order(&mut self, index: u64, envelope: &Envelope<JobSpec>) -> R<()> {
+        let row = OrderRow { envelope: envelope.clone(), job: read(envelope)?, index, runs: Vec::new() };
+        self.orders.put(envelope.digest(), row);
+        Ok(())
+    }
+
+    pub(super) fn check_check_in(&self, body: &Body, now: Timestamp) -> R<()> {
+        let Body::RunCheckedIn { run_id, job_sha256, image_set_id, assurance, run_jwk, enc_jwk, .. } = body else {
+            return Ok(());
+        };
+        let unknown = || Refusal::new(Code::JobMismatch, "no such job is ordered");
+        let order = self.orders.get(job_sha256).ok_or_else(unknown)?;
+        if self.runs.contains(run_id) {
+            return Err(Refusal::new(Code::RunState, format!("{run_id} has checked in already")));
+        }
+        if order.runs.iter().filter_map(|id| self.runs.get(id)).any(|run| run.state != RunState::Aborted) {
+            return Err(Refusal::new(Code::RunState, "the order has a run already; it must be aborted before another one starts"));
+        }
+        if order.job.expires_at <= now {
+            return Err(Refusal::new(Code::JobExpired, "the job's time is over"));
+        }
+        self.require_in_force(&order.job, now)?;
+        if *image_set_id != order.job.image_set_id {
+            return Err(Refusal::new(Code::MeasurementNotAllowed, "the room is not of the job's image set").at("image_set_id"));
+        }
+        self.require_image_set(image_set_id, now)?;
+        for (_, contract) in self.contracts_of(&order.job)? {
+            contract.parties.iter().try_for_each(|p| self.require_verified(&p.did, p.role))?;
+            let wanted = contract.datasets.iter().filter(|d| order.job.datasets.iter().any(|j| j.dataset_id == d.dataset_id));
+            if wanted.map(|d| d.key.min_assurance).max().is_some_and(|min| *assurance < min) {
+                return Err(Refusal::new(Code::AssuranceTooLow, "a dataset of the job asks for stronger evidence"));
+            }
+        }
+        if self.run_keys.contains(&run_jwk.thumbprint()) || self.run_keys.contains(&enc_jwk.thumbprint()) {
+            return Err(Refusal::new(Code::RunKeyMismatch, "a run brings fresh keys"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn fold_check_in(&mut self, index: u64, at: Timestamp, body: &Body) -> R<()> {
+        let Body::RunCheckedIn { run_id, job_sha256, image_set_id, evidence_sha256, checks, assurance, run_jwk, enc_jwk } = body else {
+            return Ok(());
+        };
+        if let Some(order) = self.orders.get_mut(job_sha256) {
+            order.runs.push(run_id.clone());
+        }
+        self.run_keys.put(run_jwk.thumbprint(), run_id.clone());
+        self.run_keys.put(enc_jwk.thumbprint(), run_id.clone());
+        let row = RunRow {
+            run_id: run_id.clone(),
+            job_sha256: *job_sha256,
+            image_set_id: image_set_id.clone(),
+            evidence_sha256: *evidence_sha256,
+            assurance: *assurance,
+            checks: checks.clone(),
+            run_jwk: run_jwk.clone(),
+            enc_jwk: enc_jwk.clone(),
+            checked_in_at: at,
+            index,
+            state: RunState::Attested,
+            aborted: None,
+            completion: None,
+            delivered: None,
+            receipts: Vec::new(),
+        };
+        self.runs.put(run_id.clone(), row);
+        Ok(())
+    }
+
+    pub(super) fn check_report(&self, envelope: &Envelope<RunEvent>) -> R<()> {
+        let event = read(envelope)?;
+        let run = self.require_run(&event.run_id)?;
+        self.signed_only_by(envelope, event.run_id.as_str())?;
+        if event.job_sha256 != run.job_sha256 {
+            return Err(Refusal::new(Code::JobMismatch, "the event names another job").at("job_sha256"));
+        }
+        let may = match event.event {
+            RunEventKind::KeysReleased {} => run.state < RunState::KeysReleased,
+            RunEventKind::Training {} => run.state == RunState::KeysReleased,
+            RunEventKind::Aborted { .. } => run.alive(),
+        };
+        if may { Ok(()) } else { Err(Refusal::new(Code::RunState, "the event does not fit the state of the run")) }
+    }
+
+    pub(super) fn fold_report(&mut self, index: u64, envelope: &Envelope<RunEvent>) -> R<()> {
+        let event = read(envelope)?;
+        if let Some(run) = self.runs.get_mut(&event.run_id) {
+            match event.event {
+                RunEventKind::KeysReleased {} => run.state = RunState::KeysReleased,
+                RunEventKind::Training {} => run.state = RunState::Training,
+                RunEventKind::Aborted { steps_run, .. } => {
+                    run.state = RunState::Aborted;
+                    run.aborted = Some(AbortFact::ByRoom { index, sha256: envelope.digest(), steps_run });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_abort(&self, envelope: &Envelope<Abort>) -> R<()> {
+        let run = self.require_run(&read(envelope)?.run_id)?;
+        let job = self.job_of(run)?;
+        let contracts = self.contracts_of(job)?;
+        self.signed_by_party_or_two_people(envelope, |holder| {
+            let tdp = |did: &Did| contracts.iter().any(|(_, c)| c.role_of(did) == Some(Kind::Tdp));
+            holder == job.tdc.as_str() || Did::parse(holder).is_ok_and(|did| tdp(&did))
+        })?;
+        if run.alive() { Ok(()) } else { Err(Refusal::new(Code::RunState, "the run has ended already")) }
+    }
+
+    pub(super) fn fold_abort(&mut self, index: u64, envelope: &Envelope<Abort>) -> R<()> {
+        if let Some(run) = self.runs.get_mut(&read(envelope)?.run_id) {
+            run.state = RunState::Aborted;
+            run.aborted = Some(AbortFact::FromOutside { index });
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_hand_over(&self, id: &RunId) -> R<()> {
+        match self.require_run(id)?.state {
+            RunState::Completed => Ok(()),
+            RunState::Delivered => Err(Refusal::new(Code::RunState, "the content key was handed over already")),
+            _ => Err(Refusal::new(Code::KeyWithheld, "the content key is handed out after the completion and its payments")),
+        }
+    }
+
+    pub(super) fn fold_hand_over(&mut self, index: u64, id: &RunId) -> R<()> {
+        if let Some(run) = self.runs.get_mut(id) {
+            run.state = RunState::Delivered;
+            run.delivered = Some(index);
+        }
+        Ok(())
+    }
+
+    pub(super) fn fold_completion(&mut self, index: u64, at: Timestamp, envelope: &Envelope<Completion>, owed: &[Obligation]) -> R<()> {
+        let completion = read(envelope)?;
+        self.enter_receipts(index, &completion)?;
+        self.owe(index, owed)?;
+        if let Some(run) = self.runs.get_mut(&completion.run_id) {
+            run.state = RunState::Completed;
+            run.completion = Some((index, at, envelope.clone()));
+        }
+        Ok(())
+    }
+}

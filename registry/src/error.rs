@@ -1,0 +1,49 @@
+//! What can go wrong inside: a refusal (the caller's or a document's), the database's fault, or an older writer fenced.
+
+use schemas::{Code, Refusal};
+
+/// Ends a transaction.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// A rule said no.
+    Refused(Refusal),
+    /// The database failed.
+    Database(diesel::result::Error),
+    /// Another process writes this log now.
+    Fenced,
+}
+
+impl From<diesel::result::Error> for Fault {
+    fn from(error: diesel::result::Error) -> Fault {
+        Fault::Database(error)
+    }
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Fault {
+        Fault::Refused(refusal)
+    }
+}
+
+impl Fault {
+    /// The refusal for the caller; a cause inside is logged here, once, and never told.
+    pub(crate) fn refusal(self) -> Refusal {
+        match self {
+            Fault::Refused(refusal) => refusal,
+            Fault::Database(error) => {
+                tracing::error!(cause = %error, "the registry's database failed");
+                Refusal::new(Code::Unavailable, "the registry cannot write or read now; try again later")
+            }
+            Fault::Fenced => {
+                tracing::error!("another process writes this log; this one stops writing");
+                Refusal::new(Code::Unavailable, "the registry is read-only here: another process writes it")
+            }
+        }
+    }
+}
+
+/// A stored value that this build cannot read.
+pub(crate) fn corrupt(what: &str) -> Refusal {
+    tracing::error!(what, "a stored value cannot be read");
+    Refusal::new(Code::Internal, "a stored value cannot be read")
+}

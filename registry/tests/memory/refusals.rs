@@ -1,0 +1,526 @@
+//! Each refusal of the fold with its code, one thing spoilt at a time; a refused body leaves no trace in the log.
+
+use schemas::contract::{Assurance, ContractDecline, ContractRef, ContractRevoke};
+use schemas::event::{Abort, Body, PaymentResult, RunEventKind};
+use schemas::id::{ContractId, ImageSetId, RunId};
+use schemas::jwk::Jwk;
+use schemas::money::Minor;
+use schemas::party::{Decision, Kind};
+use schemas::release::KmsStatement;
+use schemas::{Code, Digest, Envelope, Signer};
+use signing::FileKey;
+
+use crate::house::{House, reference, start, uuid};
+use crate::papers;
+use crate::runs::{Run, aborted, released, reserved};
+
+impl House {
+    /// Expects a refusal and an unchanged log.
+    #[track_caller]
+    fn refuses(&self, code: Code, body: Body) {
+        let before = self.registry.state();
+        let refusal = self.enter(body).expect_err("was entered");
+        assert_eq!(refusal.code, code, "{refusal}");
+        assert_eq!(self.registry.state(), before);
+    }
+
+    fn revocation(&self, contract: &ContractRef) -> ContractRevoke {
+        ContractRevoke {
+            schema: "contract-revoke.v1".into(),
+            registry: papers::registry(),
+            contract: contract.clone(),
+            reason: "r".into(),
+            revoked_at: start(),
+        }
+    }
+
+    fn revoke(&self, contract: &ContractRef) {
+        let revoke = self.sign(&self.revocation(contract), &self.tdps[0]);
+        self.enter(Body::ContractRevoked { revoke }).unwrap();
+    }
+
+    fn decline(&self, contract: &ContractRef, who: &FileKey) -> Body {
+        let decline = ContractDecline {
+            schema: "contract-decline.v1".into(),
+            registry: papers::registry(),
+            contract: contract.clone(),
+            reason: "r".into(),
+            declined_at: start(),
+        };
+        Body::ContractDeclined { decline: self.sign(&decline, who) }
+    }
+
+    fn abort(&self, run: &Run) -> Abort {
+        Abort { schema: "abort.v1".into(), registry: papers::registry(), run_id: run.run_id.clone(), reason: "r".into(), at: start() }
+    }
+}
+
+fn contract_of(run: &Run) -> ContractRef {
+    run.job.read_unverified().unwrap().contracts[0].clone()
+}
+
+#[test]
+fn genesis_and_participants() {
+    let house = House::empty();
+    let entries = house.registry.entries(0, 1).unwrap();
+    house.refuses(Code::StateTransition, entries[0].body.clone());
+    house.apply(&house.tdc, Kind::Tdc).unwrap();
+    let application = |who: &FileKey, kind| Body::ParticipantApplied {
+        application: house.sign(&papers::participant(who, kind), who),
+        did_document: None,
+    };
+    house.refuses(Code::ParticipantExists, application(&house.tdc, Kind::Tdc));
+    house.refuses(Code::ParticipantExists, application(&house.sro[0], Kind::Tdc));
+    house.refuses(Code::Forbidden, application(&house.ccrp, Kind::Sro));
+    let mut foreign = papers::participant(&house.ccrp, Kind::Ccrp);
+    foreign.registry = schemas::id::Did::parse("did:web:other.example").unwrap();
+    house.refuses(Code::WrongRegistry, Body::ParticipantApplied { application: house.sign(&foreign, &house.ccrp), did_document: None });
+}
+
+#[test]
+fn decisions_need_two_sro_people_and_come_in_order() {
+    let house = House::empty();
+    house.apply(&house.tdc, Kind::Tdc).unwrap();
+    let row = house.registry.state().participant(&house.tdc.did().unwrap()).unwrap().clone();
+    let verify = papers::decision(&row, Decision::Verified, start());
+    let decided = |decision: Envelope<_>| Body::ParticipantDecided { decision };
+    house.refuses(Code::TwoPeopleNeeded, decided(house.sign(&verify, &house.sro[0])));
+    let mut twice = house.sign(&verify, &house.sro[0]);
+    twice.signatures.push(twice.signatures[0].clone());
+    house.refuses(Code::SignerTwice, decided(twice));
+    let mut outsider = house.sign(&verify, &house.sro[0]);
+    outsider.signatures.push(signing::countersign(&outsider, &house.sro[2], start()).unwrap());
+    house.refuses(Code::SignerUnknown, decided(outsider));
+    house.admit(&house.ccrp, Kind::Ccrp);
+    let mut party = house.sign(&verify, &house.sro[0]);
+    party.signatures.push(signing::countersign(&party, &house.ccrp, start()).unwrap());
+    house.refuses(Code::TwoPeopleNeeded, decided(party));
+    let mut unknown = verify.clone();
+    unknown.participant = house.psp.did().unwrap();
+    house.refuses(Code::NotFound, decided(house.by_sro(&unknown)));
+    let mut other = verify.clone();
+    other.participant_sha256 = Digest([0; 32]);
+    house.refuses(Code::StateTransition, decided(house.by_sro(&other)));
+    house.refuses(Code::StateTransition, decided(house.by_sro(&papers::decision(&row, Decision::Suspended, start()))));
+    let mut ahead = verify.clone();
+    ahead.decided_at = start().plus_seconds(4000);
+    house.refuses(Code::SchemaMismatch, decided(house.by_sro(&ahead)));
+    // The same bytes never count again, not even after a suspension that they would undo.
+    house.enter(decided(house.by_sro(&verify))).unwrap();
+    house.decide(&house.tdc, Decision::Suspended).unwrap();
+    house.refuses(Code::StateTransition, decided(house.by_sro(&verify)));
+    house.decide(&house.tdc, Decision::Verified).unwrap();
+    house.decide(&house.tdc, Decision::Suspended).unwrap();
+    house.decide(&house.tdc, Decision::Rejected).unwrap();
+    house.apply(&house.tdc, Kind::Tdc).unwrap();
+    house.refuses(Code::StateTransition, decided(house.by_sro(&verify)));
+}
+
+#[test]
+fn image_sets_and_offers() {
+    let house = House::furnished();
+    let mut set = papers::image_set();
+    house.refuses(Code::StateTransition, Body::ImageSetApproved { image_set: house.by_sro(&set) });
+    set.image_set_id = ImageSetId::new(uuid());
+    house.refuses(Code::TwoPeopleNeeded, Body::ImageSetApproved { image_set: house.sign(&set, &house.sro[1]) });
+    let mut offer = house.offer(0).read_unverified().unwrap();
+    let registered = |offer: &schemas::dataset::DatasetOffer, who: &FileKey| Body::DatasetRegistered { offer: house.sign(offer, who) };
+    house.refuses(Code::DatasetExists, registered(&offer, &house.tdps[0]));
+    offer.offer_version = 2;
+    house.refuses(Code::SignerNotParty, registered(&offer, &house.tdps[1]));
+    offer.manifest_root = Digest([0; 32]);
+    house.refuses(Code::OfferInvalid, registered(&offer, &house.tdps[0]));
+    offer.version = 2;
+    let family = std::mem::replace(&mut offer.family, house.offer(1).read_unverified().unwrap().family);
+    house.refuses(Code::OfferInvalid, registered(&offer, &house.tdps[0]));
+    offer.family = family;
+    house.enter(registered(&offer, &house.tdps[0])).unwrap();
+    offer.provider = house.tdc.did().unwrap();
+    offer.dataset_id = schemas::id::DatasetId::new(uuid());
+    house.refuses(Code::ParticipantNotVerified, registered(&offer, &house.tdc));
+    house.decide(&house.tdps[0], Decision::Suspended).unwrap();
+    offer.provider = house.tdps[0].did().unwrap();
+    house.refuses(Code::SignerUnknown, registered(&offer, &house.tdps[0]));
+}
+
+#[test]
+fn proposals() {
+    let house = House::furnished();
+    let good = house.draft();
+    let proposed = |contract: &schemas::contract::Contract, who: &FileKey| Body::ContractProposed { contract: house.sign(contract, who) };
+    house.refuses(Code::SignerNotParty, proposed(&good, &house.psp));
+    let mut two = house.sign(&good, &house.tdc);
+    two.signatures.push(signing::countersign(&two, &house.ccrp, start()).unwrap());
+    house.refuses(Code::SignerNotParty, Body::ContractProposed { contract: two });
+    let mut c = good.clone();
+    c.supersedes = Some(Digest([0; 32]));
+    house.refuses(Code::StateTransition, proposed(&c, &house.tdc));
+    let mut c = good.clone();
+    c.datasets[0].offer_sha256 = Digest([0; 32]);
+    house.refuses(Code::DatasetUnknown, proposed(&c, &house.tdc));
+    let mut c = good.clone();
+    c.compute.image_sets.push(ImageSetId::new(uuid()));
+    house.refuses(Code::ImageSetUnknown, proposed(&c, &house.tdc));
+    let mut c = good.clone();
+    c.parties[3].did = house.sro[2].did().unwrap();
+    house.refuses(Code::ParticipantNotVerified, proposed(&c, &house.tdc));
+    let mut c = good.clone();
+    c.payment[0].amount_minor = Minor::new(1).unwrap();
+    house.refuses(Code::TermsNotOffer, proposed(&c, &house.tdc));
+    let mut c = good.clone();
+    c.expires_at = start().plus_seconds(5);
+    house.skip(10);
+    house.refuses(Code::ContractPeriod, proposed(&c, &house.tdc));
+    house.propose(&good).unwrap();
+    house.refuses(Code::ContractExists, proposed(&good, &house.tdc));
+    house.decide(&house.tdps[1], Decision::Suspended).unwrap();
+    let mut c = good.clone();
+    c.contract_id = ContractId::new(uuid());
+    house.refuses(Code::ParticipantNotVerified, proposed(&c, &house.tdc));
+}
+
+#[test]
+fn signatures_and_declines() {
+    let house = House::furnished();
+    let contract = house.propose(&house.draft()).unwrap();
+    let this = reference(&contract);
+    house.refuses(Code::SignerTwice, house.signature(&contract, &house.tdc));
+    house.refuses(Code::SignerNotParty, house.signature(&contract, &house.psp));
+    let unknown = house.sign(&house.draft(), &house.tdc);
+    house.refuses(Code::ContractUnknown, house.signature(&unknown, &house.ccrp));
+    let Body::ContractSigned { signature, .. } = house.signature(&contract, &house.ccrp) else { unreachable!() };
+    let mut other = this.clone();
+    other.id = ContractId::new(uuid());
+    house.refuses(Code::ContractUnknown, Body::ContractSigned { contract: other, signature: signature.clone() });
+    let mut forged = signature.clone();
+    forged.sig.0[5] ^= 1;
+    house.refuses(Code::SignatureInvalid, Body::ContractSigned { contract: this.clone(), signature: forged });
+    let early = house.registry.state().contract(&this.sha256).unwrap().envelope();
+    house.refuses(Code::SignatureMissing, Body::ContractExecuted { contract: early });
+    house.refuses(Code::SignerNotParty, house.decline(&this, &house.psp));
+    house.enter(house.signature(&contract, &house.tdps[0])).unwrap();
+    house.enter(house.signature(&contract, &house.ccrp)).unwrap();
+    // The last signature does not bring a contract into force while a party is suspended.
+    house.decide(&house.ccrp, Decision::Suspended).unwrap();
+    house.refuses(Code::ParticipantNotVerified, house.signature(&contract, &house.tdps[1]));
+    house.decide(&house.ccrp, Decision::Verified).unwrap();
+    house.enter(house.signature(&contract, &house.tdps[1])).unwrap();
+    let executed = house.registry.state().contract(&this.sha256).unwrap().envelope();
+    house.refuses(Code::StateTransition, Body::ContractExecuted { contract: executed });
+    house.refuses(Code::StateTransition, house.decline(&this, &house.tdc));
+
+    let declined = house.propose(&house.draft()).unwrap();
+    house.enter(house.decline(&reference(&declined), &house.tdps[1])).unwrap();
+    house.refuses(Code::StateTransition, house.signature(&declined, &house.ccrp));
+    house.refuses(Code::StateTransition, house.decline(&reference(&declined), &house.tdc));
+    let late = house.propose(&house.draft()).unwrap();
+    house.skip(31 * 86_400);
+    house.refuses(Code::ContractExpired, house.signature(&late, &house.ccrp));
+}
+
+#[test]
+fn revocations() {
+    let house = House::furnished();
+    let revoked = |revoke| Body::ContractRevoked { revoke };
+    let open = reference(&house.propose(&house.draft()).unwrap());
+    house.refuses(Code::StateTransition, revoked(house.by_sro(&house.revocation(&open))));
+    let (contract, _) = house.executed();
+    let revoke = house.revocation(&contract);
+    house.refuses(Code::SignerNotParty, revoked(house.sign(&revoke, &house.tdc)));
+    house.refuses(Code::TwoPeopleNeeded, revoked(house.sign(&revoke, &house.sro[0])));
+    let mut mixed = house.sign(&revoke, &house.tdps[0]);
+    mixed.signatures.push(signing::countersign(&mixed, &house.sro[0], start()).unwrap());
+    house.refuses(Code::TwoPeopleNeeded, revoked(mixed));
+    house.enter(revoked(house.by_sro(&revoke))).unwrap();
+    house.refuses(Code::ContractRevoked, revoked(house.sign(&revoke, &house.tdps[0])));
+    let listed = house.registry.state().not_in_force(house.now());
+    assert_eq!(listed.iter().map(|s| &s.id).collect::<Vec<_>>(), [&contract.id], "proposals do not stand in the status list");
+}
+
+#[test]
+fn orders() {
+    let house = House::furnished();
+    let ordered = |job: &schemas::job::JobSpec, who: &FileKey| Body::RunOrdered { job: house.sign(job, who) };
+    let open = reference(&house.propose(&house.draft()).unwrap());
+    house.refuses(Code::ContractNotActive, ordered(&house.job(&open), &house.tdc));
+    let mut future = house.draft();
+    future.effective_from = start().plus_seconds(86_400);
+    let future = house.propose(&future).unwrap();
+    for who in [&house.tdps[0], &house.tdps[1], &house.ccrp] {
+        house.enter(house.signature(&future, who)).unwrap();
+    }
+    house.refuses(Code::ContractNotYetValid, ordered(&house.job(&reference(&future)), &house.tdc));
+    let (contract, _) = house.executed();
+    let good = house.job(&contract);
+    house.refuses(Code::SignerNotParty, ordered(&good, &house.ccrp));
+    let mut job = good.clone();
+    job.contracts[0].sha256 = Digest([0; 32]);
+    house.refuses(Code::ContractUnknown, ordered(&job, &house.tdc));
+    let mut job = good.clone();
+    job.ccrp = house.psp.did().unwrap();
+    house.refuses(Code::JobMismatch, ordered(&job, &house.tdc));
+    let mut job = good.clone();
+    job.image_set_id = ImageSetId::new(uuid());
+    house.refuses(Code::JobMismatch, ordered(&job, &house.tdc));
+    let mut job = good.clone();
+    job.datasets[0].version = 2;
+    house.refuses(Code::JobMismatch, ordered(&job, &house.tdc));
+    let mut job = good.clone();
+    job.purpose = "RESALE".into();
+    house.refuses(Code::PurposeNotAllowed, ordered(&job, &house.tdc));
+    house.enter(ordered(&good, &house.tdc)).unwrap();
+    house.refuses(Code::StateTransition, ordered(&good, &house.tdc));
+    house.skip(86_400);
+    house.refuses(Code::JobExpired, ordered(&house.job(&contract), &house.tdc));
+    house.revoke(&contract);
+    let mut job = good.clone();
+    job.expires_at = start().plus_seconds(100 * 86_400);
+    house.refuses(Code::ContractRevoked, ordered(&job, &house.tdc));
+    let (contract, _) = house.executed();
+    let mut job = house.job(&contract);
+    job.expires_at = start().plus_seconds(100 * 86_400);
+    house.skip(30 * 86_400);
+    house.refuses(Code::ContractExpired, ordered(&job, &house.tdc));
+}
+
+#[test]
+fn check_ins() {
+    let house = House::furnished();
+    let (contract, _) = house.executed();
+    let job = house.ordered(&contract);
+    let unknown = house.sign(&house.job(&contract), &house.tdc);
+    house.refuses(Code::JobMismatch, house.check_in(&unknown));
+    let spoilt = |spoil: &dyn Fn(&mut ImageSetId, &mut Jwk)| {
+        let mut body = house.check_in(&job);
+        if let Body::RunCheckedIn { image_set_id, run_jwk, .. } = &mut body {
+            spoil(image_set_id, run_jwk);
+        }
+        body
+    };
+    house.refuses(Code::MeasurementNotAllowed, spoilt(&|set, _| *set = ImageSetId::new(uuid())));
+    house.refuses(Code::KeyWeak, spoilt(&|_, key| *key = Jwk::ed25519(std::array::from_fn(|n| u8::from(n == 0)))));
+    house.decide(&house.tdps[1], Decision::Suspended).unwrap();
+    house.refuses(Code::ParticipantNotVerified, house.check_in(&job));
+    house.decide(&house.tdps[1], Decision::Verified).unwrap();
+    let run = house.run_of(job.clone());
+    let mut again = house.check_in(&job);
+    if let Body::RunCheckedIn { run_id, .. } = &mut again {
+        *run_id = run.run_id.clone();
+    }
+    house.refuses(Code::RunState, again);
+    house.refuses(Code::RunState, house.check_in(&job));
+    house.report(&run, aborted(0)).unwrap();
+    let first = run.key.jwk().clone();
+    house.refuses(Code::RunKeyMismatch, spoilt(&|_, key| *key = first.clone()));
+    house.run_of(job);
+    let job = house.ordered(&contract);
+    house.revoke(&contract);
+    house.refuses(Code::ContractRevoked, house.check_in(&job));
+    let (contract, _) = house.executed();
+    let job = house.ordered(&contract);
+    house.skip(86_400);
+    house.refuses(Code::JobExpired, house.check_in(&job));
+}
+
+#[test]
+fn a_room_weaker_than_a_dataset_asks_for_does_not_check_in() {
+    let house = House::furnished();
+    let mut offer = house.offer(0).read_unverified().unwrap();
+    offer.version = 2;
+    offer.key.min_assurance = Assurance::Hardware;
+    let offer = house.sign(&offer, &house.tdps[0]);
+    house.enter(Body::DatasetRegistered { offer: offer.clone() }).unwrap();
+    let mut draft = papers::contract([offer, house.offer(1)], &house.tdc.did().unwrap(), &house.ccrp.did().unwrap());
+    draft.compute.evidence.push(schemas::evidence::EvidenceKind::Snp);
+    let contract = house.propose(&draft).unwrap();
+    for who in [&house.tdps[0], &house.tdps[1], &house.ccrp] {
+        house.enter(house.signature(&contract, who)).unwrap();
+    }
+    let mut job = house.job(&reference(&contract));
+    job.datasets[0].version = 2;
+    let job = house.sign(&job, &house.tdc);
+    house.enter(Body::RunOrdered { job: job.clone() }).unwrap();
+    house.refuses(Code::AssuranceTooLow, house.check_in(&job));
+}
+
+#[test]
+fn key_service_receipts() {
+    let mut house = House::furnished();
+    let run = house.running();
+    let stated = |receipt| Body::KmsStated { receipt };
+    let statement = reserved(&house);
+    let good = house.receipt(0, &run, statement);
+    let signed = |house: &House, receipt: &schemas::release::KmsReceipt| stated(house.sign(receipt, &house.kms[0]));
+    let spoils: [fn(&mut schemas::release::KmsReceipt); 9] = [
+        |r| r.job_sha256 = Digest([0; 32]),
+        |r| r.run_jwk_thumbprint.push('x'),
+        |r| r.enc_jwk_thumbprint.push('x'),
+        |r| r.kms = papers::kms_url(1),
+        |r| r.datasets.clear(),
+        |r| r.datasets[0].manifest_root = Digest([0; 32]),
+        |r| r.prev = Digest([1; 32]),
+        |r| r.seq = 2,
+        |r| r.seq = 0,
+    ];
+    for spoil in spoils {
+        let mut receipt = good.clone();
+        spoil(&mut receipt);
+        house.refuses(Code::ReceiptMismatch, signed(&house, &receipt));
+    }
+    let mut nowhere = good.clone();
+    nowhere.run_id = RunId::new(uuid());
+    house.refuses(Code::RunUnknown, signed(&house, &nowhere));
+    house.refuses(Code::SignerUnknown, stated(house.sign(&good, &house.tdps[0])));
+    house.refuses(Code::ReceiptMismatch, stated(house.sign(&good, &house.kms[1])));
+    let envelope = house.state_receipt(0, &good);
+    house.enter(stated(envelope.clone())).unwrap();
+    house.refuses(Code::RequestReplayed, stated(envelope));
+    let mut fork = good.clone();
+    fork.evidence_sha256 = Digest([0; 32]);
+    house.refuses(Code::ReceiptMismatch, signed(&house, &fork));
+    let mut unchained = house.receipt(0, &run, released());
+    unchained.prev = Digest([1; 32]);
+    house.refuses(Code::ReceiptMismatch, signed(&house, &unchained));
+    // Sequence 3 may come before 2; then 2 must fit between 1 and 3.
+    let second = house.says(0, &run, released());
+    let third = house.says(0, &run, released());
+    house.enter(stated(third)).unwrap();
+    let mut other = second.read_unverified().unwrap();
+    other.evidence_sha256 = Digest([0; 32]);
+    house.refuses(Code::ReceiptMismatch, signed(&house, &other));
+    house.enter(stated(second)).unwrap();
+    let refund = house.says(0, &run, KmsStatement::Refunded { aborted_sha256: Digest([0; 32]) });
+    house.refuses(Code::RefundRefused, stated(refund));
+}
+
+#[test]
+fn a_refund_needs_the_logged_abort_before_the_first_step() {
+    let mut house = House::furnished();
+    for (steps, refused) in [(0, false), (3, true)] {
+        let run = house.running();
+        let event = house.event(&run, aborted(steps));
+        house.enter(Body::RunReported { event: event.clone() }).unwrap();
+        let before = house.journals;
+        let receipt = house.says(0, &run, KmsStatement::Refunded { aborted_sha256: event.digest() });
+        if refused {
+            house.refuses(Code::RefundRefused, Body::KmsStated { receipt });
+            house.journals = before;
+        } else {
+            house.enter(Body::KmsStated { receipt }).unwrap();
+        }
+    }
+}
+
+#[test]
+fn reports_and_aborts() {
+    let house = House::furnished();
+    let (run, other) = (house.running(), house.running());
+    let reported = |event| Body::RunReported { event };
+    house.refuses(Code::RunState, reported(house.event(&run, RunEventKind::Training {})));
+    let mut event = house.event(&run, RunEventKind::KeysReleased {}).read_unverified().unwrap();
+    house.refuses(Code::SignerNotParty, reported(house.sign(&event, &other.key)));
+    event.job_sha256 = Digest([0; 32]);
+    house.refuses(Code::JobMismatch, reported(house.sign(&event, &run.key)));
+    event.run_id = RunId::new(uuid());
+    house.refuses(Code::RunUnknown, reported(house.sign(&event, &run.key)));
+    let stopped = |abort| Body::RunAborted { abort };
+    let abort = house.abort(&run);
+    house.refuses(Code::SignerNotParty, stopped(house.sign(&abort, &house.ccrp)));
+    house.refuses(Code::TwoPeopleNeeded, stopped(house.sign(&abort, &house.sro[0])));
+    house.enter(stopped(house.sign(&abort, &house.tdc))).unwrap();
+    house.refuses(Code::RunState, stopped(house.sign(&abort, &house.tdps[0])));
+    house.refuses(Code::RunState, reported(house.event(&run, aborted(1))));
+    house.refuses(Code::RunState, reported(house.event(&run, RunEventKind::KeysReleased {})));
+    house.enter(stopped(house.by_sro(&house.abort(&other)))).unwrap();
+}
+
+#[test]
+fn completions() {
+    let mut house = House::furnished();
+    let run = house.running();
+    let good = house.completion(&run);
+    let completed = |house: &House, c: &schemas::event::Completion, obligations| Body::RunCompleted { completion: house.sign(c, &run.key), obligations };
+    let mut c = good.clone();
+    c.commit_receipts.pop();
+    house.refuses(Code::CompletionReceipts, completed(&house, &c, vec![]));
+    let mut c = good.clone();
+    c.release_receipts.clear();
+    house.refuses(Code::CompletionReceipts, completed(&house, &c, vec![]));
+    let mut c = good.clone();
+    c.steps += 1;
+    house.refuses(Code::CompletionMismatch, completed(&house, &c, vec![]));
+    let due = house.registry.state().complete_obligations(&good).unwrap();
+    let mut owed = due.clone();
+    owed[0].amount_minor = Minor::new(1).unwrap();
+    house.refuses(Code::CompletionMismatch, completed(&house, &good, owed));
+    house.refuses(Code::CompletionMismatch, completed(&house, &good, due[..1].to_vec()));
+    let mut signed = house.sign(&good, &run.key);
+    signed.signatures[0].sig.0[1] ^= 1;
+    house.refuses(Code::SignatureInvalid, Body::RunCompleted { completion: signed, obligations: vec![] });
+    // A receipt that differs from the one that this KMS stated before under the same sequence.
+    let mut forked = good.commit_receipts[0].read_unverified().unwrap();
+    forked.evidence_sha256 = Digest([0; 32]);
+    let (first, other) = (good.release_receipts[0].clone(), house.sign(&forked, &house.kms[0]));
+    house.enter(Body::KmsStated { receipt: first }).unwrap();
+    house.enter(Body::KmsStated { receipt: other }).unwrap();
+    house.refuses(Code::CompletionReceipts, completed(&house, &good, vec![]));
+
+    let mut house = House::furnished();
+    let run = house.running();
+    let good = house.completion(&run);
+    house.complete(&run, &good).unwrap();
+    let mut altered = good.clone();
+    altered.output.url = "file:///elsewhere".into();
+    for c in [&good, &altered] {
+        let completion = house.sign(c, &run.key);
+        house.refuses(Code::CompletionExists, Body::RunCompleted { completion, obligations: vec![] });
+    }
+    house.enter(Body::ModelHandedOver { run_id: run.run_id.clone() }).unwrap();
+    house.refuses(Code::RunState, Body::ModelHandedOver { run_id: run.run_id.clone() });
+    house.refuses(Code::RunUnknown, Body::ModelHandedOver { run_id: RunId::new(uuid()) });
+}
+
+#[test]
+fn a_run_does_not_complete_after_its_contract_or_itself_has_ended() {
+    let mut house = House::furnished();
+    let run = house.running();
+    let completion = house.completion(&run);
+    house.revoke(&contract_of(&run));
+    assert_eq!(house.complete(&run, &completion).unwrap_err().code, Code::ContractRevoked);
+    let run = house.running();
+    let completion = house.completion(&run);
+    house.report(&run, aborted(5)).unwrap();
+    assert_eq!(house.complete(&run, &completion).unwrap_err().code, Code::RunState);
+    let run = house.running();
+    let completion = house.completion(&run);
+    house.skip(31 * 86_400);
+    assert_eq!(house.complete(&run, &completion).unwrap_err().code, Code::ContractExpired);
+}
+
+#[test]
+fn payment_answers() {
+    let mut house = House::furnished();
+    let run = house.running();
+    let completion = house.completion(&run);
+    house.complete(&run, &completion).unwrap();
+    let owed = house.registry.state().payments().next().unwrap().obligation.clone();
+    let good = house.callback(&owed, PaymentResult::Settled);
+    let answered = |callback: &schemas::event::PaymentCallback, who: &FileKey| Body::PaymentAnswered { callback: house.sign(callback, who) };
+    house.refuses(Code::ParticipantNotVerified, answered(&good, &house.tdc));
+    let mut c = good.clone();
+    c.instruction_id = "B".repeat(32);
+    house.refuses(Code::PaymentUnknown, answered(&c, &house.psp));
+    let mut c = good.clone();
+    c.amount_minor = Minor::new(1).unwrap();
+    house.refuses(Code::PaymentState, answered(&c, &house.psp));
+    let mut c = good.clone();
+    c.currency = schemas::money::Currency::parse("EUR").unwrap();
+    house.refuses(Code::PaymentState, answered(&c, &house.psp));
+    let failed = house.callback(&owed, PaymentResult::Failed);
+    house.enter(answered(&failed, &house.psp)).unwrap();
+    house.refuses(Code::PaymentState, answered(&failed, &house.psp));
+    house.refuses(Code::PaymentState, answered(&house.callback(&owed, PaymentResult::Failed), &house.psp));
+    house.enter(answered(&good, &house.psp)).unwrap();
+    house.refuses(Code::PaymentState, answered(&good, &house.psp));
+    house.refuses(Code::PaymentState, answered(&house.callback(&owed, PaymentResult::Failed), &house.psp));
+}
