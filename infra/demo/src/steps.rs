@@ -390,8 +390,13 @@ fn audit(house: &House, narrator: &mut Narrator) -> R<(LogPart, AuditPart)> {
     );
     narrator.step("audit", &made, "SRO; the public records: everyone");
     let depa = crate::house::process::sibling("depa").map_or("depa".to_owned(), |path| path.display().to_string());
-    let command =
-        format!("{depa} audit verify --trust {} {}", house.audit_dir().join("trust.json").display(), file.display());
+    let (name, key) = &house.witness;
+    let command = format!(
+        "{depa} audit verify {} --trust {} --witness {name} --witness-key={}",
+        file.display(),
+        house.audit_dir().join("trust.json").display(),
+        key.x.text()
+    );
     let log = LogPart { size: report.log.size, root: report.log.root, cosigned_at: report.cosigned_at };
     Ok((log, AuditPart { verified: report.verified, command }))
 }

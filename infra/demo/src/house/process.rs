@@ -15,8 +15,8 @@ use schemas::{Code, R, Refusal};
 
 /// How long a role may take to be ready.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long a role may take to end.
-const FAREWELL: Duration = Duration::from_secs(5);
+/// How long a role may take to end. An agent that waits for orders at the desk takes longer, and loses nothing by it.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Process groups that were started here and not kept: what a signal to this process must end too.
 static GROUPS: Mutex<Vec<u32>> = Mutex::new(Vec::new());
@@ -154,9 +154,19 @@ impl Process {
         groups().retain(|id| *id != self.child.id());
     }
 
+    /// Whether it runs on when the house ends.
+    pub fn is_kept(&self) -> bool {
+        self.kept
+    }
+
+    /// Tells it, and all it started, to end.
+    pub fn ask_to_end(&self) {
+        signal(self.child.id(), Signal::SIGTERM);
+    }
+
     /// Ends it and all it started: politely, then not.
     pub fn stop(&mut self) {
-        signal(self.child.id(), Signal::SIGTERM);
+        self.ask_to_end();
         let began = Instant::now();
         while began.elapsed() < FAREWELL && matches!(self.child.try_wait(), Ok(None)) {
             std::thread::sleep(Duration::from_millis(10));

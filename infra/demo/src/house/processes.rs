@@ -75,10 +75,10 @@ impl Processes {
         let depa = sibling("depa")?;
         psp.subscribe(&local(self.ports.webhook))?;
         let mut listen = Command::new(&depa);
-        listen.arg("webhook").arg("listen").arg("--listen").arg(format!("127.0.0.1:{}", self.ports.webhook));
+        listen.arg("webhook").arg("listen").arg("--address").arg(format!("127.0.0.1:{}", self.ports.webhook));
         listen.arg("--endpoint").arg(psp.endpoint_file()).arg("--journal").arg(psp.journal());
         listen
-            .arg("--service")
+            .arg("--registry")
             .arg(desk)
             .arg("--key")
             .arg(psp.person.key_file())
@@ -87,7 +87,7 @@ impl Processes {
             .arg("--pay");
         self.all.push(Process::start("payments", &psp.person.dir, &mut listen)?);
         let mut agent = Command::new(&depa);
-        agent.arg("ccr").arg("agent").arg("--service").arg(desk).arg("--key").arg(ccrp.person.key_file());
+        agent.arg("ccr").arg("agent").arg("--registry").arg(desk).arg("--key").arg(ccrp.person.key_file());
         agent.arg("--ccr").arg(&ccrp.ccr).arg("--config").arg(ccrp.config_file());
         agent.arg("--work").arg(ccrp.person.dir.join("runs"));
         self.all.push(Process::start("agent", &ccrp.person.dir, &mut agent)?);
@@ -149,11 +149,16 @@ impl Processes {
         self.all.iter_mut().for_each(Process::keep);
     }
 
-    /// Ends all, the last started first.
+    /// Ends all: every one is told to, then waited for.
     pub fn stop(&mut self) {
-        while let Some(process) = self.all.pop() {
-            drop(process);
-        }
+        self.all.iter().for_each(Process::ask_to_end);
+        self.all.clear();
+    }
+}
+
+impl Drop for Processes {
+    fn drop(&mut self) {
+        self.all.iter().filter(|p| !p.is_kept()).for_each(Process::ask_to_end);
     }
 }
 
