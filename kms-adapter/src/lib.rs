@@ -1,1 +1,52 @@
-//! Placeholder while the room is being built.
+//! One TDP's key cupboard: it keeps the data keys of its owner and opens them for nobody but a genuine clean room, under
+//! a contract in force, within the privacy budget that its owner granted.
+//!
+//! Read in this order: [`kms`] (the service), [`challenge`], [`judge`] (what reserve and release both ask), [`reserve`],
+//! [`release`], [`lease`] (renew and commit), [`refund`]; then [`budget`], [`journal`], [`cupboard`] (keys at rest) and
+//! [`store`]. [`routes`] only reads bodies and writes answers.
+//!
+//! Invariants of this room: no outbound call; a key is wrapped in [`release`] alone, in the same transaction that makes
+//! its charge final and signs the receipt; a challenge is used up before anything that came with it is verified.
+
+mod budget;
+mod challenge;
+pub mod cli;
+pub mod config;
+mod cupboard;
+mod error;
+pub mod init;
+mod journal;
+mod judge;
+mod keys;
+pub mod kms;
+mod lease;
+mod refund;
+mod release;
+mod reserve;
+mod routes;
+mod run;
+mod secret;
+mod service;
+mod store;
+mod tables;
+mod verify_log;
+
+pub use budget::{BudgetView, EventView, LedgerView};
+pub use config::{Config, Profile};
+pub use init::{Initialised, init};
+pub use keys::Imported;
+pub use kms::Kms;
+pub use routes::configure;
+pub use service::{Running, Service};
+pub use verify_log::{LogReport, verify_log};
+
+/// Where the time comes from.
+pub type Clock = std::sync::Arc<dyn Fn() -> schemas::Timestamp + Send + Sync>;
+
+/// The clock of the machine.
+pub fn system_clock() -> Clock {
+    std::sync::Arc::new(|| {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        schemas::Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    })
+}

@@ -1,0 +1,87 @@
+//! A new key service: its folder with root key, signing key, wrapped import key and configuration.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use schemas::jwk::Jwk;
+use schemas::text::Bytes;
+use schemas::{Code, R, Refusal, Signer as _, canonical};
+use serde::{Deserialize, Serialize};
+use signing::FileKey;
+use signing::jose::EncKey;
+use zeroize::Zeroizing;
+
+use crate::config::Config;
+use crate::secret::Secret;
+
+/// What `init` made.
+#[derive(Clone, Debug)]
+pub struct Initialised {
+    /// The configuration file.
+    pub config_file: PathBuf,
+    /// The key that signs receipts; it goes into the TDP's offers.
+    pub sign_jwk: Jwk,
+    /// The key to which data keys are wrapped for import.
+    pub import_jwk: Jwk,
+}
+
+/// The import key at rest: its secret half wrapped under the root key.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ImportKeyFile {
+    jwk: Jwk,
+    wrapped: Bytes,
+}
+
+fn fault(path: &Path, why: impl std::fmt::Display) -> Refusal {
+    Refusal::new(Code::ConfigInvalid, format!("{}: {why}", path.display()))
+}
+
+/// Makes the folder of a new key service (mode 0700) and everything in it. Nothing that exists is overwritten.
+pub fn init(config: &Config) -> R<Initialised> {
+    config.check()?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.dir).map_err(|e| fault(&config.dir, e))?;
+    let config_file = config.dir.join("kms.toml");
+    if config_file.exists() {
+        return Err(fault(&config_file, "a key service lives here already"));
+    }
+    let root = Secret::random()?;
+    root.save(&config.root_key_file())?;
+    let signer = FileKey::generate_for(&config.provider)?;
+    signer.save(&config.sign_key_file())?;
+    let import_jwk = make_import_key(&config.import_key_file(), &root)?;
+    write_new(&config_file, config.to_toml()?.as_bytes())?;
+    Ok(Initialised { config_file, sign_jwk: signer.jwk().clone(), import_jwk })
+}
+
+fn wrapping(root: &Secret) -> R<Secret> {
+    root.derive("depa/kms/import-wrap/1")
+}
+
+fn make_import_key(path: &Path, root: &Secret) -> R<Jwk> {
+    let seed = Zeroizing::new(signing::signer::random::<32>()?);
+    let jwk = EncKey::from_seed(&seed)?.jwk().clone();
+    let wrapped = Bytes(wrapping(root)?.wrap(&seed, jwk.thumbprint().as_bytes())?);
+    write_new(path, &canonical::to_bytes(&ImportKeyFile { jwk: jwk.clone(), wrapped })?)?;
+    Ok(jwk)
+}
+
+/// Reads the import key and unwraps it; refuses halves that do not belong together.
+pub(crate) fn load_import_key(path: &Path, root: &Secret) -> R<EncKey> {
+    let file: ImportKeyFile = canonical::parse(&fs::read(path).map_err(|e| fault(path, e))?)?;
+    let bad = |_| fault(path, "it does not open under this root key");
+    let seed = wrapping(root)?.unwrap(&file.wrapped.0, file.jwk.thumbprint().as_bytes()).map_err(bad)?;
+    let key = EncKey::from_seed(seed.expose())?;
+    if *key.jwk() != file.jwk {
+        return Err(fault(path, "its halves do not belong together"));
+    }
+    Ok(key)
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> R<()> {
+    let open = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let mut file = open.map_err(|e| fault(path, e))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|e| fault(path, e))
+}

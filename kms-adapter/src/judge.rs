@@ -1,0 +1,151 @@
+//! What reserve and release both ask: is this a genuine room, for this run, under contracts in force?
+
+use std::collections::BTreeSet;
+
+use attestation::Expected;
+use policies::Facts;
+use schemas::bundle::JobBundle;
+use schemas::evidence::{Appraisal, Transcript};
+use schemas::privacy::{Clause, DatasetCharge};
+use schemas::release::{Admission, Attested, Challenge, ReleasedDataset};
+use schemas::{Code, Digest, Envelope, R, Refusal, Signer as _, Timestamp, canonical};
+use signing::OpenedBundle;
+
+use crate::journal::{self, Statement};
+use crate::kms::Kms;
+
+/// A dataset of the job whose key is kept here.
+pub(crate) struct OwnDataset {
+    pub released: ReleasedDataset,
+    /// What the contract grants.
+    pub clause: Clause,
+    /// The most that the offer lets any contract grant.
+    pub cap: Clause,
+}
+
+/// A request that passed all checks but those of the budget.
+pub(crate) struct Judged {
+    pub opened: OpenedBundle,
+    pub transcript: Transcript,
+    pub transcript_sha256: Digest,
+    pub appraisal: Appraisal,
+    /// In the order of the job.
+    pub own: Vec<OwnDataset>,
+}
+
+/// The opened bundle as the rules read it.
+pub(crate) fn facts(opened: &OpenedBundle) -> Facts<'_> {
+    Facts { job: &opened.job, contracts: &opened.contracts, offers: &opened.offers, image_set: &opened.image_set }
+}
+
+impl Kms {
+    /// Judges a request in the order of the run protocol; the challenge was consumed before.
+    pub(crate) fn judge(
+        &self,
+        challenge: &Challenge,
+        attested: &Attested,
+        admission: Envelope<Admission>,
+        bundle: JobBundle,
+        now: Timestamp,
+    ) -> R<Judged> {
+        let opened = signing::open_bundle(bundle, &self.trust)?;
+        let facts = facts(&opened);
+        let transcript = &attested.transcript;
+        policies::release::transcript(transcript, challenge, &facts, now)?;
+        let appraisal = self.appraise(attested, &opened, now)?;
+
+        let registry = &self.trust.registry;
+        let admission = signing::verify_by(admission, registry, &self.trust, registry.as_str())?;
+        policies::release::admission(&admission, transcript, now)?;
+        self.store.transact(|c| journal::check_not_behind(c, &admission.kms_heads, &self.config.url))?;
+
+        policies::gate::job(&facts, &admission.contracts, now)?;
+        policies::release::evidence_allowed(&facts, &appraisal)?;
+        let own = self.own_datasets(&opened, &appraisal)?;
+        let transcript_sha256 = Digest::of(&canonical::to_bytes(transcript)?);
+        Ok(Judged { transcript: transcript.clone(), transcript_sha256, appraisal, own, opened })
+    }
+
+    /// Appraises under this service's platform level and every level that a contract names; all must accept.
+    fn appraise(&self, attested: &Attested, opened: &OpenedBundle, now: Timestamp) -> R<Appraisal> {
+        let expected = Expected::from_transcript(&attested.transcript, &opened.image_set)?;
+        let named = opened.contracts.iter().map(|c| c.compute.platform_level.as_str());
+        let levels: BTreeSet<&str> = named.chain([self.config.platform_level.as_str()]).collect();
+        let mut strictest = None;
+        for level in levels {
+            let policy = self
+                .policy(level)
+                .map_err(|_| Refusal::new(Code::EvidenceNotAllowed, "a contract names an unknown platform level"))?;
+            let appraisal = attestation::appraise(&attested.evidence, &expected, &policy, now);
+            if !appraisal.accepted {
+                let run_id = attested.transcript.run_id.as_str();
+                tracing::warn!(run_id, level, failed = ?appraisal.failed(), "evidence refused");
+                return Ok(appraisal);
+            }
+            strictest = Some(appraisal);
+        }
+        let appraisal = strictest.ok_or_else(|| Refusal::new(Code::Internal, "no platform level"))?;
+        if !attestation::bound_to_transcript(&appraisal) {
+            return Err(Refusal::new(Code::EvidenceRefused, "the evidence is not bound to the transcript"));
+        }
+        Ok(appraisal)
+    }
+
+    /// The datasets of the job whose contract names this service, each with its key's row; at least one.
+    fn own_datasets(&self, opened: &OpenedBundle, appraisal: &Appraisal) -> R<Vec<OwnDataset>> {
+        let mut own = Vec::new();
+        for used in facts(opened).datasets()? {
+            let (dataset, terms) = (used.job, used.terms);
+            if terms.key.kms != self.config.url || terms.provider != self.config.provider {
+                continue;
+            }
+            if used.offer.key.kms_jwk != *self.signer.jwk() {
+                let sentence = "the offer pins another signing key than this service's";
+                return Err(Refusal::new(Code::JobMismatch, sentence).at("kms_jwk"));
+            }
+            let row = self.store.transact(|c| self.cupboard.row(c, &terms.key.key_id))?;
+            if !row.is_of(&dataset.dataset_id, dataset.version, &terms.manifest_root) {
+                let sentence = format!("{} is not the key of this version of the dataset", terms.key.key_id);
+                return Err(Refusal::new(Code::KeyUnknown, sentence));
+            }
+            if appraisal.assurance < row.min_assurance()? {
+                let sentence = "the key was imported for stronger evidence than this";
+                return Err(Refusal::new(Code::AssuranceTooLow, sentence));
+            }
+            own.push(OwnDataset {
+                released: ReleasedDataset {
+                    dataset_id: dataset.dataset_id.clone(),
+                    version: dataset.version,
+                    contract: used.contract_ref(),
+                    manifest_root: terms.manifest_root,
+                    key_id: terms.key.key_id.clone(),
+                },
+                clause: terms.privacy.clone(),
+                cap: used.offer.privacy_cap.clone(),
+            });
+        }
+        if own.is_empty() {
+            return Err(Refusal::new(Code::JobMismatch, "the job uses no dataset whose key is kept here"));
+        }
+        Ok(own)
+    }
+}
+
+impl Judged {
+    /// What a receipt says about this request.
+    pub fn statement(&self, charges: Vec<DatasetCharge>) -> Statement {
+        let t = &self.transcript;
+        Statement {
+            run_id: t.run_id.clone(),
+            job_sha256: t.job_sha256,
+            run_jwk_thumbprint: t.run_jwk.thumbprint(),
+            enc_jwk_thumbprint: t.enc_jwk.thumbprint(),
+            image_set_id: t.image_set_id.clone(),
+            assurance: self.appraisal.assurance,
+            transcript_sha256: self.transcript_sha256,
+            evidence_sha256: self.appraisal.evidence_sha256,
+            datasets: self.own.iter().map(|d| d.released.clone()).collect(),
+            charges,
+        }
+    }
+}

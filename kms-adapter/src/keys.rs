@@ -1,0 +1,52 @@
+//! Import: the TDP hands its data keys to its own key service.
+
+use schemas::envelope::Usage;
+use schemas::id::{DataKeyId, KeyId};
+use schemas::jwk::Jwk;
+use schemas::release::KeyImport;
+use schemas::{Code, Envelope, KeyBook, R, Refusal};
+use sealing::DatasetKey;
+use serde::Serialize;
+
+use crate::kms::Kms;
+
+/// What an import answers.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Imported {
+    /// The key.
+    pub key_id: DataKeyId,
+}
+
+/// The TDP's own key, and nobody else's.
+pub(crate) struct ProviderBook<'a> {
+    pub provider: &'a str,
+    pub jwk: &'a Jwk,
+}
+
+impl KeyBook for ProviderBook<'_> {
+    fn key(&self, kid: &KeyId, usage: Usage) -> Option<Jwk> {
+        (usage == Usage::Party && kid.holder == self.provider).then(|| self.jwk.clone())
+    }
+}
+
+impl Kms {
+    pub(crate) fn provider_book(&self) -> ProviderBook<'_> {
+        ProviderBook { provider: self.config.provider.as_str(), jwk: &self.provider_jwk }
+    }
+
+    /// Takes a data key in: signed by the TDP for this service, wrapped to its import key.
+    pub fn import(&self, import: Envelope<KeyImport>) -> R<Imported> {
+        let now = self.now();
+        let provider = self.config.provider.as_str();
+        let import = signing::verify_by(import, &self.trust.registry, &self.provider_book(), provider)?;
+        if import.kms != self.config.url || import.provider != self.config.provider {
+            let sentence = "the key is meant for another key service or provider";
+            return Err(Refusal::new(Code::SignatureContext, sentence).at("kms"));
+        }
+        let bound = sealing::wrap::import_context(&import.key_id, &import.manifest_root);
+        let key = DatasetKey::from_slice(signing::jose::unwrap_key(&import.jwe, &self.import, &bound)?.as_slice())?;
+        self.store.transact(|c| self.cupboard.store(c, &import, import.digest(), &key, now))?;
+        tracing::info!(key_id = import.key_id.as_str(), dataset = import.dataset_id.as_str(), "data key imported");
+        Ok(Imported { key_id: import.key_id.clone() })
+    }
+}

@@ -1,0 +1,84 @@
+//! Renew and commit: what a room asks while it holds keys.
+
+use schemas::contract::ContractState;
+use schemas::id::RunId;
+use schemas::release::{KmsReceipt, KmsStatement, Lease, RenewRequest, RunAct, RunRequest};
+use schemas::{Code, Envelope, R, Refusal};
+
+use crate::journal::{self, Statement};
+use crate::kms::Kms;
+use crate::run::{self, State};
+
+impl Kms {
+    /// Extends a living lease while every contract of the run is in force.
+    pub fn renew(&self, run_id: &RunId, request: RenewRequest) -> R<Envelope<Lease>> {
+        let now = self.now();
+        let row = self.run(run_id)?;
+        let act = self.run_request(request.request, &row.run_id, &row.run_jwk()?, now)?;
+        if act != (RunAct::Renew {}) {
+            return Err(Refusal::new(Code::SignatureContext, "the request asks for something else").at("request"));
+        }
+        let registry = &self.trust.registry;
+        let list = signing::verify_by(request.status_list, registry, &self.trust, registry.as_str())?;
+        let opened = self.reopen(&row)?;
+        policies::release::status_list(&list, &opened.job.contracts, now)?;
+        for contract in &opened.contracts {
+            policies::gate::in_force(contract, ContractState::Active, &opened.job.purpose, now)?;
+        }
+        if now < opened.image_set.valid_from || now >= opened.image_set.valid_to {
+            return Err(Refusal::new(Code::ImageSetNotApproved, "the image set of the run is no longer approved"));
+        }
+        let until = now.plus_seconds(i64::from(self.config.lease_seconds));
+        self.store.transact(|c| {
+            let row = run::find(c, run_id)?.ok_or_else(|| Refusal::new(Code::RunUnknown, "this run is gone"))?;
+            match row.state(now)? {
+                State::Charged => row.living_lease(now)?,
+                state => return Err(run::wrong_state(state, "renewed").into()),
+            }
+            run::extend(c, run_id.as_str(), until)
+        })?;
+        let lease = Lease {
+            schema: "kms-lease.v1".into(),
+            registry: registry.clone(),
+            run_id: run_id.clone(),
+            at: now,
+            lease_seconds: self.config.lease_seconds,
+        };
+        signing::sign(&lease, &self.signer, now)
+    }
+
+    /// Fixes the only output of a run. The same digest again gets the same receipt; another one raises an alarm.
+    pub fn commit(&self, run_id: &RunId, request: Envelope<RunRequest>) -> R<Envelope<KmsReceipt>> {
+        let now = self.now();
+        let row = self.run(run_id)?;
+        let act = self.run_request(request, &row.run_id, &row.run_jwk()?, now)?;
+        let RunAct::Commit { output_sha256 } = act else {
+            return Err(Refusal::new(Code::SignatureContext, "the request asks for something else").at("request"));
+        };
+        self.store.transact(|c| {
+            let row = run::find(c, run_id)?.ok_or_else(|| Refusal::new(Code::RunUnknown, "this run is gone"))?;
+            let (envelope, last) = self.receipt(c, row.last_seq)?;
+            match (row.state(now)?, &last.statement) {
+                (State::Charged, _) => row.living_lease(now)?,
+                (State::Committed, KmsStatement::Committed { output_sha256: first }) if *first == output_sha256 => {
+                    return Ok(envelope);
+                }
+                (State::Committed, _) => {
+                    tracing::error!(
+                        alarm = "commit_conflict",
+                        run_id = run_id.as_str(),
+                        "a second output was committed"
+                    );
+                    let sentence = "the run committed another output before; this is reported";
+                    return Err(Refusal::new(Code::CommitConflict, sentence).into());
+                }
+                (state, _) => return Err(run::wrong_state(state, "committed").into()),
+            }
+            let what = KmsStatement::Committed { output_sha256 };
+            let (seq, receipt) = journal::append(c, &self.book(), Statement::as_in(&last), what, now)?;
+            run::step(c, run_id.as_str(), State::Committed, seq, None)?;
+            tracing::info!(run_id = run_id.as_str(), seq, "output committed");
+            Ok(receipt)
+        })
+    }
+}

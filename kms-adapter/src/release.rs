@@ -1,0 +1,121 @@
+//! Release: the only path to a key. With the reservations of all key services of the run, the data keys are wrapped to
+//! the attested room; from here on the charge is final.
+
+use diesel::sqlite::SqliteConnection;
+use policies::RunView;
+use schemas::id::ReservationId;
+use schemas::release::{KmsReceipt, KmsStatement, Release, ReleaseRequest, RunAct};
+use schemas::{Code, Digest, Envelope, R, Refusal, Timestamp};
+
+use crate::journal;
+use crate::judge::{Judged, facts};
+use crate::kms::Kms;
+use crate::reserve::same_run;
+use crate::run::{self, State};
+use crate::store::Tx;
+
+impl Kms {
+    /// Wraps the keys of a reservation. Asked again under fresh evidence within the reservation's time, the same keys
+    /// are wrapped anew and nothing is charged twice.
+    pub fn release(&self, reservation_id: &ReservationId, request: ReleaseRequest) -> R<Envelope<Release>> {
+        let now = self.now();
+        let challenge = self.consume(&request.attested.transcript.challenge_id, now)?;
+        let row = self.store.transact(|c| run::by_reservation(c, reservation_id))?;
+        let act = self.run_request(request.request, &row.run_id, &row.run_jwk()?, now)?;
+        let asked =
+            RunAct::Release { challenge_id: challenge.challenge_id.clone(), reservation_id: reservation_id.clone() };
+        if act != asked {
+            let sentence = "the request asks for something else, or under another challenge or reservation";
+            return Err(Refusal::new(Code::SignatureContext, sentence).at("request"));
+        }
+        let judged = self.judge(&challenge, &request.attested, request.admission, row.bundle()?, now)?;
+        if judged.transcript.run_id.as_str() != row.run_id {
+            return Err(Refusal::new(Code::TranscriptMismatch, "the transcript is of another run").at("run_id"));
+        }
+        let own = self.store.transact(|c| self.receipt(c, row.reserved_seq))?;
+        same_run(&own.1, &judged)?;
+        self.all_reserved(&judged, request.reservations, &own.0, now)?;
+        self.store.transact(|c| self.hand_out(c, reservation_id, &judged, &own.1, now))
+    }
+
+    /// One transaction: state, keys, charge, journal, signed answer.
+    fn hand_out(
+        &self,
+        c: &mut SqliteConnection,
+        reservation_id: &ReservationId,
+        judged: &Judged,
+        reserved: &KmsReceipt,
+        now: Timestamp,
+    ) -> Tx<Envelope<Release>> {
+        run::expire(c, now)?;
+        let row = run::by_reservation(c, reservation_id)?;
+        match row.state(now)? {
+            State::Reserved | State::Charged if row.expires_at > now.micros() => {}
+            State::Reserved | State::Charged | State::Expired => {
+                return Err(Refusal::new(Code::ReservationExpired, "the reservation ran out").into());
+            }
+            state => return Err(run::wrong_state(state, "released").into()),
+        }
+        let mut jwe = Vec::new();
+        for dataset in &judged.own {
+            let fresh = self.cupboard.row(c, &dataset.released.key_id)?;
+            if !fresh.is_of(&dataset.released.dataset_id, dataset.released.version, &dataset.released.manifest_root) {
+                return Err(Refusal::new(Code::KeyRowTampered, "the row of a data key changed").into());
+            }
+            let key = self.cupboard.open(c, &fresh)?;
+            let bound = judged.transcript_sha256.0;
+            jwe.push(signing::jose::wrap_key(key.expose(), &judged.transcript.enc_jwk, &bound)?);
+        }
+        let jwe_sha256 = jwe.iter().map(|token| Digest::of(token.as_bytes())).collect();
+        let what = KmsStatement::Released { reservation_id: reservation_id.clone(), jwe_sha256 };
+        let statement = judged.statement(reserved.charges.clone());
+        let (seq, receipt) = journal::append(c, &self.book(), statement, what, now)?;
+        let lease = now.plus_seconds(i64::from(self.config.lease_seconds));
+        run::step(c, &row.run_id, State::Charged, seq, Some(lease))?;
+        let release = Release {
+            schema: "kms-release.v1".into(),
+            registry: self.trust.registry.clone(),
+            jwe,
+            receipt,
+            lease_seconds: self.config.lease_seconds,
+        };
+        let answer = signing::sign(&release, &self.signer, now)?;
+        tracing::info!(run_id = row.run_id, seq, datasets = judged.own.len(), "keys released; the charge is final");
+        Ok(answer)
+    }
+
+    /// Every dataset of the job stands in exactly one living reservation of its own key service; ours is the one made
+    /// for this run.
+    fn all_reserved(
+        &self,
+        judged: &Judged,
+        reservations: Vec<Envelope<KmsReceipt>>,
+        own: &Envelope<KmsReceipt>,
+        now: Timestamp,
+    ) -> R<()> {
+        let incomplete = |why: &str| Refusal::new(Code::ReservationsIncomplete, why).at("reservations");
+        if reservations.len() > judged.opened.job.datasets.len() {
+            return Err(incomplete("more reservations than datasets"));
+        }
+        let mut receipts = Vec::new();
+        for envelope in reservations {
+            let provider = envelope.read_unverified()?.provider;
+            // The book holds the keys that the offers of the bundle pin, each under its provider.
+            let receipt = signing::verify_by(envelope, &self.trust.registry, &judged.opened.book, provider.as_str())?;
+            same_run(&receipt, judged)?;
+            if receipt.kms == self.url() && receipt.digest() != own.digest() {
+                return Err(incomplete("the reservation of this key service is another one"));
+            }
+            receipts.push(receipt);
+        }
+        let t = &judged.transcript;
+        let run = RunView {
+            run_id: t.run_id.clone(),
+            job_sha256: t.job_sha256,
+            run_jwk_thumbprint: t.run_jwk.thumbprint(),
+            image_set_id: t.image_set_id.clone(),
+        };
+        let facts = facts(&judged.opened);
+        policies::release::reservations(&facts, &run, &policies::privacy::plan(&facts)?, &receipts, now)
+    }
+}

@@ -1,0 +1,103 @@
+//! Reserve: a genuine room, contracts in force, an allowed pipeline, and budget for it. No key leaves.
+
+use diesel::prelude::*;
+use diesel::sqlite::SqliteConnection;
+use schemas::id::ReservationId;
+use schemas::privacy::DatasetCharge;
+use schemas::release::{KmsReceipt, KmsStatement, ReserveRequest};
+use schemas::{Code, Envelope, R, Refusal, Timestamp};
+
+use crate::budget;
+use crate::journal;
+use crate::judge::{Judged, facts};
+use crate::kms::Kms;
+use crate::run::{self, RunRow, State};
+use crate::store::Tx;
+use crate::tables;
+
+impl Kms {
+    /// Reserves the budget of a run. Asked again with fresh evidence for the same run and keys, the answer is the same.
+    pub fn reserve(&self, request: ReserveRequest) -> R<Envelope<KmsReceipt>> {
+        let now = self.now();
+        let challenge = self.consume(&request.attested.transcript.challenge_id, now)?;
+        let bundle = encode(&request.bundle)?;
+        let judged = self.judge(&challenge, &request.attested, request.admission, request.bundle, now)?;
+        let plan = policies::privacy::plan(&facts(&judged.opened))?;
+        let own = |charge: &&DatasetCharge| judged.own.iter().any(|d| d.released.dataset_id == charge.dataset_id);
+        let charges: Vec<DatasetCharge> = plan.charges.iter().filter(own).cloned().collect();
+        if charges.len() != judged.own.len() {
+            return Err(Refusal::new(Code::Internal, "the plan does not charge every dataset"));
+        }
+        let receipt = self.store.transact(|c| {
+            run::expire(c, now)?;
+            if let Some(row) = run::find(c, &judged.transcript.run_id)? {
+                return self.reserved_before(c, &row, &judged, now);
+            }
+            budget::check(c, &judged, &charges)?;
+            self.enter(c, &judged, &charges, &bundle, now)
+        })?;
+        Ok(receipt)
+    }
+
+    fn reserved_before(
+        &self,
+        c: &mut SqliteConnection,
+        row: &RunRow,
+        judged: &Judged,
+        now: Timestamp,
+    ) -> Tx<Envelope<KmsReceipt>> {
+        let (envelope, receipt) = self.receipt(c, row.reserved_seq)?;
+        same_run(&receipt, judged)?;
+        match row.state(now)? {
+            State::Reserved | State::Charged => Ok(envelope),
+            State::Expired => Err(Refusal::new(Code::ReservationExpired, "the run's reservation ran out").into()),
+            state => Err(run::wrong_state(state, "reserved").into()),
+        }
+    }
+
+    fn enter(
+        &self,
+        c: &mut SqliteConnection,
+        judged: &Judged,
+        charges: &[DatasetCharge],
+        bundle: &[u8],
+        now: Timestamp,
+    ) -> Tx<Envelope<KmsReceipt>> {
+        let reservation_id = ReservationId::new(uuid::Uuid::now_v7());
+        let expires_at = now.plus_seconds(i64::from(self.config.reservation_seconds));
+        let what = KmsStatement::Reserved { reservation_id: reservation_id.clone(), expires_at };
+        let (seq, envelope) = journal::append(c, &self.book(), judged.statement(charges.to_vec()), what, now)?;
+        let row = RunRow {
+            run_id: judged.transcript.run_id.to_string(),
+            reservation_id: reservation_id.to_string(),
+            state: State::Reserved.as_str().to_owned(),
+            expires_at: expires_at.micros(),
+            lease_until: None,
+            reserved_seq: seq,
+            last_seq: seq,
+            bundle: bundle.to_vec(),
+            run_jwk: serde_json::to_string(&judged.transcript.run_jwk)
+                .map_err(|e| Refusal::new(Code::Internal, e.to_string()))?,
+        };
+        diesel::insert_into(tables::run::table).values(&row).execute(c)?;
+        budget::enter(c, judged, charges, now)?;
+        tracing::info!(run_id = row.run_id, seq, datasets = judged.own.len(), "budget reserved");
+        Ok(envelope)
+    }
+}
+
+/// Requires the keys and the job of an earlier receipt of the run.
+pub(crate) fn same_run(receipt: &KmsReceipt, judged: &Judged) -> R<()> {
+    let t = &judged.transcript;
+    if receipt.run_jwk_thumbprint != t.run_jwk.thumbprint() || receipt.enc_jwk_thumbprint != t.enc_jwk.thumbprint() {
+        return Err(Refusal::new(Code::RunKeyMismatch, "the run was reserved with other keys"));
+    }
+    if receipt.job_sha256 != t.job_sha256 || receipt.run_id != t.run_id {
+        return Err(Refusal::new(Code::JobMismatch, "the run was reserved for another job"));
+    }
+    Ok(())
+}
+
+fn encode<T: serde::Serialize>(value: &T) -> R<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|e| Refusal::new(Code::Internal, e.to_string()))
+}

@@ -1,0 +1,151 @@
+//! Runs as this service knows them: one row each, and the states of their charge.
+//!
+//! reserved → charged (a key was wrapped: final) → committed; reserved → expired (never released); charged → refunded
+//! (only by the logged abort before any step).
+
+use diesel::prelude::*;
+use diesel::sqlite::SqliteConnection;
+use schemas::bundle::JobBundle;
+use schemas::id::{ReservationId, RunId};
+use schemas::jwk::Jwk;
+use schemas::release::KmsReceipt;
+use schemas::{Code, Envelope, R, Refusal, Timestamp};
+use signing::OpenedBundle;
+
+use crate::journal;
+use crate::kms::Kms;
+use crate::store::Tx;
+use crate::tables::run;
+
+/// State of a run's charge.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum State {
+    Reserved,
+    Charged,
+    Committed,
+    Expired,
+    Refunded,
+}
+
+/// States whose events count against the budget.
+pub(crate) const COUNTING: [&str; 3] = ["reserved", "charged", "committed"];
+
+impl State {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Reserved => "reserved",
+            State::Charged => "charged",
+            State::Committed => "committed",
+            State::Expired => "expired",
+            State::Refunded => "refunded",
+        }
+    }
+
+    fn parse(text: &str) -> R<State> {
+        let all = [State::Reserved, State::Charged, State::Committed, State::Expired, State::Refunded];
+        let found = all.into_iter().find(|s| s.as_str() == text);
+        found.ok_or_else(|| Refusal::new(Code::Internal, "a run row has an unknown state"))
+    }
+}
+
+/// A run's row.
+#[derive(Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = run)]
+pub(crate) struct RunRow {
+    pub run_id: String,
+    pub reservation_id: String,
+    pub state: String,
+    pub expires_at: i64,
+    pub lease_until: Option<i64>,
+    pub reserved_seq: i64,
+    pub last_seq: i64,
+    pub bundle: Vec<u8>,
+    pub run_jwk: String,
+}
+
+impl RunRow {
+    /// The state as of `now`: a reservation that ran out counts as expired whether or not its row says so yet.
+    pub fn state(&self, now: Timestamp) -> R<State> {
+        Ok(match State::parse(&self.state)? {
+            State::Reserved if self.expires_at <= now.micros() => State::Expired,
+            state => state,
+        })
+    }
+
+    /// The run's signing key.
+    pub fn run_jwk(&self) -> R<Jwk> {
+        serde_json::from_str(&self.run_jwk)
+            .map_err(|_| Refusal::new(Code::Internal, "the key of a run row does not read"))
+    }
+
+    /// The bundle as it was reserved under.
+    pub fn bundle(&self) -> R<JobBundle> {
+        serde_json::from_slice(&self.bundle)
+            .map_err(|_| Refusal::new(Code::Internal, "the bundle of a run row does not read"))
+    }
+
+    /// Requires a living lease.
+    pub fn living_lease(&self, now: Timestamp) -> R<()> {
+        match self.lease_until {
+            Some(until) if until > now.micros() => Ok(()),
+            _ => Err(Refusal::new(Code::LeaseExpired, "the lease ran out: the run has failed and stays charged")),
+        }
+    }
+}
+
+/// The row of a run.
+pub(crate) fn find(c: &mut SqliteConnection, run_id: &RunId) -> Tx<Option<RunRow>> {
+    Ok(run::table.find(run_id.as_str()).select(RunRow::as_select()).first(c).optional()?)
+}
+
+/// The row of a reservation.
+pub(crate) fn by_reservation(c: &mut SqliteConnection, id: &ReservationId) -> Tx<RunRow> {
+    let row = run::table.filter(run::reservation_id.eq(id.as_str())).select(RunRow::as_select()).first(c).optional()?;
+    row.ok_or_else(|| Refusal::new(Code::ReservationUnknown, "no such reservation").into())
+}
+
+/// Marks reservations that ran out; they no longer count.
+pub(crate) fn expire(c: &mut SqliteConnection, now: Timestamp) -> Tx<()> {
+    let over = run::table.filter(run::state.eq(State::Reserved.as_str()).and(run::expires_at.le(now.micros())));
+    diesel::update(over).set(run::state.eq(State::Expired.as_str())).execute(c)?;
+    Ok(())
+}
+
+/// Moves a run on, with the receipt that says so.
+pub(crate) fn step(c: &mut SqliteConnection, run_id: &str, state: State, seq: i64, lease: Option<Timestamp>) -> Tx<()> {
+    let change =
+        (run::state.eq(state.as_str()), run::last_seq.eq(seq), run::lease_until.eq(lease.map(Timestamp::micros)));
+    diesel::update(run::table.find(run_id)).set(change).execute(c)?;
+    Ok(())
+}
+
+/// Extends a lease.
+pub(crate) fn extend(c: &mut SqliteConnection, run_id: &str, lease: Timestamp) -> Tx<()> {
+    diesel::update(run::table.find(run_id)).set(run::lease_until.eq(Some(lease.micros()))).execute(c)?;
+    Ok(())
+}
+
+/// Refuses an act in a state in which it makes no sense.
+pub(crate) fn wrong_state(state: State, act: &str) -> Refusal {
+    Refusal::new(Code::RunState, format!("the run is {} here, so it cannot be {act}", state.as_str()))
+}
+
+impl Kms {
+    /// The row of a run that must be known.
+    pub(crate) fn run(&self, run_id: &RunId) -> R<RunRow> {
+        let row = self.store.transact(|c| find(c, run_id))?;
+        row.ok_or_else(|| Refusal::new(Code::RunUnknown, "this run has no reservation here"))
+    }
+
+    /// The run's bundle, verified anew under the pinned trust.
+    pub(crate) fn reopen(&self, row: &RunRow) -> R<OpenedBundle> {
+        signing::open_bundle(row.bundle()?, &self.trust)
+    }
+
+    /// The receipt at a sequence, read.
+    pub(crate) fn receipt(&self, c: &mut SqliteConnection, seq: i64) -> Tx<(Envelope<KmsReceipt>, KmsReceipt)> {
+        let envelope = journal::at(c, seq)?;
+        let receipt = envelope.read_unverified()?;
+        Ok((envelope, receipt))
+    }
+}

@@ -1,0 +1,125 @@
+//! The journal checked: chain and signatures of every receipt, and the state of every run against what it says.
+
+use std::collections::BTreeMap;
+
+use diesel::prelude::*;
+use schemas::envelope::Usage;
+use schemas::id::KeyId;
+use schemas::jwk::Jwk;
+use schemas::privacy::DatasetCharge;
+use schemas::release::{KmsReceipt, KmsStatement};
+use schemas::{Code, Digest, KeyBook, R, Refusal, Signer as _};
+
+use crate::budget;
+use crate::config::Config;
+use crate::journal::{Row, kind};
+use crate::kms::Kms;
+use crate::run::{RunRow, State};
+use crate::store::Tx;
+use crate::tables::{journal, run};
+
+/// The service's own signing key.
+struct OwnKey<'a> {
+    kid: &'a KeyId,
+    jwk: &'a Jwk,
+}
+
+impl KeyBook for OwnKey<'_> {
+    fn key(&self, kid: &KeyId, usage: Usage) -> Option<Jwk> {
+        (usage == Usage::Service && kid == self.kid).then(|| self.jwk.clone())
+    }
+}
+
+/// What a check of the journal found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LogReport {
+    /// Receipts in the journal.
+    pub receipts: u64,
+    /// Digest of the newest; all zero without one.
+    pub head: Digest,
+    /// Runs whose state was compared.
+    pub runs: u64,
+}
+
+fn tampered(why: String) -> Refusal {
+    Refusal::new(Code::LogTampered, why)
+}
+
+/// Opens the folder of a service that does not run and checks its journal completely.
+pub fn verify_log(config: Config) -> R<LogReport> {
+    Kms::open(config, crate::system_clock())?.check_journal()
+}
+
+impl Kms {
+    /// Checks every receipt and every run's state. Done at each start.
+    pub(crate) fn check_journal(&self) -> R<LogReport> {
+        self.store.transact(|c| {
+            let rows = journal::table.order(journal::seq.asc()).select(Row::as_select()).load(c)?;
+            let mut states: BTreeMap<String, Said> = BTreeMap::new();
+            let mut head = Digest([0; 32]);
+            for (index, row) in rows.iter().enumerate() {
+                let receipt = self.check_row(row, index as u64 + 1, head)?;
+                head = Digest::parse(&row.sha256)?;
+                let state = match receipt.statement {
+                    KmsStatement::Reserved { .. } => State::Reserved,
+                    KmsStatement::Released { .. } => State::Charged,
+                    KmsStatement::Committed { .. } => State::Committed,
+                    KmsStatement::Refunded { .. } => State::Refunded,
+                };
+                states.insert(row.run_id.clone(), Said { state, seq: row.seq, charges: receipt.charges });
+            }
+            let runs = run::table.select(RunRow::as_select()).load(c)?;
+            for row in &runs {
+                check_run(row, states.remove(&row.run_id), &budget::of_run(c, &row.run_id)?)?;
+            }
+            if let Some(run_id) = states.keys().next() {
+                return Err(tampered(format!("{run_id} stands in the journal and has no row")).into());
+            }
+            Ok(LogReport { receipts: rows.len() as u64, head, runs: runs.len() as u64 })
+        })
+    }
+
+    fn check_row(&self, row: &Row, seq: u64, prev: Digest) -> Tx<KmsReceipt> {
+        let bad = |why: &str| tampered(format!("journal row {}: {why}", row.seq));
+        let envelope = row.receipt()?;
+        if envelope.digest().to_string() != row.sha256 {
+            return Err(bad("the digest differs").into());
+        }
+        let book = OwnKey { kid: self.signer.kid(), jwk: self.signer.jwk() };
+        let holder = self.config.provider.as_str();
+        let signed = signing::verify_by(envelope, &self.trust.registry, &book, holder);
+        let receipt = signed.map_err(|e| bad(&e.to_string()))?;
+        let placed =
+            receipt.seq == seq && row.seq.unsigned_abs() == seq && receipt.prev == prev && row.prev == prev.to_string();
+        if !placed {
+            return Err(bad("the chain is broken").into());
+        }
+        if receipt.run_id.as_str() != row.run_id || kind(&receipt.statement) != row.kind {
+            return Err(bad("its columns differ from the receipt").into());
+        }
+        Ok((*receipt).clone())
+    }
+}
+
+/// What the journal last said about a run.
+struct Said {
+    state: State,
+    seq: i64,
+    charges: Vec<DatasetCharge>,
+}
+
+fn check_run(row: &RunRow, journal: Option<Said>, ledger: &[DatasetCharge]) -> Tx<()> {
+    let fits = journal.is_some_and(|said| {
+        let state = match said.state {
+            // A reservation that ran out has no statement of its own.
+            State::Reserved => matches!(row.state.as_str(), "reserved" | "expired"),
+            state => row.state == state.as_str(),
+        };
+        state && said.seq == row.last_seq && said.charges == ledger
+    });
+    if fits {
+        Ok(())
+    } else {
+        Err(tampered(format!("{} stands otherwise in the ledger than in the journal", row.run_id)).into())
+    }
+}

@@ -1,0 +1,150 @@
+//! The budget: spent once per run, returned only by the rules.
+
+use schemas::Code;
+use schemas::event::RunEventKind;
+use schemas::privacy::Scope;
+use schemas::release::KmsStatement;
+
+use crate::support::papers::{clause, real};
+use crate::support::{Changes, People, Room, World};
+
+const ABORTED: fn(u32) -> RunEventKind = |steps_run| RunEventKind::Aborted { steps_run, code: "TIMEOUT".into() };
+
+#[test]
+fn a_second_run_beyond_the_budget_is_refused() {
+    let world = World::new();
+    Room::new(&world).reserve().unwrap();
+    world.refuses(Code::BudgetExceeded, || Room::new(&world).reserve());
+    let ledger = &world.budget()["ledgers"][0];
+    assert_eq!(ledger["family"], world.tables[0].family.as_str());
+    let spent = ledger["epsilon_micro"].as_u64().unwrap();
+    assert!((800_000..=900_000).contains(&spent), "{spent}");
+}
+
+#[test]
+fn two_small_runs_fit_and_a_third_does_not() {
+    let world = World::with(Changes {
+        job: Box::new(|j| match &mut j.stages[1] {
+            schemas::pipeline::Stage::Train(t) => t.epsilon = real("0.6"),
+            other => panic!("{other:?}"),
+        }),
+        ..Changes::default()
+    });
+    Room::new(&world).reserve().unwrap();
+    Room::new(&world).reserve().unwrap();
+    world.refuses(Code::BudgetExceeded, || Room::new(&world).reserve());
+    assert_eq!(world.charges(), ["reserved", "reserved"]);
+}
+
+#[test]
+fn the_familys_cap_holds_beside_the_contracts_grant() {
+    let world = World::with(Changes {
+        offer: Box::new(|o| o.privacy_cap = schemas::privacy::Clause { scope: Scope::Global, ..clause("1.0") }),
+        contract: Box::new(|c| c.datasets[0].privacy.scope = Scope::Global),
+        ..Changes::default()
+    });
+    Room::new(&world).reserve().unwrap();
+    assert_eq!(world.budget()["ledgers"][0]["scope"], "global");
+    world.refuses(Code::BudgetExceeded, || Room::new(&world).reserve());
+}
+
+#[test]
+fn twenty_runs_at_once_where_one_fits() {
+    let world = World::new();
+    let rooms: Vec<Room> = (0..20).map(|_| Room::new(&world)).collect();
+    let requests: Vec<_> = rooms.iter().map(|room| room.reserve_request(|_| ())).collect();
+    let codes: Vec<_> = std::thread::scope(|scope| {
+        let send = |(room, request)| move || Room::send_reserve(room, request).map_err(|refused| refused.code);
+        let threads: Vec<_> = rooms.iter().zip(&requests).map(|pair| scope.spawn(send(pair))).collect();
+        threads.into_iter().map(|t| t.join().unwrap()).collect()
+    });
+    assert_eq!(codes.iter().filter(|c| c.is_ok()).count(), 1);
+    assert_eq!(codes.iter().filter(|c| matches!(c, Err(Code::BudgetExceeded))).count(), 19);
+    assert_eq!(world.charges(), ["reserved"]);
+}
+
+#[test]
+fn a_reservation_that_was_not_released_ends_by_itself() {
+    let world = World::new();
+    let room = Room::new(&world);
+    let reserved = room.reserve().unwrap();
+    world.pass(599);
+    world.refuses(Code::BudgetExceeded, || Room::new(&world).reserve());
+    world.pass(1);
+    assert_eq!(world.charges(), ["expired"]);
+    world.refuses(Code::ReservationExpired, || room.release(&reserved));
+    world.refuses(Code::ReservationExpired, || room.reserve());
+    Room::new(&world).reserve().unwrap();
+    assert_eq!(world.charges(), ["expired", "reserved"]);
+}
+
+#[test]
+fn a_released_charge_stays_whatever_becomes_of_the_run() {
+    let world = World::new();
+    let room = Room::new(&world);
+    let reserved = room.reserve().unwrap();
+    room.release(&reserved).unwrap();
+    world.pass(86_400);
+    assert_eq!(world.charges(), ["charged"]);
+    world.refuses(Code::LeaseExpired, || room.renew(room.status_list(vec![])));
+    world.refuses(Code::LeaseExpired, || room.commit(b"model"));
+    world.refuses(Code::ReservationExpired, || room.release(&reserved));
+    world.refuses(Code::BudgetExceeded, || Room::new(&world).reserve());
+}
+
+#[test]
+fn an_abort_before_the_first_step_returns_the_charge() {
+    let world = World::new();
+    let room = Room::new(&world);
+    let reserved = room.reserve().unwrap();
+    room.release(&reserved).unwrap();
+    let abort = room.aborted(ABORTED(0));
+    let refunded = room.refund(&abort).unwrap();
+    let statement = refunded.read_unverified().unwrap().statement;
+    assert_eq!(statement, KmsStatement::Refunded { aborted_sha256: abort.aborted.digest() });
+    assert_eq!(world.charges(), ["refunded"]);
+    assert_eq!(room.refund(&abort).unwrap(), refunded);
+    world.refuses(Code::RefundRefused, || {
+        world.pass(1);
+        room.refund(&room.aborted(ABORTED(0)))
+    });
+    world.refuses(Code::RunState, || room.release(&reserved));
+    world.refuses(Code::RunState, || room.renew(room.status_list(vec![])));
+    world.refuses(Code::RunState, || room.commit(b"model"));
+    Room::new(&world).reserve().unwrap();
+}
+
+#[test]
+fn refunds_that_are_none() {
+    let world = World::new();
+    let room = Room::new(&world);
+    let unknown = room.aborted(ABORTED(0));
+    world.refuses(Code::RunUnknown, || room.refund(&unknown));
+    let reserved = room.reserve().unwrap();
+    // Not charged yet.
+    world.refuses(Code::RefundRefused, || room.refund(&unknown));
+    room.release(&reserved).unwrap();
+    world.refuses(Code::RefundRefused, || room.refund(&room.aborted(ABORTED(1))));
+    world.refuses(Code::RefundRefused, || room.refund(&room.aborted(RunEventKind::Training {})));
+    // Signed by another key, though logged.
+    world.refuses(Code::SignerUnknown, || room.refund(&room.rekeyed().aborted(ABORTED(0))));
+    let other = Room::new(&world);
+    world.refuses(Code::SignerUnknown, || room.refund(&other.aborted(ABORTED(0))));
+    // Not in the log: the receipt is of another entry.
+    let mut abort = room.aborted(ABORTED(0));
+    abort.receipt = world.bundle.contracts[0].receipt.clone();
+    world.refuses(Code::ReceiptMismatch, || room.refund(&abort));
+    // The receipt's checkpoint is not the log's.
+    let mut abort = room.aborted(ABORTED(0));
+    let forged = signing::note::sign_checkpoint(
+        crate::support::people::ORIGIN,
+        &world.log.lock().unwrap().head(),
+        &People::new().registry,
+    );
+    abort.receipt.checkpoint = forged.unwrap().text();
+    world.refuses(Code::CheckpointInvalid, || room.refund(&abort));
+    assert_eq!(world.charges(), ["charged"]);
+    room.commit(b"model").unwrap();
+    world.refuses(Code::RefundRefused, || room.refund(&room.aborted(ABORTED(0))));
+    assert_eq!(world.charges(), ["committed"]);
+}

@@ -1,0 +1,13 @@
+//! One key service over HTTP, in a world of its own per test; one thing is spoilt at a time.
+#![cfg(feature = "software-attester")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod budget;
+mod evidence;
+mod form;
+mod papers;
+mod release;
+mod repeat;
+mod store;
+mod support;
+mod walk;

@@ -1,0 +1,257 @@
+//! What lies on disk: keys under the root key, the journal, and a database that somebody touched.
+
+use diesel::prelude::*;
+use diesel::sqlite::SqliteConnection;
+use kms_adapter::{Profile, Service, verify_log};
+use schemas::contract::Assurance;
+use schemas::id::DataKeyId;
+use schemas::release::{KmsHead, KmsInfo};
+use schemas::{Code, Digest, Envelope};
+use sealing::DatasetKey;
+use serde_json::Value;
+
+use crate::support::http;
+use crate::support::papers::Table;
+use crate::support::people::{People, software_root, uuid};
+use crate::support::world::{prepare, sign_import};
+use crate::support::{Room, World};
+
+fn sql(world: &World, text: &str) -> usize {
+    let mut connection = SqliteConnection::establish(world.database().to_str().unwrap()).unwrap();
+    diesel::sql_query("PRAGMA busy_timeout = 5000").execute(&mut connection).unwrap();
+    diesel::sql_query(text).execute(&mut connection).unwrap()
+}
+
+#[test]
+fn any_column_of_a_key_row_is_covered() {
+    for change in [
+        "provider = 'did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp'",
+        "dataset_id = 'dst_01900000-0000-7000-8000-000000000001'",
+        "version = 2",
+        "manifest_root = printf('%064d', 0)",
+        "min_assurance = 'hardware'",
+        "wrapped = zeroblob(60)",
+        "import_sha256 = import_sha256 || '0'",
+        "imported_at = imported_at + 1",
+        "mac = zeroblob(32)",
+        "mac = x''",
+    ] {
+        let world = World::new();
+        let room = Room::new(&world);
+        let reserved = room.reserve().unwrap();
+        assert_eq!(sql(&world, &format!("UPDATE data_key SET {change}")), 1);
+        world.refuses(Code::KeyRowTampered, || room.release(&reserved));
+        world.refuses(Code::KeyRowTampered, || Room::new(&world).reserve());
+        assert_eq!(world.charges(), ["reserved"], "{change}");
+    }
+}
+
+#[test]
+fn a_whole_row_of_another_key_does_not_fit() {
+    let world = World::new();
+    let room = Room::new(&world);
+    let reserved = room.reserve().unwrap();
+    let other = Table::new("other");
+    let import = sign_import(&world.people, &other, &world.info, &DatasetKey::random().unwrap(), Assurance::Software);
+    let _: Value = http::post(&world.at("/v1/keys"), &import).unwrap();
+    let (ours, theirs) = (&world.tables[0].key_id, &other.key_id);
+    for columns in ["wrapped", "wrapped, mac", "wrapped, mac, manifest_root"] {
+        let from: Vec<String> = columns
+            .split(", ")
+            .map(|c| format!("{c} = (SELECT {c} FROM data_key WHERE key_id = '{theirs}')"))
+            .collect();
+        assert_eq!(sql(&world, &format!("UPDATE data_key SET {} WHERE key_id = '{ours}'", from.join(", "))), 1);
+        world.refuses(Code::KeyRowTampered, || room.release(&reserved));
+    }
+}
+
+#[test]
+fn a_kek_row_is_covered_too() {
+    let world = World::new();
+    let room = Room::new(&world);
+    let reserved = room.reserve().unwrap();
+    assert_eq!(sql(&world, "UPDATE kek SET created_at = created_at + 1"), 1);
+    world.refuses(Code::KeyRowTampered, || room.release(&reserved));
+}
+
+#[test]
+fn a_fault_of_ours_tells_no_more_than_a_reference() {
+    let world = World::new();
+    sql(&world, "UPDATE data_key SET mac = zeroblob(32)");
+    let refused = Room::new(&world).reserve().unwrap_err();
+    let problem: Value = serde_json::from_str(&refused.text).unwrap();
+    assert_eq!(problem["detail"], "The key service failed; its operator finds the cause under the reference.");
+    assert_eq!(problem["instance"].as_str().unwrap().len(), 36);
+}
+
+#[test]
+fn a_database_put_back_is_behind_the_log() {
+    let mut world = World::new();
+    let copy = |world: &World, from: &str, to: &str| {
+        for end in ["", "-wal", "-shm"] {
+            let at = |name: &str| world.config.dir.join(format!("{name}{end}"));
+            let _ = std::fs::remove_file(at(to));
+            if at(from).exists() {
+                std::fs::copy(at(from), at(to)).unwrap();
+            }
+        }
+    };
+    world.stop();
+    copy(&world, "kms.sqlite", "kept");
+    world.restart().unwrap();
+    let spent = Room::new(&world).reserve().unwrap();
+    let logged = |a: &mut schemas::release::Admission| {
+        a.kms_heads[1] = KmsHead { kms: a.kms_heads[1].kms.clone(), seq: 1, head: spent.digest() };
+    };
+    // The head of the log is a row of the journal: only the budget says no.
+    world.refuses(Code::BudgetExceeded, || {
+        let room = Room::new(&world);
+        room.send_reserve(&room.reserve_request(logged))
+    });
+    world.stop();
+    copy(&world, "kept", "kms.sqlite");
+    world.restart().unwrap();
+    assert!(world.charges().is_empty());
+    world.refuses(Code::KmsBehindLog, || {
+        let room = Room::new(&world);
+        room.send_reserve(&room.reserve_request(logged))
+    });
+    // Also once the sequence is reached again by another statement.
+    let other = Room::new(&world);
+    let reserved = other.reserve().unwrap();
+    world.refuses(Code::KmsBehindLog, || other.send_release(&reserved, &other.release_request_with(&reserved, logged)));
+    assert_eq!(world.charges(), ["reserved"]);
+}
+
+#[test]
+fn the_journal_is_checked_at_each_start() {
+    let mut world = World::new();
+    let room = Room::new(&world);
+    let reserved = room.reserve().unwrap();
+    room.release(&reserved).unwrap();
+    room.commit(b"model").unwrap();
+    Room::new(&world).reserve().unwrap_err();
+    world.stop();
+    let report = verify_log(world.config.clone()).unwrap();
+    assert_eq!((report.receipts, report.runs), (3, 1));
+    let backup = std::fs::read(world.database()).unwrap();
+    for change in [
+        "UPDATE journal SET kind = 'refunded' WHERE seq = 3",
+        "UPDATE journal SET prev = sha256 WHERE seq = 2",
+        "UPDATE journal SET envelope = (SELECT envelope FROM journal WHERE seq = 1) WHERE seq = 2",
+        "UPDATE run SET state = 'refunded'",
+        "UPDATE run SET last_seq = 1",
+        "DELETE FROM charge",
+        "UPDATE charge SET event = CAST(replace(CAST(event AS TEXT), '\"steps\":50', '\"steps\":49') AS BLOB)",
+    ] {
+        sql(&world, change);
+        assert_eq!(verify_log(world.config.clone()).unwrap_err().code, Code::LogTampered, "{change}");
+        assert_eq!(world.restart().unwrap_err().code, Code::LogTampered);
+        for end in ["-wal", "-shm"] {
+            let _ = std::fs::remove_file(world.config.dir.join(format!("kms.sqlite{end}")));
+        }
+        std::fs::write(world.database(), &backup).unwrap();
+    }
+    world.restart().unwrap();
+    assert_eq!(world.charges(), ["committed"]);
+}
+
+#[test]
+fn keys_are_imported_once_by_their_owner_for_this_service() {
+    let world = World::new();
+    let import = |envelope: &Envelope<_>| http::post::<Value>(&world.at("/v1/keys"), envelope);
+    // The same again changes nothing.
+    assert_eq!(import(&world.import).unwrap()["key_id"], world.tables[0].key_id.as_str());
+    let fresh = DatasetKey::random().unwrap();
+    let again = sign_import(&world.people, &world.tables[0], &world.info, &fresh, Assurance::Software);
+    world.refuses(Code::KeyExists, || import(&again));
+    let renamed = Table { key_id: DataKeyId::new(uuid()), ..Table::new("a") };
+    let renamed = Table { dataset_id: world.tables[0].dataset_id.clone(), ..renamed };
+    let again = sign_import(&world.people, &renamed, &world.info, &fresh, Assurance::Software);
+    world.refuses(Code::KeyExists, || import(&again));
+
+    let table = Table::new("new");
+    let good = sign_import(&world.people, &table, &world.info, &fresh, Assurance::Software);
+    let mut forged = good.clone();
+    forged.signatures[0].sig.0[7] ^= 1;
+    world.refuses(Code::SignatureInvalid, || import(&forged));
+    let document = good.read_unverified().unwrap();
+    world.refuses(Code::SignerNotParty, || import(&People::sign(&document, &[&world.people.other_tdp])));
+    let elsewhere = schemas::release::KeyImport { kms: "https://kms.other.example".into(), ..document.clone() };
+    world.refuses(Code::SignatureContext, || import(&People::sign(&elsewhere, &[&world.people.tdp])));
+    // Wrapped for another sealed object.
+    let moved = schemas::release::KeyImport { manifest_root: Digest::of(b"other"), ..document };
+    world.refuses(Code::JweRefused, || import(&People::sign(&moved, &[&world.people.tdp])));
+    import(&good).unwrap();
+}
+
+#[test]
+fn no_key_lies_in_the_clear() {
+    let mut world = World::new();
+    let room = Room::new(&world);
+    let reserved = room.reserve().unwrap();
+    room.release(&reserved).unwrap();
+    world.stop();
+    let secret = world.key.expose().to_vec();
+    let texts = [
+        secret.clone(),
+        schemas::text::Bytes(secret.clone()).text().into_bytes(),
+        format!("{}", Digest(secret.try_into().unwrap())).into_bytes(),
+    ];
+    for entry in std::fs::read_dir(&world.config.dir).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap();
+        for text in &texts {
+            assert!(!bytes.windows(text.len()).any(|w| w == text.as_slice()), "{}", path.display());
+        }
+        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
+        assert!(path.to_string_lossy().contains("sqlite") || mode & 0o077 == 0, "{} is open", path.display());
+    }
+}
+
+#[test]
+fn production_takes_no_software_evidence() {
+    let people = People::new();
+    let (dir, mut config) = prepare(&people, Profile::Demo);
+    config.software_roots = vec![software_root().pin()];
+    kms_adapter::init(&config).unwrap();
+    // Same folder, production: refused with pins, and without them by a build that carries the attester.
+    config.profile = Profile::Production;
+    config.url = "https://kms.tdp.example".into();
+    let start = |config: &kms_adapter::Config| Service::start(config.clone(), kms_adapter::system_clock());
+    assert_eq!(start(&config).err().unwrap().code, Code::ProductionRefused);
+    config.software_roots.clear();
+    assert_eq!(start(&config).err().unwrap().code, Code::ProductionRefused);
+    std::fs::remove_dir_all(dir).unwrap();
+
+    // And the evidence itself fails under a production policy, pinned or not.
+    let world = World::new();
+    let room = Room::new(&world);
+    let request = room.reserve_request(|_| ());
+    let set = world.image_set.envelope.read_unverified().unwrap();
+    let expected = attestation::Expected::from_transcript(&request.attested.transcript, &set).unwrap();
+    let judge = |profile| {
+        let level = attestation::Level::named("baseline").unwrap();
+        let policy = attestation::PlatformPolicy::new(profile, level, vec![software_root().pin()]);
+        attestation::appraise(&request.attested.evidence, &expected, &policy, world.now()).accepted
+    };
+    assert!(judge(attestation::Profile::Demo));
+    assert!(!judge(attestation::Profile::Production));
+}
+
+#[test]
+fn a_folder_is_made_once_and_belongs_to_its_keys() {
+    let people = People::new();
+    let (dir, config) = prepare(&people, Profile::Demo);
+    kms_adapter::init(&config).unwrap();
+    assert_eq!(kms_adapter::init(&config).unwrap_err().code, Code::ConfigInvalid);
+    let start = || Service::start(config.clone(), kms_adapter::system_clock());
+    let running = start().unwrap();
+    let info: KmsInfo = http::get(&format!("{}/v1/kms", running.url()), None).unwrap();
+    assert_eq!((info.profile.as_str(), info.evidence.len()), ("demo", 2));
+    running.stop();
+    // Another root key does not open the import key.
+    std::fs::write(config.root_key_file(), [9; 32]).unwrap();
+    assert_eq!(start().err().unwrap().code, Code::ConfigInvalid);
+    std::fs::remove_dir_all(dir).unwrap();
+}
