@@ -116,7 +116,10 @@ impl State {
 
     fn apply_body(&mut self, index: u64, at: Timestamp, body: &Body) -> R<()> {
         if index != self.size {
-            return Err(Refusal::new(Code::LogTampered, format!("entry {index} stands where entry {} is expected", self.size)));
+            return Err(Refusal::new(
+                Code::LogTampered,
+                format!("entry {index} stands where entry {} is expected", self.size),
+            ));
         }
         if at < self.last_at {
             return Err(Refusal::new(Code::LogTampered, format!("entry {index} is older than the entry before it")));
@@ -164,7 +167,9 @@ impl State {
                 self.fold_genesis(registry, registry_jwk, origin, sro);
                 Ok(())
             }
-            Body::ParticipantApplied { application, did_document } => self.fold_application(index, application, did_document),
+            Body::ParticipantApplied { application, did_document } => {
+                self.fold_application(index, application, did_document)
+            }
             Body::ParticipantDecided { decision } => self.fold_decision(index, decision),
             Body::ImageSetApproved { image_set } => self.fold_image_set(index, image_set),
             Body::DatasetRegistered { offer } => self.fold_offer(index, offer),

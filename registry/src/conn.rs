@@ -20,7 +20,8 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
 /// In this order: a lock is waited for; readers do not block the writer; a commit is on the disk before it is answered
 /// (NORMAL loses acknowledged commits on a power cut).
-const PRAGMAS: &str = "PRAGMA busy_timeout=5000; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;";
+const PRAGMAS: &str =
+    "PRAGMA busy_timeout=5000; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;";
 
 /// The place of the database behind a URL: `sqlite:///path` or a plain path.
 fn location(url: &str) -> R<PathBuf> {
@@ -103,7 +104,8 @@ mod tests {
         let number = |db: &mut Db, sql: &str| diesel::sql_query(sql).get_result::<Number>(db).unwrap().value;
         assert_eq!(number(&mut db, "SELECT synchronous AS value FROM pragma_synchronous"), 2);
         assert_eq!(number(&mut db, "SELECT foreign_keys AS value FROM pragma_foreign_keys"), 1);
-        let mode: Word = diesel::sql_query("SELECT journal_mode AS value FROM pragma_journal_mode").get_result(&mut db).unwrap();
+        let mode: Word =
+            diesel::sql_query("SELECT journal_mode AS value FROM pragma_journal_mode").get_result(&mut db).unwrap();
         assert_eq!(mode.value, "wal");
         let mut reader = readers(&path.to_string_lossy(), 1).unwrap().get().unwrap();
         assert!(diesel::sql_query("DELETE FROM log_head").execute(&mut reader).is_err(), "a reader writes");

@@ -66,7 +66,9 @@ impl Registry {
     pub fn add_endpoint(&self, endpoint: &Endpoint) -> R<()> {
         let endpoint = endpoint.clone();
         self.write(move |db| {
-            let own = endpoints::table.filter(endpoints::owner.eq(endpoint.owner.as_str())).filter(endpoints::disabled_at.is_null());
+            let own = endpoints::table
+                .filter(endpoints::owner.eq(endpoint.owner.as_str()))
+                .filter(endpoints::disabled_at.is_null());
             if own.count().get_result::<i64>(db)? >= MAX_ENDPOINTS {
                 return Err(Refusal::new(Code::LimitExceeded, "a participant has at most 20 active endpoints").into());
             }
@@ -88,7 +90,9 @@ impl Registry {
     pub fn disable_endpoint(&self, id: &EndpointId, now: Timestamp) -> R<()> {
         let id = id.to_string();
         self.write(move |db| {
-            diesel::update(endpoints::table.find(&id)).set(endpoints::disabled_at.eq(Some(now.micros()))).execute(db)?;
+            diesel::update(endpoints::table.find(&id))
+                .set(endpoints::disabled_at.eq(Some(now.micros())))
+                .execute(db)?;
             Ok(())
         })
     }
@@ -105,7 +109,8 @@ impl Registry {
 
 /// All endpoints that are switched on.
 pub(crate) fn active(db: &mut Db) -> Result<Vec<Endpoint>, Fault> {
-    let rows: Vec<Row> = endpoints::table.filter(endpoints::disabled_at.is_null()).order(endpoints::id).select(COLUMNS).load(db)?;
+    let rows: Vec<Row> =
+        endpoints::table.filter(endpoints::disabled_at.is_null()).order(endpoints::id).select(COLUMNS).load(db)?;
     rows.into_iter().map(|row| read(row).map_err(Fault::from)).collect()
 }
 

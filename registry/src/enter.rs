@@ -46,7 +46,12 @@ pub(crate) struct Append {
 }
 
 impl Append {
-    pub(crate) fn new(bodies: Vec<Verified<Body>>, bundle: Option<Vec<u8>>, now: Timestamp, reply: SyncSender<R<Vec<Entry>>>) -> Append {
+    pub(crate) fn new(
+        bodies: Vec<Verified<Body>>,
+        bundle: Option<Vec<u8>>,
+        now: Timestamp,
+        reply: SyncSender<R<Vec<Entry>>>,
+    ) -> Append {
         Append { bodies, bundle, now, result: None, reply }
     }
 

@@ -102,7 +102,8 @@ impl Registry {
         let (sender, receiver) = sync_channel(QUEUE);
         let spawned = std::thread::Builder::new().name("registry-writer".into()).spawn(move || writer.run(receiver));
         let thread = spawned.map_err(|e| Refusal::new(Code::Internal, format!("no thread for the writer: {e}")))?;
-        let shared = Shared { queue: Some(sender), writer: Some(thread), state, readers, registry: options.registry.clone() };
+        let shared =
+            Shared { queue: Some(sender), writer: Some(thread), state, readers, registry: options.registry.clone() };
         let registry = Registry { shared: Arc::new(shared) };
         if fresh {
             let genesis = Body::Genesis {
@@ -191,5 +192,35 @@ impl Registry {
             Refusal::new(Code::Unavailable, "the registry cannot read now; try again later")
         })?;
         conn::read(&mut reader, act).map_err(Fault::refusal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A registry whose writer takes nothing: one command fits the queue, the next is refused at once.
+    #[test]
+    fn a_full_queue_refuses_at_once() {
+        let path = std::env::temp_dir().join(format!("depa-queue-{}.db", uuid::Uuid::now_v7()));
+        let url = path.to_string_lossy().into_owned();
+        drop(conn::writer(&url).unwrap());
+        let (sender, receiver) = sync_channel(1);
+        let shared = Shared {
+            queue: Some(sender.clone()),
+            writer: None,
+            state: Arc::new(RwLock::new(Arc::new(State::new()))),
+            readers: conn::readers(&url, 1).unwrap(),
+            registry: Did::parse("did:web:sro.example").unwrap(),
+        };
+        let registry = Registry { shared: Arc::new(shared) };
+        let (reply, _answer) = sync_channel(1);
+        let act = |_: &mut Db| Ok(());
+        assert!(sender.try_send(Box::new(Side::new(act, reply))).is_ok());
+        let refused = |registry: &Registry| registry.write(|_| Ok(())).unwrap_err().code;
+        assert_eq!(refused(&registry), Code::Unavailable);
+        drop(receiver);
+        assert_eq!(refused(&registry), Code::Unavailable, "the writer has ended");
+        std::fs::remove_file(path).unwrap();
     }
 }

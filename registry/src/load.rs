@@ -71,7 +71,8 @@ fn replay(db: &mut Db, head: &CheckpointRef) -> Result<Replay, Fault> {
         }
     }
     if replay.frontier.size() != head.size {
-        let sentence = format!("entry {} is missing, or the head's size {} is wrong", replay.frontier.size(), head.size);
+        let sentence =
+            format!("entry {} is missing, or the head's size {} is wrong", replay.frontier.size(), head.size);
         return Err(tampered(&sentence).into());
     }
     let extra = log_hashes::table.count().get_result::<i64>(db)? != hashes
@@ -114,7 +115,8 @@ fn verified(replay: &mut Replay, entry: &ExportedEntry) -> R<policies::lifecycle
         (_, registry) => registry.map_err(bad)?.clone(),
     };
     let state = &replay.state;
-    let body = signing::verify_body(entry.body.clone(), &registry, state, &|sha256| state.proposed_payload(sha256)).map_err(bad)?;
+    let body = signing::verify_body(entry.body.clone(), &registry, state, &|sha256| state.proposed_payload(sha256))
+        .map_err(bad)?;
     replay.enter(entry, &body)
 }
 
@@ -136,7 +138,10 @@ fn check_head(replay: &Replay, head: &CheckpointRef, checkpoint: &str, options: 
         && genesis.registry_jwk == *options.signer.jwk()
         && genesis.sro == options.sro;
     if !same {
-        return Err(Refusal::new(Code::ConfigInvalid, "the database holds another log: registry, origin, key or SRO people differ"));
+        return Err(Refusal::new(
+            Code::ConfigInvalid,
+            "the database holds another log: registry, origin, key or SRO people differ",
+        ));
     }
     replay.state.check_books()
 }

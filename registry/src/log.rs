@@ -41,7 +41,8 @@ impl Registry {
             }
             let row = log_entries::table.find(index as i64).select((log_entries::record, log_entries::body_salt));
             let (record, body_salt): (Vec<u8>, Vec<u8>) = row.first(db)?;
-            let path = tree::inclusion(index, size, &mut |level, index| node(db, level, index).map_err(Fault::refusal))?;
+            let path =
+                tree::inclusion(index, size, &mut |level, index| node(db, level, index).map_err(Fault::refusal))?;
             let record: Record = canonical::parse_canonical(&record)?;
             Ok(Receipt { index, record, body_salt: Bytes(body_salt), path, checkpoint })
         })
@@ -52,7 +53,9 @@ impl Registry {
         self.read(|db| {
             let (size, _) = head(db)?;
             if old == 0 || old > new || new > size {
-                return Err(Refusal::new(Code::ConsistencyInvalid, format!("sizes 1 to {size} in order are expected")).into());
+                return Err(
+                    Refusal::new(Code::ConsistencyInvalid, format!("sizes 1 to {size} in order are expected")).into()
+                );
             }
             Ok(tree::consistency(old, new, &mut |level, index| node(db, level, index).map_err(Fault::refusal))?)
         })
@@ -62,7 +65,8 @@ impl Registry {
     pub fn tile(&self, level: u8, index: u64, width: u64) -> R<Vec<u8>> {
         let missing = || Refusal::new(Code::NotFound, "the log has no such tile");
         let height = u32::from(level) * 8;
-        let start = index.checked_mul(TILE).filter(|_| height < 64 && (1..=TILE).contains(&width)).ok_or_else(missing)?;
+        let start =
+            index.checked_mul(TILE).filter(|_| height < 64 && (1..=TILE).contains(&width)).ok_or_else(missing)?;
         let end = start.checked_add(width).ok_or_else(missing)?;
         self.read(|db| {
             let (size, _) = head(db)?;
@@ -92,7 +96,8 @@ impl Registry {
             if end > size {
                 return Err(missing().into());
             }
-            let rows = log_entries::table.filter(log_entries::idx.ge(start as i64)).filter(log_entries::idx.lt(end as i64));
+            let rows =
+                log_entries::table.filter(log_entries::idx.ge(start as i64)).filter(log_entries::idx.lt(end as i64));
             let records: Vec<Vec<u8>> = rows.order(log_entries::idx).select(log_entries::record).load(db)?;
             let mut tile = Vec::new();
             for record in records {
@@ -136,7 +141,8 @@ impl Registry {
 
 /// Size and checkpoint note.
 fn head(db: &mut Db) -> Result<(u64, String), Fault> {
-    let (size, note): (i64, String) = log_head::table.find(1).select((log_head::size, log_head::checkpoint)).first(db)?;
+    let (size, note): (i64, String) =
+        log_head::table.find(1).select((log_head::size, log_head::checkpoint)).first(db)?;
     Ok((size.unsigned_abs(), note))
 }
 

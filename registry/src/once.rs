@@ -69,7 +69,11 @@ impl Registry {
             let found: Option<Row> = row.select(columns).first(db).optional()?;
             if let Some((sha256, status, answer, created)) = found {
                 if sha256 != request.0 {
-                    return Err(Refusal::new(Code::IdempotencyKeyReused, "this Idempotency-Key was used for another request").into());
+                    return Err(Refusal::new(
+                        Code::IdempotencyKeyReused,
+                        "this Idempotency-Key was used for another request",
+                    )
+                    .into());
                 }
                 match (status, answer) {
                     (Some(status), Some(answer)) => {
@@ -120,7 +124,8 @@ impl Registry {
             if seen > 0 {
                 return Err(Refusal::new(Code::TokenReplayed, "this assertion was used already").into());
             }
-            let row = (jti_seen::issuer.eq(&issuer), jti_seen::jti.eq(&jti), jti_seen::expires_at.eq(expires_at.micros()));
+            let row =
+                (jti_seen::issuer.eq(&issuer), jti_seen::jti.eq(&jti), jti_seen::expires_at.eq(expires_at.micros()));
             diesel::insert_into(jti_seen::table).values(row).execute(db)?;
             Ok(())
         })
@@ -147,9 +152,11 @@ impl Registry {
                 challenges::nonce.eq(&challenge.nonce.0),
                 challenges::run_id.eq(challenge.run_id.as_str()),
                 challenges::job_sha256.eq(challenge.job_sha256.0.to_vec()),
-                challenges::contracts.eq(serde_json::to_string(&challenge.contracts).map_err(|_| corrupt("contracts"))?),
+                challenges::contracts
+                    .eq(serde_json::to_string(&challenge.contracts).map_err(|_| corrupt("contracts"))?),
                 challenges::expires_at.eq(challenge.expires_at.micros()),
-                challenges::checkpoint.eq(serde_json::to_string(&challenge.checkpoint).map_err(|_| corrupt("checkpoint"))?),
+                challenges::checkpoint
+                    .eq(serde_json::to_string(&challenge.checkpoint).map_err(|_| corrupt("checkpoint"))?),
             );
             diesel::insert_into(challenges::table).values(row).execute(db)?;
             Ok(())

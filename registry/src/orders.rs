@@ -49,7 +49,8 @@ impl Registry {
                 .filter(orders::expires_at.gt(now.micros()))
                 .filter(orders::lease_until.is_null().or(orders::lease_until.le(now.micros())));
             let columns = (orders::job_sha256, orders::bundle);
-            let found: Option<(Vec<u8>, Vec<u8>)> = open.order(orders::created_at).select(columns).first(db).optional()?;
+            let found: Option<(Vec<u8>, Vec<u8>)> =
+                open.order(orders::created_at).select(columns).first(db).optional()?;
             let Some((sha256, bundle)) = found else {
                 return Ok(None);
             };
@@ -83,7 +84,9 @@ impl Registry {
     /// The bundle of an order.
     pub fn order_bundle(&self, job_sha256: &Digest) -> R<Option<Vec<u8>>> {
         let key = job_sha256.0.to_vec();
-        self.read(|db| Ok(orders::table.filter(orders::job_sha256.eq(key)).select(orders::bundle).first(db).optional()?))
+        self.read(|db| {
+            Ok(orders::table.filter(orders::job_sha256.eq(key)).select(orders::bundle).first(db).optional()?)
+        })
     }
 
     /// Requires that this token leases the order now.

@@ -82,8 +82,12 @@ impl Registry {
     pub fn dispatch(&self, now: Timestamp) -> R<usize> {
         let state = self.state();
         self.write(move |db| {
-            let open = outbox::table.filter(outbox::dispatched_at.is_null()).order((outbox::created_at, outbox::id)).limit(500);
-            let rows: Vec<(String, String, String)> = open.select((outbox::id, outbox::topic, outbox::audience)).load(db)?;
+            let open = outbox::table
+                .filter(outbox::dispatched_at.is_null())
+                .order((outbox::created_at, outbox::id))
+                .limit(500);
+            let rows: Vec<(String, String, String)> =
+                open.select((outbox::id, outbox::topic, outbox::audience)).load(db)?;
             if rows.is_empty() {
                 return Ok(0);
             }
@@ -100,7 +104,9 @@ impl Registry {
                     insert(db, &id, endpoint, now)?;
                 }
                 made += concerned.len();
-                diesel::update(outbox::table.find(&id)).set(outbox::dispatched_at.eq(Some(now.micros()))).execute(db)?;
+                diesel::update(outbox::table.find(&id))
+                    .set(outbox::dispatched_at.eq(Some(now.micros())))
+                    .execute(db)?;
             }
             Ok(made)
         })
@@ -118,8 +124,10 @@ impl Registry {
                 .filter(deliveries::lease_until.is_null().or(deliveries::lease_until.le(now.micros())))
                 .filter(webhook_endpoints::disabled_at.is_null());
             type Row = (String, i32, String, String, String, endpoint::Row);
-            let columns = (deliveries::id, deliveries::attempts, outbox::id, outbox::topic, outbox::payload, endpoint::COLUMNS);
-            let rows: Vec<Row> = due.order((deliveries::not_before, deliveries::id)).limit(i64::from(limit)).select(columns).load(db)?;
+            let columns =
+                (deliveries::id, deliveries::attempts, outbox::id, outbox::topic, outbox::payload, endpoint::COLUMNS);
+            let rows: Vec<Row> =
+                due.order((deliveries::not_before, deliveries::id)).limit(i64::from(limit)).select(columns).load(db)?;
             let mut leased = Vec::new();
             for (delivery_id, attempts, message_id, topic, payload, endpoint) in rows {
                 let changes = (
@@ -130,7 +138,15 @@ impl Registry {
                 diesel::update(deliveries::table.find(&delivery_id)).set(changes).execute(db)?;
                 let endpoint = endpoint::read(endpoint)?;
                 let (attempts, lease_token) = (attempts.unsigned_abs(), token.clone());
-                leased.push(LeasedDelivery { delivery_id, lease_token, message_id, topic, payload, attempts, endpoint });
+                leased.push(LeasedDelivery {
+                    delivery_id,
+                    lease_token,
+                    message_id,
+                    topic,
+                    payload,
+                    attempts,
+                    endpoint,
+                });
             }
             Ok(leased)
         })
@@ -160,8 +176,7 @@ impl Registry {
 
     /// The newest deliveries to a participant's endpoints.
     pub fn deliveries(&self, owner: &Did, limit: u32) -> R<Vec<DeliveryRow>> {
-        type Row = (String, String, String, String, Option<i64>, Option<i64>, i32, Option<i32>, i64);
-        let rows: Vec<Row> = self.read(|db| {
+        let rows: Vec<Listed> = self.read(|db| {
             let all = deliveries::table.inner_join(outbox::table).inner_join(webhook_endpoints::table);
             let columns = (
                 deliveries::id,
@@ -175,13 +190,19 @@ impl Registry {
                 deliveries::not_before,
             );
             let own = all.filter(webhook_endpoints::owner.eq(owner.as_str()));
-            Ok(own.order((outbox::created_at.desc(), deliveries::id)).limit(i64::from(limit)).select(columns).load(db)?)
+            Ok(own
+                .order((outbox::created_at.desc(), deliveries::id))
+                .limit(i64::from(limit))
+                .select(columns)
+                .load(db)?)
         })?;
         rows.into_iter().map(delivery).collect()
     }
 }
 
-fn delivery(row: (String, String, String, String, Option<i64>, Option<i64>, i32, Option<i32>, i64)) -> R<DeliveryRow> {
+type Listed = (String, String, String, String, Option<i64>, Option<i64>, i32, Option<i32>, i64);
+
+fn delivery(row: Listed) -> R<DeliveryRow> {
     let (delivery_id, message_id, topic, endpoint_id, done, dead, attempts, status, not_before) = row;
     let state = match (done, dead) {
         (Some(_), _) => "delivered",
@@ -206,7 +227,8 @@ fn is_psp(state: &State, owner: &Did) -> bool {
 }
 
 fn listens(state: &State, endpoint: &Endpoint, topic: &str, audience: &[String]) -> bool {
-    let concerned = audience.iter().any(|a| a == endpoint.owner.as_str() || (a == PSP && is_psp(state, &endpoint.owner)));
+    let concerned =
+        audience.iter().any(|a| a == endpoint.owner.as_str() || (a == PSP && is_psp(state, &endpoint.owner)));
     concerned && endpoint.events.iter().any(|e| e == topic)
 }
 

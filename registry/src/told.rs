@@ -52,7 +52,12 @@ fn messages(state: &State, index: u64, body: &Body) -> R<Vec<Message>> {
             let revoke = revoke.read_unverified()?;
             let contract = &state.contract_of(&revoke.contract)?.contract;
             let data = json!({"contract": revoke.contract, "reason": revoke.reason, "index": index});
-            Ok(vec![Message { topic: "contract.revoked", subject: revoke.contract.id.to_string(), audience: parties(contract), data }])
+            Ok(vec![Message {
+                topic: "contract.revoked",
+                subject: revoke.contract.id.to_string(),
+                audience: parties(contract),
+                data,
+            }])
         }
         Body::RunCompleted { completion, obligations } => {
             let mut all: Vec<Message> = obligations.iter().map(instructed).collect::<R<_>>()?;
@@ -69,7 +74,12 @@ fn activated(index: u64, envelope: &Envelope<Contract>) -> R<Message> {
         "contract": {"id": contract.contract_id, "sha256": envelope.digest()}, "index": index,
         "effective_from": contract.effective_from, "expires_at": contract.expires_at,
     });
-    Ok(Message { topic: "contract.activated", subject: contract.contract_id.to_string(), audience: parties(&contract), data })
+    Ok(Message {
+        topic: "contract.activated",
+        subject: contract.contract_id.to_string(),
+        audience: parties(&contract),
+        data,
+    })
 }
 
 fn instructed(obligation: &Obligation) -> R<Message> {

@@ -82,7 +82,10 @@ mod tests {
             let mut node = |level: u8, index: u64| Ok(nodes[&(level, index)]);
             for index in 0..n {
                 let path = inclusion(index, n, &mut node).unwrap();
-                assert_eq!(inclusion_root(leaf_hash(&(index + 1).to_be_bytes()), index, n, &path).unwrap(), frontier.root());
+                assert_eq!(
+                    inclusion_root(leaf_hash(&(index + 1).to_be_bytes()), index, n, &path).unwrap(),
+                    frontier.root()
+                );
             }
             let new = CheckpointRef { size: n, root: frontier.root() };
             for old in 1..=n {

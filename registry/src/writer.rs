@@ -177,8 +177,15 @@ impl Writer {
 fn advance_head(db: &mut Db, work: &Work, old: u64, epoch: i64, origin: &str) -> Result<String, Fault> {
     let head = CheckpointRef { size: work.frontier.size(), root: work.frontier.root() };
     let checkpoint = signing::note::sign_checkpoint(origin, &head, work.signer.as_ref())?.text();
-    let row = log_head::table.filter(log_head::id.eq(1)).filter(log_head::size.eq(old as i64)).filter(log_head::epoch.eq(epoch));
-    let changes = (log_head::size.eq(head.size as i64), log_head::root.eq(head.root.0.to_vec()), log_head::checkpoint.eq(&checkpoint));
+    let row = log_head::table
+        .filter(log_head::id.eq(1))
+        .filter(log_head::size.eq(old as i64))
+        .filter(log_head::epoch.eq(epoch));
+    let changes = (
+        log_head::size.eq(head.size as i64),
+        log_head::root.eq(head.root.0.to_vec()),
+        log_head::checkpoint.eq(&checkpoint),
+    );
     if diesel::update(row).set(changes).execute(db)? != 1 {
         return Err(Fault::Fenced);
     }

@@ -58,8 +58,16 @@ pub struct Transfer {
 
 impl Transfer {
     fn new(obligation: &Obligation, debit: (&Did, AccountKind), credit: (&Did, AccountKind)) -> Transfer {
-        let id = |(owner, kind): (&Did, AccountKind)| AccountId { owner: owner.clone(), currency: obligation.currency, kind };
-        Transfer { debit: id(debit), credit: id(credit), amount: u128::from(obligation.amount_minor.get().unsigned_abs()) }
+        let id = |(owner, kind): (&Did, AccountKind)| AccountId {
+            owner: owner.clone(),
+            currency: obligation.currency,
+            kind,
+        };
+        Transfer {
+            debit: id(debit),
+            credit: id(credit),
+            amount: u128::from(obligation.amount_minor.get().unsigned_abs()),
+        }
     }
 
     /// An obligation comes into being.

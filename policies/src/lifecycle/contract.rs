@@ -138,19 +138,23 @@ impl State {
         }
         self.keys_active(envelope)?;
         if self.contract_ids.contains(&contract.contract_id) || self.contracts.contains(&envelope.digest()) {
-            return Err(Refusal::new(Code::ContractExists, "a contract with this id is proposed already").at("contract_id"));
+            return Err(
+                Refusal::new(Code::ContractExists, "a contract with this id is proposed already").at("contract_id")
+            );
         }
         if contract.supersedes.is_some() {
             return Err(transition("a contract that replaces another is not offered yet").at("supersedes"));
         }
         self.parties_verified(&contract)?;
         for id in &contract.compute.image_sets {
-            let unknown = || Refusal::new(Code::ImageSetUnknown, format!("{id} is not approved")).at("compute.image_sets");
+            let unknown =
+                || Refusal::new(Code::ImageSetUnknown, format!("{id} is not approved")).at("compute.image_sets");
             self.image_sets.get(id).ok_or_else(unknown)?;
         }
         let mut offers = Vec::new();
         for dataset in &contract.datasets {
-            let unknown = || Refusal::new(Code::DatasetUnknown, format!("no such offer of {} is registered", dataset.dataset_id));
+            let unknown =
+                || Refusal::new(Code::DatasetUnknown, format!("no such offer of {} is registered", dataset.dataset_id));
             offers.push(&self.offer(&dataset.offer_sha256).ok_or_else(unknown)?.offer);
         }
         let pairs: Vec<_> = contract.datasets.iter().map(|d| d.offer_sha256).zip(offers).collect();
@@ -195,7 +199,10 @@ impl State {
             return Err(Refusal::new(Code::ContractExpired, "the contract's period is over"));
         }
         if self.key(&signature.kid, schemas::envelope::Usage::Party).is_none() {
-            return Err(Refusal::new(Code::SignerUnknown, format!("no active key {} is known for this act", signature.kid)));
+            return Err(Refusal::new(
+                Code::SignerUnknown,
+                format!("no active key {} is known for this act", signature.kid),
+            ));
         }
         // The last signature brings the contract into force: all must still be verified then.
         if row.complete_with(Some(signer.as_str())) { self.parties_verified(&row.contract) } else { Ok(()) }

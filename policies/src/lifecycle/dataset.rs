@@ -80,7 +80,8 @@ impl State {
 
     pub(super) fn fold_image_set(&mut self, index: u64, envelope: &Envelope<ImageSet>) -> R<()> {
         let image_set = read(envelope)?;
-        self.image_sets.put(image_set.image_set_id.clone(), ImageSetRow { envelope: envelope.clone(), image_set, index });
+        self.image_sets
+            .put(image_set.image_set_id.clone(), ImageSetRow { envelope: envelope.clone(), image_set, index });
         Ok(())
     }
 
@@ -92,14 +93,19 @@ impl State {
         self.require_verified(&offer.provider, Kind::Tdp)?;
         if let Some(newest) = self.latest_offer(&offer.dataset_id).map(|row| &row.offer) {
             if (offer.version, offer.offer_version) <= (newest.version, newest.offer_version) {
-                return Err(Refusal::new(Code::DatasetExists, "this version of the dataset is registered already").at("version"));
+                return Err(Refusal::new(Code::DatasetExists, "this version of the dataset is registered already")
+                    .at("version"));
             }
             if offer.provider != newest.provider || offer.family != newest.family {
-                return Err(Refusal::new(Code::OfferInvalid, "a dataset keeps its provider and its family").at("family"));
+                return Err(
+                    Refusal::new(Code::OfferInvalid, "a dataset keeps its provider and its family").at("family")
+                );
             }
             let same_object = offer.manifest_root == newest.manifest_root && offer.key.key_id == newest.key.key_id;
             if offer.version == newest.version && !same_object {
-                return Err(Refusal::new(Code::OfferInvalid, "another sealed object is another version").at("manifest_root"));
+                return Err(
+                    Refusal::new(Code::OfferInvalid, "another sealed object is another version").at("manifest_root")
+                );
             }
         }
         crate::registration::offer(&offer, self.registry()?, now)

@@ -54,7 +54,8 @@ impl State {
         let mut keys: BTreeSet<String> = sro.iter().map(|p| p.jwk.thumbprint()).collect();
         keys.insert(registry_jwk.thumbprint());
         if people.len() < 2 || people.len() != sro.len() || keys.len() != sro.len() + 1 || people.contains(registry) {
-            return Err(Refusal::new(Code::TwoPeopleNeeded, "a genesis names at least two SRO people with a key each").at("sro"));
+            return Err(Refusal::new(Code::TwoPeopleNeeded, "a genesis names at least two SRO people with a key each")
+                .at("sro"));
         }
         Ok(())
     }

@@ -83,7 +83,10 @@ impl State {
         if let KmsStatement::Refunded { aborted_sha256 } = &receipt.statement {
             let before_any_step = matches!(&run.aborted, Some(AbortFact::ByRoom { sha256, steps_run: 0, .. }) if sha256 == aborted_sha256);
             if !before_any_step {
-                return Err(Refusal::new(Code::RefundRefused, "only a logged abort before the first step returns a charge"));
+                return Err(Refusal::new(
+                    Code::RefundRefused,
+                    "only a logged abort before the first step returns a charge",
+                ));
             }
         }
         Ok(())
@@ -130,8 +133,15 @@ impl State {
     }
 
     /// Known neighbours in the KMS's journal are chained; sequence 1 has none before it.
-    fn chain_fits(&self, receipt: &KmsReceipt, sha256: Digest, beside: &BTreeMap<(Digest, u64), (Digest, Digest)>) -> R<()> {
-        let bad = |why: &str| Refusal::new(Code::ReceiptMismatch, format!("receipt {} of {}: {why}", receipt.seq, receipt.kms));
+    fn chain_fits(
+        &self,
+        receipt: &KmsReceipt,
+        sha256: Digest,
+        beside: &BTreeMap<(Digest, u64), (Digest, Digest)>,
+    ) -> R<()> {
+        let bad = |why: &str| {
+            Refusal::new(Code::ReceiptMismatch, format!("receipt {} of {}: {why}", receipt.seq, receipt.kms))
+        };
         let key = journal(&receipt.provider, &receipt.kms);
         let find = |seq: u64| {
             let entered = self.receipts.get(&(key, seq)).map(|row| (row.sha256, row.receipt.prev));
@@ -203,7 +213,12 @@ impl State {
 
     /// One completion per run, by the run's key, while its contracts are in force, with receipts that fit, owing
     /// exactly what follows from the contracts.
-    pub(super) fn check_completion(&self, envelope: &Envelope<Completion>, owed: &[Obligation], now: Timestamp) -> R<()> {
+    pub(super) fn check_completion(
+        &self,
+        envelope: &Envelope<Completion>,
+        owed: &[Obligation],
+        now: Timestamp,
+    ) -> R<()> {
         let completion = read(envelope)?;
         let run = self.require_run(&completion.run_id)?;
         if run.completion.is_some() {
@@ -226,7 +241,11 @@ impl State {
         crate::completion::decide(&completion, job, &contracts, &view)?;
         self.receipts_fit(run, &completion)?;
         if owed != self.complete_obligations(&completion)? {
-            return Err(Refusal::new(Code::CompletionMismatch, "the obligations are not those that the contracts give").at("obligations"));
+            return Err(Refusal::new(
+                Code::CompletionMismatch,
+                "the obligations are not those that the contracts give",
+            )
+            .at("obligations"));
         }
         Ok(())
     }

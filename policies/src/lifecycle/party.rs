@@ -56,7 +56,10 @@ impl State {
 
     /// Requires that a party is verified now, as this kind.
     pub fn require_verified(&self, did: &Did, kind: Kind) -> R<()> {
-        let ok = self.participants.get(did).is_some_and(|r| r.state == ParticipantState::Verified && r.participant.kind == kind);
+        let ok = self
+            .participants
+            .get(did)
+            .is_some_and(|r| r.state == ParticipantState::Verified && r.participant.kind == kind);
         if !ok {
             return Err(Refusal::new(Code::ParticipantNotVerified, format!("{did} is not verified in this role")));
         }
@@ -77,7 +80,12 @@ impl State {
         crate::registration::participant(&application, self.registry()?, now)
     }
 
-    pub(super) fn fold_application(&mut self, index: u64, envelope: &Envelope<Participant>, document: &Option<Bytes>) -> R<()> {
+    pub(super) fn fold_application(
+        &mut self,
+        index: u64,
+        envelope: &Envelope<Participant>,
+        document: &Option<Bytes>,
+    ) -> R<()> {
         let participant = read(envelope)?;
         let decided_at = self.participants.get(&participant.did).and_then(|r| r.decided_at);
         let row = ParticipantRow {
@@ -111,7 +119,9 @@ impl State {
             (Applied, Decision::Verified | Decision::Rejected)
             | (Verified, Decision::Suspended)
             | (Suspended, Decision::Verified | Decision::Rejected) => Ok(()),
-            (Applied | Verified | Suspended | Rejected, _) => Err(transition("this decision does not fit the participant's state")),
+            (Applied | Verified | Suspended | Rejected, _) => {
+                Err(transition("this decision does not fit the participant's state"))
+            }
         }
     }
 

@@ -80,7 +80,13 @@ impl State {
                 return Err(Refusal::new(Code::PaymentState, "an obligation with this instruction id exists"));
             }
             self.books.post(&Transfer::owed(obligation))?;
-            let row = PaymentRow { obligation: obligation.clone(), index, state: PaymentState::Instructed, answer: None, reference: None };
+            let row = PaymentRow {
+                obligation: obligation.clone(),
+                index,
+                state: PaymentState::Instructed,
+                answer: None,
+                reference: None,
+            };
             self.payments.put(obligation.instruction_id.clone(), row);
         }
         Ok(())
@@ -94,14 +100,18 @@ impl State {
         let unknown = || Refusal::new(Code::PaymentUnknown, "no obligation has this instruction id");
         let row = self.payments.get(&callback.instruction_id).ok_or_else(unknown)?;
         if callback.amount_minor != row.obligation.amount_minor || callback.currency != row.obligation.currency {
-            return Err(Refusal::new(Code::PaymentState, "amount or currency is not what was instructed").at("amount_minor"));
+            return Err(
+                Refusal::new(Code::PaymentState, "amount or currency is not what was instructed").at("amount_minor")
+            );
         }
         if row.answer.as_ref().is_some_and(|(_, sha256)| *sha256 == envelope.digest()) {
             return Err(Refusal::new(Code::PaymentState, "this answer stands in the log already"));
         }
         match (row.state, callback.result) {
             (PaymentState::Settled, _) => Err(Refusal::new(Code::PaymentState, "the obligation is settled already")),
-            (PaymentState::Due, PaymentResult::Failed) => Err(Refusal::new(Code::PaymentState, "the obligation is due again already")),
+            (PaymentState::Due, PaymentResult::Failed) => {
+                Err(Refusal::new(Code::PaymentState, "the obligation is due again already"))
+            }
             (PaymentState::Instructed, _) | (PaymentState::Due, PaymentResult::Settled) => Ok(()),
         }
     }

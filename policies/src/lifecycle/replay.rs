@@ -122,7 +122,8 @@ impl Replay {
         if record.v != 1 || record.kind != entry.body.kind() {
             return bad("the record is of another kind than the body");
         }
-        let salts = (<[u8; 32]>::try_from(entry.subject_salt.0.as_slice()), <[u8; 32]>::try_from(entry.body_salt.0.as_slice()));
+        let salts =
+            (<[u8; 32]>::try_from(entry.subject_salt.0.as_slice()), <[u8; 32]>::try_from(entry.body_salt.0.as_slice()));
         let (Ok(subject_salt), Ok(body_salt)) = salts else {
             return bad("a salt has 32 bytes");
         };

@@ -136,7 +136,9 @@ impl State {
 
     /// The job of a run.
     pub fn job_of(&self, run: &RunRow) -> R<&JobSpec> {
-        self.order(&run.job_sha256).map(|o| &o.job).ok_or_else(|| Refusal::new(Code::Internal, "a run without its order"))
+        self.order(&run.job_sha256)
+            .map(|o| &o.job)
+            .ok_or_else(|| Refusal::new(Code::Internal, "a run without its order"))
     }
 
     /// The contracts of a job, in its order.
@@ -196,19 +198,25 @@ impl State {
             return Err(Refusal::new(Code::RunState, format!("{run_id} has checked in already")));
         }
         if order.runs.iter().filter_map(|id| self.runs.get(id)).any(|run| run.state != RunState::Aborted) {
-            return Err(Refusal::new(Code::RunState, "the order has a run already; it must be aborted before another one starts"));
+            return Err(Refusal::new(
+                Code::RunState,
+                "the order has a run already; it must be aborted before another one starts",
+            ));
         }
         if order.job.expires_at <= now {
             return Err(Refusal::new(Code::JobExpired, "the job's time is over"));
         }
         self.require_in_force(&order.job, now)?;
         if *image_set_id != order.job.image_set_id {
-            return Err(Refusal::new(Code::MeasurementNotAllowed, "the room is not of the job's image set").at("image_set_id"));
+            return Err(
+                Refusal::new(Code::MeasurementNotAllowed, "the room is not of the job's image set").at("image_set_id")
+            );
         }
         self.require_image_set(image_set_id, now)?;
         for (_, contract) in self.contracts_of(&order.job)? {
             contract.parties.iter().try_for_each(|p| self.require_verified(&p.did, p.role))?;
-            let wanted = contract.datasets.iter().filter(|d| order.job.datasets.iter().any(|j| j.dataset_id == d.dataset_id));
+            let wanted =
+                contract.datasets.iter().filter(|d| order.job.datasets.iter().any(|j| j.dataset_id == d.dataset_id));
             if wanted.map(|d| d.key.min_assurance).max().is_some_and(|min| *assurance < min) {
                 return Err(Refusal::new(Code::AssuranceTooLow, "a dataset of the job asks for stronger evidence"));
             }
@@ -220,7 +228,17 @@ impl State {
     }
 
     pub(super) fn fold_check_in(&mut self, index: u64, at: Timestamp, body: &Body) -> R<()> {
-        let Body::RunCheckedIn { run_id, job_sha256, image_set_id, evidence_sha256, checks, assurance, run_jwk, enc_jwk } = body else {
+        let Body::RunCheckedIn {
+            run_id,
+            job_sha256,
+            image_set_id,
+            evidence_sha256,
+            checks,
+            assurance,
+            run_jwk,
+            enc_jwk,
+        } = body
+        else {
             return Ok(());
         };
         if let Some(order) = self.orders.get_mut(job_sha256) {
@@ -302,7 +320,10 @@ impl State {
         match self.require_run(id)?.state {
             RunState::Completed => Ok(()),
             RunState::Delivered => Err(Refusal::new(Code::RunState, "the content key was handed over already")),
-            _ => Err(Refusal::new(Code::KeyWithheld, "the content key is handed out after the completion and its payments")),
+            _ => Err(Refusal::new(
+                Code::KeyWithheld,
+                "the content key is handed out after the completion and its payments",
+            )),
         }
     }
 
@@ -314,7 +335,13 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn fold_completion(&mut self, index: u64, at: Timestamp, envelope: &Envelope<Completion>, owed: &[Obligation]) -> R<()> {
+    pub(super) fn fold_completion(
+        &mut self,
+        index: u64,
+        at: Timestamp,
+        envelope: &Envelope<Completion>,
+        owed: &[Obligation],
+    ) -> R<()> {
         let completion = read(envelope)?;
         self.enter_receipts(index, &completion)?;
         self.owe(index, owed)?;

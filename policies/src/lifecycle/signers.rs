@@ -12,7 +12,10 @@ impl State {
         }
         for signature in &envelope.signatures {
             if self.key(&signature.kid, T::USAGE).is_none() {
-                return Err(Refusal::new(Code::SignerUnknown, format!("no active key {} is known for this act", signature.kid)));
+                return Err(Refusal::new(
+                    Code::SignerUnknown,
+                    format!("no active key {} is known for this act", signature.kid),
+                ));
             }
         }
         Ok(())
@@ -33,13 +36,20 @@ impl State {
         holders.sort_unstable();
         holders.dedup();
         if holders.len() < 2 || holders.len() != envelope.signatures.len() || !holders.iter().all(|h| self.is_sro(h)) {
-            return Err(Refusal::new(Code::TwoPeopleNeeded, "two different SRO people must have signed, and nobody else"));
+            return Err(Refusal::new(
+                Code::TwoPeopleNeeded,
+                "two different SRO people must have signed, and nobody else",
+            ));
         }
         self.keys_active(envelope)
     }
 
     /// Either two SRO people, or one party that `allowed` accepts.
-    pub(super) fn signed_by_party_or_two_people<T: Document>(&self, envelope: &Envelope<T>, allowed: impl Fn(&str) -> bool) -> R<()> {
+    pub(super) fn signed_by_party_or_two_people<T: Document>(
+        &self,
+        envelope: &Envelope<T>,
+        allowed: impl Fn(&str) -> bool,
+    ) -> R<()> {
         if envelope.signatures.iter().any(|s| self.is_sro(&s.kid.holder)) {
             return self.signed_by_two_people(envelope);
         }

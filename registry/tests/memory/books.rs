@@ -38,7 +38,8 @@ fn debits_equal_credits_and_balances_are_what_is_open_and_paid() {
     assert_eq!(balance(&house, &tdc, AccountKind::Payable), (500_000, 3_000_003));
     assert_eq!(balance(&house, &tdc, AccountKind::Cash), (0, 500_000));
     let state = house.registry.state();
-    let open: i64 = state.payments().filter(|p| p.state != PaymentState::Settled).map(|p| p.obligation.amount_minor.get()).sum();
+    let open: i64 =
+        state.payments().filter(|p| p.state != PaymentState::Settled).map(|p| p.obligation.amount_minor.get()).sum();
     assert_eq!(open, 2_500_003);
     let ids: std::collections::BTreeSet<&str> = owed.iter().map(|o| o.instruction_id.as_str()).collect();
     assert_eq!(ids.len(), 6);

@@ -1,5 +1,5 @@
-//! kill -9: what was acknowledged is there afterwards. (A missing fsync is not seen this way, since the page cache
-//! survives the process; `conn` pins `synchronous=FULL` in a test of its own.)
+//! kill -9: what was acknowledged is there afterwards. A missing fsync is not seen this way, since the page cache
+//! survives the process; so the order of system calls is watched too, and `conn` pins `synchronous=FULL`.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
@@ -15,18 +15,22 @@ use crate::house::{folder, options, start};
 use crate::papers;
 
 const DIR: &str = "DEPA_REGISTRY_CRASH_DIR";
+const COUNT: &str = "DEPA_REGISTRY_CRASH_COUNT";
+const CHILD: [&str; 4] = ["crash::child", "--exact", "--nocapture", "--test-threads=1"];
 
-/// The child: appends from four threads for ever, and prints each entry after it was acknowledged.
+/// The child: appends, from four threads for ever or from one as often as told, and prints each entry after it was
+/// acknowledged.
 #[test]
 fn child() {
     let Ok(dir) = std::env::var(DIR) else {
         return;
     };
     let registry = Registry::open(options(&PathBuf::from(dir)), start()).unwrap();
+    let count: Option<u32> = std::env::var(COUNT).ok().map(|n| n.parse().unwrap());
     std::thread::scope(|scope| {
-        for _ in 0..4 {
+        for _ in 0..count.map_or(4, |_| 1) {
             scope.spawn(|| {
-                loop {
+                for _ in 0..count.unwrap_or(u32::MAX) {
                     let who = FileKey::generate().unwrap();
                     let application = signing::sign(&papers::participant(&who, Kind::Tdp), &who, start()).unwrap();
                     let body = registry.verify(Body::ParticipantApplied { application, did_document: None }).unwrap();
@@ -46,7 +50,7 @@ fn what_was_acknowledged_survives_twenty_kills() {
     let mut acknowledged: Vec<(u64, String)> = Vec::new();
     for round in 0..20u64 {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["crash::child", "--exact", "--nocapture", "--test-threads=1"])
+            .args(CHILD)
             .env(DIR, &dir)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -76,4 +80,50 @@ fn what_was_acknowledged_survives_twenty_kills() {
     println!("{} acknowledged entries survived 20 kills", acknowledged.len());
     drop(registry);
     std::fs::remove_dir_all(dir).unwrap();
+}
+
+/// No acknowledgement while the database has bytes that are not synced (threats F4). One caller at a time, since with
+/// several another commit's bytes would look like a failure.
+#[test]
+fn nothing_is_acknowledged_before_it_is_synced() {
+    let dir = folder();
+    let trace = dir.join("trace");
+    let ran = Command::new("strace")
+        .args(["-f", "-y", "-s", "8", "-e", "trace=pwrite64,pwritev,write,writev,fsync,fdatasync", "-o"])
+        .arg(&trace)
+        .arg(std::env::current_exe().unwrap())
+        .args(CHILD)
+        .env(DIR, &dir)
+        .env(COUNT, "20")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    let text = std::fs::read_to_string(&trace).unwrap_or_default();
+    std::fs::remove_dir_all(dir).unwrap();
+    if !ran.is_ok_and(|status| status.success()) {
+        println!("NOT RUN: strace is not here or may not trace");
+        return;
+    }
+    let (acknowledged, early) = judge(&text);
+    assert_eq!((acknowledged, early), (20, 0), "acknowledged, and of these too early");
+    let unsynced: String = text.lines().filter(|l| !l.contains("sync")).map(|l| format!("{l}\n")).collect();
+    assert_eq!(judge(&unsynced), (20, 20), "the oracle sees a missing sync");
+}
+
+/// Counts acknowledgements in a trace, and those made while a database file had unsynced bytes.
+fn judge(trace: &str) -> (u32, u32) {
+    let (mut dirty, mut acknowledged, mut early) = (false, 0, 0);
+    for line in trace.lines() {
+        let database = line.contains("registry.db>") || line.contains("registry.db-wal>");
+        if line.contains("\"ack ") {
+            acknowledged += 1;
+            early += u32::from(dirty);
+        } else if line.contains("sync resumed") || (line.contains("sync(") && database && !line.contains("unfinished"))
+        {
+            dirty = false;
+        } else if line.contains("write") && database {
+            dirty = true;
+        }
+    }
+    (acknowledged, early)
 }

@@ -53,7 +53,8 @@ fn key(n: u8) -> FileKey {
 
 pub fn options(dir: &std::path::Path) -> Options {
     let registry = Did::parse("did:web:sro.example").unwrap();
-    let person = |n: u8| SroPerson { did: key(n).did().unwrap(), jwk: key(n).jwk().clone(), name: format!("Person {n}") };
+    let person =
+        |n: u8| SroPerson { did: key(n).did().unwrap(), jwk: key(n).jwk().clone(), name: format!("Person {n}") };
     Options {
         url: format!("sqlite://{}", dir.join("registry.db").display()),
         origin: "sro.example/log".into(),
@@ -153,10 +154,6 @@ impl House {
 
     pub fn offer(&self, n: usize) -> Envelope<DatasetOffer> {
         self.sign(&papers::offer(n, &self.tdps[n], &self.kms[n]), &self.tdps[n])
-    }
-
-    pub fn parties(&self) -> [&FileKey; 4] {
-        [&self.tdps[0], &self.tdps[1], &self.tdc, &self.ccrp]
     }
 
     pub fn draft(&self) -> Contract {

@@ -89,7 +89,12 @@ pub fn kms_url(n: usize) -> String {
 
 pub fn offer(n: usize, tdp: &FileKey, kms: &FileKey) -> DatasetOffer {
     let did = tdp.did().unwrap();
-    let number = |name: &str| Column { name: name.into(), column_type: ColumnType::Number, lower: Real::parse("0").ok(), upper: Real::parse("9").ok() };
+    let number = |name: &str| Column {
+        name: name.into(),
+        column_type: ColumnType::Number,
+        lower: Real::parse("0").ok(),
+        upper: Real::parse("9").ok(),
+    };
     DatasetOffer {
         schema: "dataset-offer.v1".into(),
         registry: registry(),
@@ -99,8 +104,16 @@ pub fn offer(n: usize, tdp: &FileKey, kms: &FileKey) -> DatasetOffer {
         family: FamilyId::new(fixed(200 + n as u128)),
         provider: did.clone(),
         name: format!("Table {n}"),
-        columns: vec![Column { name: "k".into(), column_type: ColumnType::Text, lower: None, upper: None }, number("x"), number("y")],
-        objects: vec![SealedObject { url: format!("file:///data/{n}.sealed"), bytes: 4096, media_type: "text/csv".into() }],
+        columns: vec![
+            Column { name: "k".into(), column_type: ColumnType::Text, lower: None, upper: None },
+            number("x"),
+            number("y"),
+        ],
+        objects: vec![SealedObject {
+            url: format!("file:///data/{n}.sealed"),
+            bytes: 4096,
+            media_type: "text/csv".into(),
+        }],
         manifest_root: Digest([50 + n as u8; 32]),
         key: OfferKey {
             kms: kms_url(n),
@@ -181,7 +194,11 @@ pub fn contract(offers: [Envelope<DatasetOffer>; 2], tdc: &Did, ccrp: &Did) -> C
             evidence: vec![EvidenceKind::Software],
             platform_level: "baseline".into(),
         },
-        outputs: Outputs { kinds: vec!["model".into()], recipient: tdc.clone(), release: "encrypted_to_recipient".into() },
+        outputs: Outputs {
+            kinds: vec!["model".into()],
+            recipient: tdc.clone(),
+            release: "encrypted_to_recipient".into(),
+        },
         payment: payment.collect(),
         revocation: Revocation { by: vec![Kind::Tdp], notice_seconds: 0, running: Running::Abort },
         obligations: Obligations { risk_statement: "r".into() },

@@ -6,7 +6,7 @@ use schemas::event::{Body, PaymentResult};
 use schemas::id::{ChallengeId, Did, EndpointId, RunId};
 use schemas::party::Decision;
 use schemas::text::Bytes;
-use schemas::{Code, Digest, Signer};
+use schemas::{Code, Digest};
 
 use crate::house::{House, start, uuid};
 use crate::papers;
@@ -16,7 +16,9 @@ fn an_idempotency_key_answers_the_same_request_and_no_other() {
     let house = House::empty();
     let registry = &house.registry;
     let (one, two) = (Digest::of(b"one"), Digest::of(b"two"));
-    let begin = |client: &str, request: &Digest, after: i64| registry.begin_request(client, "POST /v1/x", "k", request, start().plus_seconds(after));
+    let begin = |client: &str, request: &Digest, after: i64| {
+        registry.begin_request(client, "POST /v1/x", "k", request, start().plus_seconds(after))
+    };
     assert_eq!(begin("a", &one, 0).unwrap(), Begun::Fresh);
     assert_eq!(begin("a", &one, 1).unwrap(), Begun::Running);
     assert_eq!(begin("b", &two, 1).unwrap(), Begun::Fresh);
@@ -35,7 +37,9 @@ fn an_idempotency_key_answers_the_same_request_and_no_other() {
 fn an_assertion_is_used_once_also_by_many_at_once() {
     let house = House::empty();
     let issuer = house.tdc.did().unwrap();
-    let used = |n: i64| house.registry.use_jti(&issuer, "0123456789abcdef", start().plus_seconds(120), start().plus_seconds(n));
+    let used = |n: i64| {
+        house.registry.use_jti(&issuer, "0123456789abcdef", start().plus_seconds(120), start().plus_seconds(n))
+    };
     let codes: Vec<Option<Code>> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..16).map(|_| scope.spawn(|| used(0).err().map(|e| e.code))).collect();
         threads.into_iter().map(|t| t.join().unwrap()).collect()
@@ -63,7 +67,9 @@ fn a_challenge_is_consumed_once_and_in_time() {
     let (one, late) = (challenge(&house), challenge(&house));
     house.registry.issue_challenge(&one, start()).unwrap();
     house.registry.issue_challenge(&late, start()).unwrap();
-    let consume = |house: &House, c: &StoredChallenge, after: i64| house.registry.consume_challenge(&c.challenge_id, start().plus_seconds(after));
+    let consume = |house: &House, c: &StoredChallenge, after: i64| {
+        house.registry.consume_challenge(&c.challenge_id, start().plus_seconds(after))
+    };
     assert_eq!(consume(&house, &one, 119).unwrap(), one);
     assert_eq!(consume(&house, &one, 119).unwrap_err().code, Code::ChallengeUsed);
     assert_eq!(consume(&house, &late, 120).unwrap_err().code, Code::ChallengeExpired);
@@ -191,7 +197,9 @@ fn what_an_entry_tells_reaches_those_concerned_once() {
         let row = owed.payment(message["data"]["instruction_id"].as_str().unwrap()).unwrap();
         assert_eq!(serde_json::to_value(&row.obligation).unwrap(), message["data"]);
     }
-    let finish = |n: usize, attempt| house.registry.finish_delivery(&leased[n].delivery_id, &leased[n].lease_token, attempt, now).unwrap();
+    let finish = |n: usize, attempt| {
+        house.registry.finish_delivery(&leased[n].delivery_id, &leased[n].lease_token, attempt, now).unwrap()
+    };
     assert!(finish(0, Attempt::Delivered { status: 200 }));
     assert!(!finish(0, Attempt::Delivered { status: 200 }), "the lease is over");
     assert!(finish(1, Attempt::Retry { status: Some(503), not_before: now.plus_seconds(5) }));

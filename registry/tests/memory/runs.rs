@@ -36,7 +36,8 @@ impl Run {
 impl House {
     pub fn job(&self, contract: &ContractRef) -> JobSpec {
         let offers = [self.offer(0), self.offer(1)].map(|o| o.read_unverified().unwrap());
-        let dataset = |n: usize| JobDataset { dataset_id: offers[n].dataset_id.clone(), version: 1, handle: format!("t{n}") };
+        let dataset =
+            |n: usize| JobDataset { dataset_id: offers[n].dataset_id.clone(), version: 1, handle: format!("t{n}") };
         let output = Output {
             input: "m".into(),
             kind: OutputKind::Model,
@@ -201,7 +202,12 @@ impl House {
             contracts: job.contracts,
             image_set_id: papers::image_set_id(),
             steps: 198,
-            output: CompletedOutput { kind: "model".into(), sha256: output, bytes: 1200, url: "file:///out/model".into() },
+            output: CompletedOutput {
+                kind: "model".into(),
+                sha256: output,
+                bytes: 1200,
+                url: "file:///out/model".into(),
+            },
             certificate: self.sign(&certificate, &run.key),
             content_key_jwe: "a.b.c.d.e".into(),
             release_receipts,

@@ -37,7 +37,9 @@ fn each_column_of_an_entry_is_held() {
     let house = closed();
     opened_after(&house, "UPDATE log_head SET epoch = epoch").unwrap();
     let text = |column: &str, from: &str, to: &str| {
-        format!("UPDATE log_entries SET {column} = CAST(replace(CAST({column} AS TEXT), '{from}', '{to}') AS BLOB) WHERE idx = 4")
+        format!(
+            "UPDATE log_entries SET {column} = CAST(replace(CAST({column} AS TEXT), '{from}', '{to}') AS BLOB) WHERE idx = 4"
+        )
     };
     let cases = [
         "UPDATE log_entries SET idx = 999 WHERE idx = 4".to_owned(),
@@ -77,7 +79,10 @@ fn the_tree_and_the_signed_head_are_held() {
         ("UPDATE log_head SET checkpoint = ''", "signed head"),
         ("DELETE FROM log_head", "head is missing"),
         // The last entry cut off with all its traces: only the signature over the head remembers it.
-        ("DELETE FROM log_entries WHERE idx = 13; DELETE FROM log_hashes WHERE level = 1 AND idx = 6; UPDATE log_head SET size = 13", "root"),
+        (
+            "DELETE FROM log_entries WHERE idx = 13; DELETE FROM log_hashes WHERE level = 1 AND idx = 6; UPDATE log_head SET size = 13",
+            "root",
+        ),
     ];
     for (sql, named) in cases {
         let refusal = opened_after(&house, sql).expect_err(sql);
@@ -94,12 +99,44 @@ fn an_older_head_with_its_root_put_back_fails_by_its_signature() {
     let aside = folder();
     let stand_in = Registry::open(options(&aside), start()).unwrap();
     drop(std::mem::replace(&mut house.registry, stand_in));
-    let sql = format!(
-        "DELETE FROM log_entries WHERE idx = 14; UPDATE log_head SET size = 14, root = X'{}'",
-        old.root
-    );
+    let sql = format!("DELETE FROM log_entries WHERE idx = 14; UPDATE log_head SET size = 14, root = X'{}'", old.root);
     let refusal = opened_after(&house, &sql).unwrap_err();
     assert_eq!(refusal.code, Code::LogTampered);
     assert!(refusal.sentence.contains("signed head"), "{refusal}");
     std::fs::remove_dir_all(aside).unwrap();
+}
+
+/// The database itself fails for one command of many: only that one is refused, and memory stays what the disk holds.
+#[test]
+fn a_command_that_the_database_refuses_spoils_no_other() {
+    let house = House::empty();
+    let poison = signing::FileKey::generate().unwrap();
+    let mut db = SqliteConnection::establish(&house.database().display().to_string()).unwrap();
+    let sql = format!(
+        "CREATE TRIGGER poison BEFORE INSERT ON log_entries WHEN NEW.subject = '{}' BEGIN SELECT RAISE(ABORT, 'poison'); END",
+        poison.did().unwrap()
+    );
+    diesel::sql_query(sql).execute(&mut db).unwrap();
+    let house = &house;
+    let codes: Vec<Option<Code>> = std::thread::scope(|scope| {
+        let mut threads = Vec::new();
+        for n in 0..24 {
+            let poison = &poison;
+            threads.push(scope.spawn(move || {
+                let own = signing::FileKey::generate().unwrap();
+                let who = if n % 8 == 3 { poison } else { &own };
+                house.apply(who, schemas::party::Kind::Tdp).err().map(|e| e.code)
+            }));
+        }
+        threads.into_iter().map(|t| t.join().unwrap()).collect()
+    });
+    for (n, code) in codes.iter().enumerate() {
+        assert_eq!(*code, (n % 8 == 3).then_some(Code::Unavailable), "{n}");
+    }
+    assert_eq!(house.registry.state().size(), 22);
+    assert!(house.registry.state().participant(&poison.did().unwrap()).is_none());
+    diesel::sql_query("DROP TRIGGER poison").execute(&mut db).unwrap();
+    let entry = house.apply(&poison, schemas::party::Kind::Tdp).unwrap();
+    assert_eq!(entry.receipt.index, 22);
+    signing::verify_receipt(&entry.receipt, &entry.body, &house.options.origin, house.options.signer.jwk()).unwrap();
 }
