@@ -38,7 +38,7 @@ struct Entered {
 /// Enters bodies in order, all of them or none.
 pub(crate) struct Append {
     pub(crate) bodies: Vec<Verified<Body>>,
-    /// The bundle of a `RunOrdered`, for the clean room's agent.
+    /// The bundle of a `RunOrdered`, for the clean room's agent; an order without one is not queued.
     pub(crate) bundle: Option<Vec<u8>>,
     pub(crate) now: Timestamp,
     result: Option<R<Vec<Entered>>>,
@@ -95,8 +95,8 @@ impl Command for Append {
         let mut all = Vec::new();
         for (body, next) in self.bodies.iter().zip(follow_ups) {
             let mut entered = enter(db, work, body, at).map_err(unforeseen)?;
-            if let Body::RunOrdered { job } = &**body {
-                orders::put(db, job, self.bundle.as_deref().unwrap_or_default(), at).map_err(unforeseen)?;
+            if let (Body::RunOrdered { job }, Some(bundle)) = (&**body, &self.bundle) {
+                orders::put(db, job, bundle, at).map_err(unforeseen)?;
             }
             if let Some(next) = next {
                 let followed = enter(db, work, &next, at).map_err(unforeseen)?;
