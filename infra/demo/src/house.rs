@@ -245,6 +245,11 @@ impl House {
         self.leave_audit = true;
     }
 
+    /// Leaves all files when a temporary house is taken down: for whoever looks for a fault.
+    pub fn leave_files(&mut self) {
+        self.temporary = false;
+    }
+
     /// Leaves folder and processes where they are when this value is dropped.
     pub fn keep(&mut self) {
         self.temporary = false;

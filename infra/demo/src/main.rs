@@ -9,7 +9,7 @@ use demo::house::House;
 use demo::narrate::Narrator;
 use demo::report::Report;
 use demo::steps;
-use schemas::{R, Refusal};
+use schemas::{Code, R, Refusal};
 
 #[derive(Parser)]
 #[command(
@@ -90,14 +90,14 @@ fn perform(run: &Run) -> R<()> {
 
 fn print_json(report: &Report) -> R<()> {
     let text = serde_json::to_string_pretty(report);
-    println!("{}", text.map_err(|e| Refusal::new(schemas::Code::Internal, e.to_string()))?);
+    println!("{}", text.map_err(|e| Refusal::new(Code::Internal, e.to_string()))?);
     Ok(())
 }
 
 /// Ends the processes when the demo is told to end: they have process groups of their own.
 fn watch_signals() -> R<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let fault = |e: std::io::Error| Refusal::new(schemas::Code::Internal, format!("signals cannot be watched: {e}"));
+    let fault = |e: std::io::Error| Refusal::new(Code::Internal, format!("signals cannot be watched: {e}"));
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(fault)?;
     std::thread::spawn(move || {
         if signals.forever().next().is_some() {
@@ -108,12 +108,15 @@ fn watch_signals() -> R<()> {
     Ok(())
 }
 
-/// Adds the end of a role's log where a role has ended.
+/// Adds the end of the log concerned, where a role has ended, and leaves all logs where they are.
 fn with_logs(house: &mut House, refusal: Refusal) -> Refusal {
-    match house.processes().map(|p| p.alive()) {
-        Some(Err(ended)) => Refusal { sentence: format!("{}\n{}", refusal.sentence, ended.sentence), ..refusal },
-        _ => refusal,
-    }
+    house.leave_files();
+    let ended = match house.processes().map(|p| p.alive()) {
+        Some(Err(ended)) => format!("\n{}", ended.sentence),
+        _ => String::new(),
+    };
+    let sentence = format!("{}{ended}\nThe log of every role is in {}", refusal.sentence, house.dir.display());
+    Refusal { sentence, ..refusal }
 }
 
 fn keep(house: &mut House, narrator: &mut Narrator) {
@@ -128,7 +131,12 @@ fn keep(house: &mut House, narrator: &mut Narrator) {
     narrator.line(&format!("End them with: kill {}", ids.join(" ")));
 }
 
-fn next_step(refusal: &Refusal) -> &'static str {
-    let general = "run again with --dir DIR to keep every role's log, and read the one concerned";
-    depa::exit::next_step(refusal).unwrap_or(general)
+fn next_step(refusal: &Refusal) -> String {
+    match refusal.code {
+        Code::TableForm => "give --data a folder with the three DEPA COVID tables, or leave it out".to_owned(),
+        Code::EpsilonOutOfRange => {
+            format!("ask for an --epsilon above 0, and at most {} in all: what the providers grant", demo::actors::CAP)
+        }
+        _ => depa::exit::next_step(refusal).unwrap_or("read the log of the role concerned").to_owned(),
+    }
 }

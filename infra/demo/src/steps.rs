@@ -84,7 +84,7 @@ fn people(house: &mut House, narrator: &mut Narrator) -> R<()> {
     for (person, kind) in house.participants() {
         person.apply(kind)?;
         let receipt = house.sro.verify(&person.did)?;
-        let kind = serde_json::to_value(kind).ok().and_then(|k| k.as_str().map(str::to_uppercase)).unwrap_or_default();
+        let kind = word(&kind).to_uppercase();
         let made = format!(
             "{} is verified as {kind} by two SRO people: {}, log entry {}",
             person.name,
@@ -138,8 +138,10 @@ fn contract(house: &House, epsilon: &str, narrator: &mut Narrator) -> R<Contract
         let signature = house.signature(&draft, person)?;
         let answer = depa::contract::submit(person.desk()?, &draft, &signature, at == 0)?;
         let made = format!(
-            "{} signed the same bytes, alone: the contract is {:?}, log entry {}",
-            person.name, answer.state, answer.receipt.index
+            "{} signed the same bytes, alone: the contract is {}, log entry {}",
+            person.name,
+            word(&answer.state),
+            answer.receipt.index
         );
         narrator.step("sign", &made, "its parties, the SRO");
         last = Some(answer);
@@ -413,6 +415,12 @@ fn exported(house: &House) -> R<(std::path::PathBuf, depa::audit::Report)> {
     depa::edge::write_new(&file, &bytes)?;
     depa::trust::save(&house.trust, &house.audit_dir().join("trust.json"))?;
     Ok((file, report))
+}
+
+/// A state or kind in its own word, with spaces.
+fn word<T: serde::Serialize>(state: &T) -> String {
+    let value = serde_json::to_value(state).ok();
+    value.as_ref().and_then(Value::as_str).unwrap_or_default().replace('_', " ")
 }
 
 /// A DID, shortened for people.

@@ -179,13 +179,13 @@ impl Tdc {
 
     /// Fetches the model of a completed run, checks all that proves it, and opens it with its own key.
     pub fn downloads(&self, run: &RunId, bundle: &JobBundle) -> R<depa::model::Model> {
-        let out = self.model_file();
+        let out = self.model_file(run);
         depa::model::download(self.person.desk()?, run, bundle, &self.enc, self.person.trust()?, &out)
     }
 
-    /// Where the opened model goes.
-    pub fn model_file(&self) -> PathBuf {
-        self.person.dir.join("model.safetensors")
+    /// Where the opened model of a run goes.
+    pub fn model_file(&self, run: &RunId) -> PathBuf {
+        self.person.dir.join(format!("{run}.safetensors"))
     }
 }
 
