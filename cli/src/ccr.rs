@@ -22,7 +22,8 @@ pub fn measure(ccr: &Path, config: &Path) -> R<Measurement> {
     if !answer.status.success() {
         return Err(fault(String::from_utf8_lossy(&answer.stderr).trim().to_owned()));
     }
-    canonical::parse(&answer.stdout).map_err(|e| fault(format!("gave an answer that is not understood: {}", e.sentence)))
+    canonical::parse(&answer.stdout)
+        .map_err(|e| fault(format!("gave an answer that is not understood: {}", e.sentence)))
 }
 
 /// Makes the root of a software attester in a new folder. SIMULATED: whoever holds it can claim to be any room.

@@ -16,7 +16,8 @@ pub use text::plain_language;
 
 /// Drafts the contract of a form: the pinned facts are copied from the datasets' verified offers.
 pub fn new(client: &Client, form: &ContractForm, trust: &Trust, id: Uuid, now: Timestamp) -> R<Envelope<Contract>> {
-    let offers: R<Vec<_>> = form.datasets.iter().map(|d| crate::dataset::verified_offer(client, trust, &d.dataset_id)).collect();
+    let offers: R<Vec<_>> =
+        form.datasets.iter().map(|d| crate::dataset::verified_offer(client, trust, &d.dataset_id)).collect();
     let contract = draft(form, &offers?, trust, ContractId::new(id), now)?;
     Envelope::draft(&contract)
 }
@@ -37,9 +38,16 @@ pub fn sign(contract: &Envelope<Contract>, key: &FileKey, trust: &Trust, now: Ti
 }
 
 /// Hands in a signature. The first one proposes the contract and needs its bytes; a further one names them by digest.
-pub fn submit(client: &Client, contract: &Envelope<Contract>, signature: &ContractSignature, first: bool) -> R<ContractAnswer> {
+pub fn submit(
+    client: &Client,
+    contract: &Envelope<Contract>,
+    signature: &ContractSignature,
+    first: bool,
+) -> R<ContractAnswer> {
     if signature.contract_sha256 != contract.digest() {
-        return Err(Refusal::new(Code::SignatureInvalid, "the signature is over another contract").at("contract_sha256"));
+        return Err(
+            Refusal::new(Code::SignatureInvalid, "the signature is over another contract").at("contract_sha256")
+        );
     }
     if first {
         return client.propose(&Envelope::new(contract.payload.0.clone(), vec![signature.signature.clone()]));
@@ -68,7 +76,12 @@ pub fn bundle(client: &Client, id: &ContractId) -> R<ContractBundle> {
 }
 
 /// A drafted revocation without a signature.
-pub fn draft_revoke(contract: &ContractRef, reason: &str, trust: &Trust, now: Timestamp) -> R<Envelope<ContractRevoke>> {
+pub fn draft_revoke(
+    contract: &ContractRef,
+    reason: &str,
+    trust: &Trust,
+    now: Timestamp,
+) -> R<Envelope<ContractRevoke>> {
     Envelope::draft(&ContractRevoke {
         schema: "contract-revoke.v1".into(),
         registry: trust.registry.clone(),
@@ -91,7 +104,14 @@ pub fn revoke(client: &Client, revoke: &Envelope<ContractRevoke>) -> R<ContractA
 }
 
 /// Declines to sign.
-pub fn decline(client: &Client, contract: &ContractRef, reason: &str, key: &FileKey, trust: &Trust, now: Timestamp) -> R<ContractAnswer> {
+pub fn decline(
+    client: &Client,
+    contract: &ContractRef,
+    reason: &str,
+    key: &FileKey,
+    trust: &Trust,
+    now: Timestamp,
+) -> R<ContractAnswer> {
     let document = ContractDecline {
         schema: "contract-decline.v1".into(),
         registry: trust.registry.clone(),
@@ -150,7 +170,9 @@ pub fn verify_bundle(bundle: &ContractBundle, trust: &Trust) -> R<VerifiedBundle
         signing::book::fully_signed(&contract)?;
         for terms in &contract.datasets {
             let pinned = offers.iter().find(|o| o.digest() == terms.offer_sha256);
-            let missing = || Refusal::new(Code::DatasetUnknown, format!("the offer of {} is not in the bundle", terms.dataset_id));
+            let missing = || {
+                Refusal::new(Code::DatasetUnknown, format!("the offer of {} is not in the bundle", terms.dataset_id))
+            };
             policies::registration::terms::dataset(terms, pinned.ok_or_else(missing)?)?;
         }
         contracts.push(contract);
@@ -158,5 +180,10 @@ pub fn verify_bundle(bundle: &ContractBundle, trust: &Trust) -> R<VerifiedBundle
     if contracts.is_empty() {
         return Err(Refusal::new(Code::ContractUnknown, "the bundle holds no contract"));
     }
-    Ok(VerifiedBundle { contracts, offers: offers.len(), participants: bundle.participants.len(), image_sets: bundle.image_sets.len() })
+    Ok(VerifiedBundle {
+        contracts,
+        offers: offers.len(),
+        participants: bundle.participants.len(),
+        image_sets: bundle.image_sets.len(),
+    })
 }

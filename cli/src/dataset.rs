@@ -20,7 +20,13 @@ pub use form::Description;
 pub use seal::{SealedDataset, seal};
 
 /// Builds and signs the offer of a sealed dataset. The rules of the register are asked before signing.
-pub fn offer(description: &Description, sealed: &SealedDataset, key: &FileKey, trust: &Trust, now: Timestamp) -> R<Envelope<DatasetOffer>> {
+pub fn offer(
+    description: &Description,
+    sealed: &SealedDataset,
+    key: &FileKey,
+    trust: &Trust,
+    now: Timestamp,
+) -> R<Envelope<DatasetOffer>> {
     let provider = key.did()?;
     let usage = &description.usage;
     let columns = description.columns.iter().map(|c| Column {

@@ -39,7 +39,8 @@ pub fn examine(patient: &Patient, now: Timestamp) -> Vec<Finding> {
     let mut findings: Vec<Finding> = patient.keys.iter().map(|path| key_file(path)).collect();
     let pinned = patient.trust.as_ref().map(|path| (path, trust::load(path)));
     if let Some((path, loaded)) = &pinned {
-        let detail = |t: &signing::Trust| format!("{}: registry {}, {} SRO people", path.display(), t.registry, t.sro.len());
+        let detail =
+            |t: &signing::Trust| format!("{}: registry {}, {} SRO people", path.display(), t.registry, t.sro.len());
         findings.push(finding("trust file", loaded.as_ref().map(detail)));
     }
     if let Some(url) = &patient.registry {
@@ -48,9 +49,13 @@ pub fn examine(patient: &Patient, now: Timestamp) -> Vec<Finding> {
         findings.push(finding("contract service", ready.as_ref().map(|()| format!("{url} is ready"))));
         if let (Ok(client), Ok(()), Some((_, Ok(pinned)))) = (&client, &ready, &pinned) {
             let signed = log::checkpoint(client, pinned);
-            findings.push(finding("log", signed.as_ref().map(|c| format!("{} entries, signed by the pinned key", c.head.size))));
+            findings.push(finding(
+                "log",
+                signed.as_ref().map(|c| format!("{} entries, signed by the pinned key", c.head.size)),
+            ));
             let same = client.trust().map(|told| told == *pinned);
-            let detail = |same: &bool| if *same { "the service says what is pinned".to_owned() } else { "differs".into() };
+            let detail =
+                |same: &bool| if *same { "the service says what is pinned".to_owned() } else { "differs".into() };
             let told = same.as_ref().map(detail);
             findings.push(Finding { ok: matches!(same, Ok(true)), ..finding("pinned trust", told) });
         }
@@ -99,7 +104,8 @@ fn clock(url: &str, now: Timestamp) -> Finding {
         let http = dataset::kms::http(url, "address of the contract service")?;
         let request = http.get(format!("{}/livez", url.trim_end_matches('/'))).timeout(Duration::from_secs(5));
         let answer = request.send().map_err(|_| fault("cannot be reached"))?;
-        let header = answer.headers().get("date").and_then(|d| d.to_str().ok()).ok_or_else(|| fault("names no date"))?;
+        let header =
+            answer.headers().get("date").and_then(|d| d.to_str().ok()).ok_or_else(|| fault("names no date"))?;
         http_date(header).ok_or_else(|| fault("names a date that is not understood"))
     };
     let skew = date().map(|at| now.seconds() - at);
@@ -132,7 +138,9 @@ mod tests {
     #[test]
     fn dates_of_http_are_read() {
         assert_eq!(http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
-        for bad in ["", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 PST", "Sun, 6 Nov 1994 08:49:37 GMT"] {
+        for bad in
+            ["", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 PST", "Sun, 6 Nov 1994 08:49:37 GMT"]
+        {
             assert_eq!(http_date(bad), None, "{bad}");
         }
     }

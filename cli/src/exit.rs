@@ -38,23 +38,72 @@ pub fn of_code(code: Code) -> u8 {
         Unauthenticated | Forbidden | TokenReplayed | SignerNotParty | TwoPeopleNeeded => AUTHENTICATION,
         NotFound | ContractUnknown | RunUnknown | ReservationUnknown | KeyUnknown | PaymentUnknown | DatasetUnknown
         | ImageSetUnknown => NOT_FOUND,
-        IdempotencyKeyReused | ParticipantExists | DatasetExists | ContractExists | ContractNotActive | ContractNotYetValid
-        | ContractExpired | ContractRevoked | StateTransition | SignerTwice | JobExpired | RunState | RequestReplayed
-        | ReservationExpired | ReservationsIncomplete | LeaseExpired | CommitConflict | RefundRefused | KmsBehindLog
-        | CompletionExists | KeyWithheld | PaymentState => CONFLICT,
-        ParticipantNotVerified | ImageSetNotApproved | OfferInvalid | ContractIncomplete | ContractPeriod | TermsNotOffer
-        | PrivacyClauseMissing | DeltaTooLarge | EpsilonOutOfRange | AssuranceTooLow | PurposeNotAllowed | JobMismatch
-        | PipelineInvalid | PipelineRawOutput | PipelineNotPrivate | PipelineColumn | PipelineJoinKey | PipelineTarget
-        | PipelineBounds | PipelineRecipient | EpsilonExceedsContract | OutputRefused | ProductionRefused | AddressRefused
-        | AdmissionInvalid | AdmissionStale | CheckpointStale | StatusListStale | RunKeyMismatch => POLICY,
-        EvidenceForm | EvidenceRefused | EvidenceNotAllowed | TranscriptMismatch | ChallengeUnknown | ChallengeUsed
-        | ChallengeExpired | MeasurementNotAllowed => ATTESTATION,
+        IdempotencyKeyReused
+        | ParticipantExists
+        | DatasetExists
+        | ContractExists
+        | ContractNotActive
+        | ContractNotYetValid
+        | ContractExpired
+        | ContractRevoked
+        | StateTransition
+        | SignerTwice
+        | JobExpired
+        | RunState
+        | RequestReplayed
+        | ReservationExpired
+        | ReservationsIncomplete
+        | LeaseExpired
+        | CommitConflict
+        | RefundRefused
+        | KmsBehindLog
+        | CompletionExists
+        | KeyExists
+        | KeyWithheld
+        | PaymentState => CONFLICT,
+        ParticipantNotVerified
+        | ImageSetNotApproved
+        | OfferInvalid
+        | ContractIncomplete
+        | ContractPeriod
+        | TermsNotOffer
+        | PrivacyClauseMissing
+        | DeltaTooLarge
+        | EpsilonOutOfRange
+        | AssuranceTooLow
+        | PurposeNotAllowed
+        | JobMismatch
+        | PipelineInvalid
+        | PipelineRawOutput
+        | PipelineNotPrivate
+        | PipelineColumn
+        | PipelineJoinKey
+        | PipelineTarget
+        | PipelineBounds
+        | PipelineRecipient
+        | EpsilonExceedsContract
+        | OutputRefused
+        | ProductionRefused
+        | AddressRefused
+        | AdmissionInvalid
+        | AdmissionStale
+        | CheckpointStale
+        | StatusListStale
+        | RunKeyMismatch => POLICY,
+        EvidenceForm
+        | EvidenceRefused
+        | EvidenceNotAllowed
+        | TranscriptMismatch
+        | ChallengeUnknown
+        | ChallengeUsed
+        | ChallengeExpired
+        | MeasurementNotAllowed => ATTESTATION,
         BudgetExceeded => BUDGET,
         Timeout => TIMEOUT,
-        SignatureInvalid | SignatureMissing | SignatureForm | SignatureContext | SignerUnknown | KeyWeak | WrongRegistry
-        | SealedForm | SealedTampered | SealedTruncated | SealedWrongObject | JweRefused | KeyRowTampered
-        | CompletionReceipts | CompletionMismatch | InclusionInvalid | ConsistencyInvalid | CheckpointInvalid
-        | ReceiptMismatch | LogTampered | WitnessConflict => VERIFICATION,
+        SignatureInvalid | SignatureMissing | SignatureForm | SignatureContext | SignerUnknown | KeyWeak
+        | WrongRegistry | SealedForm | SealedTampered | SealedTruncated | SealedWrongObject | JweRefused
+        | KeyRowTampered | CompletionReceipts | CompletionMismatch | InclusionInvalid | ConsistencyInvalid
+        | CheckpointInvalid | ReceiptMismatch | LogTampered | WitnessConflict => VERIFICATION,
         // The form of what came in, peers, limits, faults; and codes that a later release adds.
         _ => OTHER,
     }
@@ -92,14 +141,33 @@ mod tests {
     /// The codes that fall under "other" are listed, so that a new code is placed on purpose.
     #[test]
     fn other_is_what_fits_nowhere_else() {
-        let other: Vec<&str> =
-            Code::ALL.iter().filter(|c| of_code(**c) == OTHER).map(|c| c.as_str()).collect();
+        let other: Vec<&str> = Code::ALL.iter().filter(|c| of_code(**c) == OTHER).map(|c| c.as_str()).collect();
         let expected = [
-            "MALFORMED_JSON", "DUPLICATE_MEMBER", "MALFORMED_NUMBER", "MALFORMED_BASE64", "MALFORMED_DIGEST",
-            "MALFORMED_TIME", "MALFORMED_ID", "SCHEMA_MISMATCH", "NOT_CANONICAL", "BODY_TOO_LARGE", "MEDIA_TYPE",
-            "LIMIT_EXCEEDED", "METHOD_NOT_ALLOWED", "KEY_FORM", "DID_UNRESOLVED", "RATE_LIMITED", "UNAVAILABLE",
-            "IDEMPOTENCY_KEY_MISSING", "TABLE_FORM", "WORKER_FAILED", "WORKER_PROTOCOL", "UPLOAD_FAILED",
-            "PEER_UNREACHABLE", "PEER_FAULT", "INTERNAL",
+            "MALFORMED_JSON",
+            "DUPLICATE_MEMBER",
+            "MALFORMED_NUMBER",
+            "MALFORMED_BASE64",
+            "MALFORMED_DIGEST",
+            "MALFORMED_TIME",
+            "MALFORMED_ID",
+            "SCHEMA_MISMATCH",
+            "NOT_CANONICAL",
+            "BODY_TOO_LARGE",
+            "MEDIA_TYPE",
+            "LIMIT_EXCEEDED",
+            "METHOD_NOT_ALLOWED",
+            "KEY_FORM",
+            "DID_UNRESOLVED",
+            "RATE_LIMITED",
+            "UNAVAILABLE",
+            "IDEMPOTENCY_KEY_MISSING",
+            "TABLE_FORM",
+            "WORKER_FAILED",
+            "WORKER_PROTOCOL",
+            "UPLOAD_FAILED",
+            "PEER_UNREACHABLE",
+            "PEER_FAULT",
+            "INTERNAL",
         ];
         assert_eq!(other, expected);
     }

@@ -44,7 +44,14 @@ pub fn software(measurement: Digest) -> Measurement {
 }
 
 /// Drafts an image set, without a signature. `days` from now it ends.
-pub fn draft(name: &str, measured: &Measurement, days: u32, trust: &Trust, id: Uuid, now: Timestamp) -> R<Envelope<ImageSet>> {
+pub fn draft(
+    name: &str,
+    measured: &Measurement,
+    days: u32,
+    trust: &Trust,
+    id: Uuid,
+    now: Timestamp,
+) -> R<Envelope<ImageSet>> {
     let set = ImageSet {
         schema: "image-set.v1".into(),
         registry: trust.registry.clone(),

@@ -87,7 +87,8 @@ pub fn bundle(
             image_set = Some(logged.clone());
         }
     }
-    let unknown = || Refusal::new(Code::ImageSetUnknown, format!("no contract allows {}", form.image_set_id)).at("image_set_id");
+    let unknown =
+        || Refusal::new(Code::ImageSetUnknown, format!("no contract allows {}", form.image_set_id)).at("image_set_id");
     let mut participants: Vec<_> = Vec::new();
     for participant in contracts.iter().flat_map(|b| &b.participants) {
         if !participants.contains(participant) {
@@ -169,14 +170,18 @@ impl Agreed {
         let mut found = self.contracts.iter().flat_map(|(_, c)| &c.datasets).filter(|d| &d.dataset_id == id);
         match (found.next(), found.next()) {
             (Some(one), None) => Ok(one),
-            (None, _) => Err(Refusal::new(Code::DatasetUnknown, format!("no contract of the job gives {id}")).at("tables")),
+            (None, _) => {
+                Err(Refusal::new(Code::DatasetUnknown, format!("no contract of the job gives {id}")).at("tables"))
+            }
             _ => Err(Refusal::new(Code::JobMismatch, format!("{id} stands in more than one contract")).at("tables")),
         }
     }
 
     fn offer(&self, terms: &ContractDataset) -> R<&DatasetOffer> {
         let found = self.offers.iter().find(|o| o.dataset_id == terms.dataset_id && o.version == terms.version);
-        found.ok_or_else(|| Refusal::new(Code::DatasetUnknown, format!("the offer of {} is not there", terms.dataset_id)))
+        found.ok_or_else(|| {
+            Refusal::new(Code::DatasetUnknown, format!("the offer of {} is not there", terms.dataset_id))
+        })
     }
 }
 
@@ -249,11 +254,18 @@ fn job(form: &JobForm, agreed: &Agreed, key: &FileKey, trust: &Trust, drawn: &Dr
 
 fn ccrp(agreed: &Agreed) -> R<schemas::id::Did> {
     let first = agreed.contracts.first().and_then(|(_, c)| c.in_role(schemas::party::Kind::Ccrp).next());
-    first.cloned().ok_or_else(|| Refusal::new(Code::ContractUnknown, "a job needs at least one contract").at("contracts"))
+    first
+        .cloned()
+        .ok_or_else(|| Refusal::new(Code::ContractUnknown, "a job needs at least one contract").at("contracts"))
 }
 
 /// The features of the form, or every number with public bounds that the join gives, but principal and target.
-fn features(form: &JobForm, projection: &[ColumnRef], offers: &[(&str, &DatasetOffer)], not: &[&ColumnRef]) -> R<Vec<Feature>> {
+fn features(
+    form: &JobForm,
+    projection: &[ColumnRef],
+    offers: &[(&str, &DatasetOffer)],
+    not: &[&ColumnRef],
+) -> R<Vec<Feature>> {
     let bounds = |c: &ColumnRef| {
         let offer = offers.iter().find(|(handle, _)| *handle == c.handle).map(|(_, offer)| offer)?;
         let schema = offer.columns.iter().find(|s| s.name == c.column && s.column_type == ColumnType::Number)?;

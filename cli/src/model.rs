@@ -54,8 +54,11 @@ pub fn proof_path(model: &Path) -> PathBuf {
 /// Fetches the model of a completed run, verifies everything about it, opens it and writes it to a new file.
 pub fn download(client: &Client, run: &RunId, bundle: &JobBundle, key: &EncKey, trust: &Trust, out: &Path) -> R<Model> {
     let view = client.run(run)?;
-    let not_yet = || Refusal::new(Code::KeyWithheld, format!("{run} is {}; its model is there once it has completed", view.state));
-    let (completion, receipt) = (view.completion.clone().ok_or_else(not_yet)?, view.receipt.clone().ok_or_else(not_yet)?);
+    let not_yet = || {
+        Refusal::new(Code::KeyWithheld, format!("{run} is {}; its model is there once it has completed", view.state))
+    };
+    let (completion, receipt) =
+        (view.completion.clone().ok_or_else(not_yet)?, view.receipt.clone().ok_or_else(not_yet)?);
     let proof = Proof { run_jwk: view.run_jwk.clone(), completion, receipt };
     let (completion, certificate) = check(&proof, bundle, trust)?;
     if &completion.run_id != run {
@@ -137,7 +140,8 @@ fn check(proof: &Proof, bundle: &JobBundle, trust: &Trust) -> R<(Signed<Completi
         Stage::Output(output) => Some(output.upload.trim_end_matches('/').to_owned()),
         Stage::Join(_) | Stage::Train(_) => None,
     });
-    let inside = wanted.is_some_and(|folder| completion.output.url.strip_prefix(&folder).is_some_and(|rest| rest.starts_with('/')));
+    let inside = wanted
+        .is_some_and(|folder| completion.output.url.strip_prefix(&folder).is_some_and(|rest| rest.starts_with('/')));
     if !inside || completion.output.url.split('/').any(|part| part == "..") {
         return Err(Refusal::new(Code::AddressRefused, "the sealed model does not lie where the job wanted it"));
     }

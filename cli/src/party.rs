@@ -50,7 +50,13 @@ pub fn web_document(key: &FileKey) -> R<serde_json::Value> {
 }
 
 /// Drafts a decision about an applicant, without a signature: both people sign these same bytes.
-pub fn decision(view: &ParticipantView, decision: Decision, reason: &str, trust: &Trust, now: Timestamp) -> R<Envelope<ParticipantDecision>> {
+pub fn decision(
+    view: &ParticipantView,
+    decision: Decision,
+    reason: &str,
+    trust: &Trust,
+    now: Timestamp,
+) -> R<Envelope<ParticipantDecision>> {
     let application = signing::book::verify_application(view.application.clone(), &trust.registry)?;
     Envelope::draft(&ParticipantDecision {
         schema: "participant-decision.v1".into(),
@@ -64,7 +70,12 @@ pub fn decision(view: &ParticipantView, decision: Decision, reason: &str, trust:
 }
 
 /// Hands in one SRO person's signature under a decision; it counts once a second person's arrives.
-pub fn decide(client: &Client, draft: &Envelope<ParticipantDecision>, person: &FileKey, now: Timestamp) -> R<TwoPeople> {
+pub fn decide(
+    client: &Client,
+    draft: &Envelope<ParticipantDecision>,
+    person: &FileKey,
+    now: Timestamp,
+) -> R<TwoPeople> {
     let signature = signing::countersign(draft, person, now)?;
     client.decide(&Envelope::new(draft.payload.0.clone(), vec![signature]))
 }

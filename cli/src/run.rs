@@ -55,7 +55,9 @@ pub fn watch(client: &Client, watched: &Watched, at_most: Duration, tell: &mut d
                 changed(&mut last, Change { run_id: Some(id.clone()), state: view.state.clone() }, tell);
                 match view.state.as_str() {
                     "completed" | "delivered" => return Ok(view),
-                    "aborted" => return Err(Refusal::new(Code::RunState, format!("{id} was aborted; its log entry says why"))),
+                    "aborted" => {
+                        return Err(Refusal::new(Code::RunState, format!("{id} was aborted; its log entry says why")));
+                    }
                     _ => view.state,
                 }
             }

@@ -138,9 +138,15 @@ fn check_select(select: &Select) -> R<()> {
     refuse_if(!lateral_views.is_empty(), "LATERAL VIEW")?;
     refuse_if(prewhere.is_some(), "PREWHERE")?;
     refuse_if(!connect_by.is_empty(), "CONNECT BY")?;
-    refuse_if(!cluster_by.is_empty() || !distribute_by.is_empty() || !sort_by.is_empty(), "CLUSTER, DISTRIBUTE or SORT BY")?;
+    refuse_if(
+        !cluster_by.is_empty() || !distribute_by.is_empty() || !sort_by.is_empty(),
+        "CLUSTER, DISTRIBUTE or SORT BY",
+    )?;
     refuse_if(!named_window.is_empty() || qualify.is_some(), "a window function")?;
-    refuse_if(!optimizer_hints.is_empty() || select_modifiers.is_some() || value_table_mode.is_some(), "a modifier of SELECT")?;
+    refuse_if(
+        !optimizer_hints.is_empty() || select_modifiers.is_some() || value_table_mode.is_some(),
+        "a modifier of SELECT",
+    )?;
     refuse_if(*flavor != sqlparser::ast::SelectFlavor::Standard, "FROM before SELECT")
 }
 
@@ -177,8 +183,18 @@ impl Scope<'_> {
 
     /// Opens a table under its alias or, without one, its name.
     fn enter(&mut self, factor: &TableFactor) -> R<String> {
-        let TableFactor::Table { name, alias, args, with_hints, version, with_ordinality, partitions, json_path, sample, index_hints } =
-            factor
+        let TableFactor::Table {
+            name,
+            alias,
+            args,
+            with_hints,
+            version,
+            with_ordinality,
+            partitions,
+            json_path,
+            sample,
+            index_hints,
+        } = factor
         else {
             let subquery = matches!(factor, TableFactor::Derived { .. });
             return Err(unsupported(if subquery { "a subquery in FROM" } else { "a table expression in FROM" }));
@@ -190,7 +206,9 @@ impl Scope<'_> {
         let known = self.known;
         let table = known.iter().find(|t| t.name == table_name).ok_or_else(|| self.no_table(&table_name))?;
         let handle = match alias {
-            Some(alias) if !alias.columns.is_empty() || alias.at.is_some() => return Err(unsupported("column aliases of a table")),
+            Some(alias) if !alias.columns.is_empty() || alias.at.is_some() => {
+                return Err(unsupported("column aliases of a table"));
+            }
             Some(alias) => alias.name.value.clone(),
             None => table_name,
         };
@@ -254,7 +272,9 @@ impl Scope<'_> {
                 Err(Refusal::new(Code::SqlUnsupported, format!("no table is called {h} in this query")))
             }
             // A column outside the contract: the rule about columns says no, by its own code.
-            ([], Some(h)) => Err(Refusal::new(Code::PipelineColumn, format!("the contract allows no column {h}.{column}"))),
+            ([], Some(h)) => {
+                Err(Refusal::new(Code::PipelineColumn, format!("the contract allows no column {h}.{column}")))
+            }
             ([], None) => Err(Refusal::new(Code::PipelineColumn, format!("the contracts allow no column {column}"))),
             _ => Err(unsupported(&format!("the ambiguous column {column}; write handle.{column}"))),
         }

@@ -1,5 +1,7 @@
 //! SQL to a typed join: what is understood, and what is refused by name.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use depa::sql::{Parsed, Table, parse};
 use schemas::pipeline::{ColumnRef, Comparison, JoinKind};
 use schemas::{Code, R};
@@ -38,7 +40,8 @@ fn the_reference_query_becomes_a_typed_join() {
     let parsed = read(REFERENCE).unwrap();
     let join = parsed.join;
     assert_eq!((join.name.as_str(), join.first.as_str()), ("joined", "icmr"));
-    let steps: Vec<_> = join.steps.iter().map(|s| (s.handle.as_str(), s.kind, s.left.to_string(), s.right.to_string())).collect();
+    let steps: Vec<_> =
+        join.steps.iter().map(|s| (s.handle.as_str(), s.kind, s.left.to_string(), s.right.to_string())).collect();
     assert_eq!(
         steps,
         [
@@ -47,7 +50,10 @@ fn the_reference_query_becomes_a_typed_join() {
         ]
     );
     // `*` is what the contracts allow, without keys, but with the principal and the target that the training reads.
-    assert_eq!(columns(&join.projection), "icmr.ct icmr.strain icmr.mobile icmr.result idx.age idx.symptoms cowin.age cowin.vaccine");
+    assert_eq!(
+        columns(&join.projection),
+        "icmr.ct icmr.strain icmr.mobile icmr.result idx.age idx.symptoms cowin.age cowin.vaccine"
+    );
     assert!(join.filters.is_empty());
     let names: Vec<_> = parsed.tables.iter().map(|(h, t)| format!("{h}={t}")).collect();
     assert_eq!(names, ["icmr=icmr_test_results", "idx=index_patient_records", "cowin=cowin_vaccine_data"]);
@@ -64,7 +70,10 @@ fn columns_joins_and_filters() {
     .join;
     assert_eq!(columns(&join.projection), "icmr.ct icmr.result cowin.vaccine");
     assert_eq!(join.steps[0].kind, JoinKind::Left);
-    assert_eq!((join.steps[0].left.to_string(), join.steps[0].right.to_string()), ("icmr.mobile".into(), "cowin.mobile".into()));
+    assert_eq!(
+        (join.steps[0].left.to_string(), join.steps[0].right.to_string()),
+        ("icmr.mobile".into(), "cowin.mobile".into())
+    );
     let filters: Vec<_> = join.filters.iter().map(|f| (f.column.to_string(), f.op, f.value.as_str())).collect();
     assert_eq!(
         filters,
@@ -81,7 +90,10 @@ fn columns_joins_and_filters() {
 #[test]
 fn a_table_without_alias_is_its_own_handle() {
     let parsed = read("SELECT icmr_test_results.ct, cowin_vaccine_data.* FROM icmr_test_results INNER JOIN cowin_vaccine_data ON icmr_test_results.mobile = cowin_vaccine_data.mobile").unwrap();
-    assert_eq!(columns(&parsed.join.projection), "icmr_test_results.ct cowin_vaccine_data.age cowin_vaccine_data.vaccine");
+    assert_eq!(
+        columns(&parsed.join.projection),
+        "icmr_test_results.ct cowin_vaccine_data.age cowin_vaccine_data.vaccine"
+    );
     let quoted = read("SELECT \"icmr\".\"ct\" FROM \"icmr_test_results\" AS \"icmr\"").unwrap();
     assert_eq!(columns(&quoted.join.projection), "icmr.ct");
     assert!(quoted.join.steps.is_empty());
@@ -169,5 +181,10 @@ fn columns_beyond_the_contract_are_refused_by_the_rule() {
         assert_eq!(read(sql).unwrap_err().code, Code::PipelineColumn, "{sql}");
     }
     assert_eq!(read(&format!("SELECT {} FROM t", "x,".repeat(10_000))).unwrap_err().code, Code::LimitExceeded);
-    assert_eq!(read(&format!("SELECT icmr.ct FROM icmr_test_results icmr WHERE {}1=1{}", "(".repeat(5000), ")".repeat(5000))).unwrap_err().code, Code::SqlUnsupported);
+    assert_eq!(
+        read(&format!("SELECT icmr.ct FROM icmr_test_results icmr WHERE {}1=1{}", "(".repeat(5000), ")".repeat(5000)))
+            .unwrap_err()
+            .code,
+        Code::SqlUnsupported
+    );
 }

@@ -48,7 +48,7 @@ pub fn recompute(state: &State) -> R<BTreeMap<LedgerKey, Ledger>> {
         }
     }
     // A key service may wrap the same keys anew for a run: the first release counts.
-    released.sort_by(|a, b| (a.1.at, a.1.seq, a.0).cmp(&(b.1.at, b.1.seq, b.0)));
+    released.sort_by_key(|(index, receipt)| (receipt.at, receipt.seq, *index));
     let mut seen = std::collections::BTreeSet::new();
     let mut ledgers = BTreeMap::new();
     for (index, receipt) in released {
@@ -68,7 +68,8 @@ fn charge(state: &State, receipt: &KmsReceipt, ledgers: &mut BTreeMap<LedgerKey,
     }
     for (dataset, new) in receipt.datasets.iter().zip(&receipt.charges) {
         let contract = &state.contract_of(&dataset.contract)?.contract;
-        let terms = contract.datasets.iter().find(|d| d.dataset_id == dataset.dataset_id && d.version == dataset.version);
+        let terms =
+            contract.datasets.iter().find(|d| d.dataset_id == dataset.dataset_id && d.version == dataset.version);
         let terms = terms.ok_or_else(|| mismatch("a release of a dataset that its contract does not give"))?;
         let same = new.dataset_id == terms.dataset_id && new.version == terms.version && new.family == terms.family;
         if !same || new.delta != terms.privacy.delta {
@@ -80,7 +81,11 @@ fn charge(state: &State, receipt: &KmsReceipt, ledgers: &mut BTreeMap<LedgerKey,
             Scope::Global => None,
         };
         let key = LedgerKey { family: terms.family.clone(), tdc: scoped };
-        let ledger = ledgers.entry(key).or_insert_with(|| Ledger { charges: vec![], cap: cap.clone(), clauses: BTreeMap::new() });
+        let ledger = ledgers.entry(key).or_insert_with(|| Ledger {
+            charges: vec![],
+            cap: cap.clone(),
+            clauses: BTreeMap::new(),
+        });
         let all: Vec<DatasetCharge> = ledger.charges.iter().map(|(_, c)| c.clone()).collect();
         // A contract's clause is per dataset: what this contract has spent of this dataset.
         let own: Vec<DatasetCharge> = ledger
@@ -99,7 +104,8 @@ fn charge(state: &State, receipt: &KmsReceipt, ledgers: &mut BTreeMap<LedgerKey,
 
 fn offer<'a>(state: &'a State, sha256: &Digest) -> R<&'a DatasetOffer> {
     let row = state.offer(sha256);
-    row.map(|r| &r.offer).ok_or_else(|| Refusal::new(Code::LogTampered, "a contract pins an offer that is not in the log"))
+    row.map(|r| &r.offer)
+        .ok_or_else(|| Refusal::new(Code::LogTampered, "a contract pins an offer that is not in the log"))
 }
 
 fn fault(index: u64, refusal: &Refusal) -> Refusal {

@@ -157,7 +157,13 @@ impl Report {
             let _ = writeln!(out, "cosigned by the witness at {at}");
         }
         let runs: Vec<String> = self.runs.iter().map(|(state, n)| format!("{n} {state}")).collect();
-        let _ = writeln!(out, "last entry {}; {} participants; runs: {}", self.last_entry_at, self.participants, list(&runs));
+        let _ = writeln!(
+            out,
+            "last entry {}; {} participants; runs: {}",
+            self.last_entry_at,
+            self.participants,
+            list(&runs)
+        );
         for c in &self.contracts {
             let (n, of) = c.signatures;
             let _ = writeln!(out, "contract {} {} {}, {n} of {of} signatures", c.id, c.sha256.short(), word(&c.state));

@@ -51,7 +51,8 @@ pub fn verify(reader: &mut dyn BufRead, trust: &Trust, options: &Options, now: T
     expect_root(&replay, earlier.as_ref())?;
     for index in 0..head.size {
         let what = format!("entry {index}");
-        let entry: ExportedEntry = next_line(reader, &what)?.ok_or_else(|| tampered(format!("{what}: the export ends before it")))?;
+        let entry: ExportedEntry =
+            next_line(reader, &what)?.ok_or_else(|| tampered(format!("{what}: the export ends before it")))?;
         if index == 0 {
             genesis_is_pinned(&entry.body, trust)?;
         }

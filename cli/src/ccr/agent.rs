@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use contract_client::Client;
@@ -77,11 +78,14 @@ pub fn serve(client: &Client, agent: &Agent, stop: &Stop, tell: &mut dyn FnMut(&
 fn carry_out(agent: &Agent, leased: Leased, stop: &Stop, tell: &mut dyn FnMut(&Value)) {
     let job = leased.job_sha256;
     tell(&json!({"event": "agent_took", "job_sha256": job}));
-    let ended = bundle_file(&agent.work, &leased).and_then(|bundle| start(agent, &bundle, &leased.lease_token, job, stop, tell));
+    let ended = bundle_file(&agent.work, &leased)
+        .and_then(|bundle| start(agent, &bundle, &leased.lease_token, job, stop, tell));
     match ended {
         Ok(exit) => tell(&json!({"event": "agent_ended", "job_sha256": job, "exit": exit})),
         Err(refusal) => {
-            tell(&json!({"event": "agent_failed", "job_sha256": job, "code": refusal.code.as_str(), "sentence": refusal.sentence}));
+            tell(
+                &json!({"event": "agent_failed", "job_sha256": job, "code": refusal.code.as_str(), "sentence": refusal.sentence}),
+            );
         }
     }
 }
@@ -96,7 +100,14 @@ fn bundle_file(work: &Path, leased: &Leased) -> R<PathBuf> {
 }
 
 /// Starts the room and forwards its lines until it ends; returns its exit code, -1 if it was killed.
-fn start(agent: &Agent, bundle: &Path, lease_token: &str, job: Digest, stop: &Stop, tell: &mut dyn FnMut(&Value)) -> R<i32> {
+fn start(
+    agent: &Agent,
+    bundle: &Path,
+    lease_token: &str,
+    job: Digest,
+    stop: &Stop,
+    tell: &mut dyn FnMut(&Value),
+) -> R<i32> {
     let fault = |why: String| Refusal::new(Code::WorkerFailed, format!("{}: {why}", agent.ccr.display()));
     let mut room = Command::new(&agent.ccr)
         .arg("run")
@@ -123,8 +134,11 @@ fn start(agent: &Agent, bundle: &Path, lease_token: &str, job: Digest, stop: &St
         }
     });
     let ended = loop {
-        while let Ok(line) = receive.recv_timeout(Duration::from_millis(100)) {
-            forward(&line, job, tell);
+        match receive.recv_timeout(TICK) {
+            Ok(line) => forward(&line, job, tell),
+            // It has closed its output and lives on: look again in a while.
+            Err(RecvTimeoutError::Disconnected) => std::thread::sleep(TICK),
+            Err(RecvTimeoutError::Timeout) => {}
         }
         if stop.asked() > 1 {
             let _ = room.kill();
@@ -145,7 +159,9 @@ fn forward(line: &str, job: Digest, tell: &mut dyn FnMut(&Value)) {
             members.entry("job_sha256").or_insert_with(|| json!(job));
             tell(&Value::Object(members));
         }
-        _ => tell(&json!({"event": "room_said", "job_sha256": job, "text": line.chars().take(500).collect::<String>()})),
+        _ => {
+            tell(&json!({"event": "room_said", "job_sha256": job, "text": line.chars().take(500).collect::<String>()}))
+        }
     }
 }
 
@@ -162,5 +178,84 @@ fn nap(time: Duration, stop: &Stop) {
     }
 }
 
+/// How often a room is looked at that says nothing.
+const TICK: Duration = Duration::from_millis(100);
 /// The most output of a room that is read.
 const MAX_OUTPUT: u64 = 64 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use schemas::bundle::{JobBundle, Logged};
+    use schemas::log::{Receipt, Record};
+    use schemas::{Envelope, Timestamp};
+
+    use super::*;
+
+    fn leased() -> Leased {
+        let zero = Digest([0; 32]);
+        let at = Timestamp::from_seconds(1);
+        let record = Record { v: 1, kind: "x".into(), subject: zero, seq: 1, at, body_sha256: zero, prev: zero };
+        let receipt =
+            Receipt { index: 0, record, body_salt: Default::default(), path: vec![], checkpoint: String::new() };
+        let bundle = JobBundle {
+            job: Envelope::new(vec![], vec![]),
+            contracts: vec![],
+            offers: vec![],
+            participants: vec![],
+            image_set: Logged { envelope: Envelope::new(vec![], vec![]), receipt },
+        };
+        Leased { job_sha256: Digest([7; 32]), lease_token: "claim".into(), bundle }
+    }
+
+    /// An agent whose room is a shell script.
+    fn agent(script: &str) -> (Agent, PathBuf) {
+        let dir = std::env::temp_dir().join(format!("depa-agent-{}", edge::fresh()));
+        std::fs::create_dir_all(dir.join("work")).unwrap();
+        let ccr = dir.join("ccr");
+        std::fs::write(&ccr, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&ccr, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let agent = Agent { ccr, config: dir.join("ccr.toml"), work: dir.join("work"), wait_seconds: 1, runs: None };
+        (agent, dir)
+    }
+
+    fn events(script: &str, stop: &Stop) -> Vec<Value> {
+        let (agent, dir) = agent(script);
+        let mut seen = Vec::new();
+        carry_out(&agent, leased(), stop, &mut |event| seen.push(event.clone()));
+        std::fs::remove_dir_all(dir).unwrap();
+        seen
+    }
+
+    #[test]
+    fn lines_of_the_room_are_forwarded_with_the_job() {
+        let script = r#"echo '{"event":"training","step":1,"steps":2}'; echo "$1 $2 $4 $7" | sed 's,/[^ ]*/,,g'; echo plain; cat "$5" >/dev/null && exit 6"#;
+        let seen = events(script, &Stop::default());
+        let words: Vec<&str> = seen.iter().map(|e| e["event"].as_str().unwrap()).collect();
+        assert_eq!(words, ["agent_took", "training", "room_said", "room_said", "agent_ended"]);
+        assert!(seen.iter().all(|e| e["job_sha256"] == json!(Digest([7; 32]))));
+        assert_eq!(seen[2]["text"], "run --config --bundle claim");
+        assert_eq!(seen[4]["exit"], 6);
+    }
+
+    #[test]
+    fn a_room_that_cannot_start_is_told_and_survived() {
+        let (mut agent, dir) = agent("");
+        agent.ccr = dir.join("missing");
+        let mut seen = Vec::new();
+        carry_out(&agent, leased(), &Stop::default(), &mut |event| seen.push(event.clone()));
+        assert_eq!(seen[1]["event"], "agent_failed");
+        assert_eq!(seen[1]["code"], "WORKER_FAILED");
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn asked_twice_the_room_is_killed() {
+        let stop = Stop::default();
+        stop.ask();
+        stop.ask();
+        let seen = events("exec sleep 60", &stop);
+        assert_eq!(seen.last().unwrap()["exit"], -1);
+    }
+}

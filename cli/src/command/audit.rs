@@ -16,7 +16,9 @@ use crate::output::Answer;
 #[derive(Subcommand)]
 pub enum Verb {
     /// Export the whole log with bodies, as a person of the SRO.
-    #[command(after_help = "Example:\n  depa audit export --out log.jsonl --key sro-a.key --trust trust.json --registry URL")]
+    #[command(
+        after_help = "Example:\n  depa audit export --out log.jsonl --key sro-a.key --trust trust.json --registry URL"
+    )]
     Export {
         /// A new file.
         #[arg(long)]
@@ -25,7 +27,9 @@ pub enum Verb {
     /// Verify an export offline: every signature, every leaf, the root, and all states, budgets and payments recomputed.
     ///
     /// Exit code 10 names the entry at fault.
-    #[command(after_help = "Examples:\n  depa audit verify log.jsonl --trust trust.json\n  depa audit verify log.jsonl --trust trust.json --earlier checkpoint.txt --json")]
+    #[command(
+        after_help = "Examples:\n  depa audit verify log.jsonl --trust trust.json\n  depa audit verify log.jsonl --trust trust.json --earlier checkpoint.txt --json"
+    )]
     Verify {
         /// The export.
         export: PathBuf,
@@ -77,12 +81,16 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         }
         Verb::VerifyReceipt { file } => {
             let proved = audit::receipt::verify(&edge::read(&file)?, &global.trust()?)?;
-            let text = format!("verified: {} is entry {} of {}, made {}", proved.kind, proved.index, proved.log.size, proved.at);
+            let text = format!(
+                "verified: {} is entry {} of {}, made {}",
+                proved.kind, proved.index, proved.log.size, proved.at
+            );
             Ok(Answer::new(&proved, text))
         }
         Verb::VerifyContract { bundle } => {
             let verified = contract::verify_bundle(&edge::read_json(&bundle)?, &global.trust()?).map_err(failed)?;
-            let ids: Vec<String> = verified.contracts.iter().map(|c| format!("{} {}", c.contract_id, c.digest())).collect();
+            let ids: Vec<String> =
+                verified.contracts.iter().map(|c| format!("{} {}", c.contract_id, c.digest())).collect();
             let answer = json!({
                 "verified": true, "contracts": ids, "offers": verified.offers,
                 "participants": verified.participants, "image_sets": verified.image_sets,

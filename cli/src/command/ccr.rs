@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use depa::ccr::agent::{self, Agent, Stop};
 use depa::ccr;
+use depa::ccr::agent::{self, Agent, Stop};
 use schemas::{Code, R, Refusal};
 use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -15,7 +15,9 @@ pub enum Verb {
     /// Take queued runs, one at a time, and start a room for each. One JSON object per line on stdout.
     ///
     /// SIGTERM stops after the run that goes on, a second one at once (the run then fails; its charge stands).
-    #[command(after_help = "Example:\n  depa ccr agent --ccr /usr/bin/ccr --config ccr.toml --work /var/lib/depa-agent --key ccrp.key --registry URL")]
+    #[command(
+        after_help = "Example:\n  depa ccr agent --ccr /usr/bin/ccr --config ccr.toml --work /var/lib/depa-agent --key ccrp.key --registry URL"
+    )]
     Agent {
         /// The room's binary.
         #[arg(long)]

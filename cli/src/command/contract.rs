@@ -14,7 +14,9 @@ use crate::output::{Answer, say};
 #[derive(Subcommand)]
 pub enum Verb {
     /// Draft a contract from a form; what the offers pin is fetched, verified and copied.
-    #[command(after_help = "Example:\n  depa contract new contract.toml --out contract.json --trust trust.json --registry URL")]
+    #[command(
+        after_help = "Example:\n  depa contract new contract.toml --out contract.json --trust trust.json --registry URL"
+    )]
     New {
         /// The form (TOML, or JSON).
         form: PathBuf,
@@ -33,13 +35,17 @@ pub enum Verb {
         out: PathBuf,
     },
     /// Show a contract in plain language with its digest: a file, or an id at the registry.
-    #[command(after_help = "Examples:\n  depa contract show contract.json\n  depa contract show ctr_… --key tdp.key --registry URL")]
+    #[command(
+        after_help = "Examples:\n  depa contract show contract.json\n  depa contract show ctr_… --key tdp.key --registry URL"
+    )]
     Show {
         /// A file, or an id.
         contract: String,
     },
     /// Sign a contract offline: file in, signature file out. Nothing is sent.
-    #[command(after_help = "Example:\n  depa contract sign contract.json --out tdp.signature.json --key tdp.key --trust trust.json")]
+    #[command(
+        after_help = "Example:\n  depa contract sign contract.json --out tdp.signature.json --key tdp.key --trust trust.json"
+    )]
     Sign {
         /// The contract.
         contract: PathBuf,
@@ -48,7 +54,9 @@ pub enum Verb {
         out: PathBuf,
     },
     /// Propose a drafted contract with your own signature: the first one.
-    #[command(after_help = "Example:\n  depa contract propose contract.json --signature tdc.signature.json --registry URL")]
+    #[command(
+        after_help = "Example:\n  depa contract propose contract.json --signature tdc.signature.json --registry URL"
+    )]
     Propose {
         /// The contract.
         contract: PathBuf,
@@ -57,7 +65,9 @@ pub enum Verb {
         signature: PathBuf,
     },
     /// Hand in a further signature.
-    #[command(after_help = "Example:\n  depa contract submit contract.json --signature tdp.signature.json --registry URL")]
+    #[command(
+        after_help = "Example:\n  depa contract submit contract.json --signature tdp.signature.json --registry URL"
+    )]
     Submit {
         /// The contract.
         contract: PathBuf,
@@ -66,7 +76,9 @@ pub enum Verb {
         signature: PathBuf,
     },
     /// Fetch a contract in force with everything that proves it.
-    #[command(after_help = "Example:\n  depa contract bundle ctr_… --out contract.bundle.json --key tdc.key --registry URL")]
+    #[command(
+        after_help = "Example:\n  depa contract bundle ctr_… --out contract.bundle.json --key tdc.key --registry URL"
+    )]
     Bundle {
         /// The contract.
         #[arg(value_parser = super::id::<ContractId>)]
@@ -76,7 +88,9 @@ pub enum Verb {
         out: PathBuf,
     },
     /// End a contract early. A party hands in at once; the first of two SRO people writes --out, the second passes --draft.
-    #[command(after_help = "Examples:\n  depa contract revoke contract.json --reason 'consent withdrawn' --key tdp.key --trust trust.json --registry URL\n  depa contract revoke --draft revoke.json --key sro-b.key --registry URL")]
+    #[command(
+        after_help = "Examples:\n  depa contract revoke contract.json --reason 'consent withdrawn' --key tdp.key --trust trust.json --registry URL\n  depa contract revoke --draft revoke.json --key sro-b.key --registry URL"
+    )]
     Revoke {
         /// The contract.
         #[arg(conflicts_with = "draft", required_unless_present = "draft")]
@@ -92,7 +106,9 @@ pub enum Verb {
         draft: Option<PathBuf>,
     },
     /// Refuse to sign; the contract never comes into force.
-    #[command(after_help = "Example:\n  depa contract decline contract.json --reason 'price' --key tdp.key --trust trust.json --registry URL")]
+    #[command(
+        after_help = "Example:\n  depa contract decline contract.json --reason 'price' --key tdp.key --trust trust.json --registry URL"
+    )]
     Decline {
         /// The contract.
         contract: PathBuf,
@@ -131,21 +147,31 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             let signature = contract::sign(&edge::read_json(&path)?, &global.key()?, &global.trust()?, edge::now())?;
             edge::write_json(&out, &signature)?;
             let text = format!("signed {}\nby {}", signature.contract_sha256, signature.signature.kid.holder);
-            Ok(Answer::new(&json!({"contract_sha256": signature.contract_sha256, "kid": signature.signature.kid}), text))
+            Ok(Answer::new(
+                &json!({"contract_sha256": signature.contract_sha256, "kid": signature.signature.kid}),
+                text,
+            ))
         }
         Verb::Propose { contract: path, signature } => submit(global, &path, &signature, true),
         Verb::Submit { contract: path, signature } => submit(global, &path, &signature, false),
         Verb::Bundle { id, out } => {
             let bundle = contract::bundle(&global.desk_as()?.0, &id)?;
             edge::write_json(&out, &bundle)?;
-            Ok(Answer::new(&json!({"contract_id": id, "out": out}), format!("wrote {}; check it with depa audit verify-contract", out.display())))
+            Ok(Answer::new(
+                &json!({"contract_id": id, "out": out}),
+                format!("wrote {}; check it with depa audit verify-contract", out.display()),
+            ))
         }
         Verb::Revoke { contract: path, reason, out, draft } => {
             let (desk, key) = global.desk_as()?;
             let unsigned: Envelope<ContractRevoke> = match (&draft, &path) {
                 (Some(draft), _) => edge::read_json(draft)?,
-                (None, Some(path)) => contract::draft_revoke(&reference(path)?, &reason, &global.trust()?, edge::now())?,
-                (None, None) => return Err(schemas::Refusal::new(schemas::Code::ConfigInvalid, "a contract or --draft is needed")),
+                (None, Some(path)) => {
+                    contract::draft_revoke(&reference(path)?, &reason, &global.trust()?, edge::now())?
+                }
+                (None, None) => {
+                    return Err(schemas::Refusal::new(schemas::Code::ConfigInvalid, "a contract or --draft is needed"));
+                }
             };
             let signed = contract::sign_revoke(&unsigned, &key, edge::now())?;
             if let Some(out) = out {
@@ -163,7 +189,8 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
 }
 
 fn submit(global: &Global, contract: &std::path::Path, signature: &std::path::Path, first: bool) -> R<Answer> {
-    let (contract, signature): (Envelope<Contract>, ContractSignature) = (edge::read_json(contract)?, edge::read_json(signature)?);
+    let (contract, signature): (Envelope<Contract>, ContractSignature) =
+        (edge::read_json(contract)?, edge::read_json(signature)?);
     acted(&contract::submit(&global.desk()?, &contract, &signature, first)?)
 }
 
@@ -175,7 +202,10 @@ fn reference(path: &std::path::Path) -> R<ContractRef> {
 fn described(envelope: &Envelope<Contract>) -> R<Answer> {
     let id = envelope.read_unverified()?.contract_id;
     let text = format!("{id}\nsha256 {}\nread it before you sign: depa contract show FILE", envelope.digest());
-    Ok(Answer::new(&json!({"contract_id": id, "sha256": envelope.digest(), "signatures": envelope.signatures.len()}), text))
+    Ok(Answer::new(
+        &json!({"contract_id": id, "sha256": envelope.digest(), "signatures": envelope.signatures.len()}),
+        text,
+    ))
 }
 
 fn acted(answer: &ContractAnswer) -> R<Answer> {

@@ -17,7 +17,9 @@ pub enum Verb {
     /// Seal the described columns of a CSV and hand the data key to your own key service.
     ///
     /// The key is never written to disk. Columns that the description does not list are dropped.
-    #[command(after_help = "Example:\n  depa dataset seal dataset.toml --csv table.csv --out enc/table.depa --record sealed.json --key tdp.key --trust trust.json")]
+    #[command(
+        after_help = "Example:\n  depa dataset seal dataset.toml --csv table.csv --out enc/table.depa --record sealed.json --key tdp.key --trust trust.json"
+    )]
     Seal {
         /// The description (TOML, or JSON).
         description: PathBuf,
@@ -35,7 +37,9 @@ pub enum Verb {
         record: PathBuf,
     },
     /// Sign the offer of a sealed dataset.
-    #[command(after_help = "Example:\n  depa dataset offer dataset.toml --record sealed.json --out offer.json --key tdp.key --trust trust.json")]
+    #[command(
+        after_help = "Example:\n  depa dataset offer dataset.toml --record sealed.json --out offer.json --key tdp.key --trust trust.json"
+    )]
     Offer {
         /// The description (TOML, or JSON).
         description: PathBuf,
@@ -73,7 +77,8 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             let sealed = dataset::seal(&job, &kms, &key, &trust, &mut edge::fresh, edge::now())?;
             edge::write_json(&record, &sealed)?;
             say(&format!("the data key is at {} only", sealed.kms));
-            let text = format!("{} sealed, {} bytes\nmanifest root {}", sealed.dataset_id, sealed.bytes, sealed.manifest_root);
+            let text =
+                format!("{} sealed, {} bytes\nmanifest root {}", sealed.dataset_id, sealed.bytes, sealed.manifest_root);
             Ok(Answer::new(&sealed, text))
         }
         Verb::Offer { description, record, out } => {
@@ -93,7 +98,10 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             let mut lines = Vec::new();
             for view in &all {
                 let offer = view.offer.envelope.read_unverified()?;
-                lines.push(format!("{} v{} {} ({} people) by {}: {}", offer.dataset_id, offer.version, offer.name, offer.public_rows, offer.provider, view.state));
+                lines.push(format!(
+                    "{} v{} {} ({} people) by {}: {}",
+                    offer.dataset_id, offer.version, offer.name, offer.public_rows, offer.provider, view.state
+                ));
             }
             Ok(Answer::new(&all, lines.join("\n")))
         }

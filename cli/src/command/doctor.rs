@@ -9,7 +9,9 @@ use super::Global;
 use crate::output::Answer;
 
 #[derive(Args)]
-#[command(after_help = "Example:\n  depa doctor --registry URL --trust trust.json --key tdp.key --kms https://kms.tdp.example")]
+#[command(
+    after_help = "Example:\n  depa doctor --registry URL --trust trust.json --key tdp.key --kms https://kms.tdp.example"
+)]
 pub struct Doctor {
     /// Base URL of a key service.
     #[arg(long)]
@@ -26,7 +28,8 @@ pub fn run(args: &Doctor, global: &Global) -> R<Answer> {
     let findings = examine(&patient, edge::now());
     let line = |f: &depa::doctor::Finding| format!("{} {}: {}", if f.ok { "ok  " } else { "FAIL" }, f.name, f.detail);
     let text: Vec<String> = findings.iter().map(line).collect();
-    let text = if text.is_empty() { "nothing was named to look at; see depa doctor --help".into() } else { text.join("\n") };
+    let text =
+        if text.is_empty() { "nothing was named to look at; see depa doctor --help".into() } else { text.join("\n") };
     let mut answer = Answer::new(&findings, text);
     if findings.iter().any(|f| !f.ok) {
         answer.exit = depa::exit::OTHER;

@@ -13,7 +13,9 @@ use crate::output::{Answer, say};
 #[derive(Subcommand)]
 pub enum Verb {
     /// Draft an image set from a measurement (`depa ccr measure`).
-    #[command(after_help = "Example:\n  depa image-set new --name 'room 1.4' --pcrs measured.json --out image-set.json --trust trust.json")]
+    #[command(
+        after_help = "Example:\n  depa image-set new --name 'room 1.4' --pcrs measured.json --out image-set.json --trust trust.json"
+    )]
     New {
         /// A name for people, with the release it stands for.
         #[arg(long)]
@@ -53,7 +55,10 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             let draft = image_set::draft(&name, &measured, days, &global.trust()?, edge::fresh(), edge::now())?;
             edge::write_json(&out, &draft)?;
             let id = draft.read_unverified()?.image_set_id;
-            Ok(Answer::new(&json!({"image_set_id": id, "sha256": draft.digest()}), format!("{id}\nsha256 {}", draft.digest())))
+            Ok(Answer::new(
+                &json!({"image_set_id": id, "sha256": draft.digest()}),
+                format!("{id}\nsha256 {}", draft.digest()),
+            ))
         }
         Verb::Sign { draft } => {
             let (desk, key) = global.desk_as()?;

@@ -13,10 +13,12 @@ use crate::output::{Answer, say};
 pub enum Verb {
     /// Make a signed job of a form. Its SQL is parsed once, here, into a typed join; every rule that room and key
     /// services apply is asked first, and what a run would cost is shown.
-    #[command(after_help = "The SQL: SELECT columns | * FROM t [AS] a [LEFT] JOIN u [AS] b ON a.k = b.k … [WHERE a.c = 'x' AND a.n >= 18]\n\
+    #[command(
+        after_help = "The SQL: SELECT columns | * FROM t [AS] a [LEFT] JOIN u [AS] b ON a.k = b.k … [WHERE a.c = 'x' AND a.n >= 18]\n\
                             Table names are those of [tables] in the form. = and <> compare text, the others numbers.\n\n\
                             Examples:\n  depa job bundle job.toml --out job.bundle.json --key tdc.key --trust trust.json --registry URL\n  \
-                            depa job bundle job.toml --dry-run --key tdc.key --trust trust.json --registry URL")]
+                            depa job bundle job.toml --dry-run --key tdc.key --trust trust.json --registry URL"
+    )]
     Bundle {
         /// The form (TOML, or JSON).
         form: PathBuf,
@@ -42,7 +44,10 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         edge::write_json(out, &prepared.bundle)?;
         say(&format!("wrote {}; order it with depa run start", out.display()));
     }
-    Ok(Answer::new(&json!({"job_sha256": sha256, "estimate": prepared.estimate}), format!("job {sha256}\n{}", cost(&prepared.estimate))))
+    Ok(Answer::new(
+        &json!({"job_sha256": sha256, "estimate": prepared.estimate}),
+        format!("job {sha256}\n{}", cost(&prepared.estimate)),
+    ))
 }
 
 /// What a run would cost, in words.
@@ -67,7 +72,12 @@ pub fn cost(estimate: &Estimate) -> String {
         ));
     }
     for due in &estimate.payments {
-        lines.push(format!("a completed run owes {} {} minor units to {}", due.currency, due.amount_minor.get(), due.payee));
+        lines.push(format!(
+            "a completed run owes {} {} minor units to {}",
+            due.currency,
+            due.amount_minor.get(),
+            due.payee
+        ));
     }
     lines.push("the privacy charge is final once keys are released, also if the run fails later".into());
     lines.join("\n")

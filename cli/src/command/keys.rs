@@ -10,7 +10,9 @@ use crate::output::{Answer, say};
 #[derive(Subcommand)]
 pub enum Verb {
     /// Make a signing key (Ed25519) in a new file that you alone may read.
-    #[command(after_help = "Examples:\n  depa keys new --out tdp.key\n  depa keys new --out tdc.key --did did:web:tdc.example")]
+    #[command(
+        after_help = "Examples:\n  depa keys new --out tdp.key\n  depa keys new --out tdc.key --did did:web:tdc.example"
+    )]
     New {
         /// The new file.
         #[arg(long)]

@@ -11,7 +11,9 @@ use crate::output::{Answer, say};
 #[derive(Subcommand)]
 pub enum Verb {
     /// Fetch the newest checkpoint, verified; with --earlier it is proved to continue one seen before.
-    #[command(after_help = "Examples:\n  depa log checkpoint --trust trust.json --registry URL > checkpoint.txt\n  depa log checkpoint --earlier checkpoint.txt --trust trust.json --registry URL")]
+    #[command(
+        after_help = "Examples:\n  depa log checkpoint --trust trust.json --registry URL > checkpoint.txt\n  depa log checkpoint --earlier checkpoint.txt --trust trust.json --registry URL"
+    )]
     Checkpoint {
         /// A checkpoint note seen earlier.
         #[arg(long)]

@@ -13,7 +13,9 @@ use crate::output::{Answer, say};
 #[derive(Subcommand)]
 pub enum Verb {
     /// Fetch the model of a completed run, verify everything about it, and open it with your encryption key.
-    #[command(after_help = "Example:\n  depa model download run_… --bundle job.bundle.json --open-with models.key --out model.safetensors --key tdc.key --trust trust.json --registry URL")]
+    #[command(
+        after_help = "Example:\n  depa model download run_… --bundle job.bundle.json --open-with models.key --out model.safetensors --key tdc.key --trust trust.json --registry URL"
+    )]
     Download {
         /// The run.
         #[arg(value_parser = super::id::<RunId>)]
@@ -29,7 +31,9 @@ pub enum Verb {
         out: PathBuf,
     },
     /// Verify a model against its proof. Offline.
-    #[command(after_help = "Example:\n  depa model verify model.safetensors --bundle job.bundle.json --trust trust.json")]
+    #[command(
+        after_help = "Example:\n  depa model verify model.safetensors --bundle job.bundle.json --trust trust.json"
+    )]
     Verify {
         /// The model.
         model: PathBuf,

@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
-use depa::party::{self, Applicant};
 use depa::edge;
+use depa::party::{self, Applicant};
 use schemas::R;
 use schemas::id::Did;
 use schemas::party::{Decision, Kind};
@@ -36,7 +36,9 @@ pub enum Word {
 #[derive(Subcommand)]
 pub enum Verb {
     /// Apply for registration, signed by your own key.
-    #[command(after_help = "Example:\n  depa party apply --role tdp --name 'Acme Labs' --jurisdiction IN --key tdp.key --trust trust.json --registry URL")]
+    #[command(
+        after_help = "Example:\n  depa party apply --role tdp --name 'Acme Labs' --jurisdiction IN --key tdp.key --trust trust.json --registry URL"
+    )]
     Apply {
         /// As what.
         #[arg(long)]
@@ -52,7 +54,9 @@ pub enum Verb {
     #[command(after_help = "Example:\n  depa party web-document --key tdc.key > did.json")]
     WebDocument,
     /// Sign a decision as a person of the SRO. The first person drafts with --out, the second signs that file.
-    #[command(after_help = "Examples:\n  depa party decide DID --decision verified --reason 'papers seen' --out decision.json --key a.key\n  depa party decide --draft decision.json --key b.key")]
+    #[command(
+        after_help = "Examples:\n  depa party decide DID --decision verified --reason 'papers seen' --out decision.json --key a.key\n  depa party decide --draft decision.json --key b.key"
+    )]
     Decide {
         /// About whom.
         #[arg(value_parser = super::id::<Did>, conflicts_with = "draft", required_unless_present = "draft")]
@@ -97,7 +101,12 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
                     let view = party::show(&desk, &did)?;
                     party::decision(&view, word(decision), &reason, &global.trust()?, edge::now())?
                 }
-                _ => return Err(schemas::Refusal::new(schemas::Code::ConfigInvalid, "a participant and a decision, or --draft, are needed")),
+                _ => {
+                    return Err(schemas::Refusal::new(
+                        schemas::Code::ConfigInvalid,
+                        "a participant and a decision, or --draft, are needed",
+                    ));
+                }
             };
             if let Some(out) = out {
                 edge::write_json(&out, &document)?;
@@ -113,7 +122,8 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         Verb::Show { participant } => {
             let view = party::show(&global.desk()?, &participant)?;
             let application = view.application.read_unverified()?;
-            let text = format!("{} ({:?}) {}: {}", application.legal_name, application.kind, application.did, view.state);
+            let text =
+                format!("{} ({:?}) {}: {}", application.legal_name, application.kind, application.did, view.state);
             Ok(Answer::new(&view, text))
         }
     }

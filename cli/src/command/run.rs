@@ -25,7 +25,9 @@ pub enum Verb {
         bundle: PathBuf,
     },
     /// Watch an order or a run until it ends; each change of state goes to stderr.
-    #[command(after_help = "Examples:\n  depa run watch run_… --key tdc.key --registry URL\n  depa run watch JOB_SHA256 --timeout 3600 --key tdc.key --registry URL")]
+    #[command(
+        after_help = "Examples:\n  depa run watch run_… --key tdc.key --registry URL\n  depa run watch JOB_SHA256 --timeout 3600 --key tdc.key --registry URL"
+    )]
     Watch {
         /// A run id, or the SHA-256 of an ordered job.
         watched: String,
@@ -34,7 +36,9 @@ pub enum Verb {
         timeout: u64,
     },
     /// Stop a run, as its TDC or a TDP of its contracts.
-    #[command(after_help = "Example:\n  depa run abort run_… --reason 'wrong columns' --key tdc.key --trust trust.json --registry URL")]
+    #[command(
+        after_help = "Example:\n  depa run abort run_… --reason 'wrong columns' --key tdc.key --trust trust.json --registry URL"
+    )]
     Abort {
         /// The run.
         #[arg(value_parser = super::id::<RunId>)]
@@ -53,7 +57,10 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         }
         Verb::Start { bundle } => {
             let answer = run::start(&global.desk()?, &edge::read_json(&bundle)?)?;
-            let text = format!("ordered {}, entry {} of the log\nfollow it: depa run watch {}", answer.job_sha256, answer.receipt.index, answer.job_sha256);
+            let text = format!(
+                "ordered {}, entry {} of the log\nfollow it: depa run watch {}",
+                answer.job_sha256, answer.receipt.index, answer.job_sha256
+            );
             Ok(Answer::new(&answer, text))
         }
         Verb::Watch { watched, timeout } => {
@@ -67,8 +74,10 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
                 say(&format!("{run}: {}", change.state));
             };
             let view = run::watch(&global.desk_as()?.0, &watched, Duration::from_secs(timeout), tell)?;
-            let simulated = if view.assurance == schemas::contract::Assurance::Software { " (SIMULATED evidence)" } else { "" };
-            let text = format!("{} is {}{simulated}\nmodel: depa model download {}", view.run_id, view.state, view.run_id);
+            let simulated =
+                if view.assurance == schemas::contract::Assurance::Software { " (SIMULATED evidence)" } else { "" };
+            let text =
+                format!("{} is {}{simulated}\nmodel: depa model download {}", view.run_id, view.state, view.run_id);
             Ok(Answer::new(&view, text))
         }
         Verb::Abort { run: id, reason } => {

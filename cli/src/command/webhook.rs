@@ -15,7 +15,9 @@ pub enum Verb {
     /// Receive deliveries: every signature and time is checked, each id counts once, all are kept in a JSON Lines file.
     ///
     /// With --pay it stands for the payment system: each payment.instructed is answered as settled. Nothing is paid.
-    #[command(after_help = "Example:\n  depa webhook listen --address 127.0.0.1:9100 --endpoint endpoint.json --journal webhooks.jsonl --pay --key psp.key --trust trust.json --registry URL")]
+    #[command(
+        after_help = "Example:\n  depa webhook listen --address 127.0.0.1:9100 --endpoint endpoint.json --journal webhooks.jsonl --pay --key psp.key --trust trust.json --registry URL"
+    )]
     Listen {
         /// Where to listen; plain HTTP, loopback only.
         #[arg(long)]
@@ -31,7 +33,10 @@ pub enum Verb {
         pay: bool,
     },
     /// Make and list endpoints.
-    #[command(subcommand, after_help = "Example:\n  depa webhook endpoint add --url http://127.0.0.1:9100/ --event payment.instructed --out endpoint.json --key psp.key --registry URL")]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  depa webhook endpoint add --url http://127.0.0.1:9100/ --event payment.instructed --out endpoint.json --key psp.key --registry URL"
+    )]
     Endpoint(Endpoint),
     /// List what was delivered.
     #[command(after_help = "Example:\n  depa webhook deliveries --key psp.key --registry URL")]
@@ -41,7 +46,9 @@ pub enum Verb {
 #[derive(Subcommand)]
 pub enum Endpoint {
     /// Make an endpoint; its secret goes to a new file that you alone may read.
-    #[command(after_help = "Example:\n  depa webhook endpoint add --url https://psp.example/hook --event payment.instructed --out endpoint.json --key psp.key --registry URL")]
+    #[command(
+        after_help = "Example:\n  depa webhook endpoint add --url https://psp.example/hook --event payment.instructed --out endpoint.json --key psp.key --registry URL"
+    )]
     Add {
         /// Where deliveries go.
         #[arg(long)]
@@ -69,7 +76,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             let receiver = Receiver { address, journal, check, payer, clock: contract_client::system_clock() };
             let fault = |e: std::io::Error| Refusal::new(Code::Internal, format!("signals cannot be handled: {e}"));
             let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT]).map_err(fault)?;
-            let running = receiver.start(|line| say(line))?;
+            let running = receiver.start(say)?;
             say(&format!("listening at {}", running.url()));
             let _ = signals.forever().next();
             let counts = json!({

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use schemas::contract::{
-    Compute, Contract, ContractDataset, ContractKey, Obligations, Outputs, Party, Payee, PaymentTerm, Revocation, Running,
-    TermKind, Trigger,
+    Compute, Contract, ContractDataset, ContractKey, Obligations, Outputs, Party, Payee, PaymentTerm, Revocation,
+    Running, TermKind, Trigger,
 };
 use schemas::dataset::DatasetOffer;
 use schemas::evidence::EvidenceKind;
@@ -114,7 +114,13 @@ fn baseline() -> String {
 
 /// The contract of a form. Offers are given in the order of the form's datasets; what they pin is copied, and the rules
 /// of the register are asked before anybody signs.
-pub fn draft(form: &ContractForm, offers: &[Entered<DatasetOffer>], trust: &Trust, id: ContractId, now: Timestamp) -> R<Contract> {
+pub fn draft(
+    form: &ContractForm,
+    offers: &[Entered<DatasetOffer>],
+    trust: &Trust,
+    id: ContractId,
+    now: Timestamp,
+) -> R<Contract> {
     if offers.len() != form.datasets.len() {
         return Err(Refusal::new(Code::DatasetUnknown, "one offer per dataset of the form is needed"));
     }

@@ -12,7 +12,13 @@ pub fn plain_language(envelope: &Envelope<Contract>) -> R<String> {
     let contract = envelope.read_unverified()?;
     let mut out = String::new();
     // Writing to a string cannot fail.
-    let _ = write!(out, "Contract {}\n  SHA-256 {}\n  counts in {}\n\n", contract.contract_id, envelope.digest(), contract.registry);
+    let _ = write!(
+        out,
+        "Contract {}\n  SHA-256 {}\n  counts in {}\n\n",
+        contract.contract_id,
+        envelope.digest(),
+        contract.registry
+    );
     parties(&mut out, &contract);
     let _ = write!(
         out,
@@ -34,7 +40,11 @@ pub fn plain_language(envelope: &Envelope<Contract>) -> R<String> {
     ending(&mut out, &contract);
     let _ = writeln!(out, "\nRisk accepted by all parties\n  {}\n", contract.obligations.risk_statement);
     let signed: Vec<&str> = envelope.signatures.iter().map(|s| s.kid.holder.as_str()).collect();
-    let _ = writeln!(out, "Signed by (not verified here): {}", if signed.is_empty() { "nobody yet".into() } else { signed.join(", ") });
+    let _ = writeln!(
+        out,
+        "Signed by (not verified here): {}",
+        if signed.is_empty() { "nobody yet".into() } else { signed.join(", ") }
+    );
     Ok(out)
 }
 
@@ -96,8 +106,11 @@ fn room(out: &mut String, contract: &Contract) {
 }
 
 fn payment(out: &mut String, term: &PaymentTerm) {
-    let payees: Vec<String> =
-        term.payees.iter().map(|p| format!("{} ({}.{:04} %)", p.did, p.share_ppm / 10_000, p.share_ppm % 10_000)).collect();
+    let payees: Vec<String> = term
+        .payees
+        .iter()
+        .map(|p| format!("{} ({}.{:04} %)", p.did, p.share_ppm / 10_000, p.share_ppm % 10_000))
+        .collect();
     let minor = term.amount_minor.get();
     let _ = match term.kind {
         TermKind::Free => writeln!(out, "  {}: free", term.term_id),

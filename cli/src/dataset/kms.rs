@@ -33,7 +33,10 @@ impl Kms {
     pub fn info(&self, provider: &Did) -> R<KmsInfo> {
         let info = self.public_info()?;
         if &info.provider != provider {
-            let sentence = format!("the key service at {} serves {}, not {provider}; a data key goes to its own TDP's service only", self.url, info.provider);
+            let sentence = format!(
+                "the key service at {} serves {}, not {provider}; a data key goes to its own TDP's service only",
+                self.url, info.provider
+            );
             return Err(Refusal::new(Code::Forbidden, sentence));
         }
         if info.kms != self.url {
@@ -103,7 +106,8 @@ pub(crate) fn http(url: &str, what: &str) -> R<Http> {
 
 /// One call; a problem document becomes its refusal.
 pub(crate) fn call<T: DeserializeOwned>(request: RequestBuilder, url: &str) -> R<T> {
-    let unreachable = || Refusal::new(Code::PeerUnreachable, format!("{url} cannot be reached; check that it runs and the address"));
+    let unreachable =
+        || Refusal::new(Code::PeerUnreachable, format!("{url} cannot be reached; check that it runs and the address"));
     let response = request.send().map_err(|_| unreachable())?;
     let status = response.status();
     let mut body = Vec::new();
@@ -113,7 +117,8 @@ pub(crate) fn call<T: DeserializeOwned>(request: RequestBuilder, url: &str) -> R
         return Err(fault("answered with more than 8 MiB".into()));
     }
     if !status.is_success() {
-        let problem: Problem = serde_json::from_slice(&body).map_err(|_| fault(format!("answered with status {status}")))?;
+        let problem: Problem =
+            serde_json::from_slice(&body).map_err(|_| fault(format!("answered with status {status}")))?;
         return Err(problem.refusal());
     }
     canonical::parse(&body).map_err(|e| fault(format!("gave an answer that cannot be read: {}", e.sentence)))

@@ -59,7 +59,14 @@ pub struct Job<'a> {
 
 /// Seals a table. `draw` gives fresh ids. Object and manifest appear under their names only after the key service has
 /// taken the key.
-pub fn seal(job: &Job, kms: &Kms, key: &FileKey, trust: &Trust, draw: &mut dyn FnMut() -> Uuid, now: Timestamp) -> R<SealedDataset> {
+pub fn seal(
+    job: &Job,
+    kms: &Kms,
+    key: &FileKey,
+    trust: &Trust,
+    draw: &mut dyn FnMut() -> Uuid,
+    now: Timestamp,
+) -> R<SealedDataset> {
     let description = job.description;
     let plain = table(&edge::read(job.csv).map(Zeroizing::new)?, description)?;
     let dataset_id = description.dataset_id.clone().unwrap_or_else(|| DatasetId::new(draw()));
@@ -100,12 +107,14 @@ pub fn seal(job: &Job, kms: &Kms, key: &FileKey, trust: &Trust, draw: &mut dyn F
 fn table(source: &[u8], description: &Description) -> R<Zeroizing<Vec<u8>>> {
     let form = |why: String| Refusal::new(Code::TableForm, format!("the source table: {why}"));
     // The reader names line and field, never a cell.
-    let unreadable = |e: csv::Error| form(format!("line {} cannot be read as CSV in UTF-8", e.position().map_or(0, |p| p.line())));
+    let unreadable =
+        |e: csv::Error| form(format!("line {} cannot be read as CSV in UTF-8", e.position().map_or(0, |p| p.line())));
     let mut reader = csv::ReaderBuilder::new().flexible(false).from_reader(source);
     let header = reader.headers().map_err(unreadable)?.clone();
     let mut indices = Vec::new();
     for column in &description.columns {
-        let mut found = header.iter().enumerate().filter(|(_, name)| name.trim_start_matches('\u{feff}') == column.source());
+        let mut found =
+            header.iter().enumerate().filter(|(_, name)| name.trim_start_matches('\u{feff}') == column.source());
         match (found.next(), found.next()) {
             (Some((index, _)), None) => indices.push(index),
             (None, _) => return Err(form(format!("it has no column {}", column.source())).at("columns")),
@@ -121,7 +130,8 @@ fn table(source: &[u8], description: &Description) -> R<Zeroizing<Vec<u8>>> {
         let cells = indices.iter().map(|i| record.get(*i).unwrap_or_default());
         writer.write_record(cells).map_err(fault)?;
     }
-    let plain = writer.into_inner().map_err(|_| Refusal::new(Code::Internal, "the table cannot be written to memory"))?;
+    let plain =
+        writer.into_inner().map_err(|_| Refusal::new(Code::Internal, "the table cannot be written to memory"))?;
     Ok(Zeroizing::new(plain))
 }
 
@@ -154,7 +164,9 @@ fn file_url(path: &Path) -> R<String> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = fs::canonicalize(folder).map_err(|e| edge::file_fault(folder, e))?;
     let name = path.file_name().ok_or_else(|| edge::file_fault(path, "names no file"))?;
-    reqwest::Url::from_file_path(folder.join(name)).map(String::from).map_err(|()| edge::file_fault(path, "has no file: address"))
+    reqwest::Url::from_file_path(folder.join(name))
+        .map(String::from)
+        .map_err(|()| edge::file_fault(path, "has no file: address"))
 }
 
 #[cfg(test)]

@@ -29,7 +29,8 @@ pub(crate) fn projection(items: &[SelectItem], scope: &Scope, needed: &[ColumnRe
                 plain_star(options)?;
                 let name = single_name(name)?;
                 let found = scope.open.iter().find(|(handle, _)| *handle == name);
-                let (handle, table) = found.ok_or_else(|| unsupported(&format!("{name}.*, which names no table of the query,")))?;
+                let (handle, table) =
+                    found.ok_or_else(|| unsupported(&format!("{name}.*, which names no table of the query,")))?;
                 star(handle, table, needed).into_iter().for_each(&mut push);
             }
             SelectItem::QualifiedWildcard(..) => return Err(unsupported("* of an expression")),
@@ -52,8 +53,15 @@ fn star(handle: &str, table: &Table, needed: &[ColumnRef]) -> Vec<ColumnRef> {
 }
 
 fn plain_star(options: &WildcardAdditionalOptions) -> R<()> {
-    let WildcardAdditionalOptions { wildcard_token: _, opt_ilike, opt_exclude, opt_except, opt_replace, opt_rename, opt_alias } =
-        options;
+    let WildcardAdditionalOptions {
+        wildcard_token: _,
+        opt_ilike,
+        opt_exclude,
+        opt_except,
+        opt_replace,
+        opt_rename,
+        opt_alias,
+    } = options;
     let more = opt_ilike.is_some() || opt_exclude.is_some() || opt_except.is_some();
     if more || opt_replace.is_some() || opt_rename.is_some() || opt_alias.is_some() {
         return Err(unsupported("an option of *"));

@@ -297,7 +297,8 @@ impl Worker {
             Err(refusal) => return Err(refusal),
         };
         let mut journal = self.journal();
-        journal.append(&json!({"answered": obligation.instruction_id, "at": (self.receiver.clock)(), "state": state}))?;
+        journal
+            .append(&json!({"answered": obligation.instruction_id, "at": (self.receiver.clock)(), "state": state}))?;
         journal.open.remove(&obligation.instruction_id);
         self.counts.answered.fetch_add(1, Ordering::SeqCst);
         Ok(state)
@@ -305,7 +306,12 @@ impl Worker {
 }
 
 /// The signed answer of a payment system that has paid.
-pub fn callback(obligation: &Obligation, key: &FileKey, trust: &Trust, now: Timestamp) -> R<schemas::Envelope<PaymentCallback>> {
+pub fn callback(
+    obligation: &Obligation,
+    key: &FileKey,
+    trust: &Trust,
+    now: Timestamp,
+) -> R<schemas::Envelope<PaymentCallback>> {
     let document = PaymentCallback {
         schema: "payment-callback.v1".into(),
         registry: trust.registry.clone(),

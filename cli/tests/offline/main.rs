@@ -1,0 +1,225 @@
+//! What needs no service: audits of an export, receipts, contract bundles, and jobs made of a form.
+//!
+//! The export is that of a real registry with the actors of its own tests.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[allow(dead_code)] // shared with the registry's own tests
+#[path = "../../../registry/tests/memory/house.rs"]
+mod house;
+mod jobs;
+#[path = "../../../registry/tests/memory/papers.rs"]
+mod papers;
+mod receipts;
+#[allow(dead_code)]
+#[path = "../../../registry/tests/memory/runs.rs"]
+mod runs;
+mod spoilt;
+
+use depa::audit::{self, Head, Options, Report};
+use depa::exit;
+use policies::lifecycle::PaymentState;
+use schemas::contract::ContractState;
+use schemas::event::{Body, PaymentResult};
+use schemas::log::ExportedEntry;
+use schemas::{Code, R, Refusal, Signer as _, Timestamp};
+use signing::{FileKey, Trust, note};
+
+use house::{House, start};
+
+pub(crate) fn trust(house: &House) -> Trust {
+    Trust {
+        registry: house.options.registry.clone(),
+        registry_jwk: house.options.signer.jwk().clone(),
+        origin: house.options.origin.clone(),
+        sro: house.options.sro.clone(),
+    }
+}
+
+/// The lines of an export as `depa audit export` writes them.
+pub(crate) fn lines(house: &House) -> Vec<Vec<u8>> {
+    let checkpoint = house.registry.checkpoint().unwrap();
+    let head = Head { v: 1, size: checkpoint.head.size, checkpoint: checkpoint.text() };
+    let mut lines = vec![line(&head)];
+    lines.extend(house.registry.entries(0, 10_000).unwrap().iter().map(line));
+    lines
+}
+
+pub(crate) fn line<T: serde::Serialize>(value: &T) -> Vec<u8> {
+    let mut out = Vec::new();
+    audit::line(&mut out, value).unwrap();
+    out
+}
+
+pub(crate) fn verify_with(lines: &[Vec<u8>], trust: &Trust, options: &Options) -> R<Report> {
+    audit::verify(&mut lines.concat().as_slice(), trust, options, now())
+}
+
+pub(crate) fn verify(lines: &[Vec<u8>], trust: &Trust) -> R<Report> {
+    verify_with(lines, trust, &Options::default())
+}
+
+pub(crate) fn now() -> Timestamp {
+    start().plus_seconds(86_400)
+}
+
+/// A failed verification: exit code 10.
+pub(crate) fn failed(result: R<Report>) -> Refusal {
+    let refusal = result.expect_err("must not verify");
+    assert_eq!(exit::of(&refusal), exit::VERIFICATION, "{refusal}");
+    refusal
+}
+
+/// A house whose TDC got a model, paid by settled instructions but one.
+pub(crate) fn lived_in() -> House {
+    let mut house = House::furnished();
+    let run = house.running();
+    let completion = house.completion(&run);
+    let entry = house.complete(&run, &completion).unwrap();
+    let Body::RunCompleted { obligations, .. } = entry.body else { panic!("another body") };
+    house.pays(&obligations[0], PaymentResult::Settled).unwrap();
+    house.enter(Body::ModelHandedOver { run_id: run.run_id.clone() }).unwrap();
+    house
+}
+
+#[test]
+fn a_good_export_verifies_and_everything_is_recomputed() {
+    let house = lived_in();
+    let report = verify(&lines(&house), &trust(&house)).unwrap();
+    assert_eq!(report.log, house.registry.head().unwrap());
+    assert!(report.verified && report.continues.is_none() && report.cosigned_at.is_none());
+    assert_eq!(report.participants, 5);
+    let [contract] = report.contracts.as_slice() else { panic!("one contract") };
+    assert_eq!((contract.state, contract.signatures), (ContractState::Active, (4, 4)));
+    assert!(contract.executed.is_some());
+    assert_eq!(report.runs.get("delivered"), Some(&1));
+    assert_eq!(report.budgets.len(), 2);
+    for budget in &report.budgets {
+        assert_eq!((budget.charges, budget.tdc.as_ref()), (1, Some(&house.tdc.did().unwrap())));
+        // One Gaussian release at σ = 5, δ = 10^-5; the ledger says what it costs, not the receipt.
+        assert!((740_000..1_000_000).contains(&budget.epsilon_micro), "{budget:?}");
+    }
+    let states: Vec<_> = report.payments.iter().map(|p| (p.amount_minor.get(), p.state)).collect();
+    assert_eq!(states.len(), 2);
+    assert!(
+        states.contains(&(500_000, PaymentState::Settled)) && states.contains(&(500_001, PaymentState::Instructed)),
+        "{states:?}"
+    );
+    assert_eq!(report.books.get("INR"), Some(&(1_000_001, 500_000)));
+    let text = report.text();
+    for words in ["verified:", "active, 4 of 4 signatures", "of 1.0 spent", "settled", "debits equal credits"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+}
+
+#[test]
+fn the_state_of_a_contract_is_that_of_the_time_of_the_audit() {
+    let house = lived_in();
+    let (lines, trust) = (lines(&house), trust(&house));
+    let later = start().plus_seconds(31 * 86_400);
+    let report = audit::verify(&mut lines.concat().as_slice(), &trust, &Options::default(), later).unwrap();
+    assert_eq!(report.contracts[0].state, ContractState::Expired);
+}
+
+#[test]
+fn the_log_continues_what_was_seen_before() {
+    let house = lived_in();
+    let before = house.registry.checkpoint().unwrap();
+    house.apply(&FileKey::generate().unwrap(), schemas::party::Kind::Tdp).unwrap();
+    let (lines, trust) = (lines(&house), trust(&house));
+    let seen = |text: String| Options { earlier: Some(text), witness: None };
+    let report = verify_with(&lines, &trust, &seen(before.text())).unwrap();
+    assert_eq!(report.continues, Some(before.head.clone()));
+
+    let mut forked = before.head.clone();
+    forked.root.0[0] ^= 1;
+    let fork = note::sign_checkpoint(&trust.origin, &forked, house.options.signer.as_ref()).unwrap();
+    assert_eq!(failed(verify_with(&lines, &trust, &seen(fork.text()))).code, Code::ConsistencyInvalid);
+    let mut longer = before.head.clone();
+    longer.size += 100;
+    let longer = note::sign_checkpoint(&trust.origin, &longer, house.options.signer.as_ref()).unwrap();
+    assert_eq!(failed(verify_with(&lines, &trust, &seen(longer.text()))).code, Code::ConsistencyInvalid);
+    let stranger = FileKey::generate().unwrap();
+    let unsigned = note::sign_checkpoint(&trust.origin, &before.head, &stranger).unwrap();
+    assert_eq!(failed(verify_with(&lines, &trust, &seen(unsigned.text()))).code, Code::CheckpointInvalid);
+}
+
+#[test]
+fn a_named_witness_must_have_cosigned() {
+    let house = lived_in();
+    let witness = FileKey::generate().unwrap();
+    let trust = trust(&house);
+    let options = Options { earlier: None, witness: Some(("witness.example".into(), witness.jwk().clone())) };
+    let mut lines = lines(&house);
+    assert_eq!(failed(verify_with(&lines, &trust, &options)).code, Code::CheckpointInvalid);
+
+    let mut checkpoint = house.registry.checkpoint().unwrap();
+    checkpoint.signatures.push(note::cosign(&checkpoint, "witness.example", &witness, start()).unwrap());
+    lines[0] = line(&Head { v: 1, size: checkpoint.head.size, checkpoint: checkpoint.text() });
+    assert_eq!(verify_with(&lines, &trust, &options).unwrap().cosigned_at, Some(start()));
+}
+
+#[test]
+fn other_trust_is_refused() {
+    let house = lived_in();
+    let lines = lines(&house);
+    let good = trust(&house);
+    let other = FileKey::generate().unwrap();
+    let mut people = good.clone();
+    people.sro[1].jwk = other.jwk().clone();
+    let mut name = good.clone();
+    name.sro[0].name.push('x');
+    for spoilt in [
+        Trust { registry_jwk: other.jwk().clone(), ..good.clone() },
+        Trust { origin: "other.example/log".into(), ..good.clone() },
+        Trust { registry: schemas::id::Did::parse("did:web:other.example").unwrap(), ..good.clone() },
+        people,
+        name,
+    ] {
+        failed(verify(&lines, &spoilt));
+    }
+}
+
+/// Key services that charged beyond a cap are found out, although every signature holds.
+#[test]
+fn a_charge_beyond_the_budget_is_found() {
+    let mut house = House::furnished();
+    for _ in 0..2 {
+        let run = house.running();
+        let completion = house.completion(&run);
+        house.complete(&run, &completion).unwrap();
+    }
+    let refusal = failed(verify(&lines(&house), &trust(&house)));
+    let last = house.registry.head().unwrap().size - 1;
+    assert!(
+        refusal.sentence.contains(&format!("entry {last}")) && refusal.sentence.contains("BUDGET_EXCEEDED"),
+        "{refusal}"
+    );
+}
+
+/// A released charge that was refunded does not count.
+#[test]
+fn what_was_refunded_is_not_spent() {
+    let mut house = House::furnished();
+    let run = house.running();
+    for statement in [runs::reserved(&house), runs::released()] {
+        for receipt in house.both_say(&run, &statement) {
+            house.enter(Body::KmsStated { receipt }).unwrap();
+        }
+    }
+    let aborted = house.report(&run, runs::aborted(0)).unwrap();
+    let Body::RunReported { event } = aborted.body else { panic!("another body") };
+    assert_eq!(verify(&lines(&house), &trust(&house)).unwrap().budgets.len(), 2);
+    let refunded = schemas::release::KmsStatement::Refunded { aborted_sha256: event.digest() };
+    for receipt in house.both_say(&run, &refunded) {
+        house.enter(Body::KmsStated { receipt }).unwrap();
+    }
+    let report = verify(&lines(&house), &trust(&house)).unwrap();
+    assert!(report.budgets.is_empty() && report.payments.is_empty(), "{report:?}");
+    assert_eq!(report.runs.get("aborted"), Some(&1));
+}
+
+/// Reads an entry line back.
+pub(crate) fn entry(line: &[u8]) -> ExportedEntry {
+    schemas::canonical::parse(line).unwrap()
+}

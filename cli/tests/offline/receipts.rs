@@ -1,0 +1,116 @@
+//! Receipts and contract bundles, verified offline.
+
+use depa::audit::receipt::{self, WithBody};
+use depa::contract::verify_bundle;
+use depa::exit;
+use policies::lifecycle::State;
+use schemas::bundle::{BundledParticipant, Logged};
+use schemas::desk::ContractBundle;
+use schemas::event::Body;
+use schemas::{Code, canonical};
+
+use crate::house::House;
+use crate::{lived_in, trust};
+
+/// The bundle of the only contract, as the contract service puts it together.
+pub(crate) fn bundle(house: &House) -> ContractBundle {
+    let state = house.registry.state();
+    let state: &State = &state;
+    let receipt = |index: u64| house.registry.receipt(index).unwrap();
+    let row = state.contracts().next().unwrap();
+    let parties = row.contract.parties.iter().map(|p| state.participant(&p.did).unwrap());
+    let participants = parties.map(|p| {
+        let (index, decision) = p.decision.clone().unwrap();
+        BundledParticipant {
+            application: p.application.clone(),
+            decision: Logged { envelope: decision, receipt: receipt(index) },
+        }
+    });
+    let offers = row.contract.datasets.iter().map(|d| state.offer(&d.offer_sha256).unwrap());
+    let offers = offers.map(|o| Logged { envelope: o.envelope.clone(), receipt: receipt(o.index) });
+    let image_sets = row.contract.compute.image_sets.iter().map(|id| state.image_set(id).unwrap());
+    let image_sets = image_sets.map(|i| Logged { envelope: i.envelope.clone(), receipt: receipt(i.index) });
+    ContractBundle {
+        contracts: vec![Logged { envelope: row.envelope(), receipt: receipt(row.executed.unwrap()) }],
+        offers: offers.collect(),
+        participants: participants.collect(),
+        image_sets: image_sets.collect(),
+    }
+}
+
+#[test]
+fn a_contract_bundle_verifies_offline() {
+    let house = lived_in();
+    let (bundle, trust) = (bundle(&house), trust(&house));
+    let verified = verify_bundle(&bundle, &trust).unwrap();
+    assert_eq!((verified.contracts.len(), verified.offers, verified.participants, verified.image_sets), (1, 2, 4, 1));
+
+    type Spoil = fn(&mut ContractBundle);
+    let spoil: [(Spoil, Code); 8] = [
+        (|b| b.contracts.clear(), Code::ContractUnknown),
+        (|b| drop(b.contracts[0].envelope.signatures.pop()), Code::ReceiptMismatch),
+        (|b| b.contracts[0].envelope.signatures[0].sig.0[3] ^= 1, Code::SignatureInvalid),
+        (|b| b.contracts[0].receipt.path[0].0[0] ^= 1, Code::InclusionInvalid),
+        (|b| drop(b.participants.pop()), Code::SignerUnknown),
+        (|b| drop(b.participants[0].decision.envelope.signatures.pop()), Code::ReceiptMismatch),
+        (|b| drop(b.offers.pop()), Code::DatasetUnknown),
+        (|b| b.image_sets[0].envelope.signatures[0].sig.0[0] ^= 1, Code::SignatureInvalid),
+    ];
+    for (n, (spoil, code)) in spoil.into_iter().enumerate() {
+        let mut spoilt = bundle.clone();
+        spoil(&mut spoilt);
+        assert_eq!(verify_bundle(&spoilt, &trust).unwrap_err().code, code, "{n}");
+    }
+}
+
+#[test]
+fn receipts_verify_with_their_documents_only() {
+    let house = lived_in();
+    let (bundle, trust) = (bundle(&house), trust(&house));
+    let bytes = |value: &dyn erased::Json| value.bytes();
+    let documents: [Vec<u8>; 4] = [
+        bytes(&bundle.contracts[0]),
+        bytes(&bundle.offers[0]),
+        bytes(&bundle.participants[0].decision),
+        bytes(&bundle.image_sets[0]),
+    ];
+    let kinds = ["contract_executed", "dataset_registered", "participant_decided", "image_set_approved"];
+    for (document, kind) in documents.iter().zip(kinds) {
+        assert_eq!(receipt::verify(document, &trust).unwrap().kind, kind);
+        // Every byte of document and receipt counts.
+        for at in (0..document.len()).step_by(211) {
+            let mut spoilt = document.clone();
+            spoilt[at] ^= 1;
+            assert!(receipt::verify(&spoilt, &trust).is_err(), "{kind} byte {at}");
+        }
+    }
+    let mut other = bundle.offers[0].clone();
+    other.receipt = bundle.offers[1].receipt.clone();
+    let refusal = receipt::verify(&bytes(&other), &trust).unwrap_err();
+    assert_eq!(exit::of(&refusal), exit::VERIFICATION);
+
+    // A body of any kind with its receipt.
+    let exported = house.registry.entries(0, 10_000).unwrap();
+    let last = exported.last().unwrap();
+    assert!(matches!(last.body, Body::ModelHandedOver { .. }));
+    let with = WithBody { body: last.body.clone(), receipt: house.registry.receipt(last.index).unwrap() };
+    assert_eq!(receipt::verify(&bytes(&with), &trust).unwrap().index, last.index);
+    for nothing in [&b"{}"[..], b"[]", b"{\"body\":1}", b"x"] {
+        assert!(receipt::verify(nothing, &trust).is_err());
+    }
+}
+
+mod erased {
+    use super::canonical;
+
+    /// Anything that has canonical bytes.
+    pub trait Json {
+        fn bytes(&self) -> Vec<u8>;
+    }
+
+    impl<T: serde::Serialize> Json for T {
+        fn bytes(&self) -> Vec<u8> {
+            canonical::to_bytes(self).unwrap()
+        }
+    }
+}
