@@ -1,12 +1,12 @@
 //! The command line: `serve`, `init`, `witness`, `witness-init`.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
 use schemas::event::SroPerson;
 use schemas::id::Did;
-use schemas::{Code, R, Refusal, Signer as _};
-use signing::FileKey;
+use schemas::{Code, R, Refusal};
 
 use crate::app::system_clock;
 use crate::config::{Config, WitnessConfig};
@@ -69,6 +69,9 @@ enum Act {
         /// Name on its cosignature lines.
         #[arg(long)]
         name: String,
+        /// Address to listen on; loopback only.
+        #[arg(long, default_value = "127.0.0.1:8090")]
+        bind: SocketAddr,
         /// Trust files of the logs to follow.
         #[arg(long = "trust", required = true)]
         trust: Vec<PathBuf>,
@@ -94,12 +97,12 @@ pub fn run(cli: Cli) -> R<()> {
             tracing::info!(url = running.url, name = config.name, "the witness serves");
             running.wait();
         }
-        Act::WitnessInit { dir, name, trust } => {
+        Act::WitnessInit { dir, name, bind, trust } => {
             let trust = trust.iter().map(std::fs::canonicalize).collect::<Result<Vec<_>, _>>();
             let trust = trust.map_err(|e| Refusal::new(Code::ConfigInvalid, format!("trust file: {e}")))?;
-            let (config, _) = init_witness(&dir, &name, &trust.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
-            let key = FileKey::load(&config.key_file)?;
-            println!("{}", serde_json::json!({"name": name, "jwk": key.jwk()}));
+            let (_, jwk) = init_witness(&dir, &name, bind, &trust.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
+            let url = format!("http://{bind}");
+            println!("{}", serde_json::json!({"url": url, "name": name, "jwk": jwk}));
         }
     }
     Ok(())
@@ -119,8 +122,7 @@ fn pin_roots(dir: &Path, config: Config, roots: &[String]) -> R<()> {
     }
     let software_roots = roots.iter().map(|text| schemas::Digest::parse(text)).collect::<R<Vec<_>>>()?;
     let written = Config { software_roots, data_dir: "data".into(), key_file: "registry.key".into(), ..config };
-    let text = toml::to_string_pretty(&written).map_err(crate::error::fault)?;
-    std::fs::write(dir.join("config.toml"), text).map_err(crate::error::fault)
+    written.save(&dir.join("config.toml"))
 }
 
 #[cfg(test)]

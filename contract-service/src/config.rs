@@ -144,6 +144,13 @@ impl Config {
         Ok(config)
     }
 
+    /// Writes the configuration to a file; paths as they are.
+    pub fn save(&self, path: &Path) -> R<()> {
+        let fault = |e: &dyn std::fmt::Display| invalid(format!("{}: {e}", path.display()));
+        let text = toml::to_string_pretty(self).map_err(|e| fault(&e))?;
+        std::fs::write(path, text).map_err(|e| fault(&e))
+    }
+
     /// Refuses what the profile does not allow. Called again by the service itself.
     pub fn check(&self) -> R<()> {
         loopback_only(&self.bind)?;

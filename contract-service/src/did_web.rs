@@ -45,3 +45,17 @@ impl DidWeb {
         Ok(document)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn production_asks_no_host_inside() {
+        let fetcher = DidWeb::new(false).unwrap();
+        for did in ["did:web:localhost%3A9", "did:web:127.0.0.1%3A9", "did:web:10.0.0.1", "did:web:169.254.169.254"] {
+            let refusal = fetcher.fetch(&Did::parse(did).unwrap()).unwrap_err();
+            assert_eq!(refusal.code, Code::AddressRefused, "{did}");
+        }
+    }
+}

@@ -26,3 +26,4 @@ pub use app::{Clock, system_clock};
 pub use config::{Config, Mode, WitnessConfig, WitnessPeer};
 pub use serve::Verb;
 pub use service::{Running, Service, init, init_witness};
+pub use witness::RunningWitness;

@@ -1,6 +1,6 @@
 //! Starting and stopping: in a process of its own, or several in one process for tests and the demo.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use registry::{Options, Registry};
 use schemas::event::SroPerson;
+use schemas::jwk::Jwk;
 use schemas::{Code, R, Refusal, Signer as _};
 use signing::{FileKey, Trust};
 
@@ -117,7 +118,7 @@ pub fn init(dir: &Path, url: &str, sro: Vec<SroPerson>) -> R<Config> {
     let config = Config {
         profile: Mode::Demo,
         url: url.trim_end_matches('/').to_owned(),
-        bind: std::net::SocketAddr::from(([127, 0, 0, 1], port)),
+        bind: SocketAddr::from(([127, 0, 0, 1], port)),
         data_dir: dir.join("data"),
         key_file: dir.join("registry.key"),
         sro,
@@ -137,19 +138,20 @@ pub fn init(dir: &Path, url: &str, sro: Vec<SroPerson>) -> R<Config> {
     Ok(config)
 }
 
-/// Makes a new witness in a folder: its key and a configuration `witness.toml`.
-pub fn init_witness(dir: &Path, name: &str, trust_files: &[&Path]) -> R<(WitnessConfig, schemas::jwk::Jwk)> {
+/// Makes a new witness in a folder: its key and a configuration `witness.toml`. Trust files are named by absolute paths.
+pub fn init_witness(dir: &Path, name: &str, bind: SocketAddr, trust_files: &[&Path]) -> R<(WitnessConfig, Jwk)> {
     std::fs::create_dir_all(dir).map_err(fault)?;
     let key = FileKey::generate()?;
     let config = WitnessConfig {
-        bind: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
+        bind,
         data_dir: dir.join("data"),
         key_file: dir.join("witness.key"),
         name: name.to_owned(),
         trust_files: trust_files.iter().map(|p| p.to_path_buf()).collect(),
     };
     key.save(&config.key_file)?;
-    write_new(&dir.join("witness.toml"), &toml::to_string_pretty(&config).map_err(fault)?)?;
+    let written = WitnessConfig { data_dir: "data".into(), key_file: "witness.key".into(), ..config.clone() };
+    write_new(&dir.join("witness.toml"), &toml::to_string_pretty(&written).map_err(fault)?)?;
     Ok((config, key.jwk().clone()))
 }
 

@@ -1,0 +1,122 @@
+//! Who may read what: tokens, foreign things, people of the SRO.
+
+use schemas::desk::TokenRequest;
+use schemas::party::{Decision, Kind};
+use schemas::problem::Problem;
+use schemas::{Code, R};
+use signing::{FileKey, token};
+
+use crate::house::House;
+use crate::papers;
+
+fn code<T: std::fmt::Debug>(outcome: R<T>) -> Code {
+    outcome.unwrap_err().code
+}
+
+/// Asks for a token with this assertion.
+fn ask(house: &House, assertion: &str) -> Result<String, Code> {
+    let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
+    let request = TokenRequest {
+        grant_type: "client_credentials".into(),
+        client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer".into(),
+        client_assertion: assertion.into(),
+    };
+    let response = client.post(format!("{}/oauth/token", house.url())).json(&request).send().unwrap();
+    if response.status() == 200 {
+        return Ok(response.json::<schemas::desk::TokenAnswer>().unwrap().access_token);
+    }
+    Err(Code::parse(&response.json::<Problem>().unwrap().code).unwrap())
+}
+
+/// Reads something with this token.
+fn read(house: &House, path: &str, token: &str) -> Result<u16, Code> {
+    let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
+    let response = client.get(format!("{}{path}", house.url())).bearer_auth(token).send().unwrap();
+    match response.status().as_u16() {
+        200 => Ok(200),
+        _ => Err(Code::parse(&response.json::<Problem>().unwrap().code).unwrap()),
+    }
+}
+
+#[test]
+fn assertions_count_once_and_for_this_service() {
+    let house = House::furnished();
+    let (now, url) = (house.now(), house.url());
+    let jti = || uuid::Uuid::now_v7().to_string();
+    let good = token::assertion(&*house.tdc, url, jti(), now).unwrap();
+    let bearer = ask(&house, &good).unwrap();
+    assert_eq!(read(&house, "/v1/contracts", &bearer), Ok(200));
+    assert_eq!(ask(&house, &good), Err(Code::TokenReplayed));
+    let elsewhere = token::assertion(&*house.tdc, "http://other", jti(), now).unwrap();
+    assert_eq!(ask(&house, &elsewhere), Err(Code::Unauthenticated));
+    let stranger = token::assertion(&FileKey::generate().unwrap(), url, jti(), now).unwrap();
+    assert_eq!(ask(&house, &stranger), Err(Code::Unauthenticated));
+    let old = token::assertion(&*house.tdc, url, jti(), now.plus_seconds(-200)).unwrap();
+    assert_eq!(ask(&house, &old), Err(Code::Unauthenticated));
+    // An access token is no assertion, nor the other way round.
+    assert_eq!(ask(&house, &bearer), Err(Code::Unauthenticated));
+    let unused = token::assertion(&*house.tdc, url, jti(), now).unwrap();
+    assert_eq!(read(&house, "/v1/contracts", &unused), Err(Code::Unauthenticated));
+    let mut forged = bearer.clone();
+    forged.pop();
+    assert_eq!(read(&house, "/v1/contracts", &forged), Err(Code::Unauthenticated));
+    house.skip(600);
+    assert_eq!(read(&house, "/v1/contracts", &bearer), Err(Code::Unauthenticated));
+}
+
+#[test]
+fn suspension_bites_whatever_the_token_says() {
+    let house = House::furnished();
+    let tdc = house.as_(&house.tdc);
+    tdc.contracts().unwrap();
+    house.skip(1);
+    house.client.decide(&house.by_sro(&house.decision(&house.tdc, Kind::Tdc, Decision::Suspended))).unwrap();
+    assert_eq!(code(tdc.contracts()), Code::Unauthenticated);
+}
+
+#[test]
+fn foreign_and_unknown_things_look_alike() {
+    let house = House::furnished();
+    let contract = house.executed();
+    let stranger = house.as_(&house.psp);
+    let unknown = schemas::id::ContractId::new(uuid::Uuid::now_v7());
+    let foreign = stranger.contract(&contract.id).unwrap_err();
+    let absent = stranger.contract(&unknown).unwrap_err();
+    assert_eq!((foreign.code, &foreign), (Code::ContractUnknown, &absent));
+    assert_eq!(code(stranger.contract_bundle(&contract.id)), Code::ContractUnknown);
+    assert!(stranger.contracts().unwrap().contracts.is_empty());
+    assert_eq!(code(house.client.contract(&contract.id)), Code::Unauthenticated);
+    assert_eq!(house.as_(&house.sro[0]).contract(&contract.id).unwrap().sha256, contract.sha256);
+    let run = house.running();
+    assert_eq!(code(stranger.run(&run.run_id)), Code::RunUnknown);
+    assert_eq!(code(stranger.order(&run.job_sha256)), Code::NotFound);
+    assert_eq!(code(house.as_(&house.tdps[0]).content_key(&run.run_id)), Code::Forbidden);
+    assert!(stranger.payments(None).unwrap().payments.is_empty());
+}
+
+#[test]
+fn the_export_is_for_the_sro_and_receipts_for_those_concerned() {
+    let house = House::furnished();
+    let contract = house.propose(&papers::contract(&house)).unwrap();
+    for who in [&house.tdc, &house.tdps[0], &house.ccrp, &house.psp] {
+        assert_eq!(code(house.as_(who).export(0, 10)), Code::Forbidden);
+    }
+    let export = house.as_(&house.sro[0]).export(0, 1000).unwrap();
+    let proposal = export.entries.last().unwrap();
+    assert_eq!(proposal.record.kind, "contract_proposed");
+    assert_eq!(proposal.subject, contract.read_unverified().unwrap().contract_id.to_string());
+    assert_eq!(house.as_(&house.tdps[0]).receipt(proposal.index).unwrap().record, proposal.record);
+    assert_eq!(code(house.as_(&house.psp).receipt(proposal.index)), Code::NotFound);
+    assert_eq!(code(house.as_(&house.psp).receipt(9999)), Code::NotFound);
+    house.as_(&house.psp).receipt(0).unwrap();
+}
+
+#[test]
+fn roles_have_only_their_own_calls() {
+    let house = House::furnished();
+    assert_eq!(code(house.as_(&house.tdc).lease_order(0)), Code::Forbidden);
+    assert_eq!(code(house.client.lease_order(0)), Code::Unauthenticated);
+    let events = ["payment.instructed"];
+    assert_eq!(code(house.as_(&house.ccrp).create_endpoint("http://localhost:9/", &events)), Code::Forbidden);
+    assert_eq!(code(house.client.create_endpoint("http://localhost:9/", &events)), Code::Unauthenticated);
+}
