@@ -8,6 +8,7 @@
 #[path = "../../../registry/tests/memory/house.rs"]
 mod house;
 mod jobs;
+mod models;
 #[path = "../../../registry/tests/memory/papers.rs"]
 mod papers;
 mod receipts;
