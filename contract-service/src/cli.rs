@@ -18,7 +18,7 @@ Examples:
   contract-service init --dir sro --url http://localhost:8080 \\
       --sro 'Asha=did:key:z6Mk…' --sro 'Bela=did:key:z6Mk…'
   contract-service serve --config sro/config.toml
-  contract-service witness-init --dir w1 --name witness.example/w1 --trust sro/trust.json
+  contract-service witness-init --dir w1 --name witness.example/w1 --bind 127.0.0.1:8090 --trust sro/trust.json
   contract-service witness --config w1/witness.toml
   DEPA_CONTRACT_SERVICE__BIND=127.0.0.1:9000 contract-service serve --config sro/config.toml
 
@@ -69,9 +69,9 @@ enum Act {
         /// Name on its cosignature lines.
         #[arg(long)]
         name: String,
-        /// Address to listen on; loopback only.
-        #[arg(long, default_value = "127.0.0.1:8090")]
-        bind: SocketAddr,
+        /// Address to listen on, loopback only; a free port if absent.
+        #[arg(long)]
+        bind: Option<SocketAddr>,
         /// Trust files of the logs to follow.
         #[arg(long = "trust", required = true)]
         trust: Vec<PathBuf>,
@@ -100,9 +100,13 @@ pub fn run(cli: Cli) -> R<()> {
         Act::WitnessInit { dir, name, bind, trust } => {
             let trust = trust.iter().map(std::fs::canonicalize).collect::<Result<Vec<_>, _>>();
             let trust = trust.map_err(|e| Refusal::new(Code::ConfigInvalid, format!("trust file: {e}")))?;
-            let (_, jwk) = init_witness(&dir, &name, bind, &trust.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
-            let url = format!("http://{bind}");
-            println!("{}", serde_json::json!({"url": url, "name": name, "jwk": jwk}));
+            let (mut config, jwk) = init_witness(&dir, &name, &trust.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
+            if let Some(bind) = bind {
+                config.bind = bind;
+                let text = config.beside_its_file().text()?;
+                std::fs::write(dir.join("witness.toml"), text).map_err(crate::error::fault)?;
+            }
+            println!("{}", serde_json::json!({"name": name, "jwk": jwk}));
         }
     }
     Ok(())

@@ -213,6 +213,16 @@ impl Config {
 }
 
 impl WitnessConfig {
+    /// The same with key and folder named beside the configuration file, as [`WitnessConfig::load`] reads them.
+    pub fn beside_its_file(self) -> WitnessConfig {
+        WitnessConfig { data_dir: "data".into(), key_file: "witness.key".into(), ..self }
+    }
+
+    /// The configuration as TOML.
+    pub fn text(&self) -> R<String> {
+        toml::to_string_pretty(self).map_err(|e| invalid(e.to_string()))
+    }
+
     /// Reads the file and the environment and resolves paths against the file's folder.
     pub fn load(path: &Path, env: impl Iterator<Item = (String, String)>) -> R<WitnessConfig> {
         let mut config: WitnessConfig = read(path, env)?;

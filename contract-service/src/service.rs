@@ -138,20 +138,21 @@ pub fn init(dir: &Path, url: &str, sro: Vec<SroPerson>) -> R<Config> {
     Ok(config)
 }
 
-/// Makes a new witness in a folder: its key and a configuration `witness.toml`. Trust files are named by absolute paths.
-pub fn init_witness(dir: &Path, name: &str, bind: SocketAddr, trust_files: &[&Path]) -> R<(WitnessConfig, Jwk)> {
+/// Makes a new witness in a folder: its key and a configuration `witness.toml`, which binds a free port until told
+/// otherwise. Trust files are named by absolute paths.
+pub fn init_witness(dir: &Path, name: &str, trust_files: &[&Path]) -> R<(WitnessConfig, Jwk)> {
     std::fs::create_dir_all(dir).map_err(fault)?;
     let key = FileKey::generate()?;
     let config = WitnessConfig {
-        bind,
+        bind: SocketAddr::from(([127, 0, 0, 1], 0)),
         data_dir: dir.join("data"),
         key_file: dir.join("witness.key"),
         name: name.to_owned(),
         trust_files: trust_files.iter().map(|p| p.to_path_buf()).collect(),
     };
     key.save(&config.key_file)?;
-    let written = WitnessConfig { data_dir: "data".into(), key_file: "witness.key".into(), ..config.clone() };
-    write_new(&dir.join("witness.toml"), &toml::to_string_pretty(&written).map_err(fault)?)?;
+    let text = config.clone().beside_its_file().text()?;
+    write_new(&dir.join("witness.toml"), &text)?;
     Ok((config, key.jwk().clone()))
 }
 

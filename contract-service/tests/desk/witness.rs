@@ -26,7 +26,7 @@ fn watched() -> Watched {
 
 fn add_witness(config: &mut Config) -> (WitnessConfig, RunningWitness) {
     let sro = config.key_file.parent().unwrap();
-    let (witness, jwk) = init_witness(&sro.join("witness"), NAME, ([127, 0, 0, 1], 0).into(), &[&sro.join("trust.json")]).unwrap();
+    let (witness, jwk) = init_witness(&sro.join("witness"), NAME, &[&sro.join("trust.json")]).unwrap();
     let running = RunningWitness::start(&witness, system_clock()).unwrap();
     config.witnesses = vec![WitnessPeer { url: running.url.clone(), name: NAME.into(), jwk }];
     (witness, running)
