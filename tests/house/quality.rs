@@ -28,18 +28,23 @@ fn the_private_model_is_good_enough() {
         let offered = tdp.offers_with(tables.of(tdp.kind), |d| d.cap.epsilon = ten.clone()).unwrap();
         house.offers.push(offered);
     }
-    let contract = house.signed_contract(|form| form.datasets.iter_mut().for_each(|d| d.epsilon = ten.clone())).unwrap();
+    let contract =
+        house.signed_contract(|form| form.datasets.iter_mut().for_each(|d| d.epsilon = ten.clone())).unwrap();
 
     let mut aucs: Vec<f64> = (1..=5u8)
         .map(|salt| {
-            let prepared = house.job_with(&contract.id, |form| form.training.split_salt = Some(Bytes(vec![salt; 32]))).unwrap();
+            let prepared =
+                house.job_with(&contract.id, |form| form.training.split_salt = Some(Bytes(vec![salt; 32]))).unwrap();
             let run = house.order_and_run(&prepared.bundle).unwrap();
             let charged = prepared.estimate.plan.charges.iter().map(|c| c.epsilon_micro).max().unwrap();
             assert!(charged <= 1_000_000, "{charged}");
             let model = house.tdc.downloads(&run.run_id, &prepared.bundle).unwrap();
             let linear = Linear::read(&std::fs::read(&model.path).unwrap()).unwrap();
             let quality = linear.quality(&outside::held_out(&people, &[salt; 32], 800_000).unwrap());
-            println!("salt {salt}: AUC {:.4}, accuracy {:.4}, computed outside the room", quality.auc, quality.accuracy);
+            println!(
+                "salt {salt}: AUC {:.4}, accuracy {:.4}, computed outside the room",
+                quality.auc, quality.accuracy
+            );
             quality.auc
         })
         .collect();

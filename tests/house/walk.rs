@@ -41,8 +41,10 @@ fn the_walk_as_processes() {
     assert!(output.status.success(), "{talk}");
     let report: Value = serde_json::from_slice(&output.stdout).expect("exactly one JSON document on stdout");
 
-    let text = |path: &str| report.pointer(path).and_then(Value::as_str).unwrap_or_else(|| panic!("{path} in {report:#}"));
-    let number = |path: &str| report.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{path} in {report:#}"));
+    let text =
+        |path: &str| report.pointer(path).and_then(Value::as_str).unwrap_or_else(|| panic!("{path} in {report:#}"));
+    let number =
+        |path: &str| report.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{path} in {report:#}"));
     assert!(text("/contract/id").starts_with("ctr_"));
     assert_eq!(text("/contract/sha256").len(), 64);
     assert_eq!(text("/contract/state"), "active");

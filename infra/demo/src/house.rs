@@ -9,6 +9,7 @@ mod clock;
 mod here;
 pub mod process;
 mod processes;
+pub mod wire;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,7 +33,7 @@ pub enum Roles {
     /// Each a process.
     Processes(Processes),
     /// All in this process.
-    InProcess(InProcess),
+    InProcess(Box<InProcess>),
 }
 
 /// A running house with its people.
@@ -177,7 +178,12 @@ impl House {
         let ports = Ports::draw()?;
         let people = People::make(&dir, &ports, &clock, ccr, worker.to_owned(), 2048)?;
         let (here, witness) = InProcess::start(&dir, &ports, &people, &clock)?;
-        House::furnish(Place { dir, temporary, clock, desk: ports.desk }, people, Roles::InProcess(here), witness)
+        House::furnish(
+            Place { dir, temporary, clock, desk: ports.desk },
+            people,
+            Roles::InProcess(Box::new(here)),
+            witness,
+        )
     }
 
     fn furnish(place: Place, mut people: People, roles: Roles, witness: (String, Jwk)) -> R<House> {

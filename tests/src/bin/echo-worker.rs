@@ -38,7 +38,10 @@ fn work() -> io::Result<()> {
         accuracy_ppm: 500_000,
     });
     let (bytes, sha256) = (model.len() as u64, Digest::of(&model));
-    say(&mut output, &Report::Done(Outcome { kind: "model".into(), bytes, sha256, steps, noise_draws: steps, metrics }))?;
+    say(
+        &mut output,
+        &Report::Done(Outcome { kind: "model".into(), bytes, sha256, steps, noise_draws: steps, metrics }),
+    )?;
     write(&mut output, &model)
 }
 

@@ -15,12 +15,15 @@ use schemas::money::{Currency, Minor};
 use schemas::party::Kind;
 use schemas::pipeline::Model;
 use schemas::text::{Bytes, Real};
-use schemas::{Envelope, R};
+use schemas::{Digest, Envelope, R};
 use signing::jose::EncKey;
 
 use super::tdp::{DELTA, Offered};
 use super::{Clock, Person};
 use crate::data::{FEATURES, PRINCIPAL, TARGET, TableKind};
+
+/// The demo's public split salt is SHA-256 of this, so that two demos hold the same people out.
+const SPLIT: &[u8] = b"depa demo split";
 
 /// The demo's data consumer.
 #[derive(Debug)]
@@ -150,7 +153,7 @@ impl Tdc {
                 sample_rate: Real::parse(defaults.sample_rate)?,
                 clipping_norm: Real::parse(defaults.clipping_norm)?,
                 learning_rate: Real::parse(defaults.learning_rate)?,
-                split_salt: Some(Bytes(signing::signer::random::<32>()?.to_vec())),
+                split_salt: Some(Bytes(Digest::of(SPLIT).0.to_vec())),
                 train_ppm: defaults.train_ppm,
                 init_seed: 0,
                 metrics_noise_multiplier: Some(Real::parse(defaults.metrics_noise)?),

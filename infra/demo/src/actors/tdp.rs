@@ -13,9 +13,11 @@ use schemas::money::{Currency, Minor};
 use schemas::privacy::Scope;
 use schemas::text::Real;
 use schemas::{Code, Envelope, R, Refusal};
+use serde_json::Value;
 
 use super::Person;
 use crate::data::{ROWS, TARGET, Table, TableKind};
+use crate::house::wire;
 
 /// δ of offers, contracts and runs of the demo: below 1/(10 · 2,119).
 pub const DELTA: &str = "0.0000472";
@@ -115,6 +117,28 @@ impl Tdp {
             TableKind::Cowin => 300_000,
             TableKind::Statewarroom => 400_000,
         }
+    }
+
+    /// The ledger of its own key service, as its operator sees it.
+    pub fn budget(&self) -> R<Value> {
+        let jti = depa::edge::fresh().to_string();
+        let token = signing::token::assertion(&*self.person.key, &self.kms, jti, self.person.now())?;
+        let bearer = format!("Bearer {token}");
+        let answer = wire::send(&self.kms, "GET", "/v1/budget", &[("authorization", &bearer)], b"")?;
+        match answer.status {
+            200 => Ok(answer.json()),
+            status => Err(Refusal::new(Code::PeerFault, format!("{} answered with {status}", self.kms))),
+        }
+    }
+
+    /// The events of its ledger that count: run and state (`reserved`, `charged`, `committed`).
+    pub fn charges(&self) -> R<Vec<(String, String)>> {
+        let budget = self.budget()?;
+        let ledgers = budget.get("ledgers").and_then(Value::as_array).into_iter().flatten();
+        let events = ledgers.filter_map(|l| l.get("events").and_then(Value::as_array)).flatten();
+        let text = |event: &Value, name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let all = events.map(|e| (text(e, "run_id"), text(e, "state")));
+        Ok(all.filter(|(_, state)| state != "expired" && state != "refunded").collect())
     }
 
     /// Seals the table, hands its key to its own key service, signs an offer and registers it.

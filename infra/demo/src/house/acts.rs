@@ -1,7 +1,10 @@
 //! What the people of a house do, piece by piece. The walk of the demo strings these together; a test stops between two
 //! of them, changes a form, leaves a signature out, or does one twice.
 
+use std::sync::Arc;
+
 use ccr_runtime::{Completed, Progress, Room};
+use contract_client::{Client, Hook};
 use depa::contract::form::ContractForm;
 use depa::job::Prepared;
 use depa::job::form::JobForm;
@@ -155,6 +158,14 @@ impl House {
     pub fn room(&self) -> R<Room> {
         let unmeasured = || Refusal::new(Code::NotFound, "the room is not measured yet");
         self.ccrp.room(self.measurement.ok_or_else(unmeasured)?)
+    }
+
+    /// The same with a transport hook on every line to the outside: it drops, delays and duplicates calls.
+    pub fn room_with(&self, hook: Arc<dyn Hook>) -> R<Room> {
+        let mut room = self.room()?;
+        room.desk = Client::new(&self.url, Some(hook.clone()))?.with_clock(self.clock.clone());
+        room.hook = Some(hook);
+        Ok(room)
     }
 
     /// Carries out a job in a room of this process.

@@ -1,5 +1,6 @@
 //! The roles as threads of this process, under one clock: the same applications as the processes run.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use contract_client::Client;
@@ -33,7 +34,7 @@ impl InProcess {
         let trust = trust_file(dir);
         let name = witness_name(ports);
         let (mut witness, jwk) = init_witness(&dir.join("witness"), &name, &[&trust])?;
-        witness.bind.set_port(ports.witness);
+        witness.bind = at(ports.witness);
         config.witnesses = vec![WitnessPeer { url: local(ports.witness), name: name.clone(), jwk: jwk.clone() }];
         let witness = RunningWitness::start(&witness, clock.clone())?;
         let desk = contract_service::Service::start(config, clock.clone())?;
@@ -58,7 +59,7 @@ impl InProcess {
         let created = psp.subscribe(&local(self.webhook_port))?;
         let payer = Payer { client: desk.clone(), key: psp.person.key.clone(), trust: psp.person.trust()?.clone() };
         let receiver = Receiver {
-            address: std::net::SocketAddr::from(([127, 0, 0, 1], self.webhook_port)),
+            address: at(self.webhook_port),
             journal: psp.journal(),
             check: Check::Secret(created.secret),
             payer: Some(payer),
@@ -77,4 +78,9 @@ impl InProcess {
         self.kms.clear();
         drop(self.witness.take());
     }
+}
+
+/// A port on loopback.
+fn at(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
 }

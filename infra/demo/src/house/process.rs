@@ -1,8 +1,7 @@
 //! One role as a process: its own folder, its own log, ended with the house.
 
 use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -12,6 +11,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use schemas::{Code, R, Refusal};
+
+use super::wire;
 
 /// How long a role may take to be ready.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -99,7 +100,7 @@ impl Process {
     pub fn ready(&mut self, port: u16, path: &str) -> R<()> {
         let began = Instant::now();
         loop {
-            if answers(port, path) {
+            if wire::send(&super::local(port), "GET", path, &[], b"").is_ok_and(|a| a.status / 100 == 2) {
                 return Ok(());
             }
             self.alive()?;
@@ -183,20 +184,6 @@ impl Drop for Process {
             self.stop();
         }
     }
-}
-
-/// Whether a GET is answered with 2xx. Plain HTTP/1.0 on loopback: nothing more is needed to ask for readiness.
-fn answers(port: u16, path: &str) -> bool {
-    let ask = || -> std::io::Result<bool> {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        write!(stream, "GET {path} HTTP/1.0\r\nhost: localhost:{port}\r\nconnection: close\r\n\r\n")?;
-        let mut head = [0; 12];
-        stream.read_exact(&mut head)?;
-        Ok(head.get(9) == Some(&b'2'))
-    };
-    ask().unwrap_or(false)
 }
 
 #[cfg(test)]

@@ -37,11 +37,11 @@ impl Processes {
         let witness_dir = dir.join("witness");
         let mut init = Command::new(&service);
         init.arg("witness-init").arg("--dir").arg(&witness_dir).arg("--name").arg(&name);
+        init.arg("--bind").arg(format!("127.0.0.1:{}", ports.witness));
         let made = once("contract-service witness-init", init.arg("--trust").arg(trust_file(dir)))?;
         let jwk = witness_key(&made)?;
         let mut witness = Command::new(&service);
         witness.arg("witness").arg("--config").arg(witness_dir.join("witness.toml"));
-        witness.env("DEPA_CONTRACT_SERVICE__BIND", format!("\"127.0.0.1:{}\"", ports.witness));
         house.launch("witness", &witness_dir, &mut witness, ports.witness, "/livez")?;
 
         let peer = format!(
