@@ -35,9 +35,6 @@ enum Command {
         /// Job bundle (`depa job bundle`).
         #[arg(long)]
         bundle: PathBuf,
-        /// Claim on the queued order, from the provider's agent.
-        #[arg(long)]
-        lease_token: Option<String>,
     },
     /// Print the measurement of this room (SIMULATED: digests of the binaries, libtorch and configuration).
     Measure {
@@ -54,7 +51,7 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let result = match Cli::parse().command {
-        Command::Run { config, bundle, lease_token } => run(&config, &bundle, lease_token),
+        Command::Run { config, bundle } => run(&config, &bundle),
         Command::Measure { config } => measure(&config),
     };
     match result {
@@ -90,10 +87,11 @@ fn tell(value: &Value) {
     let _ = out.flush();
 }
 
-fn run(config: &Path, bundle: &Path, lease_token: Option<String>) -> anyhow::Result<()> {
+fn run(config: &Path, bundle: &Path) -> anyhow::Result<()> {
     let bytes = std::fs::read(bundle).with_context(|| format!("{} cannot be read", bundle.display()))?;
     let bundle = schemas::canonical::parse(&bytes)?;
-    let room = room(config, lease_token)?;
+    // The claim on the queued order is a secret of the provider's agent: never an argument, which every process may read.
+    let room = room(config, std::env::var("DEPA_CCR_LEASE_TOKEN").ok())?;
     let done = ccr_runtime::run(bundle, &room, &mut |progress| tell(&words(&progress)))?;
     tell(&json!({
         "event": "completed", "run_id": done.run_id, "output_sha256": done.output, "url": done.url,

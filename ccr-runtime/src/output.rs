@@ -26,15 +26,10 @@ pub struct Sealed {
     pub metrics: Option<NoisedMetrics>,
 }
 
-/// What a content key is bound to: a JWE lifted to another run does not unwrap.
-pub fn content_key_context(run: &schemas::id::RunId) -> [u8; 32] {
-    Digest::of_parts(&[b"depa/content-key/1", run.as_str().as_bytes()]).0
-}
-
 /// Seals a checked output; nothing else can be sealed.
 pub fn seal(checked: CheckedOutput, job: &Admitted, session: &Session) -> R<Sealed> {
     let (sealed, key) = sealing::seal_model(checked.model(), &session.run_id)?;
-    let bound = content_key_context(&session.run_id);
+    let bound = sealing::wrap::content_key_context(&session.run_id);
     let content_key_jwe = signing::jose::wrap_key(key.expose(), &job.output.recipient_jwk, &bound)?;
     Ok(Sealed {
         sha256: Digest::of(&sealed.bytes),

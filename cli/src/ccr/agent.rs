@@ -116,8 +116,7 @@ fn start(
         .arg("--bundle")
         .arg(bundle)
         // A claim on this one order for a minute, used up at check-in; no key of anything.
-        .arg("--lease-token")
-        .arg(lease_token)
+        .env("DEPA_CCR_LEASE_TOKEN", lease_token)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
@@ -230,12 +229,12 @@ mod tests {
 
     #[test]
     fn lines_of_the_room_are_forwarded_with_the_job() {
-        let script = r#"echo '{"event":"training","step":1,"steps":2}'; echo "$1 $2 $4 $7" | sed 's,/[^ ]*/,,g'; echo plain; cat "$5" >/dev/null && exit 6"#;
+        let script = r#"echo '{"event":"training","step":1,"steps":2}'; echo "$1 $2 $4 $DEPA_CCR_LEASE_TOKEN ${6:-none}" | sed 's,/[^ ]*/,,g'; echo plain; cat "$5" >/dev/null && exit 6"#;
         let seen = events(script, &Stop::default());
         let words: Vec<&str> = seen.iter().map(|e| e["event"].as_str().unwrap()).collect();
         assert_eq!(words, ["agent_took", "training", "room_said", "room_said", "agent_ended"]);
         assert!(seen.iter().all(|e| e["job_sha256"] == json!(Digest([7; 32]))));
-        assert_eq!(seen[2]["text"], "run --config --bundle claim");
+        assert_eq!(seen[2]["text"], "run --config --bundle claim none");
         assert_eq!(seen[4]["exit"], 6);
     }
 
