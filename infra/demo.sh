@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 sh infra/bootstrap.sh
 . infra/env.sh
 
-cargo build --quiet --workspace --bins >&2
+cargo build --workspace --bins >&2
 target=$(cargo metadata --no-deps --offline --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 demo=$target/debug/demo
 

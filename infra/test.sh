@@ -44,7 +44,7 @@ tests() {
 
 # Tests start the binaries as processes.
 say "building the binaries"
-cargo build --quiet --workspace --bins
+cargo build --workspace --bins
 
 case $what in
 gate | full)
