@@ -1,11 +1,14 @@
 //! The quality of the result on the real COVID tables: at ε = 1 and δ = 1/(10 · 2,119), AUC ≥ 0.85, median over five
 //! fixed split salts, each run through a whole house with the real worker. Exact figures are computed outside the room.
+//!
+//! Noise comes from fresh run keys, so one run scatters by about 0.02; each salt counts with the median of three runs.
 
 use std::path::Path;
 
 use demo::data::{EXPECTED, Tables};
 use demo::outside::{self, Linear};
 use demo::{House, TestClock};
+use schemas::contract::ContractRef;
 use schemas::text::{Bytes, Real};
 
 use crate::{not_run, real_worker};
@@ -31,23 +34,25 @@ fn the_private_model_is_good_enough() {
     let contract =
         house.signed_contract(|form| form.datasets.iter_mut().for_each(|d| d.epsilon = ten.clone())).unwrap();
 
-    let mut aucs: Vec<f64> = (1..=5u8)
-        .map(|salt| {
-            let prepared =
-                house.job_with(&contract.id, |form| form.training.split_salt = Some(Bytes(vec![salt; 32]))).unwrap();
-            let run = house.order_and_run(&prepared.bundle).unwrap();
-            let charged = prepared.estimate.plan.charges.iter().map(|c| c.epsilon_micro).max().unwrap();
-            assert!(charged <= 1_000_000, "{charged}");
-            let model = house.tdc.downloads(&run.run_id, &prepared.bundle).unwrap();
-            let linear = Linear::read(&std::fs::read(&model.path).unwrap()).unwrap();
-            let quality = linear.quality(&outside::held_out(&people, &[salt; 32], 800_000).unwrap());
-            println!(
-                "salt {salt}: AUC {:.4}, accuracy {:.4}, computed outside the room",
-                quality.auc, quality.accuracy
-            );
-            quality.auc
-        })
-        .collect();
+    let mut aucs: Vec<f64> = (1..=5u8).map(|salt| median([(); 3].map(|()| auc(&mut house, &contract, &people, salt)))).collect();
+    println!("AUC by salt {aucs:?}, computed outside the room");
     aucs.sort_by(f64::total_cmp);
     assert!(aucs[2] >= 0.85, "median of {aucs:?}");
+}
+
+fn median(mut three: [f64; 3]) -> f64 {
+    three.sort_by(f64::total_cmp);
+    three[1]
+}
+
+/// One run with this split salt, and what its model is worth on the held-out people.
+fn auc(house: &mut House, contract: &ContractRef, people: &[outside::Person], salt: u8) -> f64 {
+    let prepared =
+        house.job_with(&contract.id, |form| form.training.split_salt = Some(Bytes(vec![salt; 32]))).unwrap();
+    let run = house.order_and_run(&prepared.bundle).unwrap();
+    let charged = prepared.estimate.plan.charges.iter().map(|c| c.epsilon_micro).max().unwrap();
+    assert!(charged <= 1_000_000, "{charged}");
+    let model = house.tdc.downloads(&run.run_id, &prepared.bundle).unwrap();
+    let linear = Linear::read(&std::fs::read(&model.path).unwrap()).unwrap();
+    linear.quality(&outside::held_out(people, &[salt; 32], 800_000).unwrap()).auc
 }
