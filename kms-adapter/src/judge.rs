@@ -6,6 +6,7 @@ use attestation::Expected;
 use policies::Facts;
 use schemas::bundle::JobBundle;
 use schemas::evidence::{Appraisal, Transcript};
+use schemas::id::KeyId;
 use schemas::privacy::{Clause, DatasetCharge};
 use schemas::release::{Admission, Attested, Challenge, ReleasedDataset};
 use schemas::{Code, Digest, Envelope, R, Refusal, Signer as _, Timestamp, canonical};
@@ -94,10 +95,16 @@ impl Kms {
     /// The datasets of the job whose contract names this service, each with its key's row; at least one.
     fn own_datasets(&self, opened: &OpenedBundle, appraisal: &Appraisal) -> R<Vec<OwnDataset>> {
         let mut own = Vec::new();
+        let pinned = KeyId::new(self.config.provider.as_str(), self.provider_jwk.thumbprint());
         for used in facts(opened).datasets()? {
             let (dataset, terms) = (used.job, used.terms);
             if terms.key.kms != self.config.url || terms.provider != self.config.provider {
                 continue;
+            }
+            // The SRO vouches for the keys of others; for its own provider's signature this service needs nobody's word.
+            if !used.contract.signers().contains(&pinned) || !used.offer.signers().contains(&pinned) {
+                let sentence = "the provider's signature is not by the key that this service pins";
+                return Err(Refusal::new(Code::SignerUnknown, sentence).at("provider_jwk"));
             }
             if used.offer.key.kms_jwk != *self.signer.jwk() {
                 let sentence = "the offer pins another signing key than this service's";

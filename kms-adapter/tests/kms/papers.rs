@@ -167,3 +167,29 @@ fn keys_that_are_not_kept_here() {
         Code::JobMismatch,
     );
 }
+
+/// Two SRO people who verify a key of their own under a did:web provider's name can sign offers and contracts in it;
+/// the provider's own key service knows the provider's key and opens nothing.
+#[test]
+fn a_provider_key_that_only_the_sro_vouches_for() {
+    let did = schemas::id::Did::parse("did:web:tdp.example").unwrap();
+    let fresh = || signing::FileKey::generate_for(&did).unwrap();
+    for forged in [false, true] {
+        let path = std::env::temp_dir().join(format!("depa-kms-provider-{}", uuid::Uuid::now_v7()));
+        let genuine = fresh();
+        genuine.save(&path).unwrap();
+        let pinned = genuine.jwk().clone();
+        let file = path.clone();
+        let world = World::with(Changes {
+            provider: Box::new(move || signing::FileKey::load(&file).unwrap()),
+            impostor: forged.then(fresh),
+            config: Box::new(move |c| c.provider_jwk = Some(pinned.clone())),
+            ..Changes::default()
+        });
+        std::fs::remove_file(path).unwrap();
+        match forged {
+            true => world.refuses(Code::SignerUnknown, || Room::new(&world).reserve()),
+            false => drop(Room::new(&world).reserve().unwrap()),
+        }
+    }
+}

@@ -60,12 +60,17 @@ pub struct People {
 
 impl People {
     pub fn new() -> People {
+        People::with_provider(FileKey::generate().unwrap())
+    }
+
+    /// People among whom our provider has this key.
+    pub fn with_provider(tdp: FileKey) -> People {
         let fresh = || FileKey::generate().unwrap();
         let other_tdp = fresh();
         People {
             registry: FileKey::generate_for(&Did::parse("did:web:sro.example").unwrap()).unwrap(),
             sro: [fresh(), fresh()],
-            tdp: fresh(),
+            tdp,
             other_kms: FileKey::generate_for(&other_tdp.did().unwrap()).unwrap(),
             other_tdp,
             tdc: fresh(),

@@ -14,6 +14,7 @@ use schemas::party::Kind;
 use schemas::release::{KeyImport, KmsInfo};
 use schemas::{Envelope, Timestamp};
 use sealing::DatasetKey;
+use signing::FileKey;
 use serde_json::Value;
 
 use super::http::{self, Answer};
@@ -33,6 +34,10 @@ pub struct Changes {
     pub image_set: Change<ImageSet>,
     pub config: Change<Config>,
     pub min_assurance: Assurance,
+    /// Our provider's key: `people.tdp`.
+    pub provider: Box<dyn Fn() -> FileKey>,
+    /// The key that the SRO vouches for instead, under the same DID; it signs offer and contract.
+    pub impostor: Option<FileKey>,
 }
 
 impl Default for Changes {
@@ -44,6 +49,8 @@ impl Default for Changes {
             image_set: Box::new(|_| ()),
             config: Box::new(|_| ()),
             min_assurance: Assurance::Software,
+            provider: Box::new(|| FileKey::generate().unwrap()),
+            impostor: None,
         }
     }
 }
@@ -89,7 +96,7 @@ impl World {
     }
 
     pub fn with(changes: Changes) -> World {
-        let people = People::new();
+        let people = People::with_provider((changes.provider)());
         let (dir, mut config) = prepare(&people, Profile::Demo);
         config.software_roots = vec![software_root().pin()];
         (changes.config)(&mut config);
@@ -108,8 +115,9 @@ impl World {
 
         let mut log = Log::default();
         let registry = &people.registry;
+        let tdp = changes.impostor.as_ref().unwrap_or(&people.tdp);
         let participants = [
-            (&people.tdp, Kind::Tdp),
+            (tdp, Kind::Tdp),
             (&people.other_tdp, Kind::Tdp),
             (&people.tdc, Kind::Tdc),
             (&people.ccrp, Kind::Ccrp),
@@ -121,7 +129,7 @@ impl World {
         let mut ours = papers::offer(&people, &people.tdp, &tables[0], &url, &info.sign_jwk);
         (changes.offer)(&mut ours);
         let theirs = papers::offer(&people, &people.other_tdp, &tables[1], OTHER_KMS, &papers::jwk(&people.other_kms));
-        let offers = [(ours, &people.tdp), (theirs, &people.other_tdp)].map(|(offer, key)| {
+        let offers = [(ours, tdp), (theirs, &people.other_tdp)].map(|(offer, key)| {
             let envelope = People::sign(&offer, &[key]);
             (offer, log.enter(envelope, ORIGIN, registry, start()))
         });
@@ -129,7 +137,7 @@ impl World {
             offers.iter().map(|(offer, logged)| papers::contracted(offer, logged.envelope.digest())).collect();
         let mut terms = papers::contract(&people, datasets, &image_set_id);
         (changes.contract)(&mut terms);
-        let signers = [&people.tdp, &people.other_tdp, &people.tdc, &people.ccrp];
+        let signers = [tdp, &people.other_tdp, &people.tdc, &people.ccrp];
         let contract = log.enter(People::sign(&terms, &signers), ORIGIN, registry, start());
         let reference = ContractRef { id: terms.contract_id.clone(), sha256: contract.envelope.digest() };
         let mut job = papers::job(&people, vec![reference.clone()], [&tables[0], &tables[1]], &image_set_id);
