@@ -71,7 +71,11 @@ pub fn fetch(location: &str, config: &Config) -> R<Vec<u8>> {
         Ok(bytes)
     };
     match Location::parse(location, config)? {
-        Location::File(path) => read(&mut open_regular(&path).map_err(|e| fault(e.to_string()))?),
+        Location::File(path) => {
+            let path = path.canonicalize().map_err(|e| fault(e.to_string()))?;
+            below_a_root(&path, config)?;
+            read(&mut open_regular(&path).map_err(|e| fault(e.to_string()))?)
+        }
         Location::Http(url) => {
             let mut answer = http()?.get(url).send().map_err(|e| fault(e.without_url().to_string()))?;
             if !answer.status().is_success() {
@@ -82,12 +86,24 @@ pub fn fetch(location: &str, config: &Config) -> R<Vec<u8>> {
     }
 }
 
-fn open_regular(path: &Path) -> std::io::Result<std::fs::File> {
-    let file = std::fs::File::open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(std::io::Error::other("not a regular file"));
+/// A path without links in it must lie where the configuration says: a link below a root leads nowhere else.
+pub fn below_a_root(real: &Path, config: &Config) -> R<()> {
+    let below = config.storage_roots.iter().filter_map(|root| root.canonicalize().ok()).any(|root| real.starts_with(root));
+    if below {
+        return Ok(());
     }
-    Ok(file)
+    let sentence = format!("location file://{}: a link leads outside the storage roots of this room", real.display());
+    Err(Refusal::new(Code::AddressRefused, sentence))
+}
+
+/// Opens a regular file; what blocks at opening, as a pipe does, is refused before.
+fn open_regular(path: &Path) -> std::io::Result<std::fs::File> {
+    let other = || std::io::Error::other("not a regular file");
+    if !std::fs::symlink_metadata(path)?.is_file() {
+        return Err(other());
+    }
+    let file = std::fs::File::open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(other()) }
 }
 
 #[cfg(test)]
@@ -124,5 +140,26 @@ mod tests {
         ] {
             assert_eq!(Location::parse(bad, &config()).err().map(|r| r.code), Some(Code::AddressRefused), "{bad}");
         }
+    }
+
+    #[test]
+    fn links_lead_nowhere_and_pipes_are_not_waited_for() {
+        let dir = std::env::temp_dir().join(format!("ccr-fetch-{}", uuid::Uuid::now_v7()));
+        let (root, outside) = (dir.join("root"), dir.join("outside"));
+        for folder in [&root, &outside] {
+            std::fs::create_dir_all(folder).unwrap();
+            std::fs::write(folder.join("x"), b"abc").unwrap();
+        }
+        std::os::unix::fs::symlink(&outside, root.join("way")).unwrap();
+        std::os::unix::fs::symlink(root.join("x"), root.join("here")).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(root.join("pipe")).status().unwrap().success());
+        let config = Config { storage_roots: vec![root.clone()], ..config() };
+        let code = |name: &str| fetch(&format!("file://{}/{name}", root.display()), &config).map_err(|e| e.code);
+        assert_eq!(code("x").unwrap(), b"abc");
+        assert_eq!(code("here").unwrap(), b"abc");
+        assert_eq!(code("way/x"), Err(Code::AddressRefused));
+        assert_eq!(code("pipe"), Err(Code::PeerUnreachable));
+        assert_eq!(code("missing"), Err(Code::PeerUnreachable));
+        std::fs::remove_dir_all(dir).unwrap();
     }
 }

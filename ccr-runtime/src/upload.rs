@@ -5,7 +5,7 @@ use std::io::Write as _;
 use schemas::id::RunId;
 use schemas::{Code, R, Refusal};
 
-use crate::fetch::{Location, http};
+use crate::fetch::{Location, below_a_root, http};
 use crate::output::Sealed;
 use crate::room::Room;
 
@@ -15,6 +15,10 @@ pub fn upload(sealed: &Sealed, folder: &str, run: &RunId, room: &Room) -> R<Stri
     let fault = |why: String| Refusal::new(Code::UploadFailed, format!("{target} cannot be written: {why}"));
     match Location::parse(&target, &room.config)? {
         Location::File(path) => {
+            let (folder, name) = path.parent().zip(path.file_name()).ok_or_else(|| fault("no file name".into()))?;
+            let folder = folder.canonicalize().map_err(|e| fault(e.to_string()))?;
+            below_a_root(&folder, &room.config)?;
+            let path = folder.join(name);
             let mut file = std::fs::OpenOptions::new()
                 .write(true)
                 .create_new(true)

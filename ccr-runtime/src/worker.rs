@@ -23,6 +23,8 @@ use crate::session::Session;
 
 /// How often the lease is looked at while the worker is silent.
 const GLANCE: Duration = Duration::from_millis(200);
+/// How long the pipe of a worker that was killed may take to end.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// What a worker delivered; `policies::output` judges it before anything else happens.
 pub struct Delivered {
@@ -65,6 +67,7 @@ pub fn train(
     let delivered = follow(job, session, &reports, lease, room, tell);
     // Killing the worker first unblocks a writer that it did not read from.
     drop(worker);
+    session.steps_run = session.steps_run.max(unheard(&reports));
     match (writer.join(), delivered) {
         (Ok(Ok(())), delivered) => delivered,
         (_, Err(refusal)) => Err(refusal),
@@ -217,6 +220,23 @@ fn follow(
     }
 }
 
+/// How far a worker that has ended had got beyond what was heard of it: it says `Ready` before its first step, and what
+/// it said lies in the pipe. A run that was stopped for another reason meanwhile gives no charge back for such steps.
+fn unheard(reports: &mpsc::Receiver<Heard>) -> u32 {
+    let mut steps = 0;
+    loop {
+        let said = match reports.recv_timeout(LAST_WORDS) {
+            Ok(Ok((Report::Progress { step, .. }, _))) => step.max(1),
+            Ok(Ok((Report::Ready {} | Report::Done(_), _))) => 1,
+            Ok(Ok((Report::Failed { .. }, _)) | Err(_)) => 0,
+            Err(mpsc::RecvTimeoutError::Disconnected) => return steps,
+            // The pipe is still held by somebody: what was said there is not known.
+            Err(mpsc::RecvTimeoutError::Timeout) => return steps.max(1),
+        };
+        steps = steps.max(said);
+    }
+}
+
 /// ε of the training after `step` steps at the plan's δ: a public figure, for people only.
 fn epsilon_at(job: &Admitted, step: u32) -> f64 {
     let plan = &job.plan;
@@ -254,6 +274,18 @@ mod tests {
 
     fn code(bytes: &[u8]) -> Code {
         hear(&mut &*bytes).err().expect("must be refused").code
+    }
+
+    #[test]
+    fn what_a_stopped_worker_had_said_still_counts() {
+        let ready = br#"{"report":"ready"}"#;
+        let progress = br#"{"report":"progress","step":7,"steps":9}"#;
+        let steps = |said: Vec<u8>| unheard(&listen(std::io::Cursor::new(said)));
+        assert_eq!(steps(framed(&[])), 0);
+        assert_eq!(steps(framed(&[br#"{"report":"failed","code":"TABLE_FORM","sentence":"x"}"#])), 0);
+        assert_eq!(steps(framed(&[ready])), 1);
+        assert_eq!(steps(framed(&[ready, progress])), 7);
+        assert_eq!(steps(framed(&[ready, progress, &progress[..5]])), 7);
     }
 
     #[test]
