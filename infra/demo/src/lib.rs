@@ -6,6 +6,7 @@
 
 pub mod actors;
 pub mod data;
+pub mod golden;
 pub mod house;
 pub mod narrate;
 pub mod outside;

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::data::Tables;
 use crate::house::{House, Roles};
+use crate::golden;
 use crate::narrate::Narrator;
 use crate::outside::{self, Linear};
 use crate::report::{AuditPart, ContractPart, LogPart, ModelPart, PaymentPart, PrivacyPart, Report, RunPart};
@@ -115,6 +116,7 @@ fn data(house: &mut House, tables: &Tables, narrator: &mut Narrator) -> R<()> {
             offered.sealed.manifest_root.short(),
             offered.offer.digest().short()
         );
+        golden::has_the_shape_of(golden::OFFER, &offered.offer.payload.0)?;
         house.offers.push(offered);
         narrator.step("datasets", &made, "offer: participants; rows: nobody but the provider");
     }
@@ -124,6 +126,7 @@ fn data(house: &mut House, tables: &Tables, narrator: &mut Narrator) -> R<()> {
 fn contract(house: &House, epsilon: &str, narrator: &mut Narrator) -> R<ContractRef> {
     let epsilon = Real::parse(epsilon)?;
     let draft = house.contract_with(|form| form.datasets.iter_mut().for_each(|d| d.epsilon = epsilon.clone()))?;
+    golden::has_the_shape_of(golden::CONTRACT, &draft.payload.0)?;
     let contract = ContractRef { id: draft.read_unverified()?.contract_id, sha256: draft.digest() };
     let made = format!(
         "{} drafted {}: {} bytes, digest {}",
@@ -159,6 +162,7 @@ fn contract(house: &House, epsilon: &str, narrator: &mut Narrator) -> R<Contract
 fn order(house: &House, contract: &ContractRef, epsilon: &str, narrator: &mut Narrator) -> R<Prepared> {
     let epsilon = Real::parse(epsilon)?;
     let prepared = house.job_with(&contract.id, |form| form.training.epsilon = epsilon)?;
+    golden::has_the_shape_of(golden::JOB, &prepared.bundle.job.payload.0)?;
     let plan = &prepared.estimate.plan;
     let made = format!(
         "{} signed a job: three tables joined, {} private steps at σ {}, digest {}",
