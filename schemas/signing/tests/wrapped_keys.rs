@@ -1,5 +1,7 @@
 //! The JWE guard: good tokens open, spoilt ones are refused before josekit; and josekit's own holes, pinned.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
+
 use josekit::jwe::{ECDH_ES_A256KW, JweContext, JweHeader};
 use schemas::Code;
 use schemas::text::Bytes;
