@@ -181,4 +181,7 @@ fn an_expired_contract_stands_in_the_status_list() {
     house.skip(30 * 86_400);
     let list = house.client.status_list().unwrap().read_unverified().unwrap();
     assert_eq!((list.not_in_force[0].id.clone(), list.not_in_force[0].state), (contract.id, ContractState::Expired));
+    // It does not stand there for ever, or the list would grow beyond what a document may hold.
+    house.skip(86_400);
+    assert!(house.client.status_list().unwrap().read_unverified().unwrap().not_in_force.is_empty());
 }

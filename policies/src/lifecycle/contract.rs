@@ -103,9 +103,12 @@ impl State {
         references.iter().map(|r| self.contract_of(r).map(|row| status(row, now))).collect()
     }
 
-    /// Fully signed contracts that are not in force, sorted by id: the status list. Proposals do not stand in it.
+    /// Fully signed contracts that are not in force, sorted by id: the status list. Proposals do not stand in it, nor
+    /// contracts whose period ended more than a day ago: who holds a contract reads its end in it, and a list that kept
+    /// all of them would one day be larger than any document may be.
     pub fn not_in_force(&self, now: Timestamp) -> Vec<ContractStatus> {
-        let signed = self.contracts().filter(|row| row.executed.is_some());
+        let told = |row: &&ContractRow| row.executed.is_some() && now < row.contract.expires_at.plus_seconds(LISTED_SECONDS);
+        let signed = self.contracts().filter(told);
         signed.map(|row| status(row, now)).filter(|s| s.state != ContractState::Active).collect()
     }
 
@@ -279,6 +282,9 @@ impl State {
         Ok(())
     }
 }
+
+/// How long a contract whose period is over stands in the status list, for readers whose clocks are behind.
+const LISTED_SECONDS: i64 = 24 * 3600;
 
 fn status(row: &ContractRow, now: Timestamp) -> ContractStatus {
     ContractStatus { id: row.contract.contract_id.clone(), sha256: row.sha256, state: row.state(now) }

@@ -114,6 +114,7 @@ impl State {
             return Err(transition("a later decision stands already").at("decided_at"));
         }
         crate::registration::decision(&decision, self.registry()?, now)?;
+        self.only_payment_provider(&decision, row)?;
         use ParticipantState::{Applied, Rejected, Suspended, Verified};
         match (row.state, decision.decision) {
             (Applied, Decision::Verified | Decision::Rejected)
@@ -122,6 +123,21 @@ impl State {
             (Applied | Verified | Suspended | Rejected, _) => {
                 Err(transition("this decision does not fit the participant's state"))
             }
+        }
+    }
+
+    /// At most one payment provider is verified at a time: an instruction goes to all that are, and each would pay it.
+    fn only_payment_provider(&self, decision: &ParticipantDecision, row: &ParticipantRow) -> R<()> {
+        if decision.decision != Decision::Verified || row.participant.kind != Kind::Psp {
+            return Ok(());
+        }
+        let standing = self.participants().find(|(did, other)| {
+            let verified = other.state == ParticipantState::Verified && other.participant.kind == Kind::Psp;
+            verified && **did != decision.participant
+        });
+        match standing {
+            Some((did, _)) => Err(transition(format!("{did} is the payment provider; suspend it first"))),
+            None => Ok(()),
         }
     }
 

@@ -120,6 +120,22 @@ fn decisions_need_two_sro_people_and_come_in_order() {
     house.refuses(Code::StateTransition, decided(house.by_sro(&verify)));
 }
 
+/// Two payment providers would both be instructed, and a completion would be paid twice.
+#[test]
+fn one_payment_provider_at_a_time() {
+    let house = House::furnished();
+    let other = FileKey::generate().unwrap();
+    house.apply(&other, Kind::Psp).unwrap();
+    let row = house.registry.state().participant(&other.did().unwrap()).unwrap().clone();
+    let verify = house.by_sro(&papers::decision(&row, Decision::Verified, house.now()));
+    house.refuses(Code::StateTransition, Body::ParticipantDecided { decision: verify });
+    house.decide(&house.psp, Decision::Suspended).unwrap();
+    house.decide(&other, Decision::Verified).unwrap();
+    let row = house.registry.state().participant(&house.psp.did().unwrap()).unwrap().clone();
+    let back = house.by_sro(&papers::decision(&row, Decision::Verified, house.now()));
+    house.refuses(Code::StateTransition, Body::ParticipantDecided { decision: back });
+}
+
 #[test]
 fn image_sets_and_offers() {
     let house = House::furnished();
