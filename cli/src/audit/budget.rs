@@ -13,6 +13,8 @@ use schemas::{Code, Digest, R, Refusal};
 /// One ledger of a family: for one consumer, or for all.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct LedgerKey {
+    /// Who keeps it: a family's id is its provider's word, and another's use of it is another family.
+    pub provider: Did,
     /// The family.
     pub family: FamilyId,
     /// The consumer of a `per_tdc` ledger.
@@ -80,7 +82,7 @@ fn charge(state: &State, receipt: &KmsReceipt, ledgers: &mut BTreeMap<LedgerKey,
             Scope::PerTdc => Some(tdc.clone()),
             Scope::Global => None,
         };
-        let key = LedgerKey { family: terms.family.clone(), tdc: scoped };
+        let key = LedgerKey { provider: terms.provider.clone(), family: terms.family.clone(), tdc: scoped };
         let ledger = ledgers.entry(key).or_insert_with(|| Ledger {
             charges: vec![],
             cap: cap.clone(),

@@ -59,6 +59,8 @@ pub struct ContractLine {
 /// A privacy budget.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct BudgetLine {
+    /// Whose data.
+    pub provider: Did,
     /// The family.
     pub family: FamilyId,
     /// The consumer; none where the budget is shared by all.
@@ -201,6 +203,7 @@ fn budget(key: LedgerKey, ledger: &Ledger) -> BudgetLine {
     let delta = ledger.cap.delta.scaled_up(18).and_then(|d| u64::try_from(d).ok()).unwrap_or(0);
     let epsilon_micro = policies::budget::spent(&charges).map_or(u64::MAX, |v| v.epsilon_micro(delta));
     BudgetLine {
+        provider: key.provider,
         family: key.family,
         tdc: key.tdc,
         charges: charges.len(),

@@ -198,6 +198,20 @@ fn a_charge_beyond_the_budget_is_found() {
     );
 }
 
+/// A provider that names another's family spends nothing of it, and no audit fails by it.
+#[test]
+fn a_family_is_its_providers_own() {
+    let mut house = House::empty();
+    house.same_family = true;
+    let mut house = house.furnish();
+    let run = house.running();
+    let completion = house.completion(&run);
+    house.complete(&run, &completion).unwrap();
+    let budgets = verify(&lines(&house), &trust(&house)).unwrap().budgets;
+    assert_eq!(budgets.len(), 2);
+    assert!(budgets[0].family == budgets[1].family && budgets[0].provider != budgets[1].provider, "{budgets:?}");
+}
+
 /// A released charge that was refunded does not count.
 #[test]
 fn what_was_refunded_is_not_spent() {

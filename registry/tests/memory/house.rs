@@ -27,6 +27,8 @@ pub struct House {
     pub tdc: FileKey,
     pub ccrp: FileKey,
     pub psp: FileKey,
+    /// Whether the second provider gives its table the first one's family id.
+    pub same_family: bool,
     clock: AtomicU64,
     /// Sequence and head of each KMS's journal.
     pub journals: [(u64, schemas::Digest); 2],
@@ -87,6 +89,7 @@ impl House {
             tdc: key(13),
             ccrp: key(14),
             psp: key(15),
+            same_family: false,
             clock: AtomicU64::new(0),
             journals: [(0, schemas::Digest([0; 32])), (0, schemas::Digest([0; 32]))],
         }
@@ -94,7 +97,12 @@ impl House {
 
     /// Everybody verified, an image set approved, two offers registered.
     pub fn furnished() -> House {
-        let house = House::empty();
+        House::empty().furnish()
+    }
+
+    /// [`House::furnished`] of an empty house.
+    pub fn furnish(self) -> House {
+        let house = self;
         for (who, kind) in [
             (&house.tdps[0], Kind::Tdp),
             (&house.tdps[1], Kind::Tdp),
@@ -153,7 +161,11 @@ impl House {
     }
 
     pub fn offer(&self, n: usize) -> Envelope<DatasetOffer> {
-        self.sign(&papers::offer(n, &self.tdps[n], &self.kms[n]), &self.tdps[n])
+        let mut offer = papers::offer(n, &self.tdps[n], &self.kms[n]);
+        if self.same_family {
+            offer.family = papers::offer(0, &self.tdps[0], &self.kms[0]).family;
+        }
+        self.sign(&offer, &self.tdps[n])
     }
 
     pub fn draft(&self) -> Contract {
