@@ -97,12 +97,22 @@ pub fn check_in(app: &App, call: &Call) -> R<Answer> {
     release::transcript(&attested.transcript, &challenge, &facts, now)?;
     let appraisal = appraised(app, &facts, &attested, now)?;
     judge(app, &opened, now)?;
-    if let Some(token) = &lease_token {
+    if let Some(token) = claim(app.config.demo(), lease_token.as_deref())? {
         app.registry.require_lease(&job_sha256, token, now)?;
     }
     let run_id = challenge.run_id.clone();
     app.enter(checked_in(&run_id, &attested, &facts, &appraisal))?;
     Answer::created(&admission(app, &app.registry.state(), &run_id, now)?)
+}
+
+/// The claim that a check-in shows. Evidence says what runs, not whose machine it is: without the claim, which only the
+/// contracted provider's agent gets, a consumer could run the room in its own house. Demos may do without.
+fn claim(demo: bool, token: Option<&str>) -> R<Option<&str>> {
+    if token.is_none() && !demo {
+        let sentence = "a room checks in with the claim of the contracted provider's agent";
+        return Err(Refusal::new(Code::LeaseExpired, sentence).at("lease_token"));
+    }
+    Ok(token)
 }
 
 /// What the room asks, judged by the one set of rules: contracts in force, pipeline, privacy plan.
@@ -209,4 +219,17 @@ fn admission(app: &App, state: &State, run_id: &RunId, now: Timestamp) -> R<Enve
         kms_heads: services.iter().map(|(provider, kms)| state.kms_head(provider, kms)).collect(),
     };
     signing::sign(&admission, &*app.signer, now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outside_demos_only_the_contracted_providers_room_checks_in() {
+        assert_eq!(claim(false, None).unwrap_err().code, Code::LeaseExpired);
+        assert_eq!(claim(false, Some("t")).unwrap(), Some("t"));
+        assert_eq!(claim(true, None).unwrap(), None);
+        assert_eq!(claim(true, Some("t")).unwrap(), Some("t"), "a claim that is shown is checked everywhere");
+    }
 }
