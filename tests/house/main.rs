@@ -1,7 +1,9 @@
 //! Rehearsals of the whole house: the walk, the quality of its result, and who may depend on whom.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod layering;
 mod quality;
+mod refusals;
 mod walk;
 
 use std::path::{Path, PathBuf};

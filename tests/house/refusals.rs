@@ -1,0 +1,22 @@
+//! What the house refuses, each case through the real services: the stable code, and that nothing leaked, was charged
+//! or was paid. One thing is spoilt at a time.
+
+mod audit;
+mod binary;
+mod budget;
+mod codes;
+mod completion;
+mod form;
+mod judges;
+mod key_swap;
+mod period;
+mod pipeline;
+mod probe;
+mod production;
+mod relay;
+mod replay;
+mod revoked;
+mod scene;
+mod sealed;
+mod signatures;
+mod wire;
