@@ -44,7 +44,7 @@ fn round(app: &App, reach: Reach, client: &Client) -> R<usize> {
     let due = app.registry.lease_deliveries(BATCH, lease, app.now())?;
     for delivery in &due {
         let told = send(app, reach, client, delivery);
-        let attempt = judge(&app.config.webhooks.retry_seconds, delivery.attempts, told, app.now());
+        let attempt = judge(&app.config.webhooks.retry_seconds, &delivery.topic, delivery.attempts, told, app.now());
         if told == Told::Gone {
             app.registry.disable_endpoint(&delivery.endpoint.endpoint_id, app.now())?;
         }
@@ -93,8 +93,9 @@ fn send(app: &App, reach: Reach, client: &Client, delivery: &LeasedDelivery) -> 
     }
 }
 
-/// What becomes of a delivery: done, dead after the last attempt of the schedule, or tried again later.
-fn judge(schedule: &[u32], attempts: u32, told: Told, now: Timestamp) -> Attempt {
+/// What becomes of a delivery: done, dead after the last attempt of the schedule, or tried again later. An instruction
+/// to pay is owed until it is taken: it goes on at the last pause of the schedule.
+fn judge(schedule: &[u32], topic: &str, attempts: u32, told: Told, now: Timestamp) -> Attempt {
     let (status, asked) = match told {
         Told::Taken(status) => return Attempt::Delivered { status },
         Told::Gone => return Attempt::Dead { status: Some(410) },
@@ -102,7 +103,8 @@ fn judge(schedule: &[u32], attempts: u32, told: Told, now: Timestamp) -> Attempt
         Told::Silent => (None, 0),
     };
     let next = usize::try_from(attempts).unwrap_or(usize::MAX).saturating_add(1);
-    match schedule.get(next) {
+    let owed = schedule.last().filter(|_| topic == "payment.instructed");
+    match schedule.get(next).or(owed) {
         Some(wait) => Attempt::Retry { status, not_before: now.plus_seconds(i64::from((*wait).max(asked.min(MOST_ASKED)))) },
         None => Attempt::Dead { status },
     }
@@ -118,7 +120,7 @@ mod tests {
     #[test]
     fn attempts_follow_the_schedule_and_end() {
         let now = Timestamp::from_seconds(1000);
-        let retry = |attempts, told| judge(&[0, 5, 300], attempts, told, now);
+        let retry = |attempts, told| judge(&[0, 5, 300], "run.completed", attempts, told, now);
         assert!(matches!(retry(0, Told::Taken(204)), Attempt::Delivered { status: 204 }));
         assert!(matches!(retry(0, Told::Gone), Attempt::Dead { status: Some(410) }));
         let Attempt::Retry { status, not_before } = retry(0, Told::Refused(503, None)) else { panic!() };
@@ -128,5 +130,12 @@ mod tests {
         let Attempt::Retry { not_before, .. } = retry(0, Told::Refused(429, Some(60))) else { panic!() };
         assert_eq!(not_before.seconds(), 1060);
         assert!(matches!(retry(2, Told::Silent), Attempt::Dead { status: None }));
+
+        let pay = |attempts, told| judge(&[0, 5, 300], "payment.instructed", attempts, told, now);
+        for attempts in [2, 3, 1_000_000] {
+            let Attempt::Retry { not_before, .. } = pay(attempts, Told::Silent) else { panic!("a payment was given up") };
+            assert_eq!(not_before.seconds(), 1300);
+        }
+        assert!(matches!(pay(2, Told::Gone), Attempt::Dead { status: Some(410) }));
     }
 }
