@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemas::{Code, R, Refusal};
 use url::Url;
 
-use crate::config::Config;
+use crate::config::{Config, Profile};
 
 /// A location that the configuration allows.
 pub enum Location {
@@ -18,7 +18,8 @@ pub enum Location {
 }
 
 impl Location {
-    /// Judges a location: `file:` below a storage root without `..`, `https:`, or `http:` on loopback.
+    /// Judges a location: `file:` below a storage root without `..`, `https:`, or, in demos, `http:` on loopback. In
+    /// production nobody's document leads the room to the services beside it.
     pub fn parse(text: &str, config: &Config) -> R<Location> {
         let bad = |why: &str| Refusal::new(Code::AddressRefused, format!("location {text}: {why}"));
         let url = Url::parse(text).map_err(|_| bad("not a URL"))?;
@@ -32,8 +33,8 @@ impl Location {
                 Ok(Location::File(path))
             }
             "https" => Ok(Location::Http(url)),
-            "http" if loopback(&url) => Ok(Location::Http(url)),
-            "http" => Err(bad("http is for loopback only; use https")),
+            "http" if loopback(&url) && config.profile == Profile::Demo => Ok(Location::Http(url)),
+            "http" => Err(bad("http is for loopback in demos only; use https")),
             _ => Err(bad("file, https or loopback http is expected")),
         }
     }
@@ -112,7 +113,7 @@ mod tests {
 
     fn config() -> Config {
         Config {
-            profile: crate::config::Profile::Demo,
+            profile: Profile::Demo,
             contract_service: String::new(),
             trust: PathBuf::new(),
             trainer: PathBuf::new(),
@@ -140,6 +141,16 @@ mod tests {
         ] {
             assert_eq!(Location::parse(bad, &config()).err().map(|r| r.code), Some(Code::AddressRefused), "{bad}");
         }
+    }
+
+    #[test]
+    fn production_calls_no_service_beside_it() {
+        let production = Config { profile: Profile::Production, ..config() };
+        for bad in ["http://127.0.0.1:9/x", "http://localhost/x", "http://[::1]/x"] {
+            assert!(Location::parse(bad, &config()).is_ok(), "{bad}");
+            assert_eq!(Location::parse(bad, &production).err().map(|r| r.code), Some(Code::AddressRefused), "{bad}");
+        }
+        assert!(Location::parse("https://tdp.example/x", &production).is_ok());
     }
 
     #[test]
