@@ -42,7 +42,7 @@ fn another_measurement() {
 fn a_worker_with_one_byte_more() {
     let scene = calm();
     let (house, ccrp) = (&scene.house, &scene.house.ccrp);
-    let worker = house.dir.join(format!("worker-{}", uuid::Uuid::new_v4()));
+    let worker = house.ccrp.person.dir.join(format!("worker-{}", uuid::Uuid::new_v4()));
     std::fs::copy(&ccrp.trainer, &worker).unwrap();
     let measured = |worker: &std::path::Path| {
         let (mut config, _) = ccr_runtime::Config::load(&ccrp.config_file()).unwrap();
