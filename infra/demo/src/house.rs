@@ -12,7 +12,9 @@ mod processes;
 pub mod wire;
 
 use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use contract_client::Client;
 use schemas::id::{Did, ImageSetId};
@@ -72,6 +74,21 @@ pub struct House {
     pub roles: Roles,
     temporary: bool,
     leave_audit: bool,
+    leave_logs: bool,
+}
+
+/// Temporary folders of this process: what a signal to it must remove. They hold tables and private keys.
+static TEMPORARY: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+fn temporary() -> std::sync::MutexGuard<'static, Vec<PathBuf>> {
+    TEMPORARY.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+/// Removes every temporary folder of this process. For signal handlers; `Drop` does it otherwise.
+pub fn remove_temporary() {
+    temporary().drain(..).for_each(|dir| {
+        let _ = fs::remove_dir_all(dir);
+    });
 }
 
 /// Ports of the services, chosen before anything starts, since DIDs and addresses hold them.
@@ -161,10 +178,18 @@ impl House {
         let clock = contract_client::system_clock();
         let (ccr, trainer) = (process::sibling("ccr")?, process::sibling("ccr-trainer")?);
         let (dir, temporary) = folder(dir)?;
-        let ports = Ports::draw()?;
-        let people = People::make(&dir, &ports, &clock, ccr, trainer, 4096)?;
-        let (processes, witness) = Processes::start(&dir, &ports, &people)?;
-        House::furnish(Place { dir, temporary, clock, desk: ports.desk }, people, Roles::Processes(processes), witness)
+        let start = || {
+            let ports = Ports::draw()?;
+            let people = People::make(&dir, &ports, &clock, ccr, trainer, 4096)?;
+            let (processes, witness) = Processes::start(&dir, &ports, &people)?;
+            let place = Place { dir: dir.clone(), temporary, clock, desk: ports.desk };
+            House::furnish(place, people, Roles::Processes(processes), witness)
+        };
+        start().inspect_err(|_| {
+            if temporary {
+                clear(&dir, &|_| false);
+            }
+        })
     }
 
     /// Starts the same applications in this process, under this clock, with a worker binary: `ccr-trainer`, or another
@@ -222,6 +247,7 @@ impl House {
             roles,
             temporary,
             leave_audit: false,
+            leave_logs: false,
         })
     }
 
@@ -251,14 +277,15 @@ impl House {
         self.leave_audit = true;
     }
 
-    /// Leaves all files when a temporary house is taken down: for whoever looks for a fault.
-    pub fn leave_files(&mut self) {
-        self.temporary = false;
+    /// Leaves the logs when a temporary house is taken down: for whoever looks for a fault. Tables and keys go.
+    pub fn leave_logs(&mut self) {
+        self.leave_logs = true;
     }
 
     /// Leaves folder and processes where they are when this value is dropped.
     pub fn keep(&mut self) {
         self.temporary = false;
+        temporary().retain(|dir| *dir != self.dir);
         if let Some(processes) = self.processes() {
             processes.keep();
         }
@@ -273,13 +300,11 @@ impl Drop for House {
                 Roles::Processes(processes) => processes.stop(),
                 Roles::InProcess(here) => here.stop(),
             }
-            for entry in fs::read_dir(&self.dir).into_iter().flatten().flatten() {
-                if !(self.leave_audit && entry.path() == self.audit_dir()) {
-                    let _ = fs::remove_dir_all(entry.path());
-                }
-            }
-            // Stays where the audit's files are left in it.
-            let _ = fs::remove_dir(&self.dir);
+            // What is left keeps the folders above it.
+            let audit = self.audit_dir();
+            clear(&self.dir, &|path| {
+                self.leave_audit && path == audit || self.leave_logs && path.extension().is_some_and(|e| e == "log")
+            });
         }
     }
 }
@@ -299,18 +324,64 @@ pub(crate) fn make_dir(dir: &Path) -> R<()> {
     fs::create_dir_all(dir).map_err(|e| Refusal::new(Code::ConfigInvalid, format!("{}: {e}", dir.display())))
 }
 
-/// The folder of a house: the one asked for, which must be empty, or a temporary one.
+/// Removes a folder and everything below it but for what is to stay.
+fn clear(dir: &Path, stays: &dyn Fn(&Path) -> bool) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if stays(&path) {
+            continue;
+        }
+        if entry.file_type().is_ok_and(|t| t.is_dir()) {
+            clear(&path, stays);
+        } else {
+            let _ = fs::remove_file(&path);
+        }
+    }
+    if fs::remove_dir(dir).is_ok() {
+        temporary().retain(|known| known != dir);
+    }
+}
+
+/// The folder of a house: the one asked for, which must be empty, or a temporary one, which its owner alone may enter.
 fn folder(asked: Option<&Path>) -> R<(PathBuf, bool)> {
     let fault = |path: &Path, why: String| Refusal::new(Code::ConfigInvalid, format!("{}: {why}", path.display()));
     let path = match asked {
         Some(path) => path.to_owned(),
         None => std::env::temp_dir().join(format!("depa-house-{}", depa::edge::fresh().simple())),
     };
-    make_dir(&path)?;
+    match asked {
+        Some(_) => make_dir(&path)?,
+        None => fs::DirBuilder::new().mode(0o700).create(&path).map_err(|e| fault(&path, e.to_string()))?,
+    }
     let path = fs::canonicalize(&path).map_err(|e| fault(&path, e.to_string()))?;
     let occupied = fs::read_dir(&path).map_err(|e| fault(&path, e.to_string()))?.next().is_some();
     if occupied {
         return Err(fault(&path, "is not empty; a house starts in a folder of its own".into()));
     }
+    if asked.is_none() {
+        temporary().push(path.clone());
+    }
     Ok((path, asked.is_none()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_temporary_folder_is_private_and_only_what_is_to_stay_stays() {
+        let (dir, is_temporary) = folder(None).unwrap();
+        assert!(is_temporary);
+        assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
+        fs::create_dir_all(dir.join("icmr/kms")).unwrap();
+        fs::write(dir.join("icmr/kms/kms.log"), "a line").unwrap();
+        fs::write(dir.join("icmr/kms/root.key"), "secret").unwrap();
+        fs::create_dir_all(dir.join("tdc")).unwrap();
+        clear(&dir, &|path| path.extension().is_some_and(|e| e == "log"));
+        assert!(dir.join("icmr/kms/kms.log").exists());
+        assert!(!dir.join("icmr/kms/root.key").exists() && !dir.join("tdc").exists());
+        clear(&dir, &|_| false);
+        assert!(!dir.exists());
+    }
 }

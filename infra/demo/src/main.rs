@@ -27,8 +27,26 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Do the main job once, from keys to audit.
+    #[command(after_help = RUN_HELP)]
     Run(Box<Run>),
 }
+
+const RUN_HELP: &str = "\
+Examples:
+  demo run
+  demo run --data DIR --json > report.json
+  demo run --keep --dir /tmp/house
+
+The JSON document: contract{id,sha256,state}, run{id,state,evidence,assurance,simulated},
+privacy{epsilon,delta,noise_multiplier,steps,sample_rate,metrics_noise_multiplier},
+model{sha256,auc,accuracy,test_rows,computed_outside_the_room,noised_metrics}, joined_rows,
+payments[{payee,name,amount_minor,currency,state}], webhooks_received, log{size,root,cosigned_at},
+audit{verified,command}, seconds{of every step, total}. With `simulated` true nobody vouches for the machine.
+
+A temporary folder is removed at the end but for the files of the audit; after a failure, but for the logs.
+It holds tables and private keys while the demo runs; --keep and --dir leave them there.
+
+Exit codes: those of depa (depa --help); 128 and the signal's number where a signal ended it.";
 
 #[derive(clap::Args)]
 struct Run {
@@ -42,11 +60,18 @@ struct Run {
     #[arg(long)]
     keep: bool,
     /// ε contracted per dataset and asked by the run.
-    #[arg(long, default_value = "1.0")]
+    #[arg(long, default_value = "1.0", value_parser = epsilon, allow_hyphen_values = true)]
     epsilon: String,
     /// Folder of the house, kept afterwards; a temporary one otherwise.
     #[arg(long)]
     dir: Option<PathBuf>,
+}
+
+/// Only the form: whether it is within bounds, the rules say.
+fn epsilon(text: &str) -> Result<String, String> {
+    schemas::text::Real::parse(text)
+        .map(|_| text.to_owned())
+        .map_err(|_| "a decimal number is expected, without sign or exponent, like 0.5".to_owned())
 }
 
 fn main() -> ExitCode {
@@ -54,6 +79,7 @@ fn main() -> ExitCode {
     match perform(&run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(refusal) => {
+            demo::house::process::wait_if_ending();
             eprintln!("\ndemo: {refusal}");
             eprintln!("next: {}", next_step(&refusal));
             ExitCode::from(depa::exit::of(&refusal))
@@ -100,17 +126,21 @@ fn watch_signals() -> R<()> {
     let fault = |e: std::io::Error| Refusal::new(Code::Internal, format!("signals cannot be watched: {e}"));
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(fault)?;
     std::thread::spawn(move || {
-        if signals.forever().next().is_some() {
+        if let Some(signal) = signals.forever().next() {
             demo::house::process::end_all();
-            std::process::exit(130);
+            demo::house::remove_temporary();
+            eprintln!(
+                "\ndemo: interrupted; every role is ended, and the temporary folder, if there was one, is removed"
+            );
+            std::process::exit(128 + signal);
         }
     });
     Ok(())
 }
 
-/// Adds the end of the log concerned, where a role has ended, and leaves all logs where they are.
+/// Adds the end of the log concerned, where a role has ended, and leaves all logs where they are: no table and no key.
 fn with_logs(house: &mut House, refusal: Refusal) -> Refusal {
-    house.leave_files();
+    house.leave_logs();
     let ended = match house.processes().map(|p| p.alive()) {
         Some(Err(ended)) => format!("\n{}", ended.sentence),
         _ => String::new(),
@@ -137,6 +167,19 @@ fn next_step(refusal: &Refusal) -> String {
         Code::EpsilonOutOfRange => {
             format!("ask for an --epsilon above 0, and at most {} in all: what the providers grant", demo::actors::CAP)
         }
+        Code::ConfigInvalid => "choose another --dir, or leave it out; see demo run --help".to_owned(),
         _ => depa::exit::next_step(refusal).unwrap_or("read the log of the role concerned").to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_of_epsilon_is_checked_before_anything_starts() {
+        let parse = |text: &str| Cli::try_parse_from(["demo", "run", "--epsilon", text]).is_ok();
+        assert!(["0.5", "1", "3.0"].iter().all(|text| parse(text)));
+        assert!(["-1", "abc", "nan", "1e3", ""].iter().all(|text| !parse(text)));
     }
 }

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -22,15 +23,26 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// Process groups that were started here and not kept: what a signal to this process must end too.
 static GROUPS: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
+/// Whether a signal is ending the roles.
+static ENDING: AtomicBool = AtomicBool::new(false);
+
 fn groups() -> MutexGuard<'static, Vec<u32>> {
     GROUPS.lock().unwrap_or_else(|e| e.into_inner())
 }
 
 /// Ends every role that this process has started and not kept. For signal handlers; `Drop` does it otherwise.
 pub fn end_all() {
+    ENDING.store(true, Ordering::SeqCst);
     groups().iter().for_each(|id| signal(*id, Signal::SIGTERM));
     std::thread::sleep(Duration::from_millis(300));
     groups().drain(..).for_each(|id| signal(id, Signal::SIGKILL));
+}
+
+/// Does not return while [`end_all`] ends this process: what fails because the roles end is no failure to tell of.
+pub fn wait_if_ending() {
+    while ENDING.load(Ordering::SeqCst) {
+        std::thread::park();
+    }
 }
 
 /// Sends a signal to a process group; one that is gone already is what is wanted.
