@@ -1,7 +1,7 @@
 //! The edge: clock, random ids, files. Everything else in this crate takes what these return.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -67,12 +67,19 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> R<()> {
     create(path, 0o600, bytes)
 }
 
+/// A new file, readable by its owner alone.
+pub fn create_private(path: &Path) -> R<fs::File> {
+    new_file(path, 0o600)
+}
+
+fn new_file(path: &Path, mode: u32) -> R<fs::File> {
+    fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(|e| match e.kind() {
+        ErrorKind::AlreadyExists => file_fault(path, "exists already and is not overwritten; choose another name"),
+        _ => file_fault(path, format!("cannot be made: {e}")),
+    })
+}
+
 fn create(path: &Path, mode: u32, bytes: &[u8]) -> R<()> {
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)
-        .map_err(|e| file_fault(path, format!("cannot be made: {e}")))?;
+    let mut file = new_file(path, mode)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|e| file_fault(path, e))
 }

@@ -116,3 +116,25 @@ fn forms_with_faults_are_named() {
     let talk = String::from_utf8(refused.stderr).unwrap();
     assert!(talk.contains("surprise") && talk.contains("dataset.toml"), "{talk}");
 }
+
+/// What could not be fetched leaves no file that would be in the way of the next try, and no other file is touched.
+#[test]
+fn an_export_that_fails_leaves_nothing_behind() {
+    let folder = Folder::new();
+    let (key, trust, out) = (folder.path("a.key"), folder.path("trust.json"), folder.path("log.jsonl"));
+    assert_eq!(exit(&["keys", "new", "--out", &key]), 0);
+    let jwk = json(&depa(&["keys", "show", &key, "--json"]))["jwk"].clone();
+    let text = serde_json::json!({
+        "registry": "did:web:sro.example", "registry_jwk": jwk, "origin": "sro.example/log", "sro": [],
+    });
+    std::fs::write(&trust, text.to_string()).unwrap();
+    let args = ["--registry", "http://127.0.0.1:9", "--trust", &trust, "--key", &key, "audit", "export", "--out", &out];
+    let refused = depa(&args);
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(!Path::new(&out).exists());
+    std::fs::write(&out, "mine").unwrap();
+    let refused = depa(&args);
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("choose another name"));
+    assert_eq!(std::fs::read_to_string(&out).unwrap(), "mine");
+}

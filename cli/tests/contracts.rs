@@ -55,6 +55,13 @@ fn draft(tdp: &FileKey, tdc: &FileKey, ccrp: &FileKey) -> Envelope<Contract> {
 }
 
 #[test]
+fn software_evidence_is_called_simulated_in_plain_language() {
+    let [tdp, tdc, ccrp] = [(); 3].map(|()| FileKey::generate().unwrap());
+    let text = contract::plain_language(&draft(&tdp, &tdc, &ccrp)).unwrap();
+    assert!(text.contains("shown by SIMULATED evidence"), "{text}");
+}
+
+#[test]
 fn every_party_signs_the_same_bytes_alone_and_offline() {
     let [tdp, tdc, ccrp] = [(); 3].map(|()| FileKey::generate().unwrap());
     let contract = draft(&tdp, &tdc, &ccrp);

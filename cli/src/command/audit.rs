@@ -61,8 +61,11 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
     match verb {
         Verb::Export { out } => {
             let (desk, trust) = (global.desk_as()?.0, global.trust()?);
-            let file = File::create_new(&out).map_err(|e| edge::file_fault(&out, e))?;
-            let head = audit::export(&desk, &trust, &mut BufWriter::new(file))?;
+            // Bodies are for the SRO. An export that broke off would only be in the way of the next.
+            let file = edge::create_private(&out)?;
+            let head = audit::export(&desk, &trust, &mut BufWriter::new(file)).inspect_err(|_| {
+                let _ = std::fs::remove_file(&out);
+            })?;
             Ok(Answer::new(&head, format!("{} entries\ncheck them: depa audit verify {}", head.size, out.display())))
         }
         Verb::Verify { export, earlier, witness, witness_key } => {

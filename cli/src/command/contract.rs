@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use depa::{contract, edge};
 use schemas::contract::{Contract, ContractRef, ContractRevoke};
-use schemas::desk::{ContractAnswer, ContractSignature};
+use schemas::desk::{ContractAnswer, ContractRow, ContractSignature};
 use schemas::id::ContractId;
 use schemas::{Envelope, R};
 use serde_json::json;
@@ -34,6 +34,9 @@ pub enum Verb {
         #[arg(long)]
         out: PathBuf,
     },
+    /// List the contracts that you are a party of, as a person of the SRO all of them.
+    #[command(after_help = "Example:\n  depa contract list --key tdp.key --registry URL")]
+    List,
     /// Show a contract in plain language with its digest: a file, or an id at the registry.
     #[command(
         after_help = "Examples:\n  depa contract show contract.json\n  depa contract show ctr_… --key tdp.key --registry URL"
@@ -130,6 +133,12 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             let view = contract::fetch(&global.desk_as()?.0, &id)?;
             edge::write_json(&out, &view.contract)?;
             described(&view.contract)
+        }
+        Verb::List => {
+            let list = global.desk_as()?.0.contracts()?;
+            let line = |c: &ContractRow| format!("{} {} {}", c.contract_id, c.sha256.short(), word(&c.state));
+            let lines: Vec<String> = list.contracts.iter().map(line).collect();
+            Ok(Answer::new(&list, if lines.is_empty() { "none".to_owned() } else { lines.join("\n") }))
         }
         Verb::Show { contract: named } => match ContractId::parse(&named) {
             Ok(id) => {

@@ -76,8 +76,11 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             let view = run::watch(&global.desk_as()?.0, &watched, Duration::from_secs(timeout), tell)?;
             let simulated =
                 if view.assurance == schemas::contract::Assurance::Software { " (SIMULATED evidence)" } else { "" };
-            let text =
-                format!("{} is {}{simulated}\nmodel: depa model download {}", view.run_id, view.state, view.run_id);
+            let text = format!(
+                "{id} is {}{simulated}\nmodel: depa model download {id} --bundle FILE --open-with KEY --out FILE",
+                view.state,
+                id = view.run_id
+            );
             Ok(Answer::new(&view, text))
         }
         Verb::Abort { run: id, reason } => {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use schemas::contract::{Assurance, Contract, ContractDataset, PaymentTerm, TermKind};
+use schemas::evidence::EvidenceKind;
 use schemas::party::Kind;
 use schemas::privacy::Scope;
 use schemas::{Envelope, R};
@@ -93,7 +94,7 @@ fn data(out: &mut String, dataset: &ContractDataset) {
 
 fn room(out: &mut String, contract: &Contract) {
     let sets: Vec<&str> = contract.compute.image_sets.iter().map(|i| i.as_str()).collect();
-    let evidence: Vec<String> = contract.compute.evidence.iter().map(|e| format!("{e:?}")).collect();
+    let evidence: Vec<&str> = contract.compute.evidence.iter().map(evidence_kind).collect();
     let _ = write!(
         out,
         "\nClean room\n  only images {} on platform level {}, shown by {}\n  what leaves: {}, encrypted to {} alone\n",
@@ -103,6 +104,14 @@ fn room(out: &mut String, contract: &Contract) {
         contract.outputs.kinds.join(", "),
         contract.outputs.recipient,
     );
+}
+
+fn evidence_kind(kind: &EvidenceKind) -> &'static str {
+    match kind {
+        EvidenceKind::Software => "SIMULATED evidence of the software attester, which nobody vouches for",
+        EvidenceKind::AzureSnp => "evidence of AMD SEV-SNP and a vTPM on Azure",
+        EvidenceKind::Snp => "evidence of AMD SEV-SNP",
+    }
 }
 
 fn payment(out: &mut String, term: &PaymentTerm) {
