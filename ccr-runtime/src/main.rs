@@ -18,7 +18,9 @@ use serde_json::{Value, json};
     version,
     about = "The warden of a confidential clean room: one job, one run",
     after_help = "Examples:\n  ccr run --config ccr.toml --bundle job.bundle.json\n  ccr measure --config ccr.toml\n\n\
-                  Progress goes to stdout, one JSON object per line; it holds public figures only."
+                  Progress goes to stdout, one JSON object per line; it holds public figures only.\n\
+                  Exit codes: 0 ok, 1 other failure, 2 arguments or configuration, 5 conflict, 6 policy denied, 7 attestation \
+                  failed,\n8 privacy budget exhausted, 9 timeout, 10 verification failed."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -68,9 +70,10 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(exit_code(code))
 }
 
-/// Exit codes of the house: 6 policy, 7 attestation, 8 budget, 9 time-out, 10 verification, 1 the rest.
+/// Exit codes of the house: 2 wrong arguments or configuration, 5 conflict, 6 policy, 7 attestation, 8 budget, 9 time-out, 10 verification, 1 the rest.
 fn exit_code(code: Code) -> u8 {
     match code {
+        Code::ConfigInvalid => 2,
         Code::BudgetExceeded => 8,
         Code::Timeout => 9,
         Code::EvidenceRefused | Code::EvidenceNotAllowed | Code::EvidenceForm | Code::TranscriptMismatch => 7,
@@ -88,7 +91,8 @@ fn tell(value: &Value) {
 }
 
 fn run(config: &Path, bundle: &Path) -> anyhow::Result<()> {
-    let bytes = std::fs::read(bundle).with_context(|| format!("{} cannot be read", bundle.display()))?;
+    let missing = |e| Refusal::new(Code::ConfigInvalid, format!("the bundle {} cannot be read: {e}", bundle.display()));
+    let bytes = std::fs::read(bundle).map_err(missing)?;
     let bundle = schemas::canonical::parse(&bytes)?;
     // The claim on the queued order is a secret of the provider's agent: never an argument, which every process may read.
     let room = room(config, std::env::var("DEPA_CCR_LEASE_TOKEN").ok())?;
@@ -128,7 +132,10 @@ fn attester(config: &Config, digest: &schemas::Digest, path: &Path) -> anyhow::R
 fn attester(config: &Config, _: &schemas::Digest, _: &Path) -> anyhow::Result<Box<dyn attestation::Attester>> {
     Err(anyhow::Error::new(Refusal::new(
         Code::EvidenceNotAllowed,
-        format!("this build has no attester for {:?}; hardware attesters come with the attestation depth", config.evidence),
+        format!(
+            "this build has no attester for {:?}; hardware attesters come with the attestation depth",
+            config.evidence
+        ),
     )))
 }
 

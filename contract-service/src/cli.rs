@@ -22,7 +22,8 @@ Examples:
   contract-service witness --config w1/witness.toml
   DEPA_CONTRACT_SERVICE__BIND=127.0.0.1:9000 contract-service serve --config sro/config.toml
 
-Every key of the configuration can be overridden as DEPA_CONTRACT_SERVICE__KEY (nested: __A__B).";
+Every key of the configuration can be overridden as DEPA_CONTRACT_SERVICE__KEY (nested: __A__B).
+Exit codes: 0 ok, 1 other failure, 2 wrong arguments or configuration.";
 
 /// The contract service and its log witness.
 #[derive(Debug, Parser)]
@@ -83,6 +84,9 @@ pub fn run(cli: Cli) -> R<()> {
     match cli.act {
         Act::Serve { config } => {
             let config = Config::load(&config, std::env::vars())?;
+            if config.demo() {
+                tracing::warn!("demo profile: SIMULATED evidence is accepted where its root is pinned");
+            }
             Service::start(config, system_clock())?.wait();
         }
         Act::Init { dir, url, sro, software_roots } => {

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use contract_service::cli::{Cli, run};
+use schemas::Code;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -14,7 +15,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(refusal) => {
             eprintln!("contract-service: {refusal}");
-            ExitCode::FAILURE
+            match refusal.code {
+                Code::ConfigInvalid | Code::ProductionRefused => ExitCode::from(2),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }

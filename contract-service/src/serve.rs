@@ -122,13 +122,14 @@ fn app<D: Desk>(
     >,
 > {
     let routes = desk.clone();
-    ActixApp::new()
-        .app_data(Data::new(bounds))
-        .configure(move |config| configure(config, &routes))
-        .default_service(web::to(move || {
-            let response = desk.refuse(&Refusal::new(Code::NotFound, "there is no such path; /openapi.json lists them"));
+    let listed = desk.paths().iter().any(|(_, path)| *path == "/openapi.json");
+    let sentence = if listed { "there is no such path; /openapi.json lists them" } else { "there is no such path" };
+    ActixApp::new().app_data(Data::new(bounds)).configure(move |config| configure(config, &routes)).default_service(
+        web::to(move || {
+            let response = desk.refuse(&Refusal::new(Code::NotFound, sentence));
             std::future::ready(response)
-        }))
+        }),
+    )
 }
 
 fn configure<D: Desk>(config: &mut ServiceConfig, desk: &Arc<D>) {

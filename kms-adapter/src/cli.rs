@@ -20,7 +20,8 @@ const EXAMPLES: &str = "Examples:
   kms-adapter verify-log --config /var/lib/depa-kms/kms.toml
 
 The service speaks plain HTTP on a loopback address; a proxy in front of it ends TLS.
-Every key of the configuration can be overridden: DEPA_KMS__LEASE_SECONDS=20 kms-adapter serve …";
+Every key of the configuration can be overridden: DEPA_KMS__LEASE_SECONDS=20 kms-adapter serve …
+Exit codes: 0 ok, 1 other failure, 2 wrong arguments or configuration, 10 a journal that does not verify.";
 
 /// One training data provider's key service: keeps its data keys and opens them for approved clean rooms only.
 #[derive(Parser)]
@@ -114,7 +115,7 @@ fn act(act: Act) -> R<()> {
             tracing_subscriber::fmt().json().with_writer(std::io::stderr).with_env_filter(filter).init();
             let config = Config::load(&config)?;
             if config.profile == Profile::Demo {
-                tracing::warn!("demo profile: software evidence is accepted where its root is pinned");
+                tracing::warn!("demo profile: SIMULATED evidence is accepted where its root is pinned");
             }
             let running = Service::start_with_signals(config, crate::system_clock())?;
             println!("{}", json!({"event": "listening", "url": running.url()}));
