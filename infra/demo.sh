@@ -6,8 +6,15 @@
 #   sh infra/demo.sh --data DIR         with the three DEPA COVID tables in DIR
 #   sh infra/demo.sh --json             one JSON document on stdout, talk on stderr
 #   sh infra/demo.sh --keep             leaves the services running and prints their addresses
-#   sh infra/demo.sh --help             all options
+#   sh infra/demo.sh --epsilon 0.5      another ε, at most 3.0 (default 1.0)
+#   sh infra/demo.sh --dir DIR          everything in this new or empty folder, which stays
+#   sh infra/demo.sh --help             this text; once built, target/debug/demo run --help says more
 set -eu
+for argument in "$@"; do
+    case $argument in
+    -h | --help) sed -n 's/^# \{0,1\}//p' "$0" | sed -n '/^The main job/,/--help/p' && exit 0 ;;
+    esac
+done
 called_from=$PWD
 cd "$(dirname "$0")/.."
 sh infra/bootstrap.sh
