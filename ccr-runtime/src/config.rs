@@ -67,7 +67,9 @@ impl Config {
     pub fn check(&self) -> R<()> {
         let software = self.evidence == EvidenceKind::Software;
         if self.profile == Profile::Production && (software || self.software_root.is_some()) {
-            return Err(Refusal::new(Code::ProductionRefused, "profile production shows no software evidence").at("evidence"));
+            return Err(
+                Refusal::new(Code::ProductionRefused, "profile production shows no software evidence").at("evidence")
+            );
         }
         if self.profile == Profile::Production && attestation::SOFTWARE_ATTESTER {
             return Err(Refusal::new(

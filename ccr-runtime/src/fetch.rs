@@ -89,7 +89,8 @@ pub fn fetch(location: &str, config: &Config) -> R<Vec<u8>> {
 
 /// A path without links in it must lie where the configuration says: a link below a root leads nowhere else.
 pub fn below_a_root(real: &Path, config: &Config) -> R<()> {
-    let below = config.storage_roots.iter().filter_map(|root| root.canonicalize().ok()).any(|root| real.starts_with(root));
+    let below =
+        config.storage_roots.iter().filter_map(|root| root.canonicalize().ok()).any(|root| real.starts_with(root));
     if below {
         return Ok(());
     }

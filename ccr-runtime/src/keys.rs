@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use schemas::event::RunEventKind;
 use schemas::id::{DatasetId, ReservationId};
-use schemas::release::{
-    ChallengeRequest, KmsReceipt, KmsStatement, Release, ReleaseRequest, ReserveRequest, RunAct,
-};
+use schemas::release::{ChallengeRequest, KmsReceipt, KmsStatement, Release, ReleaseRequest, ReserveRequest, RunAct};
 use schemas::{Code, Digest, Envelope, R, Refusal, Signed};
 use sealing::DatasetKey;
 use signing::verify_by;
@@ -48,11 +46,8 @@ pub fn reserve(job: &Admitted, session: &mut Session, room: &Room, tell: Tell<'_
         let kms = Kms::new(&url, &provider, &room.trust.registry, room.hook.clone())?;
         let challenge = kms.challenge(&ask(job, session), &session.book)?;
         let (attested, _) = session.attest(job, &challenge, &url, room)?;
-        let request = ReserveRequest {
-            attested,
-            admission: session.admission.envelope().clone(),
-            bundle: job.bundle.clone(),
-        };
+        let request =
+            ReserveRequest { attested, admission: session.admission.envelope().clone(), bundle: job.bundle.clone() };
         let receipt = kms.reserve(&request, &session.book)?;
         let KmsStatement::Reserved { reservation_id, .. } = receipt.statement.clone() else {
             return Err(Refusal::new(Code::PeerFault, format!("{url} answered a reservation with something else")));
@@ -77,10 +72,8 @@ pub fn release(job: &Admitted, session: &mut Session, reserved: Reserved, room: 
         let kms = Kms::new(url, provider, &room.trust.registry, room.hook.clone())?;
         let challenge = kms.challenge(&ask(job, session), &session.book)?;
         let (attested, transcript_sha256) = session.attest(job, &challenge, url, room)?;
-        let act = RunAct::Release {
-            challenge_id: challenge.challenge_id.clone(),
-            reservation_id: reservation_id.clone(),
-        };
+        let act =
+            RunAct::Release { challenge_id: challenge.challenge_id.clone(), reservation_id: reservation_id.clone() };
         let request = ReleaseRequest {
             request: session.request(act, url, room)?,
             attested,

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use contract_client::{Client, Hook};
+use schemas::id::{Did, ReservationId, RunId};
 use schemas::release::{
     Challenge, ChallengeRequest, KmsReceipt, Lease, RefundRequest, Release, ReleaseRequest, RenewRequest,
     ReserveRequest, RunRequest,
 };
-use schemas::id::{Did, ReservationId, RunId};
 use schemas::{Envelope, R, Signed};
 use signing::book::PinnedBook;
 use signing::verify_by;

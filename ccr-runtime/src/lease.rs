@@ -78,7 +78,13 @@ impl Lease {
     }
 
     /// Fixes the sealed output at every key service; needs a living lease. Returns one receipt per service.
-    pub fn commit(&self, job: &Admitted, session: &Session, sealed: &Sealed, room: &Room) -> R<Vec<Envelope<KmsReceipt>>> {
+    pub fn commit(
+        &self,
+        job: &Admitted,
+        session: &Session,
+        sealed: &Sealed,
+        room: &Room,
+    ) -> R<Vec<Envelope<KmsReceipt>>> {
         if self.is_lost() {
             return Err(crate::run::lease_lost(self.cause()));
         }

@@ -1,8 +1,8 @@
 //! Check-in: the room proves to the contract service what it is and gets its Admission.
 
 use attestation::binding;
-use schemas::evidence::{Evidence, Transcript};
 use schemas::desk::CheckIn;
+use schemas::evidence::{Evidence, Transcript};
 use schemas::id::{Did, RunId};
 use schemas::jwk::Jwk;
 use schemas::release::{Admission, Attested, Challenge, ChallengeRequest, RunAct, RunRequest};
@@ -51,10 +51,10 @@ pub fn check_in(job: &Admitted, room: &Room) -> R<Session> {
     let transcript = transcript(job, &challenge, enc_key.jwk(), run_key.jwk(), None, &room.config.contract_service)?;
     let evidence = room.attester.attest(&transcript)?;
     let attested = Attested { transcript, evidence };
-    let admission = room.desk.check_in(&CheckIn { attested, bundle: job.bundle.clone(), lease_token: room.lease_token.clone() })?;
+    let admission =
+        room.desk.check_in(&CheckIn { attested, bundle: job.bundle.clone(), lease_token: room.lease_token.clone() })?;
     let admission = verify_by(admission, &room.trust.registry, &book, registry)?;
-    let mut session =
-        Session { run_id, run_key, enc_key, secret, admission, book, steps_run: 0, released: Vec::new() };
+    let mut session = Session { run_id, run_key, enc_key, secret, admission, book, steps_run: 0, released: Vec::new() };
     session.book.set_run(session.run_id.clone(), session.run_key.jwk().clone());
     session.admission_is_ours(job)?;
     Ok(session)
@@ -87,10 +87,15 @@ impl Session {
     }
 
     /// Transcript and evidence for one challenge of a key service.
-    pub fn attest(&self, job: &Admitted, challenge: &Signed<Challenge>, kms: &str, room: &Room) -> R<(Attested, Digest)> {
+    pub fn attest(
+        &self,
+        job: &Admitted,
+        challenge: &Signed<Challenge>,
+        kms: &str,
+        room: &Room,
+    ) -> R<(Attested, Digest)> {
         let admission = Some(self.admission.digest());
-        let mut transcript =
-            transcript(job, challenge, self.enc_key.jwk(), self.run_key.jwk(), admission, kms)?;
+        let mut transcript = transcript(job, challenge, self.enc_key.jwk(), self.run_key.jwk(), admission, kms)?;
         transcript.checkpoint = self.admission.checkpoint.clone();
         let sha256 = Digest::of(&canonical::to_bytes(&transcript)?);
         let evidence: Evidence = room.attester.attest(&transcript)?;

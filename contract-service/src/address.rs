@@ -46,7 +46,8 @@ fn is_global_v6(ip: Ipv6Addr) -> bool {
         (0x0064, 0xff9b) | (0x0100, 0) | (0x2001, 0x0db8) | (0x2002, _) | (0x3fff, 0..=0x0fff) | (0x5f00, _)
     );
     let kind = s[0];
-    let local = kind & 0xfe00 == 0xfc00 || kind & 0xffc0 == 0xfe80 || kind & 0xffc0 == 0xfec0 || kind & 0xff00 == 0xff00;
+    let local =
+        kind & 0xfe00 == 0xfc00 || kind & 0xffc0 == 0xfe80 || kind & 0xffc0 == 0xfec0 || kind & 0xff00 == 0xff00;
     let low = s[..6].iter().all(|p| *p == 0);
     let special_2001 = kind == 0x2001 && s[1] < 0x0200;
     !(refused || local || low || special_2001)
@@ -105,7 +106,8 @@ impl Resolve for Guard {
         let reach = self.0;
         Box::pin(async move {
             let host = name.as_str().to_owned();
-            let found = tokio::task::spawn_blocking(move || (host.as_str(), 0).to_socket_addrs().map(Vec::from_iter)).await??;
+            let found =
+                tokio::task::spawn_blocking(move || (host.as_str(), 0).to_socket_addrs().map(Vec::from_iter)).await??;
             let allowed: Vec<SocketAddr> = found.into_iter().filter(|a| reach.allows(a.ip())).collect();
             if allowed.is_empty() {
                 return Err(NoAllowedAddress.into());
@@ -134,15 +136,47 @@ mod tests {
     #[test]
     fn special_addresses_are_not_global() {
         let inside = [
-            "0.0.0.0", "10.1.2.3", "100.64.0.1", "127.0.0.1", "169.254.169.254", "172.16.0.1", "172.31.255.255", "192.0.0.1",
-            "192.0.2.1", "192.88.99.1", "192.168.1.1", "198.18.0.1", "198.51.100.1", "203.0.113.1", "224.0.0.1", "240.0.0.1",
-            "255.255.255.255", "::", "::1", "::ffff:10.0.0.1", "::ffff:127.0.0.1", "::7f00:1", "64:ff9b::a00:1", "64:ff9b:1::1",
-            "100::1", "2001:db8::1", "2001::1", "2002:7f00:1::", "3fff::1", "5f00::1", "fc00::1", "fd12::1", "fe80::1", "ff02::1",
+            "0.0.0.0",
+            "10.1.2.3",
+            "100.64.0.1",
+            "127.0.0.1",
+            "169.254.169.254",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.0.0.1",
+            "192.0.2.1",
+            "192.88.99.1",
+            "192.168.1.1",
+            "198.18.0.1",
+            "198.51.100.1",
+            "203.0.113.1",
+            "224.0.0.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:10.0.0.1",
+            "::ffff:127.0.0.1",
+            "::7f00:1",
+            "64:ff9b::a00:1",
+            "64:ff9b:1::1",
+            "100::1",
+            "2001:db8::1",
+            "2001::1",
+            "2002:7f00:1::",
+            "3fff::1",
+            "5f00::1",
+            "fc00::1",
+            "fd12::1",
+            "fe80::1",
+            "ff02::1",
         ];
         for text in inside {
             assert!(!is_global(text.parse().unwrap()), "{text}");
         }
-        for text in ["8.8.8.8", "172.32.0.1", "100.128.0.1", "192.0.1.1", "2606:4700::1111", "2a00:1450::1", "::ffff:8.8.8.8"] {
+        for text in
+            ["8.8.8.8", "172.32.0.1", "100.128.0.1", "192.0.1.1", "2606:4700::1111", "2a00:1450::1", "::ffff:8.8.8.8"]
+        {
             assert!(is_global(text.parse().unwrap()), "{text}");
         }
     }
@@ -153,8 +187,18 @@ mod tests {
         for url in ["https://hooks.example/x", "https://8.8.8.8/"] {
             assert!(open.check(url).is_ok(), "{url}");
         }
-        let bad = ["http://hooks.example/", "https://127.0.0.1/", "https://localhost/", "https://[::1]/", "https://10.0.0.1/",
-            "https://[::ffff:10.0.0.1]/", "https://169.254.169.254/latest", "https://u:p@hooks.example/", "ftp://x", "file:///etc/passwd"];
+        let bad = [
+            "http://hooks.example/",
+            "https://127.0.0.1/",
+            "https://localhost/",
+            "https://[::1]/",
+            "https://10.0.0.1/",
+            "https://[::ffff:10.0.0.1]/",
+            "https://169.254.169.254/latest",
+            "https://u:p@hooks.example/",
+            "ftp://x",
+            "file:///etc/passwd",
+        ];
         for url in bad {
             assert_eq!(open.check(url).unwrap_err().code, Code::AddressRefused, "{url}");
         }

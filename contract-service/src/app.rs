@@ -85,7 +85,6 @@ impl App {
         self.registry.append(self.registry.verify(body)?, self.now())
     }
 
-
     /// The status list, signed at most a second ago over the log as it is now.
     pub fn status_list(&self) -> R<Envelope<StatusList>> {
         let now = self.now();

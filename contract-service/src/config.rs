@@ -165,7 +165,9 @@ impl Config {
         let refused = |why: &str| Err(Refusal::new(Code::ProductionRefused, why));
         if self.profile == Mode::Production {
             if cfg!(feature = "software-attester") {
-                return refused("this build knows software evidence; production needs one without the feature software-attester");
+                return refused(
+                    "this build knows software evidence; production needs one without the feature software-attester",
+                );
             }
             if !self.software_roots.is_empty() {
                 return refused("software_roots pin SIMULATED evidence and are refused in production");
@@ -185,8 +187,9 @@ impl Config {
     /// `host[:port]` of the URL.
     pub fn authority(&self) -> R<&str> {
         let rest = self.url.strip_prefix("https://").or_else(|| self.url.strip_prefix("http://"));
-        rest.filter(|r| !r.is_empty() && !r.contains(['/', '?', '#', '@']))
-            .ok_or_else(|| invalid("url is like https://sro.example or http://localhost:8080, without path or slash").at("url"))
+        rest.filter(|r| !r.is_empty() && !r.contains(['/', '?', '#', '@'])).ok_or_else(|| {
+            invalid("url is like https://sro.example or http://localhost:8080, without path or slash").at("url")
+        })
     }
 
     /// The registry's DID: did:web of the URL's host.

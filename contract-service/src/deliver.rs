@@ -105,7 +105,9 @@ fn judge(schedule: &[u32], topic: &str, attempts: u32, told: Told, now: Timestam
     let next = usize::try_from(attempts).unwrap_or(usize::MAX).saturating_add(1);
     let owed = schedule.last().filter(|_| topic == "payment.instructed");
     match schedule.get(next).or(owed) {
-        Some(wait) => Attempt::Retry { status, not_before: now.plus_seconds(i64::from((*wait).max(asked.min(MOST_ASKED)))) },
+        Some(wait) => {
+            Attempt::Retry { status, not_before: now.plus_seconds(i64::from((*wait).max(asked.min(MOST_ASKED)))) }
+        }
         None => Attempt::Dead { status },
     }
 }
@@ -133,7 +135,9 @@ mod tests {
 
         let pay = |attempts, told| judge(&[0, 5, 300], "payment.instructed", attempts, told, now);
         for attempts in [2, 3, 1_000_000] {
-            let Attempt::Retry { not_before, .. } = pay(attempts, Told::Silent) else { panic!("a payment was given up") };
+            let Attempt::Retry { not_before, .. } = pay(attempts, Told::Silent) else {
+                panic!("a payment was given up")
+            };
             assert_eq!(not_before.seconds(), 1300);
         }
         assert!(matches!(pay(2, Told::Gone), Attempt::Dead { status: Some(410) }));

@@ -5,7 +5,8 @@ use actix_web::http::StatusCode;
 use schemas::{Code, Refusal};
 
 /// What a peer is told when the fault is ours.
-pub const OUR_FAULT: &str = "The service failed to answer. Nothing was decided; quote the reference number when you report it.";
+pub const OUR_FAULT: &str =
+    "The service failed to answer. Nothing was decided; quote the reference number when you report it.";
 
 /// The answer of a refusal. The cause of a fault of ours is logged here, once, and not told.
 pub fn answer(refusal: &Refusal) -> HttpResponse {

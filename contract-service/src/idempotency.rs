@@ -17,7 +17,9 @@ pub fn once(app: &App, route: &Route, call: &Call) -> R<Answer> {
     let request = Digest::of_parts(&[call.path.as_bytes(), b"\n", &call.body]);
     match app.registry.begin_request(&client, route.path, key, &request, app.now())? {
         Begun::Answered { status, answer } => Ok(Answer { status, media: JSON, cache: "no-store", body: answer }),
-        Begun::Running => Err(Refusal::new(Code::RequestReplayed, "the same request is being answered; ask again in a moment")),
+        Begun::Running => {
+            Err(Refusal::new(Code::RequestReplayed, "the same request is being answered; ask again in a moment"))
+        }
         Begun::Fresh => {
             let answer = (route.handler)(app, call);
             match &answer {
@@ -34,7 +36,10 @@ pub fn once(app: &App, route: &Route, call: &Call) -> R<Answer> {
 
 fn key(call: &Call) -> R<&str> {
     let missing = |why: &str| Refusal::new(Code::IdempotencyKeyMissing, why.to_owned());
-    let key = call.idempotency_key.as_deref().ok_or_else(|| missing("the header Idempotency-Key is required on this route"))?;
+    let key = call
+        .idempotency_key
+        .as_deref()
+        .ok_or_else(|| missing("the header Idempotency-Key is required on this route"))?;
     let form = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
     if key.is_empty() || key.len() > 64 || !key.bytes().all(form) {
         return Err(missing("an Idempotency-Key is 1 to 64 letters, digits, - or _"));

@@ -123,10 +123,12 @@ impl Route {
         }
         let problem = generator.subschema_for::<Problem>();
         let refusal = json!({"application/problem+json": {"schema": problem}});
-        answers.insert("default".into(), json!({"description": "A refusal with its code (RFC 9457)", "content": refusal}));
+        answers
+            .insert("default".into(), json!({"description": "A refusal with its code (RFC 9457)", "content": refusal}));
         let mut operation = json!({"summary": self.summary, "parameters": self.parameters(), "responses": answers});
         if let Some(takes) = self.takes {
-            operation["requestBody"] = json!({"required": true, "content": {"application/json": {"schema": takes(generator)}}});
+            operation["requestBody"] =
+                json!({"required": true, "content": {"application/json": {"schema": takes(generator)}}});
         }
         if self.access == Access::Token {
             operation["security"] = json!([{"bearer": []}]);
@@ -138,9 +140,11 @@ impl Route {
         let text = json!({"type": "string"});
         let path = self.path.split('{').skip(1).filter_map(|part| part.split(['}', ':']).next());
         let path = path.map(|name| json!({"name": name, "in": "path", "required": true, "schema": text}));
-        let query = self.query.iter().map(|name| json!({"name": name, "in": "query", "required": false, "schema": text}));
+        let query =
+            self.query.iter().map(|name| json!({"name": name, "in": "query", "required": false, "schema": text}));
         let key = json!({"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"});
-        let key = self.keyed().then(|| json!({"name": "Idempotency-Key", "in": "header", "required": true, "schema": key}));
+        let key =
+            self.keyed().then(|| json!({"name": "Idempotency-Key", "in": "header", "required": true, "schema": key}));
         path.chain(query).chain(key).collect()
     }
 }

@@ -35,8 +35,9 @@ pub struct Running {
 impl Service {
     /// Starts the service on its configured address.
     pub fn start(config: Config, clock: Clock) -> R<Running> {
-        let listener = TcpListener::bind(config.bind)
-            .map_err(|e| Refusal::new(Code::ConfigInvalid, format!("{} cannot be bound: {e}", config.bind)).at("bind"))?;
+        let listener = TcpListener::bind(config.bind).map_err(|e| {
+            Refusal::new(Code::ConfigInvalid, format!("{} cannot be bound: {e}", config.bind)).at("bind")
+        })?;
         Service::start_on(listener, config, clock)
     }
 
@@ -64,7 +65,8 @@ impl Service {
         };
         let url = config.url.clone();
         let app = Arc::new(App::new(registry, signer, config, trust.clone(), clock)?);
-        let background = vec![background(&app, "deliver", deliver::forever)?, background(&app, "witness", witness::push_forever)?];
+        let background =
+            vec![background(&app, "deliver", deliver::forever)?, background(&app, "witness", witness::push_forever)?];
         let serving = Some(Serving::start(app.clone(), listener, bounds)?);
         tracing::info!(url, registry = %trust.registry, "the contract service serves");
         Ok(Running { url, trust, app, serving, background })

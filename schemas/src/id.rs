@@ -45,8 +45,8 @@ impl KeyId {
     pub fn parse(text: &str) -> R<KeyId> {
         let bad = || Refusal::new(Code::MalformedId, "a key id like <did>#<thumbprint> is expected");
         let (holder, thumbprint) = text.split_once('#').ok_or_else(bad)?;
-        let thumb_ok = thumbprint.len() == 43
-            && thumbprint.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        let thumb_ok =
+            thumbprint.len() == 43 && thumbprint.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
         if !thumb_ok || (Did::parse(holder).is_err() && RunId::parse(holder).is_err()) {
             return Err(bad());
         }
@@ -182,7 +182,9 @@ mod tests {
         let uuid = uuid::Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001);
         let id = ContractId::new(uuid);
         assert_eq!(ContractId::parse(id.as_str()).unwrap(), id);
-        for bad in ["ctr_", "ctr_../../x", "dst_01900000-0000-7000-8000-000000000001", "ctr_01900000000070008000000000000001"] {
+        for bad in
+            ["ctr_", "ctr_../../x", "dst_01900000-0000-7000-8000-000000000001", "ctr_01900000000070008000000000000001"]
+        {
             assert!(ContractId::parse(bad).is_err(), "{bad}");
         }
     }
@@ -190,7 +192,9 @@ mod tests {
     #[test]
     fn dids_are_ascii_and_known_methods() {
         assert!(Did::parse("did:web:localhost%3A8080").is_ok());
-        for bad in ["did:web:", "did:ion:abc", "did:web:tdp.example/path", "did:web:tdp.example#k", "did:web:\u{430}cme"] {
+        for bad in
+            ["did:web:", "did:ion:abc", "did:web:tdp.example/path", "did:web:tdp.example#k", "did:web:\u{430}cme"]
+        {
             assert!(Did::parse(bad).is_err(), "{bad}");
         }
     }

@@ -350,7 +350,11 @@ mod tests {
             origin: "sro.example/log".into(),
             body: checkpoint_body("sro.example/log", &head),
             head,
-            signatures: vec![NoteSignature { name: "sro.example/log".into(), key_hash: [1, 2, 3, 4], signature: vec![5; 64] }],
+            signatures: vec![NoteSignature {
+                name: "sro.example/log".into(),
+                key_hash: [1, 2, 3, 4],
+                signature: vec![5; 64],
+            }],
         };
         assert_eq!(Checkpoint::parse(&note.text()).unwrap(), note);
         for bad in ["", "a\n1\n", "a\n01\nAAAA\n\n", "a\n-1\nAAAA\n\n", "a\n1\nAAAA\n\nno dash"] {

@@ -111,7 +111,13 @@ mod tests {
         let time = Timestamp::parse("2026-12-01T00:00:00Z").unwrap();
         assert_eq!(time.to_string(), "2026-12-01T00:00:00Z");
         assert_eq!(time.plus_seconds(1).to_string(), "2026-12-01T00:00:01Z");
-        for bad in ["2026-12-01T00:00:00+00:00", "2026-12-01T00:00:00.000Z", "2026-12-01 00:00:00Z", "1969-12-31T23:59:59Z", ""] {
+        for bad in [
+            "2026-12-01T00:00:00+00:00",
+            "2026-12-01T00:00:00.000Z",
+            "2026-12-01 00:00:00Z",
+            "1969-12-31T23:59:59Z",
+            "",
+        ] {
             assert!(Timestamp::parse(bad).is_err(), "{bad}");
         }
     }

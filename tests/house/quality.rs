@@ -34,7 +34,8 @@ fn the_private_model_is_good_enough() {
     let contract =
         house.signed_contract(|form| form.datasets.iter_mut().for_each(|d| d.epsilon = ten.clone())).unwrap();
 
-    let mut aucs: Vec<f64> = (1..=5u8).map(|salt| median([(); 3].map(|()| auc(&mut house, &contract, &people, salt)))).collect();
+    let mut aucs: Vec<f64> =
+        (1..=5u8).map(|salt| median([(); 3].map(|()| auc(&mut house, &contract, &people, salt)))).collect();
     println!("AUC by salt {aucs:?}, computed outside the room");
     aucs.sort_by(f64::total_cmp);
     assert!(aucs[2] >= 0.85, "median of {aucs:?}");
@@ -47,8 +48,7 @@ fn median(mut three: [f64; 3]) -> f64 {
 
 /// One run with this split salt, and what its model is worth on the held-out people.
 fn auc(house: &mut House, contract: &ContractRef, people: &[outside::Person], salt: u8) -> f64 {
-    let prepared =
-        house.job_with(&contract.id, |form| form.training.split_salt = Some(Bytes(vec![salt; 32]))).unwrap();
+    let prepared = house.job_with(&contract.id, |form| form.training.split_salt = Some(Bytes(vec![salt; 32]))).unwrap();
     let run = house.order_and_run(&prepared.bundle).unwrap();
     let charged = prepared.estimate.plan.charges.iter().map(|c| c.epsilon_micro).max().unwrap();
     assert!(charged <= 1_000_000, "{charged}");

@@ -212,7 +212,8 @@ impl Client {
         let status = response.status().as_u16();
         let mut body = Vec::new();
         response.take(limit + 1).read_to_end(&mut body).map_err(|_| self.unreachable())?;
-        let fault = |why: String| Refusal::new(Code::PeerFault, format!("contract service at {}: {why}", self.inner.base));
+        let fault =
+            |why: String| Refusal::new(Code::PeerFault, format!("contract service at {}: {why}", self.inner.base));
         if body.len() as u64 > limit {
             return Err(fault(format!("answered with more than {limit} bytes")));
         }
@@ -226,12 +227,16 @@ impl Client {
     }
 
     fn unreachable(&self) -> Refusal {
-        let text = format!("the contract service at {} cannot be reached; check that it runs and the address", self.inner.base);
+        let text = format!(
+            "the contract service at {} cannot be reached; check that it runs and the address",
+            self.inner.base
+        );
         Refusal::new(Code::PeerUnreachable, text)
     }
 
     fn timeout(&self) -> Refusal {
-        let text = format!("the contract service at {} gave no answer in time; the call may be repeated", self.inner.base);
+        let text =
+            format!("the contract service at {} gave no answer in time; the call may be repeated", self.inner.base);
         Refusal::new(Code::PeerUnreachable, text)
     }
 }
@@ -247,6 +252,7 @@ fn with_reference(problem: &Problem) -> Refusal {
 
 /// Reads an answer strictly into its type.
 pub(crate) fn read<T: DeserializeOwned>(answer: Answer) -> R<T> {
-    canonical::parse(&answer.body)
-        .map_err(|e| Refusal::new(Code::PeerFault, format!("the contract service's answer cannot be read: {}", e.sentence)))
+    canonical::parse(&answer.body).map_err(|e| {
+        Refusal::new(Code::PeerFault, format!("the contract service's answer cannot be read: {}", e.sentence))
+    })
 }

@@ -2,8 +2,8 @@
 
 use schemas::bundle::JobBundle;
 use schemas::desk::{
-    CheckIn, CompletionAnswer, ContentKey, KmsReceipts, LeaseRequest, Leased, OrderAnswer, OrderRequest, OrderView, Receipted,
-    ReceiptedAll, RunView,
+    CheckIn, CompletionAnswer, ContentKey, KmsReceipts, LeaseRequest, Leased, OrderAnswer, OrderRequest, OrderView,
+    Receipted, ReceiptedAll, RunView,
 };
 use schemas::event::{Abort, Completion, RunEvent};
 use schemas::id::RunId;

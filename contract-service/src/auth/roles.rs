@@ -31,7 +31,9 @@ pub fn caller(app: &App, call: &Call, state: &State) -> R<Caller> {
         return Ok(Caller { did: claims.sub, kind: Kind::Sro });
     }
     match state.participant(&claims.sub) {
-        Some(row) if row.state == ParticipantState::Verified => Ok(Caller { kind: row.participant.kind, did: claims.sub }),
+        Some(row) if row.state == ParticipantState::Verified => {
+            Ok(Caller { kind: row.participant.kind, did: claims.sub })
+        }
         _ => Err(Refusal::new(Code::Unauthenticated, "the holder of this token is not verified any more")),
     }
 }
@@ -75,7 +77,9 @@ impl Caller {
     pub fn subscriber(&self) -> R<&Did> {
         match self.kind {
             Kind::Psp | Kind::Tdp | Kind::Tdc => Ok(&self.did),
-            Kind::Ccrp | Kind::Sro => Err(Refusal::new(Code::Forbidden, "webhooks are for payment providers, TDPs and TDCs")),
+            Kind::Ccrp | Kind::Sro => {
+                Err(Refusal::new(Code::Forbidden, "webhooks are for payment providers, TDPs and TDCs"))
+            }
         }
     }
 }

@@ -88,7 +88,8 @@ pub fn bundle(app: &App, call: &Call) -> R<Answer> {
     let receipt = app.registry.receipt(row.executed.ok_or_else(open)?)?;
     let contracts = vec![Logged { envelope: row.envelope(), receipt }];
     let offers = row.contract.datasets.iter().map(|d| {
-        let offer = state.offer(&d.offer_sha256).ok_or_else(|| Refusal::new(Code::DatasetUnknown, "an offer is missing"))?;
+        let offer =
+            state.offer(&d.offer_sha256).ok_or_else(|| Refusal::new(Code::DatasetUnknown, "an offer is missing"))?;
         Ok(Logged { envelope: offer.envelope.clone(), receipt: app.registry.receipt(offer.index)? })
     });
     let participants = row.contract.parties.iter().map(|p| participant(app, &state, &p.did));

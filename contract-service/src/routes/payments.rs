@@ -18,7 +18,8 @@ pub fn list(app: &App, call: &Call) -> R<Answer> {
     let mut payments = Vec::new();
     for row in state.payments() {
         let contract = &row.obligation.contract;
-        if wanted.as_ref().is_some_and(|id| *id != contract.id) || !caller.reads(&state.contract_of(contract)?.contract) {
+        if wanted.as_ref().is_some_and(|id| *id != contract.id) || !caller.reads(&state.contract_of(contract)?.contract)
+        {
             continue;
         }
         payments.push(obligation(row)?);

@@ -57,7 +57,10 @@ pub fn complete(app: &App, call: &Call) -> R<Answer> {
     same(&run_id, &read.run_id)?;
     if let Some((index, _, known)) = &state.require_run(&run_id)?.completion {
         if *known != completion {
-            return Err(Refusal::new(Code::CompletionExists, "the run has its completion already, and this is another one"));
+            return Err(Refusal::new(
+                Code::CompletionExists,
+                "the run has its completion already, and this is another one",
+            ));
         }
         let receipt = app.registry.receipt(*index)?;
         return Answer::ok(&CompletionAnswer { receipt, obligations: state.complete_obligations(&read)? });
@@ -71,7 +74,8 @@ pub fn complete(app: &App, call: &Call) -> R<Answer> {
 pub fn read(app: &App, call: &Call) -> R<Answer> {
     let state = app.registry.state();
     let run = readable(app, call, &state)?;
-    let set = state.image_set(&run.image_set_id).ok_or_else(|| Refusal::new(Code::Internal, "a run without image set"))?;
+    let set =
+        state.image_set(&run.image_set_id).ok_or_else(|| Refusal::new(Code::Internal, "a run without image set"))?;
     let receipt = run.completion.as_ref().map(|(index, ..)| app.registry.receipt(*index)).transpose()?;
     Answer::ok(&RunView {
         run_id: run.run_id.clone(),
@@ -93,7 +97,8 @@ pub fn content_key(app: &App, call: &Call) -> R<Answer> {
     if state.job_of(run)?.tdc != *caller(app, call, &state)?.did() {
         return Err(Refusal::new(Code::Forbidden, "the content key is for the consumer of the job"));
     }
-    let withheld = || Refusal::new(Code::KeyWithheld, "the content key is handed out after the completion and its payments");
+    let withheld =
+        || Refusal::new(Code::KeyWithheld, "the content key is handed out after the completion and its payments");
     let (_, _, envelope) = run.completion.as_ref().ok_or_else(withheld)?;
     if run.state == RunState::Completed {
         let handed = app.enter(Body::ModelHandedOver { run_id: run.run_id.clone() });

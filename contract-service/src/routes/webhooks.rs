@@ -28,7 +28,8 @@ pub fn create(app: &App, call: &Call) -> R<Answer> {
     let (secret, seed) = (signing::signer::random::<32>()?, signing::signer::random::<32>()?);
     let endpoint_id = EndpointId::new(ids::uuid(now)?);
     let public_key = webhook::public_text(FileKey::from_seed(endpoint_id.as_str(), &seed).jwk())?;
-    let created = EndpointCreated { endpoint_id: endpoint_id.clone(), secret: webhook::secret_text(&secret), public_key };
+    let created =
+        EndpointCreated { endpoint_id: endpoint_id.clone(), secret: webhook::secret_text(&secret), public_key };
     let secret = secret.to_vec();
     let endpoint = Endpoint { endpoint_id, owner, url, events, secret, seed, created_at: now, disabled_at: None };
     app.registry.add_endpoint(&endpoint)?;

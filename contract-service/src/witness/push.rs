@@ -53,7 +53,11 @@ impl Push<'_> {
         if let Err(refusal) = self.push(app, client) {
             self.pause = PAUSE;
             if refusal.code == Code::WitnessConflict {
-                tracing::error!(witness = self.peer.name, cause = refusal.sentence, "a witness saw another history of this log");
+                tracing::error!(
+                    witness = self.peer.name,
+                    cause = refusal.sentence,
+                    "a witness saw another history of this log"
+                );
             } else {
                 tracing::warn!(witness = self.peer.name, code = %refusal.code, "a witness did not cosign");
             }
@@ -85,8 +89,12 @@ impl Push<'_> {
         };
         match answer {
             (200, lines) => self.keep(app, &note, &lines),
-            (409 | 422, text) => Err(Refusal::new(Code::WitnessConflict, format!("{}: {}", self.peer.name, text.trim()))),
-            (status, _) => Err(Refusal::new(Code::PeerFault, format!("{} answers with status {status}", self.peer.name))),
+            (409 | 422, text) => {
+                Err(Refusal::new(Code::WitnessConflict, format!("{}: {}", self.peer.name, text.trim())))
+            }
+            (status, _) => {
+                Err(Refusal::new(Code::PeerFault, format!("{} answers with status {status}", self.peer.name)))
+            }
         }
     }
 

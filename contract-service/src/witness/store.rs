@@ -27,7 +27,10 @@ impl Store {
         let file = folder.join(FILE);
         let heads = match fs::read(&file) {
             Ok(text) => schemas::canonical::parse(&text).map_err(|e| {
-                Refusal::new(Code::ConfigInvalid, format!("{}: {}; restore it before cosigning", file.display(), e.sentence))
+                Refusal::new(
+                    Code::ConfigInvalid,
+                    format!("{}: {}; restore it before cosigning", file.display(), e.sentence),
+                )
             })?,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Heads::new(),
             Err(e) => return Err(fault(e)),

@@ -111,7 +111,10 @@ fn signatures_that_do_not_count() {
     // A signature over another contract, and over another act.
     let other = Envelope::draft(&papers::contract(&house)).unwrap();
     let elsewhere = signing::countersign(&other, &*house.tdps[0], house.now()).unwrap();
-    assert_eq!(code(house.client.sign_contract(&reference.id, reference.sha256, elsewhere.clone())), Code::SignatureInvalid);
+    assert_eq!(
+        code(house.client.sign_contract(&reference.id, reference.sha256, elsewhere.clone())),
+        Code::SignatureInvalid
+    );
     assert_eq!(code(house.client.sign_contract(&reference.id, other.digest(), elsewhere)), Code::ContractUnknown);
     let revoke = house.sign(&papers::revoke(&house, &reference), &house.tdps[0]);
     let act = revoke.signatures[0].clone();

@@ -51,7 +51,8 @@ fn a_did_web_participant_is_resolved_and_may_act() {
 #[test]
 fn documents_that_do_not_vouch() {
     let house = House::empty();
-    let apply = |key: &FileKey| code(house.client.apply(&house.sign(&papers::participant(&house, key, Kind::Tdc), key)));
+    let apply =
+        |key: &FileKey| code(house.client.apply(&house.sign(&papers::participant(&house, key, Kind::Tdc), key)));
     let (listener, key) = host();
     let other = FileKey::generate().unwrap();
     let _served = Catcher::serving(listener, document(&key, &other));

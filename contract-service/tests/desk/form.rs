@@ -80,7 +80,8 @@ fn an_idempotency_key_is_needed_and_means_one_request() {
     let again = post(&house, "/v1/participants", json, Some("k1"), &body);
     assert_eq!((again.status().as_u16(), again.bytes().unwrap()), (201, first));
     refused(post(&house, "/v1/participants", json, Some("k2"), &body), Code::ParticipantExists);
-    let other = canonical::to_bytes(&house.sign(&papers::participant(&house, &house.tdc, Kind::Tdc), &house.tdc)).unwrap();
+    let other =
+        canonical::to_bytes(&house.sign(&papers::participant(&house, &house.tdc, Kind::Tdc), &house.tdc)).unwrap();
     refused(post(&house, "/v1/participants", json, Some("k1"), &other), Code::IdempotencyKeyReused);
     // A refusal is not kept: the key may be used again.
     let mut spoilt = papers::participant(&house, &house.tdc, Kind::Tdc);

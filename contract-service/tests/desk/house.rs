@@ -103,7 +103,8 @@ impl House {
 
     pub fn furnish(self) -> House {
         let (tdps, tdc, ccrp, psp) = (&self.tdps, &self.tdc, &self.ccrp, &self.psp);
-        let all = [(&tdps[0], Kind::Tdp), (&tdps[1], Kind::Tdp), (tdc, Kind::Tdc), (ccrp, Kind::Ccrp), (psp, Kind::Psp)];
+        let all =
+            [(&tdps[0], Kind::Tdp), (&tdps[1], Kind::Tdp), (tdc, Kind::Tdc), (ccrp, Kind::Ccrp), (psp, Kind::Psp)];
         for (who, kind) in all {
             self.admit(who, kind);
         }

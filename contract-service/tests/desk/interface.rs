@@ -20,7 +20,8 @@ fn the_published_file_is_the_document() {
 
 #[test]
 fn every_route_stands_in_the_document_and_the_other_way_round() {
-    let listed: BTreeSet<(String, String)> = routes::list().iter().map(|route| (verb(route.verb), route.written())).collect();
+    let listed: BTreeSet<(String, String)> =
+        routes::list().iter().map(|route| (verb(route.verb), route.written())).collect();
     assert_eq!(listed.len(), routes::list().len(), "a route stands twice");
     let document = openapi::document();
     let mut written = BTreeSet::new();

@@ -109,8 +109,16 @@ pub fn offer(house: &House, n: usize) -> DatasetOffer {
         family: FamilyId::new(fixed(200 + n as u128)),
         provider: did.clone(),
         name: format!("Table {n}"),
-        columns: vec![Column { name: "k".into(), column_type: ColumnType::Text, lower: None, upper: None }, number("x"), number("y")],
-        objects: vec![SealedObject { url: format!("file:///data/{n}.sealed"), bytes: 4096, media_type: "text/csv".into() }],
+        columns: vec![
+            Column { name: "k".into(), column_type: ColumnType::Text, lower: None, upper: None },
+            number("x"),
+            number("y"),
+        ],
+        objects: vec![SealedObject {
+            url: format!("file:///data/{n}.sealed"),
+            bytes: 4096,
+            media_type: "text/csv".into(),
+        }],
         manifest_root: Digest([50 + n as u8; 32]),
         key: OfferKey {
             kms: kms_url(n),
@@ -192,7 +200,11 @@ pub fn contract(house: &House) -> Contract {
             evidence: vec![EvidenceKind::Software],
             platform_level: "baseline".into(),
         },
-        outputs: Outputs { kinds: vec!["model".into()], recipient: tdc.clone(), release: "encrypted_to_recipient".into() },
+        outputs: Outputs {
+            kinds: vec!["model".into()],
+            recipient: tdc.clone(),
+            release: "encrypted_to_recipient".into(),
+        },
         payment: payment.collect(),
         revocation: Revocation { by: vec![Kind::Tdp], notice_seconds: 0, running: Running::Abort },
         obligations: Obligations { risk_statement: "r".into() },
@@ -213,12 +225,18 @@ pub fn job(house: &House, contract: &ContractRef) -> JobSpec {
     let column = |handle: &str, column: &str| ColumnRef { handle: handle.into(), column: column.into() };
     let feature = |handle: &str| Feature { column: column(handle, "x"), lower: real("0"), upper: real("9") };
     let offers = [offer(house, 0), offer(house, 1)];
-    let dataset = |n: usize| JobDataset { dataset_id: offers[n].dataset_id.clone(), version: 1, handle: format!("t{n}") };
+    let dataset =
+        |n: usize| JobDataset { dataset_id: offers[n].dataset_id.clone(), version: 1, handle: format!("t{n}") };
     let tdc = house.tdc.did().unwrap();
     let join = Join {
         name: "joined".into(),
         first: "t0".into(),
-        steps: vec![JoinStep { handle: "t1".into(), kind: JoinKind::Inner, left: column("t0", "k"), right: column("t1", "k") }],
+        steps: vec![JoinStep {
+            handle: "t1".into(),
+            kind: JoinKind::Inner,
+            left: column("t0", "k"),
+            right: column("t1", "k"),
+        }],
         projection: vec![column("t0", "x"), column("t0", "y"), column("t1", "x")],
         filters: vec![],
     };

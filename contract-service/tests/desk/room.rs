@@ -58,7 +58,8 @@ impl House {
     /// A challenge, and the transcript that answers it.
     pub fn arrive(&self, bundle: &JobBundle) -> Arrival {
         let job = bundle.job.read_unverified().unwrap();
-        let request = ChallengeRequest { run_id: None, job_sha256: bundle.job.digest(), contracts: job.contracts.clone() };
+        let request =
+            ChallengeRequest { run_id: None, job_sha256: bundle.job.digest(), contracts: job.contracts.clone() };
         let challenge = self.client.run_challenge(&request).unwrap();
         let challenge = signing::verify(challenge, &self.registry(), self.trust()).unwrap();
         let key = FileKey::from_seed(challenge.run_id.as_str(), &signing::signer::random().unwrap());
@@ -100,8 +101,12 @@ impl House {
 
     pub fn run_of(&self, arrival: Arrival, bundle: &JobBundle, admission: Envelope<Admission>) -> Run {
         let opened = signing::open_bundle(bundle.clone(), self.trust()).unwrap();
-        let facts =
-            Facts { job: &opened.job, contracts: &opened.contracts, offers: &opened.offers, image_set: &opened.image_set };
+        let facts = Facts {
+            job: &opened.job,
+            contracts: &opened.contracts,
+            offers: &opened.offers,
+            image_set: &opened.image_set,
+        };
         Run {
             run_id: arrival.challenge.run_id,
             job: (*opened.job).clone(),
@@ -184,7 +189,12 @@ impl House {
             contracts: run.job.contracts.clone(),
             image_set_id: papers::image_set_id(),
             steps: run.plan.steps,
-            output: CompletedOutput { kind: "model".into(), sha256: output, bytes: 1200, url: "file:///out/model".into() },
+            output: CompletedOutput {
+                kind: "model".into(),
+                sha256: output,
+                bytes: 1200,
+                url: "file:///out/model".into(),
+            },
             certificate: self.sign(&certificate, &run.key),
             content_key_jwe: "a.b.c.d.e".into(),
             release_receipts,
@@ -195,7 +205,14 @@ impl House {
 
     pub fn event(&self, run: &Run, event: RunEventKind) -> Envelope<RunEvent> {
         let (run_id, job_sha256) = (run.run_id.clone(), run.job_sha256);
-        let event = RunEvent { schema: "run-event.v1".into(), registry: self.registry(), run_id, job_sha256, event, at: self.now() };
+        let event = RunEvent {
+            schema: "run-event.v1".into(),
+            registry: self.registry(),
+            run_id,
+            job_sha256,
+            event,
+            at: self.now(),
+        };
         self.sign(&event, &run.key)
     }
 

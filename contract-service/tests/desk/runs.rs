@@ -132,10 +132,16 @@ fn no_run_starts_or_goes_on_under_a_revoked_contract() {
     assert_eq!(code(house.client.refresh_admission(&run.run_id, &request)), Code::RequestReplayed);
     let mut elsewhere = house.refresh_words(&run);
     elsewhere.aud = "http://other".into();
-    assert_eq!(code(house.client.refresh_admission(&run.run_id, &house.sign(&elsewhere, &run.key))), Code::TranscriptMismatch);
+    assert_eq!(
+        code(house.client.refresh_admission(&run.run_id, &house.sign(&elsewhere, &run.key))),
+        Code::TranscriptMismatch
+    );
     let mut other_act = house.refresh_words(&run);
     other_act.request = RunAct::Renew {};
-    assert_eq!(code(house.client.refresh_admission(&run.run_id, &house.sign(&other_act, &run.key))), Code::TranscriptMismatch);
+    assert_eq!(
+        code(house.client.refresh_admission(&run.run_id, &house.sign(&other_act, &run.key))),
+        Code::TranscriptMismatch
+    );
     let foreign = house.sign(&house.refresh_words(&run), &house.tdc);
     assert_eq!(code(house.client.refresh_admission(&run.run_id, &foreign)), Code::SignerNotParty);
     let old = house.sign(&house.refresh_words(&run), &run.key);
@@ -176,7 +182,8 @@ fn completions_that_pay_nobody() {
     let mut house = House::furnished();
     let run = house.running();
     let good = house.completion(&run);
-    let complete = |completion: &schemas::event::Completion| house.client.complete(&run.run_id, &house.sign(completion, &run.key));
+    let complete =
+        |completion: &schemas::event::Completion| house.client.complete(&run.run_id, &house.sign(completion, &run.key));
     let mut short = good.clone();
     short.commit_receipts.pop();
     assert_eq!(code(complete(&short)), Code::CompletionReceipts);
@@ -205,7 +212,10 @@ fn completions_that_pay_nobody() {
     assert_eq!(code(house.client.payment_callback(&callback)), Code::SignatureInvalid);
     let mut unknown = done.obligations[0].clone();
     unknown.instruction_id = "A".repeat(32);
-    assert_eq!(code(house.client.payment_callback(&house.callback(&unknown, PaymentResult::Settled))), Code::PaymentUnknown);
+    assert_eq!(
+        code(house.client.payment_callback(&house.callback(&unknown, PaymentResult::Settled))),
+        Code::PaymentUnknown
+    );
     let by_tdc = house.sign(&callback.read_unverified().unwrap(), &house.tdc);
     let refused = code(house.client.payment_callback(&by_tdc));
     assert!(matches!(refused, Code::SignerNotParty | Code::ParticipantNotVerified), "{refused}");

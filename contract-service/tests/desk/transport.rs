@@ -83,6 +83,8 @@ fn the_same_at_the_same_time_enters_once() {
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
-    assert!(outcomes.iter().flat_map(|outcome| outcome.as_ref().err()).all(|refusal| refusal.code == Code::SignerTwice));
+    assert!(
+        outcomes.iter().flat_map(|outcome| outcome.as_ref().err()).all(|refusal| refusal.code == Code::SignerTwice)
+    );
     assert_eq!(house.as_(&house.tdc).contract(&reference.id).unwrap().contract.signatures.len(), 2);
 }

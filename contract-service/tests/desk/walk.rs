@@ -102,7 +102,8 @@ fn from_an_order_to_a_settled_payment() {
     let completion = house.completion(&run);
     let stated = house.client.kms_receipts(&run.run_id, &completion.commit_receipts).unwrap();
     assert_eq!(house.client.kms_receipts(&run.run_id, &completion.commit_receipts).unwrap().len(), stated.len());
-    let refreshed = house.client.refresh_admission(&run.run_id, &house.sign(&house.refresh_words(&run), &run.key)).unwrap();
+    let refreshed =
+        house.client.refresh_admission(&run.run_id, &house.sign(&house.refresh_words(&run), &run.key)).unwrap();
     assert_eq!(refreshed.read_unverified().unwrap().kms_heads[0].seq, house.journals[0].0);
 
     let envelope = house.sign(&completion, &run.key);
@@ -148,7 +149,8 @@ fn the_log_can_be_followed_from_outside() {
     let mut replay = policies::lifecycle::Replay::new();
     for entry in &export.entries {
         let state = &replay.state;
-        let verified = signing::verify_body(entry.body.clone(), &house.registry(), state, &|d| state.proposed_payload(d)).unwrap();
+        let verified =
+            signing::verify_body(entry.body.clone(), &house.registry(), state, &|d| state.proposed_payload(d)).unwrap();
         replay.enter(entry, &verified).unwrap();
     }
     assert_eq!(replay.frontier.root(), new.root);

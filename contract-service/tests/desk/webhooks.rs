@@ -106,7 +106,13 @@ fn failed_deliveries_are_tried_again_and_given_up_in_the_end() {
 fn addresses_inside_are_not_called() {
     let house = House::furnished();
     let psp = house.as_(&house.psp);
-    for url in ["http://10.0.0.1/", "https://169.254.169.254/latest", "http://hooks.example/", "https://[fd00::1]/", "file:///etc"] {
+    for url in [
+        "http://10.0.0.1/",
+        "https://169.254.169.254/latest",
+        "http://hooks.example/",
+        "https://[fd00::1]/",
+        "file:///etc",
+    ] {
         assert_eq!(code(psp.create_endpoint(url, &[PAID])), Code::AddressRefused, "{url}");
     }
     assert_eq!(code(psp.create_endpoint("http://localhost:9/", &[])), Code::SchemaMismatch);

@@ -75,7 +75,10 @@ fn forks_are_refused_with_the_status_of_the_specification() {
     let url = witness.url.clone();
     // The log has one entry, the genesis.
     let status = |body: String| ask(&url, body).0;
-    assert_eq!(ask(&url, format!("old 0\n\n{}", fork(1, 7, &key, &origin))), (409, "text/x.tlog.size".into(), "1\n".into()));
+    assert_eq!(
+        ask(&url, format!("old 0\n\n{}", fork(1, 7, &key, &origin))),
+        (409, "text/x.tlog.size".into(), "1\n".into())
+    );
     assert_eq!(status(format!("old 1\n\n{}", fork(1, 7, &key, &origin))), 409, "same size, other root");
     assert_eq!(status(format!("old 1\n\n{}", fork(2, 7, &key, &origin))), 422, "no proof");
     let wrong = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";

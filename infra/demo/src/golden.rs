@@ -28,9 +28,10 @@ fn compare(place: &str, golden: &Value, made: &Value) -> R<()> {
                 let sentence = format!("{place}: members differ from the golden example");
                 return Err(Refusal::new(Code::SchemaMismatch, sentence).at(place));
             }
-            golden.iter().filter_map(|(k, v)| Some((k, v, made.get(k)?))).try_for_each(|(k, v, m)| {
-                if k == "pcrs" { Ok(()) } else { compare(&format!("{place}.{k}"), v, m) }
-            })
+            golden
+                .iter()
+                .filter_map(|(k, v)| Some((k, v, made.get(k)?)))
+                .try_for_each(|(k, v, m)| if k == "pcrs" { Ok(()) } else { compare(&format!("{place}.{k}"), v, m) })
         }
         (Value::Array(golden), Value::Array(made)) => match (golden.first(), made.first()) {
             (Some(golden), Some(made)) => compare(&format!("{place}.0"), golden, made),

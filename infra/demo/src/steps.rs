@@ -13,8 +13,8 @@ use schemas::{Code, R, Refusal};
 use serde_json::Value;
 
 use crate::data::Tables;
-use crate::house::{House, Roles};
 use crate::golden;
+use crate::house::{House, Roles};
 use crate::narrate::Narrator;
 use crate::outside::{self, Linear};
 use crate::report::{AuditPart, ContractPart, LogPart, ModelPart, PaymentPart, PrivacyPart, Report, RunPart};

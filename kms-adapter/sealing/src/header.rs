@@ -43,8 +43,8 @@ impl Header {
         if bytes.len() > MAX_HEADER {
             return Err(form("the header has more than 1024 bytes"));
         }
-        let wire: Wire =
-            canonical::parse_canonical(bytes).map_err(|e| form(format!("the header cannot be read: {}", e.sentence)))?;
+        let wire: Wire = canonical::parse_canonical(bytes)
+            .map_err(|e| form(format!("the header cannot be read: {}", e.sentence)))?;
         if wire.magic != NAME || wire.v != 1 || wire.alg != ALG {
             return Err(form("the header is not of format DEPA-C1, version 1, A256GCM"));
         }

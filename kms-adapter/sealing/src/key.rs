@@ -66,8 +66,7 @@ impl fmt::Debug for DatasetKey {
 
 /// Fills the buffer from the random source of the system.
 pub(crate) fn fill_random(buffer: &mut [u8]) -> R<()> {
-    getrandom::fill(buffer)
-        .map_err(|e| Refusal::new(Code::Internal, format!("the system gives no random bytes: {e}")))
+    getrandom::fill(buffer).map_err(|e| Refusal::new(Code::Internal, format!("the system gives no random bytes: {e}")))
 }
 
 #[cfg(test)]

@@ -102,12 +102,7 @@ impl<S: Read> Opener<S> {
 impl<S: Read + Seek> Opener<S> {
     /// Begins to open an object when no list is at hand: reads the object twice, the first time for its leaves. The
     /// second pass checks each chunk again, so an object that changes in between is refused.
-    pub fn recomputing(
-        mut source: S,
-        expected_root: &Digest,
-        key: &DatasetKey,
-        expected: &Subject,
-    ) -> R<Opener<S>> {
+    pub fn recomputing(mut source: S, expected_root: &Digest, key: &DatasetKey, expected: &Subject) -> R<Opener<S>> {
         let start = source.stream_position().map_err(read_fault)?;
         // A wrong object is named before it is read through.
         read_header(&mut source)?.expect(expected)?;

@@ -107,7 +107,8 @@ impl State {
     /// contracts whose period ended more than a day ago: who holds a contract reads its end in it, and a list that kept
     /// all of them would one day be larger than any document may be.
     pub fn not_in_force(&self, now: Timestamp) -> Vec<ContractStatus> {
-        let told = |row: &&ContractRow| row.executed.is_some() && now < row.contract.expires_at.plus_seconds(LISTED_SECONDS);
+        let told =
+            |row: &&ContractRow| row.executed.is_some() && now < row.contract.expires_at.plus_seconds(LISTED_SECONDS);
         let signed = self.contracts().filter(told);
         signed.map(|row| status(row, now)).filter(|s| s.state != ContractState::Active).collect()
     }

@@ -12,7 +12,12 @@ use crate::{book, check, jws};
 ///
 /// Whether the signers were the right ones is the fold's question (`policies::lifecycle`); here every signature that
 /// is there must verify. For a contract signature the proposed payload is needed, which `proposed` finds by digest.
-pub fn verify_body(body: Body, registry: &Did, keys: &dyn KeyBook, proposed: &dyn Fn(&schemas::Digest) -> Option<Vec<u8>>) -> R<Verified<Body>> {
+pub fn verify_body(
+    body: Body,
+    registry: &Did,
+    keys: &dyn KeyBook,
+    proposed: &dyn Fn(&schemas::Digest) -> Option<Vec<u8>>,
+) -> R<Verified<Body>> {
     match &body {
         Body::Genesis { registry_jwk, sro, .. } => {
             check::public_key(registry_jwk)?;
@@ -32,7 +37,8 @@ pub fn verify_body(body: Body, registry: &Did, keys: &dyn KeyBook, proposed: &dy
         Body::DatasetRegistered { offer } => drop(jws::verify(offer.clone(), registry, keys)?),
         Body::ContractProposed { contract } => drop(jws::verify(contract.clone(), registry, keys)?),
         Body::ContractSigned { contract, signature } => {
-            let unknown = || schemas::Refusal::new(schemas::Code::ContractUnknown, "no contract with this digest is proposed");
+            let unknown =
+                || schemas::Refusal::new(schemas::Code::ContractUnknown, "no contract with this digest is proposed");
             let payload = proposed(&contract.sha256).ok_or_else(unknown)?;
             let envelope = Envelope::<schemas::contract::Contract>::new(payload, vec![signature.clone()]);
             drop(jws::verify(envelope, registry, keys)?);

@@ -209,7 +209,10 @@ fn admit_participant(participant: BundledParticipant, trust: &Trust, book: &mut 
     trust.two_people(&decision)?;
     let about = decision.participant == application.did && decision.participant_sha256 == sha256;
     if !about || decision.decision != Decision::Verified {
-        return Err(Refusal::new(Code::ParticipantNotVerified, format!("{} is not verified by the SRO", application.did)));
+        return Err(Refusal::new(
+            Code::ParticipantNotVerified,
+            format!("{} is not verified by the SRO", application.did),
+        ));
     }
     book.add_party(&application.did, application.kind, application.jwk.clone());
     Ok(())

@@ -75,7 +75,8 @@ pub fn document_names_key(document: &[u8], did: &Did, jwk: &Jwk) -> R<()> {
         return Err(bad("names another id"));
     }
     let methods = value.get("verificationMethod").and_then(Value::as_array).ok_or_else(|| bad("lists no keys"))?;
-    let assertions = value.get("assertionMethod").and_then(Value::as_array).ok_or_else(|| bad("asserts with no key"))?;
+    let assertions =
+        value.get("assertionMethod").and_then(Value::as_array).ok_or_else(|| bad("asserts with no key"))?;
     let named = methods.iter().take(32).any(|m| {
         let key = m.get("publicKeyJwk").cloned().and_then(|k| serde_json::from_value::<Jwk>(k).ok());
         let id = m.get("id");

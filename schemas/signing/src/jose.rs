@@ -147,7 +147,8 @@ pub fn unwrap_key(token: &str, key: &EncKey, bound: &[u8; 32]) -> R<Zeroizing<[u
     private.insert("d".into(), json!(Bytes(key.secret.to_vec())));
     let decrypter = JoseJwk::from_map(private).and_then(|k| ECDH_ES_A256KW.decrypter_from_jwk(&k));
     let decrypter = decrypter.map_err(|_| refused("key form"))?;
-    let (plain, _) = context().deserialize_compact(token, &decrypter).map_err(|_| refused("does not open with this key"))?;
+    let (plain, _) =
+        context().deserialize_compact(token, &decrypter).map_err(|_| refused("does not open with this key"))?;
     let plain = Zeroizing::new(plain);
     Ok(Zeroizing::new(plain.as_slice().try_into().map_err(|_| refused("not a key of 32 bytes"))?))
 }

@@ -35,12 +35,8 @@ pub fn sign<T: Document>(document: &T, signer: &dyn Signer, now: Timestamp) -> R
 /// Makes one party's signature over an envelope's payload, which must be a well-formed document of its type.
 pub fn countersign<T: Document>(envelope: &Envelope<T>, signer: &dyn Signer, now: Timestamp) -> R<PartySignature> {
     envelope.read_unverified()?;
-    let header = Protected {
-        alg: "EdDSA".into(),
-        cty: T::PAYLOAD_TYPE.into(),
-        iat: now.seconds(),
-        kid: signer.kid().clone(),
-    };
+    let header =
+        Protected { alg: "EdDSA".into(), cty: T::PAYLOAD_TYPE.into(), iat: now.seconds(), kid: signer.kid().clone() };
     let protected = Bytes(canonical::to_bytes(&header)?);
     let sig = signer.sign_bytes(signing_input(&protected, &envelope.payload).as_bytes())?;
     Ok(PartySignature { form: Form::Jws, protected, kid: signer.kid().clone(), sig: Bytes(sig.to_vec()) })
@@ -94,7 +90,10 @@ fn check_one<T: Document>(payload: &Bytes, signature: &PartySignature, book: &dy
         return Err(form("alg must be EdDSA or Ed25519"));
     }
     if header.cty != T::PAYLOAD_TYPE {
-        return Err(Refusal::new(Code::SignatureContext, format!("the signature is for {}, not for {}", header.cty, T::PAYLOAD_TYPE)));
+        return Err(Refusal::new(
+            Code::SignatureContext,
+            format!("the signature is for {}, not for {}", header.cty, T::PAYLOAD_TYPE),
+        ));
     }
     if header.kid != signature.kid {
         return Err(form("kid differs from the envelope's"));

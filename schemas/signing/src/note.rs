@@ -24,7 +24,8 @@ fn key_hash(name: &str, kind: u8, jwk: &Jwk) -> R<[u8; 4]> {
 pub fn sign_checkpoint(origin: &str, head: &CheckpointRef, signer: &dyn Signer) -> R<Checkpoint> {
     let body = checkpoint_body(origin, head);
     let signature = signer.sign_bytes(body.as_bytes())?.to_vec();
-    let line = NoteSignature { name: origin.to_owned(), key_hash: key_hash(origin, TYPE_LOG, signer.jwk())?, signature };
+    let line =
+        NoteSignature { name: origin.to_owned(), key_hash: key_hash(origin, TYPE_LOG, signer.jwk())?, signature };
     Ok(Checkpoint { origin: origin.to_owned(), head: head.clone(), body, signatures: vec![line] })
 }
 
@@ -38,7 +39,8 @@ pub fn verify_checkpoint(text: &str, origin: &str, jwk: &Jwk) -> R<Checkpoint> {
     let hash = key_hash(origin, TYPE_LOG, jwk)?;
     let line = note.signatures.iter().find(|s| s.name == origin && s.key_hash == hash);
     let line = line.ok_or_else(|| bad("not signed by the log"))?;
-    check::verify_strict(jwk, note.body.as_bytes(), &line.signature).map_err(|_| bad("the log's signature does not verify"))?;
+    check::verify_strict(jwk, note.body.as_bytes(), &line.signature)
+        .map_err(|_| bad("the log's signature does not verify"))?;
     Ok(note)
 }
 
@@ -84,7 +86,13 @@ pub fn verify_receipt(receipt: &Receipt, body: &Body, origin: &str, jwk: &Jwk) -
 }
 
 /// Verifies a document and the receipt of its entry; makes [`Entered`] of both.
-pub fn entered<T: LoggedDocument>(logged: Logged<T>, registry: &Did, book: &dyn KeyBook, origin: &str, jwk: &Jwk) -> R<Entered<T>> {
+pub fn entered<T: LoggedDocument>(
+    logged: Logged<T>,
+    registry: &Did,
+    book: &dyn KeyBook,
+    origin: &str,
+    jwk: &Jwk,
+) -> R<Entered<T>> {
     let signed: Signed<T> = jws::verify(logged.envelope, registry, book)?;
     verify_receipt(&logged.receipt, &T::body(signed.envelope().clone()), origin, jwk)?;
     Ok(Entered::vouched_by_signing(signed, logged.receipt))

@@ -71,7 +71,8 @@ fn read(token: &str, typ: &str, key: &dyn Fn(&KeyId) -> Option<Jwk>) -> R<(KeyId
     if head.typ != typ || head.alg != "EdDSA" {
         return Err(bad("of another type"));
     }
-    let jwk = key(&head.kid).filter(|k| k.thumbprint() == head.kid.thumbprint).ok_or_else(|| bad("key is not known"))?;
+    let jwk =
+        key(&head.kid).filter(|k| k.thumbprint() == head.kid.thumbprint).ok_or_else(|| bad("key is not known"))?;
     let input = format!("{header}.{payload}");
     check::verify_strict(&jwk, input.as_bytes(), &bytes(sig)?.0).map_err(|_| bad("signature"))?;
     let claims: Claims = canonical::parse_canonical(&bytes(payload)?.0).map_err(|_| bad("claims"))?;

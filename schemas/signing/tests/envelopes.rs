@@ -141,7 +141,10 @@ fn headers_that_other_readers_would_honour_are_refused() {
         (format!(r#"{{"alg":"EdDSA","cty":"{cty}","iat":1,"jku":"https://x","kid":"{kid}"}}"#), Code::SignatureForm),
         (format!(r#"{{"alg":"EdDSA","cty":"{cty}","iat":1,"jwk":{{}},"kid":"{kid}"}}"#), Code::SignatureForm),
         (format!(r#"{{"alg": "EdDSA","cty":"{cty}","iat":1,"kid":"{kid}"}}"#), Code::SignatureForm),
-        (format!(r#"{{"alg":"EdDSA","cty":"application/vnd.depa.contract.v1+json","iat":1,"kid":"{kid}"}}"#), Code::SignatureContext),
+        (
+            format!(r#"{{"alg":"EdDSA","cty":"application/vnd.depa.contract.v1+json","iat":1,"kid":"{kid}"}}"#),
+            Code::SignatureContext,
+        ),
         (format!(r#"{{"alg":"EdDSA","cty":"{cty}","iat":1,"kid":"{kid}","typ":"at+jwt"}}"#), Code::SignatureForm),
     ];
     for (header, code) in headers {
@@ -149,7 +152,14 @@ fn headers_that_other_readers_would_honour_are_refused() {
         assert_eq!(refusal(verify(envelope, &registry(), &keys)), code, "{header}");
     }
     let fine = format!(r#"{{"alg":"Ed25519","cty":"{cty}","iat":1,"kid":"{kid}"}}"#);
-    assert!(verify(Envelope::<ContractRevoke>::new(payload.0.clone(), vec![with_header(&key, &payload, &fine)]), &registry(), &keys).is_ok());
+    assert!(
+        verify(
+            Envelope::<ContractRevoke>::new(payload.0.clone(), vec![with_header(&key, &payload, &fine)]),
+            &registry(),
+            &keys
+        )
+        .is_ok()
+    );
 }
 
 #[test]
@@ -158,12 +168,18 @@ fn payloads_must_be_canonical_and_of_their_schema() {
     let keys = book(&[&key]);
     let canonical = String::from_utf8(schemas::canonical::to_bytes(&document()).unwrap()).unwrap();
     let kid = key.kid().to_string();
-    let header = format!(r#"{{"alg":"EdDSA","cty":"application/vnd.depa.contract-revoke.v1+json","iat":1,"kid":"{kid}"}}"#);
+    let header =
+        format!(r#"{{"alg":"EdDSA","cty":"application/vnd.depa.contract-revoke.v1+json","iat":1,"kid":"{kid}"}}"#);
     let cases = [
         (canonical.replacen('{', "{ ", 1), Code::NotCanonical),
         (canonical.replacen('{', r#"{"reason":"x","#, 1), Code::DuplicateMember),
         (canonical.replace("contract-revoke.v1", "contract.v1"), Code::SchemaMismatch),
-        (canonical.replacen("\"reason\"", "\"raison\"", 1).replace(r#""raison":"consent withdrawn","#, r#""raison":"x","#), Code::SchemaMismatch),
+        (
+            canonical
+                .replacen("\"reason\"", "\"raison\"", 1)
+                .replace(r#""raison":"consent withdrawn","#, r#""raison":"x","#),
+            Code::SchemaMismatch,
+        ),
         (format!("{canonical} "), Code::NotCanonical),
     ];
     for (text, code) in cases {

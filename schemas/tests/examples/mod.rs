@@ -160,8 +160,18 @@ pub fn offer() -> DatasetOffer {
         name: "Test results 2026".into(),
         columns: vec![
             Column { name: "mobile".into(), column_type: ColumnType::Text, lower: None, upper: None },
-            Column { name: "ct_value".into(), column_type: ColumnType::Number, lower: Some(real("10")), upper: Some(real("40")) },
-            Column { name: "result".into(), column_type: ColumnType::Number, lower: Some(real("0")), upper: Some(real("1")) },
+            Column {
+                name: "ct_value".into(),
+                column_type: ColumnType::Number,
+                lower: Some(real("10")),
+                upper: Some(real("40")),
+            },
+            Column {
+                name: "result".into(),
+                column_type: ColumnType::Number,
+                lower: Some(real("0")),
+                upper: Some(real("1")),
+            },
         ],
         objects: vec![SealedObject {
             url: "https://data.hospital.example/results-1.sealed".into(),
@@ -239,11 +249,7 @@ pub fn contract() -> Contract {
             evidence: vec![EvidenceKind::AzureSnp],
             platform_level: "baseline".into(),
         },
-        outputs: Outputs {
-            kinds: vec!["model".into()],
-            recipient: tdc(),
-            release: "encrypted_to_recipient".into(),
-        },
+        outputs: Outputs { kinds: vec!["model".into()], recipient: tdc(), release: "encrypted_to_recipient".into() },
         payment: vec![PaymentTerm {
             term_id: "run".into(),
             kind: TermKind::PerRun,
@@ -389,7 +395,10 @@ pub fn run_request() -> RunRequest {
         run_id: run(),
         jti: "8d6f2a51-6a1c-4c7e-9b0d-5c2f0a9c1e77".into(),
         issued_at: at("2026-12-02T10:00:03Z"),
-        request: RunAct::Release { challenge_id: ChallengeId::new(uuid(8)), reservation_id: ReservationId::new(uuid(9)) },
+        request: RunAct::Release {
+            challenge_id: ChallengeId::new(uuid(8)),
+            reservation_id: ReservationId::new(uuid(9)),
+        },
     }
 }
 
@@ -400,11 +409,7 @@ fn charge() -> DatasetCharge {
         family: FamilyId::new(uuid(5)),
         factor: 1,
         mechanisms: vec![
-            Mechanism::SampledGaussian {
-                noise_multiplier: real("4.12"),
-                sample_rate: real("0.0755162"),
-                steps: 198,
-            },
+            Mechanism::SampledGaussian { noise_multiplier: real("4.12"), sample_rate: real("0.0755162"), steps: 198 },
             Mechanism::Gaussian { noise_multiplier: real("20") },
         ],
         epsilon_micro: 999_871,
@@ -497,7 +502,12 @@ pub fn certificate() -> ModelCertificate {
         contracts: vec![contract_ref()],
         image_set_id: image(),
         assurance: Assurance::Hardware,
-        datasets: vec![CertifiedDataset { dataset_id: dataset(), version: 1, manifest_root: digest(7), charge: charge() }],
+        datasets: vec![CertifiedDataset {
+            dataset_id: dataset(),
+            version: 1,
+            manifest_root: digest(7),
+            charge: charge(),
+        }],
         plan: Plan {
             noise_multiplier: real("4.12"),
             sample_rate: real("0.0755162"),
@@ -520,11 +530,8 @@ pub fn certificate() -> ModelCertificate {
 }
 
 pub fn completion() -> Completion {
-    let commit = KmsReceipt {
-        seq: 43,
-        statement: KmsStatement::Committed { output_sha256: digest(16) },
-        ..kms_receipt()
-    };
+    let commit =
+        KmsReceipt { seq: 43, statement: KmsStatement::Committed { output_sha256: digest(16) }, ..kms_receipt() };
     Completion {
         schema: "completion.v1".into(),
         registry: registry(),

@@ -14,8 +14,8 @@ use schemas::party::Kind;
 use schemas::release::{KeyImport, KmsInfo};
 use schemas::{Envelope, Timestamp};
 use sealing::DatasetKey;
-use signing::FileKey;
 use serde_json::Value;
+use signing::FileKey;
 
 use super::http::{self, Answer};
 use super::log::Log;
@@ -116,13 +116,9 @@ impl World {
         let mut log = Log::default();
         let registry = &people.registry;
         let tdp = changes.impostor.as_ref().unwrap_or(&people.tdp);
-        let participants = [
-            (tdp, Kind::Tdp),
-            (&people.other_tdp, Kind::Tdp),
-            (&people.tdc, Kind::Tdc),
-            (&people.ccrp, Kind::Ccrp),
-        ]
-        .map(|(key, kind)| people.participant(&mut log, key, kind));
+        let participants =
+            [(tdp, Kind::Tdp), (&people.other_tdp, Kind::Tdp), (&people.tdc, Kind::Tdc), (&people.ccrp, Kind::Ccrp)]
+                .map(|(key, kind)| people.participant(&mut log, key, kind));
         let image_set = people.image_set(&mut log, &*changes.image_set);
         let image_set_id = image_set.envelope.read_unverified().unwrap().image_set_id;
 
