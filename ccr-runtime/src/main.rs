@@ -70,7 +70,8 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(exit_code(code))
 }
 
-/// Exit codes of the house: 2 wrong arguments or configuration, 5 conflict, 6 policy, 7 attestation, 8 budget, 9 time-out, 10 verification, 1 the rest.
+/// Exit codes of the house: 2 wrong arguments or configuration, 5 conflict, 6 policy, 7 attestation, 8 budget,
+/// 9 time-out, 10 verification, 1 the rest.
 fn exit_code(code: Code) -> u8 {
     match code {
         Code::ConfigInvalid => 2,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use policies::lifecycle::{PaymentState, State};
-use schemas::contract::ContractState;
+use schemas::contract::{Assurance, ContractState};
 use schemas::id::{ContractId, Did, FamilyId, RunId};
 use schemas::log::CheckpointRef;
 use schemas::money::{Currency, Minor};
@@ -33,6 +33,8 @@ pub struct Report {
     pub contracts: Vec<ContractLine>,
     /// Runs by state.
     pub runs: BTreeMap<String, usize>,
+    /// Runs in rooms that were shown by SIMULATED evidence alone.
+    pub runs_simulated: usize,
     /// Privacy budgets.
     pub budgets: Vec<BudgetLine>,
     /// Payments.
@@ -131,6 +133,7 @@ impl Report {
         for run in state.runs() {
             *runs.entry(word(&run.state)).or_default() += 1;
         }
+        let runs_simulated = state.runs().filter(|run| run.assurance == Assurance::Software).count();
         let verified = policies::lifecycle::ParticipantState::Verified;
         Report {
             verified: true,
@@ -141,6 +144,7 @@ impl Report {
             participants: state.participants().filter(|(_, p)| p.state == verified).count(),
             contracts: contracts.collect(),
             runs,
+            runs_simulated,
             budgets: ledgers.into_iter().map(|(key, ledger)| budget(key, &ledger)).collect(),
             payments,
             books,
@@ -166,6 +170,9 @@ impl Report {
             self.participants,
             list(&runs)
         );
+        if self.runs_simulated > 0 {
+            let _ = writeln!(out, "SIMULATED: {} of these runs showed software evidence only", self.runs_simulated);
+        }
         for c in &self.contracts {
             let (n, of) = c.signatures;
             let _ = writeln!(out, "contract {} {} {}, {n} of {of} signatures", c.id, c.sha256.short(), word(&c.state));

@@ -4,6 +4,7 @@ use clap::Subcommand;
 use depa::edge;
 use depa::image_set::{self, Measurement};
 use schemas::R;
+use schemas::contract::Assurance;
 use schemas::id::ImageSetId;
 use serde_json::json;
 
@@ -72,7 +73,15 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         Verb::Show { id } => {
             let logged = global.desk()?.image_set(&id)?;
             let set = logged.envelope.read_unverified()?;
-            let text = format!("{} {:?}, approved from {} to {}", set.name, set.profile, set.valid_from, set.valid_to);
+            let simulated = if set.profile.assurance() == Assurance::Software {
+                "\nSIMULATED: a room shown by software evidence is vouched for by nobody"
+            } else {
+                ""
+            };
+            let text = format!(
+                "{} {:?}, approved from {} to {}{simulated}",
+                set.name, set.profile, set.valid_from, set.valid_to
+            );
             Ok(Answer::new(&logged, text))
         }
     }

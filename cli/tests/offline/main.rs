@@ -94,6 +94,8 @@ fn a_good_export_verifies_and_everything_is_recomputed() {
     assert_eq!((contract.state, contract.signatures), (ContractState::Active, (4, 4)));
     assert!(contract.executed.is_some());
     assert_eq!(report.runs.get("delivered"), Some(&1));
+    assert_eq!(report.text().contains("SIMULATED"), report.runs_simulated > 0);
+    assert_eq!(report.runs_simulated, 1);
     assert_eq!(report.budgets.len(), 2);
     for budget in &report.budgets {
         assert_eq!((budget.charges, budget.tdc.as_ref()), (1, Some(&house.tdc.did().unwrap())));
