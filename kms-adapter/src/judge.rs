@@ -12,6 +12,7 @@ use schemas::release::{Admission, Attested, Challenge, ReleasedDataset};
 use schemas::{Code, Digest, Envelope, R, Refusal, Signer as _, Timestamp, canonical};
 use signing::OpenedBundle;
 
+use crate::history;
 use crate::journal::{self, Statement};
 use crate::kms::Kms;
 
@@ -59,6 +60,9 @@ impl Kms {
         let admission = signing::verify_by(admission, registry, &self.trust, registry.as_str())?;
         policies::release::admission(&admission, transcript, now)?;
         self.store.transact(|c| journal::check_not_behind(c, &admission.kms_heads, &self.config.url))?;
+        let mut heads = history::heads(&opened)?;
+        heads.push(admission.checkpoint.clone());
+        self.store.transact(|c| history::keep(c, &heads, now))?;
 
         policies::gate::job(&facts, &admission.contracts, now)?;
         policies::release::evidence_allowed(&facts, &appraisal)?;

@@ -5,6 +5,7 @@ use schemas::id::RunId;
 use schemas::release::{KmsReceipt, KmsStatement, Lease, RenewRequest, RunAct, RunRequest};
 use schemas::{Code, Envelope, R, Refusal};
 
+use crate::history;
 use crate::journal::{self, Statement};
 use crate::kms::Kms;
 use crate::run::{self, State};
@@ -22,6 +23,7 @@ impl Kms {
         let list = signing::verify_by(request.status_list, registry, &self.trust, registry.as_str())?;
         let opened = self.reopen(&row)?;
         policies::release::status_list(&list, &opened.job.contracts, now)?;
+        self.store.transact(|c| history::keep(c, std::slice::from_ref(&list.checkpoint), now))?;
         for contract in &opened.contracts {
             policies::gate::in_force(contract, ContractState::Active, &opened.job.purpose, now)?;
         }

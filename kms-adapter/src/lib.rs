@@ -14,6 +14,7 @@ pub mod cli;
 pub mod config;
 mod cupboard;
 mod error;
+mod history;
 pub mod init;
 mod journal;
 mod judge;

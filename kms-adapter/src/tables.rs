@@ -93,3 +93,11 @@ diesel::table! {
 diesel::joinable!(challenge_contract -> challenge (challenge_id));
 diesel::joinable!(charge -> run (run_id));
 diesel::allow_tables_to_appear_in_same_query!(challenge, challenge_contract, charge, run);
+
+diesel::table! {
+    log_head (size) {
+        size -> BigInt,
+        root -> Text,
+        seen_at -> BigInt,
+    }
+}
