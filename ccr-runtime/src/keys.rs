@@ -10,7 +10,6 @@ use sealing::DatasetKey;
 use signing::verify_by;
 
 use crate::admit::Admitted;
-use crate::kms::Kms;
 use crate::room::{Progress, Room};
 use crate::run::Tell;
 use crate::session::Session;
@@ -41,9 +40,8 @@ fn ask(job: &Admitted, session: &Session) -> ChallengeRequest {
 /// Reserves budget at every key service of the job. No key has left when this returns.
 pub fn reserve(job: &Admitted, session: &mut Session, room: &Room, tell: Tell<'_>) -> R<Reserved> {
     let mut reserved = BTreeMap::new();
-    for (url, provider) in job.kms() {
+    for (url, kms) in session.services.clone() {
         session.fresh_admission(job, room)?;
-        let kms = Kms::new(&url, &provider, &room.trust.registry, room.hook.clone())?;
         let challenge = kms.challenge(&ask(job, session), &session.book)?;
         let (attested, _) = session.attest(job, &challenge, &url, room)?;
         let request =
@@ -67,9 +65,9 @@ pub fn release(job: &Admitted, session: &mut Session, reserved: Reserved, room: 
     let providers = job.kms();
     let mut keys = BTreeMap::new();
     for (url, (reservation_id, _)) in &reserved.0 {
-        let provider = providers.get(url).ok_or_else(|| Refusal::new(Code::Internal, "a key service was lost"))?;
+        let provider = providers.get(url).ok_or_else(lost)?;
         session.fresh_admission(job, room)?;
-        let kms = Kms::new(url, provider, &room.trust.registry, room.hook.clone())?;
+        let kms = session.services.get(url).cloned().ok_or_else(lost)?;
         let challenge = kms.challenge(&ask(job, session), &session.book)?;
         let (attested, transcript_sha256) = session.attest(job, &challenge, url, room)?;
         let act =
@@ -123,6 +121,10 @@ fn unwrap(
         }
     }
     Ok(())
+}
+
+fn lost() -> Refusal {
+    Refusal::new(Code::Internal, "a key service was lost")
 }
 
 /// A receipt counts only if it names this run, this job and both keys of it.

@@ -12,7 +12,8 @@ use schemas::{Envelope, R, Signed};
 use signing::book::PinnedBook;
 use signing::verify_by;
 
-/// One key service as the room sees it.
+/// One key service as the room sees it. Cheap to clone; clones share connections.
+#[derive(Clone)]
 pub struct Kms {
     http: Client,
     provider: Did,

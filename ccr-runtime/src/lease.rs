@@ -1,5 +1,6 @@
 //! The lease: renewed at every key service while the run lasts. Where one refuses, the worker is stopped.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
@@ -28,7 +29,7 @@ pub struct Lease {
 
 /// What the renewing thread needs, apart from the session, which the run goes on using.
 struct Renewer {
-    services: Vec<(String, Kms)>,
+    services: BTreeMap<String, Kms>,
     run_id: schemas::id::RunId,
     registry: schemas::id::Did,
     book: signing::book::PinnedBook,
@@ -39,10 +40,9 @@ struct Renewer {
 
 impl Lease {
     /// Starts renewing.
-    pub fn start(job: &Admitted, session: &Session, room: &Room) -> R<Lease> {
-        let services = services(job, room)?;
+    pub fn start(session: &Session, room: &Room) -> R<Lease> {
         let renewer = Renewer {
-            services,
+            services: session.services.clone(),
             run_id: session.run_id.clone(),
             registry: room.trust.registry.clone(),
             book: session.book.clone(),
@@ -89,9 +89,9 @@ impl Lease {
             return Err(crate::run::lease_lost(self.cause()));
         }
         let mut receipts = Vec::new();
-        for (url, kms) in services(job, room)? {
+        for (url, kms) in &session.services {
             let act = RunAct::Commit { output_sha256: sealed.sha256 };
-            let receipt = kms.commit(&session.run_id, &session.request(act, &url, room)?, &session.book)?;
+            let receipt = kms.commit(&session.run_id, &session.request(act, url, room)?, &session.book)?;
             receipt_is_ours(&receipt, session, job)?;
             if receipt.statement != (KmsStatement::Committed { output_sha256: sealed.sha256 }) {
                 return Err(Refusal::new(Code::CommitConflict, format!("{url} committed another output")));
@@ -109,13 +109,6 @@ impl Drop for Lease {
             let _ = thread.join();
         }
     }
-}
-
-fn services(job: &Admitted, room: &Room) -> R<Vec<(String, Kms)>> {
-    job.kms()
-        .into_iter()
-        .map(|(url, provider)| Ok((url.clone(), Kms::new(&url, &provider, &room.trust.registry, room.hook.clone())?)))
-        .collect()
 }
 
 impl Renewer {

@@ -6,7 +6,6 @@ use schemas::release::{KmsReceipt, RefundRequest};
 use schemas::{Document, Envelope, R, Refusal};
 
 use crate::admit::Admitted;
-use crate::kms::Kms;
 use crate::output::{Sealed, certify};
 use crate::room::Room;
 use crate::session::Session;
@@ -72,10 +71,9 @@ pub fn aborted(job: &Admitted, session: &Session, room: &Room, cause: &Refusal) 
         return;
     }
     let mut refunds = Vec::new();
-    for (url, provider) in job.kms() {
+    for kms in session.services.values() {
         let request = RefundRequest { aborted: aborted.clone(), receipt: receipt.clone() };
-        let kms = Kms::new(&url, &provider, &room.trust.registry, room.hook.clone());
-        if let Ok(refund) = kms.and_then(|k| k.refund(&session.run_id, &request, &session.book)) {
+        if let Ok(refund) = kms.refund(&session.run_id, &request, &session.book) {
             refunds.push(refund.envelope().clone());
         }
     }

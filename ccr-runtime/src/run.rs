@@ -50,7 +50,7 @@ pub fn run(bundle: JobBundle, room: &Room, tell: Tell<'_>) -> R<Completed> {
 fn in_session(job: &Admitted, session: &mut Session, room: &Room, tell: Tell<'_>) -> R<Completed> {
     let reserved = keys::reserve(job, session, room, tell)?;
     let keys = keys::release(job, session, reserved, room, tell)?;
-    let lease = Lease::start(job, session, room)?;
+    let lease = Lease::start(session, room)?;
     let data = open::open(job, &keys, room)?;
     tell(Progress::Opened { objects: data.len() });
     // From here on the data keys are not needed any more.

@@ -1,5 +1,7 @@
 //! Check-in: the room proves to the contract service what it is and gets its Admission.
 
+use std::collections::BTreeMap;
+
 use attestation::binding;
 use schemas::desk::CheckIn;
 use schemas::evidence::{Evidence, Transcript};
@@ -12,6 +14,7 @@ use signing::jose::EncKey;
 use signing::{FileKey, verify_by};
 
 use crate::admit::Admitted;
+use crate::kms::Kms;
 use crate::room::Room;
 use crate::secret::RunSecret;
 
@@ -32,6 +35,8 @@ pub struct Session {
     pub admission: Signed<Admission>,
     /// Keys of everyone in the bundle.
     pub book: PinnedBook,
+    /// The key services of the job by base URL.
+    pub services: BTreeMap<String, Kms>,
     /// How far the run got; decides what an abort says.
     pub steps_run: u32,
     /// Release receipts so far.
@@ -54,7 +59,14 @@ pub fn check_in(job: &Admitted, room: &Room) -> R<Session> {
     let admission =
         room.desk.check_in(&CheckIn { attested, bundle: job.bundle.clone(), lease_token: room.lease_token.clone() })?;
     let admission = verify_by(admission, &room.trust.registry, &book, registry)?;
-    let mut session = Session { run_id, run_key, enc_key, secret, admission, book, steps_run: 0, released: Vec::new() };
+    let registry = &room.trust.registry;
+    let services = job.kms().into_iter().map(|(url, provider)| {
+        let kms = Kms::new(&url, &provider, registry, room.hook.clone())?;
+        Ok((url, kms))
+    });
+    let services = services.collect::<R<BTreeMap<String, Kms>>>()?;
+    let mut session =
+        Session { run_id, run_key, enc_key, secret, admission, book, services, steps_run: 0, released: Vec::new() };
     session.book.set_run(session.run_id.clone(), session.run_key.jwk().clone());
     session.admission_is_ours(job)?;
     Ok(session)

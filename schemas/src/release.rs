@@ -254,7 +254,7 @@ pub enum KmsStatement {
         /// Forgotten from here on unless released.
         expires_at: Timestamp,
     },
-    /// Keys were wrapped; the charge is final.
+    /// Keys were wrapped; the charge stands. It comes back only against a logged abort before the first step.
     Released {
         /// The reservation.
         reservation_id: ReservationId,

@@ -61,6 +61,7 @@ fn published_schemas_and_examples_are_current() {
     publish("status-list", &status_list());
     publish("run-request", &run_request());
     publish("kms-receipt", &kms_receipt());
+    publish("kms-release", &release());
     publish("kms-lease", &lease());
     publish("kms-key", &key_import());
     publish("run-event", &run_event());

@@ -79,6 +79,6 @@ pub fn cost(estimate: &Estimate) -> String {
             due.payee
         ));
     }
-    lines.push("the privacy charge is final once keys are released, also if the run fails later".into());
+    lines.push("the privacy charge is final once keys are released; it comes back only if the room reports an abort before the first step".into());
     lines.join("\n")
 }

@@ -296,7 +296,7 @@ impl Told {
     }
 
     fn opened(&self, narrator: &mut Narrator) {
-        let made = format!("{} key services wrapped their keys to the attested room; charges are final", self.released);
+        let made = format!("{} key services wrapped their keys to the attested room; the charges stand", self.released);
         narrator.step("release", &made, "the room");
         narrator.step(
             "open_data",

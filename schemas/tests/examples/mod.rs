@@ -446,6 +446,16 @@ pub fn kms_receipt() -> KmsReceipt {
     }
 }
 
+pub fn release() -> Release {
+    Release {
+        schema: "kms-release.v1".into(),
+        registry: registry(),
+        jwe: vec!["header.key.iv.text.tag".into()],
+        receipt: envelope(&kms_receipt()),
+        lease_seconds: 30,
+    }
+}
+
 pub fn lease() -> Lease {
     Lease {
         schema: "kms-lease.v1".into(),
