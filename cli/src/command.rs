@@ -202,7 +202,7 @@ mod tests {
             "party: apply web-document decide show",
             "image-set: new sign show",
             "dataset: seal offer publish list show",
-            "contract: new fetch show sign propose submit bundle revoke decline",
+            "contract: new fetch list show sign propose submit bundle revoke decline",
             "job: bundle",
             "run: estimate start watch abort",
             "model: download verify",

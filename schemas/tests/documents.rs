@@ -23,14 +23,31 @@ fn compare(path: &Path, text: &str) {
     assert!(stored == text, "{} is not what the types say; run UPDATE=1 cargo test -p schemas", path.display());
 }
 
+/// The same value with its members in order, whatever features of serde_json the rest of a build switches on.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let mut members: Vec<(String, Value)> = members.into_iter().map(|(k, v)| (k, sorted(v))).collect();
+            members.sort_by(|a, b| a.0.cmp(&b.0));
+            Value::Object(members.into_iter().collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
+        other => other,
+    }
+}
+
+fn pretty(value: Value) -> String {
+    serde_json::to_string_pretty(&sorted(value)).unwrap() + "\n"
+}
+
 /// Publishes schema and example of one document type, and shows that the example is one.
 fn publish<T: Document + schemars::JsonSchema + PartialEq + std::fmt::Debug>(name: &str, example: &T) {
-    let schema = serde_json::to_string_pretty(&schemars::schema_for!(T)).unwrap() + "\n";
-    compare(&folder("json").join(format!("{name}.schema.json")), &schema);
+    let schema = serde_json::to_value(schemars::schema_for!(T)).unwrap();
+    compare(&folder("json").join(format!("{name}.schema.json")), &pretty(schema));
 
     let bytes = canonical::to_bytes(example).unwrap();
-    let pretty = serde_json::to_string_pretty(&serde_json::from_slice::<Value>(&bytes).unwrap()).unwrap() + "\n";
-    compare(&folder("examples").join(format!("{name}.json")), &pretty);
+    let shown = pretty(serde_json::from_slice(&bytes).unwrap());
+    compare(&folder("examples").join(format!("{name}.json")), &shown);
 
     // The canonical bytes read back into the same document, and an envelope takes them.
     let back: T = canonical::parse_canonical(&bytes).unwrap();

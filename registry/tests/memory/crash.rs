@@ -46,9 +46,19 @@ fn child() {
 
 #[test]
 fn what_was_acknowledged_survives_twenty_kills() {
+    survives(20);
+}
+
+#[test]
+#[ignore = "long: `sh infra/test.sh full`"]
+fn what_was_acknowledged_survives_three_hundred_kills() {
+    survives(300);
+}
+
+fn survives(kills: u64) {
     let dir = folder();
     let mut acknowledged: Vec<(u64, String)> = Vec::new();
-    for round in 0..20u64 {
+    for round in 0..kills {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(CHILD)
             .env(DIR, &dir)
@@ -66,18 +76,18 @@ fn what_was_acknowledged_survives_twenty_kills() {
             lines.map_while(Result::ok).filter_map(ack).collect::<Vec<_>>()
         });
         let random = u64::from(signing::signer::random::<1>().unwrap()[0]);
-        std::thread::sleep(Duration::from_millis(150 + random + round));
+        std::thread::sleep(Duration::from_millis(150 + random + round % 20));
         child.kill().unwrap();
         child.wait().unwrap();
         acknowledged.extend(reader.join().unwrap());
     }
-    assert!(acknowledged.len() > 20, "the children acknowledged only {} entries", acknowledged.len());
+    assert!(acknowledged.len() as u64 > kills, "the children acknowledged only {} entries", acknowledged.len());
     let registry = Registry::open(options(&dir), start()).unwrap();
     for (index, leaf) in &acknowledged {
         let receipt = registry.receipt(*index).unwrap();
         assert_eq!(receipt.record.leaf().unwrap().to_string(), *leaf, "entry {index}");
     }
-    println!("{} acknowledged entries survived 20 kills", acknowledged.len());
+    println!("{} acknowledged entries survived {kills} kills", acknowledged.len());
     drop(registry);
     std::fs::remove_dir_all(dir).unwrap();
 }

@@ -66,10 +66,20 @@ impl Noise {
 
 #[test]
 fn noise_is_refused_without_panic() {
+    noise(20_000, 1_500);
+}
+
+#[test]
+#[ignore = "long: `sh infra/test.sh full`"]
+fn much_noise_is_refused_without_panic() {
+    noise(1_000_000, 60_000);
+}
+
+fn noise(parsings: u32, appraisals: u32) {
     let evidence = Fake::honest().build();
     let (expected, mut noise) = (expected(), Noise(0x9e37_79b9_7f4a_7c15));
     let mut seeds = evidence.clone();
-    for _ in 0..20_000 {
+    for _ in 0..parsings {
         for bytes in parts(&mut seeds).iter_mut().take(5) {
             let mut spoilt = bytes.clone();
             noise.spoil(&mut spoilt);
@@ -79,7 +89,7 @@ fn noise_is_refused_without_panic() {
             let _ = Attest::read(&spoilt);
         }
     }
-    for round in 0..1_500 {
+    for round in 0..appraisals {
         let mut spoilt = evidence.clone();
         {
             let mut all = parts(&mut spoilt);
