@@ -111,7 +111,7 @@ fn nothing_is_acknowledged_before_it_is_synced() {
     let text = std::fs::read_to_string(&trace).unwrap_or_default();
     std::fs::remove_dir_all(dir).unwrap();
     if !ran.is_ok_and(|status| status.success()) {
-        println!("NOT RUN: strace is not here or may not trace");
+        println!("NOT RUN no_answer_before_its_bytes_are_synced: strace is not here or may not trace");
         return;
     }
     let (acknowledged, early) = judge(&text);

@@ -9,7 +9,7 @@ use crate::{appraise, binding};
 fn shared() -> Option<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/attestation");
     if !dir.is_dir() {
-        println!("NOT RUN: the shared attestation vectors are not here");
+        println!("NOT RUN recorded_vectors: ../shared/data/attestation is absent");
         return None;
     }
     Some(dir)
