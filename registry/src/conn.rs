@@ -99,7 +99,9 @@ mod tests {
     /// A kill cannot show a missing fsync, so the setting is pinned: FULL is 2, NORMAL would be 1.
     #[test]
     fn commits_are_synced_before_they_are_answered() {
-        let path = std::env::temp_dir().join(format!("depa-conn-{}.db", uuid::Uuid::now_v7()));
+        let folder = std::env::temp_dir().join(format!("depa-conn-{}", uuid::Uuid::now_v7()));
+        std::fs::create_dir(&folder).unwrap();
+        let path = folder.join("log.db");
         let mut db = writer(&path.to_string_lossy()).unwrap();
         let number = |db: &mut Db, sql: &str| diesel::sql_query(sql).get_result::<Number>(db).unwrap().value;
         assert_eq!(number(&mut db, "SELECT synchronous AS value FROM pragma_synchronous"), 2);
@@ -109,6 +111,6 @@ mod tests {
         assert_eq!(mode.value, "wal");
         let mut reader = readers(&path.to_string_lossy(), 1).unwrap().get().unwrap();
         assert!(diesel::sql_query("DELETE FROM log_head").execute(&mut reader).is_err(), "a reader writes");
-        std::fs::remove_file(path).unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -202,7 +202,9 @@ mod tests {
     /// A registry whose writer takes nothing: one command fits the queue, the next is refused at once.
     #[test]
     fn a_full_queue_refuses_at_once() {
-        let path = std::env::temp_dir().join(format!("depa-queue-{}.db", uuid::Uuid::now_v7()));
+        let folder = std::env::temp_dir().join(format!("depa-queue-{}", uuid::Uuid::now_v7()));
+        std::fs::create_dir(&folder).unwrap();
+        let path = folder.join("log.db");
         let url = path.to_string_lossy().into_owned();
         drop(conn::writer(&url).unwrap());
         let (sender, receiver) = sync_channel(1);
@@ -221,6 +223,6 @@ mod tests {
         assert_eq!(refused(&registry), Code::Unavailable);
         drop(receiver);
         assert_eq!(refused(&registry), Code::Unavailable, "the writer has ended");
-        std::fs::remove_file(path).unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }
