@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use policies::{Facts, pipeline, privacy};
+use policies::{DatasetUse, Facts, pipeline, privacy};
 use schemas::R;
 use schemas::bundle::JobBundle;
-use schemas::contract::{ContractDataset, ContractRef, ContractState};
-use schemas::dataset::DatasetOffer;
+use schemas::contract::{ContractRef, ContractState};
 use schemas::id::Did;
-use schemas::job::JobDataset;
 use schemas::pipeline::{Join, Output, Training};
 use schemas::privacy::Plan;
 use schemas::release::ContractStatus;
@@ -31,18 +29,6 @@ pub struct Admitted {
     pub training: Training,
     /// The output of the pipeline.
     pub output: Output,
-}
-
-/// A dataset of the job with everything that concerns it.
-pub struct Wanted<'a> {
-    /// As the job names it.
-    pub job: &'a JobDataset,
-    /// As contracted.
-    pub contracted: &'a ContractDataset,
-    /// The contract.
-    pub contract: ContractRef,
-    /// The offer.
-    pub offer: &'a DatasetOffer,
 }
 
 /// Verifies the bundle under the pinned trust and judges it by the rules that the key services apply too.
@@ -81,26 +67,13 @@ impl Admitted {
         refs
     }
 
-    /// The datasets of the job in its order.
-    pub fn wanted(&self) -> Vec<Wanted<'_>> {
-        let mut wanted = Vec::new();
-        for job in &self.opened.job.datasets {
-            for contract in &self.opened.contracts {
-                let found =
-                    contract.datasets.iter().find(|d| d.dataset_id == job.dataset_id && d.version == job.version);
-                let Some(contracted) = found else { continue };
-                let offer = self.opened.offers.iter().find(|o| o.digest() == contracted.offer_sha256);
-                if let Some(offer) = offer {
-                    let reference = ContractRef { id: contract.contract_id.clone(), sha256: contract.digest() };
-                    wanted.push(Wanted { job, contracted, contract: reference, offer });
-                }
-            }
-        }
-        wanted
+    /// The datasets of the job in its order, each with its contract and offer.
+    pub fn datasets(&self) -> R<Vec<DatasetUse<'_>>> {
+        facts(&self.opened).datasets()
     }
 
     /// Every key service of the job, each with the TDP it serves.
-    pub fn kms(&self) -> BTreeMap<String, Did> {
-        self.wanted().into_iter().map(|w| (w.contracted.key.kms.clone(), w.contracted.provider.clone())).collect()
+    pub fn kms(&self) -> R<BTreeMap<String, Did>> {
+        Ok(self.datasets()?.into_iter().map(|d| (d.terms.key.kms.clone(), d.terms.provider.clone())).collect())
     }
 }

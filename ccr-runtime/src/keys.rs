@@ -62,7 +62,7 @@ pub fn reserve(job: &Admitted, session: &mut Session, room: &Room, tell: Tell<'_
 /// Gets the keys of every key service, each against the reservations of all.
 pub fn release(job: &Admitted, session: &mut Session, reserved: Reserved, room: &Room, tell: Tell<'_>) -> R<Keys> {
     let all: Vec<Envelope<KmsReceipt>> = reserved.0.values().map(|(_, r)| r.envelope().clone()).collect();
-    let providers = job.kms();
+    let providers = job.kms()?;
     let mut keys = BTreeMap::new();
     for (url, (reservation_id, _)) in &reserved.0 {
         let provider = providers.get(url).ok_or_else(lost)?;
@@ -86,7 +86,7 @@ pub fn release(job: &Admitted, session: &mut Session, reserved: Reserved, room: 
         tell(Progress::Released { kms: url.clone() });
     }
     room.desk.kms_receipts(&session.run_id, &session.released)?;
-    for wanted in job.wanted() {
+    for wanted in job.datasets()? {
         if !keys.contains_key(&(wanted.job.dataset_id.clone(), wanted.job.version)) {
             return Err(Refusal::new(Code::KeyUnknown, format!("no key was released for {}", wanted.job.dataset_id)));
         }

@@ -3,13 +3,12 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Context as _;
 use ccr_runtime::{Config, Progress, Room};
 use clap::{Parser, Subcommand};
 use nix::sys::resource::{Resource, setrlimit};
-use schemas::{Code, Refusal, Timestamp};
+use schemas::{Code, Refusal};
 use serde_json::{Value, json};
 
 #[derive(Parser)]
@@ -105,19 +104,12 @@ fn run(config: &Path, bundle: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn clock() -> ccr_runtime::Clock {
-    Arc::new(|| {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
-    })
-}
-
 fn room(path: &Path, lease_token: Option<String>) -> anyhow::Result<Room> {
     let (config, digest) = Config::load(path)?;
     let trust = Room::load_trust(&config)?;
     let attester = attester(&config, &digest, path)?;
     let desk = contract_client::Client::new(&config.contract_service, None)?;
-    Ok(Room { config, trust, attester, clock: clock(), desk, lease_token, hook: None })
+    Ok(Room { config, trust, attester, clock: contract_client::system_clock(), desk, lease_token, hook: None })
 }
 
 #[cfg(feature = "software-attester")]

@@ -44,14 +44,14 @@ pub fn seal(checked: CheckedOutput, job: &Admitted, session: &Session) -> R<Seal
 /// The model certificate, signed by the run key.
 pub fn certify(sealed: &Sealed, job: &Admitted, session: &Session, room: &Room) -> R<Envelope<ModelCertificate>> {
     let mut datasets = Vec::new();
-    for wanted in job.wanted() {
+    for wanted in job.datasets()? {
         let (id, version) = (&wanted.job.dataset_id, wanted.job.version);
         let charge = job.plan.charges.iter().find(|c| &c.dataset_id == id && c.version == version);
         let charge = charge.ok_or_else(|| Refusal::new(Code::Internal, "the plan lacks a dataset"))?;
         datasets.push(CertifiedDataset {
             dataset_id: id.clone(),
             version,
-            manifest_root: wanted.contracted.manifest_root,
+            manifest_root: wanted.terms.manifest_root,
             charge: charge.clone(),
         });
     }

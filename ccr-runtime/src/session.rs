@@ -60,7 +60,7 @@ pub fn check_in(job: &Admitted, room: &Room) -> R<Session> {
         room.desk.check_in(&CheckIn { attested, bundle: job.bundle.clone(), lease_token: room.lease_token.clone() })?;
     let admission = verify_by(admission, &room.trust.registry, &book, registry)?;
     let registry = &room.trust.registry;
-    let services = job.kms().into_iter().map(|(url, provider)| {
+    let services = job.kms()?.into_iter().map(|(url, provider)| {
         let kms = Kms::new(&url, &provider, registry, room.hook.clone())?;
         Ok((url, kms))
     });

@@ -76,9 +76,10 @@ pub fn train(
 }
 
 fn start_message(job: &Admitted, session: &Session, data: &[Table]) -> R<Zeroizing<Vec<u8>>> {
+    let datasets = job.datasets()?;
     let mut tables = Vec::new();
     for table in data {
-        let wanted = job.wanted().into_iter().find(|w| w.job.handle == table.handle);
+        let wanted = datasets.iter().find(|d| d.job.handle == table.handle);
         let wanted = wanted.ok_or_else(|| failed("a table has no contract"))?;
         let columns = wanted.offer.columns.iter().map(|c| c.name.clone()).collect();
         tables.push(TableHead { handle: table.handle.clone(), bytes: table.bytes.len() as u64, columns });

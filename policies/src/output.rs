@@ -68,21 +68,11 @@ pub fn decide(outcome: Outcome, model: Vec<u8>, plan: &Plan) -> R<CheckedOutput>
     let charged = outcome.metrics.is_some() == plan.metrics_noise_multiplier.is_some();
     refuse(charged, "metrics", "Metrics leave the room where the plan charges them, and only there.")?;
     if let Some(metrics) = &outcome.metrics {
-        let derived = accuracy_ppm(metrics) == metrics.accuracy_ppm;
+        let derived = metrics.accuracy_of_counts() == metrics.accuracy_ppm;
         refuse(derived, "metrics.accuracy_ppm", "The accuracy does not follow from the noised counts.")?;
     }
     refuse(is_safetensors(&model), "model", "The model is not in safetensors form.")?;
     Ok(CheckedOutput { model, sha256, steps: outcome.steps, metrics: outcome.metrics })
-}
-
-/// Accuracy that follows from noised counts alone, clamped to 0 ..= 1, in parts per million; 0 where nothing was counted.
-pub fn accuracy_ppm(metrics: &NoisedMetrics) -> u32 {
-    let right = i128::from(metrics.true_positives) + i128::from(metrics.true_negatives);
-    let all = right + i128::from(metrics.false_positives) + i128::from(metrics.false_negatives);
-    if all <= 0 {
-        return 0;
-    }
-    u32::try_from((right.max(0) * 1_000_000 / all).min(1_000_000)).unwrap_or(0)
 }
 
 /// Whether the bytes are a safetensors file whose tensors fill it exactly, without hole or overlap: there is no place for

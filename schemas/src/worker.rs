@@ -115,3 +115,16 @@ pub struct NoisedMetrics {
     /// Accuracy from the noised counts, clamped to 0 ..= 1, in parts per million.
     pub accuracy_ppm: u32,
 }
+
+impl NoisedMetrics {
+    /// Accuracy that follows from noised counts alone, clamped to 0 ..= 1, in parts per million; 0 where nothing was
+    /// counted. The worker states it, the room checks it.
+    pub fn accuracy_of_counts(&self) -> u32 {
+        let right = i128::from(self.true_positives) + i128::from(self.true_negatives);
+        let all = right + i128::from(self.false_positives) + i128::from(self.false_negatives);
+        if all <= 0 {
+            return 0;
+        }
+        u32::try_from((right.max(0) * 1_000_000 / all).min(1_000_000)).unwrap_or(0)
+    }
+}

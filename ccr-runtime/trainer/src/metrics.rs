@@ -49,10 +49,10 @@ fn confusion(network: &Network, data: &Data) -> R<[i64; 4]> {
 
 fn report(noised: [i64; 4]) -> NoisedMetrics {
     let [true_positives, false_positives, true_negatives, false_negatives] = noised;
-    let right = i128::from(true_positives) + i128::from(true_negatives);
-    let all = right + i128::from(false_positives) + i128::from(false_negatives);
-    let share = if all > 0 { (right.max(0) * 1_000_000 / all).clamp(0, 1_000_000) } else { 0 };
-    NoisedMetrics { true_positives, false_positives, true_negatives, false_negatives, accuracy_ppm: share as u32 }
+    let mut metrics =
+        NoisedMetrics { true_positives, false_positives, true_negatives, false_negatives, accuracy_ppm: 0 };
+    metrics.accuracy_ppm = metrics.accuracy_of_counts();
+    metrics
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What may leave the room.
 
-use policies::output::{MAX_MODEL, accuracy_ppm, decide};
+use policies::output::{MAX_MODEL, decide};
 use policies::{CheckedOutput, Code, R};
 use schemas::digest::Digest;
 use schemas::privacy::Plan;
@@ -100,13 +100,8 @@ fn a_model_file_holds_tensors_and_nothing_else() {
 fn accuracy_follows_from_the_noised_counts() {
     let of = |counts: [i64; 4]| {
         let [true_positives, false_positives, true_negatives, false_negatives] = counts;
-        accuracy_ppm(&NoisedMetrics {
-            true_positives,
-            false_positives,
-            true_negatives,
-            false_negatives,
-            accuracy_ppm: 0,
-        })
+        NoisedMetrics { true_positives, false_positives, true_negatives, false_negatives, accuracy_ppm: 0 }
+            .accuracy_of_counts()
     };
     assert_eq!(of([50, 25, 25, 0]), 750_000);
     assert_eq!(of([1, 0, 1, 1]), 666_666);
