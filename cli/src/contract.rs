@@ -87,6 +87,7 @@ pub fn draft_revoke(
         registry: trust.registry.clone(),
         contract: contract.clone(),
         reason: reason.to_owned(),
+        cause: schemas::contract::Cause::AtWill,
         revoked_at: now,
     })
 }

@@ -7,7 +7,7 @@ pub mod seal;
 use contract_client::Client;
 use schemas::bundle::Logged;
 use schemas::contract::Payee;
-use schemas::dataset::{Column, DatasetOffer, OfferKey, PriceTerm, SealedObject, Usage};
+use schemas::dataset::{Column, DatasetOffer, OfferKey, PriceTerm, Reference, SealedObject, Usage};
 use schemas::desk::DatasetView;
 use schemas::id::DatasetId;
 use schemas::log::Receipt;
@@ -54,6 +54,7 @@ pub fn offer(
         offer_version: description.offer_version,
         family: sealed.family.clone(),
         name: description.name.clone(),
+        reference: description.reference.clone().unwrap_or_else(|| Reference::plain(provider.to_string())),
         columns: columns.collect(),
         objects: vec![SealedObject { url: sealed.url.clone(), bytes: sealed.bytes, media_type: "text/csv".into() }],
         manifest_root: sealed.manifest_root,

@@ -93,6 +93,8 @@ fn exit_codes_and_streams() {
         registry_jwk: schemas::Signer::jwk(&key).clone(),
         origin: "sro.example/log".into(),
         sro: vec![],
+        witnesses: vec![],
+        quorum: 0,
     };
     depa::trust::save(&pinned, Path::new(&trust)).unwrap();
     let refused = depa(&["audit", "verify", &export, "--trust", &trust]);

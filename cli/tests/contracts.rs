@@ -18,7 +18,14 @@ fn now() -> Timestamp {
 fn trust(registry: &str) -> Trust {
     let key = FileKey::generate().unwrap();
     let registry = Did::parse(registry).unwrap();
-    Trust { registry, registry_jwk: key.jwk().clone(), origin: "sro.example/log".into(), sro: vec![] }
+    Trust {
+        registry,
+        registry_jwk: key.jwk().clone(),
+        origin: "sro.example/log".into(),
+        sro: vec![],
+        witnesses: vec![],
+        quorum: 0,
+    }
 }
 
 fn draft(tdp: &FileKey, tdc: &FileKey, ccrp: &FileKey) -> Envelope<Contract> {
@@ -48,8 +55,9 @@ fn draft(tdp: &FileKey, tdc: &FileKey, ccrp: &FileKey) -> Envelope<Contract> {
             release: "encrypted_to_recipient".into(),
         },
         payment: vec![],
-        revocation: Revocation { by: vec![Kind::Tdp], notice_seconds: 0, running: Running::Abort },
+        revocation: Revocation { by: vec![Kind::Tdp], notice_seconds: 0, running: Running::Abort, conditions: vec![] },
         obligations: Obligations { risk_statement: "none but the usual".into() },
+        max_runs: None,
     })
     .unwrap()
 }

@@ -48,7 +48,14 @@ impl House {
         std::fs::write(dir.join("t.csv"), CSV).unwrap();
         let (tdp, import) = (FileKey::generate().unwrap(), Arc::new(EncKey::generate().unwrap()));
         let registry = Did::parse("did:web:sro.example").unwrap();
-        let trust = Trust { registry, registry_jwk: tdp.jwk().clone(), origin: "sro.example/log".into(), sro: vec![] };
+        let trust = Trust {
+            registry,
+            registry_jwk: tdp.jwk().clone(),
+            origin: "sro.example/log".into(),
+            sro: vec![],
+            witnesses: vec![],
+            quorum: 0,
+        };
         let server = Server::http("127.0.0.1:0").unwrap();
         let url = format!("http://{}", server.server_addr());
         let info = KmsInfo {

@@ -29,7 +29,14 @@ fn folder() -> PathBuf {
 fn trust() -> Trust {
     let key = FileKey::generate().unwrap();
     let registry = Did::parse("did:web:sro.example").unwrap();
-    Trust { registry, registry_jwk: key.jwk().clone(), origin: "sro.example/log".into(), sro: vec![] }
+    Trust {
+        registry,
+        registry_jwk: key.jwk().clone(),
+        origin: "sro.example/log".into(),
+        sro: vec![],
+        witnesses: vec![],
+        quorum: 0,
+    }
 }
 
 fn obligation(n: u128) -> Obligation {

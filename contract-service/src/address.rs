@@ -88,7 +88,7 @@ impl Reach {
 
     /// A client that never follows a redirect and connects to allowed addresses only.
     pub fn client(self, timeout: Duration) -> R<Client> {
-        let builder = Client::builder().redirect(Policy::none()).no_proxy().timeout(timeout);
+        let builder = Client::builder().redirect(Policy::none()).no_proxy().tls_info(true).timeout(timeout);
         builder.dns_resolver(Arc::new(Guard(self))).build().map_err(fault)
     }
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use reqwest::blocking::Client;
 use schemas::id::Did;
-use schemas::{Code, R, Refusal};
+use schemas::party::Resolution;
+use schemas::text::Bytes;
+use schemas::{Code, Digest, R, Refusal, Timestamp};
 
 use crate::address::{Reach, was_refused};
 
@@ -49,11 +51,11 @@ impl DidWeb {
     }
 
     /// The document that the DID's host serves now. Whether it names the right key is `signing`'s question.
-    pub fn fetch(&self, did: &Did) -> R<Vec<u8>> {
+    pub fn fetch(&self, did: &Did, now: Timestamp) -> R<Resolution> {
         let url = self.reach.check(&signing::did::web_url(did, self.reach.loopback)?)?;
         let _place = Place::take(&self.asking)?;
         let bad = |why: &str| Refusal::new(Code::DidUnresolved, format!("{did} cannot be resolved: {why}"));
-        let response = self.client.get(url).header("accept", "application/did+json, application/json").send();
+        let response = self.client.get(url.clone()).header("accept", "application/did+json, application/json").send();
         let response = response.map_err(|e| match was_refused(&e) {
             true => Refusal::new(Code::AddressRefused, format!("{did} leads to a private or special address")),
             false => bad("its host does not answer"),
@@ -61,12 +63,14 @@ impl DidWeb {
         if response.status() != 200 {
             return Err(bad(&format!("its host answers with status {}", response.status().as_u16())));
         }
+        let certificate = response.extensions().get::<reqwest::tls::TlsInfo>();
+        let certificate_sha256 = certificate.and_then(|tls| tls.peer_certificate()).map(Digest::of);
         let mut document = Vec::new();
         response.take(LIMIT + 1).read_to_end(&mut document).map_err(|_| bad("its document does not arrive"))?;
         if document.len() as u64 > LIMIT {
             return Err(bad("its document has more than 64 KiB"));
         }
-        Ok(document)
+        Ok(Resolution { url: url.to_string(), document: Bytes(document), fetched_at: now, certificate_sha256 })
     }
 }
 
@@ -88,7 +92,7 @@ mod tests {
     fn production_asks_no_host_inside() {
         let fetcher = DidWeb::new(false).unwrap();
         for did in ["did:web:localhost%3A9", "did:web:127.0.0.1%3A9", "did:web:10.0.0.1", "did:web:169.254.169.254"] {
-            let refusal = fetcher.fetch(&Did::parse(did).unwrap()).unwrap_err();
+            let refusal = fetcher.fetch(&Did::parse(did).unwrap(), Timestamp::from_seconds(0)).unwrap_err();
             assert_eq!(refusal.code, Code::AddressRefused, "{did}");
         }
     }

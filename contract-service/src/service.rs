@@ -109,7 +109,14 @@ fn trust_of(config: &Config, signer: &FileKey) -> R<Trust> {
         let sentence = format!("the key file is of {}, but url stands for {registry}", signer.did()?);
         return Err(Refusal::new(Code::ConfigInvalid, sentence).at("key_file"));
     }
-    Ok(Trust { registry, registry_jwk: signer.jwk().clone(), origin: config.origin()?, sro: config.sro.clone() })
+    Ok(Trust {
+        registry,
+        registry_jwk: signer.jwk().clone(),
+        origin: config.origin()?,
+        sro: config.sro.clone(),
+        witnesses: Vec::new(),
+        quorum: 0,
+    })
 }
 
 /// Makes a new registry in a folder: its key, a configuration `config.toml`, and `trust.json` for relying parties.

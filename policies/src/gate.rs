@@ -34,7 +34,13 @@ pub fn state(id: &str, state: ContractState) -> R<()> {
         ContractState::Expired => (Code::ContractExpired, "has expired"),
         ContractState::Scheduled => (Code::ContractNotYetValid, "is not in force yet"),
         ContractState::Proposed | ContractState::PartiallySigned => (Code::ContractNotActive, "is not fully signed"),
+        ContractState::AwaitingSro => (Code::ContractNotActive, "awaits the countersignature of the SRO"),
+        ContractState::Suspended => (Code::ContractSuspended, "is suspended"),
         ContractState::Declined => (Code::ContractNotActive, "was declined"),
+        ContractState::Withdrawn => (Code::ContractNotActive, "was withdrawn"),
+        ContractState::Lapsed => (Code::ContractNotActive, "was not signed in time"),
+        ContractState::Completed => (Code::ContractNotActive, "is completed: no further run is paid for"),
+        ContractState::Superseded => (Code::ContractNotActive, "is replaced by a newer version"),
     };
     Err(Refusal::new(code, format!("Contract {id} {sentence}.")).at("state"))
 }

@@ -9,12 +9,16 @@
 
 mod books;
 mod contract;
+mod contract_acts;
 mod dataset;
 mod genesis;
+mod keys;
 mod kms;
+mod notes;
 mod party;
 mod payment;
 mod replay;
+mod rules;
 mod run;
 mod signers;
 mod table;
@@ -157,18 +161,37 @@ impl State {
             Body::RunCompleted { completion, obligations } => self.check_completion(completion, obligations, now),
             Body::PaymentAnswered { callback } => self.check_callback(callback),
             Body::ModelHandedOver { run_id } => self.check_hand_over(run_id),
+            Body::ParticipantLeft { withdrawal } => self.check_withdrawal(withdrawal, now),
+            Body::KeyChanged { event, .. } => self.check_key_event(event, now),
+            Body::ImageSetRevoked { revocation } => self.check_image_set_revocation(revocation, now),
+            Body::TemplateApproved { template } => self.check_template(template, now),
+            Body::DataSchemaApproved { data_schema } => self.check_data_schema(data_schema, now),
+            Body::DatasetChanged { act } => self.check_dataset_act(act, now),
+            Body::ContractWithdrawn { withdraw } => self.check_contract_withdrawal(withdraw, now),
+            Body::ContractSuspended { suspend } => self.check_suspension(suspend, now),
+            Body::ContractResumed { resume } => self.check_resumption(resume, now),
+            Body::ContractTerminated { terminate } => self.check_termination(terminate, now),
+            Body::ContractTimed { contract, state } => self.check_timed(contract, *state, now),
+            Body::ContractCompleted { contract, reason } => self.check_completed(contract, *reason, now),
+            Body::StatementRegistered { issuer, statement } => self.check_registered_statement(issuer, statement),
+            Body::DigestAnchored { by, .. } => self.check_anchor(by),
+            Body::BodiesRead { by, from, count } => self.check_reading(by, *from, *count),
+            Body::SubjectErased { erasure } => self.check_erasure(erasure, now),
+            Body::Erased { .. } => Err(Refusal::new(Code::Erased, "an erased body is not entered")),
+            Body::LogKeyRotated { rotation } => self.check_log_key(rotation, now),
+            Body::TwinRoot { size, .. } => self.check_twin(*size),
         }
     }
 
     /// What follows from an entry that passed `check_body`.
     fn fold(&mut self, index: u64, at: Timestamp, body: &Body) -> R<()> {
         match body {
-            Body::Genesis { registry, registry_jwk, origin, sro } => {
+            Body::Genesis { registry, registry_jwk, origin, sro, .. } => {
                 self.fold_genesis(registry, registry_jwk, origin, sro);
                 Ok(())
             }
-            Body::ParticipantApplied { application, did_document } => {
-                self.fold_application(index, application, did_document)
+            Body::ParticipantApplied { application, resolution } => {
+                self.fold_application(index, application, resolution)
             }
             Body::ParticipantDecided { decision } => self.fold_decision(index, decision),
             Body::ImageSetApproved { image_set } => self.fold_image_set(index, image_set),
@@ -186,10 +209,28 @@ impl State {
             Body::RunCompleted { completion, obligations } => self.fold_completion(index, at, completion, obligations),
             Body::PaymentAnswered { callback } => self.fold_callback(index, callback),
             Body::ModelHandedOver { run_id } => self.fold_hand_over(index, run_id),
+            Body::ParticipantLeft { withdrawal } => self.fold_withdrawal(index, withdrawal),
+            Body::KeyChanged { event, resolution } => self.fold_key_event(index, event, resolution),
+            Body::ImageSetRevoked { revocation } => self.fold_image_set_revocation(index, revocation),
+            Body::TemplateApproved { template } => self.fold_template(index, template),
+            Body::DataSchemaApproved { data_schema } => self.fold_data_schema(index, data_schema),
+            Body::DatasetChanged { act } => self.fold_dataset_act(index, act),
+            Body::ContractWithdrawn { withdraw } => self.fold_contract_withdrawal(index, withdraw),
+            Body::ContractSuspended { suspend } => self.fold_suspension(index, suspend),
+            Body::ContractResumed { resume } => self.fold_resumption(index, resume),
+            Body::ContractTerminated { terminate } => self.fold_termination(index, terminate),
+            Body::ContractTimed { contract, state } => self.fold_timed(index, contract, *state),
+            Body::ContractCompleted { contract, reason } => self.fold_completed(index, contract, *reason),
+            Body::StatementRegistered { .. } | Body::DigestAnchored { .. } | Body::BodiesRead { .. } => Ok(()),
+            Body::SubjectErased { erasure } => self.fold_erasure(index, erasure),
+            Body::Erased { .. } => Ok(()),
+            Body::LogKeyRotated { rotation } => self.fold_log_key(index, rotation),
+            Body::TwinRoot { .. } => Ok(()),
         }
     }
 
-    /// The subject of a body: `log`, a DID, or the id of a contract, dataset, image set, job, run or instruction.
+    /// The subject of a body: `log`; a DID, alone or with `/statements`, `/anchors` or `/reads`; the id of a contract,
+    /// dataset, image set, job, run or instruction; the name of a template; the URI of a data schema.
     pub fn subject(&self, body: &Body) -> R<String> {
         Ok(match body {
             Body::Genesis { .. } => "log".into(),
@@ -210,6 +251,24 @@ impl State {
             Body::RunAborted { abort } => abort.read_unverified()?.run_id.to_string(),
             Body::RunCompleted { completion, .. } => completion.read_unverified()?.run_id.to_string(),
             Body::PaymentAnswered { callback } => callback.read_unverified()?.instruction_id,
+            Body::ParticipantLeft { withdrawal } => withdrawal.read_unverified()?.participant.to_string(),
+            Body::KeyChanged { event, .. } => event.read_unverified()?.participant.to_string(),
+            Body::ImageSetRevoked { revocation } => revocation.read_unverified()?.image_set_id.to_string(),
+            Body::TemplateApproved { template } => template.read_unverified()?.template,
+            Body::DataSchemaApproved { data_schema } => data_schema.read_unverified()?.uri,
+            Body::DatasetChanged { act } => act.read_unverified()?.dataset_id.to_string(),
+            Body::ContractWithdrawn { withdraw } => withdraw.read_unverified()?.contract.id.to_string(),
+            Body::ContractSuspended { suspend } => suspend.read_unverified()?.contract.id.to_string(),
+            Body::ContractResumed { resume } => resume.read_unverified()?.contract.id.to_string(),
+            Body::ContractTerminated { terminate } => terminate.read_unverified()?.contract.id.to_string(),
+            Body::ContractTimed { contract, .. } | Body::ContractCompleted { contract, .. } => contract.id.to_string(),
+            Body::StatementRegistered { issuer, .. } => format!("{issuer}/statements"),
+            Body::DigestAnchored { by, .. } => format!("{by}/anchors"),
+            Body::BodiesRead { by, .. } => format!("{by}/reads"),
+            Body::SubjectErased { .. } | Body::LogKeyRotated { .. } | Body::TwinRoot { .. } => "log".into(),
+            Body::Erased { .. } => {
+                return Err(Refusal::new(Code::Erased, "the subject of an erased body is not known"));
+            }
         })
     }
 }

@@ -111,6 +111,7 @@ impl Registry {
                 registry_jwk: options.signer.jwk().clone(),
                 origin: options.origin,
                 sro: options.sro,
+                succeeds: None,
             };
             registry.append(registry.verify(genesis)?, now)?;
         }

@@ -8,7 +8,7 @@ use crate::envelope::Envelope;
 use crate::evidence::ImageSet;
 use crate::job::JobSpec;
 use crate::log::Receipt;
-use crate::party::{Participant, ParticipantDecision};
+use crate::party::{KeyEvent, Participant, ParticipantDecision, Resolution};
 
 /// A document with the receipt of its entry.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
@@ -81,6 +81,21 @@ pub struct BundledParticipant {
     pub application: Envelope<Participant>,
     /// Signed by two SRO people, with its receipt.
     pub decision: Logged<ParticipantDecision>,
+    /// Every change of its keys since, in the order of the log.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub key_events: Vec<LoggedKeyEvent>,
+}
+
+/// A change of a participant's keys, as entered.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LoggedKeyEvent {
+    /// As signed.
+    pub event: Envelope<KeyEvent>,
+    /// What it was entered with.
+    pub resolution: Option<Resolution>,
+    /// The receipt of its entry.
+    pub receipt: Receipt,
 }
 
 /// Everything that room and KMS need to judge a job.

@@ -27,6 +27,14 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> R<T> {
     serde_json::from_value(value).map_err(|e| Refusal::new(Code::SchemaMismatch, e.to_string()))
 }
 
+/// Reads a signed payload that need not be canonical (COSE): strict, within [`MAX_DOCUMENT`].
+pub fn parse_document<T: DeserializeOwned>(bytes: &[u8]) -> R<T> {
+    if bytes.len() > MAX_DOCUMENT {
+        return Err(Refusal::new(Code::BodyTooLarge, "a document has at most 256 KiB"));
+    }
+    parse(bytes)
+}
+
 /// Reads a signed payload: strict, within [`MAX_DOCUMENT`], and already in canonical form.
 pub fn parse_canonical<T: DeserializeOwned>(bytes: &[u8]) -> R<T> {
     if bytes.len() > MAX_DOCUMENT {

@@ -161,16 +161,54 @@ pub struct PaymentTerm {
 pub enum Running {
     /// Runs are aborted at the next renewal.
     Abort,
+    /// Runs that had their keys may finish; no new run begins.
+    LetFinish,
 }
 
-/// Who may end the contract early, and how.
+/// Why a contract is ended early or suspended.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// No cause need be given.
+    AtWill,
+    /// A party broke the contract.
+    Breach,
+    /// A security incident at a party, a platform or a clean room.
+    SecurityIncident,
+    /// Principals withdrew their consent.
+    ConsentWithdrawn,
+    /// A law, court or regulator demands it.
+    LegalOrder,
+    /// What was owed was not paid.
+    NonPayment,
+    /// A party left the registry or was suspended.
+    PartyGone,
+}
+
+/// A structured condition of revocation: who may revoke for this cause, and with what notice.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Condition {
+    /// The cause.
+    pub cause: Cause,
+    /// Roles that may revoke for it.
+    pub by: Vec<Kind>,
+    /// Seconds between notice and effect; 0 is at once.
+    pub notice_seconds: u32,
+}
+
+/// Who may end the contract early, and how. `by` and `notice_seconds` govern revocation at will, `conditions` that for a
+/// cause; the SRO may always revoke, by two people, at once.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Revocation {
-    /// Roles that may revoke; the SRO always may, by two people.
+    /// Roles that may revoke at will; may be empty where conditions stand.
     pub by: Vec<Kind>,
-    /// Notice; only 0 (at once) is offered so far.
+    /// Seconds between notice and effect; 0 is at once.
     pub notice_seconds: u32,
+    /// Further causes, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
     /// What becomes of running work.
     pub running: Running,
 }
@@ -221,6 +259,9 @@ pub struct Contract {
     pub revocation: Revocation,
     /// What else is promised.
     pub obligations: Obligations,
+    /// How many runs may complete under it; none for as many as the budget pays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_runs: Option<u32>,
 }
 document!(Contract, "contract.v1", "contract");
 
@@ -246,12 +287,58 @@ pub struct ContractRevoke {
     pub registry: Did,
     /// The contract.
     pub contract: ContractRef,
+    /// The cause; `at_will` where none is given.
+    #[serde(default = "at_will", skip_serializing_if = "is_at_will")]
+    pub cause: Cause,
     /// One sentence of reason, at most 500 characters.
     pub reason: String,
     /// When it was written.
     pub revoked_at: Timestamp,
 }
 document!(ContractRevoke, "contract-revoke.v1", "contract-revoke");
+
+fn at_will() -> Cause {
+    Cause::AtWill
+}
+
+fn is_at_will(cause: &Cause) -> bool {
+    *cause == Cause::AtWill
+}
+
+/// Declares an act on a contract: a document of its own, so that a signature counts for this act alone.
+macro_rules! contract_acts {
+    ($($(#[$doc:meta])* $name:ident $schema:literal $type:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name {
+            /// The schema.
+            pub schema: String,
+            /// The registry.
+            pub registry: Did,
+            /// The contract.
+            pub contract: ContractRef,
+            /// The cause.
+            pub cause: Cause,
+            /// One sentence of reason, at most 500 characters.
+            pub reason: String,
+            /// When it was written.
+            pub at: Timestamp,
+        }
+        document!($name, $schema, $type);
+    )*};
+}
+
+contract_acts! {
+    /// `contract-withdraw.v1`: the proposer takes an open proposal back; of a scheduled contract all parties sign it.
+    ContractWithdraw "contract-withdraw.v1" "contract-withdraw";
+    /// `contract-suspend.v1`: no run for now; by two SRO people, or by a TDP of the contract as a security stop.
+    ContractSuspend "contract-suspend.v1" "contract-suspend";
+    /// `contract-resume.v1`: ends a suspension; by two SRO people, or by who suspended together with all TDPs.
+    ContractResume "contract-resume.v1" "contract-resume";
+    /// `contract-terminate.v1`: all parties end the contract.
+    ContractTerminate "contract-terminate.v1" "contract-terminate";
+}
 
 /// `contract-decline.v1`: a party refuses to sign; the contract never comes into force.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
@@ -271,21 +358,43 @@ pub struct ContractDecline {
 document!(ContractDecline, "contract-decline.v1", "contract-decline");
 
 /// The state of a contract, derived from the log and the time (`contract-service.md` 5.4).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ContractState {
     /// Proposed, nobody has signed.
     Proposed,
     /// Some have signed.
     PartiallySigned,
+    /// Every party has signed; two SRO people must countersign, as the template asks.
+    AwaitingSro,
     /// Fully signed, period not begun.
     Scheduled,
     /// In force.
     Active,
-    /// A party declined.
+    /// Stopped for now.
+    Suspended,
+    /// A party, or the SRO in place of countersigning, declined.
     Declined,
+    /// Taken back before it came into force.
+    Withdrawn,
+    /// Not fully signed in time.
+    Lapsed,
     /// Ended early.
     Revoked,
     /// Period over.
     Expired,
+    /// Its planned runs are done, or its budget pays no further run.
+    Completed,
+    /// A newer version stands in its place.
+    Superseded,
+}
+
+/// Why a contract is completed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CompletedReason {
+    /// The contracted budget pays no further run.
+    Budget,
+    /// The planned runs are done.
+    Runs,
 }

@@ -122,6 +122,61 @@ pub struct DataCard {
     pub licence: String,
 }
 
+/// How a sample came to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SampleKind {
+    /// Generated; shows no person.
+    Synthetic,
+    /// Real rows of people who consented to their being shown.
+    Consented,
+}
+
+/// A sample that anyone may read. It is not the data: its digest is no digest of a sealed object.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Sample {
+    /// Where it lies.
+    pub url: String,
+    /// SHA-256 of its bytes.
+    pub sha256: Digest,
+    /// Its size.
+    pub bytes: u64,
+    /// Media type.
+    pub media_type: String,
+    /// How it came to be.
+    pub kind: SampleKind,
+}
+
+/// Where the parts of a dataset reference that no rule reads are found. Every member is public.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reference {
+    /// URI of the SRO data schema that the columns follow (D1); `urn:depa:schema:table-v1` is built in.
+    pub data_schema: String,
+    /// Who made the data, 1 to 16 names.
+    pub creators: Vec<String>,
+    /// Words to find it by, at most 16 of at most 40 characters.
+    pub keywords: Vec<String>,
+    /// A sample.
+    pub sample: Option<Sample>,
+    /// SHA-256 of the consent record (ISO/IEC TS 27560 form) under which the data may be used.
+    pub consent_basis_sha256: Option<Digest>,
+}
+
+impl Reference {
+    /// A reference to the built-in data schema with one creator and nothing else.
+    pub fn plain(creator: impl Into<String>) -> Reference {
+        Reference {
+            data_schema: crate::rules::BUILT_IN_SCHEMA.to_owned(),
+            creators: vec![creator.into()],
+            keywords: Vec::new(),
+            sample: None,
+            consent_basis_sha256: None,
+        }
+    }
+}
+
 /// `dataset-offer.v1`: signed by the TDP; readable by every verified participant.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -142,6 +197,8 @@ pub struct DatasetOffer {
     pub provider: Did,
     /// A name for people.
     pub name: String,
+    /// Schema, creators, keywords, sample, consent.
+    pub reference: Reference,
     /// The public schema of the sealed table, in the order of its columns.
     pub columns: Vec<Column>,
     /// The sealed objects; exactly one so far.
@@ -164,3 +221,50 @@ pub struct DatasetOffer {
     pub offered_at: Timestamp,
 }
 document!(DatasetOffer, "dataset-offer.v1", "dataset-offer");
+
+/// What happens to a registered dataset version.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DatasetActKind {
+    /// No new contract and no run until resumed.
+    Suspend,
+    /// Registered again.
+    Resume,
+    /// For good: no new contract and no run.
+    Withdraw,
+}
+
+/// `dataset-act.v1`: signed by the provider, or by two SRO people. The provider cannot undo a suspension of the SRO.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetAct {
+    /// `dataset-act.v1`.
+    pub schema: String,
+    /// The registry.
+    pub registry: Did,
+    /// The dataset.
+    pub dataset_id: DatasetId,
+    /// Its version.
+    pub version: u32,
+    /// What happens.
+    pub act: DatasetActKind,
+    /// One sentence of reason, at most 500 characters.
+    pub reason: String,
+    /// When it was written.
+    pub at: Timestamp,
+}
+document!(DatasetAct, "dataset-act.v1", "dataset-act");
+
+/// The state of a dataset version (`contract-service.md` 5.5).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DatasetState {
+    /// May be contracted.
+    Registered,
+    /// Neither contracted nor used for now.
+    Suspended,
+    /// A newer version stands; running contracts go on.
+    Deprecated,
+    /// Gone.
+    Withdrawn,
+}

@@ -63,12 +63,14 @@ macro_rules! document {
     };
 }
 
-/// The cryptographic form of a signature. COSE and CMS follow with the contract-service depth.
+/// The cryptographic form of a signature; all forms cover the same payload bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Form {
-    /// JWS (RFC 7515) over the canonical bytes.
+    /// JWS (RFC 7515) over canonical bytes.
     Jws,
+    /// COSE (RFC 9052) in the DEPA profile: one signature of a COSE_Sign, or a COSE_Sign1.
+    Cose,
 }
 
 /// One party's signature over the payload, as received.
@@ -77,7 +79,8 @@ pub enum Form {
 pub struct PartySignature {
     /// The form.
     pub form: Form,
-    /// The protected header, byte for byte.
+    /// JWS: the protected header, byte for byte. COSE: a CBOR array of the protected headers as byte strings, byte for
+    /// byte: body and signature of a COSE_Sign, or the one of a COSE_Sign1.
     pub protected: Bytes,
     /// The key that signed; the same as in the protected header.
     pub kid: KeyId,
@@ -129,8 +132,16 @@ impl<T: Document> Envelope<T> {
     }
 
     /// Reads the document without checking any signature: for drafts, display and for finding the keys to check with.
+    ///
+    /// A payload under COSE signatures alone may be in any spelling that the strict parser takes; every other must be
+    /// canonical.
     pub fn read_unverified(&self) -> R<T> {
-        let document: T = canonical::parse_canonical(&self.payload.0)?;
+        let cose = !self.signatures.is_empty() && self.signatures.iter().all(|s| s.form == Form::Cose);
+        let document: T = if cose {
+            canonical::parse_document(&self.payload.0)?
+        } else {
+            canonical::parse_canonical(&self.payload.0)?
+        };
         if document.schema() != T::SCHEMA {
             return Err(Refusal::new(Code::SchemaMismatch, format!("schema {} is expected", T::SCHEMA)).at("schema"));
         }
@@ -255,6 +266,6 @@ pub trait Signer: Send + Sync {
 
 /// Finds the public key behind a key id, as of the point in the log that the book stands for.
 pub trait KeyBook {
-    /// The Ed25519 key for this usage, or `None` when the holder is unknown, not verified, or has no such active key.
+    /// The key for this usage, or `None` when the holder is unknown, not verified, or has no such active key.
     fn key(&self, kid: &KeyId, usage: Usage) -> Option<Jwk>;
 }

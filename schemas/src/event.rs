@@ -3,8 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::ModelCertificate;
-use crate::contract::{Assurance, Contract, ContractDecline, ContractRef, ContractRevoke};
-use crate::dataset::DatasetOffer;
+use crate::contract::{
+    Assurance, CompletedReason, Contract, ContractDecline, ContractRef, ContractResume, ContractRevoke, ContractState,
+    ContractSuspend, ContractTerminate, ContractWithdraw,
+};
+use crate::dataset::{DatasetAct, DatasetOffer};
 use crate::digest::Digest;
 use crate::document;
 use crate::envelope::Envelope;
@@ -13,8 +16,9 @@ use crate::id::{Did, ImageSetId, RunId};
 use crate::job::JobSpec;
 use crate::jwk::Jwk;
 use crate::money::{Currency, Minor};
-use crate::party::{Participant, ParticipantDecision};
+use crate::party::{KeyEvent, Participant, ParticipantDecision, ParticipantWithdrawal, Resolution};
 use crate::release::KmsReceipt;
+use crate::rules::{DataSchema, Erasure, ImageSetRevocation, LogKey, LogSucceeded, Template};
 use crate::text::Bytes;
 use crate::time::Timestamp;
 
@@ -187,13 +191,28 @@ pub enum Body {
         origin: String,
         /// SRO people: DID and key each; at least two.
         sro: Vec<SroPerson>,
+        /// The log that this one continues, signed by two of its SRO people; none for a first log.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        succeeds: Option<Envelope<LogSucceeded>>,
     },
     /// A participant applied.
     ParticipantApplied {
         /// Signed by the applicant.
         application: Envelope<Participant>,
-        /// The resolved did:web document as fetched; none for did:key.
-        did_document: Option<Bytes>,
+        /// How the did:web was resolved; none for did:key and did:jwk.
+        resolution: Option<Resolution>,
+    },
+    /// A participant left.
+    ParticipantLeft {
+        /// Signed by the participant.
+        withdrawal: Envelope<ParticipantWithdrawal>,
+    },
+    /// A participant's key was added, retired, revoked or reported compromised.
+    KeyChanged {
+        /// Signed by the participant, or by two SRO people.
+        event: Envelope<KeyEvent>,
+        /// How the did:web was resolved, for an added key.
+        resolution: Option<Resolution>,
     },
     /// Two SRO people decided about a participant.
     ParticipantDecided {
@@ -205,12 +224,32 @@ pub enum Body {
         /// Signed by two SRO people.
         image_set: Envelope<ImageSet>,
     },
+    /// Two SRO people withdrew their approval of an image set.
+    ImageSetRevoked {
+        /// Signed by two SRO people.
+        revocation: Envelope<ImageSetRevocation>,
+    },
+    /// Two SRO people approved a contract template.
+    TemplateApproved {
+        /// Signed by two SRO people.
+        template: Envelope<Template>,
+    },
+    /// Two SRO people approved a data schema.
+    DataSchemaApproved {
+        /// Signed by two SRO people.
+        data_schema: Envelope<DataSchema>,
+    },
     /// A TDP registered an offer.
     DatasetRegistered {
         /// Signed by the TDP.
         offer: Envelope<DatasetOffer>,
     },
-    /// A contract was proposed; the payload stands here once, signatures follow as entries of their own.
+    /// A dataset version was suspended, resumed or withdrawn.
+    DatasetChanged {
+        /// Signed by the provider, or by two SRO people.
+        act: Envelope<DatasetAct>,
+    },
+    /// A contract was proposed; with `supersedes` a counter-offer or an amendment. The payload stands here once, signatures follow as entries of their own.
     ContractProposed {
         /// Signed by the proposer, a party of the contract: this is its signature too.
         contract: Envelope<Contract>,
@@ -227,10 +266,45 @@ pub enum Body {
         /// Signed by every party.
         contract: Envelope<Contract>,
     },
-    /// A party declined.
+    /// A party declined, or two SRO people did in place of countersigning.
     ContractDeclined {
-        /// Signed by the party.
+        /// Signed by who declines.
         decline: Envelope<ContractDecline>,
+    },
+    /// A proposal or a scheduled contract was taken back.
+    ContractWithdrawn {
+        /// Signed by the proposer, or by all parties.
+        withdraw: Envelope<ContractWithdraw>,
+    },
+    /// A contract was stopped for now.
+    ContractSuspended {
+        /// Signed by two SRO people or a TDP.
+        suspend: Envelope<ContractSuspend>,
+    },
+    /// A suspension ended.
+    ContractResumed {
+        /// Signed by two SRO people, or by who suspended and all TDPs.
+        resume: Envelope<ContractResume>,
+    },
+    /// All parties ended the contract.
+    ContractTerminated {
+        /// Signed by every party.
+        terminate: Envelope<ContractTerminate>,
+    },
+    /// The service noticed that a contract reached this state by the clock: lapsed, active, revoked, expired. The state
+    /// follows from the time alone; this entry only tells so.
+    ContractTimed {
+        /// The contract.
+        contract: ContractRef,
+        /// The state that it has since some moment before this entry.
+        state: ContractState,
+    },
+    /// The service found that no further run will come.
+    ContractCompleted {
+        /// The contract.
+        contract: ContractRef,
+        /// Why.
+        reason: CompletedReason,
     },
     /// A party, or two SRO people, ended the contract.
     ContractRevoked {
@@ -293,6 +367,52 @@ pub enum Body {
         /// The run.
         run_id: RunId,
     },
+    /// A SCITT signed statement (RFC 9943): public, it stands whole in the log.
+    StatementRegistered {
+        /// The verified issuer.
+        issuer: Did,
+        /// The COSE_Sign1 with an empty unprotected header, at most 60 KiB.
+        statement: Bytes,
+    },
+    /// A participant anchors the digest of something of its own: it existed at this point of the log.
+    DigestAnchored {
+        /// Who.
+        by: Did,
+        /// The digest.
+        sha256: Digest,
+    },
+    /// An SRO person or auditor read private bodies that are not their own.
+    BodiesRead {
+        /// Who.
+        by: Did,
+        /// The first entry.
+        from: u64,
+        /// The number of entries.
+        count: u64,
+    },
+    /// Two SRO people had the bodies of one subject erased.
+    SubjectErased {
+        /// Signed by two SRO people.
+        erasure: Envelope<Erasure>,
+    },
+    /// Stands in exports and in the store where a body was erased; never entered as such.
+    Erased {
+        /// The kind of the body that stood here.
+        was: String,
+    },
+    /// The registry signs with another key from here on.
+    LogKeyRotated {
+        /// Signed by two SRO people.
+        rotation: Envelope<LogKey>,
+    },
+    /// The second, CCF-shaped tree over all entries before this one: the last entry of each batch, so that one checkpoint
+    /// covers both trees.
+    TwinRoot {
+        /// Number of entries before this one.
+        size: u64,
+        /// Root of the second tree over them.
+        root: Digest,
+    },
 }
 
 /// One SRO person of the genesis.
@@ -329,6 +449,25 @@ impl Body {
             Body::RunCompleted { .. } => "run_completed",
             Body::PaymentAnswered { .. } => "payment_answered",
             Body::ModelHandedOver { .. } => "model_handed_over",
+            Body::ParticipantLeft { .. } => "participant_left",
+            Body::KeyChanged { .. } => "key_changed",
+            Body::ImageSetRevoked { .. } => "image_set_revoked",
+            Body::TemplateApproved { .. } => "template_approved",
+            Body::DataSchemaApproved { .. } => "data_schema_approved",
+            Body::DatasetChanged { .. } => "dataset_changed",
+            Body::ContractWithdrawn { .. } => "contract_withdrawn",
+            Body::ContractSuspended { .. } => "contract_suspended",
+            Body::ContractResumed { .. } => "contract_resumed",
+            Body::ContractTerminated { .. } => "contract_terminated",
+            Body::ContractTimed { .. } => "contract_timed",
+            Body::ContractCompleted { .. } => "contract_completed",
+            Body::StatementRegistered { .. } => "statement_registered",
+            Body::DigestAnchored { .. } => "digest_anchored",
+            Body::BodiesRead { .. } => "bodies_read",
+            Body::SubjectErased { .. } => "subject_erased",
+            Body::Erased { .. } => "erased",
+            Body::LogKeyRotated { .. } => "log_key_rotated",
+            Body::TwinRoot { .. } => "twin_root",
         }
     }
 }

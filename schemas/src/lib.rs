@@ -27,6 +27,7 @@ pub mod pipeline;
 pub mod privacy;
 pub mod problem;
 pub mod release;
+pub mod rules;
 pub mod text;
 pub mod time;
 pub mod worker;

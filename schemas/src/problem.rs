@@ -139,6 +139,14 @@ codes! {
     WrongRegistry "WRONG_REGISTRY" 422;
     DidUnresolved "DID_UNRESOLVED" 422;
     TwoPeopleNeeded "TWO_PEOPLE_NEEDED" 403;
+    /// A signature's algorithm is not one of those allowed, or not the key's.
+    AlgorithmRefused "ALGORITHM_REFUSED" 422;
+    /// A COSE message that is not in the DEPA or SCITT profile.
+    CoseForm "COSE_FORM" 422;
+    /// A name or identifier that looks like another one's.
+    LookAlike "LOOK_ALIKE" 409;
+    /// The key was not active where it signed.
+    KeyNotActive "KEY_NOT_ACTIVE" 422;
     // Access.
     Unauthenticated "UNAUTHENTICATED" 401;
     Forbidden "FORBIDDEN" 403;
@@ -147,6 +155,17 @@ codes! {
     Unavailable "UNAVAILABLE" 503;
     IdempotencyKeyMissing "IDEMPOTENCY_KEY_MISSING" 400;
     IdempotencyKeyReused "IDEMPOTENCY_KEY_REUSED" 422;
+    /// The resource changed since the caller read it (If-Match).
+    PreconditionFailed "PRECONDITION_FAILED" 412;
+    /// A change of state needs If-Match.
+    PreconditionRequired "PRECONDITION_REQUIRED" 428;
+    NotAcceptable "NOT_ACCEPTABLE" 406;
+    /// A DPoP proof (RFC 9449) is missing or does not fit.
+    DpopInvalid "DPOP_INVALID" 401;
+    /// Another process is the writer.
+    NotWriter "NOT_WRITER" 503;
+    /// The log is behind what a witness has seen, or damaged: nothing is written.
+    ReadOnly "READ_ONLY" 503;
     // Participants, image sets, datasets.
     ParticipantExists "PARTICIPANT_EXISTS" 409;
     ParticipantNotVerified "PARTICIPANT_NOT_VERIFIED" 422;
@@ -155,6 +174,11 @@ codes! {
     DatasetExists "DATASET_EXISTS" 409;
     DatasetUnknown "DATASET_UNKNOWN" 422;
     OfferInvalid "OFFER_INVALID" 422;
+    DatasetNotAvailable "DATASET_NOT_AVAILABLE" 409;
+    SampleIsData "SAMPLE_IS_DATA" 422;
+    DataSchemaUnknown "DATA_SCHEMA_UNKNOWN" 422;
+    DataSchemaMismatch "DATA_SCHEMA_MISMATCH" 422;
+    CroissantInvalid "CROISSANT_INVALID" 422;
     // Contracts.
     ContractExists "CONTRACT_EXISTS" 409;
     ContractUnknown "CONTRACT_UNKNOWN" 404;
@@ -164,6 +188,16 @@ codes! {
     ContractNotYetValid "CONTRACT_NOT_YET_VALID" 409;
     ContractExpired "CONTRACT_EXPIRED" 409;
     ContractRevoked "CONTRACT_REVOKED" 409;
+    ContractSuspended "CONTRACT_SUSPENDED" 409;
+    TemplateUnknown "TEMPLATE_UNKNOWN" 422;
+    TemplateMismatch "TEMPLATE_MISMATCH" 422;
+    /// A counter-offer must not change a price.
+    PriceChanged "PRICE_CHANGED" 422;
+    DraftUnknown "DRAFT_UNKNOWN" 404;
+    /// An imported DEPA contract whose form cannot be read.
+    ImportInvalid "IMPORT_INVALID" 422;
+    /// What couples rows voids the privacy proof.
+    PipelineRowCoupling "PIPELINE_ROW_COUPLING" 422;
     StateTransition "STATE_TRANSITION" 409;
     TermsNotOffer "TERMS_NOT_OFFER" 422;
     PrivacyClauseMissing "PRIVACY_CLAUSE_MISSING" 422;
@@ -237,6 +271,10 @@ codes! {
     InclusionInvalid "INCLUSION_INVALID" 422;
     ConsistencyInvalid "CONSISTENCY_INVALID" 422;
     CheckpointInvalid "CHECKPOINT_INVALID" 422;
+    /// Fewer witnesses cosigned than the policy asks for.
+    CosignaturesMissing "COSIGNATURES_MISSING" 403;
+    /// What was erased cannot be shown.
+    Erased "ERASED" 410;
     ReceiptMismatch "RECEIPT_MISMATCH" 422;
     LogTampered "LOG_TAMPERED" 500;
     WitnessConflict "WITNESS_CONFLICT" 409;

@@ -118,6 +118,9 @@ pub struct Admission {
     pub checkpoint: CheckpointRef,
     /// Per KMS of the job, what the log last heard of it.
     pub kms_heads: Vec<KmsHead>,
+    /// A checkpoint note with cosignatures of witnesses, at most ten minutes old: for relying parties that ask for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cosigned: Option<String>,
 }
 document!(Admission, "admission.v1", "admission", Service);
 

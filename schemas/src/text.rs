@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::problem::{Code, R, Refusal};
 
 /// Bytes that stand in JSON as base64url without padding (RFC 4648 §5). Non-canonical tails and padding are refused.
-#[derive(Clone, PartialEq, Eq, Default, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, Default, PartialOrd, Ord)]
 pub struct Bytes(pub Vec<u8>);
 
 impl Bytes {

@@ -96,7 +96,7 @@ fn expect_root(replay: &Replay, earlier: Option<&CheckpointRef>) -> R<()> {
 
 fn genesis_is_pinned(body: &Body, trust: &Trust) -> R<()> {
     match body {
-        Body::Genesis { registry, registry_jwk, origin, sro }
+        Body::Genesis { registry, registry_jwk, origin, sro, .. }
             if *registry == trust.registry
                 && *registry_jwk == trust.registry_jwk
                 && *origin == trust.origin

@@ -50,6 +50,6 @@ pub fn run(verb: Verb) -> R<Answer> {
         }
         Verb::Show { file } => keys::show(&file)?,
     };
-    let name = view.did.as_ref().map_or_else(|| view.jwk.x.text(), ToString::to_string);
+    let name = view.did.as_ref().map_or_else(|| view.thumbprint.clone(), ToString::to_string);
     Ok(Answer::new(&view, format!("{name}\nthumbprint {}", view.thumbprint)))
 }

@@ -150,8 +150,14 @@ pub fn draft(
             release: "encrypted_to_recipient".into(),
         },
         payment: payment(form, offers),
-        revocation: Revocation { by: form.revocable_by.clone(), notice_seconds: 0, running: Running::Abort },
+        revocation: Revocation {
+            by: form.revocable_by.clone(),
+            notice_seconds: 0,
+            running: Running::Abort,
+            conditions: vec![],
+        },
         obligations: Obligations { risk_statement: form.risk_statement.clone() },
+        max_runs: None,
     };
     let pinned: Vec<(Digest, &DatasetOffer)> = offers.iter().map(|o| (o.digest(), &***o)).collect();
     policies::registration::contract(&contract, &pinned, &trust.registry, now)?;

@@ -56,7 +56,7 @@ fn parties(out: &mut String, contract: &Contract) {
             Kind::Tdp => "data provider",
             Kind::Tdc => "data consumer",
             Kind::Ccrp => "clean-room provider",
-            Kind::Psp | Kind::Sro => "other",
+            Kind::Psp | Kind::Auditor | Kind::Sro => "other",
         };
         let _ = writeln!(out, "  {role}: {}", party.did);
     }

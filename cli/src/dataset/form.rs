@@ -2,7 +2,7 @@
 //! offered. Columns that are not described are dropped before sealing.
 
 use schemas::contract::{Assurance, Payee, TermKind, Trigger};
-use schemas::dataset::{ColumnType, DataCard};
+use schemas::dataset::{ColumnType, DataCard, Reference};
 use schemas::id::{DatasetId, FamilyId};
 use schemas::money::{Currency, Minor};
 use schemas::privacy::Scope;
@@ -15,6 +15,9 @@ use serde::{Deserialize, Serialize};
 pub struct Description {
     /// A name for people.
     pub name: String,
+    /// SRO data schema, creators, keywords, sample; the built-in schema and the provider's DID where absent.
+    #[serde(default)]
+    pub reference: Option<Reference>,
     /// The dataset, where this is a further version of one; a new one is drawn otherwise.
     #[serde(default)]
     pub dataset_id: Option<DatasetId>,

@@ -45,7 +45,7 @@ fn form(house: &House) -> JobForm {
         contract.compute.image_sets[0],
         contract.datasets[0].dataset_id,
         contract.datasets[1].dataset_id,
-        recipient.jwk().x.text(),
+        schemas::text::Bytes(recipient.jwk().point(schemas::jwk::Curve::X25519).unwrap().to_vec()).text(),
     );
     toml::from_str(&text).unwrap()
 }

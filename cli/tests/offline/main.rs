@@ -34,6 +34,8 @@ pub(crate) fn trust(house: &House) -> Trust {
         registry_jwk: house.options.signer.jwk().clone(),
         origin: house.options.origin.clone(),
         sro: house.options.sro.clone(),
+        witnesses: vec![],
+        quorum: 0,
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) fn bundle(house: &House) -> ContractBundle {
         BundledParticipant {
             application: p.application.clone(),
             decision: Logged { envelope: decision, receipt: receipt(index) },
+            key_events: vec![],
         }
     });
     let offers = row.contract.datasets.iter().map(|d| state.offer(&d.offer_sha256).unwrap());

@@ -77,7 +77,7 @@ impl Caller {
     pub fn subscriber(&self) -> R<&Did> {
         match self.kind {
             Kind::Psp | Kind::Tdp | Kind::Tdc => Ok(&self.did),
-            Kind::Ccrp | Kind::Sro => {
+            Kind::Ccrp | Kind::Auditor | Kind::Sro => {
                 Err(Refusal::new(Code::Forbidden, "webhooks are for payment providers, TDPs and TDCs"))
             }
         }

@@ -107,7 +107,7 @@ fn participant(app: &App, state: &State, did: &Did) -> R<BundledParticipant> {
     let row = state.participant(did).ok_or_else(missing)?;
     let (index, envelope) = row.decision.as_ref().ok_or_else(missing)?;
     let decision = Logged { envelope: envelope.clone(), receipt: app.registry.receipt(*index)? };
-    Ok(BundledParticipant { application: row.application.clone(), decision })
+    Ok(BundledParticipant { application: row.application.clone(), decision, key_events: Vec::new() })
 }
 
 fn image_set(app: &App, state: &State, id: &ImageSetId) -> R<Logged<schemas::evidence::ImageSet>> {

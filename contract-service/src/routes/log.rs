@@ -73,7 +73,23 @@ fn concerns(state: &State, caller: &Caller, body: &Body) -> R<bool> {
         | Body::ParticipantApplied { .. }
         | Body::ParticipantDecided { .. }
         | Body::ImageSetApproved { .. }
-        | Body::DatasetRegistered { .. } => true,
+        | Body::DatasetRegistered { .. }
+        | Body::ParticipantLeft { .. }
+        | Body::KeyChanged { .. }
+        | Body::ImageSetRevoked { .. }
+        | Body::TemplateApproved { .. }
+        | Body::DataSchemaApproved { .. }
+        | Body::DatasetChanged { .. }
+        | Body::StatementRegistered { .. }
+        | Body::LogKeyRotated { .. }
+        | Body::TwinRoot { .. } => true,
+        Body::ContractWithdrawn { withdraw } => of_contract(withdraw.read_unverified()?.contract.sha256),
+        Body::ContractSuspended { suspend } => of_contract(suspend.read_unverified()?.contract.sha256),
+        Body::ContractResumed { resume } => of_contract(resume.read_unverified()?.contract.sha256),
+        Body::ContractTerminated { terminate } => of_contract(terminate.read_unverified()?.contract.sha256),
+        Body::ContractTimed { contract, .. } | Body::ContractCompleted { contract, .. } => of_contract(contract.sha256),
+        Body::DigestAnchored { by, .. } => caller.is_sro() || by == caller.did(),
+        Body::BodiesRead { .. } | Body::SubjectErased { .. } | Body::Erased { .. } => caller.is_sro(),
         Body::ContractProposed { contract } | Body::ContractExecuted { contract } => of_contract(contract.digest()),
         Body::ContractSigned { contract, .. } => of_contract(contract.sha256),
         Body::ContractDeclined { decline } => of_contract(decline.read_unverified()?.contract.sha256),

@@ -5,7 +5,6 @@ use schemas::desk::{ParticipantView, Receipted};
 use schemas::event::Body;
 use schemas::id::Did;
 use schemas::party::{Participant, ParticipantDecision};
-use schemas::text::Bytes;
 use schemas::{Code, Envelope, R, Refusal};
 
 use super::two_people;
@@ -18,8 +17,8 @@ pub fn apply(app: &App, call: &Call) -> R<Answer> {
     // Verified first: nobody makes the service fetch an address with an unsigned document.
     let applicant = signing::book::verify_application(application.clone(), app.did())?;
     let web = signing::did::is_web(&applicant.did);
-    let did_document = if web { Some(Bytes(app.did_web.fetch(&applicant.did)?)) } else { None };
-    let receipt = app.enter(Body::ParticipantApplied { application, did_document })?.receipt;
+    let resolution = if web { Some(app.did_web.fetch(&applicant.did, app.now())?) } else { None };
+    let receipt = app.enter(Body::ParticipantApplied { application, resolution })?.receipt;
     Answer::created(&Receipted { receipt })
 }
 

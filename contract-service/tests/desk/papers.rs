@@ -2,7 +2,9 @@
 
 use attestation::software::{id_key_digest, image_set_pcrs, launch_measurement};
 use schemas::contract::*;
-use schemas::dataset::{Column, ColumnType, DataCard, DatasetOffer, OfferKey, PriceTerm, SealedObject, Usage};
+use schemas::dataset::{
+    Column, ColumnType, DataCard, DatasetOffer, OfferKey, PriceTerm, Reference, SealedObject, Usage,
+};
 use schemas::evidence::{EvidenceKind, ImageSet};
 use schemas::id::{ContractId, DataKeyId, DatasetId, FamilyId, ImageSetId, JobId};
 use schemas::job::{JobDataset, JobSpec};
@@ -109,6 +111,7 @@ pub fn offer(house: &House, n: usize) -> DatasetOffer {
         family: FamilyId::new(fixed(200 + n as u128)),
         provider: did.clone(),
         name: format!("Table {n}"),
+        reference: Reference::plain("Example Ltd"),
         columns: vec![
             Column { name: "k".into(), column_type: ColumnType::Text, lower: None, upper: None },
             number("x"),
@@ -206,8 +209,9 @@ pub fn contract(house: &House) -> Contract {
             release: "encrypted_to_recipient".into(),
         },
         payment: payment.collect(),
-        revocation: Revocation { by: vec![Kind::Tdp], notice_seconds: 0, running: Running::Abort },
+        revocation: Revocation { by: vec![Kind::Tdp], notice_seconds: 0, running: Running::Abort, conditions: vec![] },
         obligations: Obligations { risk_statement: "r".into() },
+        max_runs: None,
     }
 }
 
@@ -217,6 +221,7 @@ pub fn revoke(house: &House, contract: &ContractRef) -> ContractRevoke {
         registry: house.registry(),
         contract: contract.clone(),
         reason: "No longer wanted".into(),
+        cause: schemas::contract::Cause::AtWill,
         revoked_at: house.now(),
     }
 }

@@ -28,7 +28,7 @@ fn from_registration_to_an_active_contract() {
     let tdp = &house.tdps[0];
     let application = house.sign(&papers::participant(&house, tdp, Kind::Tdp), tdp);
     let receipt = house.client.apply(&application).unwrap();
-    holds(&house, &receipt, &Body::ParticipantApplied { application: application.clone(), did_document: None });
+    holds(&house, &receipt, &Body::ParticipantApplied { application: application.clone(), resolution: None });
     assert_eq!(house.client.participant(&tdp.did().unwrap()).unwrap().state, "applied");
 
     // Two people, one after the other, over the same bytes.

@@ -401,7 +401,7 @@ fn audit(house: &House, narrator: &mut Narrator) -> R<(LogPart, AuditPart)> {
         "{depa} audit verify {} --trust {} --witness {name} --witness-key={}",
         file.display(),
         house.audit_dir().join("trust.json").display(),
-        key.x.text()
+        key.okp_text().unwrap_or_default()
     );
     let log = LogPart { size: report.log.size, root: report.log.root, cosigned_at: report.cosigned_at };
     Ok((log, AuditPart { verified: report.verified, command }))

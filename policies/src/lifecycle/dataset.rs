@@ -1,6 +1,6 @@
 //! Image sets that two SRO people approved, and dataset offers that TDPs registered.
 
-use schemas::dataset::DatasetOffer;
+use schemas::dataset::{DatasetAct, DatasetOffer};
 use schemas::envelope::Envelope;
 use schemas::evidence::ImageSet;
 use schemas::id::{DatasetId, ImageSetId};
@@ -120,5 +120,13 @@ impl State {
         self.offers_by_digest.put(sha256, key.clone());
         self.offers.put(key, OfferRow { envelope: envelope.clone(), offer, sha256, index });
         Ok(())
+    }
+
+    pub(super) fn check_dataset_act(&self, _: &Envelope<DatasetAct>, _: Timestamp) -> R<()> {
+        Err(transition("not offered yet"))
+    }
+
+    pub(super) fn fold_dataset_act(&mut self, _: u64, _: &Envelope<DatasetAct>) -> R<()> {
+        Err(transition("not offered yet"))
     }
 }

@@ -2,8 +2,7 @@
 
 use schemas::envelope::Envelope;
 use schemas::id::Did;
-use schemas::party::{Decision, Kind, Participant, ParticipantDecision};
-use schemas::text::Bytes;
+use schemas::party::{Decision, Kind, Participant, ParticipantDecision, Resolution};
 use schemas::{Code, R, Refusal, Timestamp};
 use serde::Serialize;
 
@@ -22,6 +21,8 @@ pub enum ParticipantState {
     Rejected,
     /// May not act for now.
     Suspended,
+    /// Gone for good.
+    Withdrawn,
 }
 
 /// A participant.
@@ -31,8 +32,8 @@ pub struct ParticipantRow {
     pub application: Envelope<Participant>,
     /// The same, read.
     pub participant: Participant,
-    /// The did:web document it came with.
-    pub did_document: Option<Bytes>,
+    /// How its did:web was resolved.
+    pub resolution: Option<Resolution>,
     /// Index of the application's entry.
     pub applied: u64,
     /// The last decision, with the index of its entry.
@@ -84,13 +85,13 @@ impl State {
         &mut self,
         index: u64,
         envelope: &Envelope<Participant>,
-        document: &Option<Bytes>,
+        resolution: &Option<Resolution>,
     ) -> R<()> {
         let participant = read(envelope)?;
         let decided_at = self.participants.get(&participant.did).and_then(|r| r.decided_at);
         let row = ParticipantRow {
             application: envelope.clone(),
-            did_document: document.clone(),
+            resolution: resolution.clone(),
             applied: index,
             decision: None,
             decided_at,
@@ -115,12 +116,13 @@ impl State {
         }
         crate::registration::decision(&decision, self.registry()?, now)?;
         self.only_payment_provider(&decision, row)?;
-        use ParticipantState::{Applied, Rejected, Suspended, Verified};
+        use ParticipantState::{Applied, Rejected, Suspended, Verified, Withdrawn};
         match (row.state, decision.decision) {
             (Applied, Decision::Verified | Decision::Rejected)
             | (Verified, Decision::Suspended)
-            | (Suspended, Decision::Verified | Decision::Rejected) => Ok(()),
-            (Applied | Verified | Suspended | Rejected, _) => {
+            | (Suspended, Decision::Verified | Decision::Rejected)
+            | (Verified | Suspended, Decision::Withdrawn) => Ok(()),
+            (Applied | Verified | Suspended | Rejected | Withdrawn, _) => {
                 Err(transition("this decision does not fit the participant's state"))
             }
         }
@@ -150,6 +152,7 @@ impl State {
                 Decision::Verified => ParticipantState::Verified,
                 Decision::Rejected => ParticipantState::Rejected,
                 Decision::Suspended => ParticipantState::Suspended,
+                Decision::Withdrawn => ParticipantState::Withdrawn,
             };
         }
         Ok(())

@@ -72,7 +72,7 @@ fn a_transcript_answers_its_challenge_for_this_job() {
         |r| r.transcript.image_set_id = read(id("img", 2).into()),
         |r| r.transcript.enc_jwk = jwk(5),
         |r| r.transcript.run_jwk = Jwk::x25519([6; 32]),
-        |r| r.transcript.run_jwk.x = Bytes(vec![5; 31]),
+        |r| r.transcript.run_jwk = Jwk::Okp { crv: schemas::jwk::Curve::Ed25519, x: Bytes(vec![5; 31]) },
         |r| r.transcript.admission_sha256 = None,
         |r| r.challenge.checkpoint = Some(r.transcript.checkpoint.clone()),
         |r| {

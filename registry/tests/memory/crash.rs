@@ -33,7 +33,7 @@ fn child() {
                 for _ in 0..count.unwrap_or(u32::MAX) {
                     let who = FileKey::generate().unwrap();
                     let application = signing::sign(&papers::participant(&who, Kind::Tdp), &who, start()).unwrap();
-                    let body = registry.verify(Body::ParticipantApplied { application, did_document: None }).unwrap();
+                    let body = registry.verify(Body::ParticipantApplied { application, resolution: None }).unwrap();
                     let receipt = registry.append(body, start()).unwrap().receipt;
                     let line = format!("ack {} {}\n", receipt.index, receipt.record.leaf().unwrap());
                     std::io::stdout().lock().write_all(line.as_bytes()).unwrap();

@@ -145,7 +145,7 @@ impl House {
 
     pub fn apply(&self, who: &FileKey, kind: Kind) -> R<Entry> {
         let application = self.sign(&papers::participant(who, kind), who);
-        self.enter(Body::ParticipantApplied { application, did_document: None })
+        self.enter(Body::ParticipantApplied { application, resolution: None })
     }
 
     pub fn decide(&self, who: &FileKey, decision: Decision) -> R<Entry> {

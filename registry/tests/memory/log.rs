@@ -84,7 +84,7 @@ fn bodies_entered_together_enter_all_or_none() {
     let house = House::empty();
     let body = |who: &FileKey| {
         let application = house.sign(&papers::participant(who, Kind::Tdp), who);
-        house.registry.verify(Body::ParticipantApplied { application, did_document: None }).unwrap()
+        house.registry.verify(Body::ParticipantApplied { application, resolution: None }).unwrap()
     };
     let before = house.registry.head().unwrap();
     let twice = vec![body(&house.tdc), body(&house.ccrp), body(&house.tdc)];
@@ -153,7 +153,7 @@ fn tiles_hold_the_tree() {
     for chunk in keys.chunks(60) {
         let body = |who: &FileKey| {
             let application = house.sign(&papers::participant(who, Kind::Tdp), who);
-            house.registry.verify(Body::ParticipantApplied { application, did_document: None }).unwrap()
+            house.registry.verify(Body::ParticipantApplied { application, resolution: None }).unwrap()
         };
         house.registry.append_many(chunk.iter().map(body).collect(), house.now()).unwrap();
     }
@@ -205,7 +205,7 @@ fn time_never_goes_backwards_in_the_log() {
     house.skip(100);
     let first = house.apply(&house.tdc, Kind::Tdc).unwrap();
     let application = house.sign(&papers::participant(&house.ccrp, Kind::Ccrp), &house.ccrp);
-    let body = house.registry.verify(Body::ParticipantApplied { application, did_document: None }).unwrap();
+    let body = house.registry.verify(Body::ParticipantApplied { application, resolution: None }).unwrap();
     let second = house.registry.append(body, start()).unwrap();
     assert_eq!(second.receipt.record.at, first.receipt.record.at);
 }
@@ -217,7 +217,7 @@ fn a_second_writer_fences_the_first() {
     assert_eq!(house.apply(&house.tdc, Kind::Tdc).unwrap_err().code, Code::Unavailable);
     assert_eq!(house.apply(&house.tdc, Kind::Tdc).unwrap_err().code, Code::Unavailable);
     let application = house.sign(&papers::participant(&house.tdc, Kind::Tdc), &house.tdc);
-    let body = second.verify(Body::ParticipantApplied { application, did_document: None }).unwrap();
+    let body = second.verify(Body::ParticipantApplied { application, resolution: None }).unwrap();
     assert_eq!(second.append(body, start()).unwrap().receipt.index, 1);
 }
 
@@ -255,7 +255,7 @@ fn throughput_is_printed() {
         .map(|_| {
             let who = FileKey::generate().unwrap();
             let application = house.sign(&papers::participant(&who, Kind::Tdp), &who);
-            house.registry.verify(Body::ParticipantApplied { application, did_document: None }).unwrap()
+            house.registry.verify(Body::ParticipantApplied { application, resolution: None }).unwrap()
         })
         .collect();
     let mut lots: Vec<Vec<_>> = (0..64).map(|_| Vec::new()).collect();

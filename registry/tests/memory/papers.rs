@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use policies::lifecycle::ParticipantRow;
 use schemas::contract::*;
-use schemas::dataset::{Column, ColumnType, DataCard, DatasetOffer, OfferKey, PriceTerm, SealedObject, Usage};
+use schemas::dataset::{
+    Column, ColumnType, DataCard, DatasetOffer, OfferKey, PriceTerm, Reference, SealedObject, Usage,
+};
 use schemas::evidence::{EvidenceKind, ImageSet};
 use schemas::id::{ContractId, DataKeyId, DatasetId, Did, FamilyId, ImageSetId};
 use schemas::money::{Currency, Minor};
@@ -104,6 +106,7 @@ pub fn offer(n: usize, tdp: &FileKey, kms: &FileKey) -> DatasetOffer {
         family: FamilyId::new(fixed(200 + n as u128)),
         provider: did.clone(),
         name: format!("Table {n}"),
+        reference: Reference::plain("Example Ltd"),
         columns: vec![
             Column { name: "k".into(), column_type: ColumnType::Text, lower: None, upper: None },
             number("x"),
@@ -200,7 +203,8 @@ pub fn contract(offers: [Envelope<DatasetOffer>; 2], tdc: &Did, ccrp: &Did) -> C
             release: "encrypted_to_recipient".into(),
         },
         payment: payment.collect(),
-        revocation: Revocation { by: vec![Kind::Tdp], notice_seconds: 0, running: Running::Abort },
+        revocation: Revocation { by: vec![Kind::Tdp], notice_seconds: 0, running: Running::Abort, conditions: vec![] },
         obligations: Obligations { risk_statement: "r".into() },
+        max_runs: None,
     }
 }

@@ -29,6 +29,7 @@ impl House {
             registry: papers::registry(),
             contract: contract.clone(),
             reason: "r".into(),
+            cause: schemas::contract::Cause::AtWill,
             revoked_at: start(),
         }
     }
@@ -68,7 +69,7 @@ fn genesis_and_participants() {
     house.apply(&house.tdc, Kind::Tdc).unwrap();
     let application = |who: &FileKey, kind| Body::ParticipantApplied {
         application: house.sign(&papers::participant(who, kind), who),
-        did_document: None,
+        resolution: None,
     };
     house.refuses(Code::ParticipantExists, application(&house.tdc, Kind::Tdc));
     house.refuses(Code::ParticipantExists, application(&house.sro[0], Kind::Tdc));
@@ -77,7 +78,7 @@ fn genesis_and_participants() {
     foreign.registry = schemas::id::Did::parse("did:web:other.example").unwrap();
     house.refuses(
         Code::WrongRegistry,
-        Body::ParticipantApplied { application: house.sign(&foreign, &house.ccrp), did_document: None },
+        Body::ParticipantApplied { application: house.sign(&foreign, &house.ccrp), resolution: None },
     );
 }
 

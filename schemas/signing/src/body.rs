@@ -25,10 +25,10 @@ pub fn verify_body(
                 check::public_key(&person.jwk)?;
             }
         }
-        Body::ParticipantApplied { application, did_document } => {
+        Body::ParticipantApplied { application, resolution } => {
             let application = book::verify_application(application.clone(), registry)?;
             if crate::did::is_web(&application.did) {
-                let document = did_document.as_ref().map(|d| d.0.as_slice()).unwrap_or_default();
+                let document = resolution.as_ref().map(|r| r.document.0.as_slice()).unwrap_or_default();
                 crate::did::document_names_key(document, &application.did, &application.jwk)?;
             }
         }
@@ -62,7 +62,33 @@ pub fn verify_body(
             }
         }
         Body::PaymentAnswered { callback } => drop(jws::verify(callback.clone(), registry, keys)?),
-        Body::ModelHandedOver { .. } => {}
+        Body::ParticipantLeft { withdrawal } => drop(jws::verify(withdrawal.clone(), registry, keys)?),
+        Body::KeyChanged { event, resolution } => {
+            let event = jws::verify(event.clone(), registry, keys)?;
+            book::verify_added_key(&event, resolution.as_ref(), registry)?;
+        }
+        Body::ImageSetRevoked { revocation } => drop(jws::verify(revocation.clone(), registry, keys)?),
+        Body::TemplateApproved { template } => drop(jws::verify(template.clone(), registry, keys)?),
+        Body::DataSchemaApproved { data_schema } => drop(jws::verify(data_schema.clone(), registry, keys)?),
+        Body::DatasetChanged { act } => drop(jws::verify(act.clone(), registry, keys)?),
+        Body::ContractWithdrawn { withdraw } => drop(jws::verify(withdraw.clone(), registry, keys)?),
+        Body::ContractSuspended { suspend } => drop(jws::verify(suspend.clone(), registry, keys)?),
+        Body::ContractResumed { resume } => drop(jws::verify(resume.clone(), registry, keys)?),
+        Body::ContractTerminated { terminate } => drop(jws::verify(terminate.clone(), registry, keys)?),
+        Body::SubjectErased { erasure } => drop(jws::verify(erasure.clone(), registry, keys)?),
+        Body::LogKeyRotated { rotation } => {
+            check::public_key(&jws::verify(rotation.clone(), registry, keys)?.jwk)?;
+        }
+        Body::StatementRegistered { .. } => {
+            return Err(schemas::Refusal::new(schemas::Code::CoseForm, "SCITT statements are not offered yet"));
+        }
+        Body::ModelHandedOver { .. }
+        | Body::ContractTimed { .. }
+        | Body::ContractCompleted { .. }
+        | Body::DigestAnchored { .. }
+        | Body::BodiesRead { .. }
+        | Body::Erased { .. }
+        | Body::TwinRoot { .. } => {}
     }
     Ok(Verified::vouched_by_signing(body))
 }

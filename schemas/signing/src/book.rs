@@ -14,7 +14,7 @@ use schemas::evidence::ImageSet;
 use schemas::id::{Did, KeyId, RunId};
 use schemas::job::JobSpec;
 use schemas::jwk::Jwk;
-use schemas::party::{Decision, Kind, Participant};
+use schemas::party::{Decision, KeyAct, KeyEvent, Kind, Participant, Resolution};
 use schemas::{Code, Digest, Entered, KeyBook, R, Refusal, Signed};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,26 @@ pub struct Trust {
     pub origin: String,
     /// SRO people; decisions with effect need two of them.
     pub sro: Vec<SroPerson>,
+    /// Witnesses whose cosignatures count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub witnesses: Vec<WitnessKey>,
+    /// How many of them must have cosigned a checkpoint before anything is opened on its word; 0 asks for none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub quorum: u32,
+}
+
+/// A witness's key under its name (C2SP tlog-witness).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WitnessKey {
+    /// Name on its cosignature lines.
+    pub name: String,
+    /// Its key.
+    pub jwk: Jwk,
+}
+
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 impl KeyBook for Trust {
@@ -133,6 +153,25 @@ pub fn verify_application(application: schemas::Envelope<Participant>, registry:
     crate::check::public_key(&claimed.jwk)?;
     let book = OneKey { holder: claimed.did.to_string(), jwk: claimed.jwk.clone() };
     jws::verify_by(application, registry, &book, claimed.did.as_str())
+}
+
+/// Verifies the word of a key that is added: signed by itself alone, for this participant; a did:web's document names it.
+pub fn verify_added_key(event: &KeyEvent, resolution: Option<&Resolution>, registry: &Did) -> R<()> {
+    let KeyAct::Add { proof, .. } = &event.event else {
+        return Ok(());
+    };
+    let claimed = proof.read_unverified()?;
+    crate::check::public_key(&claimed.jwk)?;
+    let book = OneKey { holder: event.participant.to_string(), jwk: claimed.jwk.clone() };
+    let proof = jws::verify_by(proof.clone(), registry, &book, event.participant.as_str())?;
+    if proof.holder != event.participant {
+        return Err(Refusal::new(Code::SignerNotParty, "the key proves itself for another holder").at("event.proof"));
+    }
+    if did::is_web(&event.participant) {
+        let document = resolution.map(|r| r.document.0.as_slice()).unwrap_or_default();
+        did::document_names_key(document, &event.participant, &claimed.jwk)?;
+    }
+    Ok(())
 }
 
 /// A book with one party key.

@@ -55,7 +55,11 @@ impl EncKey {
 
     /// Writes the key to a new file with mode 0600; an existing file is never overwritten.
     pub fn save(&self, path: &Path) -> R<()> {
-        let file = EncKeyFile { crv: Curve::X25519, x: self.jwk.x.clone(), d: Bytes(self.secret.to_vec()) };
+        let file = EncKeyFile {
+            crv: Curve::X25519,
+            x: Bytes(self.jwk.point(Curve::X25519)?.to_vec()),
+            d: Bytes(self.secret.to_vec()),
+        };
         let text = serde_json::to_vec(&file).map(Zeroizing::new);
         crate::signer::write_secret(path, &text.map_err(|e| Refusal::new(Code::Internal, e.to_string()))?)
     }
@@ -68,7 +72,11 @@ impl EncKey {
         let secret = <[u8; 32]>::try_from(file.d.0.as_slice()).map(Zeroizing::new);
         file.d.0.zeroize();
         let key = EncKey::from_seed(&*secret.map_err(|_| fault())?)?;
-        if key.jwk.x == file.x && file.crv == Curve::X25519 { Ok(key) } else { Err(fault()) }
+        if key.jwk.point(Curve::X25519)?.as_slice() == file.x.0 && file.crv == Curve::X25519 {
+            Ok(key)
+        } else {
+            Err(fault())
+        }
     }
 }
 

@@ -79,7 +79,9 @@ pub fn verify_by<T: Document>(envelope: Envelope<T>, registry: &Did, book: &dyn 
 }
 
 fn check_one<T: Document>(payload: &Bytes, signature: &PartySignature, book: &dyn KeyBook) -> R<()> {
-    let Form::Jws = signature.form;
+    if signature.form != Form::Jws {
+        return Err(Refusal::new(Code::CoseForm, "COSE signatures are not offered yet"));
+    }
     let form = |why: &str| Refusal::new(Code::SignatureForm, format!("protected header: {why}"));
     if signature.protected.0.len() > MAX_PROTECTED {
         return Err(form("more than 4096 bytes"));

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use schemas::id::{Did, KeyId};
-use schemas::jwk::Jwk;
+use schemas::jwk::{Curve, Jwk};
 use schemas::text::Bytes;
 use schemas::{Code, R, Refusal, Signer};
 use serde::{Deserialize, Serialize};
@@ -90,7 +90,11 @@ impl FileKey {
     /// Writes the key to a new file with mode 0600; an existing file is never overwritten.
     pub fn save(&self, path: &Path) -> R<()> {
         let mut d = self.key.to_bytes();
-        let file = KeyFile { holder: self.kid.holder.clone(), x: self.jwk.x.clone(), d: Bytes(d.to_vec()) };
+        let file = KeyFile {
+            holder: self.kid.holder.clone(),
+            x: Bytes(self.jwk.point(Curve::Ed25519)?.to_vec()),
+            d: Bytes(d.to_vec()),
+        };
         d.zeroize();
         let text = Zeroizing::new(serde_json::to_vec(&file).map_err(|e| Refusal::new(Code::Internal, e.to_string()))?);
         write_secret(path, &text)
@@ -104,7 +108,7 @@ impl FileKey {
         let seed = <[u8; 32]>::try_from(file.d.0.as_slice()).map(Zeroizing::new);
         file.d.0.zeroize();
         let key = FileKey::from_seed(&file.holder, &*seed.map_err(|_| fault("not a key file".into()))?);
-        if key.jwk.x != file.x {
+        if key.jwk.point(Curve::Ed25519)?.as_slice() != file.x.0 {
             return Err(fault("public and private half do not belong together".into()));
         }
         KeyId::parse(&key.kid.to_string())?;

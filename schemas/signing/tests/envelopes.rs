@@ -32,6 +32,7 @@ fn document() -> ContractRevoke {
         registry: registry(),
         contract: ContractRef { id: ContractId::new(uuid::Uuid::from_u128(7)), sha256: Digest([7; 32]) },
         reason: "consent withdrawn".into(),
+        cause: schemas::contract::Cause::AtWill,
         revoked_at: now(),
     }
 }

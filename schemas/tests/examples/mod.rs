@@ -8,7 +8,7 @@ use schemas::event::*;
 use schemas::evidence::{EvidenceKind, ImageSet};
 use schemas::id::*;
 use schemas::job::{JobDataset, JobSpec};
-use schemas::jwk::Jwk;
+use schemas::jwk::{Curve, Jwk};
 use schemas::log::CheckpointRef;
 use schemas::money::{Currency, Minor};
 use schemas::party::{Decision, Kind, Participant, ParticipantDecision};
@@ -48,7 +48,8 @@ fn ccrp() -> Did {
 }
 
 fn ed() -> Jwk {
-    Jwk { x: Bytes::parse("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").unwrap(), ..Jwk::ed25519([0; 32]) }
+    let x = Bytes::parse("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").unwrap();
+    Jwk::Okp { crv: Curve::Ed25519, x }
 }
 
 fn ecdh() -> Jwk {
@@ -158,6 +159,7 @@ pub fn offer() -> DatasetOffer {
         family: FamilyId::new(uuid(5)),
         provider: tdp(),
         name: "Test results 2026".into(),
+        reference: Reference::plain("Example Ltd"),
         columns: vec![
             Column { name: "mobile".into(), column_type: ColumnType::Text, lower: None, upper: None },
             Column {
@@ -259,8 +261,14 @@ pub fn contract() -> Contract {
             amount_minor: Minor::new(500_000).unwrap(),
             trigger: Trigger::Completed,
         }],
-        revocation: Revocation { by: vec![Kind::Tdp, Kind::Sro], notice_seconds: 0, running: Running::Abort },
+        revocation: Revocation {
+            by: vec![Kind::Tdp, Kind::Sro],
+            notice_seconds: 0,
+            running: Running::Abort,
+            conditions: vec![],
+        },
         obligations: Obligations { risk_statement: "No attempt to single out a person will be made.".into() },
+        max_runs: None,
     }
 }
 
@@ -270,6 +278,7 @@ pub fn revoke() -> ContractRevoke {
         registry: registry(),
         contract: contract_ref(),
         reason: "consent withdrawn".into(),
+        cause: schemas::contract::Cause::AtWill,
         revoked_at: at("2027-01-10T08:00:00Z"),
     }
 }
@@ -374,6 +383,7 @@ pub fn admission() -> Admission {
         enc_jwk: ecdh(),
         checkpoint: head(),
         kms_heads: vec![KmsHead { kms: kms(), seq: 41, head: digest(11) }],
+        cosigned: None,
     }
 }
 

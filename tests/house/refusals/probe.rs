@@ -132,6 +132,7 @@ impl<'s> Probe<'s> {
             enc_jwk: self.enc.jwk().clone(),
             checkpoint: CheckpointRef { size: 1, root: Digest([1; 32]) },
             kms_heads: self.services().iter().map(never).collect(),
+            cosigned: None,
         };
         self.admission = Some(signing::sign(&admission, &self.scene.registry_key(), now).unwrap());
     }

@@ -76,6 +76,7 @@ impl Tdp {
             });
         }
         Ok(Description {
+            reference: None,
             name: format!("{} ({})", self.kind.title(), self.kind.name()),
             dataset_id: None,
             family: None,

@@ -47,7 +47,7 @@ impl Processes {
         let peer = format!(
             "[{{ url = \"{}\", name = \"{name}\", jwk = {{ kty = \"OKP\", crv = \"Ed25519\", x = \"{}\" }} }}]",
             local(ports.witness),
-            jwk.x.text()
+            jwk.okp_text().unwrap_or_default()
         );
         let mut desk = Command::new(&service);
         desk.arg("serve").arg("--config").arg(folder.join("config.toml")).env("DEPA_CONTRACT_SERVICE__WITNESSES", peer);

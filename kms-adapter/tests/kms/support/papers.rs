@@ -5,7 +5,7 @@ use schemas::contract::{
     Assurance, Compute, Contract, ContractDataset, ContractKey, ContractRef, Obligations, Outputs, Party, PaymentTerm,
     Revocation, Running, TermKind, Trigger,
 };
-use schemas::dataset::{Column, ColumnType, DataCard, DatasetOffer, OfferKey, SealedObject, Usage};
+use schemas::dataset::{Column, ColumnType, DataCard, DatasetOffer, OfferKey, Reference, SealedObject, Usage};
 use schemas::evidence::EvidenceKind;
 use schemas::id::{ContractId, DataKeyId, DatasetId, FamilyId, ImageSetId, JobId};
 use schemas::job::{JobDataset, JobSpec};
@@ -72,6 +72,7 @@ pub fn offer(people: &People, provider: &FileKey, table: &Table, kms: &str, kms_
         family: table.family.clone(),
         provider: provider.did().unwrap(),
         name: "A table".into(),
+        reference: Reference::plain("Example Ltd"),
         columns: vec![text("person"), number("age"), number("secret"), text("outcome")],
         objects: vec![SealedObject { url: "file:///data/a.depa".into(), bytes: 1000, media_type: "text/csv".into() }],
         manifest_root: table.manifest_root,
@@ -161,8 +162,9 @@ pub fn contract(people: &People, datasets: Vec<ContractDataset>, image_set: &Ima
             amount_minor: Minor::new(0).unwrap(),
             trigger: Trigger::Completed,
         }],
-        revocation: Revocation { by: vec![Kind::Tdp], notice_seconds: 0, running: Running::Abort },
+        revocation: Revocation { by: vec![Kind::Tdp], notice_seconds: 0, running: Running::Abort, conditions: vec![] },
         obligations: Obligations { risk_statement: "understood".into() },
+        max_runs: None,
     }
 }
 

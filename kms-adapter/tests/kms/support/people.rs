@@ -90,6 +90,8 @@ impl People {
             registry_jwk: self.registry.jwk().clone(),
             origin: ORIGIN.into(),
             sro: self.sro.iter().map(person).collect(),
+            witnesses: vec![],
+            quorum: 0,
         }
     }
 
@@ -124,7 +126,11 @@ impl People {
             decided_at: start(),
         };
         let decision = People::sign(&decision, &[&self.sro[0], &self.sro[1]]);
-        BundledParticipant { application, decision: log.enter(decision, ORIGIN, &self.registry, start()) }
+        BundledParticipant {
+            application,
+            decision: log.enter(decision, ORIGIN, &self.registry, start()),
+            key_events: vec![],
+        }
     }
 
     pub fn image_set(&self, log: &mut Log, change: &dyn Fn(&mut ImageSet)) -> Logged<ImageSet> {

@@ -75,6 +75,7 @@ impl<'w> Room<'w> {
             run_jwk: self.run_key.jwk().clone(),
             enc_jwk: self.enc.jwk().clone(),
             checkpoint: world.log.lock().unwrap().head(),
+            cosigned: None,
             kms_heads: vec![
                 KmsHead { kms: OTHER_KMS.into(), seq: 0, head: Digest([0; 32]) },
                 KmsHead { kms: world.url().into(), seq: 0, head: Digest([0; 32]) },
