@@ -30,7 +30,7 @@ pub use genesis::Genesis;
 pub use kms::ReceiptRow;
 pub use party::{ParticipantRow, ParticipantState};
 pub use payment::{PaymentRow, PaymentState};
-pub use replay::{Completed, Frontier, Link, Replay};
+pub use replay::{Completed, Digests, Frontier, Link, Replay};
 pub use run::{AbortFact, OrderRow, RunRow, RunState};
 
 use schemas::envelope::{Envelope, Usage, Verified};

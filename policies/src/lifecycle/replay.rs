@@ -63,6 +63,25 @@ impl Frontier {
 /// The subtrees that an entry completes, its leaf first: level, index within the level, hash.
 pub type Completed = Vec<(u8, u64, Digest)>;
 
+/// Digests of an exported entry over its canonical bytes. A reader of a file that has shown a line to be canonical takes
+/// them from the bytes as they stand; nothing need be written anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digests {
+    /// The salted digest of the body.
+    pub body: Digest,
+    /// The leaf hash of the record.
+    pub leaf: Digest,
+}
+
+impl Digests {
+    /// The digests of an entry, of canonical bytes written for it.
+    pub fn of(entry: &ExportedEntry) -> R<Digests> {
+        let salt = entry.body_salt.0.as_slice().try_into().map_err(|_| tampered(entry.index, "a salt has 32 bytes"))?;
+        let body = body_digest(&salt, &entry.body).map_err(|e| tampered(entry.index, &e.sentence))?;
+        Ok(Digests { body, leaf: entry.record.leaf()? })
+    }
+}
+
 /// Where a subject's chain stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
@@ -94,26 +113,36 @@ impl Replay {
     /// Checks the record of an entry against its body, salts and chain, and folds the body, whose signatures the
     /// caller has verified with [`Replay::state`] as the book of keys. Every fault is `LOG_TAMPERED` and names the entry.
     pub fn enter(&mut self, entry: &ExportedEntry, verified: &Verified<Body>) -> R<Completed> {
+        self.enter_read(entry, verified, &Digests::of(entry)?)
+    }
+
+    /// [`Replay::enter`] with digests that the caller took from the entry's canonical bytes.
+    pub fn enter_read(&mut self, entry: &ExportedEntry, verified: &Verified<Body>, digests: &Digests) -> R<Completed> {
         let fault = |e: Refusal| tampered(entry.index, &format!("{}: {}", e.code, e.sentence));
         if **verified != entry.body {
             return Err(tampered(entry.index, "another body was verified"));
         }
-        self.record_fits(entry)?;
+        self.record_fits(entry, digests)?;
         self.state.apply(entry.index, entry.record.at, verified).map_err(fault)?;
-        self.advance(entry)
+        self.advance(entry, digests)
     }
 
     /// [`Replay::enter`] without verified signatures, see [`State::refold`].
     pub fn reenter(&mut self, entry: &ExportedEntry) -> R<Completed> {
-        self.record_fits(entry)?;
+        self.reenter_read(entry, &Digests::of(entry)?)
+    }
+
+    /// [`Replay::reenter`] with digests that the caller took from the entry's canonical bytes.
+    pub fn reenter_read(&mut self, entry: &ExportedEntry, digests: &Digests) -> R<Completed> {
+        self.record_fits(entry, digests)?;
         let fault = |e: Refusal| tampered(entry.index, &format!("{}: {}", e.code, e.sentence));
         self.state.refold(entry.index, entry.record.at, &entry.body).map_err(fault)?;
-        self.advance(entry)
+        self.advance(entry, digests)
     }
 
     /// 1. the index follows; 2. version and kind; 3. subject id and its salted digest, one salt per subject; 4. sequence
     ///    and link; 5. salted digest of the body.
-    fn record_fits(&self, entry: &ExportedEntry) -> R<()> {
+    fn record_fits(&self, entry: &ExportedEntry, digests: &Digests) -> R<()> {
         let bad = |why: &str| Err(tampered(entry.index, why));
         let record = &entry.record;
         if entry.index != self.frontier.size {
@@ -124,7 +153,7 @@ impl Replay {
         }
         let salts =
             (<[u8; 32]>::try_from(entry.subject_salt.0.as_slice()), <[u8; 32]>::try_from(entry.body_salt.0.as_slice()));
-        let (Ok(subject_salt), Ok(body_salt)) = salts else {
+        let (Ok(subject_salt), Ok(_)) = salts else {
             return bad("a salt has 32 bytes");
         };
         let subject = self.state.subject(&entry.body).map_err(|e| tampered(entry.index, &e.sentence))?;
@@ -136,14 +165,14 @@ impl Replay {
         if (record.seq, record.prev) != expected || link.is_some_and(|l| l.salt != subject_salt) {
             return bad("the record does not follow on the subject's entry before it");
         }
-        if record.body_sha256 != body_digest(&body_salt, &entry.body).map_err(|e| tampered(entry.index, &e.sentence))? {
+        if record.body_sha256 != digests.body {
             return bad("the record is of another body");
         }
         Ok(())
     }
 
-    fn advance(&mut self, entry: &ExportedEntry) -> R<Completed> {
-        let leaf = entry.record.leaf()?;
+    fn advance(&mut self, entry: &ExportedEntry, digests: &Digests) -> R<Completed> {
+        let leaf = digests.leaf;
         let salt = entry.subject_salt.0.as_slice().try_into().map_err(|_| tampered(entry.index, "salt"))?;
         self.chains.insert(entry.subject.clone(), Link { seq: entry.record.seq, leaf, salt });
         let mut completed = Vec::new();
