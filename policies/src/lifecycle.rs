@@ -5,11 +5,13 @@
 //! (`signing::verify_body` makes [`Verified<Body>`]); here it is judged whether the *right* people signed, whether the
 //! step is one that may come now, and what follows from it.
 //!
-//! Cloning a state is cheap (its tables are shared); the first change to a table after a clone copies that table's index.
+//! Cloning a state is cheap and a change after it copies little: tables are persistent maps of shared rows.
 
 mod books;
 mod contract;
 mod contract_acts;
+mod contract_clock;
+mod contract_row;
 mod dataset;
 mod genesis;
 mod keys;
@@ -18,19 +20,21 @@ mod notes;
 mod party;
 mod payment;
 mod replay;
+mod rows;
 mod rules;
 mod run;
 mod signers;
 mod table;
 
 pub use books::{Account, AccountId, AccountKind, Books, Transfer};
-pub use contract::ContractRow;
+pub use contract_row::{ContractRow, Ending, Suspender, Suspension};
 pub use dataset::{ImageSetRow, OfferRow};
 pub use genesis::Genesis;
 pub use kms::ReceiptRow;
 pub use party::{ParticipantRow, ParticipantState};
 pub use payment::{PaymentRow, PaymentState};
 pub use replay::{Completed, Digests, Frontier, Link, Replay};
+pub use rows::{ChangedRow, StoredRow};
 pub use run::{AbortFact, OrderRow, RunRow, RunState};
 
 use schemas::envelope::{Envelope, Usage, Verified};
@@ -54,7 +58,11 @@ pub struct State {
     offers_by_digest: Table<Digest, (DatasetId, u32, u32)>,
     services: Table<(Did, String), Jwk>,
     contracts: Table<Digest, ContractRow>,
-    contract_ids: Table<schemas::id::ContractId, Digest>,
+    contract_ids: Table<schemas::id::ContractId, contract_row::ContractFile>,
+    /// Moments at which the clock may change a contract, not yet told by an entry.
+    agenda: Table<(Timestamp, Digest), ()>,
+    /// Contracts under which a run has checked in and that have not ended.
+    at_work: Table<Digest, ()>,
     orders: Table<Digest, OrderRow>,
     runs: Table<RunId, RunRow>,
     run_keys: Table<String, RunId>,
@@ -76,18 +84,20 @@ impl State {
             size: 0,
             last_at: Timestamp::from_micros(0),
             genesis: None,
-            participants: Table::new(),
-            image_sets: Table::new(),
-            offers: Table::new(),
-            offers_by_digest: Table::new(),
-            services: Table::new(),
-            contracts: Table::new(),
-            contract_ids: Table::new(),
-            orders: Table::new(),
-            runs: Table::new(),
-            run_keys: Table::new(),
-            receipts: Table::new(),
-            payments: Table::new(),
+            participants: Table::default(),
+            image_sets: Table::default(),
+            offers: Table::default(),
+            offers_by_digest: Table::default(),
+            services: Table::default(),
+            contracts: Table::default(),
+            contract_ids: Table::default(),
+            agenda: Table::default(),
+            at_work: Table::default(),
+            orders: Table::default(),
+            runs: Table::default(),
+            run_keys: Table::default(),
+            receipts: Table::default(),
+            payments: Table::default(),
             books: Books::default(),
         }
     }
@@ -150,7 +160,7 @@ impl State {
             Body::DatasetRegistered { offer } => self.check_offer(offer, now),
             Body::ContractProposed { contract } => self.check_proposal(contract, now),
             Body::ContractSigned { contract, signature } => self.check_signature(contract, signature, now),
-            Body::ContractExecuted { contract } => self.check_execution(contract),
+            Body::ContractExecuted { contract } => self.check_execution(contract, now),
             Body::ContractDeclined { decline } => self.check_decline(decline, now),
             Body::ContractRevoked { revoke } => self.check_revocation(revoke, now),
             Body::RunOrdered { job } => self.check_order(job, now),
@@ -196,11 +206,11 @@ impl State {
             Body::ParticipantDecided { decision } => self.fold_decision(index, decision),
             Body::ImageSetApproved { image_set } => self.fold_image_set(index, image_set),
             Body::DatasetRegistered { offer } => self.fold_offer(index, offer),
-            Body::ContractProposed { contract } => self.fold_proposal(index, contract),
-            Body::ContractSigned { contract, signature } => self.fold_signature(contract, signature),
-            Body::ContractExecuted { contract } => self.fold_execution(index, contract),
+            Body::ContractProposed { contract } => self.fold_proposal(index, at, contract),
+            Body::ContractSigned { contract, signature } => self.fold_signature(index, contract, signature),
+            Body::ContractExecuted { contract } => self.fold_execution(index, at, contract),
             Body::ContractDeclined { decline } => self.fold_decline(index, decline),
-            Body::ContractRevoked { revoke } => self.fold_revocation(index, revoke),
+            Body::ContractRevoked { revoke } => self.fold_revocation(index, at, revoke),
             Body::RunOrdered { job } => self.fold_order(index, job),
             Body::RunCheckedIn { .. } => self.fold_check_in(index, at, body),
             Body::KmsStated { receipt } => self.fold_statement(index, receipt),
@@ -219,7 +229,7 @@ impl State {
             Body::ContractSuspended { suspend } => self.fold_suspension(index, suspend),
             Body::ContractResumed { resume } => self.fold_resumption(index, resume),
             Body::ContractTerminated { terminate } => self.fold_termination(index, terminate),
-            Body::ContractTimed { contract, state } => self.fold_timed(index, contract, *state),
+            Body::ContractTimed { contract, state } => self.fold_timed(index, at, contract, *state),
             Body::ContractCompleted { contract, reason } => self.fold_completed(index, contract, *reason),
             Body::StatementRegistered { .. } | Body::DigestAnchored { .. } | Body::BodiesRead { .. } => Ok(()),
             Body::SubjectErased { erasure } => self.fold_erasure(index, erasure),

@@ -5,16 +5,17 @@
 //! what is open, cash what was paid; an instruction that failed posts nothing.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use schemas::event::Obligation;
 use schemas::id::Did;
 use schemas::money::Currency;
 use schemas::{Code, R, Refusal};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use super::table::Table;
 
 /// What an account holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AccountKind {
     /// Owed to the owner.
@@ -26,7 +27,7 @@ pub enum AccountKind {
 }
 
 /// Names an account.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct AccountId {
     /// Whose.
     pub owner: Did,
@@ -37,7 +38,7 @@ pub struct AccountId {
 }
 
 /// Sums of an account in minor units.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// All debits.
     pub debits: u128,
@@ -87,7 +88,7 @@ impl Transfer {
 /// All accounts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Books {
-    accounts: Arc<BTreeMap<AccountId, Account>>,
+    pub(super) accounts: Table<AccountId, Account>,
 }
 
 impl Books {
@@ -106,9 +107,8 @@ impl Books {
         let overflow = || Refusal::new(Code::Internal, "an account overflows");
         let debits = self.account(&transfer.debit).debits.checked_add(transfer.amount).ok_or_else(overflow)?;
         let credits = self.account(&transfer.credit).credits.checked_add(transfer.amount).ok_or_else(overflow)?;
-        let accounts = Arc::make_mut(&mut self.accounts);
-        accounts.entry(transfer.debit.clone()).or_default().debits = debits;
-        accounts.entry(transfer.credit.clone()).or_default().credits = credits;
+        self.accounts.put(transfer.debit.clone(), Account { debits, ..self.account(&transfer.debit) });
+        self.accounts.put(transfer.credit.clone(), Account { credits, ..self.account(&transfer.credit) });
         Ok(())
     }
 
@@ -177,8 +177,8 @@ mod tests {
     fn a_lopsided_book_is_found() {
         let mut books = Books::default();
         books.post(&Transfer::owed(&obligation(5))).unwrap();
-        let first = books.accounts.keys().next().unwrap().clone();
-        Arc::make_mut(&mut books.accounts).get_mut(&first).unwrap().debits += 1;
+        let first = books.accounts().next().unwrap().0.clone();
+        books.accounts.get_mut(&first).unwrap().debits += 1;
         assert_eq!(books.check(std::iter::once(Transfer::owed(&obligation(5)))).unwrap_err().code, Code::LogTampered);
     }
 }

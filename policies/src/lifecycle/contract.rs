@@ -1,123 +1,25 @@
-//! Contracts: proposed, signed one by one, executed when all have signed; declined, revoked, expired.
+//! Contracts: proposed, countered, signed one by one, executed when all have signed; declined. What ends or stops them
+//! later is in `contract_acts`.
 
-use schemas::contract::{Contract, ContractDecline, ContractRef, ContractRevoke, ContractState};
-use schemas::envelope::{Envelope, PartySignature};
+use std::sync::Arc;
+
+use schemas::contract::{Contract, ContractDecline, ContractRef, ContractState};
+use schemas::envelope::{Envelope, PartySignature, Usage};
 use schemas::event::Body;
-use schemas::id::{ContractId, Did};
-use schemas::release::ContractStatus;
-use schemas::text::Bytes;
+use schemas::id::Did;
 use schemas::{Code, Digest, KeyBook, R, Refusal, Timestamp};
 
+use super::contract_row::ContractFile;
 use super::signers::sole_signer;
-use super::{State, read, transition};
+use super::{ContractRow, Ending, State, Suspender, read, transition};
 
-/// A contract.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ContractRow {
-    /// The contract, read.
-    pub contract: Contract,
-    /// SHA-256 of the signed bytes.
-    pub sha256: Digest,
-    /// The signed bytes.
-    pub payload: Bytes,
-    /// Signatures in the order of their entries, the proposer's first.
-    pub signatures: Vec<PartySignature>,
-    /// Index of the proposal.
-    pub proposed: u64,
-    /// Index of the entry that holds all signatures.
-    pub executed: Option<u64>,
-    /// Index of the refusal by a party.
-    pub declined: Option<u64>,
-    /// Index of the revocation.
-    pub revoked: Option<u64>,
-}
-
-impl ContractRow {
-    /// The state at `now`: scheduled, active and expired follow from the time alone (`contract-service.md` 5.4).
-    /// `proposed` means that nobody but the proposer has signed.
-    pub fn state(&self, now: Timestamp) -> ContractState {
-        if self.declined.is_some() {
-            ContractState::Declined
-        } else if self.revoked.is_some() {
-            ContractState::Revoked
-        } else if self.executed.is_none() {
-            if self.signatures.len() < 2 { ContractState::Proposed } else { ContractState::PartiallySigned }
-        } else if now < self.contract.effective_from {
-            ContractState::Scheduled
-        } else if now < self.contract.expires_at {
-            ContractState::Active
-        } else {
-            ContractState::Expired
-        }
-    }
-
-    /// The contract with the signatures so far.
-    pub fn envelope(&self) -> Envelope<Contract> {
-        Envelope::new(self.payload.0.clone(), self.signatures.clone())
-    }
-
-    /// Id and digest.
-    pub fn reference(&self) -> ContractRef {
-        ContractRef { id: self.contract.contract_id.clone(), sha256: self.sha256 }
-    }
-
-    fn has_signed(&self, holder: &str) -> bool {
-        self.signatures.iter().any(|s| s.kid.holder == holder)
-    }
-
-    /// Whether every party has signed, counting one more signature by `extra`.
-    fn complete_with(&self, extra: Option<&str>) -> bool {
-        self.contract.parties.iter().all(|p| self.has_signed(p.did.as_str()) || extra == Some(p.did.as_str()))
-    }
-}
+/// Open for signatures of parties, and for being declined by one of them.
+pub(super) const OPEN: [ContractState; 2] = [ContractState::Proposed, ContractState::PartiallySigned];
+/// Fully signed and not ended: what a newer version may take the place of.
+pub(super) const STANDING: [ContractState; 3] =
+    [ContractState::Scheduled, ContractState::Active, ContractState::Suspended];
 
 impl State {
-    /// The contract with this digest.
-    pub fn contract(&self, sha256: &Digest) -> Option<&ContractRow> {
-        self.contracts.get(sha256)
-    }
-
-    /// The contract with this id.
-    pub fn contract_by_id(&self, id: &ContractId) -> Option<&ContractRow> {
-        self.contracts.get(self.contract_ids.get(id)?)
-    }
-
-    /// The contract that a reference means, id and digest.
-    pub fn contract_of(&self, reference: &ContractRef) -> R<&ContractRow> {
-        let unknown = || Refusal::new(Code::ContractUnknown, format!("{} with this digest is not known", reference.id));
-        self.contracts.get(&reference.sha256).filter(|row| row.contract.contract_id == reference.id).ok_or_else(unknown)
-    }
-
-    /// All contracts by id.
-    pub fn contracts(&self) -> impl Iterator<Item = &ContractRow> {
-        self.contract_ids.iter().filter_map(|(_, sha256)| self.contracts.get(sha256))
-    }
-
-    /// The state of a contract at `now`.
-    pub fn contract_state(&self, sha256: &Digest, now: Timestamp) -> Option<ContractState> {
-        self.contracts.get(sha256).map(|row| row.state(now))
-    }
-
-    /// State of each referenced contract, in the order given.
-    pub fn statuses(&self, references: &[ContractRef], now: Timestamp) -> R<Vec<ContractStatus>> {
-        references.iter().map(|r| self.contract_of(r).map(|row| status(row, now))).collect()
-    }
-
-    /// Fully signed contracts that are not in force, sorted by id: the status list. Proposals do not stand in it, nor
-    /// contracts whose period ended more than a day ago: who holds a contract reads its end in it, and a list that kept
-    /// all of them would one day be larger than any document may be.
-    pub fn not_in_force(&self, now: Timestamp) -> Vec<ContractStatus> {
-        let told =
-            |row: &&ContractRow| row.executed.is_some() && now < row.contract.expires_at.plus_seconds(LISTED_SECONDS);
-        let signed = self.contracts().filter(told);
-        signed.map(|row| status(row, now)).filter(|s| s.state != ContractState::Active).collect()
-    }
-
-    /// The payload of a proposed contract, for verifying a further signature.
-    pub fn proposed_payload(&self, sha256: &Digest) -> Option<Vec<u8>> {
-        self.contracts.get(sha256).map(|row| row.payload.0.clone())
-    }
-
     /// `ContractExecuted` when this body brings the last signature. To be asked before the body is applied.
     pub fn follow_up(&self, body: &Body) -> R<Option<Body>> {
         let Body::ContractSigned { contract, signature } = body else {
@@ -141,15 +43,22 @@ impl State {
             return Err(Refusal::new(Code::SignerNotParty, "a contract is proposed by one of its parties"));
         }
         self.keys_active(envelope)?;
-        if self.contract_ids.contains(&contract.contract_id) || self.contracts.contains(&envelope.digest()) {
-            return Err(
-                Refusal::new(Code::ContractExists, "a contract with this id is proposed already").at("contract_id")
-            );
+        if self.contracts.contains(&envelope.digest()) {
+            return Err(exists("this contract is proposed already"));
         }
-        if contract.supersedes.is_some() {
-            return Err(transition("a contract that replaces another is not offered yet").at("supersedes"));
+        match &contract.supersedes {
+            Some(old) => self.check_succession(&contract, old, now)?,
+            None if self.contract_ids.contains(&contract.contract_id) => {
+                return Err(exists("a contract with this id is proposed already"));
+            }
+            None => {}
         }
-        self.parties_verified(&contract)?;
+        self.contract_rules(&contract, now)
+    }
+
+    /// Every rule that a contract must keep when it is proposed, apart from who proposes it and what it replaces.
+    pub fn contract_rules(&self, contract: &Contract, now: Timestamp) -> R<()> {
+        self.parties_verified(contract)?;
         for id in &contract.compute.image_sets {
             let unknown =
                 || Refusal::new(Code::ImageSetUnknown, format!("{id} is not approved")).at("compute.image_sets");
@@ -162,131 +71,211 @@ impl State {
             offers.push(&self.offer(&dataset.offer_sha256).ok_or_else(unknown)?.offer);
         }
         let pairs: Vec<_> = contract.datasets.iter().map(|d| d.offer_sha256).zip(offers).collect();
-        crate::registration::contract(&contract, &pairs, self.registry()?, now)
+        crate::registration::contract(contract, &pairs, self.registry()?, now)?;
+        self.contract_form(contract)?.admits(contract)
     }
 
-    fn parties_verified(&self, contract: &Contract) -> R<()> {
+    /// A new version takes the place of an open proposal at once, or of a contract that stands once all have signed it.
+    fn check_succession(&self, contract: &Contract, old: &Digest, now: Timestamp) -> R<()> {
+        let unknown = || Refusal::new(Code::ContractUnknown, "no such version of the contract is known").at("supersedes");
+        let row = self.contracts.get(old).ok_or_else(unknown)?;
+        if row.contract.contract_id != contract.contract_id {
+            return Err(unknown());
+        }
+        let state = row.state(now);
+        if !OPEN.contains(&state) && !STANDING.contains(&state) {
+            return Err(transition("only an open proposal or a contract that stands is replaced").at("supersedes"));
+        }
+        let rival = row.amendment.and_then(|sha256| self.contracts.get(&sha256)).map(|other| other.state(now));
+        if rival.is_some_and(|state| OPEN.contains(&state) || state == ContractState::AwaitingSro) {
+            return Err(transition("another amendment is open; counter that one").at("supersedes"));
+        }
+        crate::registration::succession(&row.contract, contract, |sha256| self.offer(sha256).map(|row| &row.offer))
+    }
+
+    pub(super) fn parties_verified(&self, contract: &Contract) -> R<()> {
         contract.parties.iter().try_for_each(|p| self.require_verified(&p.did, p.role))
     }
 
-    pub(super) fn fold_proposal(&mut self, index: u64, envelope: &Envelope<Contract>) -> R<()> {
+    pub(super) fn fold_proposal(&mut self, index: u64, at: Timestamp, envelope: &Envelope<Contract>) -> R<()> {
         let contract = read(envelope)?;
-        let sha256 = envelope.digest();
-        self.contract_ids.put(contract.contract_id.clone(), sha256);
+        let (id, sha256) = (contract.contract_id.clone(), envelope.digest());
+        let form = self.contract_form(&contract)?;
+        let amends = self.fold_succession(index, &contract, sha256);
+        let lapses_at = at.plus_seconds(i64::from(form.lapse_days) * 86_400).min(contract.expires_at);
         let row = ContractRow {
-            contract,
+            proposer: Did::parse(sole_signer(envelope)?)?,
+            contract: Arc::new(contract),
             sha256,
-            payload: envelope.payload.clone(),
+            payload: Arc::new(envelope.payload.clone()),
             signatures: envelope.signatures.clone(),
+            signed: vec![index],
             proposed: index,
+            lapses_at,
+            countersigns: form.sro_countersigns,
             executed: None,
-            declined: None,
-            revoked: None,
+            ended: None,
+            suspended: None,
+            resumed_at: None,
+            revokes_at: None,
+            amends,
+            amendment: None,
+            runs: Vec::new(),
+            told: None,
         };
+        self.agenda.put((lapses_at, sha256), ());
         self.contracts.put(sha256, row);
+        match self.contract_ids.get_mut(&id) {
+            Some(file) => file.versions.push(sha256),
+            None => {
+                let file = ContractFile { current: sha256, versions: vec![sha256], entries: Vec::new(), rev: 0 };
+                self.contract_ids.put(id.clone(), file);
+            }
+        }
+        self.note_contract(&id, index);
         Ok(())
+    }
+
+    /// What becomes of the version that a proposal names; returns the standing version that it would replace.
+    fn fold_succession(&mut self, index: u64, contract: &Contract, sha256: Digest) -> Option<Digest> {
+        let old = contract.supersedes?;
+        let row = self.contracts.get(&old)?;
+        let amends = if row.executed.is_some() { Some(old) } else { row.amends };
+        if row.executed.is_none() {
+            self.end_contract(&old, superseded(index));
+        }
+        match amends.and_then(|standing| self.contracts.get_mut(&standing)) {
+            Some(standing) => standing.amendment = Some(sha256),
+            None => {
+                if let Some(file) = self.contract_ids.get_mut(&contract.contract_id) {
+                    file.current = sha256;
+                }
+            }
+        }
+        amends
     }
 
     pub(super) fn check_signature(&self, reference: &ContractRef, signature: &PartySignature, now: Timestamp) -> R<()> {
         let row = self.contract_of(reference)?;
-        let signer = Did::parse(&signature.kid.holder)?;
-        if row.contract.role_of(&signer).is_none() {
+        let signer = signature.kid.holder.as_str();
+        let party = row.contract.parties.iter().any(|p| p.did.as_str() == signer);
+        let sro = row.countersigns && self.is_sro(signer);
+        if !party && !sro {
             return Err(Refusal::new(Code::SignerNotParty, format!("{signer} is no party of the contract")));
         }
-        if row.has_signed(signer.as_str()) {
+        let state = row.state(now);
+        let open = if sro { state == ContractState::AwaitingSro } else { OPEN.contains(&state) };
+        if !open {
+            return Err(transition("the contract is not open for this signature"));
+        }
+        if row.has_signed(signer) {
             return Err(Refusal::new(Code::SignerTwice, format!("{signer} has signed already")));
         }
-        if !matches!(row.state(now), ContractState::Proposed | ContractState::PartiallySigned) {
-            return Err(transition("the contract is no longer open for signatures"));
-        }
-        if row.contract.expires_at <= now {
-            return Err(Refusal::new(Code::ContractExpired, "the contract's period is over"));
-        }
-        if self.key(&signature.kid, schemas::envelope::Usage::Party).is_none() {
+        if self.key(&signature.kid, Usage::Party).is_none() {
             return Err(Refusal::new(
                 Code::SignerUnknown,
                 format!("no active key {} is known for this act", signature.kid),
             ));
         }
         // The last signature brings the contract into force: all must still be verified then.
-        if row.complete_with(Some(signer.as_str())) { self.parties_verified(&row.contract) } else { Ok(()) }
+        if row.complete_with(Some(signer)) { self.may_execute(row, now) } else { Ok(()) }
     }
 
-    pub(super) fn fold_signature(&mut self, reference: &ContractRef, signature: &PartySignature) -> R<()> {
+    /// All parties are still verified, and what this version would replace still stands.
+    fn may_execute(&self, row: &ContractRow, now: Timestamp) -> R<()> {
+        let standing = row.amends.and_then(|sha256| self.contracts.get(&sha256));
+        if standing.is_some_and(|old| !STANDING.contains(&old.state(now))) {
+            return Err(transition("the contract that this version would amend no longer stands"));
+        }
+        self.parties_verified(&row.contract)
+    }
+
+    pub(super) fn fold_signature(&mut self, index: u64, reference: &ContractRef, signature: &PartySignature) -> R<()> {
         if let Some(row) = self.contracts.get_mut(&reference.sha256) {
             row.signatures.push(signature.clone());
+            row.signed.push(index);
         }
+        self.note_contract(&reference.id, index);
         Ok(())
     }
 
     /// The one leaf with the full set: exactly the signatures that stand as entries of their own.
-    pub(super) fn check_execution(&self, envelope: &Envelope<Contract>) -> R<()> {
+    pub(super) fn check_execution(&self, envelope: &Envelope<Contract>, now: Timestamp) -> R<()> {
         let unknown = || Refusal::new(Code::ContractUnknown, "no contract with this digest is proposed");
         let row = self.contracts.get(&envelope.digest()).ok_or_else(unknown)?;
-        if row.executed.is_some() || row.declined.is_some() {
-            return Err(transition("the contract is executed or declined already"));
+        if row.executed.is_some() || row.ended.is_some() || row.state(now) == ContractState::Lapsed {
+            return Err(transition("the contract is executed or ended already"));
         }
         if !row.complete_with(None) {
-            return Err(Refusal::new(Code::SignatureMissing, "not every party has signed"));
+            return Err(Refusal::new(Code::SignatureMissing, "not everyone has signed who must"));
         }
         if envelope.signatures != row.signatures {
             return Err(transition("the signatures differ from those entered"));
         }
         self.keys_active(envelope)?;
-        self.parties_verified(&row.contract)
+        self.may_execute(row, now)
     }
 
-    pub(super) fn fold_execution(&mut self, index: u64, envelope: &Envelope<Contract>) -> R<()> {
-        if let Some(row) = self.contracts.get_mut(&envelope.digest()) {
-            row.executed = Some(index);
+    pub(super) fn fold_execution(&mut self, index: u64, at: Timestamp, envelope: &Envelope<Contract>) -> R<()> {
+        let sha256 = envelope.digest();
+        let Some(row) = self.contracts.get_mut(&sha256) else { return Ok(()) };
+        self.agenda.remove(&(row.lapses_at, sha256));
+        row.executed = Some(index);
+        row.told = (row.contract.effective_from <= at).then_some(ContractState::Active);
+        let (id, amends) = (row.contract.contract_id.clone(), row.amends);
+        let moments: Vec<Timestamp> = row.moments().filter(|moment| *moment > at).collect();
+        moments.into_iter().for_each(|moment| self.agenda.put((moment, sha256), ()));
+        if let Some(old) = amends {
+            self.take_place(index, &old, &sha256);
         }
+        if let Some(file) = self.contract_ids.get_mut(&id) {
+            file.current = sha256;
+        }
+        self.note_contract(&id, index);
         Ok(())
     }
 
+    /// The amended version ends. What the SRO or the rules stopped stays stopped: an amendment by the parties does not
+    /// lift it; what a TDP stopped is lifted, as all TDPs signed.
+    fn take_place(&mut self, index: u64, old: &Digest, new: &Digest) {
+        let stopped = self.contracts.get(old).and_then(|row| row.suspended.clone());
+        self.end_contract(old, superseded(index));
+        if let Some(row) = self.contracts.get_mut(new) {
+            row.suspended = stopped.filter(|s| !matches!(s.by, Suspender::Party(_)));
+        }
+    }
+
+    /// A party declines while the contract is open; two SRO people do in place of countersigning.
     pub(super) fn check_decline(&self, envelope: &Envelope<ContractDecline>, now: Timestamp) -> R<()> {
-        let row = self.contract_of(&read(envelope)?.contract)?;
-        let signer = Did::parse(sole_signer(envelope)?)?;
-        if row.contract.role_of(&signer).is_none() {
-            return Err(Refusal::new(Code::SignerNotParty, format!("{signer} is no party of the contract")));
+        let decline = read(envelope)?;
+        let row = self.contract_of(&decline.contract)?;
+        let state = row.state(now);
+        if state == ContractState::AwaitingSro {
+            self.signed_by_two_people(envelope)?;
+        } else if OPEN.contains(&state) {
+            let signer = Did::parse(sole_signer(envelope)?)?;
+            if row.contract.role_of(&signer).is_none() {
+                return Err(Refusal::new(Code::SignerNotParty, format!("{signer} is no party of the contract")));
+            }
+            self.keys_active(envelope)?;
+        } else {
+            return Err(transition("only a contract that is not fully signed can be declined"));
         }
-        self.keys_active(envelope)?;
-        match row.state(now) {
-            ContractState::Proposed | ContractState::PartiallySigned => Ok(()),
-            _ => Err(transition("only a contract that is not fully signed can be declined")),
-        }
+        crate::registration::act(&decline.reason, decline.declined_at, now)
     }
 
     pub(super) fn fold_decline(&mut self, index: u64, envelope: &Envelope<ContractDecline>) -> R<()> {
-        if let Some(row) = self.contracts.get_mut(&read(envelope)?.contract.sha256) {
-            row.declined = Some(index);
-        }
-        Ok(())
-    }
-
-    pub(super) fn check_revocation(&self, envelope: &Envelope<ContractRevoke>, now: Timestamp) -> R<()> {
-        let row = self.contract_of(&read(envelope)?.contract)?;
-        self.signed_by_party_or_two_people(envelope, |holder| {
-            let role = Did::parse(holder).ok().and_then(|did| row.contract.role_of(&did));
-            role.is_some_and(|role| row.contract.revocation.by.contains(&role))
-        })?;
-        match row.state(now) {
-            ContractState::Scheduled | ContractState::Active => Ok(()),
-            ContractState::Revoked => Err(Refusal::new(Code::ContractRevoked, "the contract is revoked already")),
-            _ => Err(transition("only a fully signed contract in its period can be revoked")),
-        }
-    }
-
-    pub(super) fn fold_revocation(&mut self, index: u64, envelope: &Envelope<ContractRevoke>) -> R<()> {
-        if let Some(row) = self.contracts.get_mut(&read(envelope)?.contract.sha256) {
-            row.revoked = Some(index);
-        }
+        let contract = read(envelope)?.contract;
+        self.end_contract(&contract.sha256, Ending::by_entry(ContractState::Declined, index));
+        self.note_contract(&contract.id, index);
         Ok(())
     }
 }
 
-/// How long a contract whose period is over stands in the status list, for readers whose clocks are behind.
-const LISTED_SECONDS: i64 = 24 * 3600;
+fn superseded(index: u64) -> Ending {
+    Ending::by_entry(ContractState::Superseded, index)
+}
 
-fn status(row: &ContractRow, now: Timestamp) -> ContractStatus {
-    ContractStatus { id: row.contract.contract_id.clone(), sha256: row.sha256, state: row.state(now) }
+fn exists(sentence: &str) -> Refusal {
+    Refusal::new(Code::ContractExists, sentence).at("contract_id")
 }

@@ -6,11 +6,12 @@ use schemas::evidence::ImageSet;
 use schemas::id::{DatasetId, ImageSetId};
 use schemas::party::Kind;
 use schemas::{Code, Digest, R, Refusal, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::{State, read, transition};
 
 /// An approved image set.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ImageSetRow {
     /// As signed.
     pub envelope: Envelope<ImageSet>,
@@ -21,7 +22,7 @@ pub struct ImageSetRow {
 }
 
 /// A registered offer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OfferRow {
     /// As signed.
     pub envelope: Envelope<DatasetOffer>,

@@ -7,11 +7,12 @@ use schemas::event::SroPerson;
 use schemas::id::Did;
 use schemas::jwk::Jwk;
 use schemas::{Code, R, Refusal};
+use serde::{Deserialize, Serialize};
 
 use super::{State, transition};
 
 /// What the genesis entry says.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Genesis {
     /// The registry.
     pub registry: Did,

@@ -11,12 +11,13 @@ use schemas::id::{Did, KeyId, RunId};
 use schemas::job::JobSpec;
 use schemas::release::{KmsHead, KmsReceipt, KmsStatement};
 use schemas::{Code, Digest, R, Refusal, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::signers::sole_signer;
 use super::{AbortFact, RunRow, RunState, State, read};
 
 /// A statement of a KMS that stands in the log.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReceiptRow {
     /// The receipt, read.
     pub receipt: KmsReceipt,
@@ -211,7 +212,7 @@ impl State {
         crate::payment::due(&completion.run_id, &pairs)
     }
 
-    /// One completion per run, by the run's key, while its contracts are in force, with receipts that fit, owing
+    /// One completion per run, by the run's key, while its contracts are in force or let it finish, with receipts that fit, owing
     /// exactly what follows from the contracts.
     pub(super) fn check_completion(
         &self,
@@ -230,7 +231,7 @@ impl State {
         self.signed_only_by(envelope, run.run_id.as_str())?;
         self.signed_only_by(&completion.certificate, run.run_id.as_str())?;
         let job = self.job_of(run)?;
-        self.require_in_force(job, now)?;
+        self.require_may_finish(job, now)?;
         let contracts: Vec<_> = self.contracts_of(job)?.into_iter().map(|(_, c)| c).collect();
         let view = crate::completion::RunView {
             run_id: run.run_id.clone(),

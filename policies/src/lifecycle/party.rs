@@ -4,13 +4,13 @@ use schemas::envelope::Envelope;
 use schemas::id::Did;
 use schemas::party::{Decision, Kind, Participant, ParticipantDecision, Resolution};
 use schemas::{Code, R, Refusal, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::signers::sole_signer;
 use super::{State, read, transition};
 
 /// Where a participant stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ParticipantState {
     /// Applied; may not act yet.
@@ -26,7 +26,7 @@ pub enum ParticipantState {
 }
 
 /// A participant.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ParticipantRow {
     /// The application as signed.
     pub application: Envelope<Participant>,

@@ -5,13 +5,13 @@ use schemas::event::{Obligation, PaymentCallback, PaymentResult};
 use schemas::id::{Did, RunId};
 use schemas::party::Kind;
 use schemas::{Code, Digest, R, Refusal};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::signers::sole_signer;
 use super::{Books, State, Transfer, read};
 
 /// Where an obligation stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PaymentState {
     /// Owed; the last attempt to pay failed.
@@ -23,7 +23,7 @@ pub enum PaymentState {
 }
 
 /// An obligation and what became of it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PaymentRow {
     /// What is owed.
     pub obligation: Obligation,

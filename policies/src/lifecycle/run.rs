@@ -8,12 +8,12 @@ use schemas::job::JobSpec;
 use schemas::jwk::Jwk;
 use schemas::party::Kind;
 use schemas::{Code, Digest, R, Refusal, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{State, read, transition};
 
 /// Where a run stands (`contract-service.md` 5.5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {
     /// Checked in.
@@ -35,7 +35,7 @@ pub enum RunState {
 }
 
 /// An ordered job.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OrderRow {
     /// As signed by the TDC.
     pub envelope: Envelope<JobSpec>,
@@ -48,7 +48,7 @@ pub struct OrderRow {
 }
 
 /// How a run was ended.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum AbortFact {
     /// The room gave up.
     ByRoom {
@@ -67,7 +67,7 @@ pub enum AbortFact {
 }
 
 /// A run.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunRow {
     /// The run.
     pub run_id: RunId,
@@ -97,6 +97,8 @@ pub struct RunRow {
     pub completion: Option<(u64, Timestamp, Envelope<Completion>)>,
     /// Index of the hand-over.
     pub delivered: Option<u64>,
+    /// Instruction ids of what it owes.
+    pub owed: Vec<String>,
     /// What key services stated about it, in the order of the log.
     pub(super) receipts: Vec<(Digest, u64)>,
 }
@@ -143,7 +145,7 @@ impl State {
 
     /// The contracts of a job, in its order.
     pub fn contracts_of(&self, job: &JobSpec) -> R<Vec<(ContractRef, &Contract)>> {
-        job.contracts.iter().map(|r| Ok((r.clone(), &self.contract_of(r)?.contract))).collect()
+        job.contracts.iter().map(|r| Ok((r.clone(), &*self.contract_of(r)?.contract))).collect()
     }
 
     /// Requires that every contract of the job is in force for its purpose.
@@ -151,6 +153,15 @@ impl State {
         for reference in &job.contracts {
             let row = self.contract_of(reference)?;
             crate::gate::in_force(&row.contract, row.state(now), &job.purpose, now)?;
+        }
+        Ok(())
+    }
+
+    /// Requires that every contract of the job is in force, or ended in a way that lets this run finish.
+    pub(super) fn require_may_finish(&self, job: &JobSpec, now: Timestamp) -> R<()> {
+        for reference in &job.contracts {
+            let row = self.contract_of(reference)?;
+            crate::gate::may_go_on(&row.contract, row.state(now), &job.purpose, now)?;
         }
         Ok(())
     }
@@ -179,7 +190,8 @@ impl State {
                 return Err(mismatch("each dataset of a job stands in exactly one of its contracts").at("datasets"));
             }
         }
-        self.require_in_force(&job, now)
+        self.require_in_force(&job, now)?;
+        job.contracts.iter().try_for_each(|reference| self.run_planned(self.contract_of(reference)?))
     }
 
     pub(super) fn fold_order(&mut self, index: u64, envelope: &Envelope<JobSpec>) -> R<()> {
@@ -207,6 +219,7 @@ impl State {
             return Err(Refusal::new(Code::JobExpired, "the job's time is over"));
         }
         self.require_in_force(&order.job, now)?;
+        order.job.contracts.iter().try_for_each(|reference| self.run_planned(self.contract_of(reference)?))?;
         if *image_set_id != order.job.image_set_id {
             return Err(
                 Refusal::new(Code::MeasurementNotAllowed, "the room is not of the job's image set").at("image_set_id")
@@ -241,8 +254,16 @@ impl State {
         else {
             return Ok(());
         };
+        let mut contracts = Vec::new();
         if let Some(order) = self.orders.get_mut(job_sha256) {
             order.runs.push(run_id.clone());
+            contracts.extend(order.job.contracts.iter().map(|reference| reference.sha256));
+        }
+        for sha256 in contracts {
+            if let Some(row) = self.contracts.get_mut(&sha256) {
+                row.runs.push(run_id.clone());
+                self.at_work.put(sha256, ());
+            }
         }
         self.run_keys.put(run_jwk.thumbprint(), run_id.clone());
         self.run_keys.put(enc_jwk.thumbprint(), run_id.clone());
@@ -261,6 +282,7 @@ impl State {
             aborted: None,
             completion: None,
             delivered: None,
+            owed: Vec::new(),
             receipts: Vec::new(),
         };
         self.runs.put(run_id.clone(), row);
@@ -347,6 +369,7 @@ impl State {
         self.owe(index, owed)?;
         if let Some(run) = self.runs.get_mut(&completion.run_id) {
             run.state = RunState::Completed;
+            run.owed = owed.iter().map(|o| o.instruction_id.clone()).collect();
             run.completion = Some((index, at, envelope.clone()));
         }
         Ok(())

@@ -239,7 +239,7 @@ fn offer(n: usize) -> Value {
     let [allowed, keys, targets] = lists(n);
     json!({
         "schema": "dataset-offer.v1", "registry": REGISTRY, "dataset_id": id("dst", n as u32), "version": 1, "offer_version": 1,
-        "family": id("fam", n as u32), "provider": provider(n), "name": TABLES[n], "columns": columns(n),
+        "family": id("fam", n as u32), "provider": provider(n), "name": TABLES[n], "reference": schemas::dataset::Reference::plain("Ministry"), "columns": columns(n),
         "objects": [{"url": "https://blob.example/x.depa", "bytes": 4096, "media_type": "text/csv"}],
         "manifest_root": Digest([n as u8; 32]),
         "key": {"kms": format!("https://kms{n}.example"), "kms_jwk": jwk(1), "key_id": id("key", n as u32), "min_assurance": "hardware"},

@@ -8,6 +8,7 @@ mod completion;
 mod fixtures;
 #[cfg(test)]
 mod gate;
+mod log;
 #[cfg(test)]
 mod output;
 #[cfg(test)]
@@ -22,3 +23,4 @@ mod readme;
 mod registration;
 #[cfg(test)]
 mod release;
+mod rows;
