@@ -29,6 +29,7 @@ macro_rules! messages {
         pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
     )*};
 }
+pub(crate) use messages;
 
 messages! {
     /// Asks for an access token (RFC 6749 client credentials with RFC 7523 assertion).

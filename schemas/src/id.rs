@@ -171,6 +171,10 @@ ids! {
     DataKeyId = "key";
     /// A webhook endpoint.
     EndpointId = "whe";
+    /// A person who signs in.
+    PersonId = "usr";
+    /// A passkey of a person.
+    PasskeyId = "pky";
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ pub mod jwk;
 pub mod log;
 pub mod money;
 pub mod party;
+pub mod person;
 pub mod pipeline;
 pub mod privacy;
 pub mod problem;

@@ -162,6 +162,14 @@ codes! {
     NotAcceptable "NOT_ACCEPTABLE" 406;
     /// A DPoP proof (RFC 9449) is missing or does not fit.
     DpopInvalid "DPOP_INVALID" 401;
+    /// A person did not get in; nothing more is told.
+    SignInRefused "SIGN_IN_REFUSED" 401;
+    /// An enrolment link or recovery that is unknown, used or expired; nothing more is told.
+    EnrolmentInvalid "ENROLMENT_INVALID" 403;
+    /// A change by a session without its `X-CSRF-Token`.
+    CsrfInvalid "CSRF_INVALID" 403;
+    /// The act needs a passkey assertion of the last five minutes.
+    StepUpNeeded "STEP_UP_NEEDED" 403;
     /// Another process is the writer.
     NotWriter "NOT_WRITER" 503;
     /// The log is behind what a witness has seen, or damaged: nothing is written.
