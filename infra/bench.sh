@@ -2,14 +2,16 @@
 # Measures one area.
 #
 #   sh infra/bench.sh                 lists the areas
-#   sh infra/bench.sh AREA [--json]   measures one; --json prints one JSON document on stdout
+#   sh infra/bench.sh AREA [--json]   measures one; --json prints one JSON document as the last line of stdout
 set -eu
 cd "$(dirname "$0")/.."
 
 areas() {
     cat <<'AREAS'
 areas:
-  walk        seconds of every step of the main job, services and training included (one run of the demo)
+  walk              seconds of every step of the main job, services and training included (one run of the demo)
+  contract-service  appends, signatures, reads, audit and open connections of the contract service, beside siglog and
+                    PostgreSQL; further arguments go to the bench program: --seconds N, --only append,signature, …
 AREAS
 }
 
@@ -23,6 +25,16 @@ walk)
 for step, seconds in json.load(sys.stdin)["seconds"].items(): print(f"{seconds:8.2f} s  {step}")' ;;
     *) areas >&2 && exit 2 ;;
     esac
+    ;;
+contract-service)
+    sh infra/bootstrap.sh --no-libtorch
+    . infra/env.sh
+    cargo build --quiet --release -p bench -p contract-service -p depa --bins >&2
+    # The peer comes from the Rust registry, once, and is kept; without it its column stays empty.
+    siglog=.build/siglog/bin/siglog
+    [ -x $siglog ] || cargo install --quiet siglog --version 0.1.0 --locked --root .build/siglog >&2 ||
+        echo "bench: siglog could not be built; its column stays empty" >&2
+    BENCH_SIGLOG=$PWD/$siglog "${CARGO_TARGET_DIR:-target}/release/bench" "$@"
     ;;
 '') areas ;;
 *)
