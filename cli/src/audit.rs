@@ -1,11 +1,19 @@
 //! Audit: a log exported to one file, and everything in it recomputed offline by the code that the services run.
 //!
 //! The file is JSON Lines: a head with the signed checkpoint, then one exported entry per line, each in canonical form,
-//! so that no byte of it is outside a check.
+//! so that no byte of it is outside a check. The same check reads a mirror folder ([`mirror`]) or the service itself.
 
+mod ahead;
 pub mod budget;
+pub mod line;
+pub mod mirror;
+mod pipe;
+pub mod quorum;
 pub mod receipt;
 pub mod report;
+pub mod source;
+pub mod spelling;
+pub mod tiles;
 pub mod verify;
 
 use std::io::Write;
@@ -17,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use signing::{Trust, note};
 
 pub use report::{BudgetLine, ContractLine, PaymentLine, Report};
-pub use verify::{Options, verify};
+pub use verify::{Depth, Options, verify, verify_from};
 
 /// The first line of an export.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -75,6 +83,10 @@ pub fn line<T: Serialize>(out: &mut dyn Write, value: &T) -> R<()> {
     let mut bytes = canonical::to_bytes(value)?;
     bytes.push(b'\n');
     out.write_all(&bytes).map_err(write_fault)
+}
+
+fn tampered(sentence: impl Into<String>) -> Refusal {
+    Refusal::new(Code::LogTampered, sentence)
 }
 
 fn write_fault(e: std::io::Error) -> Refusal {

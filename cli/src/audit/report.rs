@@ -8,13 +8,32 @@ use schemas::contract::{Assurance, ContractState};
 use schemas::id::{ContractId, Did, FamilyId, RunId};
 use schemas::log::CheckpointRef;
 use schemas::money::{Currency, Minor};
+use schemas::rules::LogSucceeded;
 use schemas::text::Real;
 use schemas::{Digest, Timestamp};
 use serde::Serialize;
 
 use super::budget::{Ledger, LedgerKey};
+use super::quorum::Cosigned;
 
-/// The result of a verified export. There is no report of an export that does not verify.
+/// What was counted on the way.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Counted {
+    /// Keys that were asked for to verify signatures.
+    pub signatures: Option<u64>,
+    /// Entries whose body was erased.
+    pub erased: u64,
+    /// Statements of the second tree's root.
+    pub twin_roots: u64,
+    /// Published tiles.
+    pub tiles: Option<u64>,
+    /// Pinned witnesses that cosigned.
+    pub cosigned: Vec<Cosigned>,
+    /// The log that this one continues.
+    pub succeeds: Option<LogSucceeded>,
+}
+
+/// The result of a verified log. There is no report of a log that does not verify.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Report {
     /// Always true.
@@ -25,6 +44,18 @@ pub struct Report {
     pub continues: Option<CheckpointRef>,
     /// When the witness cosigned; none if no witness was given.
     pub cosigned_at: Option<Timestamp>,
+    /// The pinned witnesses whose cosignatures hold.
+    pub cosigned: Vec<Cosigned>,
+    /// Signatures that were verified; none where the audit left them out.
+    pub signatures: Option<u64>,
+    /// Published tiles that were compared; none where the source has none.
+    pub tiles: Option<u64>,
+    /// Roots of the second tree that were recomputed.
+    pub twin_roots: u64,
+    /// Entries whose bodies two SRO people had erased: their leaves were checked, their content cannot be.
+    pub erased: u64,
+    /// The log that this one goes on from, as two SRO people said.
+    pub succeeds: Option<LogSucceeded>,
     /// When the last entry was made.
     pub last_entry_at: Timestamp,
     /// Participants that are verified now.
@@ -101,6 +132,7 @@ impl Report {
         log: &CheckpointRef,
         cosigned_at: Option<Timestamp>,
         continues: Option<CheckpointRef>,
+        counted: Counted,
         ledgers: BTreeMap<LedgerKey, Ledger>,
         now: Timestamp,
     ) -> Report {
@@ -140,6 +172,12 @@ impl Report {
             log: log.clone(),
             continues,
             cosigned_at,
+            cosigned: counted.cosigned,
+            signatures: counted.signatures,
+            tiles: counted.tiles,
+            twin_roots: counted.twin_roots,
+            erased: counted.erased,
+            succeeds: counted.succeeds,
             last_entry_at: state.last_at(),
             participants: state.participants().filter(|(_, p)| p.state == verified).count(),
             contracts: contracts.collect(),
@@ -156,6 +194,31 @@ impl Report {
         let mut out = String::new();
         // Writing to a string cannot fail.
         let _ = writeln!(out, "verified: {} entries, root {}", self.log.size, self.log.root);
+        match self.signatures {
+            Some(n) => drop(writeln!(out, "{n} signatures verified")),
+            None => drop(writeln!(out, "SIGNATURES WERE NOT CHECKED: this is no complete audit")),
+        }
+        if let Some(n) = self.tiles {
+            let _ = writeln!(out, "{n} published tiles are those of the entries");
+        }
+        if self.twin_roots > 0 {
+            let _ = writeln!(out, "{} roots of the second tree recomputed", self.twin_roots);
+        }
+        if self.erased > 0 {
+            let _ = writeln!(out, "{} entries erased by two SRO people; their leaves stand", self.erased);
+        }
+        if let Some(old) = &self.succeeds {
+            let _ = writeln!(
+                out,
+                "goes on from {} after its entry {} ({}): what came after it there is lost",
+                old.old_origin,
+                old.kept.saturating_sub(1),
+                old.reason
+            );
+        }
+        for witness in &self.cosigned {
+            let _ = writeln!(out, "cosigned by {} at {}", witness.witness, witness.at);
+        }
         if let Some(earlier) = &self.continues {
             let _ = writeln!(out, "continues the earlier checkpoint of {} entries", earlier.size);
         }

@@ -1,18 +1,17 @@
-//! The complete check of an export, entry by entry. Pure but for the reader.
+//! The complete check of a log, entry by entry. Pure but for the source.
 
-use std::io::{BufRead, Read as _};
+use std::io::BufRead;
 
-use policies::lifecycle::{Replay, State};
+use policies::lifecycle::{Completed, Replay};
 use schemas::event::Body;
 use schemas::jwk::Jwk;
-use schemas::log::{CheckpointRef, ExportedEntry};
-use schemas::{Code, R, Refusal, Timestamp, canonical};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use schemas::log::{Checkpoint, CheckpointRef};
+use schemas::{Code, R, Refusal, Timestamp};
 use signing::{Trust, note};
 
-use super::report::Report;
-use super::{Head, budget};
+use super::report::{Counted, Report};
+use super::source::{Lines, Source};
+use super::{Head, ahead, budget, pipe, quorum, tampered, tiles};
 
 /// What else an auditor knows.
 #[derive(Clone, Debug, Default)]
@@ -23,74 +22,161 @@ pub struct Options {
     pub witness: Option<(String, Jwk)>,
 }
 
-/// Verifies an export against pinned trust. In this order:
+/// How much is checked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Depth {
+    /// All of it.
+    Everything,
+    /// Tiles, chains, digests and states, but no signature inside an entry. No audit, but a quick look; and a measure.
+    NoSignatures,
+}
+
+/// [`verify_from`] with everything, of an export.
+pub fn verify(reader: &mut dyn BufRead, trust: &Trust, options: &Options, now: Timestamp) -> R<Report> {
+    verify_from(&mut Lines::new(reader), trust, options, Depth::Everything, now)
+}
+
+/// Verifies a log against pinned trust. In this order:
 ///
-/// 1. the head: its checkpoint signed by the log's key, cosigned where a witness is given;
+/// 1. the head: its checkpoint signed by the log's key, cosigned by the pinned quorum, and by a witness that is named;
 /// 2. each entry: canonical form; every signature in its body by keys that were active then; record, salts, subject and
 ///    chain; the fold of the state, which recomputes who may act, every contract's state, completions and obligations;
+///    published tiles, where the source has them, against the leaves; the second tree's root, where an entry states it;
 /// 3. the genesis names what is pinned;
 /// 4. the Merkle root over all leaves is the checkpoint's, and over the first ones that of the earlier checkpoint;
 /// 5. privacy budgets recomputed from the KMS receipts; books balanced.
 ///
 /// Every fault is a verification failure that names the entry where there is one.
-pub fn verify(reader: &mut dyn BufRead, trust: &Trust, options: &Options, now: Timestamp) -> R<Report> {
-    let head: Head = next_line(reader, "head")?.ok_or_else(|| tampered("the export is empty"))?;
-    let checkpoint = note::verify_checkpoint(&head.checkpoint, &trust.origin, &trust.registry_jwk).map_err(failed)?;
-    if head.v != 1 || head.size != checkpoint.head.size {
-        return Err(tampered("the head does not fit its checkpoint"));
-    }
-    let cosigned_at = match &options.witness {
-        Some((name, jwk)) => Some(note::verify_cosignature(&checkpoint, name, jwk).map_err(failed)?),
-        None => None,
+pub fn verify_from(
+    source: &mut dyn Source,
+    trust: &Trust,
+    options: &Options,
+    depth: Depth,
+    now: Timestamp,
+) -> R<Report> {
+    let head = source.head()?;
+    let opened = Opened::read(&head, trust, options, depth)?;
+    let mut audit = Audit {
+        replay: Replay::new(),
+        trust,
+        depth,
+        earlier: opened.earlier,
+        tiles: source.tiles().map(tiles::Check::new),
+        log_keys: Vec::new(),
+        counted: Counted { cosigned: opened.cosigned, ..Counted::default() },
     };
-    let earlier = match &options.earlier {
-        Some(text) => Some(note::verify_checkpoint(text, &trust.origin, &trust.registry_jwk).map_err(failed)?.head),
-        None => None,
-    };
-    let mut replay = Replay::new();
-    expect_root(&replay, earlier.as_ref())?;
-    for index in 0..head.size {
-        let what = format!("entry {index}");
-        let entry: ExportedEntry =
-            next_line(reader, &what)?.ok_or_else(|| tampered(format!("{what}: the export ends before it")))?;
-        if index == 0 {
-            genesis_is_pinned(&entry.body, trust)?;
+    audit.expect_root()?;
+    pipe::each(source, head.size, depth, &trust.registry, &mut |(line, checked)| audit.enter(line, checked))?;
+    source.end(head.size)?;
+    if !opened.signed {
+        // Signed by a later key of the log: one that two SRO people put in its place, in an entry that was verified.
+        let by_later = |jwk: &Jwk| note::verify_checkpoint(&head.checkpoint, &trust.origin, jwk).is_ok();
+        if !audit.log_keys.iter().any(by_later) {
+            return Err(note::verify_checkpoint(&head.checkpoint, &trust.origin, &trust.registry_jwk)
+                .map_or_else(failed, |_| tampered("the checkpoint is not signed by the log")));
         }
-        enter(&mut replay, &entry, trust)?;
-        expect_root(&replay, earlier.as_ref())?;
     }
-    if next_line::<serde_json::Value>(reader, "after the last entry")?.is_some() {
-        return Err(tampered(format!("entries follow entry {}, the checkpoint's last", head.size.saturating_sub(1))));
-    }
-    if replay.frontier.root() != checkpoint.head.root {
-        return Err(tampered("the root over all entries is not the checkpoint's"));
-    }
-    if earlier.as_ref().is_some_and(|e| e.size > head.size) {
-        return Err(Refusal::new(Code::ConsistencyInvalid, "the earlier checkpoint is of a longer log"));
-    }
-    let budgets = budget::recompute(&replay.state)?;
-    replay.state.check_books().map_err(failed)?;
-    Ok(Report::of(&replay.state, &checkpoint.head, cosigned_at, earlier, budgets, now))
+    audit.finish(&opened.checkpoint.head, opened.cosigned_at, now)
 }
 
-/// One entry: signatures, then record and fold.
-fn enter(replay: &mut Replay, entry: &ExportedEntry, trust: &Trust) -> R<()> {
-    let fault = |e: Refusal| tampered(format!("entry {}: {}: {}", entry.index, e.code, e.sentence));
-    let state: &State = &replay.state;
-    let proposed = |sha256: &schemas::Digest| state.proposed_payload(sha256);
-    let verified = signing::verify_body(entry.body.clone(), &trust.registry, state, &proposed).map_err(fault)?;
-    replay.enter(entry, &verified)?;
-    Ok(())
+/// The head of a log, before its entries are read.
+struct Opened {
+    checkpoint: Checkpoint,
+    /// Whether the pinned key signed it; a log may have changed its key since.
+    signed: bool,
+    cosigned: Vec<quorum::Cosigned>,
+    cosigned_at: Option<Timestamp>,
+    earlier: Option<CheckpointRef>,
 }
 
-/// Where the log has the size of the earlier checkpoint, it has its root.
-fn expect_root(replay: &Replay, earlier: Option<&CheckpointRef>) -> R<()> {
-    match earlier {
-        Some(e) if e.size == replay.frontier.size() && e.root != replay.frontier.root() => {
-            let sentence = format!("the first {} entries are not those of the earlier checkpoint", e.size);
-            Err(Refusal::new(Code::ConsistencyInvalid, sentence))
+impl Opened {
+    fn read(head: &Head, trust: &Trust, options: &Options, depth: Depth) -> R<Opened> {
+        let pinned = note::verify_checkpoint(&head.checkpoint, &trust.origin, &trust.registry_jwk);
+        let checkpoint = Checkpoint::parse(&head.checkpoint).map_err(failed)?;
+        let signed = pinned.is_ok();
+        // Only entries whose signatures are verified can name another key; and no key makes up for another origin.
+        if depth == Depth::NoSignatures || checkpoint.origin != trust.origin {
+            pinned.map_err(failed)?;
         }
-        _ => Ok(()),
+        if head.v != 1 || head.size != checkpoint.head.size {
+            return Err(tampered("the head does not fit its checkpoint"));
+        }
+        let cosigned_at = match &options.witness {
+            Some((name, jwk)) => Some(note::verify_cosignature(&checkpoint, name, jwk).map_err(failed)?),
+            None => None,
+        };
+        let earlier = match &options.earlier {
+            Some(text) => Some(note::verify_checkpoint(text, &trust.origin, &trust.registry_jwk).map_err(failed)?.head),
+            None => None,
+        };
+        if earlier.as_ref().is_some_and(|e| e.size > head.size) {
+            return Err(Refusal::new(Code::ConsistencyInvalid, "the earlier checkpoint is of a longer log"));
+        }
+        let cosigned = quorum::require(&checkpoint, trust)?;
+        Ok(Opened { checkpoint, signed, cosigned, cosigned_at, earlier })
+    }
+}
+
+/// An audit in progress.
+struct Audit<'a> {
+    replay: Replay,
+    trust: &'a Trust,
+    depth: Depth,
+    earlier: Option<CheckpointRef>,
+    tiles: Option<tiles::Check>,
+    log_keys: Vec<Jwk>,
+    counted: Counted,
+}
+
+impl Audit<'_> {
+    /// One entry: signatures, then record, chain and fold, then its tiles.
+    fn enter(&mut self, line: super::line::Line, checked: Option<ahead::Checked>) -> R<()> {
+        let entry = &line.entry;
+        if entry.index == 0 && self.replay.frontier.size() == 0 {
+            genesis_is_pinned(&entry.body, self.trust)?;
+        }
+        let completed: Completed = match self.depth {
+            Depth::Everything => {
+                let fault = |e: Refusal| tampered(format!("entry {}: {}: {}", entry.index, e.code, e.sentence));
+                let (verified, keys) =
+                    ahead::settle(checked, &entry.body, &self.trust.registry, &self.replay.state).map_err(fault)?;
+                *self.counted.signatures.get_or_insert(0) += keys;
+                self.replay.enter_read(entry, &verified, &line.digests)?
+            }
+            Depth::NoSignatures => self.replay.reenter_read(entry, &line.digests)?,
+        };
+        match &entry.body {
+            Body::Erased { .. } => self.counted.erased += 1,
+            Body::TwinRoot { .. } => self.counted.twin_roots += 1,
+            Body::LogKeyRotated { rotation } => self.log_keys.push(rotation.read_unverified()?.jwk),
+            Body::Genesis { succeeds: Some(succeeds), .. } => self.counted.succeeds = Some(succeeds.read_unverified()?),
+            _ => {}
+        }
+        if let Some(tiles) = &mut self.tiles {
+            tiles.push(&completed)?;
+        }
+        self.expect_root()
+    }
+
+    /// Where the log has the size of the earlier checkpoint, it has its root.
+    fn expect_root(&self) -> R<()> {
+        match &self.earlier {
+            Some(e) if e.size == self.replay.frontier.size() && e.root != self.replay.frontier.root() => {
+                let sentence = format!("the first {} entries are not those of the earlier checkpoint", e.size);
+                Err(Refusal::new(Code::ConsistencyInvalid, sentence))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn finish(mut self, head: &CheckpointRef, cosigned_at: Option<Timestamp>, now: Timestamp) -> R<Report> {
+        self.counted.tiles = self.tiles.take().map(tiles::Check::finish).transpose()?;
+        if self.replay.frontier.root() != head.root {
+            return Err(tampered("the root over all entries is not the checkpoint's"));
+        }
+        let budgets = budget::recompute(&self.replay.state)?;
+        self.replay.state.check_books().map_err(failed)?;
+        Ok(Report::of(&self.replay.state, head, cosigned_at, self.earlier, self.counted, budgets, now))
     }
 }
 
@@ -108,28 +194,6 @@ fn genesis_is_pinned(body: &Body, trust: &Trust) -> R<()> {
     }
 }
 
-/// Reads one line, which must be the canonical form of its type.
-fn next_line<T: DeserializeOwned + Serialize>(reader: &mut dyn BufRead, what: &str) -> R<Option<T>> {
-    let mut line = Vec::new();
-    let unreadable = |e: std::io::Error| tampered(format!("{what}: cannot be read: {e}"));
-    reader.take(MAX_LINE).read_until(b'\n', &mut line).map_err(unreadable)?;
-    if line.is_empty() {
-        return Ok(None);
-    }
-    if line.pop() != Some(b'\n') {
-        return Err(tampered(format!("{what}: the line is cut off")));
-    }
-    let value: T = canonical::parse(&line).map_err(|e| tampered(format!("{what}: {}: {}", e.code, e.sentence)))?;
-    if canonical::to_bytes(&value)? != line {
-        return Err(tampered(format!("{what}: not in canonical form")));
-    }
-    Ok(Some(value))
-}
-
-fn tampered(sentence: impl Into<String>) -> Refusal {
-    Refusal::new(Code::LogTampered, sentence)
-}
-
 /// A fault of a part that has codes of its own: kept where it is a verification failure already.
 fn failed(refusal: Refusal) -> Refusal {
     if crate::exit::of(&refusal) == crate::exit::VERIFICATION {
@@ -137,6 +201,3 @@ fn failed(refusal: Refusal) -> Refusal {
     }
     tampered(format!("{}: {}", refusal.code, refusal.sentence))
 }
-
-/// The longest line: a body has at most 1 MiB, base64url in base64url takes 16/9 of it.
-const MAX_LINE: u64 = 16 * 1024 * 1024;
