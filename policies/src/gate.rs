@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use schemas::contract::{Contract, ContractRef, ContractState};
+use schemas::contract::{Contract, ContractRef, ContractState, Running};
 use schemas::id::Did;
 use schemas::party::Kind;
 use schemas::problem::{Code, R, Refusal};
@@ -24,6 +24,18 @@ pub fn in_force(contract: &Contract, state: ContractState, purpose: &str, now: T
     ensure(now < contract.expires_at, Code::ContractExpired, "expires_at", sentence)?;
     let sentence = format!("Contract {id} is for the purpose {}, not {purpose}.", contract.purpose);
     ensure(contract.purpose == purpose, Code::PurposeNotAllowed, "purpose", sentence)
+}
+
+/// May a run that has its keys go on under this contract? While it is in force, and after an end that lets it finish:
+/// revoked, expired or replaced, where the contract says `let_finish`. A suspension stops every run.
+pub fn may_go_on(contract: &Contract, state: ContractState, purpose: &str, now: Timestamp) -> R<()> {
+    if lets_finish(contract, state) { Ok(()) } else { in_force(contract, state, purpose, now) }
+}
+
+/// Does this end of a contract let a run finish that has its keys?
+pub fn lets_finish(contract: &Contract, state: ContractState) -> bool {
+    let ended = matches!(state, ContractState::Revoked | ContractState::Expired | ContractState::Superseded);
+    ended && contract.revocation.running == Running::LetFinish
 }
 
 /// Is this the state of a contract in force?

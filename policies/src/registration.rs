@@ -2,11 +2,15 @@
 //! the parties are verified, are the fold's question (`lifecycle`).
 
 mod contract;
+mod form;
 mod offer;
+mod succession;
 pub mod terms;
 
 pub use contract::contract;
+pub use form::ContractForm;
 pub use offer::offer;
+pub use succession::succession;
 
 use schemas::evidence::{EvidenceKind, ImageSet};
 use schemas::id::Did;
@@ -35,6 +39,12 @@ pub fn decision(decision: &ParticipantDecision, registry: &Did, now: Timestamp) 
     same_registry(&decision.registry, registry)?;
     text(&decision.reason, 500, "reason")?;
     written(decision.decided_at, now, "decided_at")
+}
+
+/// What every act on a contract says: a reason, and when it was written.
+pub fn act(reason: &str, at: Timestamp, now: Timestamp) -> R<()> {
+    text(reason, 500, "reason")?;
+    written(at, now, "at")
 }
 
 /// An identity of the clean room. One that pins nothing would allow anything, so it is refused.

@@ -1,6 +1,6 @@
 //! May this contract enter the register as proposed?
 
-use schemas::contract::{Contract, ContractDataset};
+use schemas::contract::{Cause, Condition, Contract, ContractDataset};
 use schemas::dataset::DatasetOffer;
 use schemas::digest::Digest;
 use schemas::id::Did;
@@ -40,7 +40,11 @@ fn form(contract: &Contract) -> R<()> {
         "A template is 1 to 32 of a-z, 0-9, _ and -.",
     )?;
     country(&contract.jurisdiction, "jurisdiction")?;
-    text(&contract.obligations.risk_statement, 4000, "obligations.risk_statement")
+    let sentence = "A contract plans at least one run, or leaves the number open.";
+    ensure(contract.max_runs != Some(0), Code::SchemaMismatch, "max_runs", sentence)?;
+    // Whether a statement must be there is for the template to say.
+    let statement = &contract.obligations.risk_statement;
+    if statement.is_empty() { Ok(()) } else { text(statement, 4000, "obligations.risk_statement") }
 }
 
 fn parties(contract: &Contract) -> R<()> {
@@ -118,6 +122,24 @@ fn revocation(contract: &Contract) -> R<()> {
     let known = revocation.by.iter().all(|role| matches!(role, Kind::Tdp | Kind::Tdc | Kind::Sro));
     let sentence = "A contract may be revoked by tdp, tdc and sro, each named once.";
     ensure(known && unique(&revocation.by), Code::SchemaMismatch, "revocation.by", sentence)?;
-    let sentence = "Only revocation at once is offered: notice_seconds is 0.";
-    ensure(revocation.notice_seconds == 0, Code::SchemaMismatch, "revocation.notice_seconds", sentence)
+    let sentence = "Notice of revocation is at most 90 days.";
+    let notices = revocation.conditions.iter().map(|c| c.notice_seconds).chain([revocation.notice_seconds]).max();
+    ensure(notices <= Some(MAX_NOTICE), Code::LimitExceeded, "revocation.notice_seconds", sentence)?;
+    revocation.conditions.iter().try_for_each(condition)?;
+    let sentence = "Each cause of revocation stands once.";
+    let once = unique(revocation.conditions.iter().map(|c| c.cause));
+    ensure(once, Code::SchemaMismatch, "revocation.conditions", sentence)
 }
+
+/// A cause, and who may revoke for it; revocation at will has members of its own.
+fn condition(condition: &Condition) -> R<()> {
+    let field = "revocation.conditions";
+    let sentence = "Who may revoke at will stands in revocation.by, not in a condition.";
+    ensure(condition.cause != Cause::AtWill, Code::SchemaMismatch, field, sentence)?;
+    let known = condition.by.iter().all(|role| matches!(role, Kind::Tdp | Kind::Tdc | Kind::Sro));
+    let sentence = "For a cause a contract may be revoked by tdp, tdc and sro, at least one, each named once.";
+    ensure(known && !condition.by.is_empty() && unique(&condition.by), Code::SchemaMismatch, field, sentence)
+}
+
+/// The longest notice of revocation: 90 days.
+const MAX_NOTICE: u32 = 90 * 86_400;

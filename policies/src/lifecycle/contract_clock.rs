@@ -1,0 +1,156 @@
+//! What time and finished work bring to contracts: the entries that the service makes by itself.
+
+use std::collections::BTreeSet;
+
+use schemas::contract::{CompletedReason, ContractRef, ContractState};
+use schemas::event::Body;
+use schemas::privacy::DatasetCharge;
+use schemas::release::KmsStatement;
+use schemas::{Code, Digest, R, Refusal, Timestamp};
+
+use super::{ContractRow, Ending, PaymentState, RunState, State, transition};
+
+/// States that follow from the clock alone and are told by an entry.
+const TOLD: [ContractState; 4] =
+    [ContractState::Lapsed, ContractState::Active, ContractState::Revoked, ContractState::Expired];
+
+/// A clause counts as spent when less than one part in this many of its ε is left: no run that trains anything fits.
+const SPENT_PARTS: u64 = 100;
+
+impl State {
+    /// What the clock brought since it was told last, oldest first: bodies to enter now, at most `most`.
+    pub fn due(&self, now: Timestamp, most: usize) -> Vec<Body> {
+        let passed = self.agenda.range(..=(now, Digest([0xff; 32])));
+        let rows = passed.filter_map(|((_, sha256), _)| self.contracts.get(sha256));
+        let untold = rows.filter_map(|row| {
+            let state = row.state(now);
+            let news = row.ended.is_none() && TOLD.contains(&state) && row.told != Some(state);
+            news.then(|| (row.sha256, Body::ContractTimed { contract: row.reference(), state }))
+        });
+        let mut seen = BTreeSet::new();
+        untold.filter(|(sha256, _)| seen.insert(*sha256)).map(|(_, body)| body).take(most).collect()
+    }
+
+    pub(super) fn check_timed(&self, contract: &ContractRef, state: ContractState, now: Timestamp) -> R<()> {
+        let row = self.contract_of(contract)?;
+        if !TOLD.contains(&state) || row.ended.is_some() || row.state(now) != state {
+            return Err(transition("the clock has not brought this state"));
+        }
+        if row.told == Some(state) {
+            return Err(transition("this state stands in the log already"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn fold_timed(&mut self, index: u64, at: Timestamp, contract: &ContractRef, state: ContractState) -> R<()> {
+        if let Some(row) = self.contracts.get_mut(&contract.sha256) {
+            row.told = Some(state);
+            let passed: Vec<Timestamp> = row.moments().filter(|moment| *moment <= at || state != ContractState::Active).collect();
+            passed.into_iter().for_each(|moment| self.agenda.remove(&(moment, contract.sha256)));
+        }
+        if state != ContractState::Active {
+            self.at_work.remove(&contract.sha256);
+        }
+        self.note_contract(&contract.id, index);
+        Ok(())
+    }
+
+    /// Contracts in force under which runs have come to an end and none is in flight, with the number of entries that
+    /// this depends on: who asked before about the same number need not ask again.
+    pub fn resting(&self, now: Timestamp) -> impl Iterator<Item = (ContractRef, usize)> {
+        let rows = self.at_work.iter().filter_map(|(sha256, _)| self.contracts.get(sha256));
+        let resting = rows.filter(move |row| row.state(now) == ContractState::Active && !self.in_flight(row));
+        resting.map(|row| (row.reference(), row.runs.len() + self.settled(row).0))
+    }
+
+    /// Why no further run will come under a contract, if so.
+    pub fn completion_of(&self, contract: &ContractRef, now: Timestamp) -> R<Option<CompletedReason>> {
+        for reason in [CompletedReason::Runs, CompletedReason::Budget] {
+            match self.check_completed(contract, reason, now) {
+                Ok(()) => return Ok(Some(reason)),
+                Err(refusal) if refusal.code == Code::StateTransition => {}
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        Ok(None)
+    }
+
+    pub(super) fn check_completed(&self, contract: &ContractRef, reason: CompletedReason, now: Timestamp) -> R<()> {
+        let row = self.contract_of(contract)?;
+        if row.state(now) != ContractState::Active {
+            return Err(transition("only an active contract is completed"));
+        }
+        if self.in_flight(row) {
+            return Err(transition("a run is in flight"));
+        }
+        let (settled, owed) = self.settled(row);
+        if settled < owed {
+            return Err(transition("what runs owe is not settled yet"));
+        }
+        let done = match reason {
+            CompletedReason::Runs => row.contract.max_runs.is_some_and(|most| self.completed_runs(row) >= most as usize),
+            CompletedReason::Budget => self.budget_spent(row)?,
+        };
+        if done { Ok(()) } else { Err(transition("further runs may come")) }
+    }
+
+    pub(super) fn fold_completed(&mut self, index: u64, contract: &ContractRef, reason: CompletedReason) -> R<()> {
+        let ending = Ending { completed: Some(reason), ..Ending::by_entry(ContractState::Completed, index) };
+        self.end_contract(&contract.sha256, ending);
+        self.note_contract(&contract.id, index);
+        Ok(())
+    }
+
+    /// Refuses one run more than the contract plans: completed ones and those in flight count.
+    pub(super) fn run_planned(&self, row: &ContractRow) -> R<()> {
+        let runs = row.runs.iter().filter_map(|id| self.runs.get(id));
+        let taken = runs.filter(|run| run.state != RunState::Aborted).count();
+        if row.contract.max_runs.is_some_and(|most| taken >= most as usize) {
+            let sentence = format!("All planned runs of contract {} are done or under way.", row.contract.contract_id);
+            return Err(Refusal::new(Code::ContractNotActive, sentence).at("max_runs"));
+        }
+        Ok(())
+    }
+
+    fn in_flight(&self, row: &ContractRow) -> bool {
+        row.runs.iter().filter_map(|id| self.runs.get(id)).any(|run| run.alive())
+    }
+
+    fn completed_runs(&self, row: &ContractRow) -> usize {
+        row.runs.iter().filter_map(|id| self.runs.get(id)).filter(|run| run.completion.is_some()).count()
+    }
+
+    /// Obligations of the contract that are settled, and all of them.
+    fn settled(&self, row: &ContractRow) -> (usize, usize) {
+        let runs = row.runs.iter().filter_map(|id| self.runs.get(id));
+        let owed = runs.flat_map(|run| &run.owed).filter_map(|id| self.payments.get(id));
+        let own = owed.filter(|payment| payment.obligation.contract.sha256 == row.sha256);
+        own.fold((0, 0), |(paid, all), payment| (paid + usize::from(payment.state == PaymentState::Settled), all + 1))
+    }
+
+    /// Whether some dataset's clause is spent, by what key services stated: charges that were released and not returned.
+    fn budget_spent(&self, row: &ContractRow) -> R<bool> {
+        for dataset in &row.contract.datasets {
+            let charges = self.charges_of(row, &dataset.dataset_id);
+            let left = crate::budget::left(&charges, &dataset.privacy)?;
+            if !charges.is_empty() && left <= crate::budget::epsilon_micro(&dataset.privacy.epsilon)? / SPENT_PARTS {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn charges_of(&self, row: &ContractRow, dataset: &schemas::id::DatasetId) -> Vec<DatasetCharge> {
+        let mut all = Vec::new();
+        for run in &row.runs {
+            let stated: Vec<_> = self.receipts_of(run).map(|r| &r.receipt).collect();
+            if stated.iter().any(|r| matches!(r.statement, KmsStatement::Refunded { .. })) {
+                continue;
+            }
+            let released = stated.iter().filter(|r| matches!(r.statement, KmsStatement::Released { .. }));
+            let charged = released.flat_map(|r| &r.charges).find(|charge| charge.dataset_id == *dataset);
+            all.extend(charged.cloned());
+        }
+        all
+    }
+}
