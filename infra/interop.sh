@@ -1,0 +1,36 @@
+#!/bin/sh
+# Sets up what other people's implementations need to check ours: two Python environments under .build/interop, each
+# from its list of pinned packages with hashes (pyscitt 0.10.1 wants cbor2 5, scitt-cose 0.5.0 wants cbor2 6 or later).
+#
+#   sh infra/interop.sh       makes what is missing; ends with 3 and says NOT RUN where Python or its packages are not to be had
+#
+# The tests `interop::*` of contract-service use them; without them they say NOT RUN.
+set -eu
+cd "$(dirname "$0")/.."
+base=.build/interop
+
+not_run() {
+    printf 'NOT RUN interoperability: %s\n' "$*"
+    exit 3
+}
+
+python=
+for candidate in python3.11 python3; do
+    if [ "$("$candidate" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" = 3.11 ]; then
+        python=$candidate
+        break
+    fi
+done
+[ -n "$python" ] || not_run "Python 3.11 is not installed"
+
+mkdir -p "$base"
+for name in scitt-cose pyscitt; do
+    wanted=$(cat "infra/interop/$name.txt")
+    [ "$(cat "$base/$name/made-of" 2>/dev/null || :)" = "$wanted" ] && continue
+    rm -rf "${base:?}/$name"
+    "$python" -m venv "$base/$name" >"$base/$name.log" 2>&1 || not_run "no virtual environment can be made, see $base/$name.log"
+    "$base/$name/bin/python" -m pip install --quiet --no-deps --require-hashes --only-binary :all: \
+        --requirement "infra/interop/$name.txt" >>"$base/$name.log" 2>&1 ||
+        not_run "packages of $name cannot be fetched, see $base/$name.log"
+    printf '%s\n' "$wanted" >"$base/$name/made-of"
+done
