@@ -13,13 +13,18 @@ use schemas::release::StatusList;
 use schemas::{Envelope, R, Timestamp};
 use signing::{FileKey, Trust};
 
+use crate::admit;
+use crate::auth::verified::Verified;
 use crate::call::{Answer, Call};
 use crate::config::Config;
 use crate::did_web::DidWeb;
 use crate::error::fault;
-use crate::idempotency;
-use crate::openapi::Route;
-use crate::serve::{Desk, Verb};
+use crate::idempotency::Keys;
+use crate::limits::Limits;
+use crate::metrics::Metrics;
+use crate::route::{Route, Run};
+use crate::serve::{Begun, Desk, Verb, Work};
+use crate::witness::{Alarm, Cosigned};
 
 /// Where time comes from: read at the edge, handed on as `now`.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -46,8 +51,20 @@ pub struct App {
     pub policy: PlatformPolicy,
     /// Fetches did:web documents.
     pub did_web: DidWeb,
+    /// The newest checkpoints with cosignatures.
+    pub cosigned: Cosigned,
+    /// What witnesses say against this log.
+    pub alarm: Alarm,
+    /// Budgets of callers.
+    pub limits: Limits,
+    /// Counts for operators.
+    pub metrics: Metrics,
+    /// Tokens verified already.
+    pub verified: Verified,
+    /// Idempotency keys in use.
+    pub keys: Keys,
     clock: Clock,
-    routes: BTreeMap<(Verb, &'static str), Route>,
+    routes: BTreeMap<(Verb, &'static str), Arc<Route>>,
     status: Mutex<Option<(u64, Envelope<StatusList>)>>,
     stopping: AtomicBool,
 }
@@ -60,9 +77,30 @@ impl App {
     pub fn new(registry: Registry, signer: Arc<FileKey>, config: Config, trust: Trust, clock: Clock) -> R<App> {
         let policy = config.platform_policy()?;
         let did_web = DidWeb::new(config.demo())?;
-        let routes = crate::routes::list().into_iter().map(|route| ((route.verb, route.path), route)).collect();
+        let routes =
+            crate::routes::list().into_iter().map(|route| ((route.verb, route.path), Arc::new(route))).collect();
         let (status, stopping) = (Mutex::new(None), AtomicBool::new(false));
-        Ok(App { registry, signer, config, trust, policy, did_web, clock, routes, status, stopping })
+        let (cosigned, alarm) = (Cosigned::new(trust.quorum, config.data_dir.join("cosigned.note")), Alarm::default());
+        let (limits, metrics) = (Limits::new(&config.rates), Metrics::default());
+        let (verified, keys) = (Verified::default(), Keys::default());
+        Ok(App {
+            registry,
+            signer,
+            config,
+            trust,
+            policy,
+            did_web,
+            cosigned,
+            alarm,
+            limits,
+            metrics,
+            verified,
+            keys,
+            clock,
+            routes,
+            status,
+            stopping,
+        })
     }
 
     /// The time now.
@@ -82,6 +120,7 @@ impl App {
 
     /// Verifies every signature in a body and enters it, if the rules allow it now.
     pub fn enter(&self, body: Body) -> R<Entry> {
+        self.alarm.silent()?;
         self.registry.append(self.registry.verify(body)?, self.now())
     }
 
@@ -125,12 +164,31 @@ impl Desk for App {
         self.routes.keys().copied().collect()
     }
 
-    fn answer(&self, verb: Verb, path: &'static str, call: Call) -> R<Answer> {
-        let route = self.routes.get(&(verb, path)).ok_or_else(|| fault("a path without a route"))?;
-        if route.keyed() { idempotency::once(self, route, &call) } else { (route.handler)(self, &call) }
+    fn answer(&self, verb: Verb, path: &'static str, call: &Call) -> R<Answer> {
+        match self.route(verb, path)?.run {
+            Run::Blocking(handler) | Run::Inline(handler) => handler(self, call),
+            Run::Later(_) | Run::Feed(_) => Err(fault("this route does not answer so")),
+        }
     }
 
-    fn media(&self) -> Option<&'static str> {
-        Some(crate::call::JSON)
+    fn begin(self: Arc<Self>, verb: Verb, path: &'static str, call: Call) -> Begun {
+        match self.route(verb, path).cloned() {
+            Ok(route) => admit::begin(self, route, call),
+            Err(refusal) => Begun { call: Arc::new(call), headers: Vec::new(), work: Work::Done(Err(refusal)) },
+        }
+    }
+
+    fn finish(&self, verb: Verb, path: &'static str, call: &Call, answer: R<Answer>) -> R<Answer> {
+        admit::finish(self, self.route(verb, path)?, call, answer)
+    }
+
+    fn media(&self, path: &'static str) -> Option<&'static [&'static str]> {
+        self.routes.get(&(Verb::Post, path)).map(|route| route.media)
+    }
+}
+
+impl App {
+    fn route(&self, verb: Verb, path: &'static str) -> R<&Arc<Route>> {
+        self.routes.get(&(verb, path)).ok_or_else(|| fault("a path without a route"))
     }
 }

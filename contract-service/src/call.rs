@@ -1,7 +1,9 @@
 //! A call as a handler sees it, and the answer it gives: no HTTP library, so handlers are plain functions.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::str::FromStr;
+use std::time::Instant;
 
 use schemas::{Code, R, Refusal, canonical};
 use serde::Serialize;
@@ -18,18 +20,57 @@ pub struct Call {
     pub params: BTreeMap<String, String>,
     /// Parameters of the query.
     pub query: BTreeMap<String, String>,
-    /// The bearer token.
+    /// The access token, of the scheme `Bearer` or `DPoP`.
     pub bearer: Option<String>,
+    /// Whether the token came under the scheme `DPoP`.
+    pub dpop: bool,
     /// The `Idempotency-Key` header.
     pub idempotency_key: Option<String>,
+    /// The headers of [`HEADERS`] that came; several of one name are joined by commas.
+    pub headers: BTreeMap<&'static str, String>,
+    /// Where it came from.
+    pub peer: Option<IpAddr>,
+    /// When its handling began, by the machine's own count.
+    pub began: Option<Instant>,
+    /// Its number, in the log and in problem documents.
+    pub request_id: String,
     /// The body as it came.
     pub body: Vec<u8>,
 }
+
+/// Headers that handlers may read, in lower case.
+pub const HEADERS: [&str; 13] = [
+    "accept",
+    "content-type",
+    "cookie",
+    "dpop",
+    "host",
+    "if-match",
+    "if-none-match",
+    "last-event-id",
+    "origin",
+    "prefer",
+    "traceparent",
+    "x-csrf-token",
+    "x-forwarded-for",
+];
 
 impl Call {
     /// The body, read strictly into its type.
     pub fn read<T: DeserializeOwned>(&self) -> R<T> {
         canonical::parse(&self.body)
+    }
+
+    /// A header of [`HEADERS`].
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+
+    /// Seconds that the caller wants to wait (`Prefer: wait=20`, RFC 7240), at most `longest`.
+    pub fn wait_seconds(&self, longest: u32) -> Option<u32> {
+        let wishes = self.header("prefer")?.split([',', ';']);
+        let seconds = wishes.filter_map(|wish| wish.trim().strip_prefix("wait="));
+        seconds.filter_map(|text| text.trim_matches('"').parse::<u32>().ok()).next().map(|wait| wait.min(longest))
     }
 
     /// A parameter of the path.
@@ -64,6 +105,8 @@ pub struct Answer {
     pub cache: &'static str,
     /// Body.
     pub body: Vec<u8>,
+    /// Further headers.
+    pub headers: Vec<(&'static str, String)>,
 }
 
 /// Media type of ordinary answers.
@@ -73,7 +116,18 @@ impl Answer {
     /// JSON with a status.
     pub fn json<T: Serialize>(status: u16, value: &T) -> R<Answer> {
         let body = serde_json::to_vec(value).map_err(fault)?;
-        Ok(Answer { status, media: JSON, cache: "no-store", body })
+        Ok(Answer::of(status, JSON, "no-store", body))
+    }
+
+    /// An answer of any media type.
+    pub fn of(status: u16, media: &'static str, cache: &'static str, body: Vec<u8>) -> Answer {
+        Answer { status, media, cache, body, headers: Vec::new() }
+    }
+
+    /// The same answer with a further header.
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Answer {
+        self.headers.push((name, value.into()));
+        self
     }
 
     /// 200 with JSON.
@@ -88,12 +142,12 @@ impl Answer {
 
     /// 204.
     pub fn empty() -> Answer {
-        Answer { status: 204, media: JSON, cache: "no-store", body: Vec::new() }
+        Answer::of(204, JSON, "no-store", Vec::new())
     }
 
     /// 200 with text.
     pub fn text(text: String) -> Answer {
-        Answer { status: 200, media: "text/plain; charset=utf-8", cache: "no-cache", body: text.into_bytes() }
+        Answer::of(200, "text/plain; charset=utf-8", "no-cache", text.into_bytes())
     }
 }
 
@@ -127,6 +181,15 @@ pub fn unescape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wish_to_wait_is_read_and_bounded() {
+        let wish =
+            |text: &str| Call { headers: [("prefer", text.to_owned())].into(), ..Call::default() }.wait_seconds(20);
+        assert_eq!(wish("wait=5"), Some(5));
+        assert_eq!(wish("respond-async, wait=\"600\""), Some(20));
+        assert_eq!((wish("wait=soon"), wish("return=minimal"), Call::default().wait_seconds(20)), (None, None, None));
+    }
 
     #[test]
     fn escapes_are_undone_once() {

@@ -1,6 +1,6 @@
 //! Configuration: a TOML file, overridden by `DEPA_CONTRACT_SERVICE__KEY`. Unknown keys are refused.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use attestation::{Level, PlatformPolicy, Profile};
@@ -11,6 +11,8 @@ use schemas::{Code, Digest, R, Refusal};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
+
+use crate::call::Call;
 
 /// Demo or production: the production switch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -34,6 +36,13 @@ pub struct WitnessPeer {
     pub jwk: Jwk,
 }
 
+impl WitnessPeer {
+    /// The witness as relying parties know it.
+    pub fn key(&self) -> signing::book::WitnessKey {
+        signing::book::WitnessKey { name: self.name.clone(), jwk: self.jwk.clone() }
+    }
+}
+
 /// Limits towards strangers.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -44,14 +53,104 @@ pub struct Limits {
     pub max_connections: usize,
     /// Seconds in which a request's head and body must have come in.
     pub request_seconds: u64,
+    /// Seconds that an idle connection is kept.
+    pub keep_alive_seconds: u64,
     /// Threads that accept requests.
     pub workers: usize,
+    /// Streams of events open at once.
+    pub event_streams: usize,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { body_bytes: 1024 * 1024, max_connections: 1024, request_seconds: 15, workers: 2 }
+        Limits {
+            body_bytes: 1024 * 1024,
+            max_connections: 25_000,
+            request_seconds: 15,
+            keep_alive_seconds: 75,
+            workers: 2,
+            event_streams: 256,
+        }
     }
+}
+
+/// How often one caller may call: a rate, and how many may come at once. A rate of zero is no limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// Calls per second in the long run.
+    pub per_second: u32,
+    /// Calls at once.
+    pub burst: u32,
+}
+
+/// Budgets of each client, or of each address where no client is known.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rates {
+    /// Signed documents, which bring no token.
+    pub anonymous_writes: Budget,
+    /// Writes under a token.
+    pub writes: Budget,
+    /// Requests for tokens.
+    pub tokens: Budget,
+    /// Applications for registration.
+    pub applications: Budget,
+    /// Reads.
+    pub reads: Budget,
+    /// Callers counted apart; more share one budget.
+    pub keys: usize,
+    /// Addresses of proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+}
+
+impl Default for Rates {
+    fn default() -> Rates {
+        let budget = |per_second, burst| Budget { per_second, burst };
+        Rates {
+            anonymous_writes: budget(500, 5_000),
+            writes: budget(500, 5_000),
+            tokens: budget(50, 1_000),
+            applications: budget(20, 500),
+            reads: budget(5_000, 50_000),
+            keys: 65_536,
+            trusted_proxies: Vec::new(),
+        }
+    }
+}
+
+impl Rates {
+    /// The address that a call counts for: the sender's, or the last one that a trusted proxy names.
+    pub(crate) fn origin_of(&self, call: &Call) -> IpAddr {
+        let peer = call.peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        if !self.trusted_proxies.contains(&peer.to_canonical()) {
+            return peer;
+        }
+        // Each proxy appends whom it saw: the first from the right that is no proxy of ours is the caller.
+        let hops = call.header("x-forwarded-for").unwrap_or_default().rsplit(',');
+        let hops = hops.map_while(|hop| hop.trim().parse::<IpAddr>().ok());
+        hops.take(8).find(|hop| !self.trusted_proxies.contains(hop)).unwrap_or(peer)
+    }
+}
+
+/// Files of a certificate: the chain and its key, as PEM. They are read anew when they change.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFiles {
+    /// The certificate and its intermediates.
+    pub cert_file: PathBuf,
+    /// The private key.
+    pub key_file: PathBuf,
+}
+
+/// Which access tokens are given and taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tokens {
+    /// Bound to a key where the client sends a DPoP proof, plain otherwise.
+    BearerOrDpop,
+    /// Bound ones only.
+    Dpop,
 }
 
 /// Delivery of webhooks.
@@ -81,8 +180,17 @@ pub struct Config {
     pub profile: Mode,
     /// Base URL under which clients reach the service; its host is the registry's did:web and the log's origin.
     pub url: String,
-    /// Address to listen on; loopback only, a TLS proxy stands in front.
+    /// Address to listen on; without `tls` loopback only.
     pub bind: SocketAddr,
+    /// The certificate; without it plain HTTP is served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsFiles>,
+    /// Address of `/metrics`, loopback only; off where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics_bind: Option<SocketAddr>,
+    /// `bearer_or_dpop` or `dpop`; where absent, production takes `dpop` and the demo both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<Tokens>,
     /// Folder of the database.
     pub data_dir: PathBuf,
     /// The registry's signing key, mode 0600.
@@ -95,12 +203,18 @@ pub struct Config {
     /// Platform level for hardware evidence: `baseline`, `2026` or `strict`.
     #[serde(default = "baseline")]
     pub platform_level: String,
+    /// How many witnesses relying parties shall ask for before they open anything; 0 for none.
+    #[serde(default)]
+    pub witness_quorum: u32,
     /// Log witnesses.
     #[serde(default)]
     pub witnesses: Vec<WitnessPeer>,
     /// Limits.
     #[serde(default)]
     pub limits: Limits,
+    /// How often one caller may call.
+    #[serde(default)]
+    pub rates: Rates,
     /// Webhooks.
     #[serde(default)]
     pub webhooks: Webhooks,
@@ -140,6 +254,10 @@ impl Config {
         let folder = path.parent().unwrap_or(Path::new("."));
         config.data_dir = folder.join(&config.data_dir);
         config.key_file = folder.join(&config.key_file);
+        if let Some(tls) = &mut config.tls {
+            tls.cert_file = folder.join(&tls.cert_file);
+            tls.key_file = folder.join(&tls.key_file);
+        }
         config.check()?;
         Ok(config)
     }
@@ -153,11 +271,17 @@ impl Config {
 
     /// Refuses what the profile does not allow. Called again by the service itself.
     pub fn check(&self) -> R<()> {
-        loopback_only(&self.bind)?;
+        if self.tls.is_none() {
+            loopback_only(&self.bind)?;
+        }
+        self.metrics_bind.as_ref().map(loopback_only).transpose()?;
         self.did()?;
         Level::named(&self.platform_level)?;
         if self.sro.len() < 2 {
             return Err(invalid("at least two SRO people are needed").at("sro"));
+        }
+        if usize::try_from(self.witness_quorum).unwrap_or(usize::MAX) > self.witnesses.len() {
+            return Err(invalid("witness_quorum asks for more witnesses than are configured").at("witness_quorum"));
         }
         if self.webhooks.retry_seconds.is_empty() || self.limits.workers == 0 {
             return Err(invalid("retry_seconds and workers must not be empty"));
@@ -173,7 +297,7 @@ impl Config {
                 return refused("software_roots pin SIMULATED evidence and are refused in production");
             }
             if !self.url.starts_with("https://") {
-                return refused("production needs an https url; TLS is ended by the proxy in front");
+                return refused("production needs an https url; the service ends TLS itself, or a proxy in front does");
             }
         }
         Ok(())
@@ -182,6 +306,11 @@ impl Config {
     /// Whether this is the demo profile.
     pub fn demo(&self) -> bool {
         self.profile == Mode::Demo
+    }
+
+    /// Whether only tokens bound to a key count.
+    pub fn bound_tokens_only(&self) -> bool {
+        self.tokens.unwrap_or(if self.demo() { Tokens::BearerOrDpop } else { Tokens::Dpop }) == Tokens::Dpop
     }
 
     /// `host[:port]` of the URL.
@@ -246,8 +375,8 @@ pub fn loopback_only(bind: &SocketAddr) -> R<()> {
         return Ok(());
     }
     Err(invalid(format!(
-        "bind {bind}: plain HTTP is served on loopback only; bind 127.0.0.1 and put a TLS proxy in front (the service does \
-         not end TLS itself yet)"
+        "bind {bind}: plain HTTP is served on loopback only; bind 127.0.0.1 and put a TLS proxy in front, or name a \
+         certificate in tls"
     ))
     .at("bind"))
 }
@@ -317,6 +446,17 @@ sro = [
         let open = load(SAMPLE, &[("DEPA_CONTRACT_SERVICE__BIND", "\"0.0.0.0:80\"")]).unwrap_err();
         assert_eq!(open.code, Code::ConfigInvalid);
         assert!(open.sentence.contains("TLS proxy"), "{}", open.sentence);
+    }
+
+    #[test]
+    fn a_forwarded_address_counts_only_from_a_trusted_proxy() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let sent = [("x-forwarded-for", "198.51.100.9, 192.0.2.7, 10.0.0.2".to_owned())];
+        let call = Call { peer: Some(ip("10.0.0.1")), headers: sent.into(), ..Call::default() };
+        assert_eq!(Rates::default().origin_of(&call), ip("10.0.0.1"));
+        let trusted = Rates { trusted_proxies: vec![ip("10.0.0.1"), ip("10.0.0.2")], ..Rates::default() };
+        assert_eq!(trusted.origin_of(&call), ip("192.0.2.7"));
+        assert_eq!(trusted.origin_of(&Call { peer: Some(ip("10.0.0.1")), ..Call::default() }), ip("10.0.0.1"));
     }
 
     #[test]

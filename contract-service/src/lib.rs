@@ -1,11 +1,12 @@
 //! The front desk of the self-regulatory organisation: registers participants, datasets and contracts, admits clean
 //! rooms, hands models over against payment, and keeps the transparency log.
 //!
-//! Read in this order: [`routes`] (the list of everything it does), [`app`] (what a handler has at hand), [`openapi`]
-//! (what a route is), [`serve`] (HTTP, in one file), then the handlers of one noun each. No handler decides: it reads,
+//! Read in this order: [`routes`] (the list of everything it does), [`app`] (what a handler has at hand), [`route`]
+//! (what a route is), [`openapi`], [`serve`] (HTTP, in one file), then the handlers of one noun each. No handler decides: it reads,
 //! asks `policies`, tells `registry`, answers.
 
 mod address;
+mod admit;
 pub mod app;
 mod auth;
 mod call;
@@ -16,10 +17,14 @@ mod did_web;
 mod error;
 mod idempotency;
 mod ids;
+mod limits;
+mod metrics;
 pub mod openapi;
+pub mod route;
 pub mod routes;
 mod serve;
 mod service;
+mod tls;
 pub mod witness;
 
 pub use app::{Clock, system_clock};

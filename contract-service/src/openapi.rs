@@ -1,151 +1,107 @@
-//! What a route is, and the OpenAPI 3.1 document made of the list of routes: the two cannot differ.
+//! The OpenAPI 3.1 document, made of the list of routes: the two cannot differ.
 
 use std::collections::BTreeMap;
 
+use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemas::party::Kind;
 use schemas::problem::Problem;
 use schemas::{Code, R};
 use serde_json::{Map, Value, json};
 
-use crate::app::App;
-use crate::call::{Answer, Call};
 use crate::error::fault;
+use crate::route::Content;
+pub use crate::route::{Access, Match, Route, Run, feed, get, later, post};
 use crate::serve::Verb;
 
-/// How a call shows who makes it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Access {
-    /// Not at all.
-    Open,
-    /// By the signatures in the document it brings.
-    Signed,
-    /// By a bearer token.
-    Token,
-}
-
-type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
-
-/// What an answer carries.
-#[derive(Clone, Copy)]
-enum Content {
-    Nothing,
-    Text,
-    Bytes,
-    AnyJson,
-    Json(SchemaOf),
-}
-
-/// A route: method, path, its function, and what it takes and gives.
-#[derive(Clone)]
-pub struct Route {
-    /// Method.
-    pub verb: Verb,
-    /// Path, as actix-web matches it.
-    pub path: &'static str,
-    /// The function that answers.
-    pub handler: fn(&App, &Call) -> R<Answer>,
-    /// How the caller is known.
-    pub access: Access,
-    summary: &'static str,
-    query: &'static [&'static str],
-    takes: Option<SchemaOf>,
-    gives: Vec<(u16, Content)>,
-}
-
-/// A route that reads.
-pub fn get(path: &'static str, handler: fn(&App, &Call) -> R<Answer>, access: Access, summary: &'static str) -> Route {
-    Route { verb: Verb::Get, path, handler, access, summary, query: &[], takes: None, gives: Vec::new() }
-}
-
-/// A route that acts.
-pub fn post(path: &'static str, handler: fn(&App, &Call) -> R<Answer>, access: Access, summary: &'static str) -> Route {
-    Route { verb: Verb::Post, ..get(path, handler, access, summary) }
-}
-
 impl Route {
-    /// The body it takes.
-    pub fn takes<T: JsonSchema>(mut self) -> Route {
-        self.takes = Some(schema_of::<T>);
-        self
-    }
-
-    /// An answer with this status.
-    pub fn gives<T: JsonSchema>(mut self, status: u16) -> Route {
-        self.gives.push((status, Content::Json(schema_of::<T>)));
-        self
-    }
-
-    /// An answer without a body.
-    pub fn nothing(mut self, status: u16) -> Route {
-        self.gives.push((status, Content::Nothing));
-        self
-    }
-
-    /// Answers text.
-    pub fn text(mut self) -> Route {
-        self.gives.push((200, Content::Text));
-        self
-    }
-
-    /// Answers bytes.
-    pub fn bytes(mut self) -> Route {
-        self.gives.push((200, Content::Bytes));
-        self
-    }
-
-    /// Answers JSON of somebody else's form.
-    pub fn json(mut self) -> Route {
-        self.gives.push((200, Content::AnyJson));
-        self
-    }
-
-    /// Parameters of its query.
-    pub fn query(mut self, names: &'static [&'static str]) -> Route {
-        self.query = names;
-        self
-    }
-
-    /// Whether an `Idempotency-Key` is required.
-    pub fn keyed(&self) -> bool {
-        self.verb == Verb::Post && self.path.starts_with("/v1/")
-    }
-
-    /// The path as OpenAPI writes it, without patterns.
-    pub fn written(&self) -> String {
-        self.path.replace(":.*", "")
-    }
-
     fn operation(&self, generator: &mut SchemaGenerator) -> Value {
         let mut answers = Map::new();
         for (status, content) in &self.gives {
-            answers.insert(status.to_string(), content.answer(generator));
+            let mut answer = content.answer(generator);
+            answer["headers"] = self.headers();
+            answers.insert(status.to_string(), answer);
         }
-        let problem = generator.subschema_for::<Problem>();
-        let refusal = json!({"application/problem+json": {"schema": problem}});
-        answers
-            .insert("default".into(), json!({"description": "A refusal with its code (RFC 9457)", "content": refusal}));
-        let mut operation = json!({"summary": self.summary, "parameters": self.parameters(), "responses": answers});
+        if self.single() || matches!(self.matching, Match::Honoured(_)) && self.verb == Verb::Get {
+            answers.insert("304".into(), json!({"description": "The caller has it already (If-None-Match)"}));
+        }
+        for status in self.refusals() {
+            answers.insert(status.to_string(), json!({"$ref": format!("#/components/responses/refused-{status}")}));
+        }
+        let mut operation = json!({
+            "summary": self.summary,
+            "operationId": self.operation_id(),
+            "parameters": self.parameters(),
+            "responses": answers,
+        });
         if let Some(takes) = self.takes {
-            operation["requestBody"] =
-                json!({"required": true, "content": {"application/json": {"schema": takes(generator)}}});
+            let schema = takes(generator);
+            let content = self.media.iter().map(|media| ((*media).to_owned(), json!({"schema": schema})));
+            operation["requestBody"] = json!({"required": true, "content": content.collect::<Map<_, _>>()});
+        } else if self.verb == Verb::Post && !self.media.contains(&crate::call::JSON) {
+            let content = self.media.iter().map(|media| ((*media).to_owned(), json!({})));
+            operation["requestBody"] = json!({"required": true, "content": content.collect::<Map<_, _>>()});
         }
         if self.access == Access::Token {
-            operation["security"] = json!([{"bearer": []}]);
+            operation["security"] = json!([{"bearer": []}, {"dpop": []}]);
+        }
+        if !self.only.is_empty() {
+            let kinds: Vec<Value> = self.only.iter().map(|kind: &Kind| json!(kind)).collect();
+            operation["x-only"] = json!(kinds);
         }
         operation
+    }
+
+    fn operation_id(&self) -> String {
+        let verb = if self.verb == Verb::Get { "get" } else { "post" };
+        let words = self.written().replace(['{', '}'], "");
+        let words: Vec<&str> = words.split(['/', '.', '-', '_']).filter(|word| !word.is_empty()).collect();
+        format!("{verb}_{}", words.join("_"))
+    }
+
+    fn headers(&self) -> Value {
+        let named = |name: &str| json!({"$ref": format!("#/components/headers/{name}")});
+        let mut headers = Map::new();
+        for name in ["X-Request-Id", "RateLimit", "RateLimit-Policy"] {
+            headers.insert(name.into(), named(name));
+        }
+        if self.single() || matches!(self.matching, Match::Honoured(_)) && self.verb == Verb::Get {
+            headers.insert("ETag".into(), named("ETag"));
+        }
+        if self.paged() {
+            headers.insert("Link".into(), named("Link"));
+        }
+        Value::Object(headers)
     }
 
     fn parameters(&self) -> Vec<Value> {
         let text = json!({"type": "string"});
         let path = self.path.split('{').skip(1).filter_map(|part| part.split(['}', ':']).next());
         let path = path.map(|name| json!({"name": name, "in": "path", "required": true, "schema": text}));
-        let query =
-            self.query.iter().map(|name| json!({"name": name, "in": "query", "required": false, "schema": text}));
+        let query = self
+            .query
+            .iter()
+            .map(|name| json!({"name": name, "in": "query", "required": false, "schema": query_schema(name)}));
+        let header = |name: &str, required: bool, schema: &Value| json!({"name": name, "in": "header", "required": required, "schema": schema});
         let key = json!({"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"});
-        let key =
-            self.keyed().then(|| json!({"name": "Idempotency-Key", "in": "header", "required": true, "schema": key}));
-        path.chain(query).chain(key).collect()
+        let key = self.keyed().then(|| header("Idempotency-Key", true, &key));
+        let none_match = self.single().then(|| header("If-None-Match", false, &text));
+        let matching = match self.matching {
+            Match::Unknown => None,
+            Match::Honoured(_) if self.verb == Verb::Get => None,
+            Match::Honoured(_) => Some(header("If-Match", false, &text)),
+            Match::Required(_) => Some(header("If-Match", true, &text)),
+        };
+        path.chain(query).chain(key).chain(none_match).chain(matching).collect()
+    }
+}
+
+/// Numbers are numbers; the rest is text.
+fn query_schema(name: &str) -> Value {
+    match name {
+        "limit" => json!({"type": "integer", "minimum": 1, "maximum": 200}),
+        "from" | "old" | "new" => json!({"type": "integer", "minimum": 0}),
+        _ => json!({"type": "string"}),
     }
 }
 
@@ -153,17 +109,13 @@ impl Content {
     fn answer(&self, generator: &mut SchemaGenerator) -> Value {
         let content = match self {
             Content::Nothing => return json!({"description": "Nothing"}),
-            Content::Text => json!({"text/plain": {"schema": {"type": "string"}}}),
-            Content::Bytes => json!({"application/octet-stream": {}}),
+            Content::Media(media) if media.starts_with("text/") => json!({*media: {"schema": {"type": "string"}}}),
+            Content::Media(media) => json!({*media: {}}),
             Content::AnyJson => json!({"application/json": {"schema": {"type": "object"}}}),
             Content::Json(schema) => json!({"application/json": {"schema": schema(generator)}}),
         };
         json!({"description": "Done", "content": content})
     }
-}
-
-fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
-    generator.subschema_for::<T>()
 }
 
 /// The OpenAPI 3.1 document.
@@ -177,6 +129,7 @@ pub fn document() -> Value {
         let verb = if route.verb == Verb::Get { "get" } else { "post" };
         paths.entry(route.written()).or_default().insert(verb.into(), route.operation(&mut generator));
     }
+    let problem = generator.subschema_for::<Problem>();
     let codes: Vec<&str> = Code::ALL.iter().map(|c| c.as_str()).collect();
     let about = "Bodies are strict JSON: no duplicate or unknown member, no float. Signed documents authenticate themselves. \
                  Every refusal carries a stable code; `x-codes` lists them.";
@@ -186,8 +139,49 @@ pub fn document() -> Value {
         "paths": paths,
         "components": {
             "schemas": generator.take_definitions(true),
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "description": "A token of /oauth/token"}},
+            "responses": responses(&problem.to_value()),
+            "headers": headers(),
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "description": "A token of /oauth/token"},
+                "dpop": {"type": "http", "scheme": "DPoP", "description": "A token bound to a key (RFC 9449), with a proof in the header DPoP"},
+            },
         },
+    })
+}
+
+/// One answer for each status that codes have, with the codes that it may carry.
+fn responses(problem: &Value) -> Value {
+    let mut by_status: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
+    for code in Code::ALL {
+        by_status.entry(code.status()).or_default().push(code.as_str());
+    }
+    let answers = by_status.into_iter().map(|(status, codes)| {
+        let mut headers = json!({"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}});
+        if matches!(status, 429 | 503) {
+            headers["Retry-After"] = json!({"$ref": "#/components/headers/Retry-After"});
+        }
+        if status == 401 {
+            headers["WWW-Authenticate"] = json!({"schema": {"type": "string"}});
+        }
+        let answer = json!({
+            "description": format!("Refused (RFC 9457): {}", codes.join(", ")),
+            "headers": headers,
+            "content": {"application/problem+json": {"schema": problem}},
+        });
+        (format!("refused-{status}"), answer)
+    });
+    Value::Object(answers.collect())
+}
+
+fn headers() -> Value {
+    let text = |about: &str| json!({"description": about, "schema": {"type": "string"}});
+    json!({
+        "ETag": text("Strong tag of the answer (RFC 9110)"),
+        "Link": text("The next page, rel=next (RFC 8288); absent on the last"),
+        "RateLimit": text("What is left of the caller's budget"),
+        "RateLimit-Policy": text("The caller's budget: calls q in w seconds"),
+        "Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer", "minimum": 0}},
+        "X-Request-Id": text("Number of the call in the service's log"),
     })
 }
 

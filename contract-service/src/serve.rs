@@ -2,19 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use actix_web::body::{BodyStream, MessageBody as _};
+use actix_web::body::{BodySize, BodyStream, MessageBody};
 use actix_web::dev::ServerHandle;
-use actix_web::http::header::{CONTENT_TYPE, HeaderMap};
-use actix_web::web::{self, Data, Payload, ServiceConfig};
-use actix_web::{App as ActixApp, HttpRequest, HttpResponse, HttpServer};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use actix_web::web::{self, Bytes, Data, Payload, ServiceConfig};
+use actix_web::{App as ActixApp, HttpRequest, HttpResponse, HttpResponseBuilder, HttpServer};
 use schemas::{Code, R, Refusal};
+use tokio::sync::{mpsc, oneshot};
 
-use crate::call::{Answer, Call, read_query, unescape};
+use crate::call::{Answer, Call, HEADERS, read_query, unescape};
 use crate::error::{answer, fault};
+use crate::tls::Tls;
 
 /// Methods of the routes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -25,17 +31,93 @@ pub enum Verb {
     Post,
 }
 
+impl Verb {
+    /// The method's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verb::Get => "GET",
+            Verb::Post => "POST",
+        }
+    }
+}
+
+/// Gives an answer from wherever it becomes known. Dropped without one, the call is answered as our fault.
+pub struct Reply {
+    to: oneshot::Sender<R<Answer>>,
+    watcher: Option<Watcher>,
+}
+
+/// Sees an answer before it is given.
+pub type Watcher = Box<dyn FnOnce(&R<Answer>) + Send>;
+
+impl Reply {
+    /// A reply and the end where it arrives.
+    pub fn pair() -> (Reply, oneshot::Receiver<R<Answer>>) {
+        let (send, receive) = oneshot::channel();
+        (Reply { to: send, watcher: None }, receive)
+    }
+
+    /// Gives the answer; a caller who has left does not get it.
+    pub fn give(self, answer: R<Answer>) {
+        if let Some(watcher) = self.watcher {
+            watcher(&answer);
+        }
+        drop(self.to.send(answer));
+    }
+
+    /// The same reply, whose answer somebody sees.
+    pub fn watched(self, watcher: Watcher) -> Reply {
+        Reply { watcher: Some(watcher), ..self }
+    }
+}
+
+/// A stream of Server-Sent Events, as text.
+pub type Feed = mpsc::Receiver<Vec<u8>>;
+
+/// What came of a call so far.
+pub enum Work {
+    /// The answer.
+    Done(R<Answer>),
+    /// To be done on a thread where it may block.
+    Block(Box<dyn FnOnce() -> R<Answer> + Send>),
+    /// It comes.
+    Later(oneshot::Receiver<R<Answer>>),
+    /// A stream.
+    Feed(Feed),
+}
+
+/// A call that was begun: itself, headers of its answer whatever it will be, and the work.
+pub struct Begun {
+    /// The call.
+    pub call: Arc<Call>,
+    /// Headers of its answer.
+    pub headers: Vec<(&'static str, String)>,
+    /// The work.
+    pub work: Work,
+}
+
 /// What a server serves: its routes and its one function.
 pub trait Desk: Send + Sync + 'static {
     /// Method and path of every route.
     fn paths(&self) -> Vec<(Verb, &'static str)>;
     /// Answers a call of a route. Runs on a thread where it may block.
-    fn answer(&self, verb: Verb, path: &'static str, call: Call) -> R<Answer>;
-    /// The media type that posts must have; none where any will do.
-    fn media(&self) -> Option<&'static str>;
-    /// The answer of a refusal; the witness answers in plain text.
-    fn refuse(&self, refusal: &Refusal) -> HttpResponse {
-        answer(refusal)
+    fn answer(&self, verb: Verb, path: &'static str, call: &Call) -> R<Answer>;
+    /// Begins a call. Must not block.
+    fn begin(self: Arc<Self>, verb: Verb, path: &'static str, call: Call) -> Begun {
+        let call = Arc::new(call);
+        let asked = call.clone();
+        let work = Work::Block(Box::new(move || self.answer(verb, path, &asked)));
+        Begun { call, headers: Vec::new(), work }
+    }
+    /// Completes an answer: what depends on the headers of the call.
+    fn finish(&self, _verb: Verb, _path: &'static str, _call: &Call, answer: R<Answer>) -> R<Answer> {
+        answer
+    }
+    /// The media types that posts to a path must have; none where any will do.
+    fn media(&self, path: &'static str) -> Option<&'static [&'static str]>;
+    /// The answer of a refusal of a request; the witness answers in plain text.
+    fn refuse(&self, refusal: &Refusal, request: &str) -> HttpResponse {
+        answer(refusal, request)
     }
 }
 
@@ -48,6 +130,8 @@ pub struct Bounds {
     pub max_connections: usize,
     /// Time for head and body of a request.
     pub request: Duration,
+    /// How long an idle connection is kept.
+    pub keep_alive: Duration,
     /// Accepting threads.
     pub workers: usize,
 }
@@ -58,20 +142,37 @@ pub struct Serving {
     thread: Option<JoinHandle<()>>,
 }
 
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 4096;
+
 impl Serving {
-    /// Starts a server on a bound listener.
+    /// Starts a server of plain HTTP on a bound listener, which must be on loopback.
     pub fn start<D: Desk>(desk: Arc<D>, listener: TcpListener, bounds: Bounds) -> R<Serving> {
-        crate::config::loopback_only(&listener.local_addr().map_err(fault)?)?;
+        Serving::start_with(desk, listener, bounds, None)
+    }
+
+    /// Starts a server on a bound listener; with TLS on any address.
+    pub fn start_with<D: Desk>(desk: Arc<D>, listener: TcpListener, bounds: Bounds, tls: Option<&Tls>) -> R<Serving> {
+        if tls.is_none() {
+            crate::config::loopback_only(&listener.local_addr().map_err(fault)?)?;
+        }
+        let acceptor = tls.map(Tls::acceptor).transpose()?;
+        let backlog = nix::sys::socket::Backlog::new(BACKLOG).map_err(fault)?;
+        nix::sys::socket::listen(&listener, backlog).map_err(fault)?;
         let (send, receive) = std::sync::mpsc::channel();
         let thread = std::thread::Builder::new().name("http".into()).spawn(move || {
             let run = actix_web::rt::System::new().block_on(async move {
                 let server = HttpServer::new(move || app(desk.clone(), bounds))
                     .workers(bounds.workers)
-                    .max_connections(bounds.max_connections)
+                    .max_connections(bounds.max_connections.div_ceil(bounds.workers.max(1)))
+                    .keep_alive(bounds.keep_alive)
                     .client_request_timeout(bounds.request)
                     .disable_signals()
-                    .shutdown_timeout(5)
-                    .listen(listener);
+                    .shutdown_timeout(5);
+                let server = match acceptor {
+                    Some(acceptor) => server.listen_openssl(listener, acceptor),
+                    None => server.listen(listener),
+                };
                 match server {
                     Ok(server) => {
                         let server = server.run();
@@ -126,7 +227,7 @@ fn app<D: Desk>(
     let sentence = if listed { "there is no such path; /openapi.json lists them" } else { "there is no such path" };
     ActixApp::new().app_data(Data::new(bounds)).configure(move |config| configure(config, &routes)).default_service(
         web::to(move || {
-            let response = desk.refuse(&Refusal::new(Code::NotFound, sentence));
+            let response = desk.refuse(&Refusal::new(Code::NotFound, sentence), &crate::ids::request());
             std::future::ready(response)
         }),
     )
@@ -142,6 +243,8 @@ fn configure<D: Desk>(config: &mut ServiceConfig, desk: &Arc<D>) {
     paths.sort_by_key(|(path, _)| path.contains('{'));
     for (path, verbs) in paths {
         let mut resource = web::resource(path);
+        let allow: Vec<&str> = verbs.iter().map(|verb| verb.name()).collect();
+        let allow = allow.join(", ");
         for verb in verbs {
             let desk = desk.clone();
             let to = move |request: HttpRequest, payload: Payload, bounds: Data<Bounds>| {
@@ -155,7 +258,11 @@ fn configure<D: Desk>(config: &mut ServiceConfig, desk: &Arc<D>) {
         let desk = desk.clone();
         config.service(resource.default_service(web::to(move || {
             let refusal = Refusal::new(Code::MethodNotAllowed, "the path exists, but not with this method");
-            std::future::ready(desk.refuse(&refusal))
+            let mut response = desk.refuse(&refusal, &crate::ids::request());
+            if let Ok(allow) = HeaderValue::from_str(&allow) {
+                response.headers_mut().insert(actix_web::http::header::ALLOW, allow);
+            }
+            std::future::ready(response)
         })));
     }
 }
@@ -168,28 +275,84 @@ async fn serve<D: Desk>(
     payload: Payload,
     bounds: Data<Bounds>,
 ) -> HttpResponse {
+    let number = crate::ids::request();
     let body = match verb {
         Verb::Get => Ok(Vec::new()),
-        Verb::Post => body(&request, payload, desk.media(), &bounds).await,
+        Verb::Post => body(&request, payload, desk.media(path), &bounds).await,
     };
     let call = match body {
-        Ok(body) => call(&request, body),
-        Err(refusal) => return desk.refuse(&refusal),
+        Ok(body) => call(&request, body, number),
+        Err(refusal) => return numbered(desk.refuse(&refusal, &number), &number, Vec::new()),
     };
-    let worker = desk.clone();
-    let done = web::block(move || worker.answer(verb, path, call)).await;
-    match done.unwrap_or_else(|e| Err(fault(e))) {
-        Ok(answer) => HttpResponse::build(actix_web::http::StatusCode::from_u16(answer.status).unwrap_or_default())
-            .insert_header(("cache-control", answer.cache))
-            .insert_header(("x-content-type-options", "nosniff"))
-            .content_type(answer.media)
-            .body(answer.body),
-        Err(refusal) => desk.refuse(&refusal),
+    let number = call.request_id.clone();
+    let beginner = desk.clone();
+    // A panic in a handler is our fault and nobody else's: the connections beside it live on.
+    let begun = catch_unwind(AssertUnwindSafe(move || beginner.begin(verb, path, call)));
+    let Ok(Begun { call, headers, work }) = begun else {
+        return numbered(desk.refuse(&fault("a handler panicked"), &number), &number, Vec::new());
+    };
+    let done = match work {
+        Work::Done(done) => done,
+        Work::Block(act) => web::block(act).await.unwrap_or_else(|e| Err(fault(e))),
+        Work::Later(coming) => coming.await.unwrap_or_else(|_| Err(fault("a handler gave no answer"))),
+        Work::Feed(feed) => return numbered(stream(feed), &number, headers),
+    };
+    let response = match desk.finish(verb, path, &call, done) {
+        Ok(answer) => written(answer),
+        Err(refusal) => desk.refuse(&refusal, &number),
+    };
+    numbered(response, &number, headers)
+}
+
+fn written(answer: Answer) -> HttpResponse {
+    let mut response = HttpResponse::build(StatusCode::from_u16(answer.status).unwrap_or_default());
+    response.insert_header(("cache-control", answer.cache)).insert_header(("x-content-type-options", "nosniff"));
+    for (name, value) in answer.headers {
+        response.insert_header((name, value));
+    }
+    if matches!(answer.status, 204 | 304) {
+        response.finish()
+    } else {
+        response.content_type(answer.media).body(answer.body)
     }
 }
 
+fn stream(feed: Feed) -> HttpResponse {
+    let mut response: HttpResponseBuilder = HttpResponse::Ok();
+    response.insert_header(("cache-control", "no-store")).insert_header(("x-content-type-options", "nosniff"));
+    response.content_type("text/event-stream").body(Streamed(feed))
+}
+
+struct Streamed(Feed);
+
+impl MessageBody for Streamed {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        self.0.poll_recv(cx).map(|next| next.map(|text| Ok(text.into())))
+    }
+}
+
+fn numbered(mut response: HttpResponse, number: &str, headers: Vec<(&'static str, String)>) -> HttpResponse {
+    for (name, value) in headers.iter().map(|(n, v)| (*n, v.as_str())).chain([("x-request-id", number)]) {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            response.headers_mut().insert(HeaderName::from_static(name), value);
+        }
+    }
+    response
+}
+
 /// Reads the body within its limit. A little more is read and dropped, so that the refusal reaches the sender.
-async fn body(request: &HttpRequest, payload: Payload, media: Option<&str>, bounds: &Bounds) -> R<Vec<u8>> {
+async fn body(
+    request: &HttpRequest,
+    payload: Payload,
+    media: Option<&'static [&'static str]>,
+    bounds: &Bounds,
+) -> R<Vec<u8>> {
     let limit = bounds.body_bytes;
     let mut stream = std::pin::pin!(BodyStream::new(payload));
     let read = async {
@@ -211,9 +374,9 @@ async fn body(request: &HttpRequest, payload: Payload, media: Option<&str>, boun
     let slow = || Refusal::new(Code::Timeout, "the body took too long to arrive");
     let body = actix_web::rt::time::timeout(bounds.request, read).await.map_err(|_| slow())??;
     if let Some(media) = media
-        && media_type(request.headers()) != Some(media)
+        && !media_type(request.headers()).is_some_and(|sent| media.contains(&sent))
     {
-        return Err(Refusal::new(Code::MediaType, format!("the content type must be {media}")));
+        return Err(Refusal::new(Code::MediaType, format!("the content type must be {}", media.join(" or "))));
     }
     Ok(body)
 }
@@ -223,16 +386,30 @@ fn media_type(headers: &HeaderMap) -> Option<&str> {
     Some(text.split(';').next().unwrap_or(text).trim())
 }
 
-fn call(request: &HttpRequest, body: Vec<u8>) -> Call {
-    let header = |name: &str| request.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+fn call(request: &HttpRequest, body: Vec<u8>, number: String) -> Call {
+    let all = |name: &str| -> Option<String> {
+        let mut values = request.headers().get_all(name).filter_map(|v| v.to_str().ok());
+        let first = values.next()?.to_owned();
+        Some(values.fold(first, |joined, next| format!("{joined},{next}")))
+    };
     let params = request.match_info().iter().map(|(k, v)| (k.to_owned(), unescape(v))).collect();
-    let bearer = header("authorization").and_then(|v| v.strip_prefix("Bearer ").map(str::to_owned));
+    let authorization = all("authorization");
+    let token = |scheme: &str| {
+        let (sent, token) = authorization.as_deref()?.split_once(' ')?;
+        sent.eq_ignore_ascii_case(scheme).then(|| token.trim().to_owned())
+    };
+    let (plain, bound) = (token("Bearer"), token("DPoP"));
     Call {
         path: request.path().to_owned(),
         params,
         query: read_query(request.query_string()),
-        bearer,
-        idempotency_key: header("idempotency-key"),
+        dpop: bound.is_some(),
+        bearer: bound.or(plain),
+        idempotency_key: all("idempotency-key"),
+        headers: HEADERS.iter().filter_map(|name| all(name).map(|value| (*name, value))).collect(),
+        peer: request.peer_addr().map(|address| address.ip()),
+        began: Some(Instant::now()),
+        request_id: number,
         body,
     }
 }

@@ -13,9 +13,10 @@ use schemas::{Code, R, Refusal, Signer as _};
 use signing::{FileKey, Trust};
 
 use crate::app::{App, Clock};
-use crate::config::{Config, Limits, Mode, Webhooks, WitnessConfig};
+use crate::config::{Config, Limits, Mode, Rates, Webhooks, WitnessConfig, WitnessPeer};
 use crate::error::fault;
 use crate::serve::{Bounds, Serving};
+use crate::tls::Tls;
 use crate::{deliver, witness};
 
 /// The contract service.
@@ -61,13 +62,17 @@ impl Service {
             body_bytes: limits.body_bytes,
             max_connections: limits.max_connections,
             request: Duration::from_secs(limits.request_seconds),
+            keep_alive: Duration::from_secs(limits.keep_alive_seconds),
             workers: limits.workers,
         };
+        raise_open_files(limits.max_connections);
+        let tls = config.tls.as_ref().map(Tls::load).transpose()?;
         let url = config.url.clone();
         let app = Arc::new(App::new(registry, signer, config, trust.clone(), clock)?);
+        witness::ask_all(&app);
         let background =
             vec![background(&app, "deliver", deliver::forever)?, background(&app, "witness", witness::push_forever)?];
-        let serving = Some(Serving::start(app.clone(), listener, bounds)?);
+        let serving = Some(Serving::start_with(app.clone(), listener, bounds, tls.as_ref())?);
         tracing::info!(url, registry = %trust.registry, "the contract service serves");
         Ok(Running { url, trust, app, serving, background })
     }
@@ -97,6 +102,24 @@ impl Drop for Running {
     }
 }
 
+/// Files beside connections: the database, logs, certificates.
+const OTHER_FILES: u64 = 512;
+
+/// Raises the number of files that this process may have open, as far as it is allowed to, and says what that makes.
+fn raise_open_files(connections: usize) {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(OTHER_FILES);
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
+        return;
+    };
+    let raised = wanted.min(hard).max(soft);
+    if raised > soft && setrlimit(Resource::RLIMIT_NOFILE, raised, hard).is_err() {
+        tracing::warn!(soft, hard, "the number of open files could not be raised");
+    } else if raised < wanted {
+        tracing::info!(open_files = raised, wanted, "fewer connections than configured fit the limit of open files");
+    }
+}
+
 fn background(app: &Arc<App>, name: &str, work: fn(&App)) -> R<JoinHandle<()>> {
     let app = app.clone();
     std::thread::Builder::new().name(name.into()).spawn(move || work(&app)).map_err(fault)
@@ -114,8 +137,8 @@ fn trust_of(config: &Config, signer: &FileKey) -> R<Trust> {
         registry_jwk: signer.jwk().clone(),
         origin: config.origin()?,
         sro: config.sro.clone(),
-        witnesses: Vec::new(),
-        quorum: 0,
+        witnesses: config.witnesses.iter().map(WitnessPeer::key).collect(),
+        quorum: config.witness_quorum,
     })
 }
 
@@ -128,13 +151,18 @@ pub fn init(dir: &Path, url: &str, sro: Vec<SroPerson>) -> R<Config> {
         profile: Mode::Demo,
         url: url.trim_end_matches('/').to_owned(),
         bind: SocketAddr::from(([127, 0, 0, 1], port)),
+        tls: None,
+        metrics_bind: None,
+        tokens: None,
         data_dir: dir.join("data"),
         key_file: dir.join("registry.key"),
         sro,
         software_roots: Vec::new(),
         platform_level: "baseline".into(),
+        witness_quorum: 0,
         witnesses: Vec::new(),
         limits: Limits::default(),
+        rates: Rates::default(),
         webhooks: Webhooks::default(),
     };
     config.check()?;

@@ -1,10 +1,17 @@
-//! The log witness (C2SP tlog-witness): cosigns a log only as it grows, so that no log can show two histories.
+//! The log witness (C2SP tlog-witness): cosigns a log only as it grows, so that no log can show two histories; what a
+//! log signed beside its own history is kept as evidence.
 
+mod alarm;
+mod cosigned;
+mod evidence;
 mod push;
 mod request;
 mod store;
 
-pub use push::push_forever;
+pub use alarm::Alarm;
+pub use cosigned::{Cosigned, FRESH_SECONDS};
+pub use evidence::{Conflict, Evidence, Fault};
+pub use push::{ask_all, push_forever};
 
 use std::sync::Arc;
 
@@ -19,7 +26,7 @@ use crate::call::{Answer, Call};
 use crate::config::WitnessConfig;
 use crate::serve::{Bounds, Desk, Serving, Verb};
 use request::AddCheckpoint;
-use store::Store;
+use store::{Kept, Store};
 
 /// A witness of the logs it was told of.
 pub struct Witness {
@@ -27,6 +34,7 @@ pub struct Witness {
     key: FileKey,
     logs: Vec<Trust>,
     store: Store,
+    evidence: Evidence,
     clock: Clock,
 }
 
@@ -57,7 +65,9 @@ impl Witness {
             schemas::canonical::parse(&text).map_err(|e| bad(e.sentence))
         });
         let logs = logs.collect::<R<Vec<Trust>>>()?;
-        Ok(Witness { name: config.name.clone(), key, logs, store: Store::open(&config.data_dir)?, clock })
+        let store = Store::open(&config.data_dir)?;
+        let evidence = Evidence::open(&config.data_dir)?;
+        Ok(Witness { name: config.name.clone(), key, logs, store, evidence, clock })
     }
 
     /// The key on its cosignature lines.
@@ -82,27 +92,51 @@ impl Witness {
         }
         // One request at a time from here: what is compared is what is replaced.
         let mut heads = self.store.lock();
-        let last = heads.get(&log.origin).cloned();
-        if last.as_ref().map_or(0, |head| head.size) != request.old {
-            return Ok(Outcome::Conflict(last.map_or(0, |head| head.size)));
-        }
-        if let Some(outcome) = judge_growth(last.as_ref(), &request) {
+        let last = heads.get(&log.origin);
+        if let Some(outcome) = judge(last, &request) {
+            if let Some(fault) = fault_of(&outcome, last, &request.note.head) {
+                self.evidence.keep(fault, last, &request.note, (self.clock)())?;
+            }
             return Ok(outcome);
         }
-        heads.insert(log.origin.clone(), request.note.head.clone());
-        self.store.save(&heads)?;
+        let mut next = heads.clone();
+        next.insert(log.origin.clone(), Kept::of(&request.note));
+        self.store.save(&next)?;
+        *heads = next;
         Ok(Outcome::Cosigned(note::cosign(&request.note, &self.name, &self.key, (self.clock)())?))
+    }
+
+    /// What logs signed beside the history that is cosigned here.
+    pub fn conflicts(&self) -> R<Vec<Conflict>> {
+        self.evidence.all()
     }
 }
 
-/// Whether the new head continues the last one; none if it does.
-fn judge_growth(last: Option<&CheckpointRef>, request: &AddCheckpoint) -> Option<Outcome> {
+/// Why the new head does not continue the last one; none if it does.
+fn judge(last: Option<&Kept>, request: &AddCheckpoint) -> Option<Outcome> {
     let new = &request.note.head;
-    match last {
-        None if request.proof.is_empty() => None,
-        None => Some(Outcome::Inconsistent),
-        Some(old) if old.size == new.size && old.root != new.root => Some(Outcome::Conflict(old.size)),
-        Some(old) => check_consistency(old, new, &request.proof).err().map(|_| Outcome::Inconsistent),
+    let Some(old) = last.map(Kept::head) else {
+        // Nothing is cosigned yet: any first head will do, without a proof.
+        return match (request.old, request.proof.is_empty()) {
+            (0, true) => None,
+            (0, false) => Some(Outcome::Inconsistent),
+            _ => Some(Outcome::Conflict(0)),
+        };
+    };
+    if request.old != old.size || (old.size == new.size && old.root != new.root) {
+        return Some(Outcome::Conflict(old.size));
+    }
+    check_consistency(&old, new, &request.proof).err().map(|_| Outcome::Inconsistent)
+}
+
+/// What a refusal says about the log itself: two roots for one size, or a head that could not be shown to continue.
+fn fault_of(outcome: &Outcome, last: Option<&Kept>, new: &CheckpointRef) -> Option<Fault> {
+    let old = last?.head();
+    match outcome {
+        Outcome::Conflict(_) if old.size == new.size && old.root != new.root => Some(Fault::TwoRoots),
+        Outcome::Inconsistent if old.size == new.size => Some(Fault::TwoRoots),
+        Outcome::Inconsistent => Some(Fault::NoContinuation),
+        _ => None,
     }
 }
 
@@ -129,22 +163,26 @@ pub fn line_text(line: NoteSignature) -> String {
 
 impl Desk for Witness {
     fn paths(&self) -> Vec<(Verb, &'static str)> {
-        vec![(Verb::Post, "/add-checkpoint"), (Verb::Get, "/livez")]
+        vec![(Verb::Post, "/add-checkpoint"), (Verb::Get, "/conflicts"), (Verb::Get, "/livez")]
     }
 
-    fn answer(&self, _: Verb, path: &'static str, call: Call) -> R<Answer> {
+    fn answer(&self, _: Verb, path: &'static str, call: &Call) -> R<Answer> {
         if path == "/livez" {
             return Ok(Answer::text("alive\n".into()));
         }
+        if path == "/conflicts" {
+            let body = self.evidence.text()?.into_bytes();
+            return Ok(Answer::of(200, "application/x-ndjson", "no-cache", body));
+        }
         let (status, media, body) = self.add_checkpoint(&call.body)?.answer();
-        Ok(Answer { status, media, cache: "no-store", body: body.into_bytes() })
+        Ok(Answer::of(status, media, "no-store", body.into_bytes()))
     }
 
-    fn media(&self) -> Option<&'static str> {
+    fn media(&self, _: &'static str) -> Option<&'static [&'static str]> {
         None
     }
 
-    fn refuse(&self, refusal: &Refusal) -> HttpResponse {
+    fn refuse(&self, refusal: &Refusal, _: &str) -> HttpResponse {
         let status = StatusCode::from_u16(refusal.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(cause = refusal.sentence, "the witness failed");
@@ -172,7 +210,8 @@ impl RunningWitness {
             .map_err(|e| Refusal::new(Code::ConfigInvalid, format!("{} cannot be bound: {e}", config.bind)))?;
         let url = format!("http://{}", listener.local_addr().map_err(crate::error::fault)?);
         let request = std::time::Duration::from_secs(10);
-        let bounds = Bounds { body_bytes: 64 * 1024, max_connections: 64, request, workers: 1 };
+        let keep_alive = std::time::Duration::from_secs(75);
+        let bounds = Bounds { body_bytes: 64 * 1024, max_connections: 64, request, keep_alive, workers: 1 };
         Ok(RunningWitness { url, jwk, serving: Serving::start(witness, listener, bounds)? })
     }
 

@@ -9,6 +9,7 @@
 //! owes or tells is written in its own transaction; nothing but the writer writes. Calls block: services call them from
 //! a blocking thread.
 
+mod answers;
 mod conn;
 mod endpoint;
 mod enter;

@@ -7,6 +7,7 @@ use schemas::job::JobSpec;
 use schemas::party::Kind;
 use schemas::{Code, R, Refusal};
 
+use super::verified::Holder;
 use crate::app::App;
 use crate::call::Call;
 
@@ -21,21 +22,41 @@ pub struct Caller {
 #[derive(Debug)]
 pub struct Provider(pub Did);
 
-/// Reads the bearer token. Suspension bites at once, whatever the token says.
+/// The caller by its token. Suspension bites at once, whatever the token says.
 pub fn caller(app: &App, call: &Call, state: &State) -> R<Caller> {
-    let missing = || Refusal::new(Code::Unauthenticated, "a bearer token of /oauth/token is needed");
-    let token = call.bearer.as_deref().ok_or_else(missing)?;
-    let own = schemas::Signer::kid(&*app.signer);
-    let claims = signing::token::check_access(token, app.url(), own, schemas::Signer::jwk(&*app.signer), app.now())?;
-    if state.is_sro(claims.sub.as_str()) {
-        return Ok(Caller { did: claims.sub, kind: Kind::Sro });
+    let Holder { did, .. } = holder(app, call)?;
+    if state.is_sro(did.as_str()) {
+        return Ok(Caller { did, kind: Kind::Sro });
     }
-    match state.participant(&claims.sub) {
-        Some(row) if row.state == ParticipantState::Verified => {
-            Ok(Caller { kind: row.participant.kind, did: claims.sub })
-        }
+    match state.participant(&did) {
+        Some(row) if row.state == ParticipantState::Verified => Ok(Caller { kind: row.participant.kind, did }),
         _ => Err(Refusal::new(Code::Unauthenticated, "the holder of this token is not verified any more")),
     }
+}
+
+/// The caller, once per call and before any handler: also checks the proof that a bound token needs.
+pub fn prove(app: &App, call: &Call) -> R<Caller> {
+    let holder = holder(app, call)?;
+    super::dpop::check(app, call, &holder)?;
+    caller(app, call, &app.registry.state())
+}
+
+/// The holder of a token that was verified before: who is counted, and whose Idempotency-Key it is.
+pub fn remembered(app: &App, call: &Call) -> Option<Did> {
+    app.verified.holder(call.bearer.as_deref()?, app.now()).map(|holder| holder.did)
+}
+
+fn holder(app: &App, call: &Call) -> R<Holder> {
+    let missing = || Refusal::new(Code::Unauthenticated, "an access token of /oauth/token is needed");
+    let (token, now) = (call.bearer.as_deref().ok_or_else(missing)?, app.now());
+    if let Some(known) = app.verified.holder(token, now) {
+        return Ok(known);
+    }
+    let own = schemas::Signer::kid(&*app.signer);
+    let claims = signing::token::check_access(token, app.url(), own, schemas::Signer::jwk(&*app.signer), now)?;
+    let holder = Holder { did: claims.sub, until: claims.exp, jkt: None };
+    app.verified.remember(token, holder.clone(), now);
+    Ok(holder)
 }
 
 impl Caller {
@@ -44,20 +65,31 @@ impl Caller {
         &self.did
     }
 
+    /// Of which kind.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Whether the caller reads what is not its own: people of the SRO and auditors, and each such read is entered.
+    pub fn oversees(&self) -> bool {
+        matches!(self.kind, Kind::Sro | Kind::Auditor)
+    }
+
     /// Whether this is an SRO person.
     pub fn is_sro(&self) -> bool {
         self.kind == Kind::Sro
     }
 
-    /// Whether the caller may read a contract: its parties and the SRO.
+    /// Whether the caller may read a contract: its parties, the SRO and auditors.
     pub fn reads(&self, contract: &Contract) -> bool {
-        self.is_sro() || contract.role_of(&self.did).is_some()
+        self.oversees() || contract.role_of(&self.did).is_some()
     }
 
-    /// Whether the caller may read about a job: its TDC and clean-room provider, parties of its contracts, the SRO.
+    /// Whether the caller may read about a job: its TDC and clean-room provider, parties of its contracts, the SRO and
+    /// auditors.
     pub fn reads_job(&self, state: &State, job: &JobSpec) -> bool {
         let party = || state.contracts_of(job).is_ok_and(|all| all.iter().any(|(_, c)| self.reads(c)));
-        self.is_sro() || party()
+        self.oversees() || party()
     }
 
     /// The caller as an SRO person.

@@ -15,6 +15,7 @@ pub fn readyz(app: &App, _: &Call) -> R<Answer> {
     if app.stopping() || app.registry.checkpoint().is_err() {
         return Err(Refusal::new(Code::Unavailable, "the service is not ready"));
     }
+    app.alarm.silent()?;
     Ok(Answer::text("ready\n".into()))
 }
 
@@ -31,5 +32,5 @@ pub fn did_document(app: &App, _: &Call) -> R<Answer> {
 /// The OpenAPI 3.1 document.
 pub fn openapi(_: &App, _: &Call) -> R<Answer> {
     let body = crate::openapi::text()?.into_bytes();
-    Ok(Answer { status: 200, media: JSON, cache: "no-cache", body })
+    Ok(Answer::of(200, JSON, "no-cache", body))
 }

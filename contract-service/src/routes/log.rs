@@ -23,7 +23,7 @@ pub fn tile(app: &App, call: &Call) -> R<Answer> {
     let (index, width) = tile_path(part("tail")).ok_or_else(missing)?;
     let body = app.registry.tile(level, index, width)?;
     let cache = "public, max-age=31536000, immutable";
-    Ok(Answer { status: 200, media: "application/octet-stream", cache, body })
+    Ok(Answer::of(200, "application/octet-stream", cache, body))
 }
 
 /// Reads `x001/x234/067` and `x001/x234/067.p/5`.

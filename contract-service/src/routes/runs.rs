@@ -217,7 +217,7 @@ fn admission(app: &App, state: &State, run_id: &RunId, now: Timestamp) -> R<Enve
         enc_jwk: run.enc_jwk.clone(),
         checkpoint: app.registry.head()?,
         kms_heads: services.iter().map(|(provider, kms)| state.kms_head(provider, kms)).collect(),
-        cosigned: None,
+        cosigned: app.cosigned.newest(now).map(|note| note.text()),
     };
     signing::sign(&admission, &*app.signer, now)
 }

@@ -6,13 +6,44 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 
-use schemas::log::CheckpointRef;
-use schemas::{Code, R, Refusal};
+use schemas::log::{Checkpoint, CheckpointRef};
+use schemas::{Code, Digest, R, Refusal};
+use serde::{Deserialize, Serialize};
 
 use crate::error::fault;
 
+/// The head that was cosigned last.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kept {
+    size: u64,
+    root: Digest,
+    /// The note with the log's own signature: half of the evidence, should the log ever sign another root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+impl Kept {
+    /// What is to be kept of a checkpoint: its head, and the note with the log's own signature alone.
+    pub fn of(note: &Checkpoint) -> Kept {
+        let own = note.signatures.iter().filter(|line| line.name == note.origin).cloned().collect();
+        let text = Checkpoint { signatures: own, ..note.clone() }.text();
+        Kept { size: note.head.size, root: note.head.root, note: Some(text) }
+    }
+
+    /// Size and root.
+    pub fn head(&self) -> CheckpointRef {
+        CheckpointRef { size: self.size, root: self.root }
+    }
+
+    /// The note as the log signed it.
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
+    }
+}
+
 /// The last cosigned head of every log.
-pub type Heads = BTreeMap<String, CheckpointRef>;
+pub type Heads = BTreeMap<String, Kept>;
 
 /// The witness's memory.
 pub struct Store {
