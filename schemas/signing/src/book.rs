@@ -18,7 +18,7 @@ use schemas::party::{Decision, KeyAct, KeyEvent, Kind, Participant, Resolution};
 use schemas::{Code, Digest, Entered, KeyBook, R, Refusal, Signed};
 use serde::{Deserialize, Serialize};
 
-use crate::{did, jws, note};
+use crate::{did, document, note};
 
 /// What a relying party pins. Handed over out of band; a file of it is what `depa trust` prints.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,7 +152,7 @@ pub fn verify_application(application: schemas::Envelope<Participant>, registry:
     }
     crate::check::public_key(&claimed.jwk)?;
     let book = OneKey { holder: claimed.did.to_string(), jwk: claimed.jwk.clone() };
-    jws::verify_by(application, registry, &book, claimed.did.as_str())
+    document::verify_by(application, registry, &book, claimed.did.as_str())
 }
 
 /// Verifies the word of a key that is added: signed by itself alone, for this participant; a did:web's document names it.
@@ -163,7 +163,7 @@ pub fn verify_added_key(event: &KeyEvent, resolution: Option<&Resolution>, regis
     let claimed = proof.read_unverified()?;
     crate::check::public_key(&claimed.jwk)?;
     let book = OneKey { holder: event.participant.to_string(), jwk: claimed.jwk.clone() };
-    let proof = jws::verify_by(proof.clone(), registry, &book, event.participant.as_str())?;
+    let proof = document::verify_by(proof.clone(), registry, &book, event.participant.as_str())?;
     if proof.holder != event.participant {
         return Err(Refusal::new(Code::SignerNotParty, "the key proves itself for another holder").at("event.proof"));
     }
@@ -216,7 +216,7 @@ pub fn open_bundle(bundle: JobBundle, trust: &Trust) -> R<OpenedBundle> {
         fully_signed(&contract)?;
         contracts.push(contract);
     }
-    let job = jws::verify(bundle.job, registry, &book)?;
+    let job = document::verify(bundle.job, registry, &book)?;
     only_signer(&job, job.tdc.as_str())?;
     Ok(OpenedBundle { job, contracts, offers, image_set, book })
 }

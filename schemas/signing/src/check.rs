@@ -104,6 +104,11 @@ pub fn sound(jwk: &Jwk) -> R<()> {
     }
 }
 
+/// The point of an EC key that counts.
+pub(crate) fn ec_point(crv: EcCurve, x: &[u8], y: &[u8]) -> R<openssl::ec::EcKey<openssl::pkey::Public>> {
+    elliptic::key(crv, x, y)
+}
+
 /// Reads an Ed25519 key; refuses other curves, points that do not decode, encodings that are not canonical, and
 /// points of small order (for which some signature verifies every message).
 pub fn public_key(jwk: &Jwk) -> R<VerifyingKey> {

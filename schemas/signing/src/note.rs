@@ -7,7 +7,7 @@ use schemas::jwk::{Curve, Jwk};
 use schemas::log::{Checkpoint, CheckpointRef, NoteSignature, Receipt, body_digest, checkpoint_body, inclusion_root};
 use schemas::{Code, Digest, Entered, KeyBook, R, Refusal, Signed, Signer, Timestamp};
 
-use crate::{check, jws};
+use crate::{check, document};
 
 /// Note signature type of a log's own Ed25519 key.
 const TYPE_LOG: u8 = 0x01;
@@ -93,7 +93,7 @@ pub fn entered<T: LoggedDocument>(
     origin: &str,
     jwk: &Jwk,
 ) -> R<Entered<T>> {
-    let signed: Signed<T> = jws::verify(logged.envelope, registry, book)?;
+    let signed: Signed<T> = document::verify(logged.envelope, registry, book)?;
     verify_receipt(&logged.receipt, &T::body(signed.envelope().clone()), origin, jwk)?;
     Ok(Entered::vouched_by_signing(signed, logged.receipt))
 }

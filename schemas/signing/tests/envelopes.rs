@@ -134,8 +134,8 @@ fn headers_that_other_readers_would_honour_are_refused() {
     let kid = key.kid().to_string();
     let cty = "application/vnd.depa.contract-revoke.v1+json";
     let headers = [
-        (format!(r#"{{"alg":"none","cty":"{cty}","iat":1,"kid":"{kid}"}}"#), Code::SignatureForm),
-        (format!(r#"{{"alg":"HS256","cty":"{cty}","iat":1,"kid":"{kid}"}}"#), Code::SignatureForm),
+        (format!(r#"{{"alg":"none","cty":"{cty}","iat":1,"kid":"{kid}"}}"#), Code::AlgorithmRefused),
+        (format!(r#"{{"alg":"HS256","cty":"{cty}","iat":1,"kid":"{kid}"}}"#), Code::AlgorithmRefused),
         (format!(r#"{{"alg":"EdDSA","alg":"EdDSA","cty":"{cty}","iat":1,"kid":"{kid}"}}"#), Code::SignatureForm),
         (format!(r#"{{"alg":"EdDSA","crit":["b64"],"cty":"{cty}","iat":1,"kid":"{kid}"}}"#), Code::SignatureForm),
         (format!(r#"{{"alg":"EdDSA","b64":false,"cty":"{cty}","iat":1,"kid":"{kid}"}}"#), Code::SignatureForm),
