@@ -5,9 +5,12 @@
 
 mod ahead;
 pub mod budget;
+pub mod compare;
 pub mod line;
 pub mod mirror;
+pub mod monitor;
 mod pipe;
+pub mod public;
 pub mod quorum;
 pub mod receipt;
 pub mod report;

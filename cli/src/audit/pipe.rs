@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
+use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -17,10 +18,10 @@ use super::{Depth, tampered};
 /// An entry that was read, with its early check of signatures.
 pub type Read = (Line, Option<Checked>);
 
-/// Hands every entry of a source below `size` to `fold`, in order. What cannot be read is refused in its place.
+/// Hands these entries of a source to `fold`, in order. What cannot be read is refused in its place.
 pub fn each(
     source: &mut dyn Source,
-    size: u64,
+    entries: Range<u64>,
     depth: Depth,
     registry: &Did,
     fold: &mut dyn FnMut(Read) -> R<()>,
@@ -38,7 +39,7 @@ pub fn each(
             scope.spawn(move || while do_one(work, &answer, known, registry).is_some() {});
         }
         drop(answer);
-        Conductor { give, done, known: &known, depth, most }.conduct(source, size, fold)
+        Conductor { give, done, known: &known, depth, most }.conduct(source, entries, fold)
     })
 }
 
@@ -92,9 +93,10 @@ struct Conductor<'a> {
 }
 
 impl Conductor<'_> {
-    fn conduct(self, source: &mut dyn Source, size: u64, fold: &mut dyn FnMut(Read) -> R<()>) -> R<()> {
+    fn conduct(self, source: &mut dyn Source, entries: Range<u64>, fold: &mut dyn FnMut(Read) -> R<()>) -> R<()> {
+        let (mut index, size) = (entries.start, entries.end);
         let (mut read, mut ready) = (BTreeMap::new(), BTreeMap::new());
-        let (mut index, mut sent, mut learnt, mut folded) = (0, 0, 0, 0);
+        let (mut sent, mut learnt, mut folded) = (0, 0, 0);
         loop {
             while ((sent - folded) as usize) < self.most && index < size {
                 let batch = batch(source, &mut index, size);

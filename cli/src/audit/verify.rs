@@ -9,6 +9,7 @@ use schemas::log::{Checkpoint, CheckpointRef};
 use schemas::{Code, R, Refusal, Timestamp};
 use signing::{Trust, note};
 
+use super::line::Line;
 use super::report::{Counted, Report};
 use super::source::{Lines, Source};
 use super::{Head, ahead, budget, pipe, quorum, tampered, tiles};
@@ -55,48 +56,57 @@ pub fn verify_from(
     now: Timestamp,
 ) -> R<Report> {
     let head = source.head()?;
-    let opened = Opened::read(&head, trust, options, depth)?;
-    let mut audit = Audit {
-        replay: Replay::new(),
-        trust,
-        depth,
-        earlier: opened.earlier,
-        tiles: source.tiles().map(tiles::Check::new),
-        log_keys: Vec::new(),
-        counted: Counted { cosigned: opened.cosigned, ..Counted::default() },
-    };
-    audit.expect_root()?;
-    pipe::each(source, head.size, depth, &trust.registry, &mut |(line, checked)| audit.enter(line, checked))?;
+    let mut audit = Audit::new(trust, depth, source.tiles());
+    let opened = audit.open(&head, options)?;
+    audit.take(source, head.size)?;
     source.end(head.size)?;
-    if !opened.signed {
-        // Signed by a later key of the log: one that two SRO people put in its place, in an entry that was verified.
-        let by_later = |jwk: &Jwk| note::verify_checkpoint(&head.checkpoint, &trust.origin, jwk).is_ok();
-        if !audit.log_keys.iter().any(by_later) {
-            return Err(note::verify_checkpoint(&head.checkpoint, &trust.origin, &trust.registry_jwk)
-                .map_or_else(failed, |_| tampered("the checkpoint is not signed by the log")));
+    audit.judge(&opened, now)
+}
+
+/// A head that was read.
+pub struct Opened {
+    checkpoint: Checkpoint,
+    cosigned_at: Option<Timestamp>,
+}
+
+/// An audit that can be taken further when the log has grown.
+pub struct Audit {
+    replay: Replay,
+    trust: Trust,
+    depth: Depth,
+    earlier: Option<CheckpointRef>,
+    tiles: Option<tiles::Check>,
+    /// Keys that the log named in place of the pinned one, in entries that were verified.
+    log_keys: Vec<Jwk>,
+    counted: Counted,
+}
+
+impl Audit {
+    /// An audit before the first entry; published tiles are compared where there are any.
+    pub fn new(trust: &Trust, depth: Depth, published: Option<Box<dyn tiles::Tiles>>) -> Audit {
+        Audit {
+            replay: Replay::new(),
+            trust: trust.clone(),
+            depth,
+            earlier: None,
+            tiles: published.map(tiles::Check::new),
+            log_keys: Vec::new(),
+            counted: Counted::default(),
         }
     }
-    audit.finish(&opened.checkpoint.head, opened.cosigned_at, now)
-}
 
-/// The head of a log, before its entries are read.
-struct Opened {
-    checkpoint: Checkpoint,
-    /// Whether the pinned key signed it; a log may have changed its key since.
-    signed: bool,
-    cosigned: Vec<quorum::Cosigned>,
-    cosigned_at: Option<Timestamp>,
-    earlier: Option<CheckpointRef>,
-}
+    /// Number of entries that were taken.
+    pub fn size(&self) -> u64 {
+        self.replay.frontier.size()
+    }
 
-impl Opened {
-    fn read(head: &Head, trust: &Trust, options: &Options, depth: Depth) -> R<Opened> {
-        let pinned = note::verify_checkpoint(&head.checkpoint, &trust.origin, &trust.registry_jwk);
+    /// Reads a head. Where its checkpoint is not signed by a key that is known by now, [`Audit::judge`] looks again.
+    pub fn open(&mut self, head: &Head, options: &Options) -> R<Opened> {
+        let trust = &self.trust;
         let checkpoint = Checkpoint::parse(&head.checkpoint).map_err(failed)?;
-        let signed = pinned.is_ok();
         // Only entries whose signatures are verified can name another key; and no key makes up for another origin.
-        if depth == Depth::NoSignatures || checkpoint.origin != trust.origin {
-            pinned.map_err(failed)?;
+        if self.depth == Depth::NoSignatures || checkpoint.origin != trust.origin {
+            note::verify_checkpoint(&head.checkpoint, &trust.origin, &trust.registry_jwk).map_err(failed)?;
         }
         if head.v != 1 || head.size != checkpoint.head.size {
             return Err(tampered("the head does not fit its checkpoint"));
@@ -105,35 +115,29 @@ impl Opened {
             Some((name, jwk)) => Some(note::verify_cosignature(&checkpoint, name, jwk).map_err(failed)?),
             None => None,
         };
-        let earlier = match &options.earlier {
+        self.earlier = match &options.earlier {
             Some(text) => Some(note::verify_checkpoint(text, &trust.origin, &trust.registry_jwk).map_err(failed)?.head),
             None => None,
         };
-        if earlier.as_ref().is_some_and(|e| e.size > head.size) {
+        if self.earlier.as_ref().is_some_and(|e| e.size > head.size) {
             return Err(Refusal::new(Code::ConsistencyInvalid, "the earlier checkpoint is of a longer log"));
         }
-        let cosigned = quorum::require(&checkpoint, trust)?;
-        Ok(Opened { checkpoint, signed, cosigned, cosigned_at, earlier })
+        self.counted.cosigned = quorum::require(&checkpoint, trust)?;
+        Ok(Opened { checkpoint, cosigned_at })
     }
-}
 
-/// An audit in progress.
-struct Audit<'a> {
-    replay: Replay,
-    trust: &'a Trust,
-    depth: Depth,
-    earlier: Option<CheckpointRef>,
-    tiles: Option<tiles::Check>,
-    log_keys: Vec<Jwk>,
-    counted: Counted,
-}
+    /// Takes the entries of a source up to this size.
+    pub fn take(&mut self, source: &mut dyn Source, size: u64) -> R<()> {
+        self.expect_root()?;
+        let (from, depth, registry) = (self.size(), self.depth, self.trust.registry.clone());
+        pipe::each(source, from..size, depth, &registry, &mut |(line, checked)| self.enter(line, checked))
+    }
 
-impl Audit<'_> {
     /// One entry: signatures, then record, chain and fold, then its tiles.
-    fn enter(&mut self, line: super::line::Line, checked: Option<ahead::Checked>) -> R<()> {
+    fn enter(&mut self, line: Line, checked: Option<ahead::Checked>) -> R<()> {
         let entry = &line.entry;
         if entry.index == 0 && self.replay.frontier.size() == 0 {
-            genesis_is_pinned(&entry.body, self.trust)?;
+            genesis_is_pinned(&entry.body, &self.trust)?;
         }
         let completed: Completed = match self.depth {
             Depth::Everything => {
@@ -169,14 +173,24 @@ impl Audit<'_> {
         }
     }
 
-    fn finish(mut self, head: &CheckpointRef, cosigned_at: Option<Timestamp>, now: Timestamp) -> R<Report> {
-        self.counted.tiles = self.tiles.take().map(tiles::Check::finish).transpose()?;
+    /// What the entries come to under this head: its signature, its root, tiles, budgets and books.
+    pub fn judge(&mut self, opened: &Opened, now: Timestamp) -> R<Report> {
+        let text = opened.checkpoint.text();
+        let by = |jwk: &Jwk| note::verify_checkpoint(&text, &self.trust.origin, jwk).map(drop);
+        if let Err(refusal) = by(&self.trust.registry_jwk)
+            && !self.log_keys.iter().any(|jwk| by(jwk).is_ok())
+        {
+            return Err(failed(refusal));
+        }
+        let head = &opened.checkpoint.head;
+        self.counted.tiles = self.tiles.as_ref().map(tiles::Check::edge).transpose()?;
         if self.replay.frontier.root() != head.root {
             return Err(tampered("the root over all entries is not the checkpoint's"));
         }
         let budgets = budget::recompute(&self.replay.state)?;
         self.replay.state.check_books().map_err(failed)?;
-        Ok(Report::of(&self.replay.state, head, cosigned_at, self.earlier, self.counted, budgets, now))
+        let (earlier, counted) = (self.earlier.clone(), self.counted.clone());
+        Ok(Report::of(&self.replay.state, head, opened.cosigned_at, earlier, counted, budgets, now))
     }
 }
 
