@@ -1,4 +1,4 @@
-//! The transport hook: tests drop, delay and duplicate calls; later it signs DPoP proofs.
+//! The transport hook: tests drop, delay and duplicate calls.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub struct Outgoing<'a> {
     pub path: &'a str,
     /// 1 for the first attempt.
     pub attempt: u32,
-    /// Further headers that the hook may add.
+    /// Headers of the call beside its body's; the hook may add further ones.
     pub headers: Vec<(String, String)>,
 }
 

@@ -11,6 +11,7 @@ mod http;
 mod log;
 mod parties;
 mod payments;
+mod retry;
 mod runs;
 mod token;
 
