@@ -13,6 +13,9 @@ mod contract_acts;
 mod contract_clock;
 mod contract_row;
 mod dataset;
+mod dataset_state;
+mod erasure;
+mod frontier;
 mod genesis;
 mod keys;
 mod kms;
@@ -25,21 +28,27 @@ mod rules;
 mod run;
 mod signers;
 mod table;
+mod twin;
 
 pub use books::{Account, AccountId, AccountKind, Books, Transfer};
 pub use contract_row::{ContractRow, Ending, Suspender, Suspension};
 pub use dataset::{ImageSetRow, OfferRow};
-pub use genesis::Genesis;
+pub use dataset_state::{DatasetRow, Stopper};
+pub use frontier::Frontier;
+pub use genesis::{Genesis, RegistryKey};
+pub use keys::{ApiKeys, KeyRow, KeyState};
 pub use kms::ReceiptRow;
 pub use party::{ParticipantRow, ParticipantState};
 pub use payment::{PaymentRow, PaymentState};
-pub use replay::{Completed, Digests, Frontier, Link, Replay};
+pub use replay::{Completed, Digests, Link, Replay};
 pub use rows::{ChangedRow, StoredRow};
+pub use rules::{DataSchemaRow, TemplateRow};
 pub use run::{AbortFact, OrderRow, RunRow, RunState};
+pub use twin::{Twin, twin_claims, twin_evidence, twin_leaf};
 
 use schemas::envelope::{Envelope, Usage, Verified};
 use schemas::event::Body;
-use schemas::id::{DatasetId, Did, ImageSetId, KeyId, RunId};
+use schemas::id::{DatasetId, Did, FamilyId, ImageSetId, KeyId, RunId};
 use schemas::jwk::Jwk;
 use schemas::{Code, Digest, Document, KeyBook, R, Refusal, Timestamp};
 
@@ -53,10 +62,20 @@ pub struct State {
     last_at: Timestamp,
     genesis: Option<Arc<Genesis>>,
     participants: Table<Did, ParticipantRow>,
+    /// Look-alike forms of names and DIDs, and who bears them.
+    looks: Table<String, Did>,
+    /// Thumbprints of participants' keys, and whose they are or were.
+    key_holders: Table<String, Did>,
     image_sets: Table<ImageSetId, ImageSetRow>,
     offers: Table<(DatasetId, u32, u32), OfferRow>,
     offers_by_digest: Table<Digest, (DatasetId, u32, u32)>,
+    datasets: Table<(DatasetId, u32), DatasetRow>,
+    families: Table<FamilyId, Did>,
+    /// Digests and addresses of sealed objects and samples.
+    objects: Table<String, dataset_state::Lies>,
     services: Table<(Did, String), Jwk>,
+    templates: Table<String, TemplateRow>,
+    data_schemas: Table<String, DataSchemaRow>,
     contracts: Table<Digest, ContractRow>,
     contract_ids: Table<schemas::id::ContractId, contract_row::ContractFile>,
     /// Moments at which the clock may change a contract, not yet told by an entry.
@@ -69,6 +88,8 @@ pub struct State {
     receipts: Table<(Digest, u64), ReceiptRow>,
     payments: Table<String, PaymentRow>,
     books: Books,
+    /// Entries whose bodies were missing, with what they were, until their erasure is read.
+    erased: Table<u64, String>,
 }
 
 impl Default for State {
@@ -85,10 +106,17 @@ impl State {
             last_at: Timestamp::from_micros(0),
             genesis: None,
             participants: Table::default(),
+            looks: Table::default(),
+            key_holders: Table::default(),
             image_sets: Table::default(),
             offers: Table::default(),
             offers_by_digest: Table::default(),
+            datasets: Table::default(),
+            families: Table::default(),
+            objects: Table::default(),
             services: Table::default(),
+            templates: Table::default(),
+            data_schemas: Table::default(),
             contracts: Table::default(),
             contract_ids: Table::default(),
             agenda: Table::default(),
@@ -99,6 +127,7 @@ impl State {
             receipts: Table::default(),
             payments: Table::default(),
             books: Books::default(),
+            erased: Table::default(),
         }
     }
 
@@ -129,6 +158,15 @@ impl State {
     }
 
     fn apply_body(&mut self, index: u64, at: Timestamp, body: &Body) -> R<()> {
+        self.follows(index, at)?;
+        self.check_body(body, at)?;
+        self.fold(index, at, body)?;
+        self.size += 1;
+        self.last_at = at;
+        Ok(())
+    }
+
+    fn follows(&self, index: u64, at: Timestamp) -> R<()> {
         if index != self.size {
             return Err(Refusal::new(
                 Code::LogTampered,
@@ -138,23 +176,21 @@ impl State {
         if at < self.last_at {
             return Err(Refusal::new(Code::LogTampered, format!("entry {index} is older than the entry before it")));
         }
-        self.check_body(body, at)?;
-        self.fold(index, at, body)?;
-        self.size += 1;
-        self.last_at = at;
         Ok(())
     }
 
     fn check_body(&self, body: &Body, now: Timestamp) -> R<()> {
-        if let Body::Genesis { registry, registry_jwk, sro, .. } = body {
-            return self.check_genesis(registry, registry_jwk, sro);
+        if let Body::Genesis { registry, registry_jwk, origin, sro, succeeds } = body {
+            return self.check_genesis(registry, (registry_jwk, origin), sro, succeeds.as_ref());
         }
         if self.genesis.is_none() {
             return Err(Refusal::new(Code::StateTransition, "the log has no genesis entry yet"));
         }
         match body {
             Body::Genesis { .. } => Ok(()),
-            Body::ParticipantApplied { application, .. } => self.check_application(application, now),
+            Body::ParticipantApplied { application, resolution } => {
+                self.check_application(application, resolution, now)
+            }
             Body::ParticipantDecided { decision } => self.check_decision(decision, now),
             Body::ImageSetApproved { image_set } => self.check_image_set(image_set, now),
             Body::DatasetRegistered { offer } => self.check_offer(offer, now),
@@ -172,7 +208,7 @@ impl State {
             Body::PaymentAnswered { callback } => self.check_callback(callback),
             Body::ModelHandedOver { run_id } => self.check_hand_over(run_id),
             Body::ParticipantLeft { withdrawal } => self.check_withdrawal(withdrawal, now),
-            Body::KeyChanged { event, .. } => self.check_key_event(event, now),
+            Body::KeyChanged { event, resolution } => self.check_key_event(event, resolution, now),
             Body::ImageSetRevoked { revocation } => self.check_image_set_revocation(revocation, now),
             Body::TemplateApproved { template } => self.check_template(template, now),
             Body::DataSchemaApproved { data_schema } => self.check_data_schema(data_schema, now),
@@ -196,14 +232,14 @@ impl State {
     /// What follows from an entry that passed `check_body`.
     fn fold(&mut self, index: u64, at: Timestamp, body: &Body) -> R<()> {
         match body {
-            Body::Genesis { registry, registry_jwk, origin, sro, .. } => {
-                self.fold_genesis(registry, registry_jwk, origin, sro);
+            Body::Genesis { registry, registry_jwk, origin, sro, succeeds } => {
+                self.fold_genesis(registry, (registry_jwk, origin), sro, succeeds.as_ref());
                 Ok(())
             }
             Body::ParticipantApplied { application, resolution } => {
                 self.fold_application(index, application, resolution)
             }
-            Body::ParticipantDecided { decision } => self.fold_decision(index, decision),
+            Body::ParticipantDecided { decision } => self.fold_decision(index, at, decision),
             Body::ImageSetApproved { image_set } => self.fold_image_set(index, image_set),
             Body::DatasetRegistered { offer } => self.fold_offer(index, offer),
             Body::ContractProposed { contract } => self.fold_proposal(index, at, contract),
@@ -219,9 +255,9 @@ impl State {
             Body::RunCompleted { completion, obligations } => self.fold_completion(index, at, completion, obligations),
             Body::PaymentAnswered { callback } => self.fold_callback(index, callback),
             Body::ModelHandedOver { run_id } => self.fold_hand_over(index, run_id),
-            Body::ParticipantLeft { withdrawal } => self.fold_withdrawal(index, withdrawal),
-            Body::KeyChanged { event, resolution } => self.fold_key_event(index, event, resolution),
-            Body::ImageSetRevoked { revocation } => self.fold_image_set_revocation(index, revocation),
+            Body::ParticipantLeft { withdrawal } => self.fold_withdrawal(index, at, withdrawal),
+            Body::KeyChanged { event, resolution } => self.fold_key_event(index, at, event, resolution),
+            Body::ImageSetRevoked { revocation } => self.fold_image_set_revocation(index, at, revocation),
             Body::TemplateApproved { template } => self.fold_template(index, template),
             Body::DataSchemaApproved { data_schema } => self.fold_data_schema(index, data_schema),
             Body::DatasetChanged { act } => self.fold_dataset_act(index, act),
@@ -232,7 +268,7 @@ impl State {
             Body::ContractTimed { contract, state } => self.fold_timed(index, at, contract, *state),
             Body::ContractCompleted { contract, reason } => self.fold_completed(index, contract, *reason),
             Body::StatementRegistered { .. } | Body::DigestAnchored { .. } | Body::BodiesRead { .. } => Ok(()),
-            Body::SubjectErased { erasure } => self.fold_erasure(index, erasure),
+            Body::SubjectErased { erasure } => self.fold_erasure(at, erasure),
             Body::Erased { .. } => Ok(()),
             Body::LogKeyRotated { rotation } => self.fold_log_key(index, rotation),
             Body::TwinRoot { .. } => Ok(()),
@@ -285,18 +321,16 @@ impl State {
 
 /// Keys as of this point in the log.
 ///
-/// Party: SRO people of the genesis and participants that are verified now. Service: the registry's key, and keys of
+/// Party: SRO people of the genesis, and active keys for documents of participants that are verified now (keys for
+/// client assertions: [`State::api_keys`]). Service: the registry's keys, and keys of
 /// key services that registered offers name, under their provider's DID; a suspended provider's key service can still
 /// state facts. Run: keys of runs that checked in.
 impl KeyBook for State {
     fn key(&self, kid: &KeyId, usage: Usage) -> Option<Jwk> {
         let genesis = self.genesis.as_ref()?;
         let found = match usage {
-            Usage::Party => genesis.person(&kid.holder).map(|p| p.jwk.clone()).or_else(|| {
-                let row = self.participants.get(&Did::parse(&kid.holder).ok()?)?;
-                (row.state == ParticipantState::Verified).then(|| row.participant.jwk.clone())
-            }),
-            Usage::Service if kid.holder == genesis.registry.as_str() => Some(genesis.registry_jwk.clone()),
+            Usage::Party => self.document_key(kid),
+            Usage::Service if kid.holder == genesis.registry.as_str() => self.registry_key(kid),
             Usage::Service => self.services.get(&(Did::parse(&kid.holder).ok()?, kid.thumbprint.clone())).cloned(),
             Usage::Run => self.runs.get(&RunId::parse(&kid.holder).ok()?).map(|run| run.run_jwk.clone()),
         };

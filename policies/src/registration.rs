@@ -3,35 +3,86 @@
 
 mod contract;
 mod form;
+pub mod names;
 mod offer;
+mod reference;
+mod rules;
 mod succession;
 pub mod terms;
 
 pub use contract::contract;
 pub use form::ContractForm;
 pub use offer::offer;
+pub use rules::{data_schema, erasure, fits, image_set_revocation, log_key, template};
 pub use succession::succession;
 
+use schemas::dataset::DatasetAct;
 use schemas::evidence::{EvidenceKind, ImageSet};
 use schemas::id::Did;
 use schemas::job::JobSpec;
-use schemas::jwk::Curve;
-use schemas::party::{Kind, Participant, ParticipantDecision};
+use schemas::jwk::{Curve, Jwk};
+use schemas::party::{KeyAct, KeyEvent, Kind, Participant, ParticipantDecision, ParticipantWithdrawal, Resolution};
 use schemas::pipeline::Stage;
 use schemas::problem::{Code, R};
 use schemas::time::Timestamp;
 
-use crate::forms::{count, country, ensure, is_name, text, unique, written};
+use crate::forms::{SKEW_SECONDS, count, country, ensure, is_name, text, unique, written};
 
 /// An application to become a participant. SRO people do not apply: the genesis of the log names them.
 pub fn participant(participant: &Participant, registry: &Did, now: Timestamp) -> R<()> {
     same_registry(&participant.registry, registry)?;
     let sentence = "A person of the SRO is named in the genesis of the log and does not apply.";
     ensure(participant.kind != Kind::Sro, Code::Forbidden, "kind", sentence)?;
+    names::host(&participant.did)?;
     text(&participant.legal_name, 200, "legal_name")?;
+    names::plain(&participant.legal_name, "legal_name")?;
     country(&participant.jurisdiction, "jurisdiction")?;
-    participant.jwk.point(Curve::Ed25519).map_err(|refusal| refusal.at("jwk"))?;
+    signs(&participant.jwk, "jwk")?;
     written(participant.applied_at, now, "applied_at")
+}
+
+/// A participant's own end.
+pub fn withdrawal(withdrawal: &ParticipantWithdrawal, registry: &Did, now: Timestamp) -> R<()> {
+    same_registry(&withdrawal.registry, registry)?;
+    act(&withdrawal.reason, withdrawal.at, now)
+}
+
+/// A change of a participant's keys. What may follow on what is the fold's question.
+pub fn key_event(event: &KeyEvent, registry: &Did, now: Timestamp) -> R<()> {
+    same_registry(&event.registry, registry)?;
+    act(&event.reason, event.at, now)?;
+    if let KeyAct::Add { proof, uses } = &event.event {
+        let sentence = "A key is added for at least one use, each named once.";
+        ensure(!uses.is_empty() && unique(uses), Code::SchemaMismatch, "event.uses", sentence)?;
+        signs(&proof.read_unverified()?.jwk, "event.proof.jwk")?;
+    }
+    Ok(())
+}
+
+/// A did:web document that enters with a key was fetched for it, not long ago.
+pub fn resolution(resolution: &Option<Resolution>, did: &Did, now: Timestamp) -> R<()> {
+    let web = did.as_str().starts_with("did:web:");
+    let sentence = "The document of a did:web enters with the key, and nothing enters for another DID.";
+    ensure(web == resolution.is_some(), Code::DidUnresolved, "resolution", sentence)?;
+    let Some(resolution) = resolution else { return Ok(()) };
+    let age = now.seconds_since(resolution.fetched_at);
+    let fresh = (-SKEW_SECONDS..=RESOLUTION_SECONDS).contains(&age);
+    ensure(fresh, Code::DidUnresolved, "resolution", "The document of the did:web was not fetched just now.")
+}
+
+/// How old a fetched did:web document may be when it enters.
+const RESOLUTION_SECONDS: f64 = 600.0;
+
+/// What happens to a dataset version.
+pub fn dataset_act(document: &DatasetAct, registry: &Did, now: Timestamp) -> R<()> {
+    same_registry(&document.registry, registry)?;
+    act(&document.reason, document.at, now)
+}
+
+/// Whether a key can sign at all; that it is sound is for `signing`.
+fn signs(jwk: &Jwk, field: &str) -> R<()> {
+    let receives = matches!(jwk, Jwk::Okp { crv: Curve::X25519, .. });
+    ensure(!receives, Code::KeyForm, field, "A key that signs is needed, not one that receives.")
 }
 
 /// A decision of the SRO about a participant.

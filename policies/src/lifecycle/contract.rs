@@ -63,12 +63,18 @@ impl State {
             let unknown =
                 || Refusal::new(Code::ImageSetUnknown, format!("{id} is not approved")).at("compute.image_sets");
             self.image_sets.get(id).ok_or_else(unknown)?;
+            if !self.image_set_stands(id) {
+                let sentence = format!("{id} is revoked");
+                return Err(Refusal::new(Code::ImageSetNotApproved, sentence).at("compute.image_sets"));
+            }
         }
         let mut offers = Vec::new();
         for dataset in &contract.datasets {
             let unknown =
                 || Refusal::new(Code::DatasetUnknown, format!("no such offer of {} is registered", dataset.dataset_id));
-            offers.push(&self.offer(&dataset.offer_sha256).ok_or_else(unknown)?.offer);
+            let offer = &self.offer(&dataset.offer_sha256).ok_or_else(unknown)?.offer;
+            self.require_dataset_available(&offer.dataset_id, offer.version)?;
+            offers.push(offer);
         }
         let pairs: Vec<_> = contract.datasets.iter().map(|d| d.offer_sha256).zip(offers).collect();
         crate::registration::contract(contract, &pairs, self.registry()?, now)?;
@@ -77,7 +83,8 @@ impl State {
 
     /// A new version takes the place of an open proposal at once, or of a contract that stands once all have signed it.
     fn check_succession(&self, contract: &Contract, old: &Digest, now: Timestamp) -> R<()> {
-        let unknown = || Refusal::new(Code::ContractUnknown, "no such version of the contract is known").at("supersedes");
+        let unknown =
+            || Refusal::new(Code::ContractUnknown, "no such version of the contract is known").at("supersedes");
         let row = self.contracts.get(old).ok_or_else(unknown)?;
         if row.contract.contract_id != contract.contract_id {
             return Err(unknown());

@@ -79,7 +79,9 @@ impl State {
         let stands = row.suspended.as_ref().filter(|_| row.state(now) == ContractState::Suspended);
         let suspension = stands.ok_or_else(|| transition("the contract is not suspended"))?;
         let tdps: Vec<&Did> = row.contract.in_role(Kind::Tdp).collect();
-        if matches!(suspension.by, Suspender::Party(_)) && !envelope.signatures.iter().any(|s| self.is_sro(&s.kid.holder)) {
+        if matches!(suspension.by, Suspender::Party(_))
+            && !envelope.signatures.iter().any(|s| self.is_sro(&s.kid.holder))
+        {
             self.signed_by_exactly(envelope, &tdps)?;
         } else {
             self.signed_by_two_people(envelope)?;
@@ -156,11 +158,6 @@ impl State {
         Ok(())
     }
 
-    /// Whether an image set is approved and not revoked.
-    fn image_set_stands(&self, id: &ImageSetId) -> bool {
-        self.image_sets.contains(id)
-    }
-
     fn signed_by_all<T: Document>(&self, envelope: &Envelope<T>, contract: &Contract) -> R<()> {
         self.signed_by_exactly(envelope, &contract.parties.iter().map(|p| &p.did).collect::<Vec<_>>())
     }
@@ -202,7 +199,8 @@ impl State {
             row.signatures.iter().zip(&row.signed).any(by_key)
         };
         self.stop_where(index, at, Cause::SecurityIncident, contested);
-        let open = |row: &ContractRow| row.executed.is_none() && row.ended.is_none() && row.state(at) != ContractState::Lapsed;
+        let open =
+            |row: &ContractRow| row.executed.is_none() && row.ended.is_none() && row.state(at) != ContractState::Lapsed;
         let touched: Vec<Digest> =
             self.contracts.iter().filter(|(_, row)| open(row) && contested(row)).map(|(sha256, _)| *sha256).collect();
         for sha256 in touched {

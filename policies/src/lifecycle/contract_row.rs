@@ -255,9 +255,8 @@ impl State {
     /// it, nor contracts whose period ended more than a day ago: who holds a contract reads its end in it, and a list
     /// that kept all of them would one day be larger than any document may be.
     pub fn not_in_force(&self, now: Timestamp) -> Vec<ContractStatus> {
-        let told = |row: &&ContractRow| {
-            row.executed.is_some() && now < row.contract.expires_at.plus_seconds(LISTED_SECONDS)
-        };
+        let told =
+            |row: &&ContractRow| row.executed.is_some() && now < row.contract.expires_at.plus_seconds(LISTED_SECONDS);
         let signed = self.contracts.iter().map(|(_, row)| row).filter(told);
         let mut listed: Vec<_> =
             signed.map(|row| status(row, now)).filter(|s| s.state != ContractState::Active).collect();
@@ -310,6 +309,7 @@ impl State {
             return Ok(ContractForm::built_in());
         }
         let sentence = format!("no template {} is approved", contract.template);
-        Err(Refusal::new(Code::TemplateUnknown, sentence).at("template"))
+        let unknown = || Refusal::new(Code::TemplateUnknown, sentence).at("template");
+        self.template(&contract.template).map(|row| ContractForm::of(&row.template)).ok_or_else(unknown)
     }
 }

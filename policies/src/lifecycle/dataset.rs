@@ -1,10 +1,11 @@
 //! Image sets that two SRO people approved, and dataset offers that TDPs registered.
 
-use schemas::dataset::{DatasetAct, DatasetOffer};
+use schemas::dataset::DatasetOffer;
 use schemas::envelope::Envelope;
 use schemas::evidence::ImageSet;
 use schemas::id::{DatasetId, ImageSetId};
 use schemas::party::Kind;
+use schemas::rules::ImageSetRevocation;
 use schemas::{Code, Digest, R, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,8 @@ pub struct ImageSetRow {
     pub image_set: ImageSet,
     /// Index of its entry.
     pub index: u64,
+    /// The end of its approval, with the index of that entry.
+    pub revoked: Option<(u64, Envelope<ImageSetRevocation>)>,
 }
 
 /// A registered offer.
@@ -60,10 +63,19 @@ impl State {
         self.offers.iter().map(|(_, row)| row)
     }
 
-    /// Requires that an image set is approved and in its period.
+    /// Whether an image set is approved and not revoked.
+    pub(super) fn image_set_stands(&self, id: &ImageSetId) -> bool {
+        self.image_sets.get(id).is_some_and(|row| row.revoked.is_none())
+    }
+
+    /// Requires that an image set is approved, not revoked and in its period.
     pub fn require_image_set(&self, id: &ImageSetId, now: Timestamp) -> R<&ImageSet> {
         let unknown = || Refusal::new(Code::ImageSetUnknown, format!("{id} is not approved"));
-        let set = &self.image_sets.get(id).ok_or_else(unknown)?.image_set;
+        let row = self.image_sets.get(id).ok_or_else(unknown)?;
+        if row.revoked.is_some() {
+            return Err(Refusal::new(Code::ImageSetNotApproved, format!("{id} is revoked")));
+        }
+        let set = &row.image_set;
         if now < set.valid_from || now >= set.valid_to {
             return Err(Refusal::new(Code::ImageSetNotApproved, format!("{id} is not approved at this time")));
         }
@@ -81,8 +93,10 @@ impl State {
 
     pub(super) fn fold_image_set(&mut self, index: u64, envelope: &Envelope<ImageSet>) -> R<()> {
         let image_set = read(envelope)?;
-        self.image_sets
-            .put(image_set.image_set_id.clone(), ImageSetRow { envelope: envelope.clone(), image_set, index });
+        self.image_sets.put(
+            image_set.image_set_id.clone(),
+            ImageSetRow { envelope: envelope.clone(), image_set, index, revoked: None },
+        );
         Ok(())
     }
 
@@ -109,7 +123,11 @@ impl State {
                 );
             }
         }
-        crate::registration::offer(&offer, self.registry()?, now)
+        crate::registration::offer(&offer, self.registry()?, now)?;
+        self.version_goes_on(&offer)?;
+        self.family_is_own(&offer)?;
+        self.sample_is_no_data(&offer)?;
+        self.required_schema(&offer.reference.data_schema)?.map_or(Ok(()), |s| crate::registration::fits(&offer, s))
     }
 
     pub(super) fn fold_offer(&mut self, index: u64, envelope: &Envelope<DatasetOffer>) -> R<()> {
@@ -118,16 +136,10 @@ impl State {
         let key = (offer.dataset_id.clone(), offer.version, offer.offer_version);
         let jwk = offer.key.kms_jwk.clone();
         self.services.put((offer.provider.clone(), jwk.thumbprint()), jwk);
+        self.families.put(offer.family.clone(), offer.provider.clone());
+        self.note_objects(&offer);
         self.offers_by_digest.put(sha256, key.clone());
         self.offers.put(key, OfferRow { envelope: envelope.clone(), offer, sha256, index });
         Ok(())
-    }
-
-    pub(super) fn check_dataset_act(&self, _: &Envelope<DatasetAct>, _: Timestamp) -> R<()> {
-        Err(transition("not offered yet"))
-    }
-
-    pub(super) fn fold_dataset_act(&mut self, _: u64, _: &Envelope<DatasetAct>) -> R<()> {
-        Err(transition("not offered yet"))
     }
 }

@@ -1,25 +1,246 @@
-//! Keys of participants: added, retired, revoked, reported compromised; and participants who leave.
+//! Keys of participants: active from the entry that added them, until one that retires, revokes or reports them.
+//!
+//! A signature counts if its key is active where it enters. What a key signed before it was retired or revoked stays;
+//! what it signed from `since_index` on, once it is reported compromised, is contested.
 
-use schemas::envelope::Envelope;
-use schemas::party::{KeyEvent, ParticipantWithdrawal, Resolution};
-use schemas::{R, Timestamp};
+use schemas::envelope::{Envelope, Usage};
+use schemas::id::{Did, KeyId};
+use schemas::jwk::Jwk;
+use schemas::party::{KeyAct, KeyEvent, KeyUse, Participant, Resolution};
+use schemas::{Code, KeyBook, R, Refusal, Timestamp};
+use serde::{Deserialize, Serialize};
 
-use super::{State, transition};
+use super::{ParticipantRow, ParticipantState, State, read, transition};
+
+/// Where a key stands (`contract-service.md` 5.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyState {
+    /// Signs.
+    Active,
+    /// Signs nothing new; what it signed stays.
+    Retired,
+    /// As retired, for a cause.
+    Revoked,
+    /// Somebody else may have signed with it.
+    Compromised,
+}
+
+/// A key of a participant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KeyRow {
+    /// The key.
+    pub jwk: Jwk,
+    /// Its RFC 7638 thumbprint.
+    pub thumbprint: String,
+    /// What it may be used for.
+    pub uses: Vec<KeyUse>,
+    /// Index of the entry that brought it.
+    pub active_from: u64,
+    /// Index of the entry that ended it.
+    pub ended: Option<u64>,
+    /// The state.
+    pub state: KeyState,
+    /// The first entry whose signature is in doubt, of a compromised key.
+    pub compromised_since: Option<u64>,
+    /// How the did:web was resolved when it was added.
+    pub resolution: Option<Resolution>,
+}
+
+impl KeyRow {
+    /// The first key of an applicant, for every use.
+    pub(super) fn first(participant: &Participant, index: u64, resolution: &Option<Resolution>) -> KeyRow {
+        let uses = vec![KeyUse::Document, KeyUse::Api];
+        KeyRow::new(participant.jwk.clone(), uses, index, resolution)
+    }
+
+    fn new(jwk: Jwk, uses: Vec<KeyUse>, index: u64, resolution: &Option<Resolution>) -> KeyRow {
+        KeyRow {
+            thumbprint: jwk.thumbprint(),
+            jwk,
+            uses,
+            active_from: index,
+            ended: None,
+            state: KeyState::Active,
+            compromised_since: None,
+            resolution: resolution.clone(),
+        }
+    }
+
+    fn serves(&self, wanted: KeyUse) -> bool {
+        self.state == KeyState::Active && self.uses.contains(&wanted)
+    }
+}
+
+/// The most keys that a participant may ever have.
+const MAX_KEYS: usize = 64;
+
+/// The keys that sign client assertions: a book for `signing::token`, see [`State::api_keys`].
+#[derive(Debug)]
+pub struct ApiKeys<'s>(&'s State);
+
+impl KeyBook for ApiKeys<'_> {
+    fn key(&self, kid: &KeyId, usage: Usage) -> Option<Jwk> {
+        if usage == Usage::Party { self.0.api_key(kid) } else { None }
+    }
+}
 
 impl State {
-    pub(super) fn check_key_event(&self, _: &Envelope<KeyEvent>, _: Timestamp) -> R<()> {
-        Err(transition("not offered yet"))
+    /// The keys that may sign client assertions now.
+    pub fn api_keys(&self) -> ApiKeys<'_> {
+        ApiKeys(self)
     }
 
-    pub(super) fn fold_key_event(&mut self, _: u64, _: &Envelope<KeyEvent>, _: &Option<Resolution>) -> R<()> {
-        Err(transition("not offered yet"))
+    /// The key that signs client assertions under this id: of an SRO person, or an active key for [`KeyUse::Api`] of a
+    /// verified participant.
+    pub fn api_key(&self, kid: &KeyId) -> Option<Jwk> {
+        self.person_key(kid).or_else(|| self.participant_key(kid, KeyUse::Api))
     }
 
-    pub(super) fn check_withdrawal(&self, _: &Envelope<ParticipantWithdrawal>, _: Timestamp) -> R<()> {
-        Err(transition("not offered yet"))
+    /// The key that signs documents under this id now.
+    pub(super) fn document_key(&self, kid: &KeyId) -> Option<Jwk> {
+        self.person_key(kid).or_else(|| self.participant_key(kid, KeyUse::Document))
     }
 
-    pub(super) fn fold_withdrawal(&mut self, _: u64, _: &Envelope<ParticipantWithdrawal>) -> R<()> {
-        Err(transition("not offered yet"))
+    fn person_key(&self, kid: &KeyId) -> Option<Jwk> {
+        let person = self.genesis()?.person(&kid.holder)?;
+        Some(person.jwk.clone()).filter(|jwk| jwk.thumbprint() == kid.thumbprint)
     }
+
+    fn participant_key(&self, kid: &KeyId, wanted: KeyUse) -> Option<Jwk> {
+        let row = self.participants.get(&Did::parse(&kid.holder).ok()?)?;
+        let key = row.key(&kid.thumbprint).filter(|key| key.serves(wanted))?;
+        (row.state == ParticipantState::Verified).then(|| key.jwk.clone())
+    }
+
+    /// Whether a signature by this key that entered at `index` is in doubt.
+    pub fn contested(&self, kid: &KeyId, index: u64) -> bool {
+        let row = Did::parse(&kid.holder).ok().and_then(|did| self.participants.get(&did));
+        let since = row.and_then(|row| row.key(&kid.thumbprint)).and_then(|key| key.compromised_since);
+        since.is_some_and(|since| since <= index)
+    }
+
+    /// A key stands under one holder only, now and later.
+    pub(super) fn key_is_free(&self, jwk: &Jwk, holder: &Did, field: &str) -> R<()> {
+        let thumbprint = jwk.thumbprint();
+        let sro = self.genesis().is_some_and(|g| {
+            g.registry_keys.iter().any(|key| key.thumbprint() == thumbprint)
+                || g.sro.iter().any(|p| p.jwk.thumbprint() == thumbprint)
+        });
+        if sro || self.key_holders.get(&thumbprint).is_some_and(|other| other != holder) {
+            return Err(Refusal::new(Code::KeyExists, "this key stands under another name already").at(field));
+        }
+        Ok(())
+    }
+
+    /// Signed by the participant with an active key, or by two SRO people.
+    pub(super) fn check_key_event(
+        &self,
+        envelope: &Envelope<KeyEvent>,
+        resolution: &Option<Resolution>,
+        now: Timestamp,
+    ) -> R<()> {
+        let event = read(envelope)?;
+        let unknown = || Refusal::new(Code::NotFound, format!("{} is not registered", event.participant));
+        let row = self.participants.get(&event.participant).ok_or_else(unknown)?;
+        self.signed_by_party_or_two_people(envelope, |holder| holder == event.participant.as_str())?;
+        if !matches!(row.state, ParticipantState::Verified | ParticipantState::Suspended) {
+            return Err(transition("keys change while a participant is verified or suspended"));
+        }
+        crate::registration::key_event(&event, self.registry()?, now)?;
+        let own = !envelope.signatures.iter().any(|s| self.is_sro(&s.kid.holder));
+        match &event.event {
+            KeyAct::Add { proof, .. } => {
+                let jwk = read(proof)?.jwk;
+                crate::registration::resolution(resolution, &event.participant, now)?;
+                self.key_is_free(&jwk, &event.participant, "event.proof")?;
+                if row.key(&jwk.thumbprint()).is_some() {
+                    let sentence = "this key was added before; one that was retired does not come back";
+                    return Err(Refusal::new(Code::KeyExists, sentence).at("event.proof"));
+                }
+                if row.keys.len() >= MAX_KEYS {
+                    return Err(Refusal::new(
+                        Code::LimitExceeded,
+                        format!("a participant has at most {MAX_KEYS} keys"),
+                    ));
+                }
+                Ok(())
+            }
+            KeyAct::Retire { thumbprint } => may_end(row, thumbprint, own, &[KeyState::Active]),
+            KeyAct::Revoke { thumbprint } => may_end(row, thumbprint, own, &[KeyState::Active, KeyState::Retired]),
+            KeyAct::Compromise { thumbprint, since_index } => self.may_contest(row, thumbprint, *since_index),
+        }
+    }
+
+    /// The last key may be reported, but from an entry that stands, and a report only reaches further back.
+    fn may_contest(&self, row: &ParticipantRow, thumbprint: &str, since: u64) -> R<()> {
+        let key = row.require_key(thumbprint)?;
+        if since > self.size {
+            return Err(Refusal::new(Code::SchemaMismatch, "this entry lies ahead").at("event.since_index"));
+        }
+        if key.compromised_since.is_some_and(|before| before <= since) {
+            return Err(transition("the key is reported from that entry on already"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn fold_key_event(
+        &mut self,
+        index: u64,
+        at: Timestamp,
+        envelope: &Envelope<KeyEvent>,
+        resolution: &Option<Resolution>,
+    ) -> R<()> {
+        let event = read(envelope)?;
+        let Some(row) = self.participants.get_mut(&event.participant) else { return Ok(()) };
+        row.entries.push(index);
+        row.key_events.push((index, envelope.clone()));
+        let (thumbprint, state, since) = match event.event {
+            KeyAct::Add { proof, uses } => {
+                let key = KeyRow::new(read(&proof)?.jwk, uses, index, resolution);
+                self.key_holders.put(key.thumbprint.clone(), event.participant.clone());
+                row.keys.push(key);
+                return Ok(());
+            }
+            KeyAct::Retire { thumbprint } => (thumbprint, KeyState::Retired, None),
+            KeyAct::Revoke { thumbprint } => (thumbprint, KeyState::Revoked, None),
+            KeyAct::Compromise { thumbprint, since_index } => (thumbprint, KeyState::Compromised, Some(since_index)),
+        };
+        if let Some(key) = row.keys.iter_mut().find(|key| key.thumbprint == thumbprint) {
+            key.state = state;
+            key.ended = key.ended.or(Some(index));
+            key.compromised_since = since.or(key.compromised_since);
+        }
+        if let Some(since) = since {
+            let holder = event.participant.as_str();
+            self.key_compromised(index, at, holder, &thumbprint, since);
+            self.offers_contested(index, holder, &thumbprint, since);
+        }
+        Ok(())
+    }
+}
+
+impl ParticipantRow {
+    /// The key with this thumbprint, whatever its state.
+    pub fn key(&self, thumbprint: &str) -> Option<&KeyRow> {
+        self.keys.iter().find(|key| key.thumbprint == thumbprint)
+    }
+
+    fn require_key(&self, thumbprint: &str) -> R<&KeyRow> {
+        let unknown = || Refusal::new(Code::KeyUnknown, "the participant has no key with this thumbprint");
+        self.key(thumbprint).ok_or_else(unknown)
+    }
+}
+
+/// Nobody locks oneself out: the last key that signs documents goes after another was added, or by two SRO people.
+fn may_end(row: &ParticipantRow, thumbprint: &str, own: bool, from: &[KeyState]) -> R<()> {
+    let key = row.require_key(thumbprint)?;
+    if !from.contains(&key.state) {
+        return Err(transition("the key has ended already"));
+    }
+    let mut others = row.keys.iter().filter(|other| other.thumbprint != thumbprint && other.serves(KeyUse::Document));
+    if own && key.serves(KeyUse::Document) && others.next().is_none() {
+        return Err(transition("this is the last key that signs documents: add another one first, or ask the SRO"));
+    }
+    Ok(())
 }

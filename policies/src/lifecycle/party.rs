@@ -1,13 +1,15 @@
-//! Participants: applied, then verified or rejected by two SRO people; verified and suspended alternate.
+//! Participants: applied, then verified or rejected by two SRO people; verified and suspended alternate; withdrawn by
+//! themselves or by the SRO, for good.
 
 use schemas::envelope::Envelope;
 use schemas::id::Did;
-use schemas::party::{Decision, Kind, Participant, ParticipantDecision, Resolution};
+use schemas::party::{Decision, KeyEvent, Kind, Participant, ParticipantDecision, ParticipantWithdrawal, Resolution};
 use schemas::{Code, R, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::signers::sole_signer;
-use super::{State, read, transition};
+use super::{KeyRow, State, read, transition};
+use crate::registration::names::look;
 
 /// Where a participant stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +44,16 @@ pub struct ParticipantRow {
     pub decided_at: Option<Timestamp>,
     /// The state.
     pub state: ParticipantState,
+    /// Its keys in the order of their entries, ended ones too.
+    pub keys: Vec<KeyRow>,
+    /// What happened to its keys, with the indices of the entries.
+    pub key_events: Vec<(u64, Envelope<KeyEvent>)>,
+    /// How it left by itself, with the index of the entry.
+    pub withdrawal: Option<(u64, Envelope<ParticipantWithdrawal>)>,
+    /// Whether it was ever verified: others may have built on it.
+    pub was_verified: bool,
+    /// Indices of its entries.
+    pub entries: Vec<u64>,
 }
 
 impl State {
@@ -67,7 +79,12 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn check_application(&self, envelope: &Envelope<Participant>, now: Timestamp) -> R<()> {
+    pub(super) fn check_application(
+        &self,
+        envelope: &Envelope<Participant>,
+        resolution: &Option<Resolution>,
+        now: Timestamp,
+    ) -> R<()> {
         let application = read(envelope)?;
         let did = application.did.as_str();
         if sole_signer(envelope)? != did {
@@ -78,7 +95,27 @@ impl State {
         if taken || standing {
             return Err(Refusal::new(Code::ParticipantExists, format!("{did} has applied already")));
         }
-        crate::registration::participant(&application, self.registry()?, now)
+        crate::registration::participant(&application, self.registry()?, now)?;
+        crate::registration::resolution(resolution, &application.did, now)?;
+        self.key_is_free(&application.jwk, &application.did, "jwk")?;
+        self.looks_like_nobody(&application)
+    }
+
+    /// Nobody who stands in the register, or works for it, has a name or DID that looks the same.
+    fn looks_like_nobody(&self, application: &Participant) -> R<()> {
+        let alike = |field| {
+            Err(Refusal::new(Code::LookAlike, "this looks like another one's in the register; choose a distinct one")
+                .at(field))
+        };
+        let other = |sign: &String| self.looks.get(sign).is_some_and(|did| *did != application.did);
+        let person = |name: &str| look(name) == look(&application.legal_name);
+        if other(&look_of_name(application)) || self.genesis().is_some_and(|g| g.sro.iter().any(|p| person(&p.name))) {
+            return alike("legal_name");
+        }
+        if other(&look_of_did(&application.did)) {
+            return alike("did");
+        }
+        Ok(())
     }
 
     pub(super) fn fold_application(
@@ -88,7 +125,14 @@ impl State {
         resolution: &Option<Resolution>,
     ) -> R<()> {
         let participant = read(envelope)?;
-        let decided_at = self.participants.get(&participant.did).and_then(|r| r.decided_at);
+        let before = self.participants.get(&participant.did);
+        let decided_at = before.and_then(|r| r.decided_at);
+        let was_verified = before.is_some_and(|r| r.was_verified);
+        let mut entries = before.map(|r| r.entries.clone()).unwrap_or_default();
+        entries.push(index);
+        self.key_holders.put(participant.jwk.thumbprint(), participant.did.clone());
+        self.looks.put(look_of_name(&participant), participant.did.clone());
+        self.looks.put(look_of_did(&participant.did), participant.did.clone());
         let row = ParticipantRow {
             application: envelope.clone(),
             resolution: resolution.clone(),
@@ -96,6 +140,11 @@ impl State {
             decision: None,
             decided_at,
             state: ParticipantState::Applied,
+            keys: vec![KeyRow::first(&participant, index, resolution)],
+            key_events: Vec::new(),
+            withdrawal: None,
+            was_verified,
+            entries,
             participant,
         };
         self.participants.put(row.participant.did.clone(), row);
@@ -143,18 +192,78 @@ impl State {
         }
     }
 
-    pub(super) fn fold_decision(&mut self, index: u64, envelope: &Envelope<ParticipantDecision>) -> R<()> {
+    pub(super) fn fold_decision(
+        &mut self,
+        index: u64,
+        at: Timestamp,
+        envelope: &Envelope<ParticipantDecision>,
+    ) -> R<()> {
         let decision = read(envelope)?;
-        if let Some(row) = self.participants.get_mut(&decision.participant) {
-            row.decision = Some((index, envelope.clone()));
-            row.decided_at = Some(decision.decided_at);
-            row.state = match decision.decision {
-                Decision::Verified => ParticipantState::Verified,
-                Decision::Rejected => ParticipantState::Rejected,
-                Decision::Suspended => ParticipantState::Suspended,
-                Decision::Withdrawn => ParticipantState::Withdrawn,
-            };
+        let did = &decision.participant;
+        let Some(row) = self.participants.get_mut(did) else { return Ok(()) };
+        row.decision = Some((index, envelope.clone()));
+        row.decided_at = Some(decision.decided_at);
+        row.entries.push(index);
+        row.state = match decision.decision {
+            Decision::Verified => ParticipantState::Verified,
+            Decision::Rejected => ParticipantState::Rejected,
+            Decision::Suspended => ParticipantState::Suspended,
+            Decision::Withdrawn => ParticipantState::Withdrawn,
+        };
+        row.was_verified |= row.state == ParticipantState::Verified;
+        match decision.decision {
+            Decision::Verified => {}
+            Decision::Suspended => self.party_gone(index, at, did),
+            Decision::Rejected | Decision::Withdrawn => {
+                self.forget_looks(did);
+                self.party_gone(index, at, did);
+            }
         }
         Ok(())
     }
+
+    /// A participant leaves by itself, with an active key.
+    pub(super) fn check_withdrawal(&self, envelope: &Envelope<ParticipantWithdrawal>, now: Timestamp) -> R<()> {
+        let withdrawal = read(envelope)?;
+        let did = &withdrawal.participant;
+        let unknown = || Refusal::new(Code::NotFound, format!("{did} is not registered"));
+        let row = self.participants.get(did).ok_or_else(unknown)?;
+        if row.state != ParticipantState::Verified {
+            return Err(transition("only a verified participant leaves by itself; a suspended one asks the SRO"));
+        }
+        self.signed_only_by(envelope, did.as_str())?;
+        crate::registration::withdrawal(&withdrawal, self.registry()?, now)
+    }
+
+    pub(super) fn fold_withdrawal(
+        &mut self,
+        index: u64,
+        at: Timestamp,
+        envelope: &Envelope<ParticipantWithdrawal>,
+    ) -> R<()> {
+        let did = read(envelope)?.participant;
+        if let Some(row) = self.participants.get_mut(&did) {
+            row.withdrawal = Some((index, envelope.clone()));
+            row.state = ParticipantState::Withdrawn;
+            row.entries.push(index);
+        }
+        self.forget_looks(&did);
+        self.party_gone(index, at, &did);
+        Ok(())
+    }
+
+    /// A name is free again once its bearer is rejected or gone. The DID stays taken by its own row.
+    fn forget_looks(&mut self, did: &Did) {
+        let Some(row) = self.participants.get(did) else { return };
+        let signs = [look_of_name(&row.participant), look_of_did(did)];
+        signs.iter().for_each(|sign| self.looks.remove(sign));
+    }
+}
+
+fn look_of_name(participant: &Participant) -> String {
+    format!("name {}", look(&participant.legal_name))
+}
+
+fn look_of_did(did: &Did) -> String {
+    did.as_str().to_ascii_lowercase()
 }

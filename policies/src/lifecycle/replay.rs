@@ -1,64 +1,13 @@
 //! Replays exported entries: the Merkle root, every subject's chain, every salted digest and the state, in one pass.
 
-use std::collections::BTreeMap;
+use imbl::OrdMap;
 
 use schemas::envelope::Verified;
 use schemas::event::Body;
-use schemas::log::{ExportedEntry, body_digest, node_hash, subject_digest};
+use schemas::log::{ExportedEntry, body_digest, subject_digest};
 use schemas::{Code, Digest, R, Refusal};
 
-use super::State;
-
-/// The right edge of a Merkle tree: enough to append leaves and to compute the root.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Frontier {
-    size: u64,
-    /// Hashes of the complete subtrees, largest first, with their level.
-    peaks: Vec<(u8, Digest)>,
-}
-
-impl Frontier {
-    /// Number of leaves.
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-
-    /// Appends a leaf; tells every subtree that it completes: level (0 = the leaf itself), index within the level, hash.
-    pub fn push(&mut self, leaf: Digest, mut completed: impl FnMut(u8, u64, Digest)) {
-        let (mut level, mut hash) = (0u8, leaf);
-        completed(level, self.size, hash);
-        while let Some(&(top, left)) = self.peaks.last() {
-            if top != level {
-                break;
-            }
-            self.peaks.pop();
-            hash = node_hash(&left, &hash);
-            level += 1;
-            completed(level, self.size >> level, hash);
-        }
-        self.peaks.push((level, hash));
-        self.size += 1;
-    }
-
-    /// The complete subtrees, largest first: level, index within the level, hash.
-    pub fn peaks(&self) -> impl Iterator<Item = (u8, u64, Digest)> {
-        let mut start = 0u64;
-        self.peaks.iter().map(move |(level, hash)| {
-            let index = start >> level;
-            start += 1 << level;
-            (*level, index, *hash)
-        })
-    }
-
-    /// The root (RFC 6962 2.1); of an empty tree the hash of nothing.
-    pub fn root(&self) -> Digest {
-        let mut peaks = self.peaks.iter().rev().map(|(_, hash)| *hash);
-        let Some(last) = peaks.next() else {
-            return Digest::of(&[]);
-        };
-        peaks.fold(last, |right, left| node_hash(&left, &right))
-    }
-}
+use super::{Frontier, State, Twin, twin_claims, twin_leaf};
 
 /// The subtrees that an entry completes, its leaf first: level, index within the level, hash.
 pub type Completed = Vec<(u8, u64, Digest)>;
@@ -74,8 +23,11 @@ pub struct Digests {
 }
 
 impl Digests {
-    /// The digests of an entry, of canonical bytes written for it.
+    /// The digests of an entry, of canonical bytes written for it. Of an erased body the record alone speaks.
     pub fn of(entry: &ExportedEntry) -> R<Digests> {
+        if let Body::Erased { .. } = entry.body {
+            return Ok(Digests { body: entry.record.body_sha256, leaf: entry.record.leaf()? });
+        }
         let salt = entry.body_salt.0.as_slice().try_into().map_err(|_| tampered(entry.index, "a salt has 32 bytes"))?;
         let body = body_digest(&salt, &entry.body).map_err(|e| tampered(entry.index, &e.sentence))?;
         Ok(Digests { body, leaf: entry.record.leaf()? })
@@ -100,8 +52,10 @@ pub struct Replay {
     pub state: State,
     /// The tree so far.
     pub frontier: Frontier,
+    /// The second tree so far.
+    pub twin: Twin,
     /// The chains so far, by subject.
-    pub chains: BTreeMap<String, Link>,
+    pub chains: OrdMap<String, Link>,
 }
 
 impl Replay {
@@ -122,9 +76,13 @@ impl Replay {
         if **verified != entry.body {
             return Err(tampered(entry.index, "another body was verified"));
         }
+        if let Body::Erased { was } = &entry.body {
+            return self.enter_erased(entry, was, digests);
+        }
         self.record_fits(entry, digests)?;
+        let gone = self.erased_subject(entry)?;
         self.state.apply(entry.index, entry.record.at, verified).map_err(fault)?;
-        self.advance(entry, digests)
+        self.advance(entry, digests, gone)
     }
 
     /// [`Replay::enter`] without verified signatures, see [`State::refold`].
@@ -134,10 +92,49 @@ impl Replay {
 
     /// [`Replay::reenter`] with digests that the caller took from the entry's canonical bytes.
     pub fn reenter_read(&mut self, entry: &ExportedEntry, digests: &Digests) -> R<Completed> {
+        if let Body::Erased { was } = &entry.body {
+            return self.enter_erased(entry, was, digests);
+        }
         self.record_fits(entry, digests)?;
+        let gone = self.erased_subject(entry)?;
         let fault = |e: Refusal| tampered(entry.index, &format!("{}: {}", e.code, e.sentence));
         self.state.refold(entry.index, entry.record.at, &entry.body).map_err(fault)?;
-        self.advance(entry, digests)
+        self.advance(entry, digests, gone)
+    }
+
+    /// To be asked after the last entry: every erased body was explained by the erasure that names it.
+    pub fn finish(&self) -> R<()> {
+        match self.state.unexplained().next() {
+            Some(index) => Err(tampered(index, "its body is missing and no erasure of two SRO people names it")),
+            None => Ok(()),
+        }
+    }
+
+    /// An entry whose body and salts were destroyed: the record keeps its place and both its leaves.
+    fn enter_erased(&mut self, entry: &ExportedEntry, was: &str, digests: &Digests) -> R<Completed> {
+        let bad = |why: &str| Err(tampered(entry.index, why));
+        if entry.index != self.frontier.size() {
+            return bad("not the next entry");
+        }
+        if entry.record.v != 1 || entry.record.kind != was {
+            return bad("the record is of another kind than the body that was erased");
+        }
+        if !entry.subject.is_empty() || !entry.subject_salt.0.is_empty() || !entry.body_salt.0.is_empty() {
+            return bad("an erased entry still names its subject");
+        }
+        let fault = |e: Refusal| tampered(entry.index, &format!("{}: {}", e.code, e.sentence));
+        self.state.skip(entry.index, entry.record.at, was).map_err(fault)?;
+        Ok(self.grow(entry, digests))
+    }
+
+    /// The subject that an erasure ends: its chain begins anew should it ever come back.
+    fn erased_subject(&self, entry: &ExportedEntry) -> R<Option<String>> {
+        let Body::SubjectErased { erasure } = &entry.body else {
+            return Ok(None);
+        };
+        let fault = |e: Refusal| tampered(entry.index, &format!("{}: {}", e.code, e.sentence));
+        let entries = erasure.read_unverified().map_err(fault)?.entries;
+        self.state.erasable(&entries, entry.record.at).map_err(fault)
     }
 
     /// 1. the index follows; 2. version and kind; 3. subject id and its salted digest, one salt per subject; 4. sequence
@@ -145,7 +142,7 @@ impl Replay {
     fn record_fits(&self, entry: &ExportedEntry, digests: &Digests) -> R<()> {
         let bad = |why: &str| Err(tampered(entry.index, why));
         let record = &entry.record;
-        if entry.index != self.frontier.size {
+        if entry.index != self.frontier.size() {
             return bad("not the next entry");
         }
         if record.v != 1 || record.kind != entry.body.kind() {
@@ -168,56 +165,32 @@ impl Replay {
         if record.body_sha256 != digests.body {
             return bad("the record is of another body");
         }
-        Ok(())
+        match &entry.body {
+            Body::TwinRoot { root, .. } if *root != self.twin.root() => {
+                bad("the root of the second tree is another one")
+            }
+            _ => Ok(()),
+        }
     }
 
-    fn advance(&mut self, entry: &ExportedEntry, digests: &Digests) -> R<Completed> {
-        let leaf = digests.leaf;
+    fn advance(&mut self, entry: &ExportedEntry, digests: &Digests, gone: Option<String>) -> R<Completed> {
         let salt = entry.subject_salt.0.as_slice().try_into().map_err(|_| tampered(entry.index, "salt"))?;
-        self.chains.insert(entry.subject.clone(), Link { seq: entry.record.seq, leaf, salt });
+        self.chains.insert(entry.subject.clone(), Link { seq: entry.record.seq, leaf: digests.leaf, salt });
+        if let Some(subject) = gone {
+            self.chains.remove(&subject);
+        }
+        Ok(self.grow(entry, digests))
+    }
+
+    fn grow(&mut self, entry: &ExportedEntry, digests: &Digests) -> Completed {
+        let claims = twin_claims(&entry.body, &entry.record.body_sha256);
+        self.twin.push(twin_leaf(entry.index, &digests.leaf, &claims), |_, _, _| {});
         let mut completed = Vec::new();
-        self.frontier.push(leaf, |level, index, hash| completed.push((level, index, hash)));
-        Ok(completed)
+        self.frontier.push(digests.leaf, |level, index, hash| completed.push((level, index, hash)));
+        completed
     }
 }
 
 fn tampered(index: u64, why: &str) -> Refusal {
     Refusal::new(Code::LogTampered, format!("entry {index}: {why}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use schemas::log::leaf_hash;
-
-    fn root(leaves: &[Digest]) -> Digest {
-        match leaves {
-            [] => Digest::of(&[]),
-            [one] => *one,
-            _ => {
-                let k = leaves.len().next_power_of_two() / 2;
-                node_hash(&root(&leaves[..k]), &root(&leaves[k..]))
-            }
-        }
-    }
-
-    #[test]
-    fn the_frontier_gives_the_root_of_rfc_6962_and_every_complete_subtree() {
-        let leaves: Vec<Digest> = (0..70u8).map(|i| leaf_hash(&[i])).collect();
-        let mut frontier = Frontier::default();
-        let mut told = 0;
-        for (n, leaf) in leaves.iter().enumerate() {
-            assert_eq!(frontier.root(), root(&leaves[..n]));
-            frontier.push(*leaf, |level, index, hash| {
-                let start = (index << level) as usize;
-                assert_eq!(hash, root(&leaves[start..start + (1 << level)]));
-                told += 1;
-            });
-            for (level, index, hash) in frontier.peaks() {
-                let start = (index << level) as usize;
-                assert_eq!(hash, root(&leaves[start..start + (1 << level)]));
-            }
-        }
-        assert_eq!(told, (0..7).map(|level| 70 >> level).sum::<i32>());
-    }
 }

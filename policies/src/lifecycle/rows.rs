@@ -32,8 +32,9 @@ const SCALARS: &str = "state";
 macro_rules! every_table {
     ($then:ident) => {
         $then! {
-            participants, image_sets, offers, offers_by_digest, services, contracts, contract_ids, agenda, at_work, orders, runs, run_keys,
-            receipts, payments, books
+            participants, looks, key_holders, image_sets, offers, offers_by_digest, datasets, families, objects, services,
+            templates, data_schemas, contracts, contract_ids, agenda, at_work, orders, runs, run_keys,
+            receipts, payments, books, erased
         }
     };
 }

@@ -166,6 +166,11 @@ impl State {
         Ok(())
     }
 
+    /// Requires that every dataset of the job may be used now: neither suspended nor withdrawn.
+    pub fn require_datasets(&self, job: &JobSpec) -> R<()> {
+        job.datasets.iter().try_for_each(|d| self.require_dataset_available(&d.dataset_id, d.version))
+    }
+
     /// A job is ordered once: the signed bytes are no ticket for a second run at the TDC's cost.
     pub(super) fn check_order(&self, envelope: &Envelope<JobSpec>, now: Timestamp) -> R<()> {
         let job = read(envelope)?;
@@ -190,6 +195,7 @@ impl State {
                 return Err(mismatch("each dataset of a job stands in exactly one of its contracts").at("datasets"));
             }
         }
+        self.require_datasets(&job)?;
         self.require_in_force(&job, now)?;
         job.contracts.iter().try_for_each(|reference| self.run_planned(self.contract_of(reference)?))
     }
@@ -218,7 +224,11 @@ impl State {
         if order.job.expires_at <= now {
             return Err(Refusal::new(Code::JobExpired, "the job's time is over"));
         }
+        if order.envelope.signatures.iter().any(|s| self.contested(&s.kid, order.index)) {
+            return Err(Refusal::new(Code::KeyNotActive, "the key that signed the order is reported compromised"));
+        }
         self.require_in_force(&order.job, now)?;
+        self.require_datasets(&order.job)?;
         order.job.contracts.iter().try_for_each(|reference| self.run_planned(self.contract_of(reference)?))?;
         if *image_set_id != order.job.image_set_id {
             return Err(

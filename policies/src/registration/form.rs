@@ -50,8 +50,9 @@ impl ContractForm {
 
     /// Does the contract keep to its template? `TEMPLATE_MISMATCH` names the member that does not.
     pub fn admits(&self, contract: &Contract) -> R<()> {
-        let mismatch =
-            |ok, field, sentence: String| ensure(ok, Code::TemplateMismatch, field, format!("The template {sentence}."));
+        let mismatch = |ok, field, sentence: String| {
+            ensure(ok, Code::TemplateMismatch, field, format!("The template {sentence}."))
+        };
         let purpose = self.purposes.contains(&contract.purpose);
         mismatch(purpose, "purpose", format!("is not for the purpose {}", contract.purpose))?;
         let here = self.jurisdictions.is_empty() || self.jurisdictions.contains(&contract.jurisdiction);

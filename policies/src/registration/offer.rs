@@ -11,7 +11,7 @@ use schemas::privacy::Clause;
 use schemas::problem::{Code, R};
 use schemas::time::Timestamp;
 
-use super::same_registry;
+use super::{reference, same_registry};
 use crate::forms::{count, ensure, is_name, is_object_url, is_service_url, is_token, text, unique, written};
 use crate::reals;
 
@@ -23,6 +23,7 @@ pub fn offer(offer: &DatasetOffer, registry: &Did, now: Timestamp) -> R<()> {
     text(&offer.name, 200, "name")?;
     columns(&offer.columns)?;
     objects(offer)?;
+    reference::reference(offer)?;
     ensure(is_service_url(&offer.key.kms), Code::AddressRefused, "key.kms", "A key service has an https: base URL.")?;
     offer.key.kms_jwk.point(Curve::Ed25519).map_err(|refusal| refusal.at("key.kms_jwk"))?;
     let rows = (1..=MAX_ROWS).contains(&offer.public_rows);
@@ -70,7 +71,8 @@ pub(super) fn shares(kind: TermKind, amount: Minor, payees: &[Payee]) -> Result<
     if !unique(payees.iter().map(|p| &p.did)) { Err("A payee stands twice in a term.") } else { Ok(()) }
 }
 
-fn columns(columns: &[Column]) -> R<()> {
+/// Columns of a public schema: names and bounds.
+pub(super) fn columns(columns: &[Column]) -> R<()> {
     count(columns.len(), 512, "columns")?;
     ensure(unique(columns.iter().map(|c| &c.name)), Code::OfferInvalid, "columns", "A column stands twice.")?;
     for column in columns {

@@ -11,11 +11,7 @@ use schemas::problem::{Code, R};
 use crate::forms::ensure;
 
 /// Judges a new version against the one it names. `offer` finds a registered offer by its digest.
-pub fn succession<'o>(
-    old: &Contract,
-    new: &Contract,
-    offer: impl Fn(&Digest) -> Option<&'o DatasetOffer>,
-) -> R<()> {
+pub fn succession<'o>(old: &Contract, new: &Contract, offer: impl Fn(&Digest) -> Option<&'o DatasetOffer>) -> R<()> {
     let sentence = format!("Version {} follows on version {}.", old.version.saturating_add(1), old.version);
     ensure(Some(new.version) == old.version.checked_add(1), Code::SchemaMismatch, "version", sentence)?;
     let sentence = "A newer version has the same parties in the same roles.";
@@ -65,4 +61,3 @@ fn kept<'c>(contract: &'c Contract, repriced: &[&Did]) -> Vec<&'c PaymentTerm> {
     let theirs = |term: &&PaymentTerm| !term.payees.iter().any(|payee| repriced.contains(&&payee.did));
     contract.payment.iter().filter(theirs).collect()
 }
-

@@ -7,11 +7,12 @@ use schemas::envelope::{Document, Envelope, PartySignature, Verified};
 use schemas::event::{Body, SroPerson};
 use schemas::id::{Did, KeyId};
 use schemas::jwk::Jwk;
-use schemas::party::{Decision, Kind, Participant, ParticipantDecision};
+use schemas::party::{Decision, Kind, Participant, ParticipantDecision, Resolution};
+use schemas::text::Bytes;
 use schemas::time::Timestamp;
 use serde_json::json;
 
-use crate::fixtures::{CCRP, House, REGISTRY, TDC, did, digest, envelope, expect, id, jwk, now, provider, read};
+use crate::fixtures::{CCRP, House, REGISTRY, TDC, did, digest, envelope, expect, jwk, now, provider, read};
 
 pub const SRO: [&str; 3] = ["did:key:z6MkSroOne", "did:key:z6MkSroTwo", "did:key:z6MkSroThree"];
 
@@ -93,13 +94,21 @@ impl Log {
         assert_eq!(self.state, before, "{what}");
     }
 
-    pub fn check(&self, body: Body) -> R<()> {
-        self.state.check(&Verified::vouched_by_signing(body), self.now)
+    pub fn apply(&mut self, application: &Participant) -> R<()> {
+        let resolution = self.resolved(&application.did);
+        let application = by(application, &[application.did.as_str()]);
+        self.enter(Body::ParticipantApplied { application, resolution })
     }
 
-    pub fn apply(&mut self, application: &Participant) -> R<()> {
-        let application = by(application, &[application.did.as_str()]);
-        self.enter(Body::ParticipantApplied { application, resolution: None })
+    /// The document of a did:web, fetched now; nothing for another DID.
+    pub fn resolved(&self, did: &Did) -> Option<Resolution> {
+        let fetched_at = self.now;
+        did.as_str().starts_with("did:web:").then(|| Resolution {
+            url: "https://tdp.example/.well-known/did.json".into(),
+            document: Bytes(b"{}".to_vec()),
+            fetched_at,
+            certificate_sha256: None,
+        })
     }
 
     pub fn decide(&mut self, holder: &str, decision: Decision) -> R<()> {
@@ -156,8 +165,4 @@ impl Log {
 /// A DID that nobody has.
 pub fn stranger() -> Did {
     did("did:web:stranger.example")
-}
-
-pub fn numbered(prefix: &str, n: u32) -> String {
-    id(prefix, n)
 }
