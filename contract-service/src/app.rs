@@ -9,6 +9,7 @@ use attestation::PlatformPolicy;
 use registry::{Entry, Registry};
 use schemas::event::Body;
 use schemas::id::Did;
+use schemas::log::Receipt;
 use schemas::release::StatusList;
 use schemas::{Envelope, R, Timestamp};
 use signing::{FileKey, Trust};
@@ -19,11 +20,15 @@ use crate::call::{Answer, Call};
 use crate::config::Config;
 use crate::did_web::DidWeb;
 use crate::error::fault;
+use crate::events::Hub;
 use crate::idempotency::Keys;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::route::{Route, Run};
+use crate::scitt::ReceiptKey;
 use crate::serve::{Begun, Desk, Verb, Work};
+use crate::tls::Tls;
+use crate::upkeep::Pulse;
 use crate::witness::{Alarm, Cosigned};
 
 /// Where time comes from: read at the edge, handed on as `now`.
@@ -51,6 +56,8 @@ pub struct App {
     pub policy: PlatformPolicy,
     /// Fetches did:web documents.
     pub did_web: DidWeb,
+    /// The key of receipts in the CCF shape.
+    pub receipt_key: ReceiptKey,
     /// The newest checkpoints with cosignatures.
     pub cosigned: Cosigned,
     /// What witnesses say against this log.
@@ -63,14 +70,23 @@ pub struct App {
     pub verified: Verified,
     /// Idempotency keys in use.
     pub keys: Keys,
+    /// Tells entries to streams of events.
+    pub events: Hub,
+    /// The writer's pulse.
+    pub pulse: Pulse,
+    /// The certificate that is served.
+    pub tls: Option<Tls>,
     clock: Clock,
     routes: BTreeMap<(Verb, &'static str), Arc<Route>>,
     status: Mutex<Option<(u64, Envelope<StatusList>)>>,
+    receipts: Mutex<BTreeMap<u64, Receipt>>,
     stopping: AtomicBool,
 }
 
 /// Microseconds for which a signed status list is given out again.
 const STATUS_LIST_MICROS: i64 = 1_000_000;
+/// Receipts that are kept.
+const RECEIPTS: usize = 8_192;
 
 impl App {
     /// Puts the parts together.
@@ -80,7 +96,9 @@ impl App {
         let routes =
             crate::routes::list().into_iter().map(|route| ((route.verb, route.path), Arc::new(route))).collect();
         let (status, stopping) = (Mutex::new(None), AtomicBool::new(false));
+        let receipt_key = ReceiptKey::open(&config.key_file, config.authority()?, clock())?;
         let (cosigned, alarm) = (Cosigned::new(trust.quorum, config.data_dir.join("cosigned.note")), Alarm::default());
+        let tls = config.tls.as_ref().map(Tls::load).transpose()?;
         let (limits, metrics) = (Limits::new(&config.rates), Metrics::default());
         let (verified, keys) = (Verified::default(), Keys::default());
         Ok(App {
@@ -90,15 +108,20 @@ impl App {
             trust,
             policy,
             did_web,
+            receipt_key,
             cosigned,
             alarm,
             limits,
             metrics,
             verified,
             keys,
+            events: Hub::default(),
+            pulse: Pulse::default(),
+            tls,
             clock,
             routes,
             status,
+            receipts: Mutex::default(),
             stopping,
         })
     }
@@ -146,6 +169,22 @@ impl App {
         let list = signing::sign(&list, &*self.signer, now)?;
         *cached = Some((state.size(), list.clone()));
         Ok(list)
+    }
+
+    /// The receipt of an entry that is asked for again and again. Once made it stays true, so it is kept.
+    pub fn receipt(&self, index: u64) -> R<Receipt> {
+        let mut kept = self.receipts.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(receipt) = kept.get(&index) {
+            return Ok(receipt.clone());
+        }
+        drop(kept);
+        let receipt = self.registry.receipt(index)?;
+        kept = self.receipts.lock().unwrap_or_else(|e| e.into_inner());
+        if kept.len() >= RECEIPTS {
+            kept.clear();
+        }
+        kept.insert(index, receipt.clone());
+        Ok(receipt)
     }
 
     /// Whether the service is about to stop.

@@ -39,8 +39,9 @@ pub struct Call {
 }
 
 /// Headers that handlers may read, in lower case.
-pub const HEADERS: [&str; 13] = [
+pub const HEADERS: [&str; 14] = [
     "accept",
+    "accept-encoding",
     "content-type",
     "cookie",
     "dpop",

@@ -1,4 +1,4 @@
-//! The command line: `serve`, `init`, `witness`, `witness-init`.
+//! The command line: `serve`, `init`, `dev-ca`, `witness`, `witness-init`.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,7 @@ Examples:
   contract-service init --dir sro --url http://localhost:8080 \\
       --sro 'Asha=did:key:z6Mk…' --sro 'Bela=did:key:z6Mk…'
   contract-service serve --config sro/config.toml
+  contract-service dev-ca --dir tls --host localhost --host 127.0.0.1
   contract-service witness-init --dir w1 --name witness.example/w1 --bind 127.0.0.1:8090 --trust sro/trust.json
   contract-service witness --config w1/witness.toml
   DEPA_CONTRACT_SERVICE__BIND=127.0.0.1:9000 contract-service serve --config sro/config.toml
@@ -55,6 +56,15 @@ enum Act {
         /// SHA-256 of a software attestation root's SubjectPublicKeyInfo, as 64 hex digits; demo only.
         #[arg(long = "software-root")]
         software_roots: Vec<String>,
+    },
+    /// Make a development certificate authority and a certificate of it: for trying TLS, never for production.
+    DevCa {
+        /// The folder, made if need be: ca.pem, server.pem, server.key.
+        #[arg(long)]
+        dir: PathBuf,
+        /// A host name or address of the server; several by repeating it.
+        #[arg(long = "host", required = true)]
+        hosts: Vec<String>,
     },
     /// Serve as a log witness.
     Witness {
@@ -94,6 +104,10 @@ pub fn run(cli: Cli) -> R<()> {
             let config = init(&dir, &url, sro)?;
             pin_roots(&dir, config, &software_roots)?;
             println!("{}", dir.join("config.toml").display());
+        }
+        Act::DevCa { dir, hosts } => {
+            let made = crate::dev_ca::make(&dir, &hosts)?;
+            println!("{}", made.ca_file.display());
         }
         Act::Witness { config } => {
             let config = WitnessConfig::load(&config, std::env::vars())?;

@@ -1,14 +1,17 @@
 //! Counts for operators, in the text form of Prometheus. Written without locks; nothing here names a participant.
 
 use std::fmt::Write as _;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use schemas::{Code, R};
+use schemas::{Code, R, Refusal};
 
 use crate::app::App;
 use crate::call::{Answer, Call};
 use crate::route::Route;
-use crate::serve::Verb;
+use crate::serve::{Bounds, Desk, Serving, Verb};
 
 /// Upper bounds of the time that calls take, in microseconds.
 const BOUNDS: [u64; 10] = [1_000, 3_000, 10_000, 30_000, 60_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000];
@@ -103,9 +106,39 @@ impl Metrics {
     }
 }
 
+/// Serves `/metrics` on a port of its own.
+pub fn serve(app: &Arc<App>, bind: SocketAddr) -> R<Serving> {
+    let wrong = |e| Refusal::new(Code::ConfigInvalid, format!("{bind} cannot be bound: {e}")).at("metrics_bind");
+    let listener = TcpListener::bind(bind).map_err(wrong)?;
+    let request = Duration::from_secs(5);
+    let bounds = Bounds { body_bytes: 0, max_connections: 16, request, keep_alive: request, workers: 1 };
+    Serving::start(Arc::new(Gauge(app.clone())), listener, bounds)
+}
+
+struct Gauge(Arc<App>);
+
+impl Desk for Gauge {
+    fn paths(&self) -> Vec<(Verb, &'static str)> {
+        vec![(Verb::Get, "/metrics")]
+    }
+
+    fn answer(&self, _: Verb, _: &'static str, _: &Call) -> R<Answer> {
+        let text = self.0.metrics.text(&self.0).into_bytes();
+        Ok(Answer::of(200, "text/plain; version=0.0.4; charset=utf-8", "no-store", text))
+    }
+
+    fn media(&self, _: &'static str) -> Option<&'static [&'static str]> {
+        None
+    }
+}
+
 /// What follows from the state of the registry.
 fn state(out: &mut String, app: &App) {
     let (state, now) = (app.registry.state(), app.now());
+    if let Ok(Some(lag)) = app.pulse.lag() {
+        about(out, "depa_writer_lag_seconds", "gauge", "Time that the writer needed for nothing at all.");
+        let _ = writeln!(out, "depa_writer_lag_seconds {}", seconds(u64::try_from(lag).unwrap_or_default()));
+    }
     about(out, "depa_log_size", "gauge", "Entries of the log.");
     let _ = writeln!(out, "depa_log_size {}", state.size());
     let mut contracts: std::collections::BTreeMap<String, u64> = std::collections::BTreeMap::new();

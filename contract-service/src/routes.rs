@@ -1,5 +1,6 @@
 //! The list of routes, and nothing else. The server and the OpenAPI document are made of it.
 
+pub mod anchors;
 pub mod audit;
 pub mod contracts;
 pub mod datasets;
@@ -9,8 +10,10 @@ pub mod log;
 pub mod orders;
 pub mod parties;
 pub mod payments;
+pub mod receipts;
 pub mod run_acts;
 pub mod runs;
+pub mod tags;
 pub mod two_people;
 pub mod webhooks;
 
@@ -20,22 +23,28 @@ use schemas::dataset::DatasetOffer;
 use schemas::desk;
 use schemas::event::{Abort, Completion, PaymentCallback, RunEvent};
 use schemas::evidence::ImageSet;
-use schemas::party::{Participant, ParticipantDecision};
+use schemas::party::{Kind, Participant, ParticipantDecision};
 use schemas::release::{Admission, Challenge, ChallengeRequest, RunRequest, StatusList};
 use schemas::{Envelope, R};
 use serde::Serialize;
 
 use crate::auth::token;
 use crate::error::fault;
-use crate::openapi::{Access::*, Route, get, post};
+use crate::openapi::{Access::*, Route, feed, get, post};
+use crate::scitt::{self, about, entries, operations};
+use crate::{docs, events};
 
 /// Every route of the contract service.
 pub fn list() -> Vec<Route> {
     vec![
         // The service itself.
-        get("/livez", health::livez, Open, "Alive").text(),
+        get("/livez", health::livez, Open, "Alive").text().inline(),
+        get("/healthz", health::livez, Open, "Alive, by another name").text().inline(),
         get("/readyz", health::readyz, Open, "Ready to serve").text(),
         get("/openapi.json", health::openapi, Open, "This document").json(),
+        get("/docs", docs::page, Open, "This document, for people").gives_media(200, "text/html"),
+        get("/docs/style.css", docs::style, Open, "The style of the page").gives_media(200, "text/css").inline(),
+        get("/.well-known/depa-configuration", health::configuration, Open, "Where everything is").json().inline(),
         get("/.well-known/did.json", health::did_document, Open, "The registry's did:web document").json(),
         get("/v1/trust", health::trust, Open, "What relying parties pin").json(),
         post("/oauth/token", token::give, Open, "A bearer token for ten minutes")
@@ -69,20 +78,27 @@ pub fn list() -> Vec<Route> {
             .gives::<desk::ContractAnswer>(201),
         get("/v1/contracts", contracts::list, Token, "The caller's contracts").gives::<desk::ContractList>(200),
         get("/v1/contracts/{id}", contracts::read, Token, "A contract with the signatures so far")
-            .gives::<desk::ContractView>(200),
+            .gives::<desk::ContractView>(200)
+            .tagged(tags::contract)
+            .inline(),
         get("/v1/contracts/{id}/bundle", contracts::bundle, Token, "A contract with everything around it")
             .gives::<desk::ContractBundle>(200),
         post("/v1/contracts/{id}/signatures", contracts::sign, Signed, "Sign a proposed contract")
             .takes::<desk::ContractSignature>()
-            .gives::<desk::ContractAnswer>(201),
+            .gives::<desk::ContractAnswer>(201)
+            .tagged(tags::contract)
+            .deduped(),
         post("/v1/contracts/{id}/decline", contracts::decline, Signed, "Decline to sign")
             .takes::<Envelope<ContractDecline>>()
-            .gives::<desk::ContractAnswer>(201),
+            .gives::<desk::ContractAnswer>(201)
+            .tagged(tags::contract),
         post("/v1/contracts/{id}/revoke", contracts::revoke, Signed, "End a contract early")
             .takes::<Envelope<ContractRevoke>>()
-            .gives::<desk::ContractAnswer>(201),
+            .gives::<desk::ContractAnswer>(201)
+            .tagged(tags::contract),
         get("/v1/status-list", contracts::status_list, Open, "Contracts that are not in force, signed now")
-            .gives::<Envelope<StatusList>>(200),
+            .gives::<Envelope<StatusList>>(200)
+            .inline(),
         // Run orders and runs.
         post("/v1/run-orders", orders::order, Signed, "Order a run")
             .takes::<desk::OrderRequest>()
@@ -90,7 +106,8 @@ pub fn list() -> Vec<Route> {
         post("/v1/run-orders/lease", orders::lease, Token, "Take an order, as a clean-room provider")
             .takes::<desk::LeaseRequest>()
             .gives::<desk::Leased>(200)
-            .nothing(204),
+            .nothing(204)
+            .only(&[Kind::Ccrp]),
         get("/v1/run-orders/{job_sha256}", orders::read, Token, "How an order stands").gives::<desk::OrderView>(200),
         post("/v1/runs/challenges", runs::challenge, Signed, "A challenge; mints the run's id")
             .takes::<ChallengeRequest>()
@@ -126,21 +143,79 @@ pub fn list() -> Vec<Route> {
             .gives::<desk::PaymentAnswer>(200),
         post("/v1/webhooks/endpoints", webhooks::create, Token, "Make a webhook endpoint")
             .takes::<desk::EndpointRequest>()
-            .gives::<desk::EndpointCreated>(201),
+            .gives::<desk::EndpointCreated>(201)
+            .only(&[Kind::Psp, Kind::Tdp, Kind::Tdc]),
         get("/v1/webhooks/endpoints", webhooks::list, Token, "The caller's endpoints").gives::<desk::EndpointList>(200),
+        get("/v1/webhooks/endpoints/{id}", webhooks::read, Token, "One of the caller's endpoints")
+            .gives::<desk::EndpointView>(200)
+            .tagged(tags::endpoint),
+        post("/v1/webhooks/endpoints/{id}/disable", webhooks::disable, Token, "Switch an endpoint off")
+            .gives::<desk::EndpointView>(200)
+            .must_match(tags::endpoint),
         get("/v1/webhooks/deliveries", webhooks::deliveries, Token, "The caller's deliveries, newest first")
             .query(&["limit"])
             .gives::<desk::DeliveryList>(200),
+        // Streams.
+        feed("/v1/events", events::all, Token, "What happens to the caller's contracts and runs"),
+        feed("/v1/runs/{id}/events", events::of_run, Token, "What happens to a run"),
         // The log.
         get("/log/checkpoint", log::checkpoint, Open, "The newest checkpoint note with cosignatures").text(),
+        get("/log/checkpoint/cosigned", log::cosigned, Open, "The newest checkpoint that enough witnesses cosigned").text(),
+        get("/log/tile/entries/{tail:.*}", log::entries, Open, "A tile of public records (C2SP tlog-tiles)").bytes(),
         get("/log/tile/{level}/{tail:.*}", log::tile, Open, "A tile of the log (C2SP tlog-tiles)").bytes(),
         get("/v1/log/proof", log::consistency, Open, "A consistency proof between two sizes")
             .query(&["old", "new"])
             .gives::<desk::ConsistencyProof>(200),
-        get("/v1/log/receipts/{index}", log::receipt, Token, "The receipt of an entry").gives::<desk::Receipted>(200),
+        get("/v1/log/receipts/{index}", log::receipt, Token, "The receipt of an entry: JSON, tlog-proof, COSE or bundle")
+            .query(&["form", "vds"])
+            .gives::<desk::Receipted>(200)
+            .gives_media(200, "text/plain")
+            .gives_media(200, scitt::RECEIPT)
+            .gives_media(200, receipts::BUNDLE),
+        post("/v1/log/anchors", anchors::anchor, Token, "Anchor the digest of something of the caller's own")
+            .takes::<desk::AnchorRequest>()
+            .gives::<desk::Receipted>(201)
+            .deduped(),
         get("/v1/audit/export", audit::export, Token, "The log with bodies and salts, for the SRO")
             .query(&["from", "limit"])
-            .gives::<desk::AuditExport>(200),
+            .gives::<desk::AuditExport>(200)
+            .only(&[Kind::Sro, Kind::Auditor]),
+        // SCITT: its clients bring their own forms.
+        post("/entries", entries::register, Signed, "Register a signed statement, or take in a contract (COSE)")
+            .takes_media(&[scitt::COSE])
+            .gives_media(201, scitt::RECEIPT)
+            .gives_media(202, scitt::CBOR)
+            .nothing(303),
+        get("/entries/txIds", entries::transactions, Open, "Transaction ids of statements and contracts")
+            .query(&["from", "to"])
+            .json(),
+        get("/entries/{id}", entries::read, Open, "The receipt or the transparent statement of an entry")
+            .query(&["embedReceipt", "api-version", "vds"])
+            .gives_media(200, scitt::COSE)
+            .gives_media(200, scitt::RECEIPT)
+            .gives_media(200, scitt::STATEMENT),
+        get("/entries/{id}/receipt", entries::receipt_of, Open, "The COSE receipt of an entry")
+            .query(&["vds"])
+            .gives_media(200, scitt::CBOR),
+        get("/entries/{id}/statement", entries::statement_of, Open, "The statement of an entry with its receipt")
+            .query(&["vds"])
+            .gives_media(200, scitt::COSE),
+        get("/operations", operations::list, Open, "Registrations that are still running: none").json(),
+        get("/operations/{id}", operations::read, Open, "How a registration ended").json().gives_media(200, scitt::CBOR),
+        get("/.well-known/scitt-keys", about::keys, Open, "Keys of receipts (COSE_Key_Set)")
+            .gives_media(200, scitt::CBOR),
+        get("/.well-known/scitt-keys/{kid}", about::key, Open, "One key of receipts").gives_media(200, scitt::CBOR),
+        get("/.well-known/transparency-configuration", about::configuration, Open, "The transparency configuration")
+            .json()
+            .gives_media(200, scitt::CBOR),
+        get("/parameters", about::parameters, Open, "The service certificate of CCF-shaped receipts").json(),
+        get("/parameters/historic", about::parameters_historic, Open, "The same, as a list").json(),
+        get("/jwks", about::jwks, Open, "Keys of receipts (JWK set)").json(),
+        get("/version", about::version, Open, "The version of the service").json(),
+        get("/time", about::time, Open, "The time of the service").json(),
+        get("/configuration", about::policy, Open, "What statements may look like").json(),
+        get("/did", about::issuers, Open, "Issuers whose statements count").json(),
+        get("/did/{did}", about::issuer, Open, "The DID document of an issuer").json(),
     ]
 }
 

@@ -16,8 +16,7 @@ use crate::app::{App, Clock};
 use crate::config::{Config, Limits, Mode, Rates, Webhooks, WitnessConfig, WitnessPeer};
 use crate::error::fault;
 use crate::serve::{Bounds, Serving};
-use crate::tls::Tls;
-use crate::{deliver, witness};
+use crate::{deliver, events, metrics, upkeep, witness};
 
 /// The contract service.
 pub struct Service;
@@ -30,6 +29,7 @@ pub struct Running {
     pub trust: Trust,
     app: Arc<App>,
     serving: Option<Serving>,
+    metrics: Option<Serving>,
     background: Vec<JoinHandle<()>>,
 }
 
@@ -66,15 +66,19 @@ impl Service {
             workers: limits.workers,
         };
         raise_open_files(limits.max_connections);
-        let tls = config.tls.as_ref().map(Tls::load).transpose()?;
         let url = config.url.clone();
         let app = Arc::new(App::new(registry, signer, config, trust.clone(), clock)?);
         witness::ask_all(&app);
-        let background =
-            vec![background(&app, "deliver", deliver::forever)?, background(&app, "witness", witness::push_forever)?];
-        let serving = Some(Serving::start_with(app.clone(), listener, bounds, tls.as_ref())?);
+        let background = vec![
+            background(&app, "deliver", deliver::forever)?,
+            background(&app, "witness", witness::push_forever)?,
+            background(&app, "events", events::forever)?,
+            background(&app, "upkeep", upkeep::forever)?,
+        ];
+        let serving = Some(Serving::start_with(app.clone(), listener, bounds, app.tls.as_ref())?);
+        let metrics = app.config.metrics_bind.map(|bind| metrics::serve(&app, bind)).transpose()?;
         tracing::info!(url, registry = %trust.registry, "the contract service serves");
-        Ok(Running { url, trust, app, serving, background })
+        Ok(Running { url, trust, app, serving, metrics, background })
     }
 }
 
@@ -96,6 +100,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.app.stop();
         drop(self.serving.take());
+        drop(self.metrics.take());
         for thread in self.background.drain(..) {
             let _ = thread.join();
         }

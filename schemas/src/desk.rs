@@ -16,7 +16,7 @@ use crate::id::{ContractId, Did, EndpointId, RunId};
 use crate::jwk::Jwk;
 use crate::log::{ExportedEntry, Receipt};
 use crate::money::{Currency, Minor};
-use crate::party::{Participant, ParticipantDecision};
+use crate::party::{Participant, ParticipantDecision, Resolution};
 use crate::release::{Attested, KmsReceipt};
 use crate::time::Timestamp;
 
@@ -54,6 +54,19 @@ messages! {
     Receipted {
         /// Receipt of its entry.
         receipt: Receipt,
+    }
+    /// Something happened to a contract or a run: an event of `/v1/events`. No body is told.
+    EventNote {
+        /// Index of the entry.
+        index: u64,
+        /// Kind of the entry, like `contract_signed`.
+        kind: String,
+        /// When it was entered.
+        at: Timestamp,
+        /// The contract.
+        contract: Option<ContractRef>,
+        /// The run.
+        run_id: Option<RunId>,
     }
     /// Several documents were entered.
     ReceiptedAll {
@@ -294,6 +307,38 @@ messages! {
     DeliveryList {
         /// The deliveries.
         deliveries: Vec<DeliveryView>,
+    }
+    /// Anchors a digest: it existed at this point of the log.
+    AnchorRequest {
+        /// The digest.
+        sha256: Digest,
+    }
+    /// An application as entered: what it was signed with, and how a did:web was resolved.
+    LoggedApplication {
+        /// Signed by the participant.
+        application: Envelope<Participant>,
+        /// How the did:web was resolved; none for did:key and did:jwk.
+        resolution: Option<Resolution>,
+        /// Receipt of its entry.
+        receipt: Receipt,
+    }
+    /// `depa-receipt+json`: that a contract is signed by all its parties and stands in the log, for whoever pins the
+    /// registry, without network.
+    ContractReceipt {
+        /// The registry.
+        registry: Did,
+        /// Origin of the log.
+        origin: String,
+        /// The contract with all signatures, and the receipt of its execution.
+        contract: Logged<Contract>,
+        /// Its parties, as they applied: DID, first key, snapshot of the did:web document.
+        applications: Vec<LoggedApplication>,
+        /// Its parties, as two SRO people verified them, and every change of their keys since.
+        participants: Vec<BundledParticipant>,
+        /// The newest checkpoint with cosignatures of witnesses; none where there are no witnesses.
+        cosigned: Option<String>,
+        /// Consistency from the smaller to the larger of the cosigned checkpoint and that of the contract's receipt.
+        consistency: Vec<Digest>,
     }
     /// A consistency proof between two sizes of the log.
     ConsistencyProof {

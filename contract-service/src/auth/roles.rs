@@ -92,11 +92,6 @@ impl Caller {
         self.oversees() || party()
     }
 
-    /// The caller as an SRO person.
-    pub fn sro(&self) -> R<()> {
-        if self.is_sro() { Ok(()) } else { Err(Refusal::new(Code::Forbidden, "this is for people of the SRO")) }
-    }
-
     /// The caller as a clean-room provider.
     pub fn provider(self) -> R<Provider> {
         match self.kind {

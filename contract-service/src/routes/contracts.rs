@@ -9,6 +9,7 @@ use schemas::id::{ContractId, Did, ImageSetId};
 use schemas::{Code, Digest, Envelope, R, Refusal};
 
 use crate::app::App;
+use crate::auth::oversight;
 use crate::auth::roles::caller;
 use crate::call::{Answer, Call};
 
@@ -76,7 +77,7 @@ pub fn list(app: &App, call: &Call) -> R<Answer> {
 pub fn read(app: &App, call: &Call) -> R<Answer> {
     let state = app.registry.state();
     let row = readable(app, call, &state)?;
-    let executed = row.executed.map(|index| app.registry.receipt(index)).transpose()?;
+    let executed = row.executed.map(|index| app.receipt(index)).transpose()?;
     Answer::ok(&ContractView { contract: row.envelope(), sha256: row.sha256, state: row.state(app.now()), executed })
 }
 
@@ -102,7 +103,7 @@ pub fn bundle(app: &App, call: &Call) -> R<Answer> {
     })
 }
 
-fn participant(app: &App, state: &State, did: &Did) -> R<BundledParticipant> {
+pub(super) fn participant(app: &App, state: &State, did: &Did) -> R<BundledParticipant> {
     let missing = || Refusal::new(Code::ParticipantNotVerified, format!("{did} is not verified"));
     let row = state.participant(did).ok_or_else(missing)?;
     let (index, envelope) = row.decision.as_ref().ok_or_else(missing)?;
@@ -124,7 +125,9 @@ pub fn status_list(app: &App, _: &Call) -> R<Answer> {
 fn readable<'a>(app: &App, call: &Call, state: &'a State) -> R<&'a ContractRow> {
     let caller = caller(app, call, state)?;
     let id: ContractId = call.param("id")?;
-    state.contract_by_id(&id).filter(|row| caller.reads(&row.contract)).ok_or_else(unknown)
+    let row = state.contract_by_id(&id).filter(|row| caller.reads(&row.contract)).ok_or_else(unknown)?;
+    oversight::enter(app, &caller, row.proposed, 1)?;
+    Ok(row)
 }
 
 fn unknown() -> Refusal {

@@ -1,6 +1,7 @@
 //! What the service says about itself: alive, ready, its trust, its DID document, its interface.
 
 use schemas::{Code, R, Refusal, Signer as _};
+use serde_json::json;
 
 use crate::app::App;
 use crate::call::{Answer, Call, JSON};
@@ -10,13 +11,15 @@ pub fn livez(_: &App, _: &Call) -> R<Answer> {
     Ok(Answer::text("alive\n".into()))
 }
 
-/// Ready: the log can be read and its head is signed.
+/// Ready: the log can be read, its head is signed, and the writer answers within a second (or is another process).
 pub fn readyz(app: &App, _: &Call) -> R<Answer> {
     if app.stopping() || app.registry.checkpoint().is_err() {
         return Err(Refusal::new(Code::Unavailable, "the service is not ready"));
     }
-    app.alarm.silent()?;
-    Ok(Answer::text("ready\n".into()))
+    Ok(Answer::text(match app.pulse.lag()? {
+        Some(lag) => format!("ready\nwriter lag {lag} us\n"),
+        None => "ready\nreader\n".into(),
+    }))
 }
 
 /// What relying parties pin; to be compared with what the SRO published elsewhere.
@@ -27,6 +30,30 @@ pub fn trust(app: &App, _: &Call) -> R<Answer> {
 /// The registry's did:web document.
 pub fn did_document(app: &App, _: &Call) -> R<Answer> {
     Answer::ok(&signing::did::web_document(app.did(), app.signer.jwk()))
+}
+
+/// Where everything is, and the log's key.
+pub fn configuration(app: &App, _: &Call) -> R<Answer> {
+    let url = app.url();
+    let at = |path: &str| format!("{url}{path}");
+    Answer::ok(&json!({
+        "registry": app.did(),
+        "registry_jwk": app.signer.jwk(),
+        "log_origin": app.trust.origin,
+        "trust": at("/v1/trust"),
+        "did_document": at("/.well-known/did.json"),
+        "checkpoint": at("/log/checkpoint"),
+        "tiles": at("/log/tile"),
+        "status_list": at("/v1/status-list"),
+        "token_endpoint": at("/oauth/token"),
+        "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "grant_types_supported": ["client_credentials"],
+        "dpop_signing_alg_values_supported": ["EdDSA", "ES256"],
+        "bound_tokens_only": app.config.bound_tokens_only(),
+        "events": at("/v1/events"),
+        "openapi": at("/openapi.json"),
+        "docs": at("/docs"),
+    }))
 }
 
 /// The OpenAPI 3.1 document.

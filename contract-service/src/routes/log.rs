@@ -1,13 +1,19 @@
 //! The transparency log: checkpoint and tiles for everyone, receipts for those whom an entry concerns.
 
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use policies::lifecycle::State;
-use schemas::desk::{ConsistencyProof, Receipted};
+use schemas::desk::ConsistencyProof;
 use schemas::event::Body;
 use schemas::{Code, R, Refusal};
 
 use crate::app::App;
 use crate::auth::roles::{Caller, caller};
 use crate::call::{Answer, Call};
+use crate::error::fault;
+use crate::routes::receipts;
 
 /// The newest checkpoint note, with the cosignatures of witnesses that have seen it.
 pub fn checkpoint(app: &App, _: &Call) -> R<Answer> {
@@ -15,15 +21,50 @@ pub fn checkpoint(app: &App, _: &Call) -> R<Answer> {
     Ok(Answer::text(note.text()))
 }
 
+/// The newest checkpoint that enough witnesses have cosigned, at most ten minutes ago.
+pub fn cosigned(app: &App, _: &Call) -> R<Answer> {
+    let missing = || Refusal::new(Code::NotFound, "no checkpoint of the last ten minutes is cosigned");
+    app.cosigned.newest(app.now()).map(|note| Answer::text(note.text())).ok_or_else(missing)
+}
+
 /// A tile (C2SP tlog-tiles): 256 hashes, or fewer at the right edge as `<N>.p/<W>`.
 pub fn tile(app: &App, call: &Call) -> R<Answer> {
-    let missing = || Refusal::new(Code::NotFound, "no such tile");
-    let part = |name: &str| call.params.get(name).map(String::as_str).unwrap_or_default();
-    let level: u8 = part("level").parse().map_err(|_| missing())?;
-    let (index, width) = tile_path(part("tail")).ok_or_else(missing)?;
-    let body = app.registry.tile(level, index, width)?;
-    let cache = "public, max-age=31536000, immutable";
-    Ok(Answer::of(200, "application/octet-stream", cache, body))
+    let level: u8 = part(call, "level").parse().map_err(|_| no_tile())?;
+    let (index, width) = tile_path(part(call, "tail")).ok_or_else(no_tile)?;
+    packed(call, app.registry.tile(level, index, width)?)
+}
+
+/// A tile of public records, each as a big-endian 16-bit length and its bytes.
+pub fn entries(app: &App, call: &Call) -> R<Answer> {
+    let (index, width) = tile_path(part(call, "tail")).ok_or_else(no_tile)?;
+    packed(call, app.registry.entry_tile(index, width)?)
+}
+
+fn part<'a>(call: &'a Call, name: &str) -> &'a str {
+    call.params.get(name).map(String::as_str).unwrap_or_default()
+}
+
+fn no_tile() -> Refusal {
+    Refusal::new(Code::NotFound, "no such tile")
+}
+
+/// A tile never changes under its path; it is packed where the caller takes gzip.
+fn packed(call: &Call, tile: Vec<u8>) -> R<Answer> {
+    const CACHE: &str = "public, max-age=31536000, immutable";
+    let answer = |body| Answer::of(200, "application/octet-stream", CACHE, body).with("vary", "accept-encoding");
+    if !takes_gzip(call.header("accept-encoding").unwrap_or_default()) {
+        return Ok(answer(tile));
+    }
+    let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+    let packed = packer.write_all(&tile).and_then(|()| packer.finish()).map_err(fault)?;
+    Ok(answer(packed).with("content-encoding", "gzip"))
+}
+
+/// Whether a list of codings (RFC 9110 12.5.3) names gzip and does not give it the weight 0.
+fn takes_gzip(codings: &str) -> bool {
+    let named = |coding: &&str| coding.split(';').next().is_some_and(|name| name.trim() == "gzip");
+    let coding = codings.split(',').find(named);
+    coding.is_some_and(|c| !matches!(c.split_once("q=").map(|(_, q)| q.trim().trim_matches('0')), Some("" | ".")))
 }
 
 /// Reads `x001/x234/067` and `x001/x234/067.p/5`.
@@ -54,15 +95,15 @@ pub fn receipt(app: &App, call: &Call) -> R<Answer> {
     let caller = caller(app, call, &state)?;
     let unknown = || Refusal::new(Code::NotFound, "no such entry concerns you");
     let index: u64 = call.params.get("index").and_then(|text| text.parse().ok()).ok_or_else(unknown)?;
-    let entry = app.registry.entries(index, 1)?.pop().ok_or_else(unknown)?;
+    let entry = app.registry.entries(index, 1)?.pop().filter(|e| e.index == index).ok_or_else(unknown)?;
     if !concerns(&state, &caller, &entry.body)? {
         return Err(unknown());
     }
-    Answer::ok(&Receipted { receipt: app.registry.receipt(index)? })
+    receipts::answer(app, call, &state, &entry)
 }
 
 /// Whether an entry is the caller's business: public kinds are everyone's, the rest the parties' and the SRO's.
-fn concerns(state: &State, caller: &Caller, body: &Body) -> R<bool> {
+pub(crate) fn concerns(state: &State, caller: &Caller, body: &Body) -> R<bool> {
     let of_contract = |sha256| state.contract(&sha256).is_some_and(|row| caller.reads(&row.contract));
     let of_run = |id| {
         let job = state.run(id).and_then(|run| state.job_of(run).ok());
@@ -109,7 +150,17 @@ fn concerns(state: &State, caller: &Caller, body: &Body) -> R<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::tile_path;
+    use super::{takes_gzip, tile_path};
+
+    #[test]
+    fn gzip_is_taken_where_it_is_named() {
+        for yes in ["gzip", "br, gzip", "gzip;q=0.5", "deflate, gzip;q=1.0, *;q=0"] {
+            assert!(takes_gzip(yes), "{yes}");
+        }
+        for no in ["", "br", "identity", "gzip;q=0", "gzip;q=0.0", "xgzip"] {
+            assert!(!takes_gzip(no), "{no}");
+        }
+    }
 
     #[test]
     fn tiles_have_one_spelling() {

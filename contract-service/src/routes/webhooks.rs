@@ -39,13 +39,39 @@ pub fn create(app: &App, call: &Call) -> R<Answer> {
 /// The caller's endpoints, without secrets.
 pub fn list(app: &App, call: &Call) -> R<Answer> {
     let caller = caller(app, call, &app.registry.state())?;
-    let endpoints = app.registry.endpoints(caller.did())?.into_iter().map(|endpoint| EndpointView {
+    let endpoints = app.registry.endpoints(caller.did())?.into_iter().map(view);
+    Answer::ok(&EndpointList { endpoints: endpoints.collect() })
+}
+
+/// One of the caller's endpoints.
+pub fn read(app: &App, call: &Call) -> R<Answer> {
+    Answer::ok(&view(own(app, call)?))
+}
+
+/// Switches one of the caller's endpoints off; messages that wait for it are not sent any more.
+pub fn disable(app: &App, call: &Call) -> R<Answer> {
+    let endpoint = own(app, call)?;
+    if endpoint.disabled_at.is_none() {
+        app.registry.disable_endpoint(&endpoint.endpoint_id, app.now())?;
+    }
+    Answer::ok(&view(own(app, call)?))
+}
+
+fn own(app: &App, call: &Call) -> R<Endpoint> {
+    let caller = caller(app, call, &app.registry.state())?;
+    let id: EndpointId = call.param("id")?;
+    let endpoints = app.registry.endpoints(caller.did())?;
+    let unknown = || Refusal::new(Code::NotFound, "you have no such endpoint");
+    endpoints.into_iter().find(|endpoint| endpoint.endpoint_id == id).ok_or_else(unknown)
+}
+
+fn view(endpoint: Endpoint) -> EndpointView {
+    EndpointView {
         endpoint_id: endpoint.endpoint_id,
         url: endpoint.url,
         events: endpoint.events,
         state: if endpoint.disabled_at.is_some() { "disabled".into() } else { "active".into() },
-    });
-    Answer::ok(&EndpointList { endpoints: endpoints.collect() })
+    }
 }
 
 /// The caller's deliveries, newest first.
