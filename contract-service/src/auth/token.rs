@@ -19,6 +19,6 @@ pub fn give(app: &App, call: &Call) -> R<Answer> {
     let state = app.registry.state();
     let claims = token::check_assertion(&request.client_assertion, app.url(), &*state, now)?;
     app.registry.use_jti(&claims.iss, &claims.jti, Timestamp::from_seconds(claims.exp), now)?;
-    let access_token = token::access(&*app.signer, app.url(), &claims.sub, crate::ids::token()?, now)?;
+    let access_token = token::access(&*app.signer, app.url(), &claims.sub, crate::ids::token()?, now, None)?;
     Answer::ok(&TokenAnswer { access_token, token_type: "Bearer".into(), expires_in: token::ACCESS_SECONDS })
 }

@@ -1,15 +1,18 @@
 //! Trust that a relying party pins, and a job bundle opened under it: every signature and receipt in it checked.
 //!
-//! Room, KMS and auditor pin the registry's key and the SRO people, nothing else: every other key in a bundle is
+//! A signature counts if its key counted at the log index of the document's receipt ([`PinnedBook::as_of`]): retired keys
+//! keep what they signed, a compromised one loses what was entered since. Room, KMS and auditor pin the registry's key and the SRO people, nothing else: every other key in a bundle is
 //! vouched for by two SRO people, so the contract service's word alone brings no party into being.
+
+mod keys;
 
 use std::collections::BTreeMap;
 
-use schemas::bundle::{BundledParticipant, JobBundle};
+use schemas::bundle::{BundledParticipant, JobBundle, Logged, LoggedDocument, LoggedKeyEvent};
 use schemas::contract::Contract;
 use schemas::dataset::DatasetOffer;
 use schemas::envelope::Usage;
-use schemas::event::SroPerson;
+use schemas::event::{Body, SroPerson};
 use schemas::evidence::ImageSet;
 use schemas::id::{Did, KeyId, RunId};
 use schemas::job::JobSpec;
@@ -19,6 +22,7 @@ use schemas::{Code, Digest, Entered, KeyBook, R, Refusal, Signed};
 use serde::{Deserialize, Serialize};
 
 use crate::{did, document, note};
+use keys::PartyKeys;
 
 /// What a relying party pins. Handed over out of band; a file of it is what `depa trust` prints.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +69,11 @@ impl KeyBook for Trust {
 }
 
 impl Trust {
+    /// Requires that every party of a contract signed it, each once, and nobody else but SRO people who countersigned.
+    pub fn fully_signed(&self, contract: &Signed<Contract>) -> R<()> {
+        signed_by_parties(contract, &self.sro)
+    }
+
     /// Requires two different SRO people among the signers, and nobody else.
     pub fn two_people<T>(&self, signed: &Signed<T>) -> R<()> {
         let people = signed.signers().iter().filter(|k| self.sro.iter().any(|p| p.did.as_str() == k.holder)).count();
@@ -79,7 +88,7 @@ impl Trust {
 #[derive(Clone, Debug)]
 pub struct PinnedBook {
     trust: Trust,
-    parties: BTreeMap<String, (Kind, Jwk)>,
+    parties: BTreeMap<String, PartyKeys>,
     services: BTreeMap<String, Vec<Jwk>>,
     run: Option<(RunId, Jwk)>,
 }
@@ -90,9 +99,67 @@ impl PinnedBook {
         PinnedBook { trust, parties: BTreeMap::new(), services: BTreeMap::new(), run: None }
     }
 
-    /// Adds a party whose application and decision were verified.
+    /// Adds a party whose application and decision were verified; its key counts from the start of the log.
     pub fn add_party(&mut self, did: &Did, kind: Kind, jwk: Jwk) {
-        self.parties.insert(did.to_string(), (kind, jwk));
+        self.parties.insert(did.to_string(), PartyKeys::new(kind, jwk));
+    }
+
+    /// Verifies a participant and adds it: application by its own key, decision by two SRO people, every key event in
+    /// the order of the log by an active key of the participant or by two SRO people, each with its receipt.
+    pub fn admit(&mut self, participant: BundledParticipant) -> R<()> {
+        let trust = self.trust.clone();
+        let sha256: Digest = participant.application.digest();
+        let application = verify_application(participant.application, &trust.registry)?;
+        let decision =
+            note::entered(participant.decision, &trust.registry, &trust, &trust.origin, &trust.registry_jwk)?;
+        trust.two_people(&decision)?;
+        let about = decision.participant == application.did && decision.participant_sha256 == sha256;
+        if !about || decision.decision != Decision::Verified {
+            let why = format!("{} is not verified by the SRO", application.did);
+            return Err(Refusal::new(Code::ParticipantNotVerified, why));
+        }
+        self.add_party(&application.did, application.kind, application.jwk.clone());
+        self.key_events(&application.did, participant.key_events)
+    }
+
+    fn key_events(&mut self, did: &Did, events: Vec<LoggedKeyEvent>) -> R<()> {
+        if events.len() > MAX_KEY_EVENTS {
+            return Err(Refusal::new(Code::LimitExceeded, "a bundle holds at most 256 key events of a participant"));
+        }
+        let mut before = None;
+        for LoggedKeyEvent { event, resolution, receipt } in events {
+            let index = receipt.index;
+            if before.is_some_and(|b| index <= b) {
+                return Err(Refusal::new(Code::ReceiptMismatch, "key events stand in the order of the log"));
+            }
+            before = Some(index);
+            let body = Body::KeyChanged { event: event.clone(), resolution: resolution.clone() };
+            let event = document::verify(event, &self.trust.registry, &self.as_of(index))?;
+            if event.participant != *did {
+                return Err(Refusal::new(Code::SignerNotParty, "a key event of somebody else"));
+            }
+            if only_signer(&event, did.as_str()).is_err() {
+                self.trust.two_people(&event)?;
+            }
+            verify_added_key(&event, resolution.as_ref(), &self.trust.registry)?;
+            note::verify_receipt(&receipt, &body, &self.trust.origin, &self.trust.registry_jwk)?;
+            let party = self.parties.get_mut(did.as_str());
+            party
+                .ok_or_else(|| Refusal::new(Code::SignerUnknown, "the party is not known"))?
+                .apply(index, &event.event)?;
+        }
+        Ok(())
+    }
+
+    /// The book as it stood for an entry of this index.
+    pub fn as_of(&self, index: u64) -> AsOf<'_> {
+        AsOf { book: self, index }
+    }
+
+    /// Verifies a document and its receipt, with the keys that counted where it was entered.
+    pub fn entered<T: LoggedDocument>(&self, logged: Logged<T>) -> R<Entered<T>> {
+        let (trust, index) = (&self.trust, logged.receipt.index);
+        note::entered(logged, &trust.registry, &self.as_of(index), &trust.origin, &trust.registry_jwk)
     }
 
     /// Adds a KMS key that a TDP's verified offer names.
@@ -110,22 +177,42 @@ impl PinnedBook {
 
     /// The kind of a verified party.
     pub fn kind(&self, did: &Did) -> Option<Kind> {
-        self.parties.get(did.as_str()).map(|(kind, _)| *kind)
+        self.parties.get(did.as_str()).map(|party| party.kind)
     }
 }
 
-impl KeyBook for PinnedBook {
-    fn key(&self, kid: &KeyId, usage: Usage) -> Option<Jwk> {
+impl PinnedBook {
+    fn find(&self, kid: &KeyId, usage: Usage, index: Option<u64>) -> Option<Jwk> {
         if let Some(jwk) = self.trust.key(kid, usage) {
             return Some(jwk);
         }
         match usage {
-            Usage::Party => self.parties.get(&kid.holder).map(|(_, jwk)| jwk.clone()),
+            Usage::Party => self.parties.get(&kid.holder)?.document_key(&kid.thumbprint, index).cloned(),
             Usage::Service => {
                 self.services.get(&kid.holder)?.iter().find(|k| k.thumbprint() == kid.thumbprint).cloned()
             }
             Usage::Run => self.run.as_ref().filter(|(id, _)| id.as_str() == kid.holder).map(|(_, jwk)| jwk.clone()),
         }
+    }
+}
+
+/// Keys as of now: those of documents without a receipt.
+impl KeyBook for PinnedBook {
+    fn key(&self, kid: &KeyId, usage: Usage) -> Option<Jwk> {
+        self.find(kid, usage, None)
+    }
+}
+
+/// A book as it stood for one entry of the log.
+#[derive(Clone, Copy, Debug)]
+pub struct AsOf<'a> {
+    book: &'a PinnedBook,
+    index: u64,
+}
+
+impl KeyBook for AsOf<'_> {
+    fn key(&self, kid: &KeyId, usage: Usage) -> Option<Jwk> {
+        self.book.find(kid, usage, Some(self.index))
     }
 }
 
@@ -144,13 +231,14 @@ pub struct OpenedBundle {
     pub book: PinnedBook,
 }
 
-/// Verifies an application: signed by the key it names, whose DID it is. did:web keys are vouched for by the SRO.
+/// Verifies an application: signed by the key it names, whose DID it is. did:web keys are vouched for by the SRO, who saw
+/// the resolved document.
 pub fn verify_application(application: schemas::Envelope<Participant>, registry: &Did) -> R<Signed<Participant>> {
     let claimed = application.read_unverified()?;
-    if !did::is_web(&claimed.did) && did::did_key(&claimed.did)? != claimed.jwk {
-        return Err(Refusal::new(Code::DidUnresolved, "the did:key encodes another key than the application").at("jwk"));
+    if !did::is_web(&claimed.did) && did::own_key(&claimed.did)? != claimed.jwk {
+        return Err(Refusal::new(Code::DidUnresolved, "the DID encodes another key than the application").at("jwk"));
     }
-    crate::check::public_key(&claimed.jwk)?;
+    crate::check::sound(&claimed.jwk)?;
     let book = OneKey { holder: claimed.did.to_string(), jwk: claimed.jwk.clone() };
     document::verify_by(application, registry, &book, claimed.did.as_str())
 }
@@ -161,7 +249,7 @@ pub fn verify_added_key(event: &KeyEvent, resolution: Option<&Resolution>, regis
         return Ok(());
     };
     let claimed = proof.read_unverified()?;
-    crate::check::public_key(&claimed.jwk)?;
+    crate::check::sound(&claimed.jwk)?;
     let book = OneKey { holder: event.participant.to_string(), jwk: claimed.jwk.clone() };
     let proof = document::verify_by(proof.clone(), registry, &book, event.participant.as_str())?;
     if proof.holder != event.participant {
@@ -188,6 +276,8 @@ impl KeyBook for OneKey {
 
 /// The most contracts, offers or participants in a bundle.
 pub const MAX_BUNDLED: usize = 64;
+/// The most key events of one participant in a bundle.
+const MAX_KEY_EVENTS: usize = 256;
 
 /// Opens a bundle under pinned trust: participants, offers, image set, contracts, job, in this order.
 pub fn open_bundle(bundle: JobBundle, trust: &Trust) -> R<OpenedBundle> {
@@ -197,38 +287,44 @@ pub fn open_bundle(bundle: JobBundle, trust: &Trust) -> R<OpenedBundle> {
     }
     let mut book = PinnedBook::new(trust.clone());
     for participant in bundle.participants {
-        admit_participant(participant, trust, &mut book)?;
+        book.admit(participant)?;
     }
-    let (origin, jwk, registry) = (&trust.origin, &trust.registry_jwk, &trust.registry);
     let mut offers = Vec::new();
     for logged in bundle.offers {
-        let offer = note::entered(logged, registry, &book, origin, jwk)?;
+        let offer = book.entered(logged)?;
         only_signer(&offer, offer.provider.as_str())?;
         crate::check::public_key(&offer.key.kms_jwk)?;
         book.add_service(&offer.provider, offer.key.kms_jwk.clone());
         offers.push(offer);
     }
-    let image_set = note::entered(bundle.image_set, registry, &book, origin, jwk)?;
+    let image_set = book.entered(bundle.image_set)?;
     trust.two_people(&image_set)?;
     let mut contracts = Vec::new();
     for logged in bundle.contracts {
-        let contract = note::entered(logged, registry, &book, origin, jwk)?;
-        fully_signed(&contract)?;
+        let contract = book.entered(logged)?;
+        trust.fully_signed(&contract)?;
         contracts.push(contract);
     }
-    let job = document::verify(bundle.job, registry, &book)?;
+    let job = document::verify(bundle.job, &trust.registry, &book)?;
     only_signer(&job, job.tdc.as_str())?;
     Ok(OpenedBundle { job, contracts, offers, image_set, book })
 }
 
-/// Requires that exactly the parties of a contract signed it, each once.
+/// Requires that exactly the parties of a contract signed it, each once. [`Trust::fully_signed`] also takes
+/// countersignatures of the SRO.
 pub fn fully_signed(contract: &Signed<Contract>) -> R<()> {
+    signed_by_parties(contract, &[])
+}
+
+fn signed_by_parties(contract: &Signed<Contract>, people: &[SroPerson]) -> R<()> {
     for party in &contract.parties {
         if !contract.signed_by(&party.did) {
             return Err(Refusal::new(Code::SignatureMissing, format!("{} has not signed the contract", party.did)));
         }
     }
-    if contract.signers().len() != contract.parties.len() {
+    let party = |holder: &str| contract.parties.iter().any(|p| p.did.as_str() == holder);
+    let person = |holder: &str| people.iter().any(|p| p.did.as_str() == holder);
+    if contract.signers().iter().any(|k| !party(&k.holder) && !person(&k.holder)) {
         return Err(Refusal::new(Code::SignerNotParty, "somebody who is no party signed the contract"));
     }
     Ok(())
@@ -239,20 +335,4 @@ fn only_signer<T>(signed: &Signed<T>, holder: &str) -> R<()> {
         [one] if one.holder == holder => Ok(()),
         _ => Err(Refusal::new(Code::SignerNotParty, format!("one signature, by {holder}, is expected"))),
     }
-}
-
-fn admit_participant(participant: BundledParticipant, trust: &Trust, book: &mut PinnedBook) -> R<()> {
-    let sha256: Digest = participant.application.digest();
-    let application = verify_application(participant.application, &trust.registry)?;
-    let decision = note::entered(participant.decision, &trust.registry, trust, &trust.origin, &trust.registry_jwk)?;
-    trust.two_people(&decision)?;
-    let about = decision.participant == application.did && decision.participant_sha256 == sha256;
-    if !about || decision.decision != Decision::Verified {
-        return Err(Refusal::new(
-            Code::ParticipantNotVerified,
-            format!("{} is not verified by the SRO", application.did),
-        ));
-    }
-    book.add_party(&application.did, application.kind, application.jwk.clone());
-    Ok(())
 }

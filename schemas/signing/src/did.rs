@@ -1,11 +1,16 @@
-//! did:key and did:web: from key to name, from name to key, and the document a did:web host serves. No fetching here.
+//! did:key, did:jwk and did:web: from key to name, from name to key, and the document a did:web host serves. No fetching
+//! here.
 
+mod document;
+
+use schemas::canonical;
 use schemas::id::Did;
 use schemas::jwk::Jwk;
+use schemas::text::Bytes;
 use schemas::{Code, R, Refusal};
-use serde_json::{Value, json};
 
 use crate::check;
+pub use document::{assertion_keys, document_names_key, web_document, web_document_of};
 
 const BASE58: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
 /// Multicodec prefix of an Ed25519 public key.
@@ -26,6 +31,26 @@ pub fn did_key(did: &Did) -> R<Jwk> {
     let jwk = Jwk::ed25519(point);
     check::public_key(&jwk)?;
     Ok(jwk)
+}
+
+/// The did:jwk of a key of any type: its canonical JSON in base64url.
+pub fn jwk_did(jwk: &Jwk) -> R<Did> {
+    check::sound(jwk)?;
+    Did::parse(&format!("did:jwk:{}", Bytes(canonical::to_bytes(jwk)?).text()))
+}
+
+/// The key that a did:jwk encodes. Only the canonical JSON of the public members is read, so a key has one name.
+pub fn did_jwk(did: &Did) -> R<Jwk> {
+    let bad = |_| Refusal::new(Code::DidUnresolved, "not a did:jwk of a public key in canonical JSON");
+    let text = did.as_str().strip_prefix("did:jwk:").unwrap_or_default();
+    let jwk: Jwk = Bytes::parse(text).and_then(|bytes| canonical::parse_canonical(&bytes.0)).map_err(bad)?;
+    check::sound(&jwk)?;
+    Ok(jwk)
+}
+
+/// The key that a did:key or did:jwk encodes.
+pub fn own_key(did: &Did) -> R<Jwk> {
+    if did.as_str().starts_with("did:jwk:") { did_jwk(did) } else { did_key(did) }
 }
 
 /// Whether the DID is a did:web, which must be resolved by fetching.
@@ -54,35 +79,6 @@ pub fn web_url(did: &Did, allow_loopback_http: bool) -> R<String> {
     } else {
         format!("{scheme}://{host}/{}/did.json", path.join("/"))
     })
-}
-
-/// The document that a did:web host serves for one key.
-pub fn web_document(did: &Did, jwk: &Jwk) -> Value {
-    let id = format!("{did}#{}", jwk.thumbprint());
-    json!({
-        "@context": ["https://www.w3.org/ns/did/v1"],
-        "id": did,
-        "verificationMethod": [{"id": id, "type": "JsonWebKey", "controller": did, "publicKeyJwk": jwk}],
-        "assertionMethod": [id], "authentication": [id],
-    })
-}
-
-/// Checks that a fetched document is the DID's own and names this key for assertions.
-pub fn document_names_key(document: &[u8], did: &Did, jwk: &Jwk) -> R<()> {
-    let bad = |why: &str| Refusal::new(Code::DidUnresolved, format!("the did:web document {why}"));
-    let value = schemas::canonical::parse_value(document)?;
-    if value.get("id").and_then(Value::as_str) != Some(did.as_str()) {
-        return Err(bad("names another id"));
-    }
-    let methods = value.get("verificationMethod").and_then(Value::as_array).ok_or_else(|| bad("lists no keys"))?;
-    let assertions =
-        value.get("assertionMethod").and_then(Value::as_array).ok_or_else(|| bad("asserts with no key"))?;
-    let named = methods.iter().take(32).any(|m| {
-        let key = m.get("publicKeyJwk").cloned().and_then(|k| serde_json::from_value::<Jwk>(k).ok());
-        let id = m.get("id");
-        key.as_ref() == Some(jwk) && id.is_some() && assertions.iter().any(|a| Some(a) == id)
-    });
-    if named { Ok(()) } else { Err(bad("does not name the key of the application")) }
 }
 
 fn base58(bytes: Vec<u8>) -> String {
@@ -154,13 +150,19 @@ mod tests {
         }
     }
 
+    /// The first example of the did:jwk specification.
     #[test]
-    fn a_document_must_name_the_key_it_vouches_for() {
-        let jwk = did_key(&Did::parse("did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp").unwrap()).unwrap();
-        let did = Did::parse("did:web:tdp.example").unwrap();
-        let text = serde_json::to_vec(&web_document(&did, &jwk)).unwrap();
-        assert!(document_names_key(&text, &did, &jwk).is_ok());
-        assert!(document_names_key(&text, &Did::parse("did:web:other.example").unwrap(), &jwk).is_err());
-        assert!(document_names_key(&text, &did, &Jwk::ed25519([9; 32])).is_err());
+    fn did_jwk_round_trips() {
+        let text = "did:jwk:eyJjcnYiOiJQLTI1NiIsImt0eSI6IkVDIiwieCI6ImFjYklRaXVNczNpOF91c3pFakoydHBUdFJNNEVVM3l6OTFQSDZDZEgyVjAiLCJ5IjoiX0tjeUxqOXZXTXB0bm1LdG00NkdxRHo4d2Y3NEk1TEtncmwyR3pIM25TRSJ9";
+        let did = Did::parse(text).unwrap();
+        let jwk = did_jwk(&did).unwrap();
+        assert_eq!(jwk_did(&jwk).unwrap(), did);
+        assert_eq!(own_key(&did).unwrap(), jwk);
+        let spaced = Bytes(br#"{ "crv":"Ed25519","kty":"OKP","x":"AQ"}"#.to_vec()).text();
+        let weak = Bytes(canonical::to_bytes(&Jwk::ed25519([0; 32])).unwrap()).text();
+        let exotic = Bytes(br#"{"crv":"secp256k1","kty":"EC","x":"AQ","y":"AQ"}"#.to_vec()).text();
+        for bad in [spaced, weak, exotic, "AAAA".into(), format!("{}A", &text[8..])] {
+            assert!(own_key(&Did::parse(&format!("did:jwk:{bad}")).unwrap()).is_err(), "{bad}");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! The registry's ES256 key: it signs receipts in the shape that CCF tools read, and nothing else.
 
+mod certificate;
+
 use std::path::Path;
 
 use openssl::bn::{BigNum, BigNumContext};

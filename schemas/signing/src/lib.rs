@@ -13,12 +13,14 @@ pub mod check;
 pub mod cose;
 pub mod did;
 pub mod document;
+pub mod dpop;
 pub mod ec_key;
 pub mod jose;
 pub mod jws;
 pub mod note;
 pub mod scitt;
 pub mod signer;
+pub mod tlog_proof;
 pub mod token;
 pub mod webhook;
 

@@ -1,4 +1,4 @@
-//! Access tokens: private_key_jwt assertions (RFC 7523) in, ten-minute bearer tokens (RFC 9068 shape) out.
+//! Access tokens: private_key_jwt assertions (RFC 7523) in, ten-minute tokens (RFC 9068 shape) out, bearer or DPoP-bound.
 //!
 //! Compact JWS of our own strict form. `typ` keeps them apart from documents, which carry `cty` and no `typ`.
 
@@ -27,12 +27,23 @@ struct Header {
     typ: String,
 }
 
+/// What the holder of a token must prove.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Confirmation {
+    /// RFC 7638 thumbprint of the key that signs DPoP proofs.
+    pub jkt: String,
+}
+
 /// The claims of both kinds of token.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Claims {
     /// Base URL of the service.
     pub aud: String,
+    /// The key to which an access token is bound (RFC 9449 6.1); a bearer token has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
     /// Not accepted from here on, seconds since the epoch.
     pub exp: i64,
     /// When it was made.
@@ -96,29 +107,44 @@ fn timely(claims: &Claims, aud: &str, now: Timestamp, longest: i64) -> R<()> {
 pub fn assertion(signer: &dyn Signer, aud: &str, jti: String, now: Timestamp) -> R<String> {
     let did = Did::parse(&signer.kid().holder)?;
     let iat = now.seconds();
-    let claims = Claims { aud: aud.into(), exp: iat + ASSERTION_SECONDS, iat, iss: did.clone(), jti, sub: did };
+    let exp = iat + ASSERTION_SECONDS;
+    let claims = Claims { aud: aud.into(), cnf: None, exp, iat, iss: did.clone(), jti, sub: did };
     make(&claims, TYP_ASSERTION, signer)
 }
 
 /// Checks an assertion; the caller then consumes its `jti`.
 pub fn check_assertion(token: &str, aud: &str, book: &dyn KeyBook, now: Timestamp) -> R<Claims> {
     let (kid, claims) = read(token, TYP_ASSERTION, &|kid| book.key(kid, Usage::Party))?;
-    if kid.holder != claims.iss.as_str() || claims.sub != claims.iss || claims.jti.len() < 16 || claims.jti.len() > 64 {
+    let bound = claims.cnf.is_some();
+    if kid.holder != claims.iss.as_str()
+        || claims.sub != claims.iss
+        || bound
+        || claims.jti.len() < 16
+        || claims.jti.len() > 64
+    {
         return Err(bad("issuer, subject or id"));
     }
     timely(&claims, aud, now, ASSERTION_SECONDS)?;
     Ok(claims)
 }
 
-/// An access token of the service for `subject`.
-pub fn access(signer: &dyn Signer, aud: &str, subject: &Did, jti: String, now: Timestamp) -> R<String> {
+/// An access token of the service for `subject`; with `cnf`, the thumbprint of a DPoP key, it is bound to that key.
+pub fn access(
+    signer: &dyn Signer,
+    aud: &str,
+    subject: &Did,
+    jti: String,
+    now: Timestamp,
+    cnf: Option<String>,
+) -> R<String> {
     let iat = now.seconds();
     let iss = Did::parse(&signer.kid().holder)?;
-    let claims = Claims { aud: aud.into(), exp: iat + ACCESS_SECONDS, iat, iss, jti, sub: subject.clone() };
+    let (exp, cnf) = (iat + ACCESS_SECONDS, cnf.map(|jkt| Confirmation { jkt }));
+    let claims = Claims { aud: aud.into(), cnf, exp, iat, iss, jti, sub: subject.clone() };
     make(&claims, TYP_ACCESS, signer)
 }
 
-/// Checks an access token that this service issued.
+/// Checks an access token that this service issued. Where it has a `cnf`, the caller also asks [`crate::dpop::bound`].
 pub fn check_access(token: &str, aud: &str, issuer: &KeyId, jwk: &Jwk, now: Timestamp) -> R<Claims> {
     let (kid, claims) = read(token, TYP_ACCESS, &|kid| (kid == issuer).then(|| jwk.clone()))?;
     if kid.holder != claims.iss.as_str() {
