@@ -11,8 +11,10 @@ mod keys;
 mod log;
 mod model;
 mod party;
+mod passing;
 mod payment;
 mod run;
+mod sro;
 mod trust;
 mod webhook;
 
@@ -56,6 +58,9 @@ pub struct Global {
     /// File with the pinned trust [env: DEPA_TRUST].
     #[arg(long, global = true, value_name = "FILE")]
     trust: Option<PathBuf>,
+    /// File with the authorities (PEM) that vouch for the contract service's certificate [env: DEPA_CA].
+    #[arg(long, global = true, value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// File with your signing key [env: DEPA_KEY].
     #[arg(long, global = true, value_name = "FILE")]
     key: Option<PathBuf>,
@@ -75,7 +80,14 @@ impl Global {
     /// The contract service, acting for nobody.
     fn desk(&self) -> R<Client> {
         let missing = || Refusal::new(Code::ConfigInvalid, "--registry or DEPA_REGISTRY is needed");
-        Client::new(&self.url().ok_or_else(missing)?, None)
+        self.desk_at(&self.url().ok_or_else(missing)?)
+    }
+
+    /// A contract service at this address, acting for nobody.
+    fn desk_at(&self, url: &str) -> R<Client> {
+        let ca = self.ca.clone().or_else(|| std::env::var_os("DEPA_CA").map(PathBuf::from));
+        let pem = ca.map(|path| depa::edge::read(&path)).transpose()?;
+        Client::trusting(url, None, pem.as_deref())
     }
 
     /// The contract service, acting for the owner of the key.
@@ -111,6 +123,9 @@ enum Noun {
     /// Apply as a participant; decide about one.
     #[command(subcommand)]
     Party(party::Verb),
+    /// Lay down, as people of the SRO, what holds for everyone: two of them sign each document.
+    #[command(subcommand)]
+    Sro(sro::Verb),
     /// Say what a clean room must show itself to be.
     #[command(subcommand)]
     ImageSet(image_set::Verb),
@@ -152,9 +167,10 @@ enum Noun {
 pub fn run(cli: Cli) -> R<Answer> {
     let global = &cli.global;
     match cli.noun {
-        Noun::Keys(verb) => keys::run(verb),
+        Noun::Keys(verb) => keys::run(verb, global),
         Noun::Trust(verb) => trust::run(verb, global),
         Noun::Party(verb) => party::run(verb, global),
+        Noun::Sro(verb) => sro::run(verb, global),
         Noun::ImageSet(verb) => image_set::run(verb, global),
         Noun::Dataset(verb) => dataset::run(verb, global),
         Noun::Contract(verb) => contract::run(verb, global),

@@ -1,7 +1,10 @@
 //! Contracts: drafted from a form, signed alone and offline by every party over the same bytes, and handed in.
 
+pub mod acts;
+pub mod check;
 pub mod form;
 pub mod text;
+pub mod version;
 
 use contract_client::Client;
 use schemas::contract::{Contract, ContractDecline, ContractRef, ContractRevoke, ContractState};
@@ -10,6 +13,8 @@ use schemas::id::ContractId;
 use schemas::{Code, Entered, Envelope, R, Refusal, Signer, Timestamp};
 use signing::{FileKey, Trust};
 use uuid::Uuid;
+
+use crate::paper::SignatureForm;
 
 pub use form::{ContractForm, draft};
 pub use text::plain_language;
@@ -25,7 +30,21 @@ pub fn new(client: &Client, form: &ContractForm, trust: &Trust, id: Uuid, now: T
 /// One party's signature, made offline: nothing is sent. Refuses a contract of another registry, or of which the signer
 /// is no party.
 pub fn sign(contract: &Envelope<Contract>, key: &FileKey, trust: &Trust, now: Timestamp) -> R<ContractSignature> {
-    let document = contract.read_unverified()?;
+    sign_as(contract, SignatureForm::Jws, key, trust, now)
+}
+
+/// [`sign`] in this form. A payload that is not canonical can be signed by COSE alone.
+pub fn sign_as(
+    contract: &Envelope<Contract>,
+    form: SignatureForm,
+    key: &FileKey,
+    trust: &Trust,
+    now: Timestamp,
+) -> R<ContractSignature> {
+    let document: Contract = match form {
+        SignatureForm::Jws => contract.read_unverified()?,
+        SignatureForm::Cose => schemas::canonical::parse_document(&contract.payload.0)?,
+    };
     if document.registry != trust.registry {
         let sentence = format!("the contract counts in {}, your trust file pins {}", document.registry, trust.registry);
         return Err(Refusal::new(Code::WrongRegistry, sentence).at("registry"));
@@ -34,7 +53,8 @@ pub fn sign(contract: &Envelope<Contract>, key: &FileKey, trust: &Trust, now: Ti
     if document.role_of(&did).is_none() {
         return Err(Refusal::new(Code::SignerNotParty, format!("{did} is no party of this contract")).at("parties"));
     }
-    Ok(ContractSignature { contract_sha256: contract.digest(), signature: signing::countersign(contract, key, now)? })
+    let signature = crate::paper::sign_contract(contract, form, key, now)?;
+    Ok(ContractSignature { contract_sha256: contract.digest(), signature })
 }
 
 /// Hands in a signature. The first one proposes the contract and needs its bytes; a further one names them by digest.
@@ -168,7 +188,7 @@ pub fn verify_bundle(bundle: &ContractBundle, trust: &Trust) -> R<VerifiedBundle
     let mut contracts = Vec::new();
     for logged in &bundle.contracts {
         let contract = signing::entered(logged.clone(), registry, &book, origin, jwk)?;
-        signing::book::fully_signed(&contract)?;
+        trust.fully_signed(&contract)?;
         for terms in &contract.datasets {
             let pinned = offers.iter().find(|o| o.digest() == terms.offer_sha256);
             let missing = || {

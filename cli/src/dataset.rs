@@ -1,5 +1,6 @@
 //! Datasets: sealed by their provider, offered in a signed document, found by consumers.
 
+pub mod acts;
 pub mod form;
 pub mod kms;
 pub mod seal;

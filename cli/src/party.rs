@@ -6,7 +6,7 @@ use contract_client::Client;
 use schemas::desk::{ParticipantView, TwoPeople};
 use schemas::id::Did;
 use schemas::log::Receipt;
-use schemas::party::{Decision, Kind, Participant, ParticipantDecision};
+use schemas::party::{Decision, Kind, Participant, ParticipantDecision, ParticipantWithdrawal};
 use schemas::{Envelope, R, Signer as _, Timestamp};
 use signing::{FileKey, Trust};
 
@@ -47,6 +47,18 @@ pub fn apply(client: &Client, applicant: &Applicant, key: &FileKey, trust: &Trus
 /// The document of a did:web key, as its host must serve it before the application.
 pub fn web_document(key: &FileKey) -> R<serde_json::Value> {
     Ok(signing::did::web_document(&key.did()?, key.jwk()))
+}
+
+/// Leaves the registry.
+pub fn withdraw(client: &Client, reason: &str, key: &FileKey, trust: &Trust, now: Timestamp) -> R<Receipt> {
+    let document = ParticipantWithdrawal {
+        schema: "participant-withdrawal.v1".into(),
+        registry: trust.registry.clone(),
+        participant: key.did()?,
+        reason: reason.to_owned(),
+        at: now,
+    };
+    client.withdraw_participant(&signing::sign(&document, key, now)?)
 }
 
 /// Drafts a decision about an applicant, without a signature: both people sign these same bytes.

@@ -1,15 +1,28 @@
+mod acts;
+mod version;
+
 use std::path::PathBuf;
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
+use depa::paper::SignatureForm;
 use depa::{contract, edge};
-use schemas::contract::{Contract, ContractRef, ContractRevoke};
+use schemas::contract::{Contract, ContractRef};
 use schemas::desk::{ContractAnswer, ContractRow, ContractSignature};
 use schemas::id::ContractId;
 use schemas::{Envelope, R};
 use serde_json::json;
 
 use super::Global;
-use crate::output::{Answer, say};
+use crate::output::Answer;
+
+/// The form of a signature.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Form {
+    /// JWS over canonical bytes.
+    Jws,
+    /// COSE in the DEPA profile.
+    Cose,
+}
 
 #[derive(Subcommand)]
 pub enum Verb {
@@ -47,7 +60,7 @@ pub enum Verb {
     },
     /// Sign a contract offline: file in, signature file out. Nothing is sent.
     #[command(
-        after_help = "Example:\n  depa contract sign contract.json --out tdp.signature.json --key tdp.key --trust trust.json"
+        after_help = "Examples:\n  depa contract sign contract.json --out tdp.signature.json --key tdp.key --trust trust.json\n  depa contract sign contract.json --form cose --out tdp.signature.json --key tdp.key --trust trust.json"
     )]
     Sign {
         /// The contract.
@@ -55,6 +68,9 @@ pub enum Verb {
         /// The signature: a new file.
         #[arg(long)]
         out: PathBuf,
+        /// The form of the signature; the bytes that are signed are the same.
+        #[arg(long, default_value = "jws")]
+        form: Form,
     },
     /// Propose a drafted contract with your own signature: the first one.
     #[command(
@@ -90,24 +106,6 @@ pub enum Verb {
         #[arg(long)]
         out: PathBuf,
     },
-    /// End a contract early. A party hands in at once; the first of two SRO people writes --out, the second passes --draft.
-    #[command(
-        after_help = "Examples:\n  depa contract revoke contract.json --reason 'consent withdrawn' --key tdp.key --trust trust.json --registry URL\n  depa contract revoke --draft revoke.json --key sro-b.key --registry URL"
-    )]
-    Revoke {
-        /// The contract.
-        #[arg(conflicts_with = "draft", required_unless_present = "draft")]
-        contract: Option<PathBuf>,
-        /// One sentence of reason.
-        #[arg(long, default_value = "revoked", conflicts_with = "draft")]
-        reason: String,
-        /// Write the signed revocation here instead of handing it in.
-        #[arg(long, conflicts_with = "draft")]
-        out: Option<PathBuf>,
-        /// A revocation that another person signed; yours is added and it is handed in.
-        #[arg(long)]
-        draft: Option<PathBuf>,
-    },
     /// Refuse to sign; the contract never comes into force.
     #[command(
         after_help = "Example:\n  depa contract decline contract.json --reason 'price' --key tdp.key --trust trust.json --registry URL"
@@ -119,6 +117,10 @@ pub enum Verb {
         #[arg(long)]
         reason: String,
     },
+    #[command(flatten)]
+    Version(version::Verb),
+    #[command(flatten)]
+    Act(acts::Verb),
 }
 
 pub fn run(verb: Verb, global: &Global) -> R<Answer> {
@@ -152,8 +154,13 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
                 Ok(Answer::new(&json!({"sha256": envelope.digest(), "contract": envelope.read_unverified()?}), text))
             }
         },
-        Verb::Sign { contract: path, out } => {
-            let signature = contract::sign(&edge::read_json(&path)?, &global.key()?, &global.trust()?, edge::now())?;
+        Verb::Sign { contract: path, out, form } => {
+            let form = match form {
+                Form::Jws => SignatureForm::Jws,
+                Form::Cose => SignatureForm::Cose,
+            };
+            let (key, trust) = (global.key()?, global.trust()?);
+            let signature = contract::sign_as(&edge::read_json(&path)?, form, &key, &trust, edge::now())?;
             edge::write_json(&out, &signature)?;
             let text = format!("signed {}\nby {}", signature.contract_sha256, signature.signature.kid.holder);
             Ok(Answer::new(
@@ -171,29 +178,12 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
                 format!("wrote {}; check it with depa audit verify-contract", out.display()),
             ))
         }
-        Verb::Revoke { contract: path, reason, out, draft } => {
-            let (desk, key) = global.desk_as()?;
-            let unsigned: Envelope<ContractRevoke> = match (&draft, &path) {
-                (Some(draft), _) => edge::read_json(draft)?,
-                (None, Some(path)) => {
-                    contract::draft_revoke(&reference(path)?, &reason, &global.trust()?, edge::now())?
-                }
-                (None, None) => {
-                    return Err(schemas::Refusal::new(schemas::Code::ConfigInvalid, "a contract or --draft is needed"));
-                }
-            };
-            let signed = contract::sign_revoke(&unsigned, &key, edge::now())?;
-            if let Some(out) = out {
-                edge::write_json(&out, &signed)?;
-                say(&format!("wrote {}; a second person hands it in with --draft", out.display()));
-                return Ok(Answer::new(&signed, format!("signed by {}", key.did()?)));
-            }
-            acted(&contract::revoke(&desk, &signed)?)
-        }
         Verb::Decline { contract: path, reason } => {
             let (desk, key) = global.desk_as()?;
             acted(&contract::decline(&desk, &reference(&path)?, &reason, &key, &global.trust()?, edge::now())?)
         }
+        Verb::Version(verb) => version::run(verb, global),
+        Verb::Act(verb) => acts::run(verb, global),
     }
 }
 
@@ -203,7 +193,7 @@ fn submit(global: &Global, contract: &std::path::Path, signature: &std::path::Pa
     acted(&contract::submit(&global.desk()?, &contract, &signature, first)?)
 }
 
-fn reference(path: &std::path::Path) -> R<ContractRef> {
+pub(super) fn reference(path: &std::path::Path) -> R<ContractRef> {
     let envelope: Envelope<Contract> = edge::read_json(path)?;
     Ok(ContractRef { id: envelope.read_unverified()?.contract_id, sha256: envelope.digest() })
 }
@@ -217,7 +207,7 @@ fn described(envelope: &Envelope<Contract>) -> R<Answer> {
     ))
 }
 
-fn acted(answer: &ContractAnswer) -> R<Answer> {
+pub(super) fn acted(answer: &ContractAnswer) -> R<Answer> {
     let executed = answer.executed.as_ref().map_or(String::new(), |r| format!("; all have signed, entry {}", r.index));
     Ok(Answer::new(answer, format!("{}, entry {} of the log{executed}", word(&answer.state), answer.receipt.index)))
 }

@@ -1,3 +1,5 @@
+mod acts;
+
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -56,6 +58,8 @@ pub enum Verb {
         /// The signed offer.
         offer: PathBuf,
     },
+    #[command(flatten)]
+    Act(acts::Verb),
     /// List the registered datasets.
     #[command(after_help = "Example:\n  depa dataset list --registry URL")]
     List,
@@ -93,6 +97,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             let receipt = dataset::publish(&global.desk()?, &edge::read_json(&offer)?)?;
             Ok(Answer::new(&receipt, format!("registered; entry {} of the log", receipt.index)))
         }
+        Verb::Act(verb) => acts::run(verb, global),
         Verb::List => {
             let all = dataset::list(&global.desk()?)?;
             let mut lines = Vec::new();

@@ -1,3 +1,5 @@
+mod events;
+
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -5,6 +7,7 @@ use depa::keys;
 use schemas::R;
 use schemas::id::Did;
 
+use super::Global;
 use crate::output::{Answer, say};
 
 #[derive(Subcommand)]
@@ -28,6 +31,8 @@ pub enum Verb {
         #[arg(long)]
         out: PathBuf,
     },
+    #[command(flatten)]
+    Event(events::Verb),
     /// Show the public half of a key file.
     #[command(after_help = "Example:\n  depa keys show tdp.key --json")]
     Show {
@@ -36,7 +41,7 @@ pub enum Verb {
     },
 }
 
-pub fn run(verb: Verb) -> R<Answer> {
+pub fn run(verb: Verb, global: &Global) -> R<Answer> {
     let view = match verb {
         Verb::New { out, did } => {
             let key = keys::new(&out, did.as_ref())?;
@@ -49,6 +54,7 @@ pub fn run(verb: Verb) -> R<Answer> {
             keys::enc_view(&key)
         }
         Verb::Show { file } => keys::show(&file)?,
+        Verb::Event(verb) => return events::run(verb, global),
     };
     let name = view.did.as_ref().map_or_else(|| view.thumbprint.clone(), ToString::to_string);
     Ok(Answer::new(&view, format!("{name}\nthumbprint {}", view.thumbprint)))

@@ -21,6 +21,8 @@ pub enum Role {
     Ccrp,
     /// Payment service provider.
     Psp,
+    /// Auditor: reads what the SRO reads; each reading is entered in the log.
+    Auditor,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -31,6 +33,8 @@ pub enum Word {
     Rejected,
     /// May not act for now.
     Suspended,
+    /// Gone for good.
+    Withdrawn,
 }
 
 #[derive(Subcommand)]
@@ -73,6 +77,15 @@ pub enum Verb {
         /// The draft that another person made.
         #[arg(long)]
         draft: Option<PathBuf>,
+    },
+    /// Leave the registry for good. What you signed stays valid; contracts in force are suspended.
+    #[command(
+        after_help = "Example:\n  depa party withdraw --reason 'closing down' --key tdp.key --trust trust.json --registry URL"
+    )]
+    Withdraw {
+        /// One sentence of reason.
+        #[arg(long)]
+        reason: String,
     },
     /// Show a participant.
     #[command(after_help = "Example:\n  depa party show did:key:z6Mk… --registry URL")]
@@ -119,6 +132,12 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             };
             Ok(Answer::new(&answer, text))
         }
+        Verb::Withdraw { reason } => {
+            let (desk, key) = global.desk_as()?;
+            let receipt = party::withdraw(&desk, &reason, &key, &global.trust()?, edge::now())?;
+            let text = format!("{} has left; entry {} of the log", key.did()?, receipt.index);
+            Ok(Answer::new(&json!({"did": key.did()?, "receipt": receipt}), text))
+        }
         Verb::Show { participant } => {
             let view = party::show(&global.desk()?, &participant)?;
             let application = view.application.read_unverified()?;
@@ -135,6 +154,7 @@ fn kind(role: Role) -> Kind {
         Role::Tdc => Kind::Tdc,
         Role::Ccrp => Kind::Ccrp,
         Role::Psp => Kind::Psp,
+        Role::Auditor => Kind::Auditor,
     }
 }
 
@@ -143,5 +163,6 @@ fn word(word: Word) -> Decision {
         Word::Verified => Decision::Verified,
         Word::Rejected => Decision::Rejected,
         Word::Suspended => Decision::Suspended,
+        Word::Withdrawn => Decision::Withdrawn,
     }
 }

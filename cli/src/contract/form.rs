@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use schemas::contract::{
-    Compute, Contract, ContractDataset, ContractKey, Obligations, Outputs, Party, Payee, PaymentTerm, Revocation,
-    Running, TermKind, Trigger,
+    Compute, Condition, Contract, ContractDataset, ContractKey, Obligations, Outputs, Party, Payee, PaymentTerm,
+    Revocation, Running, TermKind, Trigger,
 };
 use schemas::dataset::DatasetOffer;
 use schemas::evidence::EvidenceKind;
@@ -48,6 +48,18 @@ pub struct ContractForm {
     /// Roles that may end it early; the SRO always may.
     #[serde(default = "revokers")]
     pub revocable_by: Vec<Kind>,
+    /// Seconds between notice and end, where none of the conditions says otherwise.
+    #[serde(default)]
+    pub notice_seconds: u32,
+    /// Ends for a cause.
+    #[serde(default)]
+    pub conditions: Vec<Condition>,
+    /// What becomes of runs in flight when the contract ends.
+    #[serde(default = "abort")]
+    pub running: Running,
+    /// The most runs under the contract; any number that the privacy budget pays for if absent.
+    #[serde(default)]
+    pub max_runs: Option<u32>,
     /// What the parties accept, in words.
     pub risk_statement: String,
 }
@@ -108,6 +120,10 @@ fn revokers() -> Vec<Kind> {
     vec![Kind::Tdp, Kind::Sro]
 }
 
+fn abort() -> Running {
+    Running::Abort
+}
+
 fn baseline() -> String {
     "baseline".into()
 }
@@ -152,12 +168,12 @@ pub fn draft(
         payment: payment(form, offers),
         revocation: Revocation {
             by: form.revocable_by.clone(),
-            notice_seconds: 0,
-            running: Running::Abort,
-            conditions: vec![],
+            notice_seconds: form.notice_seconds,
+            running: form.running,
+            conditions: form.conditions.clone(),
         },
         obligations: Obligations { risk_statement: form.risk_statement.clone() },
-        max_runs: None,
+        max_runs: form.max_runs,
     };
     let pinned: Vec<(Digest, &DatasetOffer)> = offers.iter().map(|o| (o.digest(), &***o)).collect();
     policies::registration::contract(&contract, &pinned, &trust.registry, now)?;

@@ -5,7 +5,7 @@ use schemas::desk::{ContractAnswer, ContractBundle, ContractList, ContractSignat
 use schemas::envelope::PartySignature;
 use schemas::id::ContractId;
 use schemas::release::StatusList;
-use schemas::{Digest, Envelope, R};
+use schemas::{Digest, Document, Envelope, R};
 
 use crate::http::Client;
 
@@ -24,6 +24,11 @@ impl Client {
     /// Declines to sign.
     pub fn decline(&self, id: &ContractId, decline: &Envelope<ContractDecline>) -> R<ContractAnswer> {
         self.post(&format!("/v1/contracts/{id}/decline"), decline)
+    }
+
+    /// Hands in an act on a contract, like `suspend`: signed by whom the state table names.
+    pub fn contract_act<T: Document>(&self, id: &ContractId, act: &str, signed: &Envelope<T>) -> R<ContractAnswer> {
+        self.post(&format!("/v1/contracts/{id}/{act}"), signed)
     }
 
     /// Ends a contract early: signed by a party that may, or by two SRO people.

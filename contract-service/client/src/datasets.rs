@@ -1,6 +1,6 @@
 //! Datasets.
 
-use schemas::dataset::DatasetOffer;
+use schemas::dataset::{DatasetAct, DatasetOffer};
 use schemas::desk::{DatasetList, DatasetView, Receipted};
 use schemas::id::DatasetId;
 use schemas::log::Receipt;
@@ -12,6 +12,12 @@ impl Client {
     /// Registers an offer.
     pub fn register_dataset(&self, offer: &Envelope<DatasetOffer>) -> R<Receipt> {
         Ok(self.post::<_, Receipted>("/v1/datasets", offer)?.receipt)
+    }
+
+    /// Suspends, resumes or withdraws a dataset version: signed by its provider, or by two SRO people.
+    pub fn change_dataset(&self, act: &Envelope<DatasetAct>) -> R<Receipt> {
+        let id = act.read_unverified()?.dataset_id;
+        Ok(self.post::<_, Receipted>(&format!("/v1/datasets/{id}/acts"), act)?.receipt)
     }
 
     /// A page of registered datasets, from the first or from where the last page ended.

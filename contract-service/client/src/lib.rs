@@ -12,6 +12,7 @@ mod log;
 mod parties;
 mod payments;
 mod retry;
+mod rules;
 mod runs;
 mod token;
 

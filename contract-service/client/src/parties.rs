@@ -5,7 +5,7 @@ use schemas::desk::{ParticipantView, Receipted, TwoPeople};
 use schemas::evidence::ImageSet;
 use schemas::id::{Did, ImageSetId};
 use schemas::log::Receipt;
-use schemas::party::{Participant, ParticipantDecision};
+use schemas::party::{KeyEvent, Participant, ParticipantDecision, ParticipantWithdrawal};
 use schemas::{Envelope, R};
 use signing::Trust;
 
@@ -31,6 +31,16 @@ impl Client {
     /// A participant.
     pub fn participant(&self, did: &Did) -> R<ParticipantView> {
         self.get(&format!("/v1/participants/{}", segment(did.as_str())))
+    }
+
+    /// Leaves: signed by the participant.
+    pub fn withdraw_participant(&self, withdrawal: &Envelope<ParticipantWithdrawal>) -> R<Receipt> {
+        Ok(self.post::<_, Receipted>("/v1/participants/withdrawals", withdrawal)?.receipt)
+    }
+
+    /// Adds, retires, revokes or reports a key: signed by the participant, or by two SRO people.
+    pub fn change_key(&self, event: &Envelope<KeyEvent>) -> R<Receipt> {
+        Ok(self.post::<_, Receipted>("/v1/participants/keys", event)?.receipt)
     }
 
     /// Hands in an image set with the signatures of one or two SRO people.

@@ -83,8 +83,7 @@ impl Client {
     fn proof(&self, key: &FileKey, call: &Call, token: Option<&str>) -> R<String> {
         let url = format!("{}{}", self.inner.base, call.path.split('?').next().unwrap_or_default());
         let jti = Bytes(signing::signer::random::<24>()?.to_vec()).text();
-        let _ = (key, call.method.as_str(), url, token, jti);
-        Err(Refusal::new(Code::DpopInvalid, "bound tokens are not offered yet"))
+        signing::dpop::proof(key, call.method.as_str(), &url, token, jti, (self.inner.clock)())
     }
 
     /// Asks for a token, bound to a key where one is given. An assertion counts once, so every attempt makes its own.

@@ -109,6 +109,10 @@ impl Tdc {
             },
             room_price: Some(RoomPrice { currency: Currency::parse("INR")?, amount_minor: Minor::new(200_000)? }),
             revocable_by: vec![Kind::Tdp, Kind::Sro],
+            notice_seconds: 0,
+            conditions: vec![],
+            running: schemas::contract::Running::Abort,
+            max_runs: None,
             risk_statement: "A rehearsal with synthetic people and SIMULATED attestation; no promise beyond that."
                 .into(),
         })

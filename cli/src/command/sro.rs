@@ -1,0 +1,147 @@
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use depa::{edge, party, sro};
+use schemas::desk::TwoPeople;
+use schemas::id::{Did, ImageSetId};
+use schemas::jwk::Jwk;
+use schemas::party::Decision;
+use schemas::{Document, Envelope, R};
+use serde_json::json;
+
+use super::Global;
+use crate::output::{Answer, say};
+
+#[derive(Subcommand)]
+pub enum Verb {
+    /// Draft a contract template from a form (TOML, or JSON).
+    #[command(after_help = "Example:\n  depa sro template oncology.toml --out template.json --trust trust.json")]
+    Template {
+        /// The form.
+        form: PathBuf,
+        /// The draft: a new file.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Draft a data schema from a form (TOML, or JSON).
+    #[command(after_help = "Example:\n  depa sro data-schema patients.toml --out schema.json --trust trust.json")]
+    DataSchema {
+        /// The form.
+        form: PathBuf,
+        /// The draft: a new file.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Draft the revocation of an image set: no room may show itself as it any more.
+    #[command(
+        after_help = "Example:\n  depa sro revoke-image-set img_… --reason 'CVE-2026-1' --out revoke.json --trust trust.json"
+    )]
+    RevokeImageSet {
+        /// The image set.
+        #[arg(value_parser = super::id::<ImageSetId>)]
+        id: ImageSetId,
+        /// One sentence of reason.
+        #[arg(long)]
+        reason: String,
+        /// The draft: a new file.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Draft the suspension of a participant.
+    #[command(
+        after_help = "Example:\n  depa sro suspend did:key:z6Mk… --reason 'inquiry' --out suspend.json --trust trust.json --registry URL"
+    )]
+    Suspend {
+        /// The participant.
+        #[arg(value_parser = super::id::<Did>)]
+        participant: Did,
+        /// One sentence of reason.
+        #[arg(long)]
+        reason: String,
+        /// The draft: a new file.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Draft the erasure of the bodies of one subject's entries, all of them.
+    #[command(
+        after_help = "Example:\n  depa sro erase 17 21 --reason 'rejected applicant' --out erase.json --trust trust.json"
+    )]
+    Erase {
+        /// The entries.
+        #[arg(required = true)]
+        entries: Vec<u64>,
+        /// One sentence of reason that names nobody.
+        #[arg(long)]
+        reason: String,
+        /// The draft: a new file.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Draft a change of the log's key.
+    #[command(
+        after_help = "Example:\n  depa sro log-key new-log.jwk --overlap-hours 48 --out log-key.json --trust trust.json"
+    )]
+    LogKey {
+        /// File with the new public key, a JWK.
+        jwk: PathBuf,
+        /// Hours for which both keys sign checkpoints.
+        #[arg(long, default_value_t = 168)]
+        overlap_hours: u32,
+        /// The draft: a new file.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Show a draft: read it before you sign it.
+    #[command(after_help = "Example:\n  depa sro show template.json")]
+    Show {
+        /// The draft.
+        draft: PathBuf,
+    },
+    /// Sign a draft of any of these kinds, of an image set or of a decision; it counts once two people have.
+    #[command(after_help = "Example:\n  depa sro approve template.json --key sro-a.key --registry URL")]
+    Approve {
+        /// The draft.
+        draft: PathBuf,
+    },
+}
+
+pub fn run(verb: Verb, global: &Global) -> R<Answer> {
+    let now = edge::now();
+    match verb {
+        Verb::Template { form, out } => write(&sro::template(edge::read_form(&form)?, &global.trust()?, now)?, &out),
+        Verb::DataSchema { form, out } => {
+            write(&sro::data_schema(edge::read_form(&form)?, &global.trust()?, now)?, &out)
+        }
+        Verb::RevokeImageSet { id, reason, out } => {
+            write(&sro::image_set_revocation(id, &reason, &global.trust()?, now)?, &out)
+        }
+        Verb::Suspend { participant, reason, out } => {
+            let view = party::show(&global.desk()?, &participant)?;
+            write(&party::decision(&view, Decision::Suspended, &reason, &global.trust()?, now)?, &out)
+        }
+        Verb::Erase { entries, reason, out } => write(&sro::erasure(entries, &reason, &global.trust()?, now)?, &out),
+        Verb::LogKey { jwk, overlap_hours, out } => {
+            let jwk: Jwk = edge::read_json(&jwk)?;
+            write(&sro::log_key(jwk, overlap_hours.saturating_mul(3600), &global.trust()?, now)?, &out)
+        }
+        Verb::Show { draft } => Ok(Answer::value(&sro::show(&edge::read_json(&draft)?)?)),
+        Verb::Approve { draft } => {
+            let (desk, key) = global.desk_as()?;
+            approved(&sro::approve(&desk, &edge::read_json(&draft)?, &key, now)?)
+        }
+    }
+}
+
+fn write<T: Document>(draft: &Envelope<T>, out: &std::path::Path) -> R<Answer> {
+    edge::write_json(out, draft)?;
+    say(&format!("wrote {}; two people sign it: depa sro approve {}", out.display(), out.display()));
+    Ok(Answer::new(&json!({"schema": T::SCHEMA, "sha256": draft.digest()}), format!("sha256 {}", draft.digest())))
+}
+
+fn approved(answer: &TwoPeople) -> R<Answer> {
+    let text = match &answer.receipt {
+        Some(receipt) => format!("approved; entry {} of the log", receipt.index),
+        None => format!("{} of 2 people have signed", answer.signatures),
+    };
+    Ok(Answer::new(answer, text))
+}
