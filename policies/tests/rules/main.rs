@@ -4,13 +4,24 @@
 mod budget;
 #[cfg(test)]
 mod completion;
+mod contract_scene;
+mod contract_states;
+mod contract_terms;
+#[cfg(test)]
+mod datasets;
+#[cfg(test)]
+mod erasure;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
 mod gate;
+#[cfg(test)]
+mod keys;
 mod log;
 #[cfg(test)]
 mod output;
+#[cfg(test)]
+mod parties;
 #[cfg(test)]
 mod payment;
 #[cfg(test)]
@@ -24,3 +35,5 @@ mod registration;
 #[cfg(test)]
 mod release;
 mod rows;
+#[cfg(test)]
+mod sro;
