@@ -10,7 +10,7 @@ mod rules;
 mod succession;
 pub mod terms;
 
-pub use contract::contract;
+pub use contract::{contract, contract_faults};
 pub use form::ContractForm;
 pub use offer::offer;
 pub use rules::{data_schema, erasure, fits, image_set_revocation, log_key, template};

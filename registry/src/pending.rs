@@ -61,6 +61,9 @@ pub(crate) fn settle(db: &mut Db, body: &Body) -> Result<(), Fault> {
         Body::ParticipantDecided { decision } => decision.digest(),
         Body::ImageSetApproved { image_set } => image_set.digest(),
         Body::ContractRevoked { revoke } => revoke.digest(),
+        Body::ContractDeclined { decline } => decline.digest(),
+        Body::ContractSuspended { suspend } => suspend.digest(),
+        Body::ContractResumed { resume } => resume.digest(),
         Body::RunAborted { abort } => abort.digest(),
         _ => return Ok(()),
     };

@@ -1,12 +1,14 @@
-//! What an entry must tell, as outbox rows of its own transaction: `payment.instructed`, `run.completed`,
-//! `contract.activated`, `contract.revoked`.
+//! What an entry must tell, as outbox rows of its own transaction: one row per thing that happened, for those whom it
+//! concerns.
 
 use diesel::prelude::*;
-use policies::lifecycle::State;
-use schemas::contract::Contract;
+use policies::lifecycle::{ContractRow, State};
+use schemas::contract::{Contract, ContractRef, ContractState};
+use schemas::dataset::DatasetActKind;
 use schemas::envelope::Envelope;
-use schemas::event::{Body, Completion, Obligation};
-use schemas::id::Did;
+use schemas::event::{Body, Completion, Obligation, PaymentResult, RunEventKind};
+use schemas::id::{Did, RunId};
+use schemas::party::{Decision, KeyAct};
 use schemas::{Digest, R, Timestamp, canonical};
 use serde_json::{Value, json};
 
@@ -17,6 +19,44 @@ use crate::tables::outbox;
 /// Stands in an audience for every verified payment service provider.
 pub const PSP: &str = "psp";
 
+/// Everything that is told, by its name.
+pub const TOPICS: [&str; 34] = [
+    "participant.verified",
+    "participant.suspended",
+    "participant.withdrawn",
+    "key.added",
+    "key.retired",
+    "key.revoked",
+    "key.compromised",
+    "dataset.registered",
+    "dataset.suspended",
+    "dataset.resumed",
+    "dataset.withdrawn",
+    "contract.proposed",
+    "contract.signed",
+    "contract.scheduled",
+    "contract.activated",
+    "contract.declined",
+    "contract.withdrawn",
+    "contract.lapsed",
+    "contract.suspended",
+    "contract.resumed",
+    "contract.noticed",
+    "contract.revoked",
+    "contract.expired",
+    "contract.completed",
+    "contract.superseded",
+    "run.attested",
+    "run.keys_released",
+    "run.training",
+    "run.aborted",
+    "run.completed",
+    "run.delivered",
+    "payment.instructed",
+    "payment.settled",
+    "payment.failed",
+];
+
 /// One thing to tell.
 struct Message {
     topic: &'static str,
@@ -25,10 +65,18 @@ struct Message {
     data: Value,
 }
 
-/// Writes the outbox rows of an entry. The id of a row follows from its topic and cause, so it exists once.
-pub(crate) fn tell(db: &mut Db, state: &State, index: u64, at: Timestamp, body: &Body) -> Result<(), Fault> {
-    for message in messages(state, index, body)? {
-        let dedupe_key = format!("{}:{}", message.topic, message.subject);
+/// Writes the outbox rows of an entry, which has been folded. The id of a row follows from its topic, its subject and
+/// the entry, so it exists once.
+pub(crate) fn tell(
+    db: &mut Db,
+    before: &State,
+    after: &State,
+    index: u64,
+    at: Timestamp,
+    body: &Body,
+) -> Result<(), Fault> {
+    for message in messages(before, after, index, at, body)? {
+        let dedupe_key = format!("{}:{}:{index}", message.topic, message.subject);
         let payload = json!({"type": message.topic, "timestamp": at, "data": message.data});
         let payload = String::from_utf8(canonical::to_bytes(&payload)?).map_err(|_| corrupt("outbox payload"))?;
         let row = (
@@ -45,57 +93,209 @@ pub(crate) fn tell(db: &mut Db, state: &State, index: u64, at: Timestamp, body: 
     Ok(())
 }
 
-fn messages(state: &State, index: u64, body: &Body) -> R<Vec<Message>> {
-    match body {
-        Body::ContractExecuted { contract } => Ok(vec![activated(index, contract)?]),
-        Body::ContractRevoked { revoke } => {
-            let revoke = revoke.read_unverified()?;
-            let contract = &state.contract_of(&revoke.contract)?.contract;
-            let data = json!({"contract": revoke.contract, "reason": revoke.reason, "index": index});
-            Ok(vec![Message {
-                topic: "contract.revoked",
-                subject: revoke.contract.id.to_string(),
-                audience: parties(contract),
-                data,
-            }])
+fn messages(before: &State, after: &State, index: u64, at: Timestamp, body: &Body) -> R<Vec<Message>> {
+    let contract = |topic, reference: &ContractRef, more: Value| about_contract(after, topic, reference, index, more);
+    let run = |topic, id: &RunId| about_run(after, topic, id, index);
+    Ok(match body {
+        Body::ParticipantDecided { decision } => {
+            let decision = decision.read_unverified()?;
+            let topic = match decision.decision {
+                Decision::Verified => "participant.verified",
+                Decision::Suspended => "participant.suspended",
+                Decision::Withdrawn => "participant.withdrawn",
+                Decision::Rejected => return Ok(Vec::new()),
+            };
+            let mut all = vec![about_participant(topic, &decision.participant, index, json!({}))];
+            all.extend(stopped(after, index));
+            all
         }
+        Body::ParticipantLeft { withdrawal } => {
+            let did = withdrawal.read_unverified()?.participant;
+            let mut all = vec![about_participant("participant.withdrawn", &did, index, json!({}))];
+            all.extend(stopped(after, index));
+            all
+        }
+        Body::ImageSetRevoked { .. } => stopped(after, index),
+        Body::KeyChanged { event, .. } => {
+            let event = event.read_unverified()?;
+            let (topic, thumbprint) = match &event.event {
+                KeyAct::Add { proof, .. } => ("key.added", proof.read_unverified()?.jwk.thumbprint()),
+                KeyAct::Retire { thumbprint } => ("key.retired", thumbprint.clone()),
+                KeyAct::Revoke { thumbprint } => ("key.revoked", thumbprint.clone()),
+                KeyAct::Compromise { thumbprint, .. } => ("key.compromised", thumbprint.clone()),
+            };
+            let more = json!({"thumbprint": thumbprint});
+            let mut all = vec![about_participant(topic, &event.participant, index, more)];
+            all.extend(stopped(after, index));
+            all
+        }
+        Body::DatasetRegistered { offer } => {
+            let offer = offer.read_unverified()?;
+            let data = json!({"dataset_id": offer.dataset_id, "version": offer.version,
+                "offer_version": offer.offer_version, "index": index});
+            let subject = offer.dataset_id.to_string();
+            vec![Message { topic: "dataset.registered", subject, audience: vec![offer.provider.to_string()], data }]
+        }
+        Body::DatasetChanged { act } => {
+            let act = act.read_unverified()?;
+            let topic = match act.act {
+                DatasetActKind::Suspend => "dataset.suspended",
+                DatasetActKind::Resume => "dataset.resumed",
+                DatasetActKind::Withdraw => "dataset.withdrawn",
+            };
+            let data =
+                json!({"dataset_id": act.dataset_id, "version": act.version, "reason": act.reason, "index": index});
+            let provider = after.latest_offer(&act.dataset_id).map(|row| row.offer.provider.to_string());
+            let mut audience: Vec<String> = provider.into_iter().collect();
+            let uses = |row: &&ContractRow| {
+                row.executed.is_some() && row.ended.is_none()
+                    && row.contract.datasets.iter().any(|d| d.dataset_id == act.dataset_id && d.version == act.version)
+            };
+            audience.extend(after.contracts().filter(uses).flat_map(|row| parties(&row.contract)));
+            audience.sort();
+            audience.dedup();
+            vec![Message { topic, subject: act.dataset_id.to_string(), audience, data }]
+        }
+        Body::ContractProposed { contract: envelope } => {
+            let document = envelope.read_unverified()?;
+            let reference = ContractRef { id: document.contract_id.clone(), sha256: envelope.digest() };
+            let mut all = vec![contract("contract.proposed", &reference, json!({"version": document.version}))?];
+            all.extend(superseded(before, after, &document, index)?);
+            all
+        }
+        Body::ContractSigned { contract: reference, signature } => {
+            vec![contract("contract.signed", reference, json!({"by": signature.kid.holder}))?]
+        }
+        Body::ContractExecuted { contract: envelope } => {
+            let document = envelope.read_unverified()?;
+            let reference = ContractRef { id: document.contract_id.clone(), sha256: envelope.digest() };
+            let more = json!({"effective_from": document.effective_from, "expires_at": document.expires_at});
+            let begun = document.effective_from <= at;
+            let topic = if begun { "contract.activated" } else { "contract.scheduled" };
+            let mut all = vec![contract(topic, &reference, more)?];
+            all.extend(superseded(before, after, &document, index)?);
+            all
+        }
+        Body::ContractDeclined { decline } => {
+            let act = decline.read_unverified()?;
+            vec![contract("contract.declined", &act.contract, json!({"reason": act.reason}))?]
+        }
+        Body::ContractWithdrawn { withdraw } => {
+            let act = withdraw.read_unverified()?;
+            vec![contract("contract.withdrawn", &act.contract, json!({"reason": act.reason}))?]
+        }
+        Body::ContractSuspended { suspend } => {
+            let act = suspend.read_unverified()?;
+            vec![contract("contract.suspended", &act.contract, json!({"cause": act.cause, "reason": act.reason}))?]
+        }
+        Body::ContractResumed { resume } => {
+            let act = resume.read_unverified()?;
+            vec![contract("contract.resumed", &act.contract, json!({"reason": act.reason}))?]
+        }
+        Body::ContractRevoked { revoke } => {
+            let act = revoke.read_unverified()?;
+            let ended = after.contract_of(&act.contract)?.ended.is_some();
+            let topic = if ended { "contract.revoked" } else { "contract.noticed" };
+            let effect = after.contract_of(&act.contract)?.revokes_at.filter(|_| !ended).unwrap_or(at);
+            let more = json!({"cause": act.cause, "reason": act.reason, "revokes_at": effect});
+            vec![contract(topic, &act.contract, more)?]
+        }
+        Body::ContractTerminated { terminate } => {
+            let act = terminate.read_unverified()?;
+            vec![contract("contract.revoked", &act.contract, json!({"terminated": true, "reason": act.reason}))?]
+        }
+        Body::ContractTimed { contract: reference, state } => {
+            let topic = match state {
+                ContractState::Active => "contract.activated",
+                ContractState::Lapsed => "contract.lapsed",
+                ContractState::Revoked => "contract.revoked",
+                _ => "contract.expired",
+            };
+            vec![contract(topic, reference, json!({}))?]
+        }
+        Body::ContractCompleted { contract: reference, reason } => {
+            vec![contract("contract.completed", reference, json!({"reason": reason}))?]
+        }
+        Body::RunCheckedIn { run_id, .. } => vec![run("run.attested", run_id)?],
+        Body::RunReported { event } => {
+            let event = event.read_unverified()?;
+            let topic = match event.event {
+                RunEventKind::KeysReleased {} => "run.keys_released",
+                RunEventKind::Training {} => "run.training",
+                RunEventKind::Aborted { .. } => "run.aborted",
+            };
+            vec![run(topic, &event.run_id)?]
+        }
+        Body::RunAborted { abort } => vec![run("run.aborted", &abort.read_unverified()?.run_id)?],
         Body::RunCompleted { completion, obligations } => {
             let mut all: Vec<Message> = obligations.iter().map(instructed).collect::<R<_>>()?;
-            all.push(completed(state, index, completion)?);
-            Ok(all)
+            all.push(completed(after, index, completion)?);
+            all
         }
-        _ => Ok(Vec::new()),
-    }
-}
-
-fn activated(index: u64, envelope: &Envelope<Contract>) -> R<Message> {
-    let contract = envelope.read_unverified()?;
-    let data = json!({
-        "contract": {"id": contract.contract_id, "sha256": envelope.digest()}, "index": index,
-        "effective_from": contract.effective_from, "expires_at": contract.expires_at,
-    });
-    Ok(Message {
-        topic: "contract.activated",
-        subject: contract.contract_id.to_string(),
-        audience: parties(&contract),
-        data,
+        Body::ModelHandedOver { run_id } => vec![run("run.delivered", run_id)?],
+        Body::PaymentAnswered { callback } => {
+            let callback = callback.read_unverified()?;
+            let topic = match callback.result {
+                PaymentResult::Settled => "payment.settled",
+                PaymentResult::Failed => "payment.failed",
+            };
+            let owed = after.payment(&callback.instruction_id).map(|row| &row.obligation);
+            owed.map(|obligation| about_payment(topic, obligation, false)).transpose()?.into_iter().collect()
+        }
+        _ => Vec::new(),
     })
 }
 
+fn about_participant(topic: &'static str, did: &Did, index: u64, more: Value) -> Message {
+    let data = merged(json!({"participant": did, "index": index}), more);
+    Message { topic, subject: did.to_string(), audience: vec![did.to_string()], data }
+}
+
+fn about_contract(state: &State, topic: &'static str, reference: &ContractRef, index: u64, more: Value) -> R<Message> {
+    let row = state.contract_of(reference)?;
+    let data = merged(json!({"contract": reference, "index": index}), more);
+    Ok(Message { topic, subject: reference.id.to_string(), audience: parties(&row.contract), data })
+}
+
+/// Contracts that this entry stopped by the rules.
+fn stopped(after: &State, index: u64) -> Vec<Message> {
+    let tell = |row: &ContractRow| {
+        let cause = row.suspended.as_ref().map(|s| s.cause);
+        let data = json!({"contract": row.reference(), "cause": cause, "index": index});
+        let (subject, audience) = (row.contract.contract_id.to_string(), parties(&row.contract));
+        Message { topic: "contract.suspended", subject, audience, data }
+    };
+    after.contracts_stopped_at(index).map(tell).collect()
+}
+
+/// The version whose place this entry's contract took, if it did.
+fn superseded(before: &State, after: &State, contract: &Contract, index: u64) -> R<Option<Message>> {
+    let Some(row) = contract.supersedes.as_ref().and_then(|sha256| after.contract(sha256)) else { return Ok(None) };
+    let now = row.ended.is_some_and(|end| end.state == ContractState::Superseded && end.index == index);
+    let new = now && before.contract(&row.sha256).is_some_and(|old| old.ended.is_none());
+    new.then(|| about_contract(after, "contract.superseded", &row.reference(), index, json!({}))).transpose()
+}
+
+fn about_run(state: &State, topic: &'static str, id: &RunId, index: u64) -> R<Message> {
+    let job = state.job_of(state.require_run(id)?)?;
+    let data = json!({"run_id": id, "contracts": job.contracts, "index": index});
+    Ok(Message { topic, subject: id.to_string(), audience: all_parties(state, &job.contracts)?, data })
+}
+
 fn instructed(obligation: &Obligation) -> R<Message> {
+    about_payment("payment.instructed", obligation, true)
+}
+
+fn about_payment(topic: &'static str, obligation: &Obligation, psp: bool) -> R<Message> {
     let data = serde_json::to_value(obligation).map_err(|_| corrupt("obligation"))?;
-    let audience = vec![obligation.payer.to_string(), obligation.payee.to_string(), PSP.to_owned()];
-    Ok(Message { topic: "payment.instructed", subject: obligation.instruction_id.clone(), audience, data })
+    let mut audience = vec![obligation.payer.to_string(), obligation.payee.to_string()];
+    audience.extend(psp.then(|| PSP.to_owned()));
+    Ok(Message { topic, subject: obligation.instruction_id.clone(), audience, data })
 }
 
 fn completed(state: &State, index: u64, envelope: &Envelope<Completion>) -> R<Message> {
     let completion = envelope.read_unverified()?;
-    let mut audience = Vec::new();
-    for reference in &completion.contracts {
-        audience.extend(parties(&state.contract_of(reference)?.contract));
-    }
-    audience.sort();
-    audience.dedup();
+    let audience = all_parties(state, &completion.contracts)?;
     let data = json!({
         "run_id": completion.run_id, "job_sha256": completion.job_sha256, "contracts": completion.contracts,
         "output": {"sha256": completion.output.sha256, "bytes": completion.output.bytes, "url": completion.output.url},
@@ -104,6 +304,24 @@ fn completed(state: &State, index: u64, envelope: &Envelope<Completion>) -> R<Me
     Ok(Message { topic: "run.completed", subject: completion.run_id.to_string(), audience, data })
 }
 
+fn all_parties(state: &State, contracts: &[ContractRef]) -> R<Vec<String>> {
+    let mut audience = Vec::new();
+    for reference in contracts {
+        audience.extend(parties(&state.contract_of(reference)?.contract));
+    }
+    audience.sort();
+    audience.dedup();
+    Ok(audience)
+}
+
 fn parties(contract: &Contract) -> Vec<String> {
     contract.parties.iter().map(|p| Did::to_string(&p.did)).collect()
+}
+
+/// The members of both.
+fn merged(mut data: Value, more: Value) -> Value {
+    if let (Some(members), Value::Object(more)) = (data.as_object_mut(), more) {
+        members.extend(more);
+    }
+    data
 }

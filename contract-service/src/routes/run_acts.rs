@@ -7,6 +7,7 @@ use schemas::id::RunId;
 use schemas::{Code, Envelope, R, Refusal};
 
 use super::payments::obligation;
+use super::two_people::{Collected, collect, waiting};
 use crate::app::App;
 use crate::auth::roles::caller;
 use crate::call::{Answer, Call};
@@ -41,11 +42,17 @@ pub fn report(app: &App, call: &Call) -> R<Answer> {
     Answer::created(&Receipted { receipt: app.enter(Body::RunReported { event })?.receipt })
 }
 
-/// Enters an abort from outside.
+/// Enters an abort from outside; that of SRO people once two have signed.
 pub fn abort(app: &App, call: &Call) -> R<Answer> {
     let abort: Envelope<Abort> = call.read()?;
     same(&call.param("id")?, &abort.read_unverified()?.run_id)?;
-    Answer::created(&Receipted { receipt: app.enter(Body::RunAborted { abort })?.receipt })
+    app.registry.state().require_run(&call.param("id")?)?;
+    match collect(app, abort)? {
+        Collected::Waiting(signatures) => waiting(signatures),
+        Collected::Ready(abort) => {
+            Answer::created(&Receipted { receipt: app.enter(Body::RunAborted { abort })?.receipt })
+        }
+    }
 }
 
 /// Enters a completion together with what it owes. Exactly the same again gets the same answer; another is refused.

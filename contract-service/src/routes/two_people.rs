@@ -8,18 +8,44 @@ use schemas::{Code, Envelope, R, Refusal};
 use crate::app::App;
 use crate::call::Answer;
 
+/// A document with the signatures collected so far.
+pub enum Collected<T> {
+    /// It can be entered.
+    Ready(Envelope<T>),
+    /// So many people have signed; another one must.
+    Waiting(u32),
+}
+
 /// Counts the signatures over these bytes; enters the document once two people have signed.
 pub fn hand_in<T: Document>(app: &App, document: Envelope<T>, body: impl FnOnce(Envelope<T>) -> Body) -> R<Answer> {
     let state = app.registry.state();
-    let signed = signing::verify(document, app.did(), &*state)?;
-    if let Some(stranger) = signed.signers().iter().find(|kid| !state.is_sro(&kid.holder)) {
-        return Err(Refusal::new(Code::Forbidden, format!("{} is no person of the SRO", stranger.holder)));
+    if let Some(stranger) = document.signatures.iter().find(|s| !state.is_sro(&s.kid.holder)) {
+        return Err(Refusal::new(Code::Forbidden, format!("{} is no person of the SRO", stranger.kid.holder)));
     }
+    match collect(app, document)? {
+        Collected::Waiting(signatures) => waiting(signatures),
+        Collected::Ready(document) => {
+            let signatures = u32::try_from(document.signatures.len()).unwrap_or(u32::MAX);
+            let receipt = app.enter(body(document))?.receipt;
+            Answer::created(&TwoPeople { signatures, receipt: Some(receipt) })
+        }
+    }
+}
+
+/// Keeps the first signature of an SRO person until a second one has signed the same bytes. What anybody else has signed
+/// is ready as it is: whether they may is the fold's question.
+pub fn collect<T: Document>(app: &App, document: Envelope<T>) -> R<Collected<T>> {
+    let state = app.registry.state();
+    if document.signatures.len() > 1 || !document.signatures.iter().all(|s| state.is_sro(&s.kid.holder)) {
+        return Ok(Collected::Ready(document));
+    }
+    let signed = signing::verify(document, app.did(), &*state)?;
     let collected = app.registry.collect(signed.envelope(), app.now())?;
     let signatures = u32::try_from(collected.signatures.len()).unwrap_or(u32::MAX);
-    if signatures < 2 {
-        return Answer::json(202, &TwoPeople { signatures, receipt: None });
-    }
-    let receipt = app.enter(body(collected))?.receipt;
-    Answer::created(&TwoPeople { signatures, receipt: Some(receipt) })
+    if signatures < 2 { Ok(Collected::Waiting(signatures)) } else { Ok(Collected::Ready(collected)) }
+}
+
+/// The answer while a second person must sign.
+pub fn waiting(signatures: u32) -> R<Answer> {
+    Answer::json(202, &TwoPeople { signatures, receipt: None })
 }

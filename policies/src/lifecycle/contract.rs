@@ -43,15 +43,15 @@ impl State {
             return Err(Refusal::new(Code::SignerNotParty, "a contract is proposed by one of its parties"));
         }
         self.keys_active(envelope)?;
-        if self.contracts.contains(&envelope.digest()) {
-            return Err(exists("this contract is proposed already"));
-        }
         match &contract.supersedes {
             Some(old) => self.check_succession(&contract, old, now)?,
             None if self.contract_ids.contains(&contract.contract_id) => {
                 return Err(exists("a contract with this id is proposed already"));
             }
             None => {}
+        }
+        if self.contracts.contains(&envelope.digest()) {
+            return Err(exists("this contract is proposed already"));
         }
         self.contract_rules(&contract, now)
     }
@@ -79,6 +79,34 @@ impl State {
         let pairs: Vec<_> = contract.datasets.iter().map(|d| d.offer_sha256).zip(offers).collect();
         crate::registration::contract(contract, &pairs, self.registry()?, now)?;
         self.contract_form(contract)?.admits(contract)
+    }
+
+    /// Every refusal that a proposal of this contract would meet now, where it can be told apart from the others.
+    pub fn contract_faults(&self, contract: &Contract, now: Timestamp) -> Vec<Refusal> {
+        let mut faults: Vec<Refusal> =
+            contract.parties.iter().filter_map(|p| self.require_verified(&p.did, p.role).err()).collect();
+        if let Some(old) = &contract.supersedes {
+            faults.extend(self.check_succession(contract, old, now).err());
+        } else if self.contract_ids.contains(&contract.contract_id) {
+            faults.push(exists("a contract with this id is proposed already"));
+        }
+        for id in contract.compute.image_sets.iter().filter(|id| !self.image_set_stands(id)) {
+            let sentence = format!("{id} is not approved");
+            faults.push(Refusal::new(Code::ImageSetNotApproved, sentence).at("compute.image_sets"));
+        }
+        let pairs: Vec<_> = contract
+            .datasets
+            .iter()
+            .filter_map(|d| Some((d.offer_sha256, &self.offer(&d.offer_sha256)?.offer)))
+            .collect();
+        let away = pairs.iter().filter_map(|(_, o)| self.require_dataset_available(&o.dataset_id, o.version).err());
+        faults.extend(away);
+        match self.registry() {
+            Ok(registry) => faults.extend(crate::registration::contract_faults(contract, &pairs, registry, now)),
+            Err(refusal) => faults.push(refusal),
+        }
+        faults.extend(self.contract_form(contract).and_then(|form| form.admits(contract)).err());
+        faults
     }
 
     /// A new version takes the place of an open proposal at once, or of a contract that stands once all have signed it.

@@ -42,10 +42,17 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn fold_timed(&mut self, index: u64, at: Timestamp, contract: &ContractRef, state: ContractState) -> R<()> {
+    pub(super) fn fold_timed(
+        &mut self,
+        index: u64,
+        at: Timestamp,
+        contract: &ContractRef,
+        state: ContractState,
+    ) -> R<()> {
         if let Some(row) = self.contracts.get_mut(&contract.sha256) {
             row.told = Some(state);
-            let passed: Vec<Timestamp> = row.moments().filter(|moment| *moment <= at || state != ContractState::Active).collect();
+            let passed: Vec<Timestamp> =
+                row.moments().filter(|moment| *moment <= at || state != ContractState::Active).collect();
             passed.into_iter().for_each(|moment| self.agenda.remove(&(moment, contract.sha256)));
         }
         if state != ContractState::Active {
@@ -88,7 +95,9 @@ impl State {
             return Err(transition("what runs owe is not settled yet"));
         }
         let done = match reason {
-            CompletedReason::Runs => row.contract.max_runs.is_some_and(|most| self.completed_runs(row) >= most as usize),
+            CompletedReason::Runs => {
+                row.contract.max_runs.is_some_and(|most| self.completed_runs(row) >= most as usize)
+            }
             CompletedReason::Budget => self.budget_spent(row)?,
         };
         if done { Ok(()) } else { Err(transition("further runs may come")) }

@@ -241,6 +241,13 @@ impl State {
         self.contract_ids.iter().filter_map(|(_, file)| self.contracts.get(&file.current))
     }
 
+    /// [`State::contracts`] after an id.
+    pub fn contracts_after(&self, id: Option<&ContractId>) -> impl Iterator<Item = &ContractRow> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let from = id.map_or(Unbounded, |id| Excluded(id.clone()));
+        self.contract_ids.range((from, Unbounded)).filter_map(|(_, file)| self.contracts.get(&file.current))
+    }
+
     /// The state of a contract at `now`.
     pub fn contract_state(&self, sha256: &Digest, now: Timestamp) -> Option<ContractState> {
         self.contracts.get(sha256).map(|row| row.state(now))

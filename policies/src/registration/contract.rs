@@ -18,15 +18,51 @@ pub fn contract(contract: &Contract, offers: &[(Digest, &DatasetOffer)], registr
     same_registry(&contract.registry, registry)?;
     form(contract)?;
     parties(contract)?;
-    ensure(contract.purpose == "TRAINING", Code::PurposeNotAllowed, "purpose", "The only purpose so far is TRAINING.")?;
-    let sentence = "A contract must begin before it ends.";
-    ensure(contract.effective_from < contract.expires_at, Code::ContractPeriod, "effective_from", sentence)?;
-    ensure(now < contract.expires_at, Code::ContractPeriod, "expires_at", "The period of the contract is over.")?;
+    purpose(contract)?;
+    period(contract, now)?;
     let pinned = datasets(contract, offers)?;
     compute(contract)?;
     outputs(contract)?;
     revocation(contract)?;
     terms::payment(contract, &pinned)
+}
+
+/// The same, but all that is wrong, one refusal for each part of the contract and each of its datasets.
+pub fn contract_faults(
+    contract: &Contract,
+    offers: &[(Digest, &DatasetOffer)],
+    registry: &Did,
+    now: Timestamp,
+) -> Vec<Refusal> {
+    let parts = [
+        same_registry(&contract.registry, registry),
+        form(contract),
+        parties(contract),
+        purpose(contract),
+        period(contract, now),
+        compute(contract),
+        outputs(contract),
+        revocation(contract),
+    ];
+    let mut faults: Vec<Refusal> = parts.into_iter().filter_map(R::err).collect();
+    let each: Vec<R<_>> = contract.datasets.iter().map(|terms| dataset(contract, terms, offers)).collect();
+    faults.extend(each.into_iter().filter_map(R::err));
+    match datasets(contract, offers) {
+        Ok(pinned) => faults.extend(terms::payment(contract, &pinned).err()),
+        Err(refusal) if faults.iter().all(|f| f.sentence != refusal.sentence) => faults.push(refusal),
+        Err(_) => {}
+    }
+    faults
+}
+
+fn purpose(contract: &Contract) -> R<()> {
+    ensure(contract.purpose == "TRAINING", Code::PurposeNotAllowed, "purpose", "The only purpose so far is TRAINING.")
+}
+
+fn period(contract: &Contract, now: Timestamp) -> R<()> {
+    let sentence = "A contract must begin before it ends.";
+    ensure(contract.effective_from < contract.expires_at, Code::ContractPeriod, "effective_from", sentence)?;
+    ensure(now < contract.expires_at, Code::ContractPeriod, "expires_at", "The period of the contract is over.")
 }
 
 fn form(contract: &Contract) -> R<()> {
