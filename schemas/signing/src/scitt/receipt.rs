@@ -68,6 +68,11 @@ pub fn verify(receipt: &[u8], leaf: &[u8], jwk: &Jwk) -> R<CheckpointRef> {
     Ok(CheckpointRef { size, root })
 }
 
+/// The index of the entry that a receipt is of; nothing is verified.
+pub fn index(receipt: &[u8]) -> R<u64> {
+    Ok(proof(&Receipt::read(receipt, RFC9162_SHA256, &[])?.proof)?.1)
+}
+
 fn check_place(leaf: &[u8], place: &Place<'_>) -> R<()> {
     if place.size < 2 {
         return Err(Refusal::new(Code::InclusionInvalid, "a tree of one entry has no receipts"));
