@@ -33,9 +33,9 @@ pub fn begin(app: Arc<App>, route: Arc<Route>, mut call: Call) -> Begun {
 fn admit(app: &App, route: &Route, call: &mut Call) -> R<Option<Caller>> {
     acceptable(route, call)?;
     let caller = match (route.access, &call.bearer) {
-        (Access::Token, _) => Some(roles::prove(app, call)?),
+        (Access::Token, _) => Some(roles::prove(app, call, route.verb)?),
         // Documents speak for themselves; a token that proves nothing counts as none.
-        (Access::Open | Access::Signed, Some(_)) => roles::prove(app, call).ok(),
+        (Access::Open | Access::Signed, Some(_)) => roles::prove(app, call, route.verb).ok(),
         (Access::Open | Access::Signed, None) => None,
     };
     if caller.is_none() {

@@ -15,6 +15,7 @@ use schemas::{Envelope, R, Timestamp};
 use signing::{FileKey, Trust};
 
 use crate::admit;
+use crate::auth::dpop::Used;
 use crate::auth::verified::Verified;
 use crate::call::{Answer, Call};
 use crate::config::Config;
@@ -29,7 +30,7 @@ use crate::scitt::ReceiptKey;
 use crate::serve::{Begun, Desk, Verb, Work};
 use crate::tls::Tls;
 use crate::upkeep::Pulse;
-use crate::witness::{Alarm, Cosigned};
+use crate::witness::Cosigned;
 
 /// Where time comes from: read at the edge, handed on as `now`.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -60,8 +61,6 @@ pub struct App {
     pub receipt_key: ReceiptKey,
     /// The newest checkpoints with cosignatures.
     pub cosigned: Cosigned,
-    /// What witnesses say against this log.
-    pub alarm: Alarm,
     /// Budgets of callers.
     pub limits: Limits,
     /// Counts for operators.
@@ -70,6 +69,8 @@ pub struct App {
     pub verified: Verified,
     /// Idempotency keys in use.
     pub keys: Keys,
+    /// DPoP proofs that were used.
+    pub proofs: Used,
     /// Tells entries to streams of events.
     pub events: Hub,
     /// The writer's pulse.
@@ -97,7 +98,7 @@ impl App {
             crate::routes::list().into_iter().map(|route| ((route.verb, route.path), Arc::new(route))).collect();
         let (status, stopping) = (Mutex::new(None), AtomicBool::new(false));
         let receipt_key = ReceiptKey::open(&config.key_file, config.authority()?, clock())?;
-        let (cosigned, alarm) = (Cosigned::new(trust.quorum, config.data_dir.join("cosigned.note")), Alarm::default());
+        let cosigned = Cosigned::new(trust.quorum, config.data_dir.join("cosigned.note"));
         let tls = config.tls.as_ref().map(Tls::load).transpose()?;
         let (limits, metrics) = (Limits::new(&config.rates), Metrics::default());
         let (verified, keys) = (Verified::default(), Keys::default());
@@ -110,11 +111,11 @@ impl App {
             did_web,
             receipt_key,
             cosigned,
-            alarm,
             limits,
             metrics,
             verified,
             keys,
+            proofs: Used::default(),
             events: Hub::default(),
             pulse: Pulse::default(),
             tls,
@@ -143,7 +144,6 @@ impl App {
 
     /// Verifies every signature in a body and enters it, if the rules allow it now.
     pub fn enter(&self, body: Body) -> R<Entry> {
-        self.alarm.silent()?;
         self.registry.append(self.registry.verify(body)?, self.now())
     }
 

@@ -108,6 +108,7 @@ impl<'a> Call<'a> {
 pub(crate) struct Answer {
     pub status: u16,
     pub body: Vec<u8>,
+    #[allow(dead_code)] // for drafts
     pub etag: Option<String>,
 }
 
@@ -315,7 +316,8 @@ impl Client {
 /// The refusal in a problem document, with the reference number of the service's log where it gave one.
 fn with_reference(problem: &Problem) -> Refusal {
     let mut refusal = problem.refusal();
-    if let Some(instance) = &problem.instance {
+    // Only a fault of the service has a number that anybody would look for.
+    if let Some(instance) = problem.instance.as_ref().filter(|text| text.starts_with("urn:depa:fault:")) {
         refusal.sentence = format!("{} (reference {instance})", refusal.sentence);
     }
     refusal

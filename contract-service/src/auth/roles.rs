@@ -10,6 +10,7 @@ use schemas::{Code, R, Refusal};
 use super::verified::Holder;
 use crate::app::App;
 use crate::call::Call;
+use crate::serve::Verb;
 
 /// Somebody with a valid token who is verified now: a participant of some kind, or an SRO person.
 #[derive(Clone, Debug)]
@@ -35,9 +36,9 @@ pub fn caller(app: &App, call: &Call, state: &State) -> R<Caller> {
 }
 
 /// The caller, once per call and before any handler: also checks the proof that a bound token needs.
-pub fn prove(app: &App, call: &Call) -> R<Caller> {
+pub fn prove(app: &App, call: &Call, verb: Verb) -> R<Caller> {
     let holder = holder(app, call)?;
-    super::dpop::check(app, call, &holder)?;
+    super::dpop::check(app, call, verb, &holder)?;
     caller(app, call, &app.registry.state())
 }
 
@@ -54,7 +55,7 @@ fn holder(app: &App, call: &Call) -> R<Holder> {
     }
     let own = schemas::Signer::kid(&*app.signer);
     let claims = signing::token::check_access(token, app.url(), own, schemas::Signer::jwk(&*app.signer), now)?;
-    let holder = Holder { did: claims.sub, until: claims.exp, jkt: None };
+    let holder = Holder { did: claims.sub, until: claims.exp, jkt: claims.cnf.map(|cnf| cnf.jkt) };
     app.verified.remember(token, holder.clone(), now);
     Ok(holder)
 }

@@ -1,4 +1,5 @@
-//! `POST /oauth/token`: a private_key_jwt assertion (RFC 7523) in, a ten-minute bearer token out.
+//! `POST /oauth/token`: a private_key_jwt assertion (RFC 7523) in, a ten-minute token out, bound to a key where a DPoP
+//! proof (RFC 9449) comes with the request.
 
 use schemas::desk::{TokenAnswer, TokenRequest};
 use schemas::{Code, R, Refusal, Timestamp};
@@ -15,10 +16,12 @@ pub fn give(app: &App, call: &Call) -> R<Answer> {
         let sentence = "grant_type client_credentials with a jwt-bearer client assertion is expected";
         return Err(Refusal::new(Code::SchemaMismatch, sentence).at("grant_type"));
     }
+    let bound = super::dpop::asked(app, call)?;
     let now = app.now();
     let state = app.registry.state();
     let claims = token::check_assertion(&request.client_assertion, app.url(), &*state, now)?;
     app.registry.use_jti(&claims.iss, &claims.jti, Timestamp::from_seconds(claims.exp), now)?;
-    let access_token = token::access(&*app.signer, app.url(), &claims.sub, crate::ids::token()?, now, None)?;
-    Answer::ok(&TokenAnswer { access_token, token_type: "Bearer".into(), expires_in: token::ACCESS_SECONDS })
+    let access_token = token::access(&*app.signer, app.url(), &claims.sub, crate::ids::token()?, now, bound.clone())?;
+    let token_type = if bound.is_some() { "DPoP" } else { "Bearer" };
+    Answer::ok(&TokenAnswer { access_token, token_type: token_type.into(), expires_in: token::ACCESS_SECONDS })
 }

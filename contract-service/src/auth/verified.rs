@@ -17,7 +17,7 @@ pub struct Holder {
     /// Not accepted from here on, seconds since the epoch.
     pub until: i64,
     /// Thumbprint of the key that it is bound to.
-    pub jkt: Option<Digest>,
+    pub jkt: Option<String>,
 }
 
 /// The memory. Keeps digests of tokens, not tokens.

@@ -102,13 +102,38 @@ fn the_export_is_for_the_sro_and_receipts_for_those_concerned() {
         assert_eq!(code(house.as_(who).export(0, 10)), Code::Forbidden);
     }
     let export = house.as_(&house.sro[0]).export(0, 1000).unwrap();
-    let proposal = export.entries.last().unwrap();
-    assert_eq!(proposal.record.kind, "contract_proposed");
+    let proposal = export.entries.iter().find(|entry| entry.record.kind == "contract_proposed").unwrap();
     assert_eq!(proposal.subject, contract.read_unverified().unwrap().contract_id.to_string());
     assert_eq!(house.as_(&house.tdps[0]).receipt(proposal.index).unwrap().record, proposal.record);
     assert_eq!(code(house.as_(&house.psp).receipt(proposal.index)), Code::NotFound);
     assert_eq!(code(house.as_(&house.psp).receipt(9999)), Code::NotFound);
     house.as_(&house.psp).receipt(0).unwrap();
+    // That the bodies were read stands in the log, before they are shown.
+    let after = house.as_(&house.sro[0]).export(export.size, 10).unwrap();
+    let readings: Vec<_> = after.entries.iter().filter(|entry| entry.record.kind == "bodies_read").collect();
+    assert_eq!(readings.len(), 1);
+    let schemas::event::Body::BodiesRead { by, from, count } = &readings[0].body else { panic!("another body") };
+    assert_eq!((by, *from, *count), (&house.sro[0].did().unwrap(), 0, export.entries.len() as u64));
+}
+
+#[test]
+fn what_overseers_read_of_a_contract_is_entered_and_what_parties_read_is_not() {
+    let house = House::furnished();
+    let contract = house.executed();
+    let auditor = std::sync::Arc::new(FileKey::generate().unwrap());
+    house.admit(&auditor, Kind::Auditor);
+    let size = || schemas::log::Checkpoint::parse(&house.client.checkpoint().unwrap()).unwrap().head.size;
+    let before = size();
+    house.as_(&house.tdc).contract(&contract.id).unwrap();
+    assert_eq!(size(), before);
+    for overseer in [&auditor, &house.sro[1]] {
+        let before = size();
+        house.as_(overseer).contract(&contract.id).unwrap();
+        assert!(size() > before, "the reading was not entered");
+    }
+    // An auditor reads, and acts on nothing.
+    house.as_(&auditor).export(0, 10).unwrap();
+    assert_eq!(code(house.as_(&auditor).lease_order(0)), Code::Forbidden);
 }
 
 #[test]

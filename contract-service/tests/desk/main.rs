@@ -4,16 +4,25 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod access;
+mod bound;
 mod catcher;
 mod contracts;
+mod conventions;
 mod did_web;
+mod events;
 mod form;
 mod house;
+mod http;
 mod interface;
+mod log;
+mod operation;
 mod papers;
 mod room;
 mod runs;
+mod scitt;
+mod tls;
 mod transport;
 mod walk;
 mod webhooks;
+mod wire;
 mod witness;

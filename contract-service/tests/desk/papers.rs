@@ -33,13 +33,19 @@ pub fn measurement() -> Digest {
     Digest([1; 32])
 }
 
+/// No two participants may look alike.
+fn legal_name(who: &FileKey) -> String {
+    let did = who.did().unwrap();
+    format!("Example {} Ltd", &did.as_str()[did.as_str().len() - 16..])
+}
+
 pub fn participant(house: &House, who: &FileKey, kind: Kind) -> Participant {
     Participant {
         schema: "participant.v1".into(),
         registry: house.registry(),
         did: who.did().unwrap(),
         kind,
-        legal_name: "Example Ltd".into(),
+        legal_name: legal_name(who),
         jurisdiction: "IN".into(),
         jwk: who.jwk().clone(),
         applied_at: start(),

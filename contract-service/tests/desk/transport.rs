@@ -28,10 +28,10 @@ fn lost_delayed_and_doubled_calls_enter_once() {
         };
         let client = house.hooked(Arc::new(hook));
         let receipt = client.apply(&application(&house)).unwrap();
-        assert_eq!(receipt.index, 1, "{act:?}");
+        assert_eq!(receipt.index, 2, "{act:?}");
         let lost = matches!(act, Act::DropRequest | Act::DropAnswer);
         assert_eq!(calls.load(Ordering::Relaxed), if lost { 2 } else { 1 }, "{act:?}");
-        assert_eq!(house.as_(&house.sro[0]).export(0, 10).unwrap().size, 2, "{act:?}");
+        assert_eq!(house.as_(&house.sro[0]).export(0, 10).unwrap().size, 4, "{act:?}");
     }
 }
 

@@ -1,0 +1,101 @@
+//! Streams of events: in the order of the log, for those concerned, resumed where they broke off.
+
+use std::io::{BufRead as _, BufReader};
+
+use reqwest::blocking::Response;
+use schemas::Code;
+use schemas::desk::EventNote;
+
+use crate::house::{House, reference};
+use crate::http::{bearer, code, get};
+use crate::papers;
+
+/// An open stream.
+struct Stream(BufReader<Response>);
+
+impl Stream {
+    fn open(house: &House, path: &str, who: &signing::FileKey, last: Option<u64>) -> Stream {
+        let request = get(house, path).bearer_auth(bearer(house, who)).timeout(std::time::Duration::from_secs(20));
+        let request = match last {
+            Some(last) => request.header("last-event-id", last.to_string()),
+            None => request,
+        };
+        let response = request.send().unwrap();
+        assert_eq!(
+            (response.status().as_u16(), &*crate::http::header(&response, "content-type")),
+            (200, "text/event-stream")
+        );
+        let mut stream = Stream(BufReader::new(response));
+        // The first line says that the stream stands: what happens from here on is told.
+        assert_eq!(stream.line(), ": the log from here on");
+        stream
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.0.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    /// The next event.
+    fn next(&mut self) -> EventNote {
+        loop {
+            if let Some(data) = self.line().strip_prefix("data: ") {
+                return serde_json::from_str(data).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn parties_hear_of_their_contract_and_resume_where_they_were() {
+    let house = House::furnished();
+    let mut stream = Stream::open(&house, "/v1/events", &house.tdps[0], None);
+    let contract = house.propose(&papers::contract(&house)).unwrap();
+    let proposed = stream.next();
+    assert_eq!((proposed.kind.as_str(), &proposed.contract), ("contract_proposed", &Some(reference(&contract))));
+    house.countersign(&contract, &house.tdps[1]).unwrap();
+    let signed = stream.next();
+    assert_eq!(signed.kind, "contract_signed");
+    assert!(signed.index > proposed.index);
+    drop(stream);
+    house.countersign(&contract, &house.tdps[0]).unwrap();
+    let mut resumed = Stream::open(&house, "/v1/events", &house.tdps[0], Some(proposed.index));
+    assert_eq!(resumed.next(), signed);
+    assert_eq!(resumed.next().kind, "contract_signed");
+    house.countersign(&contract, &house.ccrp).unwrap();
+    let kinds = [resumed.next().kind, resumed.next().kind];
+    assert_eq!(kinds, ["contract_signed", "contract_executed"]);
+}
+
+#[test]
+fn others_hear_nothing_of_it() {
+    let house = House::furnished();
+    let mut stream = Stream::open(&house, "/v1/events", &house.psp, Some(0));
+    let run = house.running();
+    // Only what concerns everyone could have come before; of contracts and runs nothing does, so the first event is
+    // that of the payment provider's own concern or the end of the stream by time.
+    let foreign = get(&house, &format!("/v1/runs/{}/events", run.run_id)).bearer_auth(bearer(&house, &house.psp));
+    assert_eq!(code(foreign.send().unwrap()), Code::RunUnknown);
+    assert_eq!(code(get(&house, "/v1/events").send().unwrap()), Code::Unauthenticated);
+    let mut own = Stream::open(&house, &format!("/v1/runs/{}/events", run.run_id), &house.tdc, Some(0));
+    let first = own.next();
+    assert_eq!((first.kind.as_str(), first.run_id), ("run_checked_in", Some(run.run_id)));
+    house.skip(601);
+    // The token has ended, and with the next entry its stream does.
+    house.propose(&papers::contract(&house)).map(drop).unwrap_or(());
+    let mut rest = String::new();
+    let ended = std::io::Read::read_to_string(&mut stream.0, &mut rest);
+    assert!(!rest.contains("data: "), "{rest} {ended:?}");
+}
+
+#[test]
+fn streams_are_bounded() {
+    let house = House::with(|config| config.limits.event_streams = 1).furnish();
+    let open = Stream::open(&house, "/v1/events", &house.tdc, None);
+    let token = bearer(&house, &house.tdc);
+    assert_eq!(code(get(&house, "/v1/events").bearer_auth(&token).send().unwrap()), Code::Unavailable);
+    let bad = get(&house, "/v1/events").bearer_auth(&token).header("last-event-id", "x").send().unwrap();
+    assert_eq!(code(bad), Code::MalformedNumber);
+    drop(open);
+}
