@@ -4,12 +4,14 @@
 //! so that no byte of it is outside a check. The same check reads a mirror folder ([`mirror`]) or the service itself.
 
 mod ahead;
+pub mod bench;
 pub mod budget;
 pub mod compare;
 pub mod line;
 pub mod mirror;
 pub mod monitor;
 mod pipe;
+pub mod policy;
 pub mod public;
 pub mod quorum;
 pub mod receipt;

@@ -96,6 +96,11 @@ impl Global {
         Ok((self.desk()?.acting_for(key.clone()), key))
     }
 
+    /// Whether a signing key is named.
+    fn has_key(&self) -> bool {
+        self.key.is_some() || std::env::var_os("DEPA_KEY").is_some()
+    }
+
     /// The signing key.
     fn key(&self) -> R<FileKey> {
         FileKey::load(&self.named(self.key.clone(), "--key", "DEPA_KEY")?)
@@ -213,19 +218,20 @@ mod tests {
             })
             .collect();
         let expected = [
-            "keys: new new-encryption show",
+            "keys: new new-encryption add retire revoke compromise show",
             "trust: fetch show",
-            "party: apply web-document decide show",
+            "party: apply web-document decide withdraw show",
+            "sro: template data-schema revoke-image-set suspend erase log-key show approve",
             "image-set: new sign show",
-            "dataset: seal offer publish list show",
-            "contract: new fetch list show sign propose submit bundle revoke decline",
+            "dataset: seal offer publish suspend resume withdraw list show",
+            "contract: new fetch list show sign propose submit bundle decline counter amend check withdraw suspend resume terminate revoke",
             "job: bundle",
             "run: estimate start watch abort",
             "model: download verify",
             "ccr: agent measure software-root",
             "webhook: listen endpoint deliveries",
             "payment: list",
-            "audit: export verify verify-receipt verify-contract",
+            "audit: export verify bench verify-receipt verify-contract monitor diff",
             "log: checkpoint",
             "doctor:",
         ];

@@ -1,6 +1,7 @@
 //! Contracts: drafted from a form, signed alone and offline by every party over the same bytes, and handed in.
 
 pub mod acts;
+pub mod bundle;
 pub mod check;
 pub mod form;
 pub mod text;
@@ -10,12 +11,13 @@ use contract_client::Client;
 use schemas::contract::{Contract, ContractDecline, ContractRef, ContractRevoke, ContractState};
 use schemas::desk::{ContractAnswer, ContractBundle, ContractSignature, ContractView};
 use schemas::id::ContractId;
-use schemas::{Code, Entered, Envelope, R, Refusal, Signer, Timestamp};
+use schemas::{Code, Envelope, R, Refusal, Signer, Timestamp};
 use signing::{FileKey, Trust};
 use uuid::Uuid;
 
 use crate::paper::SignatureForm;
 
+pub use bundle::{VerifiedBundle, verify_bundle};
 pub use form::{ContractForm, draft};
 pub use text::plain_language;
 
@@ -141,70 +143,4 @@ pub fn decline(
         declined_at: now,
     };
     client.decline(&contract.id, &signing::sign(&document, key as &dyn Signer, now)?)
-}
-
-/// A contract bundle opened under pinned trust: every signature and receipt in it holds.
-#[derive(Debug)]
-pub struct VerifiedBundle {
-    /// The contracts, each signed by all its parties and entered in the log.
-    pub contracts: Vec<Entered<Contract>>,
-    /// Offers.
-    pub offers: usize,
-    /// Participants.
-    pub participants: usize,
-    /// Image sets.
-    pub image_sets: usize,
-}
-
-/// Verifies a contract bundle offline: participants by two SRO people, offers by their providers, image sets by two SRO
-/// people, contracts by all their parties, every receipt by the log's key; and that each contract's offers are there.
-pub fn verify_bundle(bundle: &ContractBundle, trust: &Trust) -> R<VerifiedBundle> {
-    let mut book = signing::book::PinnedBook::new(trust.clone());
-    let (origin, jwk, registry) = (trust.origin.as_str(), &trust.registry_jwk, &trust.registry);
-    for participant in &bundle.participants {
-        let sha256 = participant.application.digest();
-        let application = signing::book::verify_application(participant.application.clone(), registry)?;
-        let decision = signing::entered(participant.decision.clone(), registry, trust, origin, jwk)?;
-        trust.two_people(&decision)?;
-        let about = decision.participant == application.did && decision.participant_sha256 == sha256;
-        if !about || decision.decision != schemas::party::Decision::Verified {
-            let sentence = format!("{} is not verified by the SRO", application.did);
-            return Err(Refusal::new(Code::ParticipantNotVerified, sentence));
-        }
-        book.add_party(&application.did, application.kind, application.jwk.clone());
-    }
-    let mut offers = Vec::new();
-    for logged in &bundle.offers {
-        let offer = signing::entered(logged.clone(), registry, &book, origin, jwk)?;
-        if !offer.signed_by(&offer.provider) || offer.signers().len() != 1 {
-            return Err(Refusal::new(Code::SignerNotParty, "an offer is signed by its provider alone"));
-        }
-        offers.push(offer);
-    }
-    for logged in &bundle.image_sets {
-        let image_set = signing::entered(logged.clone(), registry, &book, origin, jwk)?;
-        trust.two_people(&image_set)?;
-    }
-    let mut contracts = Vec::new();
-    for logged in &bundle.contracts {
-        let contract = signing::entered(logged.clone(), registry, &book, origin, jwk)?;
-        trust.fully_signed(&contract)?;
-        for terms in &contract.datasets {
-            let pinned = offers.iter().find(|o| o.digest() == terms.offer_sha256);
-            let missing = || {
-                Refusal::new(Code::DatasetUnknown, format!("the offer of {} is not in the bundle", terms.dataset_id))
-            };
-            policies::registration::terms::dataset(terms, pinned.ok_or_else(missing)?)?;
-        }
-        contracts.push(contract);
-    }
-    if contracts.is_empty() {
-        return Err(Refusal::new(Code::ContractUnknown, "the bundle holds no contract"));
-    }
-    Ok(VerifiedBundle {
-        contracts,
-        offers: offers.len(),
-        participants: bundle.participants.len(),
-        image_sets: bundle.image_sets.len(),
-    })
 }

@@ -187,6 +187,7 @@ impl Audit {
         if self.replay.frontier.root() != head.root {
             return Err(tampered("the root over all entries is not the checkpoint's"));
         }
+        self.replay.finish()?;
         let budgets = budget::recompute(&self.replay.state)?;
         self.replay.state.check_books().map_err(failed)?;
         let (earlier, counted) = (self.earlier.clone(), self.counted.clone());

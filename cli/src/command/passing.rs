@@ -24,11 +24,6 @@ pub struct Passing {
 }
 
 impl Passing {
-    /// Whether an act of others is signed, so that nothing need be said about it anew.
-    pub fn continues(&self) -> bool {
-        self.draft.is_some()
-    }
-
     /// Signs a new act or the draft of another; hands it in, or writes it for the next.
     pub fn pass<T: Document>(
         &self,
