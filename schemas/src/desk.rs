@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::bundle::{BundledParticipant, JobBundle, Logged};
 use crate::certificate::ModelCertificate;
 use crate::contract::{Assurance, Contract, ContractRef, ContractState};
-use crate::dataset::DatasetOffer;
+use crate::dataset::{Column, DatasetOffer, SampleKind, SealedObject};
 use crate::digest::Digest;
 use crate::envelope::{Envelope, PartySignature};
 use crate::event::{CompletedOutput, Completion, Obligation};
@@ -16,8 +16,9 @@ use crate::id::{ContractId, Did, EndpointId, RunId};
 use crate::jwk::Jwk;
 use crate::log::{ExportedEntry, Receipt};
 use crate::money::{Currency, Minor};
-use crate::party::{Participant, ParticipantDecision, Resolution};
+use crate::party::{KeyUse, Kind, Participant, ParticipantDecision, Resolution};
 use crate::release::{Attested, KmsReceipt};
+use crate::rules::{DataSchema, ImageSetRevocation, Template};
 use crate::time::Timestamp;
 
 /// Declares plain messages: serde both ways, unknown members refused, a JSON Schema.
@@ -86,14 +87,143 @@ messages! {
         application: Envelope<Participant>,
         /// The last decision, with its receipt.
         decision: Option<Logged<ParticipantDecision>>,
-        /// `applied`, `verified`, `rejected` or `suspended`.
+        /// `applied`, `verified`, `rejected`, `suspended` or `withdrawn`.
         state: String,
+    }
+    /// A key of a participant.
+    KeyView {
+        /// RFC 7638 thumbprint.
+        thumbprint: String,
+        /// The key.
+        jwk: Jwk,
+        /// What it may be used for.
+        uses: Vec<KeyUse>,
+        /// `active`, `retired`, `revoked` or `compromised`.
+        state: String,
+        /// Index of the entry that brought it.
+        active_from: u64,
+        /// Index of the entry that ended it.
+        ended: Option<u64>,
+        /// The first entry whose signature is in doubt.
+        compromised_since: Option<u64>,
+    }
+    /// The keys of a participant, in the order of their entries.
+    KeyList {
+        /// The keys.
+        keys: Vec<KeyView>,
+    }
+    /// A participant in a list.
+    ParticipantLine {
+        /// Who.
+        did: Did,
+        /// As what.
+        kind: Kind,
+        /// Legal name.
+        legal_name: String,
+        /// ISO 3166 country code.
+        jurisdiction: String,
+        /// `applied`, `verified`, `rejected`, `suspended` or `withdrawn`.
+        state: String,
+        /// SHA-256 of the application: what a decision names.
+        application_sha256: Digest,
+        /// Index of the application's entry.
+        applied: u64,
+    }
+    /// A page of participants.
+    ParticipantList {
+        /// The participants, by DID.
+        participants: Vec<ParticipantLine>,
+        /// Where the next page begins; none on the last.
+        next: Option<String>,
+    }
+    /// An image set in a list.
+    ImageSetView {
+        /// As approved.
+        image_set: Logged<ImageSet>,
+        /// `approved`, `revoked` or `expired`.
+        state: String,
+        /// The end of its approval.
+        revocation: Option<Logged<ImageSetRevocation>>,
+    }
+    /// A page of image sets.
+    ImageSetList {
+        /// The image sets, by id.
+        image_sets: Vec<ImageSetView>,
+        /// Where the next page begins; none on the last.
+        next: Option<String>,
+    }
+    /// The approved templates, by name; the built-in one is none of them.
+    TemplateList {
+        /// The templates.
+        templates: Vec<Logged<Template>>,
+    }
+    /// The approved data schemas, by URI; the built-in one is none of them.
+    DataSchemaList {
+        /// The data schemas.
+        data_schemas: Vec<Logged<DataSchema>>,
+    }
+    /// Every offer of a dataset, oldest first.
+    DatasetVersions {
+        /// The offers.
+        versions: Vec<DatasetView>,
+    }
+    /// Something that a Croissant document does not say and an offer must.
+    CroissantGap {
+        /// The member of the offer.
+        member: String,
+        /// What is missing.
+        sentence: String,
+    }
+    /// A sample that a Croissant document names.
+    CroissantSample {
+        /// Where it lies.
+        url: String,
+        /// SHA-256 of its bytes.
+        sha256: Digest,
+        /// Its size.
+        bytes: u64,
+        /// Media type.
+        media_type: String,
+        /// How it came to be.
+        kind: SampleKind,
+    }
+    /// What a Croissant document says for the data card.
+    CroissantCard {
+        /// What it is.
+        description: Option<String>,
+        /// How it was collected.
+        collection: Option<String>,
+        /// What it is not good for.
+        limitations: Option<String>,
+        /// What personal data it holds.
+        personal_data: Option<String>,
+        /// Licence.
+        licence: Option<String>,
+    }
+    /// The beginning of an offer, read from a Croissant document. Nothing is signed or entered.
+    CroissantDraft {
+        /// Name.
+        name: String,
+        /// Who made the data.
+        creators: Vec<String>,
+        /// Words to find it by.
+        keywords: Vec<String>,
+        /// Columns.
+        columns: Vec<Column>,
+        /// The files of data; their sizes are those of the plaintext unless they are sealed already.
+        sealed: Vec<SealedObject>,
+        /// A sample.
+        sample: Option<CroissantSample>,
+        /// The data card.
+        card: CroissantCard,
+        /// What is still to be said.
+        gaps: Vec<CroissantGap>,
     }
     /// A registered dataset.
     DatasetView {
         /// The offer, with its receipt.
         offer: Logged<DatasetOffer>,
-        /// `registered` or `deprecated`.
+        /// `registered`, `suspended`, `deprecated` or `withdrawn`.
         state: String,
     }
     /// A page of datasets.
