@@ -12,7 +12,7 @@ pub mod recovery;
 mod secret;
 pub mod session;
 mod settings;
-mod trail;
+pub mod trail;
 
 pub use settings::{OidcSettings, PeopleSettings};
 
@@ -38,18 +38,18 @@ impl People {
     }
 
     /// The relying party.
-    fn passkeys(&self) -> R<&passkey::Rp> {
+    pub fn passkeys(&self) -> R<&passkey::Rp> {
         let why = "passkeys need a host name in the service's url, and it has an address; use localhost in a demo";
         self.passkeys.as_ref().ok_or_else(|| Refusal::new(Code::NotFound, why))
     }
 
     /// The identity provider.
-    fn oidc(&self) -> R<&oidc::Provider> {
+    pub fn oidc(&self) -> R<&oidc::Provider> {
         self.oidc.as_ref().ok_or_else(|| Refusal::new(Code::NotFound, "no identity provider is configured here"))
     }
 }
 
 /// What everybody is told who does not get in, whatever the reason.
-fn refused() -> Refusal {
+pub fn refused() -> Refusal {
     Refusal::new(Code::SignInRefused, "signing in was refused; ask whoever administers your organisation")
 }

@@ -41,7 +41,9 @@ fn roles(wanted: &[Role], kind: Kind) -> R<Vec<Role>> {
     roles.sort_unstable();
     roles.dedup();
     if roles.is_empty() || wanted.len() > MOST_ROLES || roles.iter().any(|role| !role.fits(kind)) {
-        return Err(Refusal::new(Code::Forbidden, "a participant gives the roles of its own kind, at least one").at("roles"));
+        return Err(
+            Refusal::new(Code::Forbidden, "a participant gives the roles of its own kind, at least one").at("roles")
+        );
     }
     Ok(roles)
 }

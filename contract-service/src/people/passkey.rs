@@ -1,14 +1,14 @@
 //! Passkeys (WebAuthn Level 3) by webauthn-rs: user verification always, discoverable keys, counters that only rise.
 
 use registry::{Ceremony, Person, StoredPasskey};
+use schemas::R;
 use schemas::id::{PasskeyId, PersonId};
-use schemas::{R, Timestamp};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use webauthn_rs::Webauthn;
 use webauthn_rs::prelude::{
-    AuthenticationResult, CredentialID, DiscoverableAuthentication, Passkey, PasskeyAuthentication, PasskeyRegistration,
-    PublicKeyCredential, RegisterPublicKeyCredential, Url, WebauthnBuilder,
+    AuthenticationResult, CredentialID, DiscoverableAuthentication, Passkey, PasskeyAuthentication,
+    PasskeyRegistration, PublicKeyCredential, RegisterPublicKeyCredential, Url, WebauthnBuilder,
 };
 
 use super::secret::Secret;
@@ -21,7 +21,10 @@ use crate::error::fault;
 pub const CHALLENGE_SECONDS: i64 = 5 * 60;
 
 /// The relying party: its id is the host of the service's URL, its origin the URL.
-pub struct Rp(Webauthn);
+pub struct Rp {
+    webauthn: Webauthn,
+    origin: String,
+}
 
 /// A registration that has begun.
 pub struct Begun {
@@ -39,14 +42,15 @@ impl Rp {
             return Ok(None);
         };
         let rp = WebauthnBuilder::new(&host, &origin).map_err(fault)?.rp_name("DEPA contract service").build();
-        Ok(Some(Rp(rp.map_err(fault)?)))
+        Ok(Some(Rp { webauthn: rp.map_err(fault)?, origin: origin.origin().ascii_serialization() }))
     }
 
     /// Begins the registration of a new passkey; those that the person has are not offered again.
     pub fn begin_new(&self, holder: &PersonId, name: &str, own: &[StoredPasskey]) -> R<Begun> {
         let uuid = uuid_of(holder)?;
         let known: Vec<CredentialID> = own.iter().map(|passkey| passkey.credential.clone().into()).collect();
-        let (options, state) = self.0.start_passkey_registration(uuid, name, name, Some(known)).map_err(fault)?;
+        let (options, state) =
+            self.webauthn.start_passkey_registration(uuid, name, name, Some(known)).map_err(fault)?;
         let mut options = serde_json::to_value(options).map_err(fault)?;
         // Signing in names nobody beforehand, so the authenticator must find the key by itself.
         options["publicKey"]["authenticatorSelection"]["residentKey"] = json!("required");
@@ -58,12 +62,13 @@ impl Rp {
     pub fn end_new(&self, state: &str, credential: Value) -> Result<Passkey, String> {
         let state: PasskeyRegistration = kept(state)?;
         let credential: RegisterPublicKeyCredential = read(credential)?;
-        self.0.finish_passkey_registration(&credential, &state).map_err(|e| format!("{e:?}"))
+        self.page(&credential.response.client_data_json)?;
+        self.webauthn.finish_passkey_registration(&credential, &state).map_err(|e| format!("{e:?}"))
     }
 
     /// Begins a sign-in of somebody who is not named yet.
     pub fn begin_sign_in(&self) -> R<Begun> {
-        let (options, state) = self.0.start_discoverable_authentication().map_err(fault)?;
+        let (options, state) = self.webauthn.start_discoverable_authentication().map_err(fault)?;
         let mut options = serde_json::to_value(options).map_err(fault)?;
         // The page decides whether it offers passkeys in a form field or by a button.
         options.as_object_mut().map(|members| members.remove("mediation"));
@@ -73,19 +78,34 @@ impl Rp {
     /// Begins a fresh assertion of somebody who is signed in.
     pub fn begin_step_up(&self, own: &[StoredPasskey]) -> R<Begun> {
         let own = own.iter().map(|passkey| serde_json::from_str(&passkey.passkey).map_err(fault));
-        let (options, state) = self.0.start_passkey_authentication(&own.collect::<R<Vec<_>>>()?).map_err(fault)?;
+        let (options, state) =
+            self.webauthn.start_passkey_authentication(&own.collect::<R<Vec<_>>>()?).map_err(fault)?;
         let (options, state) = (serde_json::to_value(options).map_err(fault)?, serde_json::to_string(&state));
         Ok(Begun { options, state: state.map_err(fault)? })
     }
 
+    /// The page that asked was this service's own, and not framed by another: the library does not judge the frame
+    /// when somebody signs in.
+    fn page(&self, client_data: &[u8]) -> Result<(), String> {
+        let data: Value = serde_json::from_slice(client_data).map_err(|_| "unreadable client data")?;
+        let framed =
+            data.get("crossOrigin").is_some_and(|framed| *framed != json!(false)) || data.get("topOrigin").is_some();
+        match data.get("origin").and_then(Value::as_str) {
+            Some(origin) if origin == self.origin && !framed => Ok(()),
+            _ => Err("the page was not the service's own".into()),
+        }
+    }
+
     fn end_sign_in(&self, state: &str, credential: &PublicKeyCredential, key: &Passkey) -> Result<Outcome, String> {
         let state: DiscoverableAuthentication = kept(state)?;
-        self.0.finish_discoverable_authentication_v2(credential, state, key).map_err(|e| format!("{e:?}"))
+        self.page(&credential.response.client_data_json)?;
+        self.webauthn.finish_discoverable_authentication_v2(credential, state, key).map_err(|e| format!("{e:?}"))
     }
 
     fn end_step_up(&self, state: &str, credential: &PublicKeyCredential) -> Result<Outcome, String> {
         let state: PasskeyAuthentication = kept(state)?;
-        self.0.finish_passkey_authentication(credential, &state).map_err(|e| format!("{e:?}"))
+        self.page(&credential.response.client_data_json)?;
+        self.webauthn.finish_passkey_authentication(credential, &state).map_err(|e| format!("{e:?}"))
     }
 }
 
@@ -181,12 +201,7 @@ pub fn ask(app: &App, kind: &str, subject: Option<String>, begun: Begun) -> R<sc
 }
 
 /// The outcome of a proof for the caller: refused in one way, with the reason in the trail.
-pub fn judged(
-    act: trail::Act,
-    call: &Call,
-    person: Option<&PersonId>,
-    proof: R<Result<Proven, String>>,
-) -> R<Proven> {
+pub fn judged(act: trail::Act, call: &Call, person: Option<&PersonId>, proof: R<Result<Proven, String>>) -> R<Proven> {
     let (outcome, reason) = match proof {
         Ok(Ok(proven)) => return Ok(proven),
         Ok(Err(reason)) => (Err(refused()), reason),

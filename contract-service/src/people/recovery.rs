@@ -79,7 +79,10 @@ impl Place {
     fn take() -> R<Place> {
         if HASHING.fetch_add(1, Ordering::SeqCst) >= AT_ONCE {
             HASHING.fetch_sub(1, Ordering::SeqCst);
-            return Err(Refusal::new(Code::RateLimited, "too many recovery codes are tried now; try again in a moment"));
+            return Err(Refusal::new(
+                Code::RateLimited,
+                "too many recovery codes are tried now; try again in a moment",
+            ));
         }
         Ok(Place)
     }

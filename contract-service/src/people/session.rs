@@ -65,7 +65,8 @@ impl Session {
         let (token, now) = (sha256(cookie), app.now());
         let (stored, person) = app.registry.session(&token, now)?.ok_or_else(unknown)?;
         let standing = standing(state, &person.member).filter(|standing| standing.index == stored.standing);
-        let Some(standing) = standing.filter(|standing| person.roles.iter().any(|role| role.fits(standing.kind))) else {
+        let Some(standing) = standing.filter(|standing| person.roles.iter().any(|role| role.fits(standing.kind)))
+        else {
             app.registry.end_session(&token)?;
             return Err(unknown());
         };

@@ -2,10 +2,11 @@
 
 use registry::Person;
 use schemas::id::{Did, PasskeyId, PersonId};
+use schemas::party::Kind;
 use schemas::person::{
     Assertion, NewPasskey, PasskeyList, PasskeyView, PersonList, PersonView, RecoveryCodes, SessionView,
 };
-use schemas::{Code, R, Refusal};
+use schemas::{Code, R, Refusal, person as folk};
 
 use crate::app::App;
 use crate::auth::roles::caller;
@@ -14,10 +15,67 @@ use crate::people::passkey::{Purpose, ask, judged, prove, stored};
 use crate::people::session::{Session, Starting, forget, standing};
 use crate::people::trail::{self, Act};
 use crate::people::{enrol, oidc, recovery, refused};
+use crate::route::Access::{Open, Token};
+use crate::route::{Access, Route, get, post};
 
 const SIGN_IN: &str = "sign-in";
 const STEP_UP: &str = "step-up";
 const ADD: &str = "add";
+
+/// The routes of people: they read and manage themselves; documents are signed by keys.
+pub fn paths() -> Vec<Route> {
+    vec![
+        post("/v1/people/enrolments", link, Token, "Make a one-time enrolment link for a person of yours")
+            .only(&[Kind::Tdp, Kind::Tdc, Kind::Ccrp, Kind::Auditor, Kind::Sro])
+            .takes::<folk::EnrolmentRequest>()
+            .gives::<folk::EnrolmentLink>(201),
+        get("/v1/people", list, Token, "Your people").gives::<folk::PersonList>(200),
+        post(
+            "/v1/people/{id}/suspend",
+            suspend,
+            Access::Person,
+            "Suspend a person of yours; by token or administrator",
+        )
+        .nothing(204),
+        get("/v1/people/me", me, Access::Person, "Who is signed in").gives::<folk::SessionView>(200),
+        get("/v1/people/me/passkeys", passkeys, Access::Person, "Your passkeys").gives::<folk::PasskeyList>(200),
+        post("/v1/people/me/passkeys/options", add_options, Access::Person, "Begin to add a passkey; step up first")
+            .gives::<folk::Ceremony>(200),
+        post("/v1/people/me/passkeys", add, Access::Person, "Add a passkey; step up first")
+            .takes::<folk::NewPasskey>()
+            .gives::<folk::PasskeyView>(201),
+        post("/v1/people/me/passkeys/{id}/remove", remove, Access::Person, "Remove a passkey; step up first")
+            .nothing(204),
+        post("/v1/people/me/recovery-codes", recovery_codes, Access::Person, "Fresh recovery codes; step up first")
+            .gives::<folk::RecoveryCodes>(201),
+        post("/auth/enrol/options", enrol_options, Open, "Begin to enrol a passkey by a link")
+            .takes::<folk::EnrolmentToken>()
+            .gives::<folk::Ceremony>(200),
+        post("/auth/enrol", enrol, Open, "Enrol a passkey by a link, and sign in")
+            .takes::<folk::Enrolment>()
+            .gives::<folk::Enrolled>(201),
+        post("/auth/passkey/options", sign_in_options, Open, "Begin to sign in").gives::<folk::Ceremony>(200),
+        post("/auth/passkey", sign_in, Open, "Sign in by a passkey")
+            .takes::<folk::Assertion>()
+            .gives::<folk::SessionView>(200),
+        post("/auth/step-up/options", step_up_options, Access::Person, "Begin a fresh passkey assertion")
+            .gives::<folk::Ceremony>(200),
+        post("/auth/step-up", step_up, Access::Person, "End it; for five minutes you may do more")
+            .takes::<folk::Assertion>()
+            .gives::<folk::SessionView>(200),
+        post("/auth/recovery", recover, Open, "Use a recovery code to enrol a new passkey")
+            .takes::<folk::RecoveryRequest>()
+            .gives::<folk::RecoveryGrant>(201),
+        post("/auth/oidc", oidc_begin, Open, "Begin to sign in, or to enrol, with the identity provider")
+            .takes::<folk::OidcStart>()
+            .gives::<folk::OidcRedirect>(200),
+        get("/auth/oidc/callback", oidc_callback, Open, "The way back from the identity provider")
+            .query(&["code", "state", "iss"])
+            .gives_media(200, "text/html"),
+        post("/auth/sign-out", sign_out, Access::Person, "Sign out").nothing(204),
+        post("/auth/sign-out-everywhere", sign_out_everywhere, Access::Person, "End all your sessions").nothing(204),
+    ]
+}
 
 /// Makes a one-time enrolment link, by a key holder's token.
 pub fn link(app: &App, call: &Call) -> R<Answer> {
