@@ -1,6 +1,7 @@
 //! Rehearsals of the whole house: the walk, the quality of its result, and who may depend on whom.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod conformance;
 mod layering;
 mod quality;
 mod refusals;
