@@ -68,18 +68,22 @@ pub fn check_in(job: &Admitted, room: &Room) -> R<Session> {
     let mut session =
         Session { run_id, run_key, enc_key, secret, admission, book, services, steps_run: 0, released: Vec::new() };
     session.book.set_run(session.run_id.clone(), session.run_key.jwk().clone());
-    session.admission_is_ours(job)?;
+    session.admission_is_ours(job, room)?;
     Ok(session)
 }
 
 impl Session {
-    fn admission_is_ours(&self, job: &Admitted) -> R<()> {
+    /// Speaks of this run, and of a log that as many witnesses cosigned as the room's trust asks for.
+    fn admission_is_ours(&self, job: &Admitted, room: &Room) -> R<()> {
         let a = &self.admission;
         let ours = a.run_id == self.run_id
             && a.job_sha256 == job.opened.job.digest()
             && &a.run_jwk == self.run_key.jwk()
             && &a.enc_jwk == self.enc_key.jwk();
-        if ours { Ok(()) } else { Err(Refusal::new(Code::AdmissionInvalid, "the Admission speaks of another run")) }
+        if !ours {
+            return Err(Refusal::new(Code::AdmissionInvalid, "the Admission speaks of another run"));
+        }
+        signing::witnessed(&room.trust, a, &job.opened.contracts, room.now()).map(drop)
     }
 
     /// Fetches a fresh Admission when the one at hand grows old.
@@ -90,7 +94,7 @@ impl Session {
         let request = self.request(RunAct::RefreshAdmission {}, &room.config.contract_service, room)?;
         let answer = room.desk.refresh_admission(&self.run_id, &request)?;
         self.admission = verify_by(answer, &room.trust.registry, &self.book, room.trust.registry.as_str())?;
-        self.admission_is_ours(job)
+        self.admission_is_ours(job, room)
     }
 
     /// A request to a service, signed by the run key, usable once.

@@ -62,6 +62,7 @@ impl Kms {
         self.store.transact(|c| journal::check_not_behind(c, &admission.kms_heads, &self.config.url))?;
         let mut heads = history::heads(&opened)?;
         heads.push(admission.checkpoint.clone());
+        heads.extend(signing::witnessed(&self.trust, &admission, &opened.contracts, now)?);
         self.store.transact(|c| history::keep(c, &heads, now))?;
 
         policies::gate::job(&facts, &admission.contracts, now)?;

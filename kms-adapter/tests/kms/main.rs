@@ -6,6 +6,7 @@ mod budget;
 mod evidence;
 mod form;
 mod papers;
+mod quorum;
 mod release;
 mod repeat;
 mod store;

@@ -159,7 +159,21 @@ impl PinnedBook {
     /// Verifies a document and its receipt, with the keys that counted where it was entered.
     pub fn entered<T: LoggedDocument>(&self, logged: Logged<T>) -> R<Entered<T>> {
         let (trust, index) = (&self.trust, logged.receipt.index);
+        let kids = kids(&logged.envelope);
         note::entered(logged, &trust.registry, &self.as_of(index), &trust.origin, &trust.registry_jwk)
+            .map_err(|refusal| self.explained(refusal, &kids))
+    }
+
+    /// `KEY_NOT_ACTIVE` in place of `SIGNER_UNKNOWN` where a party once had the key.
+    fn explained(&self, refusal: Refusal, kids: &[KeyId]) -> Refusal {
+        let had = |kid: &KeyId| self.parties.get(&kid.holder).is_some_and(|p| p.had(&kid.thumbprint));
+        if refusal.code == Code::SignerUnknown && kids.iter().any(had) {
+            return Refusal::new(
+                Code::KeyNotActive,
+                format!("{}; the key was not active where it signed", refusal.sentence),
+            );
+        }
+        refusal
     }
 
     /// Adds a KMS key that a TDP's verified offer names.
@@ -305,7 +319,8 @@ pub fn open_bundle(bundle: JobBundle, trust: &Trust) -> R<OpenedBundle> {
         trust.fully_signed(&contract)?;
         contracts.push(contract);
     }
-    let job = document::verify(bundle.job, &trust.registry, &book)?;
+    let kids = kids(&bundle.job);
+    let job = document::verify(bundle.job, &trust.registry, &book).map_err(|refusal| book.explained(refusal, &kids))?;
     only_signer(&job, job.tdc.as_str())?;
     Ok(OpenedBundle { job, contracts, offers, image_set, book })
 }
@@ -328,6 +343,10 @@ fn signed_by_parties(contract: &Signed<Contract>, people: &[SroPerson]) -> R<()>
         return Err(Refusal::new(Code::SignerNotParty, "somebody who is no party signed the contract"));
     }
     Ok(())
+}
+
+fn kids<T>(envelope: &schemas::Envelope<T>) -> Vec<KeyId> {
+    envelope.signatures.iter().map(|s| s.kid.clone()).collect()
 }
 
 fn only_signer<T>(signed: &Signed<T>, holder: &str) -> R<()> {

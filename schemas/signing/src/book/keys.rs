@@ -40,6 +40,11 @@ impl PartyKeys {
         self.keys.iter().filter(counts).find(named).map(|k| &k.jwk)
     }
 
+    /// Whether the party ever had this key.
+    pub(super) fn had(&self, thumbprint: &str) -> bool {
+        self.keys.iter().any(|k| k.jwk.thumbprint() == thumbprint)
+    }
+
     /// Applies a verified event that was entered at `index`. A retired or revoked key counts for entries before it; a
     /// compromised one for entries before `since_index`, which may lie further back.
     pub(super) fn apply(&mut self, index: u64, act: &KeyAct) -> R<()> {
