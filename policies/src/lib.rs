@@ -11,6 +11,7 @@
 pub mod accountant;
 pub mod budget;
 pub mod completion;
+pub mod draft;
 pub mod facts;
 mod forms;
 pub mod gate;

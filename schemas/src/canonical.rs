@@ -16,7 +16,15 @@ pub const MAX_INTEGER: i64 = (1 << 53) - 1;
 /// Reads JSON strictly: no duplicate members, no floats, integers within ±(2^53 − 1), depth ≤ [`MAX_DEPTH`].
 pub fn parse_value(bytes: &[u8]) -> R<Value> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = Strict { depth: 0 }.deserialize(&mut reader).map_err(read_error)?;
+    let value = Strict { depth: 0, reals: false }.deserialize(&mut reader).map_err(read_error)?;
+    reader.end().map_err(read_error)?;
+    Ok(value)
+}
+
+/// [`parse_value`], but numbers may have a fraction: for files of others that are kept as they came and never signed here.
+pub fn parse_loose(bytes: &[u8]) -> R<Value> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = Strict { depth: 0, reals: true }.deserialize(&mut reader).map_err(read_error)?;
     reader.end().map_err(read_error)?;
     Ok(value)
 }
@@ -66,6 +74,7 @@ fn read_error(e: serde_json::Error) -> Refusal {
 
 struct Strict {
     depth: usize,
+    reals: bool,
 }
 
 impl<'de> DeserializeSeed<'de> for Strict {
@@ -94,7 +103,10 @@ impl<'de> Visitor<'de> for Strict {
     fn visit_u64<E: serde::de::Error>(self, v: u64) -> Result<Value, E> {
         integer(v <= MAX_INTEGER as u64, v.into())
     }
-    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<Value, E> {
+    fn visit_f64<E: serde::de::Error>(self, real: f64) -> Result<Value, E> {
+        if let Some(real) = Number::from_f64(real).filter(|_| self.reals) {
+            return Ok(Value::Number(real));
+        }
         Err(E::custom("number with a fraction, an exponent or beyond 2^53 - 1: reals are decimal strings"))
     }
     fn visit_str<E>(self, v: &str) -> Result<Value, E> {
@@ -106,7 +118,7 @@ impl<'de> Visitor<'de> for Strict {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let inner = self.inner()?;
         let mut items = Vec::new();
-        while let Some(item) = seq.next_element_seed(Strict { depth: inner })? {
+        while let Some(item) = seq.next_element_seed(Strict { depth: inner, reals: self.reals })? {
             items.push(item);
         }
         Ok(Value::Array(items))
@@ -115,7 +127,7 @@ impl<'de> Visitor<'de> for Strict {
         let inner = self.inner()?;
         let mut members = Map::new();
         while let Some(key) = map.next_key::<String>()? {
-            let value = map.next_value_seed(Strict { depth: inner })?;
+            let value = map.next_value_seed(Strict { depth: inner, reals: self.reals })?;
             if members.contains_key(&key) {
                 return Err(serde::de::Error::custom(format!("duplicate member {key:?}")));
             }

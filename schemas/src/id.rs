@@ -171,6 +171,8 @@ ids! {
     DataKeyId = "key";
     /// A webhook endpoint.
     EndpointId = "whe";
+    /// A contract being written.
+    DraftId = "drf";
     /// A person who signs in.
     PersonId = "usr";
     /// A passkey of a person.

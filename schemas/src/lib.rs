@@ -12,6 +12,7 @@ pub mod canonical;
 pub mod certificate;
 pub mod contract;
 pub mod dataset;
+pub mod depa;
 pub mod desk;
 pub mod digest;
 pub mod envelope;

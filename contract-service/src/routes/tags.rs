@@ -17,7 +17,7 @@ pub fn contract(app: &App, call: &Call) -> R<Option<String>> {
     let state = app.registry.state();
     Ok(state.contract_by_id(&id).map(|row| {
         let now = super::word(&row.state(app.now())).unwrap_or_default();
-        tag_of(format!("{} {} {now}", row.sha256, row.signatures.len()).as_bytes())
+        tag_of(format!("{} {} {now}", row.sha256, state.contract_rev(&id)).as_bytes())
     }))
 }
 

@@ -35,5 +35,6 @@ mod registration;
 #[cfg(test)]
 mod release;
 mod rows;
+mod scenarios;
 #[cfg(test)]
 mod sro;
