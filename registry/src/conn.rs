@@ -1,75 +1,220 @@
-//! Connections. All that is special to one kind of database stands here and in `migrations/`: PostgreSQL becomes a
-//! second variant of [`Db`] without touching the rest.
+//! Connections. All that is special to one kind of database stands here, in `migrations/` and in a few `match` arms:
+//! SQLite by default, PostgreSQL where several processes serve one log.
 
 use std::path::PathBuf;
 
 use diesel::connection::SimpleConnection as _;
-use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnection};
-use diesel::{Connection as _, SqliteConnection};
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
+use diesel::r2d2::{ManageConnection, Pool, PooledConnection};
+use diesel::{Connection as _, MultiConnection, PgConnection, RunQueryDsl as _, SqliteConnection};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use schemas::{Code, R, Refusal};
 
 use crate::error::Fault;
 
-/// A connection.
-pub(crate) type Db = SqliteConnection;
-/// A borrowed reader.
-pub(crate) type Reader = PooledConnection<ConnectionManager<Db>>;
+/// A connection. SQLite stands last, since it would take any text for the name of a file.
+#[derive(MultiConnection)]
+pub(crate) enum Db {
+    /// PostgreSQL.
+    Pg(PgConnection),
+    /// SQLite.
+    Sqlite(SqliteConnection),
+}
 
-const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+/// A borrowed reader.
+pub(crate) type Reader = PooledConnection<Door>;
+
+const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
 /// In this order: a lock is waited for; readers do not block the writer; a commit is on the disk before it is answered
-/// (NORMAL loses acknowledged commits on a power cut).
-const PRAGMAS: &str =
-    "PRAGMA busy_timeout=5000; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;";
+/// (NORMAL loses acknowledged commits on a power cut); what is erased is overwritten.
+const PRAGMAS: &str = "PRAGMA busy_timeout=5000; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; \
+                       PRAGMA foreign_keys=ON; PRAGMA secure_delete=ON;";
+/// An acknowledged commit is on the disk, whatever the server's own setting.
+const SESSION: &str = "SET client_min_messages TO warning; SET synchronous_commit TO on";
+/// Reads see one snapshot and change nothing.
+const READING: &str = "SET client_min_messages TO warning; SET SESSION CHARACTERISTICS AS TRANSACTION \
+                       ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+/// Advisory lock of whoever brings the schema up to date.
+const MIGRATING: i64 = 0x6465_7061_0001;
+/// Advisory lock of the one writer.
+const WRITING: i64 = 0x6465_7061_0002;
 
-/// The place of the database behind a URL: `sqlite:///path` or a plain path.
-fn location(url: &str) -> R<PathBuf> {
-    let bad = |why: &str| Refusal::new(Code::ConfigInvalid, format!("database: {why}"));
-    match url.split_once("://") {
-        Some(("sqlite", path)) if !path.is_empty() => Ok(PathBuf::from(path)),
-        Some((scheme, _)) => Err(bad(&format!("{scheme}:// is not offered; use sqlite://<path>"))),
-        None if url.is_empty() || url == ":memory:" => Err(bad("a path is expected")),
-        None => Ok(PathBuf::from(url)),
+/// Where the database is. Debug shows no password.
+#[derive(Clone)]
+pub(crate) enum Place {
+    /// A PostgreSQL URL.
+    Pg(String),
+    /// A file.
+    Sqlite(PathBuf),
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Place::Pg(url) => f.write_str(url.rsplit_once('@').map_or("postgres", |(_, place)| place)),
+            Place::Sqlite(path) => write!(f, "{}", path.display()),
+        }
     }
 }
 
-/// Opens the writer's connection and brings the schema up to date. A new file is readable by its owner alone.
-pub(crate) fn writer(url: &str) -> R<Db> {
-    let path = location(url)?;
-    let fault = |why: String| Refusal::new(Code::ConfigInvalid, format!("database {}: {why}", path.display()));
-    if !path.exists() {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        let created = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-        created.map_err(|e| fault(e.to_string()))?;
+impl Place {
+    /// The place behind a URL: `postgres://…`, `sqlite:///path` or a plain path.
+    pub(crate) fn parse(url: &str) -> R<Place> {
+        let bad = |why: &str| Refusal::new(Code::ConfigInvalid, format!("database: {why}"));
+        match url.split_once("://") {
+            Some(("postgres" | "postgresql", _)) => Ok(Place::Pg(url.to_owned())),
+            Some(("sqlite", path)) if !path.is_empty() => Ok(Place::Sqlite(PathBuf::from(path))),
+            Some((scheme, _)) => {
+                Err(bad(&format!("{scheme}:// is not offered; use sqlite://<path> or postgres://<user>@<host>/<name>")))
+            }
+            None if url.is_empty() || url == ":memory:" => Err(bad("a path is expected")),
+            None => Ok(Place::Sqlite(PathBuf::from(url))),
+        }
     }
-    let mut db = Db::establish(&path.to_string_lossy()).map_err(|e| fault(e.to_string()))?;
-    db.batch_execute(PRAGMAS).map_err(|e| fault(e.to_string()))?;
-    db.run_pending_migrations(MIGRATIONS).map_err(|e| fault(e.to_string()))?;
-    Ok(db)
+
+    fn fault(&self, why: &dyn std::fmt::Display) -> Refusal {
+        match self {
+            Place::Pg(_) => {
+                tracing::error!(database = ?self, cause = %why, "the database cannot be reached");
+                Refusal::new(Code::Unavailable, format!("the database {self:?} cannot be reached now"))
+            }
+            Place::Sqlite(_) => Refusal::new(Code::ConfigInvalid, format!("database {self:?}: {why}")),
+        }
+    }
+
+    /// A connection of the writer's kind, without a look at the schema. A new file is readable by its owner alone.
+    pub(crate) fn connect(&self) -> R<Db> {
+        let fault = |e: &dyn std::fmt::Display| self.fault(e);
+        match self {
+            Place::Pg(url) => {
+                let mut db = PgConnection::establish(url).map_err(|e| fault(&e))?;
+                db.batch_execute(SESSION).map_err(|e| fault(&e))?;
+                Ok(Db::Pg(db))
+            }
+            Place::Sqlite(path) => {
+                if !path.exists() {
+                    use std::os::unix::fs::OpenOptionsExt as _;
+                    let created = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+                    created.map_err(|e| fault(&e))?;
+                }
+                let mut db = SqliteConnection::establish(&path.to_string_lossy()).map_err(|e| fault(&e))?;
+                db.batch_execute(PRAGMAS).map_err(|e| fault(&e))?;
+                Ok(Db::Sqlite(db))
+            }
+        }
+    }
+
+    /// Opens a connection for writing and brings the schema up to date.
+    pub(crate) fn writer(&self) -> R<Db> {
+        let mut db = self.connect()?;
+        migrate(&mut db).map_err(|e| self.fault(&e))?;
+        Ok(db)
+    }
+
+    /// Device and number of the file, so that a database that was taken away is not written into nowhere; 0 where the
+    /// server looks after that itself.
+    pub(crate) fn identity(&self) -> std::io::Result<(u64, u64)> {
+        use std::os::unix::fs::MetadataExt as _;
+        match self {
+            Place::Pg(_) => Ok((0, 0)),
+            Place::Sqlite(path) => std::fs::metadata(path).map(|m| (m.dev(), m.ino())),
+        }
+    }
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn migrate(db: &mut Db) -> Result<(), Failure> {
+    match db {
+        Db::Pg(db) => {
+            db.batch_execute(&format!("SELECT pg_advisory_lock({MIGRATING})"))?;
+            let ran = db.run_pending_migrations(POSTGRES).map(drop);
+            db.batch_execute(&format!("SELECT pg_advisory_unlock({MIGRATING})"))?;
+            ran
+        }
+        Db::Sqlite(db) => db.run_pending_migrations(SQLITE).map(drop),
+    }
+}
+
+/// Takes all migrations back; a test goes up again afterwards.
+#[cfg(test)]
+fn revert(db: &mut Db) -> Result<(), Failure> {
+    match db {
+        Db::Pg(db) => db.revert_all_migrations(POSTGRES).map(drop),
+        Db::Sqlite(db) => db.revert_all_migrations(SQLITE).map(drop),
+    }
+}
+
+/// Whether this connection may write now: the one that holds the advisory lock, until it ends. On SQLite the epoch in
+/// the head fences alone.
+pub(crate) fn leads(db: &mut Db) -> Result<bool, Fault> {
+    let Db::Pg(db) = db else { return Ok(true) };
+    let lock = diesel::dsl::sql::<diesel::sql_types::Bool>(&format!("pg_try_advisory_lock({WRITING})"));
+    Ok(diesel::select(lock).get_result(db)?)
+}
+
+/// Gives the writer's place up, so that the next one need not wait until the server has noticed the end.
+pub(crate) fn step_down(db: &mut Db) {
+    if let Db::Pg(db) = db {
+        drop(db.batch_execute(&format!("SELECT pg_advisory_unlock({WRITING})")));
+    }
+}
+
+/// Whether the connection still answers.
+pub(crate) fn alive(db: &mut Db) -> bool {
+    db.batch_execute("SELECT 1").is_ok()
+}
+
+/// Opens connections for reading.
+pub(crate) struct Door(Place);
+
+impl ManageConnection for Door {
+    type Connection = Db;
+    type Error = diesel::r2d2::Error;
+
+    fn connect(&self) -> Result<Db, Self::Error> {
+        let query = diesel::r2d2::Error::QueryError;
+        match &self.0 {
+            Place::Pg(url) => {
+                let mut db = PgConnection::establish(url).map_err(diesel::r2d2::Error::ConnectionError)?;
+                db.batch_execute(READING).map_err(query)?;
+                Ok(Db::Pg(db))
+            }
+            Place::Sqlite(path) => {
+                let mut db = SqliteConnection::establish(&path.to_string_lossy())
+                    .map_err(diesel::r2d2::Error::ConnectionError)?;
+                db.batch_execute(&format!("{PRAGMAS} PRAGMA query_only=ON;")).map_err(query)?;
+                Ok(Db::Sqlite(db))
+            }
+        }
+    }
+
+    fn is_valid(&self, db: &mut Db) -> Result<(), Self::Error> {
+        db.batch_execute("SELECT 1").map_err(diesel::r2d2::Error::QueryError)
+    }
+
+    fn has_broken(&self, _: &mut Db) -> bool {
+        std::thread::panicking()
+    }
 }
 
 /// Opens the readers.
-pub(crate) fn readers(url: &str, size: u32) -> R<Pool<ConnectionManager<Db>>> {
-    let manager = ConnectionManager::new(location(url)?.to_string_lossy());
-    let pool = Pool::builder().max_size(size).min_idle(Some(1)).connection_customizer(Box::new(ReadOnly));
-    let fault = |e: diesel::r2d2::PoolError| Refusal::new(Code::ConfigInvalid, format!("database: {e}"));
-    pool.connection_timeout(std::time::Duration::from_secs(10)).build(manager).map_err(fault)
+pub(crate) fn readers(place: &Place, size: u32) -> R<Pool<Door>> {
+    let pool = Pool::builder().max_size(size).min_idle(Some(1)).test_on_check_out(matches!(place, Place::Pg(_)));
+    let built = pool.connection_timeout(std::time::Duration::from_secs(5)).build(Door(place.clone()));
+    built.map_err(|e| place.fault(&e))
 }
 
-#[derive(Debug)]
-struct ReadOnly;
-
-impl CustomizeConnection<Db, diesel::r2d2::Error> for ReadOnly {
-    fn on_acquire(&self, db: &mut Db) -> Result<(), diesel::r2d2::Error> {
-        let sql = format!("{PRAGMAS} PRAGMA query_only=ON;");
-        db.batch_execute(&sql).map_err(diesel::r2d2::Error::QueryError)
-    }
-}
-
-/// A write transaction: takes the write lock at once, since a deferred one that upgrades is refused at once.
+/// A write transaction. On SQLite its first statement takes the write lock at once and waits for it, since a
+/// transaction that begins with a read is refused when it goes on to write.
 pub(crate) fn write<T>(db: &mut Db, act: impl FnOnce(&mut Db) -> Result<T, Fault>) -> Result<T, Fault> {
-    db.immediate_transaction(act)
+    db.transaction(|db| {
+        if let Db::Sqlite(db) = db {
+            db.batch_execute("UPDATE log_head SET id = id WHERE id < 0")?;
+        }
+        act(db)
+    })
 }
 
 /// A read transaction: one snapshot for several reads.
@@ -77,40 +222,16 @@ pub(crate) fn read<T>(db: &mut Db, act: impl FnOnce(&mut Db) -> Result<T, Fault>
     db.transaction(act)
 }
 
-#[cfg(test)]
-mod tests {
-    use diesel::prelude::*;
-    use diesel::sql_types::{Integer, Text};
-
-    use super::*;
-
-    #[derive(QueryableByName)]
-    struct Number {
-        #[diesel(sql_type = Integer)]
-        value: i32,
-    }
-
-    #[derive(QueryableByName)]
-    struct Word {
-        #[diesel(sql_type = Text)]
-        value: String,
-    }
-
-    /// A kill cannot show a missing fsync, so the setting is pinned: FULL is 2, NORMAL would be 1.
-    #[test]
-    fn commits_are_synced_before_they_are_answered() {
-        let folder = std::env::temp_dir().join(format!("depa-conn-{}", uuid::Uuid::now_v7()));
-        std::fs::create_dir(&folder).unwrap();
-        let path = folder.join("log.db");
-        let mut db = writer(&path.to_string_lossy()).unwrap();
-        let number = |db: &mut Db, sql: &str| diesel::sql_query(sql).get_result::<Number>(db).unwrap().value;
-        assert_eq!(number(&mut db, "SELECT synchronous AS value FROM pragma_synchronous"), 2);
-        assert_eq!(number(&mut db, "SELECT foreign_keys AS value FROM pragma_foreign_keys"), 1);
-        let mode: Word =
-            diesel::sql_query("SELECT journal_mode AS value FROM pragma_journal_mode").get_result(&mut db).unwrap();
-        assert_eq!(mode.value, "wal");
-        let mut reader = readers(&path.to_string_lossy(), 1).unwrap().get().unwrap();
-        assert!(diesel::sql_query("DELETE FROM log_head").execute(&mut reader).is_err(), "a reader writes");
-        std::fs::remove_dir_all(folder).unwrap();
-    }
+/// A read transaction on a writer's connection.
+pub(crate) fn steady<T>(db: &mut Db, act: impl FnOnce(&mut Db) -> Result<T, Fault>) -> Result<T, Fault> {
+    db.transaction(|db| {
+        if let Db::Pg(db) = db {
+            db.batch_execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")?;
+        }
+        act(db)
+    })
 }
+
+#[cfg(test)]
+#[path = "conn_tests.rs"]
+mod tests;

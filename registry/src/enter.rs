@@ -1,20 +1,19 @@
 //! Entering bodies: rule check, record, rows, what must be told, and afterwards the receipts.
 
-use std::sync::mpsc::SyncSender;
-
 use diesel::prelude::*;
-use policies::lifecycle::Link;
+use policies::lifecycle::{Link, State, twin_claims, twin_leaf};
 use schemas::envelope::Verified;
 use schemas::event::Body;
-use schemas::log::{Receipt, Record, body_digest, subject_digest};
+use schemas::log::{Receipt, Record, leaf_hash, subject_digest};
 use schemas::text::Bytes;
 use schemas::{Code, Digest, R, Refusal, Timestamp, canonical};
 
 use crate::conn::Db;
 use crate::error::Fault;
-use crate::tables::{log_entries, log_hashes};
+use crate::tables::log_entries;
+use crate::tiles::Tree;
 use crate::writer::{Command, Sealed, Work};
-use crate::{orders, pending, told, tree};
+use crate::{erase, orders, pending, told, tree};
 
 /// An entry as answered: its receipt, the body as entered, and the entry that followed in the same transaction.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +26,34 @@ pub struct Entry {
     pub follow_up: Option<Box<Entry>>,
 }
 
+/// A row of `log_entries`.
+#[derive(Clone, Insertable)]
+#[diesel(table_name = log_entries)]
+pub(crate) struct EntryRow {
+    pub(crate) idx: i64,
+    pub(crate) record: Vec<u8>,
+    pub(crate) subject: String,
+    pub(crate) subject_salt: Vec<u8>,
+    pub(crate) body_salt: Vec<u8>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// A body with all that can be made of it before its place in the log is known; made in the caller's thread.
+pub(crate) struct Prepared {
+    body: Verified<Body>,
+    bytes: Vec<u8>,
+    salt: [u8; 32],
+    digest: Digest,
+}
+
+impl Prepared {
+    pub(crate) fn new(body: Verified<Body>) -> R<Prepared> {
+        let (bytes, salt) = (canonical::to_bytes(&*body)?, signing::signer::random::<32>()?);
+        let digest = Digest::of_parts(&[&salt, &bytes]);
+        Ok(Prepared { body, bytes, salt, digest })
+    }
+}
+
 /// An entry whose receipt is still to be made.
 struct Entered {
     index: u64,
@@ -35,88 +62,99 @@ struct Entered {
     follow_up: Option<(Verified<Body>, Box<Entered>)>,
 }
 
+/// A body whose rules were checked, with the state before it.
+struct Step {
+    before: State,
+    subject: String,
+    next: Option<(Prepared, State, String)>,
+}
+
+/// Called once with what came of an append.
+pub(crate) type Then = Box<dyn FnOnce(R<Vec<Entry>>) + Send>;
+
 /// Enters bodies in order, all of them or none.
 pub(crate) struct Append {
-    pub(crate) bodies: Vec<Verified<Body>>,
+    prepared: Vec<Prepared>,
     /// The bundle of a `RunOrdered`, for the clean room's agent; an order without one is not queued.
-    pub(crate) bundle: Option<Vec<u8>>,
-    pub(crate) now: Timestamp,
+    bundle: Option<Vec<u8>>,
+    now: Timestamp,
     result: Option<R<Vec<Entered>>>,
-    reply: SyncSender<R<Vec<Entry>>>,
+    then: Option<Then>,
 }
 
 impl Append {
-    pub(crate) fn new(
-        bodies: Vec<Verified<Body>>,
-        bundle: Option<Vec<u8>>,
-        now: Timestamp,
-        reply: SyncSender<R<Vec<Entry>>>,
-    ) -> Append {
-        Append { bodies, bundle, now, result: None, reply }
+    pub(crate) fn new(prepared: Vec<Prepared>, bundle: Option<Vec<u8>>, now: Timestamp, then: Then) -> Append {
+        Append { prepared, bundle, now, result: None, then: Some(then) }
     }
 
-    /// Tries everything on a copy of the state where more than one entry comes of it; finds the entries that follow.
-    fn rehearse(&self, work: &Work, at: Timestamp) -> R<Vec<Option<Verified<Body>>>> {
-        if let [only] = self.bodies.as_slice() {
-            work.state.check(only, at)?;
-            if !matches!(**only, Body::ContractSigned { .. }) {
-                return Ok(vec![None]);
-            }
+    /// Checks and folds everything on a copy of the state; finds the entries that follow.
+    fn rehearse(&self, work: &Work, at: Timestamp) -> R<(State, Vec<Step>)> {
+        if let Some(refusal) = &work.stopped {
+            return Err(refusal.clone());
         }
-        let mut trial = work.state.clone();
-        let mut follow_ups = Vec::new();
-        for body in &self.bodies {
+        let mut trial = work.state().clone();
+        let mut steps = Vec::with_capacity(self.prepared.len());
+        for prepared in &self.prepared {
+            let body = &prepared.body;
+            let before = trial.clone();
             let next = trial.follow_up(body)?;
             trial.apply(trial.size(), at, body)?;
+            let subject = before.subject(body)?;
             let Some(next) = next else {
-                follow_ups.push(None);
+                steps.push(Step { before, subject, next: None });
                 continue;
             };
             let registry = trial.registry()?.clone();
             let next = signing::verify_body(next, &registry, &trial, &|sha256| trial.proposed_payload(sha256))?;
+            let between = trial.clone();
             trial.apply(trial.size(), at, &next)?;
-            follow_ups.push(Some(next));
+            let next_subject = between.subject(&next)?;
+            steps.push(Step { before, subject, next: Some((Prepared::new(next)?, between, next_subject)) });
         }
-        Ok(follow_ups)
+        Ok((trial, steps))
     }
 }
 
 impl Command for Append {
     /// After the rehearsal nothing can be refused any more, so a failure from here on is the whole batch's.
     fn run(&mut self, db: &mut Db, work: &mut Work) -> Result<(), Fault> {
-        let at = self.now.max(work.state.last_at());
-        let follow_ups = match self.rehearse(work, at) {
-            Ok(follow_ups) => follow_ups,
+        let at = self.now.max(work.state().last_at());
+        let (state, steps) = match self.rehearse(work, at) {
+            Ok(rehearsed) => rehearsed,
             Err(refusal) => {
                 self.result = Some(Err(refusal));
                 return Ok(());
             }
         };
         let mut all = Vec::new();
-        for (body, next) in self.bodies.iter().zip(follow_ups) {
-            let mut entered = enter(db, work, body, at).map_err(unforeseen)?;
-            if let (Body::RunOrdered { job }, Some(bundle)) = (&**body, &self.bundle) {
+        for (prepared, step) in self.prepared.iter().zip(steps) {
+            let mut entered =
+                enter(db, work, prepared, (&step.before, &state), step.subject, at).map_err(unforeseen)?;
+            if let (Body::RunOrdered { job }, Some(bundle)) = (&*prepared.body, &self.bundle) {
                 orders::put(db, job, bundle, at).map_err(unforeseen)?;
             }
-            if let Some(next) = next {
-                let followed = enter(db, work, &next, at).map_err(unforeseen)?;
-                entered.follow_up = Some((next, Box::new(followed)));
+            if let Some((next, before, subject)) = step.next {
+                let followed = enter(db, work, &next, (&before, &state), subject, at).map_err(unforeseen)?;
+                entered.follow_up = Some((next.body, Box::new(followed)));
             }
             all.push(entered);
         }
+        work.memory.replay.state = state;
         self.result = Some(Ok(all));
         Ok(())
     }
 
     fn answer(self: Box<Self>, outcome: R<&Sealed>) {
         let unanswered = || Err(Refusal::new(Code::Internal, "a command without result"));
-        let Append { bodies, result, reply, .. } = *self;
+        let Append { prepared, result, then, .. } = *self;
         let result = outcome.and_then(|sealed| {
             let entered = result.unwrap_or_else(unanswered)?;
-            bodies.into_iter().zip(entered).map(|(body, entered)| entry(body, entered, sealed)).collect()
+            let made = prepared.into_iter().zip(entered);
+            made.map(|(prepared, entered)| entry(prepared.body, entered, sealed)).collect()
         });
-        // A caller that has gone away needs no answer; its entry stands.
-        drop(reply.send(result));
+        if let Some(then) = then {
+            then(result);
+        }
     }
 }
 
@@ -131,9 +169,8 @@ fn unforeseen(fault: Fault) -> Fault {
 
 fn entry(body: Verified<Body>, entered: Entered, sealed: &Sealed) -> R<Entry> {
     let missing = || Refusal::new(Code::Internal, "a node of the tree is missing");
-    let path = tree::inclusion(entered.index, sealed.size, &mut |level, index| {
-        sealed.nodes.get(&(level, index)).copied().ok_or_else(missing)
-    })?;
+    let mut node = |level, index| sealed.nodes.get(level, index).ok_or_else(missing);
+    let path = tree::inclusion(Tree::Log, entered.index, sealed.size, &mut node)?;
     let receipt = Receipt {
         index: entered.index,
         record: entered.record,
@@ -145,50 +182,79 @@ fn entry(body: Verified<Body>, entered: Entered, sealed: &Sealed) -> R<Entry> {
     Ok(Entry { receipt, body: body.into_inner(), follow_up })
 }
 
-/// Writes one entry: record chained within its subject, leaf, completed subtrees, outbox; folds the state.
-fn enter(db: &mut Db, work: &mut Work, body: &Verified<Body>, at: Timestamp) -> Result<Entered, Fault> {
-    let index = work.frontier.size();
-    let subject = work.state.subject(body)?;
-    let link = work.link(&subject);
-    let subject_salt = link.map_or_else(signing::signer::random::<32>, |l| Ok(l.salt))?;
-    let salt = signing::signer::random::<32>()?;
+/// One entry: its record in the trees and in its subject's chain, and what it causes in the tables beside the log.
+fn enter(
+    db: &mut Db,
+    work: &mut Work,
+    prepared: &Prepared,
+    (before, after): (&State, &State),
+    subject: String,
+    at: Timestamp,
+) -> Result<Entered, Fault> {
+    let entered = put(work, prepared, subject, at)?;
+    told::tell(db, before, after, entered.index, at, &prepared.body)?;
+    pending::settle(db, &prepared.body)?;
+    orders::settle(db, &prepared.body)?;
+    erase::settle(db, work, &prepared.body)?;
+    Ok(entered)
+}
+
+/// An entry of the writer's own, which causes nothing beside the log.
+pub(crate) fn own(work: &mut Work, body: Verified<Body>, at: Timestamp) -> R<()> {
+    let prepared = Prepared::new(body)?;
+    let subject = work.state().subject(&prepared.body)?;
+    let index = work.memory.log.size();
+    work.memory.replay.state.apply(index, at, &prepared.body)?;
+    put(work, &prepared, subject, at).map(drop)
+}
+
+/// The record, chained within its subject; the leaves of both trees; the row.
+fn put(work: &mut Work, prepared: &Prepared, subject: String, at: Timestamp) -> R<Entered> {
+    let memory = &mut work.memory;
+    let index = memory.log.size();
+    let link = memory.replay.chains.get(&subject);
+    let salt = link.map_or_else(signing::signer::random::<32>, |l| Ok(l.salt))?;
     let record = Record {
         v: 1,
-        kind: body.kind().to_owned(),
-        subject: subject_digest(&subject_salt, &subject),
+        kind: prepared.body.kind().to_owned(),
+        subject: subject_digest(&salt, &subject),
         seq: link.map_or(1, |l| l.seq + 1),
         at,
-        body_sha256: body_digest(&salt, body)?,
+        body_sha256: prepared.digest,
         prev: link.map_or(Digest([0; 32]), |l| l.leaf),
     };
-    let leaf = record.leaf()?;
-    let row = (
-        log_entries::idx.eq(index as i64),
-        log_entries::record.eq(record.bytes()?),
-        log_entries::leaf.eq(leaf.0.to_vec()),
-        log_entries::subject.eq(&subject),
-        log_entries::subject_salt.eq(subject_salt.to_vec()),
-        log_entries::body_salt.eq(salt.to_vec()),
-        log_entries::body.eq(canonical::to_bytes(&**body)?),
-    );
-    diesel::insert_into(log_entries::table).values(row).execute(db)?;
-    let mut completed = Vec::new();
-    work.frontier.push(leaf, |level, index, hash| completed.push((level, index, hash)));
-    for (level, index, hash) in completed {
-        work.nodes.insert((level, index), hash);
-        if level > 0 {
-            let row = (
-                log_hashes::level.eq(i32::from(level)),
-                log_hashes::idx.eq(index as i64),
-                log_hashes::hash.eq(hash.0.to_vec()),
-            );
-            diesel::insert_into(log_hashes::table).values(row).execute(db)?;
+    let bytes = record.bytes()?;
+    let leaf = leaf_hash(&bytes);
+    memory.log.push(leaf, &mut work.log);
+    memory.replay.frontier.push(leaf, |_, _, _| {});
+    let twin = twin_leaf(index, &leaf, &twin_claims(&prepared.body, &record.body_sha256));
+    memory.twin.push(twin, &mut work.twin);
+    memory.replay.twin.push(twin, |_, _, _| {});
+    memory.replay.chains.insert(subject.clone(), Link { seq: record.seq, leaf, salt });
+    work.rows.push(EntryRow {
+        idx: index as i64,
+        record: bytes,
+        subject,
+        subject_salt: salt.to_vec(),
+        body_salt: prepared.salt.to_vec(),
+        body: prepared.bytes.clone(),
+    });
+    Ok(Entered { index, record, salt: prepared.salt, follow_up: None })
+}
+
+/// Writes the rows of a batch: one statement on PostgreSQL, where each costs a round trip.
+pub(crate) fn insert(db: &mut Db, rows: &[EntryRow]) -> Result<(), Fault> {
+    match db {
+        Db::Pg(db) => {
+            for some in rows.chunks(2048) {
+                diesel::insert_into(log_entries::table).values(some).execute(db)?;
+            }
+        }
+        Db::Sqlite(db) => {
+            for row in rows {
+                diesel::insert_into(log_entries::table).values(row).execute(db)?;
+            }
         }
     }
-    work.moved.insert(subject, Link { seq: record.seq, leaf, salt: subject_salt });
-    told::tell(db, &work.state, index, at, body)?;
-    pending::settle(db, body)?;
-    orders::settle(db, body)?;
-    work.state.apply(index, at, body)?;
-    Ok(Entered { index, record, salt, follow_up: None })
+    Ok(())
 }

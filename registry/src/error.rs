@@ -11,6 +11,10 @@ pub(crate) enum Fault {
     Database(diesel::result::Error),
     /// Another process writes this log now.
     Fenced,
+    /// This process follows another one that writes.
+    NotWriter,
+    /// The file of the database is not there any more.
+    Gone,
 }
 
 impl From<diesel::result::Error> for Fault {
@@ -34,10 +38,15 @@ impl Fault {
                 tracing::error!(cause = %error, "the registry's database failed");
                 Refusal::new(Code::Unavailable, "the registry cannot write or read now; try again later")
             }
+            Fault::Gone => {
+                tracing::error!("the file of the registry's database is not there any more");
+                Refusal::new(Code::Unavailable, "the registry cannot write now; try again later")
+            }
             Fault::Fenced => {
                 tracing::error!("another process writes this log; this one stops writing");
                 Refusal::new(Code::Unavailable, "the registry is read-only here: another process writes it")
             }
+            Fault::NotWriter => Refusal::new(Code::NotWriter, "another process writes this log now; try again there"),
         }
     }
 }
@@ -46,4 +55,9 @@ impl Fault {
 pub(crate) fn corrupt(what: &str) -> Refusal {
     tracing::error!(what, "a stored value cannot be read");
     Refusal::new(Code::Internal, "a stored value cannot be read")
+}
+
+/// A stored value that is not the one of the log.
+pub(crate) fn tampered(why: &str) -> Refusal {
+    Refusal::new(Code::LogTampered, why)
 }

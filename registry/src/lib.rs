@@ -11,44 +11,65 @@
 
 mod answers;
 mod conn;
+mod drafts;
 mod endpoint;
 mod enter;
+mod erase;
 mod error;
+mod face;
+mod follow;
+mod keep;
 mod load;
 mod log;
 mod once;
 mod orders;
 mod outbox;
 mod pending;
+mod people;
+mod scrub;
+mod snapshot;
+mod step;
 mod tables;
+mod tiles;
 mod told;
 mod tree;
+mod twin;
 mod writer;
 
+pub use drafts::Draft;
 pub use endpoint::Endpoint;
 pub use enter::Entry;
 pub use log::{MAX_EXPORT, TILE};
 pub use once::{Begun, OPEN_CHALLENGES, StoredChallenge};
 pub use orders::{LeasedOrder, OrderState};
 pub use outbox::{Attempt, DeliveryRow, LeasedDelivery};
-pub use told::PSP;
+pub use people::{
+    Ceremony, CodeHash, EnrolmentRight, NewMeans, NewSession, PasskeyUse, Person, SESSION_SECONDS, StoredPasskey,
+    StoredSession, enrol_beside,
+};
+pub use scrub::ScrubStatus;
+pub use told::{PSP, TOPICS};
+pub use twin::{TwinLeaf, TwinProof};
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
-use diesel::r2d2::{ConnectionManager, Pool};
+use diesel::r2d2::Pool;
 use policies::lifecycle::State;
 use schemas::bundle::JobBundle;
 use schemas::envelope::Verified;
 use schemas::event::{Body, SroPerson};
 use schemas::id::Did;
+use schemas::log::CheckpointRef;
 use schemas::{Code, R, Refusal, Signer, Timestamp, canonical};
 
-use conn::Db;
-use enter::Append;
+use conn::{Db, Door, Place, Reader};
+use enter::{Append, Prepared, Then};
 use error::Fault;
-use writer::{Command, QUEUE, Side, Writer};
+use face::{Face, Published};
+use snapshot::Snapshots;
+use writer::{Command, QUEUE, Side, Start};
 
 /// What a registry is opened with. The log belongs to these for ever: another key or origin is refused.
 #[derive(Clone)]
@@ -75,53 +96,169 @@ pub struct Registry {
 
 struct Shared {
     queue: Option<SyncSender<Box<dyn Command>>>,
-    writer: Option<JoinHandle<()>>,
-    state: Arc<RwLock<Arc<State>>>,
-    readers: Pool<ConnectionManager<Db>>,
+    /// Dropped first: ends what goes on in the background.
+    closing: Option<SyncSender<()>>,
+    threads: Vec<JoinHandle<()>>,
+    face: Arc<Face>,
+    snapshots: Arc<Snapshots>,
+    readers: Pool<Door>,
     registry: Did,
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.queue = None;
-        if let Some(writer) = self.writer.take() {
-            drop(writer.join());
+        (self.closing, self.queue) = (None, None);
+        for thread in self.threads.drain(..) {
+            // The last handle may be dropped by a callback or by the background thread itself.
+            if thread.thread().id() != std::thread::current().id() {
+                drop(thread.join());
+            }
         }
     }
 }
 
+impl Shared {
+    fn new(face: Arc<Face>, snapshots: Arc<Snapshots>, readers: Pool<Door>, registry: Did) -> Shared {
+        Shared { queue: None, closing: None, threads: Vec::new(), face, snapshots, readers, registry }
+    }
+
+    fn readers(&self) -> Result<Reader, Fault> {
+        self.readers.get().map_err(|e| {
+            tracing::error!(cause = %e, "no connection for reading");
+            Refusal::new(Code::Unavailable, "the registry cannot read now; try again later").into()
+        })
+    }
+}
+
+/// Whether this process may write. The server needs a moment to notice that a writer that was killed is gone.
+fn leads(db: &mut Db) -> R<bool> {
+    for _ in 0..5 {
+        if conn::leads(db).map_err(Fault::refusal)? {
+            return Ok(true);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    Ok(false)
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> R<JoinHandle<()>> {
+    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+    spawned.map_err(|e| Refusal::new(Code::Internal, format!("no thread: {e}")))
+}
+
 impl Registry {
     /// Opens the database, checks the log (`LOG_TAMPERED` names the entry), starts the writer; a new log begins with
-    /// its genesis entry.
+    /// its genesis entry. Where another process writes the log (PostgreSQL), this one follows it until that one ends.
     pub fn open(options: Options, now: Timestamp) -> R<Registry> {
-        let mut db = conn::writer(&options.url)?;
-        let memory = load::load(&mut db, &options)?;
-        let fresh = memory.state.genesis().is_none();
-        let readers = conn::readers(&options.url, options.readers.max(1))?;
-        let writer = Writer::new(db, memory, options.origin.clone(), Arc::clone(&options.signer));
-        let state = writer.published();
-        let (sender, receiver) = sync_channel(QUEUE);
-        let spawned = std::thread::Builder::new().name("registry-writer".into()).spawn(move || writer.run(receiver));
-        let thread = spawned.map_err(|e| Refusal::new(Code::Internal, format!("no thread for the writer: {e}")))?;
-        let shared =
-            Shared { queue: Some(sender), writer: Some(thread), state, readers, registry: options.registry.clone() };
-        let registry = Registry { shared: Arc::new(shared) };
-        if fresh {
-            let genesis = Body::Genesis {
-                registry: options.registry,
-                registry_jwk: options.signer.jwk().clone(),
-                origin: options.origin,
-                sro: options.sro,
-                succeeds: None,
-            };
-            registry.append(registry.verify(genesis)?, now)?;
+        let genesis = Body::Genesis {
+            registry: options.registry.clone(),
+            registry_jwk: options.signer.jwk().clone(),
+            origin: options.origin.clone(),
+            sro: options.sro.clone(),
+            succeeds: None,
+        };
+        Registry::open_with(options, genesis, now)
+    }
+
+    /// [`Registry::open`] with the first entry that a new log gets.
+    fn open_with(options: Options, genesis: Body, now: Timestamp) -> R<Registry> {
+        let place = Place::parse(&options.url)?;
+        let mut db = place.writer()?;
+        let snapshots = Arc::new(Snapshots::new(options.signer.as_ref())?);
+        let leads = leads(&mut db)?;
+        let epoch = leads.then(|| load::take_epoch(&mut db)).transpose().map_err(Fault::refusal)?;
+        let (memory, head) = load::load(&mut db, &options, &snapshots)?;
+        if leads {
+            let ready = conn::write(&mut db, |db| {
+                load::furnish(db, &memory)?;
+                snapshot::tidy(db)
+            });
+            ready.map_err(Fault::refusal)?;
         }
-        Ok(registry)
+        let fresh = leads && memory.replay.state.genesis().is_none();
+        let readers = conn::readers(&place, options.readers.max(1))?;
+        let face = Arc::new(Face::new(Published::new(memory.replay.clone(), head.at.root, head.note), leads));
+        face.tiles.adopt(&memory.log, Vec::new());
+        face.tiles.adopt(&memory.twin, Vec::new());
+        let (body, did) = (genesis.clone(), options.registry.clone());
+        let first = move || -> R<Box<dyn Command>> {
+            let body = signing::verify_body(body.clone(), &did, &State::new(), &|_| None)?;
+            let then: Then = Box::new(|result| {
+                if let Err(refusal) = result {
+                    tracing::error!(%refusal, "the first entry was refused");
+                }
+            });
+            Ok(Box::new(Append::new(vec![Prepared::new(body)?], None, now, then)))
+        };
+        let registry = options.registry.clone();
+        let (face, kept) = (Arc::clone(&face), Arc::clone(&snapshots));
+        let start = Start {
+            place,
+            memory,
+            epoch,
+            options,
+            face: Arc::clone(&face),
+            snapshots: Arc::clone(&snapshots),
+            genesis: Box::new(first),
+        };
+        let opened = Registry::start(start, db, Shared::new(face, kept, readers, registry))?;
+        if fresh {
+            opened.append(opened.verify(genesis)?, now)?;
+        }
+        Ok(opened)
+    }
+
+    /// Starts the threads: writer, answers, background.
+    fn start(start: Start, db: Db, mut shared: Shared) -> R<Registry> {
+        let writer = start.writer(db)?;
+        let (queue, commands) = sync_channel(QUEUE);
+        let (answers, batches) = writer::answers();
+        let (closing, closed) = sync_channel(0);
+        shared.queue = Some(queue);
+        shared.closing = Some(closing);
+        shared.threads.push(spawn("registry-writer", move || writer.run(&commands, &answers))?);
+        shared.threads.push(spawn("registry-answers", move || writer::answer(batches))?);
+        // The background thread must stand in the list that the drop joins, and needs the handle that holds the list.
+        let (hand, taken) = sync_channel::<Weak<Shared>>(1);
+        shared.threads.insert(
+            0,
+            spawn("registry-keeper", move || {
+                if let Ok(shared) = taken.recv() {
+                    keep::run(&shared, &closed);
+                }
+            })?,
+        );
+        let shared = Arc::new(shared);
+        drop(hand.send(Arc::downgrade(&shared)));
+        Ok(Registry { shared })
     }
 
     /// The state after the last commit; also the book of keys. A snapshot: it does not change under its holder.
     pub fn state(&self) -> Arc<State> {
-        writer::current(&self.shared.state)
+        Arc::clone(&self.shared.face.published().state)
+    }
+
+    /// Whether this process writes the log; else it follows the one that does, and refuses writes with `NOT_WRITER`.
+    pub fn is_writer(&self) -> bool {
+        self.shared.face.leads()
+    }
+
+    /// Why nothing may be entered, if so: a difference that the scrub found, or a witness that has seen more.
+    pub fn read_only(&self) -> Option<Refusal> {
+        self.shared.face.may_write(self.shared.face.published().head.size).err()
+    }
+
+    /// Tells what a witness has seen of this log; to be told before the first write. A log that is behind it, or has
+    /// another root at that size, is read-only from then on (`READ_ONLY`); reads go on.
+    pub fn set_witnessed(&self, seen: &CheckpointRef) -> R<()> {
+        let own = self.head()?;
+        if seen.size > own.size {
+            tracing::warn!(here = own.size, witnessed = seen.size, "a witness has seen more of this log than is here");
+            self.shared.face.witness(seen.clone());
+        } else if seen.size > 0 && self.root_at(seen.size)? != seen.root {
+            self.shared.face.stop(&format!("a witness has seen another root at size {}", seen.size));
+        }
+        Ok(())
     }
 
     /// Verifies every signature in a body with the keys known now.
@@ -153,9 +290,32 @@ impl Registry {
         entries.pop().ok_or_else(|| Refusal::new(Code::Internal, "an append without entry"))
     }
 
+    /// [`Registry::append`] that does not wait: `then` is called once with what came of it, on a thread of the
+    /// registry's, or at once where the body is refused before it is queued. It must not block.
+    pub fn append_then(&self, body: Verified<Body>, now: Timestamp, then: impl FnOnce(R<Entry>) + Send + 'static) {
+        let single = |result: R<Vec<Entry>>| {
+            result?.pop().ok_or_else(|| Refusal::new(Code::Internal, "an append without entry"))
+        };
+        let prepared = self.with_obligations(body).and_then(Prepared::new);
+        match prepared {
+            Ok(prepared) => {
+                let then: Then = Box::new(move |result| then(single(result)));
+                if let Err((command, refusal)) = self.send(Box::new(Append::new(vec![prepared], None, now, then))) {
+                    command.answer(Err(refusal));
+                }
+            }
+            Err(refusal) => then(Err(refusal)),
+        }
+    }
+
     fn enter(&self, bodies: Vec<Verified<Body>>, bundle: Option<Vec<u8>>, now: Timestamp) -> R<Vec<Entry>> {
-        let bodies = bodies.into_iter().map(|body| self.with_obligations(body)).collect::<R<Vec<_>>>()?;
-        self.ask(|reply| Box::new(Append::new(bodies, bundle, now, reply)))
+        let prepared = bodies.into_iter().map(|body| self.with_obligations(body).and_then(Prepared::new));
+        let prepared = prepared.collect::<R<Vec<_>>>()?;
+        self.ask(|reply| {
+            // A caller that has gone away needs no answer; its entry stands.
+            let then: Then = Box::new(move |result| drop(reply.send(result)));
+            Box::new(Append::new(prepared, bundle, now, then))
+        })
     }
 
     fn with_obligations(&self, body: Verified<Body>) -> R<Verified<Body>> {
@@ -170,16 +330,23 @@ impl Registry {
         self.verify(Body::RunCompleted { completion, obligations })
     }
 
-    /// Hands a command to the writer and waits for its answer. A full queue refuses at once.
-    fn ask<T>(&self, command: impl FnOnce(SyncSender<R<T>>) -> Box<dyn Command>) -> R<T> {
+    /// Hands a command to the writer. A full queue refuses at once.
+    fn send(&self, command: Box<dyn Command>) -> Result<(), (Box<dyn Command>, Refusal)> {
         let busy = |why: &str| Refusal::new(Code::Unavailable, why.to_owned());
+        let Some(queue) = &self.shared.queue else {
+            return Err((command, busy("the registry is closing")));
+        };
+        queue.try_send(command).map_err(|e| match e {
+            TrySendError::Full(c) => (c, busy("the registry has too much to write now; try again later")),
+            TrySendError::Disconnected(c) => (c, busy("the registry's writer has ended")),
+        })
+    }
+
+    /// Hands a command to the writer and waits for its answer.
+    fn ask<T>(&self, command: impl FnOnce(SyncSender<R<T>>) -> Box<dyn Command>) -> R<T> {
         let (reply, answer): (_, Receiver<R<T>>) = sync_channel(1);
-        let queue = self.shared.queue.as_ref().ok_or_else(|| busy("the registry is closing"))?;
-        queue.try_send(command(reply)).map_err(|e| match e {
-            TrySendError::Full(_) => busy("the registry has too much to write now; try again later"),
-            TrySendError::Disconnected(_) => busy("the registry's writer has ended"),
-        })?;
-        answer.recv().map_err(|_| busy("the registry's writer has ended"))?
+        self.send(command(reply)).map_err(|(_, refusal)| refusal)?;
+        answer.recv().map_err(|_| Refusal::new(Code::Unavailable, "the registry's writer has ended"))?
     }
 
     /// A write beside the log, in the writer's next transaction.
@@ -189,10 +356,7 @@ impl Registry {
 
     /// A read of one snapshot.
     fn read<T>(&self, act: impl FnOnce(&mut Db) -> Result<T, Fault>) -> R<T> {
-        let mut reader: conn::Reader = self.shared.readers.get().map_err(|e| {
-            tracing::error!(cause = %e, "no connection for reading");
-            Refusal::new(Code::Unavailable, "the registry cannot read now; try again later")
-        })?;
+        let mut reader = self.shared.readers().map_err(Fault::refusal)?;
         conn::read(&mut reader, act).map_err(Fault::refusal)
     }
 }
@@ -207,16 +371,18 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("depa-queue-{}", uuid::Uuid::now_v7()));
         std::fs::create_dir(&folder).unwrap();
         let path = folder.join("log.db");
-        let url = path.to_string_lossy().into_owned();
-        drop(conn::writer(&url).unwrap());
+        let place = Place::Sqlite(path);
+        drop(place.writer().unwrap());
         let (sender, receiver) = sync_channel(1);
-        let shared = Shared {
-            queue: Some(sender.clone()),
-            writer: None,
-            state: Arc::new(RwLock::new(Arc::new(State::new()))),
-            readers: conn::readers(&url, 1).unwrap(),
-            registry: Did::parse("did:web:sro.example").unwrap(),
-        };
+        let key = signing::FileKey::from_seed("did:web:sro.example", &[1; 32]);
+        let face = Face::new(
+            Published::new(policies::lifecycle::Replay::new(), schemas::Digest([0; 32]), String::new()),
+            true,
+        );
+        let snapshots = Arc::new(Snapshots::new(&key).unwrap());
+        let did = Did::parse("did:web:sro.example").unwrap();
+        let mut shared = Shared::new(Arc::new(face), snapshots, conn::readers(&place, 1).unwrap(), did);
+        shared.queue = Some(sender.clone());
         let registry = Registry { shared: Arc::new(shared) };
         let (reply, _answer) = sync_channel(1);
         let act = |_: &mut Db| Ok(());

@@ -1,151 +1,325 @@
-//! What is checked before anything is answered: signed head, every leaf, every stored hash, every chain, the state.
+//! What is checked before anything is answered: the signed head, the right edge of both trees, the kept state, the last
+//! 10,000 entries, and the state that the newest ones make of it. The scrub compares the rest block by block, and
+//! `depa audit verify` is the complete check.
 //!
-//! Signatures inside bodies are verified anew for the last 10,000 entries; older ones are held by the leaf hashes under
-//! the signed head. `depa audit verify` verifies all of them.
-
-use std::collections::HashMap;
+//! Where something of this does not fit, or no state was kept, the whole log is replayed from its first entry; what does
+//! not fit then is refused with `LOG_TAMPERED` and named.
 
 use diesel::prelude::*;
-use policies::lifecycle::Replay;
+use policies::lifecycle::twin_leaf;
 use schemas::event::Body;
-use schemas::log::{CheckpointRef, ExportedEntry};
-use schemas::{Code, Digest, R, Refusal};
+use schemas::jwk::Jwk;
+use schemas::log::{Checkpoint, CheckpointRef, Record, leaf_hash, subject_digest};
+use schemas::{Code, Digest, R, Refusal, canonical};
 
 use crate::Options;
 use crate::conn::{self, Db};
-use crate::error::Fault;
+use crate::erase::ERASED;
+use crate::error::{Fault, tampered};
 use crate::log::{StoredEntry, stored};
-use crate::tables::{log_entries, log_hashes, log_head};
+use crate::snapshot::Snapshots;
+use crate::step::{Growth, Step, verify_all};
+use crate::tables::{log_entries, log_head};
+use crate::tiles::{self, Edge, Tiles, Tree};
+use crate::tree;
 use crate::writer::Memory;
 
-/// Entries whose signatures are verified anew.
+/// Entries whose signatures are verified anew, where they are replayed; of the others among them leaf and digests.
 const VERIFIED: u64 = 10_000;
 /// Entries read at a time.
-const PAGE: u64 = 500;
+const PAGE: u64 = 512;
 
-/// Takes the writer's epoch, so that an older writer is fenced, and replays the log.
-pub(crate) fn load(db: &mut Db, options: &Options) -> R<Memory> {
-    let (epoch, head, checkpoint) = conn::write(db, take_epoch).map_err(Fault::refusal)?;
-    let replay = conn::read(db, |db| replay(db, &head)).map_err(Fault::refusal)?;
-    check_head(&replay, &head, &checkpoint, options)?;
-    let chains: HashMap<_, _> = replay.chains.into_iter().collect();
-    Ok(Memory { state: replay.state, frontier: replay.frontier, chains, epoch })
+/// The head as stored.
+pub(crate) struct Head {
+    pub(crate) at: CheckpointRef,
+    pub(crate) note: String,
+    pub(crate) epoch: i64,
 }
 
-fn take_epoch(db: &mut Db) -> Result<(i64, CheckpointRef, String), Fault> {
+/// Checks and reads the log: its memory and its head.
+pub(crate) fn load(db: &mut Db, options: &Options, snapshots: &Snapshots) -> R<(Memory, Head)> {
+    let (memory, head) = conn::steady(db, |db| {
+        let head = head(db)?;
+        let note = Checkpoint::parse(&head.note);
+        if note.is_ok_and(|note| note.origin == options.origin && note.head != head.at) {
+            return Err(tampered("the signed head is another one").into());
+        }
+        let quick = match check_note(&head, options) {
+            Ok(()) if head.at.size > 0 => fast(db, &head, snapshots),
+            Ok(()) => return Ok((replay(db, &head)?, head)),
+            Err(refusal) => Err(refusal.into()),
+        };
+        let memory = match quick {
+            Ok(memory) => memory,
+            Err(Fault::Refused(why)) => {
+                tracing::warn!(%why, size = head.at.size, "the whole log is replayed");
+                replay(db, &head)?
+            }
+            Err(fault) => return Err(fault),
+        };
+        Ok((memory, head))
+    })
+    .map_err(Fault::refusal)?;
+    check_owner(&memory, &head, options)?;
+    Ok((memory, head))
+}
+
+/// The stored head; size 0 where there is none yet.
+pub(crate) fn head(db: &mut Db) -> Result<Head, Fault> {
     type Row = (i64, Vec<u8>, i64, String);
     let columns = (log_head::size, log_head::root, log_head::epoch, log_head::checkpoint);
     let found: Option<Row> = log_head::table.find(1).select(columns).first(db).optional()?;
-    let Some((size, root, epoch, checkpoint)) = found else {
-        let entries: i64 = log_entries::table.count().get_result(db)?;
-        if entries > 0 {
+    let Some((size, root, epoch, note)) = found else {
+        let first: Option<i64> = log_entries::table.select(diesel::dsl::max(log_entries::idx)).first(db)?;
+        if first.is_some() {
             return Err(tampered("the head is missing").into());
         }
-        let root = Digest::of(&[]);
+        let at = CheckpointRef { size: 0, root: Digest::of(&[]) };
+        return Ok(Head { at, note: String::new(), epoch: 0 });
+    };
+    let root = Digest(root.try_into().map_err(|_| tampered("the head's root is no digest"))?);
+    let size = u64::try_from(size).map_err(|_| tampered("the head's size is negative"))?;
+    Ok(Head { at: CheckpointRef { size, root }, note, epoch })
+}
+
+/// Takes the writer's epoch, so that an older writer is fenced.
+pub(crate) fn take_epoch(db: &mut Db) -> Result<i64, Fault> {
+    conn::write(db, |db| {
+        let head = head(db)?;
+        let epoch = head.epoch + 1;
+        if head.epoch > 0 {
+            diesel::update(log_head::table.find(1)).set(log_head::epoch.eq(epoch)).execute(db)?;
+            return Ok(epoch);
+        }
         let row = (
             log_head::id.eq(1),
             log_head::size.eq(0),
-            log_head::root.eq(root.0.to_vec()),
-            log_head::epoch.eq(1),
+            log_head::root.eq(head.at.root.0.to_vec()),
+            log_head::epoch.eq(epoch),
             log_head::checkpoint.eq(""),
         );
         diesel::insert_into(log_head::table).values(row).execute(db)?;
-        return Ok((1, CheckpointRef { size: 0, root }, String::new()));
-    };
-    diesel::update(log_head::table.find(1)).set(log_head::epoch.eq(epoch + 1)).execute(db)?;
-    let root = Digest(root.try_into().map_err(|_| tampered("the head's root is no digest"))?);
-    let size = u64::try_from(size).map_err(|_| tampered("the head's size is negative"))?;
-    Ok((epoch + 1, CheckpointRef { size, root }, checkpoint))
+        Ok(epoch)
+    })
 }
 
-fn replay(db: &mut Db, head: &CheckpointRef) -> Result<Replay, Fault> {
-    let mut replay = Replay::new();
-    let mut hashes = 0;
-    loop {
-        let page = stored(db, replay.frontier.size(), PAGE)?;
+/// The head is signed by the registry's present key.
+pub(crate) fn check_note(head: &Head, options: &Options) -> R<()> {
+    if head.at.size == 0 && head.note.is_empty() { Ok(()) } else { signed(head, &options.origin, options.signer.jwk()) }
+}
+
+fn signed(head: &Head, origin: &str, jwk: &Jwk) -> R<()> {
+    let note = signing::note::verify_checkpoint(&head.note, origin, jwk);
+    let note = note.map_err(|e| tampered(&format!("the signed head: {}", e.sentence)))?;
+    if note.head == head.at { Ok(()) } else { Err(tampered("the signed head is another one")) }
+}
+
+fn another() -> Refusal {
+    Refusal::new(Code::ConfigInvalid, "the database holds another log: registry, origin, key or SRO people differ")
+}
+
+/// The quick way: right edges, kept state, the newest entries.
+fn fast(db: &mut Db, head: &Head, snapshots: &Snapshots) -> Result<Memory, Fault> {
+    let size = head.at.size;
+    let log = Edge::read(db, Tree::Log, size)?;
+    if log.root() != head.at.root {
+        return Err(tampered("the right edge is not that of the head").into());
+    }
+    let twin = Edge::read(db, Tree::Twin, size)?;
+    let (last, first): (Option<i64>, Option<i64>) = (
+        log_entries::table.select(diesel::dsl::max(log_entries::idx)).first(db)?,
+        log_entries::table.select(diesel::dsl::min(log_entries::idx)).first(db)?,
+    );
+    let spare = tiles::count(db, Tree::Log)? + tiles::count(db, Tree::Twin)? != 2 * tiles::expected(size);
+    if spare || (first, last) != (Some(0), Some(size as i64 - 1)) {
+        return Err(tampered("the tables hold other entries than the head says").into());
+    }
+    let kept = snapshots.load(db, size)?.ok_or_else(|| tampered("no state was kept"))?;
+    let tiles = Tiles::default();
+    let mut read = |tree, level, index| tiles::load(db, tree, level, index).map_err(Fault::refusal);
+    let root = tree::root(Tree::Log, kept.size, &mut |l, i| tiles.node(Tree::Log, l, i, &mut read))?;
+    if root != kept.root {
+        return Err(tampered("the kept state is of another log").into());
+    }
+    second(db, size)?;
+    window(db, &tiles, size.saturating_sub(VERIFIED), kept.size)?;
+    let edges = (Edge::at(db, Tree::Log, kept.size)?, Edge::at(db, Tree::Twin, kept.size)?);
+    let mut memory = Memory { replay: kept.replay, log: edges.0, twin: edges.1 };
+    let mut growth = Growth::default();
+    onward(db, &mut memory, size, size.saturating_sub(VERIFIED), true, &mut growth)?;
+    if memory.log.root() != log.root() || memory.twin.root() != twin.root() {
+        return Err(tampered("the newest entries do not lead to the head").into());
+    }
+    Ok(Memory { replay: memory.replay, log, twin })
+}
+
+/// The last entry of a batch holds the root of the second tree over all entries before it.
+fn second(db: &mut Db, size: u64) -> Result<(), Fault> {
+    let last = stored(db, size - 1, 1)?.pop().ok_or_else(|| tampered(&format!("entry {}: missing", size - 1)))?;
+    let Step { entry, digests } = Step::read(last)?;
+    let Body::TwinRoot { root, .. } = entry.body else { return Ok(()) };
+    let bad = || tampered(&format!("entry {}: the root of the second tree is another one", entry.index));
+    if Edge::at(db, Tree::Twin, size - 1)?.root() != root {
+        return Err(bad().into());
+    }
+    let (tiles, index) = (Tiles::default(), entry.index);
+    let mut read = |tree, level, index| tiles::load(db, tree, level, index).map_err(Fault::refusal);
+    let leaf = tiles.node(Tree::Twin, 0, index, &mut read)?;
+    if leaf != twin_leaf(index, &digests.leaf, &entry.record.body_sha256) { Err(bad().into()) } else { Ok(()) }
+}
+
+/// Entries before the kept state: each is of its leaf and its salted digests.
+fn window(db: &mut Db, tiles: &Tiles, from: u64, until: u64) -> Result<(), Fault> {
+    let mut next = from;
+    while next < until {
+        let page = stored(db, next, PAGE.min(until - next))?;
         if page.is_empty() {
-            break;
+            return Err(tampered(&format!("entry {next}: missing")).into());
         }
         for entry in page {
-            hashes += one(db, &mut replay, entry, head.size)?;
+            check_alone(&entry, next)?;
+            let mut read = |tree, level, index| tiles::load(db, tree, level, index).map_err(Fault::refusal);
+            if tiles.node(Tree::Log, 0, next, &mut read)? != leaf_hash(&entry.record) {
+                return Err(tampered(&format!("entry {next}: its leaf hash is not that of its record")).into());
+            }
+            next += 1;
         }
     }
-    if replay.frontier.size() != head.size {
-        let sentence =
-            format!("entry {} is missing, or the head's size {} is wrong", replay.frontier.size(), head.size);
-        return Err(tampered(&sentence).into());
-    }
-    let extra = log_hashes::table.count().get_result::<i64>(db)? != hashes
-        || log_entries::table.count().get_result::<i64>(db)? != head.size as i64;
-    if extra {
-        return Err(tampered("the tables hold more than the log").into());
-    }
-    Ok(replay)
+    Ok(())
 }
 
-/// Checks one stored entry and folds it; returns how many subtrees above the leaves it completes.
-fn one(db: &mut Db, replay: &mut Replay, stored: StoredEntry, size: u64) -> Result<i64, Fault> {
-    let index = replay.frontier.size();
+/// What can be said of an entry without those before it. An erased one has neither subject nor body left.
+fn check_alone(stored: &StoredEntry, index: u64) -> R<()> {
     let bad = |why: &str| tampered(&format!("entry {index}: {why}"));
     if stored.index != index as i64 {
-        return Err(bad("missing").into());
+        return Err(bad("missing"));
     }
-    let stored_leaf = stored.leaf.clone();
-    let entry = stored.export().map_err(|e| bad(&e.sentence))?;
-    if entry.record.leaf()?.0.as_slice() != stored_leaf {
-        return Err(bad("its leaf hash is not that of its record").into());
+    let record: Record = canonical::parse(&stored.record).map_err(|e| bad(&e.sentence))?;
+    if stored.subject == ERASED {
+        return Ok(());
     }
-    let completed = if index + VERIFIED >= size { verified(replay, &entry)? } else { replay.reenter(&entry)? };
-    let above = completed.get(1..).unwrap_or_default();
-    for (level, at, hash) in above {
-        let row = log_hashes::table.find((i32::from(*level), *at as i64)).select(log_hashes::hash);
-        let found: Option<Vec<u8>> = row.first(db).optional()?;
-        if found.as_deref() != Some(hash.0.as_slice()) {
-            return Err(bad(&format!("hash {at} of level {level} of the tree is wrong")).into());
+    let salt: [u8; 32] = stored.subject_salt.as_slice().try_into().map_err(|_| bad("a salt has 32 bytes"))?;
+    if record.subject != subject_digest(&salt, &stored.subject) {
+        return Err(bad("the record is about another subject"));
+    }
+    if stored.body_salt.len() != 32 || record.body_sha256 != Digest::of_parts(&[&stored.body_salt, &stored.body]) {
+        return Err(bad("the record is of another body"));
+    }
+    Ok(())
+}
+
+/// Folds what is stored from where the memory stands up to a size; signatures from index `verified` on. With `leaves`
+/// each leaf is compared with the one in its tile, so that a difference names its entry.
+pub(crate) fn onward(
+    db: &mut Db,
+    memory: &mut Memory,
+    size: u64,
+    verified: u64,
+    leaves: bool,
+    growth: &mut Growth,
+) -> Result<(), Fault> {
+    while memory.log.size() < size {
+        let first = memory.log.size();
+        let page = stored(db, first, PAGE.min(size - first))?;
+        if page.is_empty() {
+            return Err(tampered(&format!("entry {first} is missing, or the head's size {size} is wrong")).into());
+        }
+        let steps = Step::read_all(page).into_iter().collect::<R<Vec<_>>>()?;
+        let early = if first + PAGE > verified { verify_all(&steps, &memory.replay.state) } else { Vec::new() };
+        let mut early = early.into_iter();
+        let mut tile = Vec::new();
+        for step in steps {
+            let index = memory.log.size();
+            if leaves && (tile.is_empty() || index & 255 == 0) {
+                tile = tiles::load(db, Tree::Log, 0, index >> 8).unwrap_or_default();
+            }
+            if step.entry.index != index {
+                return Err(tampered(&format!("entry {index}: missing")).into());
+            }
+            let at = (index & 255) as usize * 32;
+            if leaves && tile.get(at..at + 32) != Some(step.digests.leaf.0.as_slice()) {
+                let sentence = format!("entry {index}: its leaf hash is not that of its record");
+                return Err(tampered(&sentence).into());
+            }
+            let body = match early.next().flatten() {
+                _ if index < verified => None,
+                Some(body) => Some(body),
+                None => Some(step.verify(&memory.replay.state)?),
+            };
+            step.fold(memory, body.as_ref(), growth)?;
+        }
+        // Receipts are made of the nodes, nothing else is.
+        (growth.log.nodes, growth.twin.nodes) = Default::default();
+    }
+    Ok(())
+}
+
+/// The complete way: every entry from the first, every tile. A log without any tiles gets them anew.
+fn replay(db: &mut Db, head: &Head) -> Result<Memory, Fault> {
+    let (mut memory, mut growth) = (Memory::new(), Growth::default());
+    let size = head.at.size;
+    let bare = tiles::count(db, Tree::Log)? == 0 && tiles::count(db, Tree::Twin)? == 0;
+    onward(db, &mut memory, size, size.saturating_sub(VERIFIED), !bare, &mut growth)?;
+    memory.replay.finish()?;
+    let entries: i64 = log_entries::table.count().get_result(db)?;
+    if entries != size as i64 {
+        return Err(tampered("the tables hold more than the log").into());
+    }
+    if memory.log.root() != head.at.root {
+        return Err(tampered("the entries do not lead to the root of the head").into());
+    }
+    for (tree, edge, full) in
+        [(Tree::Log, &memory.log, &growth.log.full), (Tree::Twin, &memory.twin, &growth.twin.full)]
+    {
+        if bare {
+            continue;
+        }
+        let all = full.iter().map(|(l, i, h)| (*l, *i, h.as_slice())).chain(edge.open());
+        for (level, index, hashes) in all {
+            compare(&tiles::load(db, tree, level, index).unwrap_or_default(), hashes, level, index)?;
+        }
+        if tiles::count(db, tree)? != tiles::expected(size) {
+            return Err(tampered("the tables hold more than the log").into());
         }
     }
-    Ok(above.len() as i64)
+    Ok(memory)
 }
 
-/// Verifies every signature in the body with the keys known before it, then folds it.
-fn verified(replay: &mut Replay, entry: &ExportedEntry) -> R<policies::lifecycle::Completed> {
-    let bad = |e: Refusal| tampered(&format!("entry {}: {}: {}", entry.index, e.code, e.sentence));
-    let registry = match (&entry.body, replay.state.registry()) {
-        (Body::Genesis { registry, .. }, _) => registry.clone(),
-        (_, registry) => registry.map_err(bad)?.clone(),
-    };
-    let state = &replay.state;
-    let body = signing::verify_body(entry.body.clone(), &registry, state, &|sha256| state.proposed_payload(sha256))
-        .map_err(bad)?;
-    replay.enter(entry, &body)
-}
-
-/// The head is the replayed tree's, signed by the registry, and the log is the configured one.
-fn check_head(replay: &Replay, head: &CheckpointRef, checkpoint: &str, options: &Options) -> R<()> {
-    if replay.frontier.root() != head.root {
-        return Err(tampered("the entries do not lead to the root of the head"));
+/// Two tiles; the first difference is told with the entry where it begins.
+pub(crate) fn compare(stored: &[u8], made: &[u8], level: u8, index: u64) -> R<()> {
+    if stored == made {
+        return Ok(());
     }
-    let Some(genesis) = replay.state.genesis() else {
-        return if head.size == 0 && checkpoint.is_empty() { Ok(()) } else { Err(tampered("entry 0: no genesis")) };
+    let at = stored.chunks(32).zip(made.chunks(32)).take_while(|(a, b)| a == b).count() as u64;
+    let entry = ((index << 8) + at) << (8 * level);
+    Err(tampered(&format!("entry {entry}: hash {at} of tile {index} of level {level} of a tree is wrong")))
+}
+
+/// Writes the tiles of a log that has none: one made before there were tiles.
+pub(crate) fn furnish(db: &mut Db, memory: &Memory) -> Result<(), Fault> {
+    let size = memory.log.size();
+    if size == 0 || tiles::count(db, Tree::Log)? > 0 {
+        return Ok(());
+    }
+    let (mut again, mut growth) = (Memory::new(), Growth::default());
+    onward(db, &mut again, size, size, false, &mut growth)?;
+    again.log.write(db, 0, &growth.log)?;
+    again.twin.write(db, 0, &growth.twin)
+}
+
+/// The log is the configured one, and its books balance.
+fn check_owner(memory: &Memory, head: &Head, options: &Options) -> R<()> {
+    let state = &memory.replay.state;
+    let Some(genesis) = state.genesis() else {
+        return if head.at.size == 0 && head.note.is_empty() { Ok(()) } else { Err(tampered("entry 0: no genesis")) };
     };
-    let note = signing::note::verify_checkpoint(checkpoint, &genesis.origin, &genesis.registry_jwk);
-    let note = note.map_err(|e| tampered(&format!("the signed head: {}", e.sentence)))?;
-    if note.head != *head {
-        return Err(tampered("the signed head is another one"));
+    let mut keys = genesis.registry_keys.iter().map(|key| &key.jwk).rev();
+    if !keys.clone().any(|jwk| signed(head, &genesis.origin, jwk).is_ok()) {
+        return signed(head, &genesis.origin, keys.next().unwrap_or(options.signer.jwk()));
     }
     let same = genesis.registry == options.registry
         && genesis.origin == options.origin
-        && genesis.registry_jwk == *options.signer.jwk()
-        && genesis.sro == options.sro;
-    if !same {
-        return Err(Refusal::new(
-            Code::ConfigInvalid,
-            "the database holds another log: registry, origin, key or SRO people differ",
-        ));
-    }
-    replay.state.check_books()
-}
-
-fn tampered(why: &str) -> Refusal {
-    Refusal::new(Code::LogTampered, why)
+        && genesis.sro == options.sro
+        && keys.next() == Some(options.signer.jwk());
+    if !same { Err(another()) } else { state.check_books() }
 }

@@ -8,7 +8,8 @@ use schemas::{Code, Digest, R, Refusal};
 
 use crate::conn::Db;
 use crate::error::{Fault, corrupt};
-use crate::tables::{cosignatures, log_entries, log_hashes, log_head};
+use crate::tables::{cosignatures, log_entries};
+use crate::tiles::{self, Tree};
 use crate::{Registry, tree};
 
 /// Hashes of a full tile (C2SP tlog-tiles).
@@ -19,46 +20,62 @@ pub const MAX_EXPORT: u64 = 1000;
 impl Registry {
     /// The newest checkpoint, with the cosignatures that witnesses have given to it so far.
     pub fn checkpoint(&self) -> R<Checkpoint> {
-        self.read(|db| {
-            let (size, note) = head(db)?;
-            let mut note = Checkpoint::parse(&note)?;
-            note.signatures.extend(cosigned(db, size)?);
-            Ok(note)
-        })
+        let published = self.shared.face.published();
+        let mut note = Checkpoint::parse(&published.note)?;
+        note.signatures.extend(self.read(|db| cosigned(db, published.head.size))?);
+        Ok(note)
     }
 
-    /// Size and root of the log.
+    /// Size and root of the log. Asks no database.
     pub fn head(&self) -> R<CheckpointRef> {
-        Ok(self.checkpoint()?.head)
+        Ok(self.shared.face.published().head.clone())
     }
 
     /// The receipt of an entry under the newest checkpoint.
     pub fn receipt(&self, index: u64) -> R<Receipt> {
+        let published = self.shared.face.published();
+        let (size, checkpoint) = (published.head.size, published.note.clone());
+        if index >= size {
+            return Err(Refusal::new(Code::NotFound, format!("the log has no entry {index}")));
+        }
         self.read(|db| {
-            let (size, checkpoint) = head(db)?;
-            if index >= size {
-                return Err(Refusal::new(Code::NotFound, format!("the log has no entry {index}")).into());
-            }
             let row = log_entries::table.find(index as i64).select((log_entries::record, log_entries::body_salt));
             let (record, body_salt): (Vec<u8>, Vec<u8>) = row.first(db)?;
-            let path =
-                tree::inclusion(index, size, &mut |level, index| node(db, level, index).map_err(Fault::refusal))?;
+            let mut load = |tree, level, index| tiles::load(db, tree, level, index).map_err(Fault::refusal);
+            let tiles = &self.shared.face.tiles;
+            let mut node = |level, index| tiles.node(Tree::Log, level, index, &mut load);
+            let path = tree::inclusion(Tree::Log, index, size, &mut node)?;
             let record: Record = canonical::parse_canonical(&record)?;
             Ok(Receipt { index, record, body_salt: Bytes(body_salt), path, checkpoint })
         })
     }
 
-    /// Proves that the tree of `old` entries is a prefix of that of `new`.
+    /// A tile of this tree: from memory, or from the database.
+    fn stored_tile(&self, tree: Tree, level: u8, index: u64) -> R<Vec<u8>> {
+        self.read(|db| tiles::load(db, tree, level, index))
+    }
+
+    /// Proves that the tree of `old` entries is a prefix of that of `new`. Recent sizes ask no database.
     pub fn consistency(&self, old: u64, new: u64) -> R<Vec<Digest>> {
-        self.read(|db| {
-            let (size, _) = head(db)?;
-            if old == 0 || old > new || new > size {
-                return Err(
-                    Refusal::new(Code::ConsistencyInvalid, format!("sizes 1 to {size} in order are expected")).into()
-                );
-            }
-            Ok(tree::consistency(old, new, &mut |level, index| node(db, level, index).map_err(Fault::refusal))?)
-        })
+        let size = self.shared.face.published().head.size;
+        if old == 0 || old > new || new > size {
+            let sentence = format!("sizes 1 to {size} in order are expected");
+            return Err(Refusal::new(Code::ConsistencyInvalid, sentence));
+        }
+        let mut load = |tree, level, index| self.stored_tile(tree, level, index);
+        let mut node = |level, index| self.shared.face.tiles.node(Tree::Log, level, index, &mut load);
+        tree::consistency(Tree::Log, old, new, &mut node)
+    }
+
+    /// The root of the tree of the first `size` entries.
+    pub fn root_at(&self, size: u64) -> R<Digest> {
+        let head = self.shared.face.published().head.clone();
+        if size == 0 || size > head.size {
+            return Err(Refusal::new(Code::NotFound, format!("sizes 1 to {} are known", head.size)));
+        }
+        let mut load = |tree, level, index| self.stored_tile(tree, level, index);
+        let mut node = |level, index| self.shared.face.tiles.node(Tree::Log, level, index, &mut load);
+        tree::root(Tree::Log, size, &mut node)
     }
 
     /// A tile of hashes, 32 bytes each: `level` of tiles (0 = leaves), `index` of the tile, `width` 1 to 256.
@@ -68,22 +85,12 @@ impl Registry {
         let start =
             index.checked_mul(TILE).filter(|_| height < 64 && (1..=TILE).contains(&width)).ok_or_else(missing)?;
         let end = start.checked_add(width).ok_or_else(missing)?;
-        self.read(|db| {
-            let (size, _) = head(db)?;
-            if end > size >> height {
-                return Err(missing().into());
-            }
-            let (start, end) = (start as i64, end as i64);
-            let hashes: Vec<Vec<u8>> = if level == 0 {
-                let rows = log_entries::table.filter(log_entries::idx.ge(start)).filter(log_entries::idx.lt(end));
-                rows.order(log_entries::idx).select(log_entries::leaf).load(db)?
-            } else {
-                let rows = log_hashes::table.filter(log_hashes::level.eq(height as i32));
-                let rows = rows.filter(log_hashes::idx.ge(start)).filter(log_hashes::idx.lt(end));
-                rows.order(log_hashes::idx).select(log_hashes::hash).load(db)?
-            };
-            Ok(hashes.concat())
-        })
+        if end > self.shared.face.published().head.size >> height {
+            return Err(missing());
+        }
+        let mut load = |tree, level, index| self.stored_tile(tree, level, index);
+        let tile = self.shared.face.tiles.get((Tree::Log, level, index), width, &mut load)?;
+        Ok(tile.get(..(32 * width) as usize).ok_or_else(|| corrupt("a tile of the tree"))?.to_vec())
     }
 
     /// A tile of public records: each as a big-endian 16-bit length and its bytes.
@@ -91,11 +98,10 @@ impl Registry {
         let missing = || Refusal::new(Code::NotFound, "the log has no such tile");
         let start = index.checked_mul(TILE).filter(|_| (1..=TILE).contains(&width)).ok_or_else(missing)?;
         let end = start.checked_add(width).ok_or_else(missing)?;
+        if end > self.shared.face.published().head.size {
+            return Err(missing());
+        }
         self.read(|db| {
-            let (size, _) = head(db)?;
-            if end > size {
-                return Err(missing().into());
-            }
             let rows =
                 log_entries::table.filter(log_entries::idx.ge(start as i64)).filter(log_entries::idx.lt(end as i64));
             let records: Vec<Vec<u8>> = rows.order(log_entries::idx).select(log_entries::record).load(db)?;
@@ -139,13 +145,6 @@ impl Registry {
     }
 }
 
-/// Size and checkpoint note.
-fn head(db: &mut Db) -> Result<(u64, String), Fault> {
-    let (size, note): (i64, String) =
-        log_head::table.find(1).select((log_head::size, log_head::checkpoint)).first(db)?;
-    Ok((size.unsigned_abs(), note))
-}
-
 fn cosigned(db: &mut Db, size: u64) -> Result<Vec<NoteSignature>, Fault> {
     let rows = cosignatures::table.filter(cosignatures::size.eq(size as i64)).order(cosignatures::name).limit(15);
     let rows: Vec<(String, String)> = rows.select((cosignatures::name, cosignatures::line)).load(db)?;
@@ -158,22 +157,11 @@ fn cosigned(db: &mut Db, size: u64) -> Result<Vec<NoteSignature>, Fault> {
     Ok(lines)
 }
 
-/// The hash of a complete subtree.
-pub(crate) fn node(db: &mut Db, level: u8, index: u64) -> Result<Digest, Fault> {
-    let hash: Option<Vec<u8>> = if level == 0 {
-        log_entries::table.find(index as i64).select(log_entries::leaf).first(db).optional()?
-    } else {
-        log_hashes::table.find((i32::from(level), index as i64)).select(log_hashes::hash).first(db).optional()?
-    };
-    let hash = hash.and_then(|h| h.try_into().ok()).ok_or_else(|| corrupt("a hash of the tree"))?;
-    Ok(Digest(hash))
-}
-
 /// An entry as stored, not yet read.
+#[derive(Clone)]
 pub(crate) struct StoredEntry {
     pub(crate) index: i64,
     pub(crate) record: Vec<u8>,
-    pub(crate) leaf: Vec<u8>,
     pub(crate) subject: String,
     pub(crate) subject_salt: Vec<u8>,
     pub(crate) body_salt: Vec<u8>,
@@ -204,14 +192,13 @@ fn body(bytes: &[u8]) -> R<schemas::event::Body> {
 }
 
 pub(crate) fn stored(db: &mut Db, from: u64, limit: u64) -> Result<Vec<StoredEntry>, Fault> {
-    type Row = (i64, Vec<u8>, Vec<u8>, String, Vec<u8>, Vec<u8>, Vec<u8>);
+    type Row = (i64, Vec<u8>, String, Vec<u8>, Vec<u8>, Vec<u8>);
     let from = i64::try_from(from).map_err(|_| Refusal::new(Code::NotFound, "no such entry"))?;
     let rows = log_entries::table.filter(log_entries::idx.ge(from)).order(log_entries::idx).limit(limit as i64);
     let rows: Vec<Row> = rows.load(db)?;
-    let entry = |(index, record, leaf, subject, subject_salt, body_salt, body): Row| StoredEntry {
+    let entry = |(index, record, subject, subject_salt, body_salt, body): Row| StoredEntry {
         index,
         record,
-        leaf,
         subject,
         subject_salt,
         body_salt,

@@ -3,10 +3,21 @@
 use diesel::table;
 
 table! {
-    log_entries (idx) { idx -> BigInt, record -> Binary, leaf -> Binary, subject -> Text, subject_salt -> Binary, body_salt -> Binary, body -> Binary, }
+    log_entries (idx) { idx -> BigInt, record -> Binary, subject -> Text, subject_salt -> Binary, body_salt -> Binary, body -> Binary, }
 }
 table! {
-    log_hashes (level, idx) { level -> Integer, idx -> BigInt, hash -> Binary, }
+    log_tiles (tree, level, idx) { tree -> Integer, level -> Integer, idx -> BigInt, hashes -> Binary, }
+}
+table! {
+    state_rows (noun, row_key, size) { noun -> Text, row_key -> Binary, size -> BigInt, value -> Nullable<Binary>, }
+}
+table! {
+    state_head (id) { id -> Integer, size -> BigInt, root -> Binary, mac -> Binary, }
+}
+table! {
+    drafts (id) {
+        id -> Text, owner -> Text, updated_at -> BigInt, rev -> Integer, body -> Text, original -> Nullable<Binary>,
+    }
 }
 table! {
     log_head (id) { id -> Integer, size -> BigInt, root -> Binary, epoch -> BigInt, checkpoint -> Text, }

@@ -1,26 +1,39 @@
-//! The one writer: a thread that takes what is queued, at most 512 commands, into one transaction, and answers after
-//! the commit is on the disk. It never waits for a fuller batch.
+//! The one writer: a thread that takes what is queued, at most 1,024 commands, into one transaction, and hands them to
+//! a second thread that makes the receipts and answers, after the commit is on the disk. It never waits for a fuller
+//! batch.
 //!
 //! Log order = commit order = state order. One refusal does not spoil a batch; when the database itself fails, the
-//! commands of the batch are tried once more one by one.
+//! commands of the batch are tried once more one by one. With PostgreSQL the writer may have to follow another process
+//! that writes, see `follow`.
 
-use std::collections::HashMap;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
+use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
-use policies::lifecycle::{Frontier, Link, State};
+use policies::lifecycle::{Replay, State};
+use schemas::event::Body;
 use schemas::log::CheckpointRef;
-use schemas::{Code, Digest, R, Refusal, Signer};
+use schemas::{Code, R, Refusal};
 
-use crate::conn::{self, Db};
+use crate::Options;
+use crate::conn::{self, Db, Place};
+use crate::enter::{self, EntryRow};
 use crate::error::Fault;
+use crate::face::{Face, Published};
+use crate::snapshot::Snapshots;
 use crate::tables::log_head;
+use crate::tiles::{Edge, Grown, Nodes, Tree};
 
 /// Commands that may wait; one more is refused with `UNAVAILABLE`.
 pub(crate) const QUEUE: usize = 4096;
 /// Commands of one transaction.
-const BATCH: usize = 512;
+const BATCH: usize = 1024;
+/// Batches that may wait for their receipts.
+const ANSWERS: usize = 8;
+/// How often a follower looks for new entries, and a writer without work at its connection.
+const LOOK: Duration = Duration::from_millis(100);
+const PING: Duration = Duration::from_secs(1);
 
 /// Something to be written.
 pub(crate) trait Command: Send {
@@ -30,23 +43,52 @@ pub(crate) trait Command: Send {
     fn answer(self: Box<Self>, outcome: R<&Sealed>);
 }
 
-/// The memory of the log while a batch is being written: becomes the writer's own after the commit.
+/// The memory of the log: state, chains and both trees.
+#[derive(Clone)]
+pub(crate) struct Memory {
+    pub(crate) replay: Replay,
+    pub(crate) log: Edge,
+    pub(crate) twin: Edge,
+}
+
+impl Memory {
+    pub(crate) fn new() -> Memory {
+        Memory { replay: Replay::new(), log: Edge::new(Tree::Log), twin: Edge::new(Tree::Twin) }
+    }
+
+    pub(crate) fn head(&self) -> CheckpointRef {
+        CheckpointRef { size: self.log.size(), root: self.log.root() }
+    }
+}
+
+/// A batch being written: becomes the writer's memory after the commit.
 pub(crate) struct Work {
-    pub(crate) state: State,
-    pub(crate) frontier: Frontier,
-    /// Complete subtrees: the right edge before the batch, and all that the batch completes.
-    pub(crate) nodes: HashMap<(u8, u64), Digest>,
-    /// Chains that the batch moved.
-    pub(crate) moved: HashMap<String, Link>,
-    /// Chains before the batch.
-    pub(crate) chains: Arc<HashMap<String, Link>>,
-    pub(crate) signer: Arc<dyn Signer>,
+    pub(crate) memory: Memory,
+    /// Rows of new entries, written at the end.
+    pub(crate) rows: Vec<EntryRow>,
+    pub(crate) log: Grown,
+    pub(crate) twin: Grown,
+    /// Why no entry is made now.
+    pub(crate) stopped: Option<Refusal>,
+    /// Something was erased: the journal of the database is emptied after the commit.
+    pub(crate) erased: bool,
 }
 
 impl Work {
-    /// Where a subject's chain stands.
-    pub(crate) fn link(&self, subject: &str) -> Option<&Link> {
-        self.moved.get(subject).or_else(|| self.chains.get(subject))
+    fn new(memory: &Memory, face: &Face) -> Work {
+        Work {
+            memory: memory.clone(),
+            rows: Vec::new(),
+            log: memory.log.grown(),
+            twin: memory.twin.grown(),
+            stopped: face.may_write(memory.log.size()).err(),
+            erased: false,
+        }
+    }
+
+    /// The state after what was entered so far.
+    pub(crate) fn state(&self) -> &State {
+        &self.memory.replay.state
     }
 }
 
@@ -54,129 +96,192 @@ impl Work {
 pub(crate) struct Sealed {
     pub(crate) size: u64,
     pub(crate) checkpoint: String,
-    pub(crate) nodes: HashMap<(u8, u64), Digest>,
+    pub(crate) nodes: Nodes,
 }
 
-/// What the writer starts from.
-pub(crate) struct Memory {
-    pub(crate) state: State,
-    pub(crate) frontier: Frontier,
-    pub(crate) chains: HashMap<String, Link>,
-    pub(crate) epoch: i64,
+/// Commands with what became of their batch.
+type Answers = (Vec<Box<dyn Command>>, R<Sealed>);
+
+/// What the writer begins with.
+pub(crate) struct Start {
+    pub(crate) place: Place,
+    pub(crate) memory: Memory,
+    /// None for a follower.
+    pub(crate) epoch: Option<i64>,
+    pub(crate) options: Options,
+    pub(crate) face: Arc<Face>,
+    pub(crate) snapshots: Arc<Snapshots>,
+    /// The first entry of a new log.
+    pub(crate) genesis: Box<dyn FnMut() -> R<Box<dyn Command>> + Send>,
 }
 
 /// The writer's own.
 pub(crate) struct Writer {
-    db: Db,
-    state: Arc<RwLock<Arc<State>>>,
-    frontier: Frontier,
-    chains: Arc<HashMap<String, Link>>,
-    epoch: i64,
-    origin: String,
-    signer: Arc<dyn Signer>,
+    pub(crate) start: Start,
+    /// None while the connection is lost.
+    pub(crate) db: Option<Db>,
+    file: (u64, u64),
     fenced: bool,
+    pub(crate) looked: Instant,
+}
+
+impl Start {
+    pub(crate) fn writer(self, db: Db) -> R<Writer> {
+        let fault = |e: std::io::Error| Refusal::new(Code::ConfigInvalid, format!("database: {e}"));
+        let file = self.place.identity().map_err(fault)?;
+        Ok(Writer { start: self, db: Some(db), file, fenced: false, looked: Instant::now() })
+    }
 }
 
 impl Writer {
-    pub(crate) fn new(db: Db, memory: Memory, origin: String, signer: Arc<dyn Signer>) -> Writer {
-        Writer {
-            db,
-            state: Arc::new(RwLock::new(Arc::new(memory.state))),
-            frontier: memory.frontier,
-            chains: Arc::new(memory.chains),
-            epoch: memory.epoch,
-            origin,
-            signer,
-            fenced: false,
+    /// Works until every sender is gone; `answers` ends with it.
+    pub(crate) fn run(mut self, queue: &Receiver<Box<dyn Command>>, answers: &SyncSender<Answers>) {
+        loop {
+            match queue.recv_timeout(if self.start.epoch.is_some() { PING } else { LOOK }) {
+                Ok(first) => {
+                    let mut batch = vec![first];
+                    while batch.len() < BATCH {
+                        match queue.try_recv() {
+                            Ok(command) => batch.push(command),
+                            Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+                        }
+                    }
+                    self.batch(batch, answers);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if self.looked.elapsed() > if self.start.epoch.is_some() { PING } else { LOOK } {
+                self.look(answers);
+            }
+        }
+        if let (Some(_), Some(db)) = (self.start.epoch, self.db.as_mut()) {
+            let published = self.start.face.published();
+            if let Err(fault) = self.start.snapshots.write_now(db, &published) {
+                tracing::warn!(?fault, "the state could not be kept; the next start replays more entries");
+            }
+            conn::step_down(db);
         }
     }
 
-    /// The state that readers see; replaced after each commit.
-    pub(crate) fn published(&self) -> Arc<RwLock<Arc<State>>> {
-        Arc::clone(&self.state)
+    pub(crate) fn batch(&mut self, mut commands: Vec<Box<dyn Command>>, answers: &SyncSender<Answers>) {
+        let outcome = self.attempt(&mut commands);
+        let refusal = match outcome {
+            Ok(sealed) => return drop(answers.send((commands, Ok(sealed)))),
+            Err(Fault::Database(error)) if self.usable() && commands.len() > 1 => {
+                tracing::warn!(cause = %error, "a batch failed; its commands are tried one by one");
+                return commands.into_iter().for_each(|command| self.batch(vec![command], answers));
+            }
+            Err(Fault::Refused(_)) if commands.len() > 1 => {
+                return commands.into_iter().for_each(|command| self.batch(vec![command], answers));
+            }
+            Err(fault) => fault.refusal(),
+        };
+        drop(answers.send((commands, Err(refusal))));
     }
 
-    /// Works until every sender is gone.
-    pub(crate) fn run(mut self, queue: Receiver<Box<dyn Command>>) {
-        while let Ok(first) = queue.recv() {
-            let mut batch = vec![first];
-            while batch.len() < BATCH {
-                match queue.try_recv() {
-                    Ok(command) => batch.push(command),
-                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
-                }
-            }
-            self.batch(batch);
+    /// Whether the connection can go on after a fault; one that cannot is given up, and the log is followed until it
+    /// can be written again.
+    fn usable(&mut self) -> bool {
+        let usable = match self.db.as_mut() {
+            Some(Db::Sqlite(_)) => true,
+            Some(db) => conn::alive(db),
+            None => false,
+        };
+        if !usable {
+            self.lose();
         }
+        usable
     }
 
-    fn batch(&mut self, mut commands: Vec<Box<dyn Command>>) {
-        match self.attempt(&mut commands) {
-            Ok(sealed) => commands.into_iter().for_each(|c| c.answer(Ok(&sealed))),
-            Err(Fault::Fenced) => {
-                let refusal = Fault::Fenced.refusal();
-                commands.into_iter().for_each(|c| c.answer(Err(refusal.clone())));
-            }
-            Err(fault) => {
-                let refusal = fault.refusal();
-                if commands.len() < 2 {
-                    commands.into_iter().for_each(|c| c.answer(Err(refusal.clone())));
-                    return;
-                }
-                for command in commands {
-                    self.batch(vec![command]);
-                }
-            }
-        }
+    pub(crate) fn lose(&mut self) {
+        self.db = None;
+        self.start.epoch = None;
+        self.start.face.set_leading(false);
     }
 
     fn attempt(&mut self, commands: &mut [Box<dyn Command>]) -> Result<Sealed, Fault> {
         if self.fenced {
             return Err(Fault::Fenced);
         }
-        let state = State::clone(&current(&self.state));
-        let mut work = Work {
-            state,
-            frontier: self.frontier.clone(),
-            nodes: self.frontier.peaks().map(|(level, index, hash)| ((level, index), hash)).collect(),
-            moved: HashMap::new(),
-            chains: Arc::clone(&self.chains),
-            signer: Arc::clone(&self.signer),
+        if self.start.place.identity().ok() != Some(self.file) {
+            return Err(Fault::Gone);
+        }
+        let (Some(epoch), Some(db)) = (self.start.epoch, self.db.as_mut()) else {
+            return Err(Fault::NotWriter);
         };
-        let (old, epoch, origin) = (self.frontier.size(), self.epoch, self.origin.clone());
-        let written = conn::write(&mut self.db, |db| {
+        let mut work = Work::new(&self.start.memory, &self.start.face);
+        let (old, options) = (self.start.memory.log.size(), &self.start.options);
+        let written = conn::write(db, |db| {
             for command in commands.iter_mut() {
                 command.run(db, &mut work)?;
             }
-            if work.frontier.size() == old { Ok(String::new()) } else { advance_head(db, &work, old, epoch, &origin) }
+            if work.rows.is_empty() { Ok(None) } else { close(db, &mut work, old, epoch, options).map(Some) }
         });
         if matches!(written, Err(Fault::Fenced)) {
-            self.fenced = true;
+            match db {
+                Db::Pg(_) => self.lose(),
+                Db::Sqlite(_) => self.fenced = true,
+            }
         }
-        let checkpoint = written?;
-        let sealed = Sealed { size: work.frontier.size(), checkpoint, nodes: std::mem::take(&mut work.nodes) };
-        self.adopt(work);
-        Ok(sealed)
+        let Some(checkpoint) = written? else {
+            return Ok(Sealed { size: old, checkpoint: String::new(), nodes: Nodes::default() });
+        };
+        if work.erased
+            && let Some(Db::Sqlite(db)) = self.db.as_mut()
+        {
+            // What was overwritten stands in the journal until then.
+            drop(diesel::connection::SimpleConnection::batch_execute(db, "PRAGMA wal_checkpoint(TRUNCATE)"));
+        }
+        Ok(self.adopt(work, checkpoint))
     }
 
     /// After the commit: readers see the new state before any caller is answered.
-    fn adopt(&mut self, work: Work) {
-        let Work { state, frontier, moved, chains, .. } = work;
-        drop(chains);
-        if frontier.size() == self.frontier.size() {
-            return;
-        }
-        self.frontier = frontier;
-        Arc::make_mut(&mut self.chains).extend(moved);
-        *self.state.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = Arc::new(state);
+    fn adopt(&mut self, work: Work, checkpoint: String) -> Sealed {
+        let Work { memory, log, twin, .. } = work;
+        let size = memory.log.size();
+        self.show(memory, (log.full, twin.full), checkpoint.clone());
+        Sealed { size, checkpoint, nodes: log.nodes }
     }
+
+    /// Takes a new memory over and shows it.
+    #[allow(clippy::type_complexity)]
+    pub(crate) fn show(
+        &mut self,
+        memory: Memory,
+        (log, twin): (Vec<(u8, u64, Vec<u8>)>, Vec<(u8, u64, Vec<u8>)>),
+        note: String,
+    ) {
+        let face = &self.start.face;
+        face.tiles.adopt(&memory.log, log);
+        face.tiles.adopt(&memory.twin, twin);
+        face.publish(Published::new(memory.replay.clone(), memory.log.root(), note));
+        self.start.memory = memory;
+    }
+}
+
+/// The end of a batch with entries: the second tree's root as its last entry, then all rows, tiles and the head.
+fn close(db: &mut Db, work: &mut Work, old: u64, epoch: i64, options: &Options) -> Result<String, Fault> {
+    let twin = Body::TwinRoot { size: work.memory.twin.size(), root: work.memory.twin.root() };
+    let twin = signing::verify_body(twin, &options.registry, work.state(), &|_| None)?;
+    let at = work.state().last_at();
+    enter::own(work, twin, at)?;
+    enter::insert(db, &work.rows)?;
+    work.memory.log.write(db, old, &work.log)?;
+    work.memory.twin.write(db, old, &work.twin)?;
+    advance_head(db, &work.memory.head(), old, epoch, options)
 }
 
 /// Compare and set: the head moves from the size that this writer knows, in this writer's epoch, or not at all. The
 /// checkpoint is signed inside the transaction and leaves it only with the commit.
-fn advance_head(db: &mut Db, work: &Work, old: u64, epoch: i64, origin: &str) -> Result<String, Fault> {
-    let head = CheckpointRef { size: work.frontier.size(), root: work.frontier.root() };
-    let checkpoint = signing::note::sign_checkpoint(origin, &head, work.signer.as_ref())?.text();
+pub(crate) fn advance_head(
+    db: &mut Db,
+    head: &CheckpointRef,
+    old: u64,
+    epoch: i64,
+    options: &Options,
+) -> Result<String, Fault> {
+    let checkpoint = signing::note::sign_checkpoint(&options.origin, head, options.signer.as_ref())?.text();
     let row = log_head::table
         .filter(log_head::id.eq(1))
         .filter(log_head::size.eq(old as i64))
@@ -192,9 +297,19 @@ fn advance_head(db: &mut Db, work: &Work, old: u64, epoch: i64, origin: &str) ->
     Ok(checkpoint)
 }
 
-/// The published state.
-pub(crate) fn current(state: &RwLock<Arc<State>>) -> Arc<State> {
-    Arc::clone(&state.read().unwrap_or_else(|poisoned| poisoned.into_inner()))
+/// Makes the receipts and answers, batch after batch.
+pub(crate) fn answer(batches: Receiver<Answers>) {
+    for (commands, outcome) in batches {
+        match &outcome {
+            Ok(sealed) => commands.into_iter().for_each(|c| c.answer(Ok(sealed))),
+            Err(refusal) => commands.into_iter().for_each(|c| c.answer(Err(refusal.clone()))),
+        }
+    }
+}
+
+/// The way from the writer to the answering thread.
+pub(crate) fn answers() -> (SyncSender<Answers>, Receiver<Answers>) {
+    std::sync::mpsc::sync_channel(ANSWERS)
 }
 
 /// A write beside the log: runs in a savepoint, so that its refusal leaves nothing behind.

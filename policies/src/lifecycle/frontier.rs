@@ -12,6 +12,10 @@ pub(super) struct Edge {
 }
 
 impl Edge {
+    pub(super) fn resume(size: u64, peaks: Vec<(u8, Digest)>) -> Edge {
+        Edge { size, peaks }
+    }
+
     pub(super) fn size(&self) -> u64 {
         self.size
     }
@@ -60,6 +64,12 @@ impl Edge {
 pub struct Frontier(Edge);
 
 impl Frontier {
+    /// The right edge of a tree of this size: its complete subtrees, largest first, with their level. The caller has
+    /// checked them against a signed root.
+    pub fn resume(size: u64, peaks: Vec<(u8, Digest)>) -> Frontier {
+        Frontier(Edge::resume(size, peaks))
+    }
+
     /// Number of leaves.
     pub fn size(&self) -> u64 {
         self.0.size()

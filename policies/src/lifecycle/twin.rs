@@ -13,6 +13,11 @@ use super::frontier::Edge;
 pub struct Twin(Edge);
 
 impl Twin {
+    /// The right edge of a tree of this size, as [`super::Frontier::resume`].
+    pub fn resume(size: u64, peaks: Vec<(u8, Digest)>) -> Twin {
+        Twin(Edge::resume(size, peaks))
+    }
+
     /// Number of leaves.
     pub fn size(&self) -> u64 {
         self.0.size()

@@ -58,7 +58,7 @@ pub fn options(dir: &std::path::Path) -> Options {
     let person =
         |n: u8| SroPerson { did: key(n).did().unwrap(), jwk: key(n).jwk().clone(), name: format!("Person {n}") };
     Options {
-        url: format!("sqlite://{}", dir.join("registry.db").display()),
+        url: crate::database::url(dir),
         origin: "sro.example/log".into(),
         signer: Arc::new(FileKey::from_seed(registry.as_str(), &[100; 32])),
         registry,

@@ -5,6 +5,7 @@
 
 mod books;
 mod crash;
+mod database;
 mod house;
 mod log;
 mod papers;
@@ -12,4 +13,5 @@ mod queues;
 mod refusals;
 mod refused_runs;
 mod runs;
+mod synced;
 mod tamper;

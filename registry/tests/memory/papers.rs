@@ -33,7 +33,8 @@ pub fn participant(who: &FileKey, kind: Kind) -> Participant {
         registry: registry(),
         did: who.did().unwrap(),
         kind,
-        legal_name: "Example Ltd".into(),
+        // No two names may look alike.
+        legal_name: format!("Example {}", Digest::of(who.jwk().thumbprint().as_bytes())),
         jurisdiction: "IN".into(),
         jwk: who.jwk().clone(),
         applied_at: start(),

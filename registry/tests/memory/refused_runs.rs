@@ -34,9 +34,6 @@ fn check_ins() {
     };
     house.refuses(Code::MeasurementNotAllowed, spoilt(&|set, _| *set = ImageSetId::new(uuid())));
     house.refuses(Code::KeyWeak, spoilt(&|_, key| *key = Jwk::ed25519(std::array::from_fn(|n| u8::from(n == 0)))));
-    house.decide(&house.tdps[1], Decision::Suspended).unwrap();
-    house.refuses(Code::ParticipantNotVerified, house.check_in(&job));
-    house.decide(&house.tdps[1], Decision::Verified).unwrap();
     let run = house.run_of(job.clone());
     let mut again = house.check_in(&job);
     if let Body::RunCheckedIn { run_id, .. } = &mut again {
@@ -55,6 +52,11 @@ fn check_ins() {
     let job = house.ordered(&contract);
     house.skip(86_400);
     house.refuses(Code::JobExpired, house.check_in(&job));
+    let house = House::furnished();
+    let (contract, _) = house.executed();
+    let job = house.ordered(&contract);
+    house.decide(&house.tdps[1], Decision::Suspended).unwrap();
+    house.refuses(Code::ContractSuspended, house.check_in(&job));
 }
 
 #[test]

@@ -2,9 +2,12 @@
 
 use diesel::{Connection as _, RunQueryDsl as _, SqliteConnection};
 use registry::Registry;
+use schemas::event::Body;
+use schemas::party::Kind;
 use schemas::{Code, Refusal};
 
 use crate::house::{House, folder, options, start};
+use crate::papers;
 
 /// Runs SQL on a copy of the closed database and opens it.
 fn opened_after(house: &House, sql: &str) -> Result<(), Refusal> {
@@ -48,7 +51,6 @@ fn each_column_of_an_entry_is_held() {
         text("record", "\"seq\":2", "\"seq\":3"),
         text("record", "2026", "2027"),
         text("record", "{", "{ "),
-        "UPDATE log_entries SET leaf = zeroblob(32) WHERE idx = 4".to_owned(),
         "UPDATE log_entries SET subject = 'log' WHERE idx = 4".to_owned(),
         "UPDATE log_entries SET subject_salt = zeroblob(32) WHERE idx = 4".to_owned(),
         "UPDATE log_entries SET subject_salt = zeroblob(31) WHERE idx = 4".to_owned(),
@@ -68,21 +70,23 @@ fn each_column_of_an_entry_is_held() {
 fn the_tree_and_the_signed_head_are_held() {
     let house = closed();
     let cases = [
-        ("UPDATE log_hashes SET hash = zeroblob(32) WHERE level = 1 AND idx = 2", "entry 5"),
-        ("DELETE FROM log_hashes WHERE level = 2 AND idx = 0", "entry 3"),
-        ("INSERT INTO log_hashes VALUES (9, 9, zeroblob(32))", "more than the log"),
-        ("UPDATE log_head SET size = size - 1", "size 13 is wrong"),
-        ("UPDATE log_head SET size = size + 1", "entry 14 is missing"),
-        ("DELETE FROM log_entries WHERE idx = 13", "entry 13 is missing"),
-        ("UPDATE log_head SET root = zeroblob(32)", "root"),
-        ("UPDATE log_head SET checkpoint = replace(checkpoint, '14', '13')", "signed head"),
+        ("UPDATE log_tiles SET hashes = zeroblob(length(hashes)) WHERE tree = 0", "entry 0"),
+        ("UPDATE log_tiles SET hashes = zeroblob(length(hashes)) WHERE tree = 1", "entry 0"),
+        ("DELETE FROM log_tiles WHERE tree = 1", "entry 0"),
+        ("INSERT INTO log_tiles VALUES (0, 5, 9, zeroblob(32))", "more than the log"),
+        ("UPDATE log_head SET size = size - 1", "signed head"),
+        ("UPDATE log_head SET size = size + 1", "signed head"),
+        ("DELETE FROM log_entries WHERE idx = 27", "entry 27 is missing"),
+        (
+            "INSERT INTO log_entries SELECT idx + 99, record, subject, subject_salt, body_salt, body FROM log_entries WHERE idx = 27",
+            "more than the log",
+        ),
+        ("UPDATE log_head SET root = zeroblob(32)", "signed head"),
+        ("UPDATE log_head SET checkpoint = replace(checkpoint, '28', '27')", "signed head"),
         ("UPDATE log_head SET checkpoint = ''", "signed head"),
         ("DELETE FROM log_head", "head is missing"),
         // The last entry cut off with all its traces: only the signature over the head remembers it.
-        (
-            "DELETE FROM log_entries WHERE idx = 13; DELETE FROM log_hashes WHERE level = 1 AND idx = 6; UPDATE log_head SET size = 13",
-            "root",
-        ),
+        ("DELETE FROM log_entries WHERE idx = 27; UPDATE log_head SET size = 27", "signed head"),
     ];
     for (sql, named) in cases {
         let refusal = opened_after(&house, sql).expect_err(sql);
@@ -91,15 +95,77 @@ fn the_tree_and_the_signed_head_are_held() {
     }
 }
 
+/// What was kept of the state is a cache: with it changed, cut or gone the log is replayed, and the same comes of it.
+#[test]
+fn a_kept_state_that_was_changed_is_not_used() {
+    let mut house = closed();
+    for sql in [
+        "UPDATE state_rows SET value = CAST(replace(CAST(value AS TEXT), 'INR', 'EUR') AS BLOB) WHERE noun = 'offers'",
+        "UPDATE state_rows SET row_key = row_key || X'20' WHERE noun = 'participants'",
+        "DELETE FROM state_rows WHERE noun = 'chains'",
+        "INSERT INTO state_rows SELECT noun, X'7b7d', size, value FROM state_rows WHERE noun = 'state'",
+        "DELETE FROM state_head",
+        "UPDATE state_head SET size = 3",
+        "UPDATE state_head SET root = zeroblob(32)",
+        "UPDATE state_head SET mac = zeroblob(32)",
+        "DELETE FROM state_rows",
+    ] {
+        opened_after(&house, sql).expect(sql);
+    }
+    let mut db = SqliteConnection::establish(&house.database().display().to_string()).unwrap();
+    let sql =
+        "UPDATE state_rows SET value = CAST(replace(CAST(value AS TEXT), 'INR', 'EUR') AS BLOB) WHERE noun = 'offers'";
+    assert!(diesel::sql_query(sql).execute(&mut db).unwrap() > 0);
+    house.reopen().unwrap();
+    let offers = format!("{:?}", house.registry.state());
+    assert!(offers.contains("INR") && !offers.contains("EUR"));
+}
+
+/// What changes under an open registry is found by the scrub, which names the entry; nothing is entered after that, and
+/// reads go on.
+#[test]
+fn the_scrub_names_what_was_changed_under_an_open_log() {
+    let cases = [
+        (
+            "UPDATE log_entries SET body = CAST(replace(CAST(body AS TEXT), '}', ' }') AS BLOB) WHERE idx = 24",
+            "entry 24",
+        ),
+        ("DELETE FROM log_entries WHERE idx = 8", "entry 8"),
+        (
+            "UPDATE log_entries SET idx = CASE idx WHEN 6 THEN 1008 ELSE 6 END WHERE idx IN (6, 8); UPDATE log_entries SET idx = 8 WHERE idx = 1008",
+            "entry 6",
+        ),
+        ("UPDATE log_tiles SET hashes = X'00' || substr(hashes, 2) WHERE tree = 0", "entry 0"),
+        (
+            "UPDATE log_tiles SET hashes = substr(hashes, 1, 320) || zeroblob(length(hashes) - 320) WHERE tree = 1",
+            "entry 10",
+        ),
+    ];
+    for (sql, named) in cases {
+        let house = House::furnished();
+        assert_eq!(house.registry.scrub().unwrap().first_difference, None);
+        let mut db = SqliteConnection::establish(&house.database().display().to_string()).unwrap();
+        let changed: usize =
+            sql.split(';').map(|statement| diesel::sql_query(statement).execute(&mut db).unwrap()).sum();
+        assert!(changed > 0, "{sql} changed nothing");
+        let status = house.registry.scrub().unwrap();
+        let difference = status.first_difference.expect(sql);
+        assert!(difference.contains(named), "{sql}: {difference}");
+        assert_eq!(house.apply(&house.sro[2], Kind::Tdp).unwrap_err().code, Code::ReadOnly);
+        assert_eq!(house.registry.read_only().unwrap().code, Code::ReadOnly);
+        assert!(house.registry.receipt(2).is_ok(), "reads go on");
+    }
+}
+
 #[test]
 fn an_older_head_with_its_root_put_back_fails_by_its_signature() {
     let mut house = House::furnished();
     let old = house.registry.head().unwrap();
-    house.apply(&house.sro[2], schemas::party::Kind::Tdp).unwrap();
+    house.apply(&house.sro[2], Kind::Tdp).unwrap();
     let aside = folder();
     let stand_in = Registry::open(options(&aside), start()).unwrap();
     drop(std::mem::replace(&mut house.registry, stand_in));
-    let sql = format!("DELETE FROM log_entries WHERE idx = 14; UPDATE log_head SET size = 14, root = X'{}'", old.root);
+    let sql = format!("DELETE FROM log_entries WHERE idx >= 28; UPDATE log_head SET size = 28, root = X'{}'", old.root);
     let refusal = opened_after(&house, &sql).unwrap_err();
     assert_eq!(refusal.code, Code::LogTampered);
     assert!(refusal.sentence.contains("signed head"), "{refusal}");
@@ -125,7 +191,7 @@ fn a_command_that_the_database_refuses_spoils_no_other() {
             threads.push(scope.spawn(move || {
                 let own = signing::FileKey::generate().unwrap();
                 let who = if n % 8 == 3 { poison } else { &own };
-                house.apply(who, schemas::party::Kind::Tdp).err().map(|e| e.code)
+                house.apply(who, Kind::Tdp).err().map(|e| e.code)
             }));
         }
         threads.into_iter().map(|t| t.join().unwrap()).collect()
@@ -133,10 +199,25 @@ fn a_command_that_the_database_refuses_spoils_no_other() {
     for (n, code) in codes.iter().enumerate() {
         assert_eq!(*code, (n % 8 == 3).then_some(Code::Unavailable), "{n}");
     }
-    assert_eq!(house.registry.state().size(), 22);
+    let entries = house.registry.entries(0, 1000).unwrap();
+    assert_eq!(entries.iter().filter(|e| e.record.kind == "participant_applied").count(), 21);
+    let size = house.registry.state().size();
+    assert_eq!(entries.len() as u64, size);
     assert!(house.registry.state().participant(&poison.did().unwrap()).is_none());
     diesel::sql_query("DROP TRIGGER poison").execute(&mut db).unwrap();
-    let entry = house.apply(&poison, schemas::party::Kind::Tdp).unwrap();
-    assert_eq!(entry.receipt.index, 22);
+    let entry = house.apply(&poison, Kind::Tdp).unwrap();
+    assert_eq!(entry.receipt.index, size);
     signing::verify_receipt(&entry.receipt, &entry.body, &house.options.origin, house.options.signer.jwk()).unwrap();
+}
+
+/// SQLite has one process per log; PostgreSQL has followers instead.
+#[test]
+fn a_second_writer_fences_the_first() {
+    let house = House::empty();
+    let second = Registry::open(house.options.clone(), start()).unwrap();
+    assert_eq!(house.apply(&house.tdc, Kind::Tdc).unwrap_err().code, Code::Unavailable);
+    assert_eq!(house.apply(&house.tdc, Kind::Tdc).unwrap_err().code, Code::Unavailable);
+    let application = house.sign(&papers::participant(&house.tdc, Kind::Tdc), &house.tdc);
+    let body = second.verify(Body::ParticipantApplied { application, resolution: None }).unwrap();
+    assert_eq!(second.append(body, start()).unwrap().receipt.index, 2);
 }

@@ -1,0 +1,12 @@
+DROP TABLE run_orders;
+DROP TABLE pending_signatures;
+DROP TABLE challenges;
+DROP TABLE jti_seen;
+DROP TABLE idempotency_keys;
+DROP TABLE deliveries;
+DROP TABLE webhook_endpoints;
+DROP TABLE outbox;
+DROP TABLE cosignatures;
+DROP TABLE log_head;
+DROP TABLE log_hashes;
+DROP TABLE log_entries;

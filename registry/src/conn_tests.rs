@@ -1,0 +1,94 @@
+use diesel::prelude::*;
+use diesel::sql_types::{Integer, Text};
+
+use super::*;
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = Integer)]
+    value: i32,
+}
+
+#[derive(QueryableByName)]
+struct Word {
+    #[diesel(sql_type = Text)]
+    value: String,
+}
+
+fn folder() -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("depa-conn-{}", uuid::Uuid::now_v7()));
+    std::fs::create_dir(&folder).unwrap();
+    folder
+}
+
+fn number(db: &mut Db, sql: &str) -> i32 {
+    diesel::sql_query(sql).get_result::<Number>(db).unwrap().value
+}
+
+fn words(db: &mut Db, sql: &str) -> Vec<String> {
+    diesel::sql_query(sql).load::<Word>(db).unwrap().into_iter().map(|w| w.value).collect()
+}
+
+/// A kill cannot show a missing fsync, so the setting is pinned: FULL is 2, NORMAL would be 1.
+#[test]
+fn commits_are_synced_before_they_are_answered() {
+    let folder = folder();
+    let place = Place::Sqlite(folder.join("log.db"));
+    let mut db = place.writer().unwrap();
+    assert_eq!(number(&mut db, "SELECT synchronous AS value FROM pragma_synchronous"), 2);
+    assert_eq!(number(&mut db, "SELECT foreign_keys AS value FROM pragma_foreign_keys"), 1);
+    assert_eq!(words(&mut db, "SELECT journal_mode AS value FROM pragma_journal_mode"), ["wal"]);
+    let mut reader = readers(&place, 1).unwrap().get().unwrap();
+    assert!(diesel::sql_query("DELETE FROM log_head").execute(&mut *reader).is_err(), "a reader writes");
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// Every column as `table.column`, sorted, and whether it must have a value.
+fn columns(db: &mut Db) -> Vec<String> {
+    let sql = match db {
+        Db::Pg(_) => {
+            "SELECT table_name || '.' || column_name || ' ' || CASE is_nullable WHEN 'NO' THEN '1' ELSE '0' END AS value \
+             FROM information_schema.columns WHERE table_schema = 'public'"
+        }
+        Db::Sqlite(_) => {
+            "SELECT m.name || '.' || c.name || ' ' || c.\"notnull\" AS value FROM sqlite_master m, pragma_table_info(m.name) c \
+             WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%'"
+        }
+    };
+    let mut columns = words(db, sql);
+    columns.retain(|c| !c.starts_with("__diesel"));
+    columns.sort();
+    columns
+}
+
+#[test]
+fn migrations_go_up_and_down_and_up_and_both_kinds_have_the_same_columns() {
+    let folder = folder();
+    let mut sqlite = Place::Sqlite(folder.join("log.db")).writer().unwrap();
+    let up = columns(&mut sqlite);
+    assert!(up.iter().any(|c| c == "log_tiles.hashes 1") && !up.iter().any(|c| c.starts_with("log_hashes")));
+    revert(&mut sqlite).unwrap();
+    assert_eq!(columns(&mut sqlite), [] as [String; 0]);
+    migrate(&mut sqlite).unwrap();
+    assert_eq!(columns(&mut sqlite), up);
+    std::fs::remove_dir_all(folder).unwrap();
+    let cluster = match postgres::Cluster::start() {
+        Ok(cluster) => cluster,
+        Err(why) => return println!("NOT RUN registry migrations on PostgreSQL: {why}"),
+    };
+    let mut pg = Place::parse(&cluster.database()).unwrap().writer().unwrap();
+    assert_eq!(columns(&mut pg), up);
+    revert(&mut pg).unwrap();
+    assert_eq!(columns(&mut pg), [] as [String; 0]);
+    migrate(&mut pg).unwrap();
+    assert_eq!(columns(&mut pg), up);
+}
+
+#[test]
+fn a_password_is_not_shown() {
+    let place = Place::parse("postgres://me:secret@host/db").unwrap();
+    assert_eq!(format!("{place:?}"), "host/db");
+}
+
+#[path = "../tests/memory/postgres.rs"]
+mod postgres;

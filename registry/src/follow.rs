@@ -1,0 +1,106 @@
+//! Following another process that writes the log (PostgreSQL): new entries are read, checked against the signed head and
+//! folded, within a fraction of a second. Whoever gets the advisory lock of a writer that has died goes on writing.
+
+use std::sync::mpsc::SyncSender;
+use std::time::Instant;
+
+use crate::conn::{self, Db};
+use crate::error::{Fault, tampered};
+use crate::load;
+use crate::snapshot;
+use crate::step::Growth;
+use crate::writer::{Command, Memory, Sealed, Writer};
+use schemas::R;
+
+/// New memory, its full tiles of both trees and its signed head.
+type News = (Memory, Growth, String);
+
+impl Writer {
+    /// A look at the log between commands: a follower reads on and tries to become the writer; a writer sees whether its
+    /// connection still stands.
+    pub(crate) fn look(&mut self, answers: &SyncSender<(Vec<Box<dyn Command>>, R<Sealed>)>) {
+        self.looked = Instant::now();
+        if self.start.epoch.is_some() {
+            if let Some(Db::Pg(_)) = self.db
+                && !self.db.as_mut().is_some_and(conn::alive)
+            {
+                tracing::warn!("the writer's connection was lost");
+                self.lose();
+            }
+            return;
+        }
+        if self.db.is_none() {
+            self.db = self.start.place.connect().ok();
+        }
+        match self.follow() {
+            Ok(true) => self.begin(answers),
+            Ok(false) => {}
+            Err(Fault::Refused(refusal)) => self.start.face.stop(&refusal.sentence),
+            Err(_) => self.db = None,
+        }
+    }
+
+    /// Reads on; true where this process may write from now on.
+    fn follow(&mut self) -> Result<bool, Fault> {
+        self.catch_up()?;
+        let Some(db) = self.db.as_mut() else { return Ok(false) };
+        if !conn::leads(db)? {
+            return Ok(false);
+        }
+        // Nobody else can write now: the epoch first, so that a writer that only lost its lock is fenced, then the rest.
+        let epoch = load::take_epoch(db)?;
+        self.catch_up()?;
+        let Some(db) = self.db.as_mut() else { return Ok(false) };
+        let size = self.start.memory.log.size();
+        conn::write(db, |db| {
+            snapshot::tidy(db)?;
+            if self.start.snapshots.load(db, size).is_err() {
+                tracing::warn!("the kept state is not whole; it is written anew");
+            }
+            Ok(())
+        })?;
+        self.start.epoch = Some(epoch);
+        self.start.face.set_leading(true);
+        tracing::info!(epoch, size, "this process writes the log now");
+        Ok(true)
+    }
+
+    fn catch_up(&mut self) -> Result<(), Fault> {
+        let Some(db) = self.db.as_mut() else { return Ok(()) };
+        if let Some((memory, growth, note)) = news(db, &self.start.memory, &self.start.options)? {
+            self.show(memory, (growth.log.full, growth.twin.full), note);
+        }
+        Ok(())
+    }
+
+    /// The writer of an empty log makes its first entry.
+    fn begin(&mut self, answers: &SyncSender<(Vec<Box<dyn Command>>, R<Sealed>)>) {
+        if self.start.memory.log.size() > 0 {
+            return;
+        }
+        match (self.start.genesis)() {
+            Ok(command) => self.batch(vec![command], answers),
+            Err(refusal) => self.start.face.stop(&refusal.sentence),
+        }
+    }
+}
+
+/// What was entered since; none where nothing was.
+fn news(db: &mut Db, memory: &Memory, options: &crate::Options) -> Result<Option<News>, Fault> {
+    conn::steady(db, |db| {
+        let head = load::head(db)?;
+        if head.at == memory.head() {
+            return Ok(None);
+        }
+        if head.at.size <= memory.log.size() {
+            return Err(tampered("the log in the database went back or was changed").into());
+        }
+        load::check_note(&head, options)?;
+        let (mut memory, mut growth) = (memory.clone(), Growth::default());
+        load::onward(db, &mut memory, head.at.size, u64::MAX, true, &mut growth)?;
+        if memory.log.root() != head.at.root {
+            return Err(tampered("new entries do not lead to the signed head").into());
+        }
+        Ok(Some((memory, growth, head.note)))
+    })
+}
