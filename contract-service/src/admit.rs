@@ -12,8 +12,9 @@ use crate::auth::roles::{self, Caller};
 use crate::call::{Answer, Call, JSON};
 use crate::idempotency;
 use crate::limits::Key;
+use crate::people::session::Session;
 use crate::route::{Access, Match, Route, Run};
-use crate::serve::{Begun, Work};
+use crate::serve::{Begun, Verb, Work};
 
 /// Begins a call. Does not block.
 pub fn begin(app: Arc<App>, route: Arc<Route>, mut call: Call) -> Begun {
@@ -33,21 +34,31 @@ pub fn begin(app: Arc<App>, route: Arc<Route>, mut call: Call) -> Begun {
 fn admit(app: &App, route: &Route, call: &mut Call) -> R<Option<Caller>> {
     acceptable(route, call)?;
     let caller = match (route.access, &call.bearer) {
+        (Access::Token, None) if route.verb == Verb::Get && Session::offered(app, call) => {
+            // Looked up by whoever may block.
+            call.session_reads = true;
+            return Ok(None);
+        }
         (Access::Token, _) => Some(roles::prove(app, call, route.verb)?),
         // Documents speak for themselves; a token that proves nothing counts as none.
-        (Access::Open | Access::Signed, Some(_)) => roles::prove(app, call, route.verb).ok(),
-        (Access::Open | Access::Signed, None) => None,
+        (Access::Open | Access::Signed | Access::Person, Some(_)) => roles::prove(app, call, route.verb).ok(),
+        (Access::Open | Access::Signed | Access::Person, None) => None,
     };
     if caller.is_none() {
         call.bearer = None;
     }
-    if let Some(caller) = caller.as_ref().filter(|_| route.access == Access::Token)
-        && !route.only.is_empty()
-        && !route.only.contains(&caller.kind())
-    {
-        return Err(Refusal::new(Code::Forbidden, format!("this is for {}", words(route.only))));
+    if let Some(caller) = caller.as_ref().filter(|_| route.access == Access::Token) {
+        meant(route, caller)?;
     }
     Ok(caller)
+}
+
+/// Whether the route is for participants of the caller's kind.
+fn meant(route: &Route, caller: &Caller) -> R<()> {
+    if route.only.is_empty() || route.only.contains(&caller.kind()) {
+        return Ok(());
+    }
+    Err(Refusal::new(Code::Forbidden, format!("this is for {}", words(route.only))))
 }
 
 fn words(kinds: &[Kind]) -> String {
@@ -79,12 +90,15 @@ fn acceptable(route: &Route, call: &Call) -> R<()> {
 
 fn work(app: Arc<App>, route: Arc<Route>, call: &Arc<Call>, caller: Option<&Caller>) -> Work {
     match route.run {
-        Run::Feed(open) => match open(&app, call) {
+        // A stream is opened seldom; its one look at the session is worth no thread.
+        Run::Feed(open) => match for_session(&app, &route, call).and_then(|()| open(&app, call)) {
             Ok(feed) => Work::Feed(feed),
             Err(refusal) => Work::Done(Err(refusal)),
         },
         // What overseers read is entered in the log first, and that blocks.
-        Run::Inline(handler) if route.verb == crate::serve::Verb::Get && !caller.is_some_and(Caller::oversees) => {
+        Run::Inline(handler)
+            if route.verb == Verb::Get && !call.session_reads && !caller.is_some_and(Caller::oversees) =>
+        {
             Work::Done(handler(&app, call))
         }
         Run::Inline(handler) | Run::Blocking(handler) => {
@@ -95,7 +109,16 @@ fn work(app: Arc<App>, route: Arc<Route>, call: &Arc<Call>, caller: Option<&Call
     }
 }
 
+/// Whether the person who reads by a session may call this route at all.
+fn for_session(app: &App, route: &Route, call: &Call) -> R<()> {
+    match call.session_reads {
+        true => meant(route, &roles::caller(app, call, &app.registry.state())?),
+        false => Ok(()),
+    }
+}
+
 fn act(app: &App, route: &Route, call: &Call, handler: crate::route::Handler) -> R<Answer> {
+    for_session(app, route, call)?;
     if !route.keyed() {
         matched(app, route, call)?;
         return handler(app, call);

@@ -25,6 +25,7 @@ use crate::events::Hub;
 use crate::idempotency::Keys;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::people::People;
 use crate::route::{Route, Run};
 use crate::scitt::ReceiptKey;
 use crate::serve::{Begun, Desk, Verb, Work};
@@ -69,6 +70,8 @@ pub struct App {
     pub verified: Verified,
     /// Idempotency keys in use.
     pub keys: Keys,
+    /// How people sign in.
+    pub people: People,
     /// DPoP proofs that were used.
     pub proofs: Used,
     /// Tells entries to streams of events.
@@ -102,6 +105,7 @@ impl App {
         let tls = config.tls.as_ref().map(Tls::load).transpose()?;
         let (limits, metrics) = (Limits::new(&config.rates), Metrics::default());
         let (verified, keys) = (Verified::default(), Keys::default());
+        let people = People::new(&config)?;
         Ok(App {
             registry,
             signer,
@@ -115,6 +119,7 @@ impl App {
             metrics,
             verified,
             keys,
+            people,
             proofs: Used::default(),
             events: Hub::default(),
             pulse: Pulse::default(),

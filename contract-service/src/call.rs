@@ -24,6 +24,8 @@ pub struct Call {
     pub bearer: Option<String>,
     /// Whether the token came under the scheme `DPoP`.
     pub dpop: bool,
+    /// Whether a session may stand for a token: on reads alone.
+    pub session_reads: bool,
     /// The `Idempotency-Key` header.
     pub idempotency_key: Option<String>,
     /// The headers of [`HEADERS`] that came; several of one name are joined by commas.

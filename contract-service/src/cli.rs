@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Parser, Subcommand};
 use schemas::event::SroPerson;
 use schemas::id::Did;
+use schemas::person::Role;
 use schemas::{Code, R, Refusal};
 
 use crate::app::system_clock;
@@ -57,6 +58,21 @@ enum Act {
         #[arg(long = "software-root")]
         software_roots: Vec<String>,
     },
+    /// Print a one-time enrolment link for a person; demo profile on localhost only.
+    Enrol {
+        /// The service's configuration file.
+        #[arg(long)]
+        config: PathBuf,
+        /// The participant or SRO person that the person belongs to.
+        #[arg(long)]
+        did: String,
+        /// tdp_admin, tdc_admin, signer, ccr_operator, sro_admin or sro_auditor; several by repeating it.
+        #[arg(long = "role", required = true)]
+        roles: Vec<String>,
+        /// The name that the person goes by.
+        #[arg(long, default_value = "Demo person")]
+        name: String,
+    },
     /// Make a development certificate authority and a certificate of it: for trying TLS, never for production.
     DevCa {
         /// The folder, made if need be: ca.pem, server.pem, server.key.
@@ -105,6 +121,12 @@ pub fn run(cli: Cli) -> R<()> {
             pin_roots(&dir, config, &software_roots)?;
             println!("{}", dir.join("config.toml").display());
         }
+        Act::Enrol { config, did, roles, name } => {
+            let config = Config::load(&config, std::env::vars())?;
+            let roles = roles.iter().map(|word| role(word)).collect::<R<Vec<_>>>()?;
+            let now = system_clock()();
+            println!("{}", crate::people::enrol::demo_link(&config, &Did::parse(&did)?, &name, roles, now)?.url);
+        }
         Act::DevCa { dir, hosts } => {
             let made = crate::dev_ca::make(&dir, &hosts)?;
             println!("{}", made.ca_file.display());
@@ -128,6 +150,11 @@ pub fn run(cli: Cli) -> R<()> {
         }
     }
     Ok(())
+}
+
+fn role(word: &str) -> R<Role> {
+    let unknown = |_| Refusal::new(Code::ConfigInvalid, format!("--role {word} is not known; see --help"));
+    serde_json::from_value(serde_json::Value::from(word)).map_err(unknown)
 }
 
 /// Reads `NAME=did:key:…`; the key is in the DID.
@@ -155,6 +182,7 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+        assert!(role("tdp_admin").is_ok() && role("king").is_err());
         assert!(person("Asha=did:web:x").is_err() && person("did:key:z").is_err());
     }
 }

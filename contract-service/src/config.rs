@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::call::Call;
+use crate::people::PeopleSettings;
 
 /// Demo or production: the production switch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -218,6 +219,9 @@ pub struct Config {
     /// Webhooks.
     #[serde(default)]
     pub webhooks: Webhooks,
+    /// How people sign in.
+    #[serde(default)]
+    pub people: PeopleSettings,
 }
 
 /// Configuration of a log witness.
@@ -258,6 +262,7 @@ impl Config {
             tls.cert_file = folder.join(&tls.cert_file);
             tls.key_file = folder.join(&tls.key_file);
         }
+        config.people = config.people.beside(folder);
         config.check()?;
         Ok(config)
     }

@@ -23,6 +23,7 @@ mod ids;
 mod limits;
 mod metrics;
 pub mod openapi;
+pub mod people;
 pub mod route;
 pub mod routes;
 mod scitt;

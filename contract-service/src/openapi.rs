@@ -42,8 +42,13 @@ impl Route {
             let content = self.media.iter().map(|media| ((*media).to_owned(), json!({})));
             operation["requestBody"] = json!({"required": true, "content": content.collect::<Map<_, _>>()});
         }
-        if self.access == Access::Token {
-            operation["security"] = json!([{"bearer": []}, {"dpop": []}]);
+        let reads = self.verb == Verb::Get;
+        match self.access {
+            Access::Token if reads => operation["security"] = json!([{"bearer": []}, {"dpop": []}, {"session": []}]),
+            Access::Token => operation["security"] = json!([{"bearer": []}, {"dpop": []}]),
+            Access::Person if reads => operation["security"] = json!([{"session": []}]),
+            Access::Person => operation["security"] = json!([{"session": [], "csrf": []}]),
+            Access::Open | Access::Signed => {}
         }
         if !self.only.is_empty() {
             let kinds: Vec<Value> = self.only.iter().map(|kind: &Kind| json!(kind)).collect();
@@ -144,6 +149,8 @@ pub fn document() -> Value {
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "A token of /oauth/token"},
                 "dpop": {"type": "http", "scheme": "DPoP", "description": "A token bound to a key (RFC 9449), with a proof in the header DPoP"},
+                "session": {"type": "apiKey", "in": "cookie", "name": "__Host-depa", "description": "The cookie of a person who is signed in; it only reads, except for the person's own means (plain http: depa)"},
+                "csrf": {"type": "apiKey", "in": "header", "name": "X-CSRF-Token", "description": "csrf_token of /v1/people/me"},
             },
         },
     })

@@ -19,8 +19,10 @@ pub enum Access {
     Open,
     /// By the signatures in the document it brings.
     Signed,
-    /// By an access token of somebody who is verified now.
+    /// By an access token of somebody who is verified now; where it only reads, by a session too.
     Token,
+    /// By the session of a person who is signed in.
+    Person,
 }
 
 /// A function that answers and may block.
@@ -220,7 +222,9 @@ impl Route {
 
     /// Whether an `Idempotency-Key` is required.
     pub fn keyed(&self) -> bool {
-        self.verb == Verb::Post && self.path.starts_with("/v1/")
+        // Answers about people hold secrets that are shown once, so none is kept.
+        let people = self.path.starts_with("/v1/people");
+        self.verb == Verb::Post && self.path.starts_with("/v1/") && !people
     }
 
     /// Whether it answers a page that may have a next one.
@@ -242,6 +246,7 @@ impl Route {
     pub fn class(&self) -> Class {
         match (self.verb, self.path, self.access) {
             (Verb::Post, "/oauth/token", _) => Class::Tokens,
+            (_, path, _) if path.starts_with("/auth/") => Class::Tokens,
             (Verb::Post, "/v1/participants", _) => Class::Applications,
             (Verb::Post, _, Access::Token) => Class::Writes,
             (Verb::Post, ..) => Class::AnonymousWrites,
@@ -257,8 +262,11 @@ impl Route {
     /// The statuses of its refusals, by what it is.
     pub fn refusals(&self) -> BTreeSet<u16> {
         let mut all = BTreeSet::from([429, 500, 503]);
-        if self.access == Access::Token {
+        if matches!(self.access, Access::Token | Access::Person) {
             all.extend([401, 403]);
+        }
+        if self.path.starts_with("/auth/") {
+            all.extend([401, 403, 404, 409, 422, 502]);
         }
         if self.path.contains('{') || !self.query.is_empty() {
             all.extend([400, 404, 409, 410, 422]);

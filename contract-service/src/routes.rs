@@ -10,6 +10,7 @@ pub mod log;
 pub mod orders;
 pub mod parties;
 pub mod payments;
+pub mod people;
 pub mod receipts;
 pub mod run_acts;
 pub mod runs;
@@ -36,7 +37,7 @@ use crate::{docs, events};
 
 /// Every route of the contract service.
 pub fn list() -> Vec<Route> {
-    vec![
+    let mut all = vec![
         // The service itself.
         get("/livez", health::livez, Open, "Alive").text().inline(),
         get("/healthz", health::livez, Open, "Alive, by another name").text().inline(),
@@ -216,7 +217,9 @@ pub fn list() -> Vec<Route> {
         get("/configuration", about::policy, Open, "What statements may look like").json(),
         get("/did", about::issuers, Open, "Issuers whose statements count").json(),
         get("/did/{did}", about::issuer, Open, "The DID document of an issuer").json(),
-    ]
+    ];
+    all.extend(people::paths());
+    all
 }
 
 /// The word that a state is written as.

@@ -405,6 +405,7 @@ fn call(request: &HttpRequest, body: Vec<u8>, number: String) -> Call {
         query: read_query(request.query_string()),
         dpop: bound.is_some(),
         bearer: bound.or(plain),
+        session_reads: false,
         idempotency_key: all("idempotency-key"),
         headers: HEADERS.iter().filter_map(|name| all(name).map(|value| (*name, value))).collect(),
         peer: request.peer_addr().map(|address| address.ip()),

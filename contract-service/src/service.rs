@@ -15,6 +15,7 @@ use signing::{FileKey, Trust};
 use crate::app::{App, Clock};
 use crate::config::{Config, Limits, Mode, Rates, Webhooks, WitnessConfig, WitnessPeer};
 use crate::error::fault;
+use crate::people::PeopleSettings;
 use crate::serve::{Bounds, Serving};
 use crate::{deliver, events, metrics, upkeep, witness};
 
@@ -169,6 +170,7 @@ pub fn init(dir: &Path, url: &str, sro: Vec<SroPerson>) -> R<Config> {
         limits: Limits::default(),
         rates: Rates::default(),
         webhooks: Webhooks::default(),
+        people: PeopleSettings::default(),
     };
     config.check()?;
     let key = FileKey::generate_for(&config.did()?)?;

@@ -18,7 +18,7 @@ use schemas::person::Role;
 use schemas::{Code, Digest, R, Refusal, Timestamp};
 
 use crate::Registry;
-use crate::conn::Db;
+use crate::conn::{self, Db, Place};
 use crate::error::{Fault, corrupt};
 use tables::{enrolments, people, sessions};
 
@@ -63,10 +63,24 @@ pub struct EnrolmentRight {
     pub expires_at: Timestamp,
 }
 
-type PersonColumns = (people::id, people::member, people::name, people::roles, people::created_at, people::suspended_at);
+type PersonColumns =
+    (people::id, people::member, people::name, people::roles, people::created_at, people::suspended_at);
 const PERSON: PersonColumns =
     (people::id, people::member, people::name, people::roles, people::created_at, people::suspended_at);
 type PersonRow = (String, String, String, String, i64, Option<i64>);
+
+/// Keeps a right to enrol beside a service that may be running: no log is opened and no writer is fenced. The database
+/// must exist and be up to date.
+pub fn enrol_beside(url: &str, right: &EnrolmentRight, now: Timestamp) -> R<()> {
+    let place = Place::parse(url)?;
+    if let Place::Sqlite(path) = &place
+        && !path.exists()
+    {
+        return Err(Refusal::new(Code::ConfigInvalid, "there is no database yet; start the service once"));
+    }
+    let mut db = place.connect()?;
+    conn::write(&mut db, |db| add_right(db, right, now)).map_err(Fault::refusal)
+}
 
 impl Registry {
     /// Keeps a right to enrol. A participant has at most 100 open ones, and at most 1,000 people.

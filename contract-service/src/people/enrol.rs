@@ -13,6 +13,7 @@ use super::{recovery, refused, trail};
 use crate::app::App;
 use crate::auth::roles::Caller;
 use crate::call::{Answer, Call};
+use crate::config::Config;
 
 /// A link can be used for a day.
 pub const LINK_SECONDS: i64 = 24 * 3600;
@@ -66,6 +67,23 @@ pub fn link(app: &App, call: &Call, caller: &Caller) -> R<EnrolmentLink> {
     let outcome = app.registry.add_enrolment(&right, app.now());
     trail::write(trail::Act::LinkMade, "link", call, Some(&link.person_id), &outcome, "");
     outcome.map(|()| link)
+}
+
+/// A link for the demo, kept beside the running service: by whoever holds the machine, on `localhost` alone. Whether
+/// the member stands and the roles fit it is judged when the link is used.
+pub fn demo_link(config: &Config, member: &Did, name: &str, roles: Vec<Role>, now: Timestamp) -> R<EnrolmentLink> {
+    if !config.demo() {
+        let sentence =
+            "production makes enrolment links by the token of a key holder alone: POST /v1/people/enrolments";
+        return Err(Refusal::new(Code::ProductionRefused, sentence));
+    }
+    if config.authority()?.split(':').next() != Some("localhost") {
+        return Err(Refusal::new(Code::ConfigInvalid, "links by command are for services on localhost").at("url"));
+    }
+    let (person_id, name) = (PersonId::new(crate::ids::uuid(now)?), self::name(name, "name")?);
+    let (link, right) = draw(&config.url, person_id, member, name, roles, now)?;
+    registry::enrol_beside(&config.database().to_string_lossy(), &right, now)?;
+    Ok(link)
 }
 
 /// A link and the right that is kept of it.

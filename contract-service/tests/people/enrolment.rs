@@ -1,7 +1,9 @@
 //! Enrolment links: who makes them, for which roles, once and for a day.
 
+use contract_service::people::enrol;
 use schemas::Code;
 use schemas::party::{Decision, Kind};
+use schemas::person::Role;
 use serde_json::json;
 
 use crate::browser::{Browser, enrolled, link, secret, with_token};
@@ -112,4 +114,35 @@ fn a_challenge_of_another_link_does_not_count() {
     again["token"] = json!(one);
     assert_eq!(browser.post("/auth/enrol", again), Err(Code::ChallengeUnknown), "a challenge counts once");
     browser.enrol(&one).unwrap();
+}
+
+#[test]
+fn the_demo_command_prints_a_link_beside_the_running_service() {
+    let house = House::furnished();
+    let file = house.dir.join("sro/config.toml");
+    let did = house.tdc.did().unwrap();
+    let command = |file: &std::path::Path| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_contract-service"));
+        command.args(["enrol", "--did", did.as_str(), "--role", "tdc_admin", "--config"]).arg(file).output().unwrap()
+    };
+    let printed = String::from_utf8(command(&file).stdout).unwrap();
+    let link = printed.trim();
+    assert!(link.starts_with(&format!("{}/auth/enrol#", house.url())), "{link}");
+    // The same as the command does, by the clock of the house.
+    let roles = vec![Role::TdcAdmin];
+    let link = enrol::demo_link(&house.config, &did, "Asha", roles.clone(), house.now()).unwrap().url;
+    let made = Browser::new(&house).enrol(link.split_once('#').unwrap().1).unwrap();
+    assert_eq!(made["session"]["member"], did.as_str());
+    // Roles that do not fit the member make a link that is none.
+    let provider = house.ccrp.did().unwrap();
+    let link = enrol::demo_link(&house.config, &provider, "Asha", roles, house.now()).unwrap().url;
+    assert_eq!(Browser::new(&house).enrol(link.split_once('#').unwrap().1), Err(Code::EnrolmentInvalid));
+    let text = std::fs::read_to_string(&file).unwrap();
+    for (from, to) in [("localhost", "127.0.0.1"), ("\"demo\"", "\"production\"")] {
+        let other = house.dir.join("sro/other.toml");
+        std::fs::write(&other, text.replace(from, to)).unwrap();
+        let refused = command(&other);
+        assert_eq!(refused.status.code(), Some(2), "{to}: {}", String::from_utf8_lossy(&refused.stderr));
+        assert!(refused.stdout.is_empty());
+    }
 }
