@@ -218,13 +218,13 @@ mod tests {
             })
             .collect();
         let expected = [
-            "keys: new new-encryption add retire revoke compromise show",
+            "keys: new new-encryption add list retire revoke compromise show",
             "trust: fetch show",
-            "party: apply web-document decide withdraw show",
+            "party: apply web-document decide withdraw list applications show",
             "sro: template data-schema revoke-image-set suspend erase log-key show approve",
             "image-set: new sign show",
-            "dataset: seal offer publish suspend resume withdraw list show",
-            "contract: new fetch list show sign propose submit bundle decline counter amend check withdraw suspend resume terminate revoke",
+            "dataset: seal offer publish suspend resume withdraw search croissant list show",
+            "contract: new fetch list show sign propose submit bundle decline events import-depa draft counter amend check withdraw suspend resume terminate revoke",
             "job: bundle",
             "run: estimate start watch abort",
             "model: download verify",
@@ -232,7 +232,7 @@ mod tests {
             "webhook: listen endpoint deliveries",
             "payment: list",
             "audit: export verify bench verify-receipt verify-contract monitor diff",
-            "log: checkpoint",
+            "log: checkpoint anchor receipt",
             "doctor:",
         ];
         assert_eq!(lines, expected);

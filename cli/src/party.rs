@@ -101,3 +101,30 @@ pub fn read_decision(path: &Path) -> R<Envelope<ParticipantDecision>> {
 pub fn show(client: &Client, did: &Did) -> R<ParticipantView> {
     client.participant(did)
 }
+
+/// Participants of this role, in this state, with these words in their names.
+pub fn list(
+    client: &Client,
+    role: Option<String>,
+    state: Option<String>,
+    text: Option<String>,
+) -> R<Vec<schemas::desk::ParticipantLine>> {
+    let mut all = Vec::new();
+    let mut cursor = None;
+    loop {
+        let page = client.participants(&[
+            ("kind", role.clone()),
+            ("state", state.clone()),
+            ("q", text.clone()),
+            ("cursor", cursor),
+        ])?;
+        all.extend(page.participants);
+        match page.next {
+            Some(next) if all.len() < MAX_LISTED => cursor = Some(next),
+            _ => return Ok(all),
+        }
+    }
+}
+
+/// The most participants that [`list`] collects.
+const MAX_LISTED: usize = 10_000;

@@ -1,4 +1,6 @@
 mod acts;
+mod drafts;
+mod read;
 mod version;
 
 use std::path::PathBuf;
@@ -118,6 +120,14 @@ pub enum Verb {
         reason: String,
     },
     #[command(flatten)]
+    Read(read::Verb),
+    /// Keep drafts at the registry, private to you.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  depa contract draft list --key tdc.key --registry URL\n  depa contract draft save draft.json --key tdc.key --registry URL"
+    )]
+    Draft(drafts::Verb),
+    #[command(flatten)]
     Version(version::Verb),
     #[command(flatten)]
     Act(acts::Verb),
@@ -182,6 +192,8 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             let (desk, key) = global.desk_as()?;
             acted(&contract::decline(&desk, &reference(&path)?, &reason, &key, &global.trust()?, edge::now())?)
         }
+        Verb::Read(verb) => read::run(verb, global),
+        Verb::Draft(verb) => drafts::run(verb, global),
         Verb::Version(verb) => version::run(verb, global),
         Verb::Act(verb) => acts::run(verb, global),
     }

@@ -1,4 +1,5 @@
 mod acts;
+mod find;
 
 use std::path::PathBuf;
 
@@ -60,6 +61,8 @@ pub enum Verb {
     },
     #[command(flatten)]
     Act(acts::Verb),
+    #[command(flatten)]
+    Find(find::Verb),
     /// List the registered datasets.
     #[command(after_help = "Example:\n  depa dataset list --registry URL")]
     List,
@@ -98,6 +101,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             Ok(Answer::new(&receipt, format!("registered; entry {} of the log", receipt.index)))
         }
         Verb::Act(verb) => acts::run(verb, global),
+        Verb::Find(verb) => find::run(verb, global),
         Verb::List => {
             let all = dataset::list(&global.desk()?)?;
             let mut lines = Vec::new();

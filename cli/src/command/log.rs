@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use depa::{edge, log};
-use schemas::R;
+use schemas::{Digest, R};
 use serde_json::json;
 
 use super::Global;
@@ -19,10 +19,43 @@ pub enum Verb {
         #[arg(long)]
         earlier: Option<PathBuf>,
     },
+    /// Anchor the digest of a file of yours: it existed at this point of the log. Nothing of the file is sent.
+    #[command(
+        after_help = "Examples:\n  depa log anchor report.pdf --key tdp.key --registry URL\n  depa log anchor 9f86d081… --key tdp.key --registry URL"
+    )]
+    Anchor {
+        /// A file, or a SHA-256 digest in hex.
+        what: String,
+    },
+    /// Fetch the receipt of an entry that concerns you.
+    #[command(
+        after_help = "Example:\n  depa log receipt 5310 --form tlog-proof --out proof.tlog-proof --key tdp.key --registry URL"
+    )]
+    Receipt {
+        /// The entry.
+        index: u64,
+        /// Its form.
+        #[arg(long, value_parser = ["tlog-proof", "cose", "bundle"], default_value = "tlog-proof")]
+        form: String,
+        /// Of COSE the tree: 1 the main one, 2 the second one.
+        #[arg(long, value_parser = clap::value_parser!(u8).range(1..=2))]
+        tree: Option<u8>,
+        /// A new file.
+        #[arg(long)]
+        out: PathBuf,
+    },
 }
 
 pub fn run(verb: Verb, global: &Global) -> R<Answer> {
-    let Verb::Checkpoint { earlier } = verb;
+    let earlier = match verb {
+        Verb::Checkpoint { earlier } => earlier,
+        Verb::Anchor { what } => return anchor(&what, global),
+        Verb::Receipt { index, form, tree, out } => {
+            edge::write_new(&out, &global.desk_as()?.0.receipt_as(index, &form, tree)?)?;
+            let text = format!("wrote {}; check it: depa audit verify-receipt {}", out.display(), out.display());
+            return Ok(Answer::new(&json!({"index": index, "out": out}), text));
+        }
+    };
     let (desk, trust) = (global.desk()?, global.trust()?);
     let note = match earlier {
         Some(path) => {
@@ -35,4 +68,14 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
     };
     let text = note.text();
     Ok(Answer::new(&json!({"size": note.head.size, "root": note.head.root, "note": text}), text))
+}
+
+fn anchor(what: &str, global: &Global) -> R<Answer> {
+    let sha256: Digest = match serde_json::from_value(json!(what)) {
+        Ok(digest) => digest,
+        Err(_) => Digest::of(&edge::read(what.as_ref())?),
+    };
+    let receipt = global.desk_as()?.0.anchor(sha256)?;
+    let text = format!("{sha256}\nanchored; entry {} of the log", receipt.index);
+    Ok(Answer::new(&json!({"sha256": sha256, "receipt": receipt}), text))
 }

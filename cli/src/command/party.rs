@@ -1,3 +1,5 @@
+mod list;
+
 use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
@@ -87,6 +89,8 @@ pub enum Verb {
         #[arg(long)]
         reason: String,
     },
+    #[command(flatten)]
+    List(list::Verb),
     /// Show a participant.
     #[command(after_help = "Example:\n  depa party show did:key:z6Mk… --registry URL")]
     Show {
@@ -138,6 +142,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             let text = format!("{} has left; entry {} of the log", key.did()?, receipt.index);
             Ok(Answer::new(&json!({"did": key.did()?, "receipt": receipt}), text))
         }
+        Verb::List(verb) => list::run(verb, global),
         Verb::Show { participant } => {
             let view = party::show(&global.desk()?, &participant)?;
             let application = view.application.read_unverified()?;

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use contract_client::Client;
+use contract_client::{Acted, Client};
 use depa::{edge, paper};
+use schemas::desk::{Receipted, TwoPeople};
 use schemas::{Document, Envelope, R, Timestamp};
 use serde_json::json;
 use signing::Trust;
@@ -43,4 +44,17 @@ impl Passing {
         let answer = json!({"sha256": signed.digest(), "signatures": signed.signatures.len()});
         Ok(Answer::new(&answer, format!("signed by {}; {} signatures", key.did()?, signed.signatures.len())))
     }
+}
+
+/// An act that was entered, or waits for a second person.
+pub fn entered(acted: &Acted<Receipted>) -> Answer {
+    match acted {
+        Acted::Entered(answer) => Answer::new(acted, format!("entered; entry {} of the log", answer.receipt.index)),
+        Acted::Waiting(answer) => waiting(answer),
+    }
+}
+
+/// An act that waits for a second person of the SRO.
+pub fn waiting(answer: &TwoPeople) -> Answer {
+    Answer::new(answer, format!("{} of 2 people have signed", answer.signatures))
 }

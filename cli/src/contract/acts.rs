@@ -1,6 +1,6 @@
 //! Acts on a contract after its proposal: each a document of its own, signed by whom the state table names.
 
-use contract_client::Client;
+use contract_client::{Acted, Client};
 use schemas::contract::{
     Cause, ContractRef, ContractResume, ContractRevoke, ContractSuspend, ContractTerminate, ContractWithdraw,
 };
@@ -31,7 +31,7 @@ pub trait ContractAct: Document {
 }
 
 /// Hands in a signed act.
-pub fn hand_in<T: ContractAct>(client: &Client, act: &Envelope<T>) -> R<ContractAnswer> {
+pub fn hand_in<T: ContractAct>(client: &Client, act: &Envelope<T>) -> R<Acted<ContractAnswer>> {
     let id: ContractId = act.read_unverified()?.contract().id.clone();
     client.contract_act(&id, T::ROUTE, act)
 }

@@ -1,12 +1,14 @@
 //! Datasets.
 
 use schemas::dataset::{DatasetAct, DatasetOffer};
-use schemas::desk::{DatasetList, DatasetView, Receipted};
+use schemas::desk::{CroissantDraft, DatasetList, DatasetView, Receipted};
 use schemas::id::DatasetId;
 use schemas::log::Receipt;
 use schemas::{Envelope, R};
 
-use crate::http::Client;
+use crate::acted::Acted;
+use crate::http::{Call, Client, Method, read};
+use crate::query::query;
 
 impl Client {
     /// Registers an offer.
@@ -15,9 +17,26 @@ impl Client {
     }
 
     /// Suspends, resumes or withdraws a dataset version: signed by its provider, or by two SRO people.
-    pub fn change_dataset(&self, act: &Envelope<DatasetAct>) -> R<Receipt> {
+    pub fn change_dataset(&self, act: &Envelope<DatasetAct>) -> R<Acted<Receipted>> {
         let id = act.read_unverified()?.dataset_id;
-        Ok(self.post::<_, Receipted>(&format!("/v1/datasets/{id}/acts"), act)?.receipt)
+        self.post_act(&format!("/v1/datasets/{id}/acts"), act)
+    }
+
+    /// A page of the newest offers that fit: `q`, `provider`, `column`, `column_type`, `purpose`, `data_schema`,
+    /// `min_epsilon`, `max_epsilon`, `state`, `max_price`, `currency`, `cursor`, `limit`.
+    pub fn search_datasets(&self, narrowed: &[(&str, Option<String>)]) -> R<DatasetList> {
+        self.get(&format!("/v1/datasets{}", query(narrowed)))
+    }
+
+    /// The newest offer of a dataset as Croissant 1.1.
+    pub fn export_croissant(&self, id: &DatasetId) -> R<Vec<u8>> {
+        self.get_bytes(&format!("/v1/datasets/{id}/croissant"))
+    }
+
+    /// The beginning of an offer, from a Croissant document. Nothing is signed or entered.
+    pub fn import_croissant(&self, document: &[u8]) -> R<CroissantDraft> {
+        let call = Call { method: Method::Post, body: Some(document.to_vec()), ..Call::get("/v1/datasets/croissant") };
+        read(self.call(&call.with_token())?)
     }
 
     /// A page of registered datasets, from the first or from where the last page ended.

@@ -4,17 +4,21 @@
 //! back is an envelope or a receipt, and whoever needs certainty verifies it with `signing`. Every POST carries an
 //! `Idempotency-Key`, so a call whose answer was lost is simply made again.
 
+mod acted;
 mod contracts;
 mod datasets;
+mod drafts;
 mod hook;
 mod http;
 mod log;
 mod parties;
 mod payments;
+mod query;
 mod retry;
 mod rules;
 mod runs;
 mod token;
 
+pub use acted::Acted;
 pub use hook::{Act, Hook, Outgoing};
 pub use http::{Client, Clock, Method, system_clock};

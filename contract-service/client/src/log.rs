@@ -1,10 +1,11 @@
 //! The transparency log and its export.
 
-use schemas::desk::{AuditExport, ConsistencyProof, Receipted};
+use schemas::desk::{AnchorRequest, AuditExport, ConsistencyProof, Receipted};
 use schemas::log::Receipt;
 use schemas::{Code, Digest, R, Refusal};
 
-use crate::http::{Client, EXPORT_LIMIT};
+use crate::http::{Call, Client, EXPORT_LIMIT};
+use crate::query::query;
 
 impl Client {
     /// The newest checkpoint note, with the cosignatures of witnesses.
@@ -26,6 +27,17 @@ impl Client {
     /// The receipt of an entry that concerns the caller.
     pub fn receipt(&self, index: u64) -> R<Receipt> {
         Ok(self.get_as::<Receipted>(&format!("/v1/log/receipts/{index}"))?.receipt)
+    }
+
+    /// The receipt of an entry as `tlog-proof`, `cose` (of tree `vds` 1 or 2) or `bundle`.
+    pub fn receipt_as(&self, index: u64, form: &str, vds: Option<u8>) -> R<Vec<u8>> {
+        let narrowed = query(&[("form", Some(form.to_owned())), ("vds", vds.map(|n| n.to_string()))]);
+        Ok(self.call(&Call::get(&format!("/v1/log/receipts/{index}{narrowed}")).with_token())?.body)
+    }
+
+    /// Anchors a digest: it existed at this point of the log.
+    pub fn anchor(&self, sha256: Digest) -> R<Receipt> {
+        Ok(self.post_as::<_, Receipted>("/v1/log/anchors", &AnchorRequest { sha256 })?.receipt)
     }
 
     /// A page of the log with bodies and salts, for SRO people.

@@ -1,7 +1,7 @@
 //! Participants, image sets, and what the service says about itself.
 
 use schemas::bundle::Logged;
-use schemas::desk::{ParticipantView, Receipted, TwoPeople};
+use schemas::desk::{KeyList, ParticipantList, ParticipantView, Receipted, TwoPeople};
 use schemas::evidence::ImageSet;
 use schemas::id::{Did, ImageSetId};
 use schemas::log::Receipt;
@@ -9,7 +9,9 @@ use schemas::party::{KeyEvent, Participant, ParticipantDecision, ParticipantWith
 use schemas::{Envelope, R};
 use signing::Trust;
 
+use crate::acted::Acted;
 use crate::http::Client;
+use crate::query::query;
 
 impl Client {
     /// What a relying party pins. Taken from the service itself, it is worth no more than the connection: compare it
@@ -39,8 +41,18 @@ impl Client {
     }
 
     /// Adds, retires, revokes or reports a key: signed by the participant, or by two SRO people.
-    pub fn change_key(&self, event: &Envelope<KeyEvent>) -> R<Receipt> {
-        Ok(self.post::<_, Receipted>("/v1/participants/keys", event)?.receipt)
+    pub fn change_key(&self, event: &Envelope<KeyEvent>) -> R<Acted<Receipted>> {
+        self.post_act("/v1/participants/keys", event)
+    }
+
+    /// A page of participants; `kind`, `state`, `q`, `cursor` and `limit` narrow it.
+    pub fn participants(&self, narrowed: &[(&str, Option<String>)]) -> R<ParticipantList> {
+        self.get(&format!("/v1/participants{}", query(narrowed)))
+    }
+
+    /// The keys of a participant.
+    pub fn participant_keys(&self, did: &Did) -> R<KeyList> {
+        self.get(&format!("/v1/participants/{}/keys", segment(did.as_str())))
     }
 
     /// Hands in an image set with the signatures of one or two SRO people.

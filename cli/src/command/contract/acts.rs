@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use contract_client::Acted;
 use depa::contract::acts::{ContractAct, Said, hand_in};
 use schemas::contract::{Cause, ContractResume, ContractRevoke, ContractSuspend, ContractTerminate, ContractWithdraw};
 use schemas::{Code, R, Refusal};
 
 use super::super::Global;
-use super::super::passing::Passing;
+use super::super::passing::{Passing, waiting};
 use super::{acted, reference};
 use crate::output::Answer;
 
@@ -110,6 +111,9 @@ fn pass<T: ContractAct>(act: Act, global: &Global) -> R<Answer> {
             let contract = reference(&contract.ok_or_else(needed)?)?;
             Ok(T::draft(&Said { contract, cause: cause.into(), reason }, trust, now))
         },
-        |desk, signed| acted(&hand_in(desk, signed)?),
+        |desk, signed| match hand_in(desk, signed)? {
+            Acted::Entered(answer) => acted(&answer),
+            Acted::Waiting(answer) => Ok(waiting(&answer)),
+        },
     )
 }

@@ -7,7 +7,7 @@ use schemas::id::DatasetId;
 use schemas::{Code, R, Refusal};
 
 use super::super::Global;
-use super::super::passing::Passing;
+use super::super::passing::{Passing, entered};
 use crate::output::Answer;
 
 /// Which version, why, and how it is passed on.
@@ -58,9 +58,6 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             let needed = || Refusal::new(Code::ConfigInvalid, "a dataset or --draft is needed");
             Ok(acts::draft((id.ok_or_else(needed)?, version), kind, &reason, trust, now))
         },
-        |desk, act| {
-            let receipt = desk.change_dataset(act)?;
-            Ok(Answer::new(&receipt, format!("entered; entry {} of the log", receipt.index)))
-        },
+        |desk, act| Ok(entered(&desk.change_dataset(act)?)),
     )
 }

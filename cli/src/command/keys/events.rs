@@ -10,7 +10,7 @@ use schemas::{Code, R, Refusal};
 use signing::FileKey;
 
 use super::super::Global;
-use super::super::passing::Passing;
+use super::super::passing::{Passing, entered};
 use crate::output::Answer;
 
 /// What a key may be used for.
@@ -61,6 +61,13 @@ pub enum Verb {
         #[command(flatten)]
         common: Common,
     },
+    /// List the keys of a participant.
+    #[command(after_help = "Example:\n  depa keys list did:key:z6Mk… --registry URL")]
+    List {
+        /// The participant.
+        #[arg(value_parser = super::super::id::<Did>)]
+        participant: Did,
+    },
     /// End a key: it signs nothing new, what it signed stays valid.
     #[command(
         after_help = "Example:\n  depa keys retire THUMBPRINT --reason 'changed' --key second.key --trust trust.json --registry URL"
@@ -98,6 +105,15 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             });
             change(common, act.transpose()?, global)
         }
+        Verb::List { participant } => {
+            let list = global.desk()?.participant_keys(&participant)?;
+            let lines: Vec<String> = list
+                .keys
+                .iter()
+                .map(|k| format!("{} {} since entry {}", k.thumbprint, k.state, k.active_from))
+                .collect();
+            Ok(Answer::new(&list, lines.join("\n")))
+        }
         Verb::Retire(s) => change(s.common, s.thumbprint.map(|thumbprint| KeyAct::Retire { thumbprint }), global),
         Verb::Revoke(s) => change(s.common, s.thumbprint.map(|thumbprint| KeyAct::Revoke { thumbprint }), global),
         Verb::Compromise { standing, since_index } => {
@@ -120,9 +136,6 @@ fn change(common: Common, act: Option<KeyAct>, global: &Global) -> R<Answer> {
             let needed = || Refusal::new(Code::ConfigInvalid, "a key or --draft is needed");
             events::event(&own, act.ok_or_else(needed)?, &reason, trust, now)
         },
-        |desk, event| {
-            let receipt = desk.change_key(event)?;
-            Ok(Answer::new(&receipt, format!("entered; entry {} of the log", receipt.index)))
-        },
+        |desk, event| Ok(entered(&desk.change_key(event)?)),
     )
 }

@@ -1,0 +1,52 @@
+//! What happened to a contract; contracts in other people's form.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use depa::edge;
+use schemas::R;
+use schemas::id::ContractId;
+
+use super::super::Global;
+use super::drafts::described;
+use crate::output::Answer;
+
+#[derive(Subcommand)]
+pub enum Verb {
+    /// List what happened to a contract, oldest first, each with its entry in the log.
+    #[command(after_help = "Example:\n  depa contract events ctr_… --key tdp.key --registry URL")]
+    Events {
+        /// The contract.
+        #[arg(value_parser = super::super::id::<ContractId>)]
+        id: ContractId,
+        /// Where the page before ended.
+        #[arg(long)]
+        cursor: Option<String>,
+    },
+    /// Make a draft of a contract in one of DEPA's shapes: JSON, or a COSE message whose signatures are all verified.
+    #[command(
+        after_help = "Examples:\n  depa contract import-depa contract.json --key tdc.key --registry URL\n  depa contract import-depa contract.cose --key tdc.key --registry URL --json"
+    )]
+    ImportDepa {
+        /// The file: COSE unless it begins as JSON.
+        file: PathBuf,
+    },
+}
+
+pub fn run(verb: Verb, global: &Global) -> R<Answer> {
+    let desk = global.desk_as()?.0;
+    match verb {
+        Verb::Events { id, cursor } => {
+            let page = desk.contract_events(&id, cursor.as_deref())?;
+            let line = |e: &schemas::desk::ContractEvent| format!("{} {} {}", e.index, e.at, e.body.kind());
+            let mut lines: Vec<String> = page.events.iter().map(line).collect();
+            lines.extend(page.next.as_ref().map(|next| format!("more: --cursor {next}")));
+            Ok(Answer::new(&page, lines.join("\n")))
+        }
+        Verb::ImportDepa { file } => {
+            let bytes = edge::read(&file)?;
+            let json = bytes.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{');
+            Ok(described(&desk.import_draft(&bytes, !json)?))
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Who is registered, and who waits for a decision.
+
+use clap::Subcommand;
+use schemas::R;
+
+use super::super::Global;
+use crate::output::Answer;
+
+#[derive(Subcommand)]
+pub enum Verb {
+    /// List participants.
+    #[command(after_help = "Example:\n  depa party list --role tdp --state verified --text acme --registry URL")]
+    List {
+        /// Role: tdp, tdc, ccrp, psp or auditor.
+        #[arg(long)]
+        role: Option<String>,
+        /// State: applied, verified, rejected, suspended or withdrawn.
+        #[arg(long)]
+        state: Option<String>,
+        /// Words of the name.
+        #[arg(long)]
+        text: Option<String>,
+    },
+    /// List those who applied and wait for two people of the SRO.
+    #[command(after_help = "Example:\n  depa party applications --registry URL")]
+    Applications,
+}
+
+pub fn run(verb: Verb, global: &Global) -> R<Answer> {
+    let (role, state, text) = match verb {
+        Verb::List { role, state, text } => (role, state, text),
+        Verb::Applications => (None, Some("applied".to_owned()), None),
+    };
+    let all = depa::party::list(&global.desk()?, role, state, text)?;
+    let lines: Vec<String> = all
+        .iter()
+        .map(|p| format!("{} {:?} {} ({}): {}", p.did, p.kind, p.legal_name, p.jurisdiction, p.state))
+        .collect();
+    Ok(Answer::new(&all, if lines.is_empty() { "none".to_owned() } else { lines.join("\n") }))
+}
