@@ -91,7 +91,7 @@ impl Registry {
                 return Ok(None);
             };
             let holder = person(db, &PersonId::parse(&holder)?)?;
-            Ok(holder.map(|holder| Ok::<_, Fault>((read(row)?, holder))).transpose()?)
+            holder.map(|holder| Ok::<_, Fault>((read(row)?, holder))).transpose()
         })
     }
 
