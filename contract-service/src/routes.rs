@@ -2,8 +2,10 @@
 
 pub mod anchors;
 pub mod audit;
+pub mod contract_acts;
 pub mod contracts;
 pub mod datasets;
+pub mod drafts;
 pub mod health;
 pub mod image_sets;
 pub mod log;
@@ -12,6 +14,7 @@ pub mod parties;
 pub mod payments;
 pub mod people;
 pub mod receipts;
+pub mod rules;
 pub mod run_acts;
 pub mod runs;
 pub mod tags;
@@ -19,19 +22,24 @@ pub mod two_people;
 pub mod webhooks;
 
 use schemas::bundle::Logged;
-use schemas::contract::{Contract, ContractDecline, ContractRevoke};
-use schemas::dataset::DatasetOffer;
+use schemas::contract::{
+    Contract, ContractDecline, ContractResume, ContractRevoke, ContractSuspend, ContractTerminate, ContractWithdraw,
+};
+use schemas::dataset::{DatasetAct, DatasetOffer};
 use schemas::desk;
 use schemas::event::{Abort, Completion, PaymentCallback, RunEvent};
 use schemas::evidence::ImageSet;
-use schemas::party::{Kind, Participant, ParticipantDecision};
+use schemas::party::{KeyEvent, Kind, Participant, ParticipantDecision, ParticipantWithdrawal};
 use schemas::release::{Admission, Challenge, ChallengeRequest, RunRequest, StatusList};
-use schemas::{Envelope, R};
+use schemas::rules::{DataSchema, Erasure, ImageSetRevocation, Template};
+use schemas::{Code, Envelope, R, Refusal};
 use serde::Serialize;
 
 use crate::auth::token;
+use crate::call::Call;
+use crate::depa;
 use crate::error::fault;
-use crate::openapi::{Access::*, Route, feed, get, post};
+use crate::openapi::{Access::*, Route, delete, feed, get, later, post, put};
 use crate::scitt::{self, about, entries, operations};
 use crate::{docs, events};
 
@@ -59,47 +67,178 @@ pub fn list() -> Vec<Route> {
             .takes::<Envelope<ParticipantDecision>>()
             .gives::<desk::TwoPeople>(201)
             .gives::<desk::TwoPeople>(202),
+        post("/v1/participants/keys", parties::change_key, Signed, "Change a key: its participant or two SRO people")
+            .takes::<Envelope<KeyEvent>>()
+            .gives::<desk::Receipted>(201)
+            .gives::<desk::TwoPeople>(202),
+        post("/v1/participants/withdrawals", parties::withdraw, Signed, "Leave the register")
+            .takes::<Envelope<ParticipantWithdrawal>>()
+            .gives::<desk::Receipted>(201),
+        get("/v1/participants", parties::list, Open, "A page of participants")
+            .query(&["limit", "cursor", "kind", "state", "q"])
+            .gives::<desk::ParticipantList>(200),
         get("/v1/participants/{did}", parties::read, Open, "A participant").gives::<desk::ParticipantView>(200),
+        get("/v1/participants/{did}/keys", parties::keys, Open, "The keys of a participant")
+            .gives::<desk::KeyList>(200),
         post("/v1/image-sets", image_sets::approve, Signed, "Approve an image set: two SRO people")
             .takes::<Envelope<ImageSet>>()
             .gives::<desk::TwoPeople>(201)
             .gives::<desk::TwoPeople>(202),
+        post("/v1/image-sets/revocations", image_sets::revoke, Signed, "Revoke an image set: two SRO people")
+            .takes::<Envelope<ImageSetRevocation>>()
+            .gives::<desk::TwoPeople>(201)
+            .gives::<desk::TwoPeople>(202),
+        get("/v1/image-sets", image_sets::list, Open, "A page of image sets")
+            .query(&["limit", "cursor", "state"])
+            .gives::<desk::ImageSetList>(200),
         get("/v1/image-sets/{id}", image_sets::read, Open, "An approved image set").gives::<Logged<ImageSet>>(200),
+        // Rules of the SRO.
+        post("/v1/templates", rules::approve_template, Signed, "Approve a contract template: two SRO people")
+            .takes::<Envelope<Template>>()
+            .gives::<desk::TwoPeople>(201)
+            .gives::<desk::TwoPeople>(202),
+        get("/v1/templates", rules::templates, Open, "The approved templates").gives::<desk::TemplateList>(200),
+        get("/v1/templates/{name}", rules::template, Open, "An approved template").gives::<Logged<Template>>(200),
+        post("/v1/data-schemas", rules::approve_data_schema, Signed, "Approve a data schema: two SRO people")
+            .takes::<Envelope<DataSchema>>()
+            .gives::<desk::TwoPeople>(201)
+            .gives::<desk::TwoPeople>(202),
+        get("/v1/data-schemas", rules::data_schemas, Open, "The approved data schemas")
+            .query(&["uri"])
+            .gives::<desk::DataSchemaList>(200),
+        post("/v1/erasures", rules::erase, Signed, "Erase the bodies of one subject: two SRO people")
+            .takes::<Envelope<Erasure>>()
+            .gives::<desk::TwoPeople>(201)
+            .gives::<desk::TwoPeople>(202),
         // Datasets.
         post("/v1/datasets", datasets::register, Signed, "Register an offer")
             .takes::<Envelope<DatasetOffer>>()
             .gives::<desk::Receipted>(201),
         get("/v1/datasets", datasets::list, Open, "A page of registered datasets")
-            .query(&["limit", "cursor"])
+            .query(datasets::QUERY)
             .gives::<desk::DatasetList>(200),
+        post("/v1/datasets/croissant", datasets::import, Token, "A Croissant document as the beginning of an offer")
+            .takes::<serde_json::Value>()
+            .takes_media(&["application/json", "application/ld+json"])
+            .gives::<desk::CroissantDraft>(200),
         get("/v1/datasets/{id}", datasets::read, Open, "The newest offer of a dataset").gives::<desk::DatasetView>(200),
+        get("/v1/datasets/{id}/versions", datasets::versions, Open, "Every offer of a dataset")
+            .gives::<desk::DatasetVersions>(200),
+        get("/v1/datasets/{id}/croissant", datasets::export, Open, "The newest offer as Croissant 1.1, or as DCAT")
+            .gives_media(200, "application/ld+json"),
+        post("/v1/datasets/{id}/acts", datasets::change, Signed, "Change a version: its provider or two SRO people")
+            .takes::<Envelope<DatasetAct>>()
+            .gives::<desk::Receipted>(201)
+            .gives::<desk::TwoPeople>(202),
         // Contracts.
-        post("/v1/contracts", contracts::propose, Signed, "Propose a contract")
-            .takes::<Envelope<Contract>>()
-            .gives::<desk::ContractAnswer>(201),
-        get("/v1/contracts", contracts::list, Token, "The caller's contracts").gives::<desk::ContractList>(200),
+        post(
+            "/v1/contracts",
+            contracts::propose,
+            Signed,
+            "Propose a contract; with supersedes a counter-offer or amendment",
+        )
+        .takes::<Envelope<Contract>>()
+        .takes_media(&[crate::call::JSON, drafts::COSE])
+        .gives::<desk::ContractAnswer>(201),
+        post("/v1/contracts/check", contracts::check, Token, "All that stands in the way of a proposal")
+            .takes::<Contract>()
+            .gives::<desk::ContractChecked>(200),
+        get("/v1/contracts", contracts::list, Token, "A page of the caller's contracts")
+            .query(&["limit", "cursor", "state", "party", "dataset", "q"])
+            .gives::<desk::ContractList>(200),
         get("/v1/contracts/{id}", contracts::read, Token, "A contract with the signatures so far")
+            .query(&["version"])
             .gives::<desk::ContractView>(200)
             .tagged(tags::contract)
             .inline(),
+        get("/v1/contracts/{id}/events", contracts::events, Token, "A page of a contract's entries with receipts")
+            .query(&["limit", "cursor"])
+            .gives::<desk::ContractEvents>(200),
+        get("/v1/contracts/{id}/receipt", contracts::receipt, Token, "The receipt of the fully signed contract")
+            .gives::<desk::Receipted>(200),
         get("/v1/contracts/{id}/bundle", contracts::bundle, Token, "A contract with everything around it")
             .gives::<desk::ContractBundle>(200),
-        post("/v1/contracts/{id}/signatures", contracts::sign, Signed, "Sign a proposed contract")
+        later("/v1/contracts/{id}/signatures", contracts::sign, Signed, "Sign a proposed contract")
             .takes::<desk::ContractSignature>()
             .gives::<desk::ContractAnswer>(201)
             .tagged(tags::contract)
             .deduped(),
-        post("/v1/contracts/{id}/decline", contracts::decline, Signed, "Decline to sign")
-            .takes::<Envelope<ContractDecline>>()
-            .gives::<desk::ContractAnswer>(201)
-            .tagged(tags::contract),
-        post("/v1/contracts/{id}/revoke", contracts::revoke, Signed, "End a contract early")
-            .takes::<Envelope<ContractRevoke>>()
-            .gives::<desk::ContractAnswer>(201)
-            .tagged(tags::contract),
+        act("/v1/contracts/{id}/decline", contract_acts::decline, "Decline to sign")
+            .takes::<Envelope<ContractDecline>>(),
+        act("/v1/contracts/{id}/withdraw", contract_acts::withdraw, "Take a proposal back")
+            .takes::<Envelope<ContractWithdraw>>(),
+        act("/v1/contracts/{id}/suspend", contract_acts::suspend, "Stop a contract for now")
+            .takes::<Envelope<ContractSuspend>>(),
+        act("/v1/contracts/{id}/resume", contract_acts::resume, "End a suspension").takes::<Envelope<ContractResume>>(),
+        act("/v1/contracts/{id}/revoke", contract_acts::revoke, "End a contract early")
+            .takes::<Envelope<ContractRevoke>>(),
+        act("/v1/contracts/{id}/terminate", contract_acts::terminate, "End a contract by all parties")
+            .takes::<Envelope<ContractTerminate>>(),
         get("/v1/status-list", contracts::status_list, Open, "Contracts that are not in force, signed now")
             .gives::<Envelope<StatusList>>(200)
             .inline(),
+        // Drafts.
+        post("/v1/drafts", drafts::create, Token, "Keep a draft of a contract")
+            .takes::<desk::DraftRequest>()
+            .gives::<desk::DraftView>(201)
+            .only(&[Kind::Tdc, Kind::Tdp]),
+        post("/v1/drafts/import", drafts::import, Token, "Make a draft of a contract in one of DEPA's shapes")
+            .takes_media(&[crate::call::JSON, drafts::COSE])
+            .gives::<desk::DraftView>(201)
+            .only(&[Kind::Tdc, Kind::Tdp]),
+        get("/v1/drafts", drafts::list, Token, "A page of the caller's drafts")
+            .query(&["limit", "cursor"])
+            .gives::<desk::DraftList>(200)
+            .only(&[Kind::Tdc, Kind::Tdp]),
+        get("/v1/drafts/{id}", drafts::read, Token, "A draft, with what stands in the way of a proposal")
+            .gives::<desk::DraftView>(200)
+            .only(&[Kind::Tdc, Kind::Tdp]),
+        get("/v1/drafts/{id}/original", drafts::original, Token, "The file that a draft was made of, byte for byte")
+            .bytes()
+            .only(&[Kind::Tdc, Kind::Tdp]),
+        put("/v1/drafts/{id}", drafts::replace, Token, "Write a draft anew")
+            .query(&["rev"])
+            .takes::<desk::DraftRequest>()
+            .gives::<desk::DraftView>(200)
+            .only(&[Kind::Tdc, Kind::Tdp]),
+        delete("/v1/drafts/{id}", drafts::discard, Token, "Throw a draft away")
+            .nothing(204)
+            .only(&[Kind::Tdc, Kind::Tdp]),
+        post("/v1/drafts/{id}/check", drafts::check, Token, "All that stands in the way of proposing a draft")
+            .gives::<desk::ContractChecked>(200)
+            .only(&[Kind::Tdc, Kind::Tdp]),
+        // DEPA's event face.
+        post("/provision", depa::provision, Signed, "DEPA: provisioning").json().also_json(400),
+        post("/attest", depa::attest, Signed, "DEPA: attestation").json().also_json(400),
+        post("/data", depa::data, Signed, "DEPA: data").json().also_json(400),
+        post("/key", depa::key, Signed, "DEPA: keys").json().also_json(400),
+        post("/authorize", depa::authorize, Signed, "DEPA: authorisation").json().also_json(400),
+        post("/create_contract/{auth_key}", depa::create, Token, "DEPA: a contract of its shape becomes a draft")
+            .takes_media(&[crate::call::JSON, drafts::COSE])
+            .gives::<desk::DraftView>(200)
+            .only(&[Kind::Tdc, Kind::Tdp]),
+        get("/find_contract", depa::find, Token, "DEPA: contracts of the caller")
+            .query(&["contract_id", "start_date", "expiry_date", "tdp", "tdc", "limit"])
+            .json(),
+        put("/update_contract/{contract_id}", depa::update, Token, "DEPA: says where a newer version is proposed")
+            .also_json(400),
+        put(
+            "/commit_contract/{contract_id}/{entity_id}/{committer}",
+            depa::commit,
+            Token,
+            "DEPA: says where a contract is signed",
+        )
+        .also_json(400),
+        put(
+            "/revoke_contract/{contract_id}/{entity_id}/{revoker}",
+            depa::revoke,
+            Token,
+            "DEPA: says where a contract is revoked",
+        )
+        .also_json(400),
+        get("/validate_contract/{contract_id}", depa::validate, Token, "DEPA: whether a contract may be used now")
+            .json()
+            .also_json(400),
         // Run orders and runs.
         post("/v1/run-orders", orders::order, Signed, "Order a run")
             .takes::<desk::OrderRequest>()
@@ -128,7 +267,8 @@ pub fn list() -> Vec<Route> {
             .gives::<desk::Receipted>(201),
         post("/v1/runs/{id}/abort", run_acts::abort, Signed, "Stop a run: TDC, a TDP or two SRO people")
             .takes::<Envelope<Abort>>()
-            .gives::<desk::Receipted>(201),
+            .gives::<desk::Receipted>(201)
+            .gives::<desk::TwoPeople>(202),
         post("/v1/runs/{id}/completion", run_acts::complete, Signed, "Complete a run")
             .takes::<Envelope<Completion>>()
             .gives::<desk::CompletionAnswer>(201)
@@ -161,19 +301,26 @@ pub fn list() -> Vec<Route> {
         feed("/v1/runs/{id}/events", events::of_run, Token, "What happens to a run"),
         // The log.
         get("/log/checkpoint", log::checkpoint, Open, "The newest checkpoint note with cosignatures").text(),
-        get("/log/checkpoint/cosigned", log::cosigned, Open, "The newest checkpoint that enough witnesses cosigned").text(),
+        get("/log/checkpoint/cosigned", log::cosigned, Open, "The newest checkpoint that enough witnesses cosigned")
+            .refuses(&[404])
+            .text(),
         get("/log/tile/entries/{tail:.*}", log::entries, Open, "A tile of public records (C2SP tlog-tiles)").bytes(),
         get("/log/tile/{level}/{tail:.*}", log::tile, Open, "A tile of the log (C2SP tlog-tiles)").bytes(),
         get("/v1/log/proof", log::consistency, Open, "A consistency proof between two sizes")
             .query(&["old", "new"])
             .gives::<desk::ConsistencyProof>(200),
-        get("/v1/log/receipts/{index}", log::receipt, Token, "The receipt of an entry: JSON, tlog-proof, COSE or bundle")
-            .query(&["form", "vds"])
-            .gives::<desk::Receipted>(200)
-            .gives_media(200, "text/plain")
-            .gives_media(200, scitt::RECEIPT)
-            .gives_media(200, receipts::BUNDLE),
-        post("/v1/log/anchors", anchors::anchor, Token, "Anchor the digest of something of the caller's own")
+        get(
+            "/v1/log/receipts/{index}",
+            log::receipt,
+            Token,
+            "The receipt of an entry: JSON, tlog-proof, COSE or bundle",
+        )
+        .query(&["form", "vds"])
+        .gives::<desk::Receipted>(200)
+        .gives_media(200, "text/plain")
+        .gives_media(200, scitt::RECEIPT)
+        .gives_media(200, receipts::BUNDLE),
+        later("/v1/log/anchors", anchors::anchor, Token, "Anchor the digest of something of the caller's own")
             .takes::<desk::AnchorRequest>()
             .gives::<desk::Receipted>(201)
             .deduped(),
@@ -202,7 +349,9 @@ pub fn list() -> Vec<Route> {
             .query(&["vds"])
             .gives_media(200, scitt::COSE),
         get("/operations", operations::list, Open, "Registrations that are still running: none").json(),
-        get("/operations/{id}", operations::read, Open, "How a registration ended").json().gives_media(200, scitt::CBOR),
+        get("/operations/{id}", operations::read, Open, "How a registration ended")
+            .json()
+            .gives_media(200, scitt::CBOR),
         get("/.well-known/scitt-keys", about::keys, Open, "Keys of receipts (COSE_Key_Set)")
             .gives_media(200, scitt::CBOR),
         get("/.well-known/scitt-keys/{kid}", about::key, Open, "One key of receipts").gives_media(200, scitt::CBOR),
@@ -227,5 +376,42 @@ pub(crate) fn word<T: Serialize>(state: &T) -> R<String> {
     match serde_json::to_value(state).map_err(fault)? {
         serde_json::Value::String(word) => Ok(word),
         _ => Err(fault("a state that is no word")),
+    }
+}
+
+/// An act on a contract; one that needs two SRO people answers 202 after the first signature.
+fn act(path: &'static str, handler: crate::route::Handler, summary: &'static str) -> Route {
+    let act = post(path, handler, Signed, summary).tagged(tags::contract);
+    act.gives::<desk::ContractAnswer>(201).gives::<desk::TwoPeople>(202)
+}
+
+/// A word of the query that stands for a state or kind.
+pub(crate) fn choice<T: serde::de::DeserializeOwned>(call: &Call, name: &str) -> R<Option<T>> {
+    let read = |text: &String| {
+        let bad = || Refusal::new(Code::SchemaMismatch, format!("this is no value of {name}")).at(name);
+        serde_json::from_value(serde_json::Value::String(text.clone())).map_err(|_| bad())
+    };
+    call.query.get(name).map(read).transpose()
+}
+
+/// Words of a search, all of which must be found somewhere.
+pub(crate) struct Words(Vec<String>);
+
+/// The words in `q`.
+pub(crate) fn words(call: &Call) -> R<Words> {
+    let text = call.query.get("q").map(String::as_str).unwrap_or_default();
+    if text.chars().count() > 200 {
+        return Err(Refusal::new(Code::LimitExceeded, "a search has at most 200 characters").at("q"));
+    }
+    Ok(Words(text.split_whitespace().map(str::to_lowercase).collect()))
+}
+
+impl Words {
+    /// Whether every word stands in one of these texts, in any case.
+    pub(crate) fn fit(&self, texts: &[&str]) -> bool {
+        self.0.is_empty() || {
+            let texts: Vec<String> = texts.iter().map(|text| text.to_lowercase()).collect();
+            self.0.iter().all(|word| texts.iter().any(|text| text.contains(word.as_str())))
+        }
     }
 }

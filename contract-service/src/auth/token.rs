@@ -19,7 +19,7 @@ pub fn give(app: &App, call: &Call) -> R<Answer> {
     let bound = super::dpop::asked(app, call)?;
     let now = app.now();
     let state = app.registry.state();
-    let claims = token::check_assertion(&request.client_assertion, app.url(), &*state, now)?;
+    let claims = token::check_assertion(&request.client_assertion, app.url(), &state.api_keys(), now)?;
     app.registry.use_jti(&claims.iss, &claims.jti, Timestamp::from_seconds(claims.exp), now)?;
     let access_token = token::access(&*app.signer, app.url(), &claims.sub, crate::ids::token()?, now, bound.clone())?;
     let token_type = if bound.is_some() { "DPoP" } else { "Bearer" };

@@ -1,6 +1,8 @@
 //! Contracts: propose, counter, sign, read; other acts are in `contract_acts`. Foreign and unknown contracts look alike:
 //! 404.
 
+use std::sync::Arc;
+
 use policies::lifecycle::{ContractRow, State};
 use schemas::bundle::{BundledParticipant, Logged, LoggedKeyEvent};
 use schemas::contract::{Contract, ContractRef, ContractState};
@@ -8,6 +10,7 @@ use schemas::desk::{
     ContractBundle, ContractChecked, ContractEvent, ContractEvents, ContractList, ContractSignature, ContractView,
     Fault, Receipted,
 };
+use schemas::envelope::Verified;
 use schemas::event::Body;
 use schemas::id::{ContractId, DatasetId, Did, ImageSetId};
 use schemas::{Code, Digest, Envelope, R, Refusal};
@@ -17,6 +20,7 @@ use crate::app::App;
 use crate::auth::oversight;
 use crate::auth::roles::caller;
 use crate::call::{Answer, Call, page_size};
+use crate::serve::Reply;
 
 /// Enters a proposal with the proposer's signature.
 pub fn propose(app: &App, call: &Call) -> R<Answer> {
@@ -49,12 +53,25 @@ fn propose_cose(app: &App, call: &Call) -> R<Answer> {
     answer.ok_or_else(|| Refusal::new(Code::SignerTwice, "all of these have signed already"))
 }
 
-/// Enters a further party's signature; the last one brings the contract into force.
-pub fn sign(app: &App, call: &Call) -> R<Answer> {
+/// Enters a further party's signature; the last one brings the contract into force. Holds no thread while the writer
+/// works.
+pub fn sign(app: &Arc<App>, call: &Call, reply: Reply) {
+    match signed(app, call) {
+        Ok((sha256, body)) => {
+            let answering = app.clone();
+            app.registry.append_then(body, app.now(), move |entry| {
+                reply.give(entry.and_then(|entry| contract_acts::entered(&answering, &sha256, entry)));
+            });
+        }
+        Err(refusal) => reply.give(Err(refusal)),
+    }
+}
+
+fn signed(app: &App, call: &Call) -> R<(Digest, Verified<Body>)> {
     let id: ContractId = call.param("id")?;
     let ContractSignature { contract_sha256, signature } = call.read()?;
     let contract = ContractRef { id, sha256: contract_sha256 };
-    contract_acts::enter(app, &contract_sha256, Body::ContractSigned { contract, signature })
+    Ok((contract_sha256, app.registry.verify(Body::ContractSigned { contract, signature })?))
 }
 
 /// What stands in the way of proposing this contract; nothing is entered and no signature asked for.

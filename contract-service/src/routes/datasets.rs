@@ -1,15 +1,19 @@
-//! Datasets: register an offer, read the register. Offers are public: the same terms for everyone.
+//! Datasets: register an offer, change a version, search and read the register, Croissant in and out. Offers are
+//! public: the same terms for everyone.
 
 use policies::lifecycle::{OfferRow, State};
 use schemas::bundle::Logged;
-use schemas::dataset::DatasetOffer;
-use schemas::desk::{DatasetList, DatasetView, Receipted};
+use schemas::dataset::{ColumnType, DatasetAct, DatasetOffer, DatasetState};
+use schemas::desk::{DatasetList, DatasetVersions, DatasetView, Receipted};
 use schemas::event::Body;
-use schemas::id::DatasetId;
+use schemas::id::{DatasetId, Did};
+use schemas::text::Real;
 use schemas::{Code, Envelope, R, Refusal};
 
+use super::two_people::{self, Collected};
 use crate::app::App;
 use crate::call::{Answer, Call, page_size};
+use crate::croissant;
 
 /// Enters an offer.
 pub fn register(app: &App, call: &Call) -> R<Answer> {
@@ -18,13 +22,46 @@ pub fn register(app: &App, call: &Call) -> R<Answer> {
     Answer::created(&Receipted { receipt })
 }
 
-/// A page of the newest offers, by dataset id; `cursor` is the last id of the page before.
+/// Suspends, resumes or withdraws a version, by its provider or by two SRO people.
+pub fn change(app: &App, call: &Call) -> R<Answer> {
+    let act: Envelope<DatasetAct> = call.read()?;
+    if act.read_unverified()?.dataset_id != call.param("id")? {
+        return Err(Refusal::new(Code::SchemaMismatch, "the act is about another dataset").at("dataset_id"));
+    }
+    match two_people::collect(app, act)? {
+        Collected::Waiting(signatures) => two_people::waiting(signatures),
+        Collected::Ready(act) => {
+            let receipt = app.enter(Body::DatasetChanged { act })?.receipt;
+            Answer::created(&Receipted { receipt })
+        }
+    }
+}
+
+/// What a search may ask for.
+pub const QUERY: &[&str] = &[
+    "limit",
+    "cursor",
+    "q",
+    "provider",
+    "column",
+    "column_type",
+    "purpose",
+    "data_schema",
+    "min_epsilon",
+    "max_epsilon",
+    "state",
+    "max_price",
+    "currency",
+];
+
+/// A page of the newest offers that fit the query, by dataset id; `cursor` is the last id of the page before.
 pub fn list(app: &App, call: &Call) -> R<Answer> {
     let limit = page_size(call)?;
     let after = call.query.get("cursor").map(|text| DatasetId::parse(text)).transpose()?;
+    let search = Search::read(call)?;
     let state = app.registry.state();
-    let newest = state.offers().filter(|row| is_newest(&state, row));
-    let mut rows = newest.filter(|row| after.as_ref().is_none_or(|after| row.offer.dataset_id > *after));
+    let newest = state.newest_offers(after.as_ref());
+    let mut rows = newest.filter(|row| search.fits(&state, row));
     let page: Vec<&OfferRow> = rows.by_ref().take(limit).collect();
     let more = rows.next().is_some();
     let next = page.last().filter(|_| more).map(|row| row.offer.dataset_id.to_string());
@@ -34,18 +71,123 @@ pub fn list(app: &App, call: &Call) -> R<Answer> {
 
 /// The newest offer of a dataset.
 pub fn read(app: &App, call: &Call) -> R<Answer> {
-    let id: DatasetId = call.param("id")?;
     let state = app.registry.state();
-    let row = state.latest_offer(&id).ok_or_else(|| Refusal::new(Code::NotFound, "no such dataset is registered"))?;
-    Answer::ok(&view(app, &state, row)?)
+    Answer::ok(&view(app, &state, found(&state, call)?)?)
+}
+
+/// Every offer of a dataset, oldest first.
+pub fn versions(app: &App, call: &Call) -> R<Answer> {
+    let state = app.registry.state();
+    let id = found(&state, call)?.offer.dataset_id.clone();
+    let versions = state.offers_of(&id).map(|row| view(app, &state, row)).collect::<R<Vec<_>>>()?;
+    Answer::ok(&DatasetVersions { versions })
+}
+
+/// The newest offer as Croissant, or as DCAT where the caller accepts that profile.
+pub fn export(app: &App, call: &Call) -> R<Answer> {
+    let state = app.registry.state();
+    let offer = &found(&state, call)?.offer;
+    let page = format!("{}/v1/datasets/{}", app.url(), offer.dataset_id);
+    let dcat = call.header("accept").is_some_and(|accept| accept.contains("http://www.w3.org/ns/dcat"));
+    let body = if dcat { croissant::dcat(offer, &page)? } else { croissant::export(offer, &page)? };
+    Ok(Answer::of(200, croissant::LD_JSON, "no-cache", body).with("vary", "accept"))
+}
+
+/// The beginning of an offer, from a Croissant document. Nothing is signed or entered.
+pub fn import(_: &App, call: &Call) -> R<Answer> {
+    Answer::ok(&croissant::import(&call.body)?)
+}
+
+fn found<'s>(state: &'s State, call: &Call) -> R<&'s OfferRow> {
+    let id: DatasetId = call.param("id")?;
+    state.latest_offer(&id).ok_or_else(|| Refusal::new(Code::NotFound, "no such dataset is registered"))
 }
 
 fn view(app: &App, state: &State, row: &OfferRow) -> R<DatasetView> {
     let offer = Logged { envelope: row.envelope.clone(), receipt: app.registry.receipt(row.index)? };
-    let word = if is_newest(state, row) { "registered" } else { "deprecated" };
-    Ok(DatasetView { offer, state: word.into() })
+    Ok(DatasetView { offer, state: super::word(&state_of(state, row))? })
 }
 
-fn is_newest(state: &State, row: &OfferRow) -> bool {
-    state.latest_offer(&row.offer.dataset_id).is_some_and(|newest| newest.sha256 == row.sha256)
+/// The state of the version; an offer whose terms were replaced is deprecated as well.
+fn state_of(state: &State, row: &OfferRow) -> DatasetState {
+    let newest = state.latest_offer(&row.offer.dataset_id).is_some_and(|newest| newest.sha256 == row.sha256);
+    match state.dataset_state(&row.offer.dataset_id, row.offer.version) {
+        Some(DatasetState::Registered) | None if !newest => DatasetState::Deprecated,
+        Some(word) => word,
+        None => DatasetState::Registered,
+    }
+}
+
+/// What a dataset must have to be listed.
+struct Search {
+    words: super::Words,
+    provider: Option<Did>,
+    column: Option<String>,
+    column_type: Option<ColumnType>,
+    purpose: Option<String>,
+    data_schema: Option<String>,
+    min_epsilon: Option<Real>,
+    max_epsilon: Option<Real>,
+    state: Option<DatasetState>,
+    max_price: Option<u64>,
+    currency: Option<String>,
+}
+
+impl Search {
+    fn read(call: &Call) -> R<Search> {
+        let text = |name: &str| call.query.get(name).cloned();
+        let real = |name: &str| text(name).map(|t| Real::parse(&t).map_err(|e| e.at(name))).transpose();
+        let max_price = text("max_price").map(|_| call.number("max_price", 0)).transpose()?;
+        Ok(Search {
+            words: super::words(call)?,
+            provider: text("provider").map(|t| Did::parse(&t).map_err(|e| e.at("provider"))).transpose()?,
+            column: text("column"),
+            column_type: super::choice(call, "column_type")?,
+            purpose: text("purpose"),
+            data_schema: text("data_schema"),
+            min_epsilon: real("min_epsilon")?,
+            max_epsilon: real("max_epsilon")?,
+            state: super::choice(call, "state")?,
+            max_price,
+            currency: text("currency"),
+        })
+    }
+
+    fn fits(&self, state: &State, row: &OfferRow) -> bool {
+        let offer = &row.offer;
+        let cap = offer.privacy_cap.epsilon.value();
+        self.provider.as_ref().is_none_or(|did| offer.provider == *did)
+            && self.has_column(offer)
+            && self.purpose.as_ref().is_none_or(|purpose| offer.usage.purposes.contains(purpose))
+            && self.data_schema.as_ref().is_none_or(|uri| offer.reference.data_schema == *uri)
+            && self.min_epsilon.as_ref().is_none_or(|least| cap >= least.value())
+            && self.max_epsilon.as_ref().is_none_or(|most| cap <= most.value())
+            && self.state.is_none_or(|wanted| state_of(state, row) == wanted)
+            && self.is_paid(offer)
+            && self.has_words(offer)
+    }
+
+    fn has_column(&self, offer: &DatasetOffer) -> bool {
+        if self.column.is_none() && self.column_type.is_none() {
+            return true;
+        }
+        offer.columns.iter().any(|column| {
+            self.column.as_ref().is_none_or(|name| column.name == *name)
+                && self.column_type.is_none_or(|kind| column.column_type == kind)
+        })
+    }
+
+    /// The sum of all terms of the offer, each counted once, in the currency asked for.
+    fn is_paid(&self, offer: &DatasetOffer) -> bool {
+        let other = |currency: &String| offer.payment.iter().any(|term| term.currency.as_str() != currency.as_str());
+        let sum: u128 = offer.payment.iter().map(|term| u128::from(term.amount_minor.get().unsigned_abs())).sum();
+        !self.currency.as_ref().is_some_and(other) && self.max_price.is_none_or(|most| sum <= u128::from(most))
+    }
+
+    fn has_words(&self, offer: &DatasetOffer) -> bool {
+        let (reference, card) = (&offer.reference, &offer.data_card);
+        let mut texts = vec![offer.name.as_str(), card.description.as_str()];
+        texts.extend(reference.keywords.iter().chain(&reference.creators).map(String::as_str));
+        self.words.fit(&texts)
+    }
 }

@@ -201,6 +201,7 @@ fn admission(app: &App, state: &State, run_id: &RunId, now: Timestamp) -> R<Enve
     }
     let job = state.job_of(run)?;
     state.require_in_force(job, now)?;
+    state.require_datasets(job)?;
     state.require_image_set(&run.image_set_id, now)?;
     let services = state.kms_of_job(job)?;
     let admission = Admission {

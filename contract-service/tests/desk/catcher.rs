@@ -41,6 +41,15 @@ impl Catcher {
         Catcher::on(listener, port, Arc::new(move |_| (200, document.clone())))
     }
 
+    /// Answers at a port that is taken already.
+    pub fn answering(
+        listener: TcpListener,
+        script: impl Fn(usize) -> (u16, String) + Send + Sync + 'static,
+    ) -> Catcher {
+        let port = listener.local_addr().unwrap().port();
+        Catcher::on(listener, port, Arc::new(script))
+    }
+
     fn on(listener: TcpListener, port: u16, script: Arc<Script>) -> Catcher {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let kept = seen.clone();

@@ -1,5 +1,7 @@
 //! Image sets that two SRO people approved, and dataset offers that TDPs registered.
 
+use std::ops::Bound;
+
 use schemas::dataset::DatasetOffer;
 use schemas::envelope::Envelope;
 use schemas::evidence::ImageSet;
@@ -66,6 +68,24 @@ impl State {
     /// Whether an image set is approved and not revoked.
     pub(super) fn image_set_stands(&self, id: &ImageSetId) -> bool {
         self.image_sets.get(id).is_some_and(|row| row.revoked.is_none())
+    }
+
+    /// All offers of a dataset, oldest first.
+    pub fn offers_of(&self, id: &DatasetId) -> impl DoubleEndedIterator<Item = &OfferRow> {
+        self.offers.range((id.clone(), 0, 0)..=(id.clone(), u32::MAX, u32::MAX)).map(|(_, row)| row)
+    }
+
+    /// The newest offer of each dataset by id, from the one after this.
+    pub fn newest_offers(&self, after: Option<&DatasetId>) -> impl Iterator<Item = &OfferRow> {
+        let from = after.map_or(Bound::Unbounded, |id| Bound::Excluded((id.clone(), u32::MAX, u32::MAX)));
+        let mut rows = self.offers.range((from, Bound::Unbounded)).map(|(_, row)| row).peekable();
+        std::iter::from_fn(move || {
+            let mut newest = rows.next()?;
+            while let Some(row) = rows.next_if(|row| row.offer.dataset_id == newest.offer.dataset_id) {
+                newest = row;
+            }
+            Some(newest)
+        })
     }
 
     /// Requires that an image set is approved, not revoked and in its period.

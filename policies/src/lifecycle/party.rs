@@ -1,6 +1,8 @@
 //! Participants: applied, then verified or rejected by two SRO people; verified and suspended alternate; withdrawn by
 //! themselves or by the SRO, for good.
 
+use std::ops::Bound;
+
 use schemas::envelope::Envelope;
 use schemas::id::Did;
 use schemas::party::{Decision, KeyEvent, Kind, Participant, ParticipantDecision, ParticipantWithdrawal, Resolution};
@@ -65,6 +67,12 @@ impl State {
     /// All participants by DID.
     pub fn participants(&self) -> impl DoubleEndedIterator<Item = (&Did, &ParticipantRow)> {
         self.participants.iter()
+    }
+
+    /// Participants by DID, from the one after this.
+    pub fn participants_after(&self, did: Option<&Did>) -> impl Iterator<Item = &ParticipantRow> {
+        let from = did.map_or(Bound::Unbounded, |did| Bound::Excluded(did.clone()));
+        self.participants.range((from, Bound::Unbounded)).map(|(_, row)| row)
     }
 
     /// Requires that a party is verified now, as this kind.

@@ -1,0 +1,424 @@
+//! Participants, keys, datasets and rules of the SRO over HTTP.
+
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+
+use reqwest::blocking::Client as Http;
+use schemas::dataset::{ColumnType, DatasetAct, DatasetActKind, DatasetOffer};
+use schemas::desk::{
+    CroissantDraft, DataSchemaList, DatasetList, DatasetVersions, ImageSetList, KeyList, ParticipantList, Receipted,
+    TemplateList, TwoPeople,
+};
+use schemas::envelope::Document;
+use schemas::id::Did;
+use schemas::jwk::Jwk;
+use schemas::party::{Decision, KeyAct, KeyEvent, KeyProof, KeyUse, Kind, ParticipantWithdrawal};
+use schemas::problem::Problem;
+use schemas::rules::{BUILT_IN_SCHEMA, DataSchema, Erasure, ImageSetRevocation, Template};
+use schemas::text::Bytes;
+use schemas::{Code, Digest, Envelope, R, Signer, canonical};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use signing::FileKey;
+
+use crate::catcher::Catcher;
+use crate::house::House;
+use crate::papers;
+
+fn code<T: std::fmt::Debug>(outcome: R<T>) -> Code {
+    outcome.unwrap_err().code
+}
+
+fn http() -> Http {
+    Http::builder().no_proxy().build().unwrap()
+}
+
+fn get<T: DeserializeOwned>(house: &House, path: &str) -> Result<T, Code> {
+    let response = http().get(format!("{}{path}", house.url())).send().unwrap();
+    match response.status().as_u16() {
+        200 => Ok(response.json().unwrap()),
+        _ => Err(Code::parse(&response.json::<Problem>().unwrap().code).unwrap()),
+    }
+}
+
+/// Posts a signed document and reads what a success of this status says.
+fn post<T: DeserializeOwned, D>(house: &House, path: &str, document: &Envelope<D>, status: u16) -> Result<T, Code> {
+    let key = uuid::Uuid::now_v7().to_string();
+    let request = http().post(format!("{}{path}", house.url())).header("content-type", "application/json");
+    let response = request.header("idempotency-key", key).body(canonical::to_bytes(document).unwrap()).send().unwrap();
+    if response.status().as_u16() >= 400 {
+        return Err(Code::parse(&response.json::<Problem>().unwrap().code).unwrap());
+    }
+    assert_eq!(response.status().as_u16(), status);
+    Ok(response.json().unwrap())
+}
+
+/// First one person of the SRO, then another.
+fn by_two<D: Document>(house: &House, path: &str, document: &D) {
+    let first: TwoPeople = post(house, path, &house.sign(document, &house.sro[0]), 202).unwrap();
+    assert_eq!((first.signatures, first.receipt), (1, None));
+    let second: TwoPeople = post(house, path, &house.sign(document, &house.sro[1]), 201).unwrap();
+    assert!(second.receipt.is_some());
+}
+
+fn key_event(house: &House, who: &Did, event: KeyAct) -> KeyEvent {
+    KeyEvent {
+        schema: "key-event.v1".into(),
+        registry: house.registry(),
+        participant: who.clone(),
+        event,
+        reason: "Yearly change".into(),
+        at: house.now(),
+    }
+}
+
+fn add(house: &House, who: &Did, new: &FileKey, uses: &[KeyUse]) -> KeyEvent {
+    let proof = KeyProof {
+        schema: "key-proof.v1".into(),
+        registry: house.registry(),
+        holder: who.clone(),
+        jwk: new.jwk().clone(),
+        at: house.now(),
+    };
+    key_event(house, who, KeyAct::Add { proof: house.sign(&proof, new), uses: uses.to_vec() })
+}
+
+const KEYS: &str = "/v1/participants/keys";
+
+#[test]
+fn a_key_is_added_used_and_retired() {
+    let house = House::furnished();
+    let did = house.tdc.did().unwrap();
+    let new = Arc::new(FileKey::generate_for(&did).unwrap());
+    assert_eq!(code(house.as_(&new).contracts()), Code::Unauthenticated, "not known yet");
+    let adding = add(&house, &did, &new, &[KeyUse::Document, KeyUse::Api]);
+    let mut unproven = adding.clone();
+    if let KeyAct::Add { proof, .. } = &mut unproven.event {
+        proof.signatures[0].sig = Bytes(vec![0; 64]);
+    }
+    let refused = post::<Receipted, _>(&house, KEYS, &house.sign(&unproven, &house.tdc), 201);
+    assert_eq!(refused.unwrap_err(), Code::SignatureInvalid, "no proof of possession");
+    let by_itself = post::<Receipted, _>(&house, KEYS, &house.sign(&adding, &new), 201);
+    assert_eq!(by_itself.unwrap_err(), Code::SignerUnknown, "a key does not add itself");
+    house.client.change_key(&house.sign(&adding, &house.tdc)).unwrap();
+    assert!(house.as_(&new).contracts().is_ok());
+    let old = house.tdc.jwk().thumbprint();
+    let retiring = key_event(&house, &did, KeyAct::Retire { thumbprint: old.clone() });
+    house.client.change_key(&house.sign(&retiring, &new)).unwrap();
+    assert_eq!(code(house.as_(&Arc::new(FileKey::generate_for(&did).unwrap())).contracts()), Code::Unauthenticated);
+    let keys: KeyList = get(&house, &format!("/v1/participants/{}/keys", did)).unwrap();
+    let states: Vec<_> = keys.keys.iter().map(|key| (key.thumbprint.clone(), key.state.as_str())).collect();
+    assert_eq!(states, [(old, "retired"), (new.jwk().thumbprint(), "active")]);
+    let last = key_event(&house, &did, KeyAct::Retire { thumbprint: new.jwk().thumbprint() });
+    assert_eq!(code(house.client.change_key(&house.sign(&last, &new))), Code::StateTransition);
+    assert_eq!(get::<KeyList>(&house, "/v1/participants/did:web:nobody.example/keys").unwrap_err(), Code::NotFound);
+}
+
+#[test]
+fn weak_keys_are_no_keys() {
+    let house = House::furnished();
+    let did = house.tdc.did().unwrap();
+    let mut identity = [0u8; 32];
+    identity[0] = 1;
+    let mut above = [0xffu8; 32];
+    above[0] = 0xee;
+    above[31] = 0x7f;
+    for (point, what) in [(identity, "the identity"), ([0; 32], "order four"), (above, "not canonical")] {
+        let proof = KeyProof {
+            schema: "key-proof.v1".into(),
+            registry: house.registry(),
+            holder: did.clone(),
+            jwk: Jwk::ed25519(point),
+            at: house.now(),
+        };
+        let proof = house.sign(&proof, &house.tdc);
+        let event = key_event(&house, &did, KeyAct::Add { proof, uses: vec![KeyUse::Document] });
+        let outcome = post::<Receipted, _>(&house, KEYS, &house.sign(&event, &house.tdc), 201);
+        let refused = outcome.unwrap_err();
+        assert!(matches!(refused, Code::KeyWeak | Code::KeyForm), "{what}: {refused}");
+        let key = FileKey::generate().unwrap();
+        let mut application = papers::participant(&house, &key, Kind::Tdp);
+        application.jwk = Jwk::ed25519(point);
+        let outcome = post::<Receipted, _>(&house, "/v1/participants", &house.sign(&application, &key), 201);
+        let refused = outcome.unwrap_err();
+        assert!(matches!(refused, Code::KeyWeak | Code::KeyForm | Code::DidUnresolved), "{what}: {refused}");
+    }
+}
+
+#[test]
+fn a_did_web_is_resolved_anew_for_each_key() {
+    let house = House::empty();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let did = Did::parse(&format!("did:web:localhost%3A{}", listener.local_addr().unwrap().port())).unwrap();
+    let (first, second) = (FileKey::generate_for(&did).unwrap(), FileKey::generate_for(&did).unwrap());
+    let served = Arc::new(Mutex::new(signing::did::web_document(&did, first.jwk()).to_string()));
+    let document = served.clone();
+    let catcher = Catcher::answering(listener, move |_| (200, document.lock().unwrap().clone()));
+    house.admit(&first, Kind::Tdp);
+    let adding = house.sign(&add(&house, &did, &second, &[KeyUse::Document]), &first);
+    assert_eq!(code(house.client.change_key(&adding)), Code::DidUnresolved, "its document names the old key only");
+    *served.lock().unwrap() = signing::did::web_document(&did, second.jwk()).to_string();
+    house.client.change_key(&adding).unwrap();
+    assert_eq!(catcher.seen().len(), 3, "asked once for each");
+}
+
+#[test]
+fn a_compromised_key_stops_contracts_and_the_sro_brings_the_next() {
+    let house = House::furnished();
+    let contract = house.executed();
+    let (tdp, did) = (&house.tdps[0], house.tdps[0].did().unwrap());
+    let lost = key_event(&house, &did, KeyAct::Compromise { thumbprint: tdp.jwk().thumbprint(), since_index: 0 });
+    house.client.change_key(&house.sign(&lost, tdp)).unwrap();
+    let state = house.as_(&house.tdc).contract(&contract.id).unwrap().state;
+    assert_eq!(state, schemas::contract::ContractState::Suspended);
+    let view: schemas::desk::DatasetView =
+        get(&house, &format!("/v1/datasets/{}", papers::offer(&house, 0).dataset_id)).unwrap();
+    assert_eq!(view.state, "suspended");
+    let new = Arc::new(FileKey::generate_for(&did).unwrap());
+    by_two(&house, KEYS, &add(&house, &did, &new, &[KeyUse::Document, KeyUse::Api]));
+    assert!(house.as_(&new).contracts().is_ok());
+}
+
+#[test]
+fn participants_are_listed_and_leave() {
+    let house = House::furnished();
+    let page: ParticipantList = get(&house, "/v1/participants?limit=2").unwrap();
+    assert_eq!(page.participants.len(), 2);
+    let next: ParticipantList = get(&house, &format!("/v1/participants?cursor={}", page.next.unwrap())).unwrap();
+    assert_eq!((next.participants.len(), next.next), (3, None));
+    let tdps: ParticipantList = get(&house, "/v1/participants?kind=tdp&state=verified").unwrap();
+    assert_eq!(tdps.participants.len(), 2);
+    let key = FileKey::generate().unwrap();
+    let mut applicant = papers::participant(&house, &key, Kind::Auditor);
+    applicant.legal_name = "Audit Office".into();
+    house.client.apply(&house.sign(&applicant, &key)).unwrap();
+    for query in ["state=applied", "q=AUDIT%20off", "kind=auditor"] {
+        let found: ParticipantList = get(&house, &format!("/v1/participants?{query}")).unwrap();
+        assert_eq!(
+            found.participants.iter().map(|p| p.did.clone()).collect::<Vec<_>>(),
+            [key.did().unwrap()],
+            "{query}"
+        );
+    }
+    for (query, expected) in [
+        ("kind=king", Code::SchemaMismatch),
+        ("state=gone", Code::SchemaMismatch),
+        ("cursor=x", Code::MalformedId),
+        ("limit=0", Code::LimitExceeded),
+    ] {
+        assert_eq!(get::<ParticipantList>(&house, &format!("/v1/participants?{query}")).unwrap_err(), expected);
+    }
+    let long = "q".repeat(201);
+    assert_eq!(get::<ParticipantList>(&house, &format!("/v1/participants?q={long}")).unwrap_err(), Code::LimitExceeded);
+    let withdrawal = ParticipantWithdrawal {
+        schema: "participant-withdrawal.v1".into(),
+        registry: house.registry(),
+        participant: house.psp.did().unwrap(),
+        reason: "We close".into(),
+        at: house.now(),
+    };
+    let forged =
+        post::<Receipted, _>(&house, "/v1/participants/withdrawals", &house.sign(&withdrawal, &house.tdc), 201);
+    assert_eq!(forged.unwrap_err(), Code::SignerNotParty);
+    house.client.withdraw_participant(&house.sign(&withdrawal, &house.psp)).unwrap();
+    let gone: ParticipantList = get(&house, "/v1/participants?state=withdrawn").unwrap();
+    assert_eq!(gone.participants.len(), 1);
+    assert_eq!(code(house.as_(&house.psp).payments(None)), Code::Unauthenticated);
+}
+
+#[test]
+fn look_alikes_are_refused_over_http() {
+    let house = House::furnished();
+    let taken = papers::participant(&house, &house.tdc, Kind::Tdc).legal_name;
+    let key = FileKey::generate().unwrap();
+    let mut applicant = papers::participant(&house, &key, Kind::Tdc);
+    applicant.legal_name = taken.to_uppercase();
+    assert_eq!(code(house.client.apply(&house.sign(&applicant, &key))), Code::LookAlike);
+    let key = FileKey::generate_for(&Did::parse("did:web:xn--cme-5cd.example").unwrap()).unwrap();
+    let applicant = papers::participant(&house, &key, Kind::Tdc);
+    assert_eq!(code(house.client.apply(&house.sign(&applicant, &key))), Code::LookAlike);
+}
+
+fn act(house: &House, kind: DatasetActKind) -> DatasetAct {
+    DatasetAct {
+        schema: "dataset-act.v1".into(),
+        registry: house.registry(),
+        dataset_id: papers::offer(house, 0).dataset_id,
+        version: 1,
+        act: kind,
+        reason: "Consent is renewed".into(),
+        at: house.now(),
+    }
+}
+
+#[test]
+fn datasets_are_suspended_resumed_and_withdrawn() {
+    let house = House::furnished();
+    let path = format!("/v1/datasets/{}/acts", papers::offer(&house, 0).dataset_id);
+    let other = format!("/v1/datasets/{}/acts", papers::offer(&house, 1).dataset_id);
+    let suspending = act(&house, DatasetActKind::Suspend);
+    let misplaced = post::<Receipted, _>(&house, &other, &house.sign(&suspending, &house.tdps[0]), 201);
+    assert_eq!(misplaced.unwrap_err(), Code::SchemaMismatch);
+    let foreign = post::<Receipted, _>(&house, &path, &house.sign(&suspending, &house.tdps[1]), 201);
+    assert_eq!(foreign.unwrap_err(), Code::SignerNotParty);
+    by_two(&house, &path, &suspending);
+    house.skip(1);
+    let resuming = act(&house, DatasetActKind::Resume);
+    let own = post::<Receipted, _>(&house, &path, &house.sign(&resuming, &house.tdps[0]), 201);
+    assert_eq!(own.unwrap_err(), Code::Forbidden);
+    assert_eq!(code(house.propose(&papers::contract(&house))), Code::DatasetNotAvailable);
+    by_two(&house, &path, &resuming);
+    house.skip(1);
+    let gone = house.sign(&act(&house, DatasetActKind::Withdraw), &house.tdps[0]);
+    post::<Receipted, _>(&house, &path, &gone, 201).unwrap();
+    let left: DatasetList = get(&house, "/v1/datasets?state=registered").unwrap();
+    assert_eq!(left.datasets.len(), 1);
+    let mut next = papers::offer(&house, 0);
+    (next.version, next.manifest_root) = (2, Digest([99; 32]));
+    next.objects[0].url = "file:///data/next.sealed".into();
+    house.client.register_dataset(&house.sign(&next, &house.tdps[0])).unwrap();
+    let versions: DatasetVersions = get(&house, &path.replace("/acts", "/versions")).unwrap();
+    let states: Vec<&str> = versions.versions.iter().map(|v| v.state.as_str()).collect();
+    assert_eq!(states, ["withdrawn", "registered"]);
+}
+
+#[test]
+fn datasets_are_found_by_what_they_are() {
+    let house = House::furnished();
+    let mut offer = papers::offer(&house, 1);
+    offer.offer_version = 2;
+    offer.reference.keywords = vec!["oncology".into(), "survival".into()];
+    offer.payment[0].amount_minor = schemas::money::Minor::new(7).unwrap();
+    house.client.register_dataset(&house.sign(&offer, &house.tdps[1])).unwrap();
+    let found = |query: &str| -> Vec<String> {
+        let list: DatasetList = get(&house, &format!("/v1/datasets?{query}")).unwrap();
+        list.datasets.iter().map(|d| d.offer.envelope.read_unverified().unwrap().name).collect()
+    };
+    let both = ["Table 0", "Table 1"];
+    for (query, expected) in [
+        ("", &both[..]),
+        ("q=oncology%20TABLE", &both[1..]),
+        ("q=nothing", &[]),
+        ("column=x&column_type=number", &both),
+        ("column=x&column_type=text", &[]),
+        ("column=absent", &[]),
+        ("purpose=TRAINING", &both),
+        ("purpose=SALE", &[]),
+        ("min_epsilon=1.0&max_epsilon=1.0", &both),
+        ("min_epsilon=1.1", &[]),
+        ("max_epsilon=0.9", &[]),
+        ("max_price=7", &both[1..]),
+        ("max_price=7&currency=EUR", &[]),
+        ("state=suspended", &[]),
+        ("state=registered", &both),
+    ] {
+        assert_eq!(found(query), expected, "{query}");
+    }
+    assert_eq!(found(&format!("provider={}", house.tdps[0].did().unwrap())), both[..1]);
+    assert_eq!(found(&format!("data_schema={BUILT_IN_SCHEMA}")), both);
+    let page: DatasetList = get(&house, "/v1/datasets?limit=1").unwrap();
+    let rest: DatasetList = get(&house, &format!("/v1/datasets?limit=1&cursor={}", page.next.unwrap())).unwrap();
+    assert_eq!((rest.datasets.len(), rest.next), (1, None));
+    for (query, expected) in [
+        ("min_epsilon=x", Code::MalformedNumber),
+        ("max_price=-1", Code::MalformedNumber),
+        ("state=odd", Code::SchemaMismatch),
+        ("provider=x", Code::MalformedId),
+        ("cursor=x", Code::MalformedId),
+    ] {
+        assert_eq!(get::<DatasetList>(&house, &format!("/v1/datasets?{query}")).unwrap_err(), expected, "{query}");
+    }
+}
+
+#[test]
+fn a_dataset_goes_out_as_croissant_and_comes_back_as_a_draft() {
+    let house = House::furnished();
+    let offer: DatasetOffer = papers::offer(&house, 0);
+    let path = format!("/v1/datasets/{}/croissant", offer.dataset_id);
+    let response = http().get(format!("{}{path}", house.url())).send().unwrap();
+    assert_eq!(response.headers()["content-type"], "application/ld+json");
+    let text = response.text().unwrap();
+    if let Ok(file) = std::env::var("DEPA_CROISSANT_OUT") {
+        std::fs::write(file, &text).unwrap();
+    }
+    let document: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(document["conformsTo"][0], "http://mlcommons.org/croissant/1.1");
+    assert_eq!(document["distribution"][0]["depa:manifestRoot"], offer.manifest_root.to_string());
+    assert_eq!(document["rai:dataLimitations"], offer.data_card.limitations);
+    assert_eq!(document["usageInfo"]["@type"], "odrl:Offer");
+    let dcat = http().get(format!("{}{path}", house.url()));
+    let dcat = dcat.header("accept", "application/ld+json; profile=\"http://www.w3.org/ns/dcat#\"").send().unwrap();
+    assert_eq!(dcat.json::<Value>().unwrap()["@type"], "dcat:Dataset");
+    let client = house.as_(&house.tdps[0]);
+    let draft: CroissantDraft = client.post_once("/v1/datasets/croissant", &document).unwrap();
+    assert_eq!(
+        (&draft.name, &draft.columns, &draft.creators),
+        (&offer.name, &offer.columns, &offer.reference.creators)
+    );
+    assert_eq!(draft.columns[1].column_type, ColumnType::Number);
+    assert_eq!(draft.sealed, offer.objects);
+    assert_eq!(draft.card.licence.as_deref(), Some(offer.data_card.licence.as_str()));
+    assert!(draft.gaps.iter().any(|gap| gap.member == "payment"));
+    let bad: R<CroissantDraft> = client.post_once("/v1/datasets/croissant", &json!({"name": "x"}));
+    assert_eq!(code(bad), Code::CroissantInvalid);
+    let unnamed: R<CroissantDraft> = house.client.post_once("/v1/datasets/croissant", &document);
+    assert_eq!(code(unnamed), Code::Unauthenticated);
+    assert_eq!(get::<Value>(&house, &path.replace("000", "fff")).unwrap_err(), Code::NotFound);
+}
+
+#[test]
+fn the_sro_lays_down_templates_schemas_and_revokes_image_sets() {
+    let house = House::furnished();
+    let template: Template = serde_json::from_value(json!({"schema": "template.v1", "registry": house.registry(),
+        "template": "oncology-v2", "title": "Oncology", "text_url": "https://sro.example/t.pdf",
+        "text_sha256": Digest([4; 32]), "purposes": ["TRAINING"], "jurisdictions": [], "max_days": 365,
+        "lapse_days": 14, "sro_countersigns": false, "risk_statement": true, "at": house.now()}))
+    .unwrap();
+    let stranger = post::<TwoPeople, _>(&house, "/v1/templates", &house.sign(&template, &house.tdc), 202);
+    assert_eq!(stranger.unwrap_err(), Code::Forbidden);
+    by_two(&house, "/v1/templates", &template);
+    assert_eq!(get::<TemplateList>(&house, "/v1/templates").unwrap().templates.len(), 1);
+    assert!(get::<Value>(&house, "/v1/templates/oncology-v2").is_ok());
+    assert_eq!(get::<Value>(&house, "/v1/templates/none-v1").unwrap_err(), Code::NotFound);
+    let schema: DataSchema = serde_json::from_value(json!({"schema": "data-schema.v1", "registry": house.registry(),
+        "uri": "urn:sro:tests", "title": "Tests", "at": house.now(),
+        "columns": [{"name": "k", "type": "text", "lower": null, "upper": null}]}))
+    .unwrap();
+    by_two(&house, "/v1/data-schemas", &schema);
+    assert_eq!(get::<DataSchemaList>(&house, "/v1/data-schemas?uri=urn:sro:tests").unwrap().data_schemas.len(), 1);
+    assert_eq!(get::<DataSchemaList>(&house, "/v1/data-schemas?uri=urn:other").unwrap().data_schemas.len(), 0);
+    let revocation = ImageSetRevocation {
+        schema: "image-set-revocation.v1".into(),
+        registry: house.registry(),
+        image_set_id: papers::image_set_id(),
+        reason: "A hole".into(),
+        at: house.now(),
+    };
+    let standing: ImageSetList = get(&house, "/v1/image-sets?state=approved").unwrap();
+    assert_eq!(standing.image_sets.len(), 1);
+    by_two(&house, "/v1/image-sets/revocations", &revocation);
+    let revoked: ImageSetList = get(&house, "/v1/image-sets").unwrap();
+    assert_eq!(revoked.image_sets[0].state, "revoked");
+    assert!(revoked.image_sets[0].revocation.is_some() && revoked.next.is_none());
+    assert_eq!(get::<ImageSetList>(&house, "/v1/image-sets?state=odd").unwrap_err(), Code::SchemaMismatch);
+    assert_eq!(code(house.propose(&papers::contract(&house))), Code::ImageSetNotApproved);
+}
+
+#[test]
+fn a_rejected_applicant_is_erased() {
+    let house = House::furnished();
+    let key = FileKey::generate().unwrap();
+    let applied = house.client.apply(&house.sign(&papers::participant(&house, &key, Kind::Tdp), &key)).unwrap();
+    let rejected = house.client.decide(&house.by_sro(&house.decision(&key, Kind::Tdp, Decision::Rejected))).unwrap();
+    let erasure = |entries: Vec<u64>| Erasure {
+        schema: "erasure.v1".into(),
+        registry: house.registry(),
+        entries,
+        reason: "Asked for".into(),
+        at: house.now(),
+    };
+    let half = house.by_sro(&erasure(vec![applied.index]));
+    assert_eq!(post::<TwoPeople, _>(&house, "/v1/erasures", &half, 201).unwrap_err(), Code::SchemaMismatch);
+    by_two(&house, "/v1/erasures", &erasure(vec![applied.index, rejected.receipt.unwrap().index]));
+    assert_eq!(code(house.client.participant(&key.did().unwrap())), Code::NotFound);
+}
