@@ -227,7 +227,7 @@ impl Desk for App {
     }
 
     fn media(&self, path: &'static str) -> Option<&'static [&'static str]> {
-        self.routes.get(&(Verb::Post, path)).map(|route| route.media)
+        [Verb::Post, Verb::Put].iter().find_map(|verb| self.routes.get(&(*verb, path))).map(|route| route.media)
     }
 }
 

@@ -23,6 +23,7 @@ mod error;
 mod events;
 mod idempotency;
 mod ids;
+pub mod keep;
 mod limits;
 mod metrics;
 pub mod openapi;

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::fault;
 use crate::route::Content;
-pub use crate::route::{Access, Match, Route, Run, feed, get, later, post};
+pub use crate::route::{Access, Match, Route, Run, delete, feed, get, later, post, put};
 use crate::serve::Verb;
 
 impl Route {
@@ -26,7 +26,8 @@ impl Route {
             answers.insert("304".into(), json!({"description": "The caller has it already (If-None-Match)"}));
         }
         for status in self.refusals() {
-            answers.insert(status.to_string(), json!({"$ref": format!("#/components/responses/refused-{status}")}));
+            let form = if self.refusal_media().len() > 1 { "refused-scitt" } else { "refused" };
+            answers.insert(status.to_string(), json!({"$ref": format!("#/components/responses/{form}-{status}")}));
         }
         let mut operation = json!({
             "summary": self.summary,
@@ -58,7 +59,7 @@ impl Route {
     }
 
     fn operation_id(&self) -> String {
-        let verb = if self.verb == Verb::Get { "get" } else { "post" };
+        let verb = self.verb.name().to_ascii_lowercase();
         let words = self.written().replace(['{', '}'], "");
         let words: Vec<&str> = words.split(['/', '.', '-', '_']).filter(|word| !word.is_empty()).collect();
         format!("{verb}_{}", words.join("_"))
@@ -131,8 +132,8 @@ pub fn document() -> Value {
     let mut generator = settings.into_generator();
     let mut paths: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     for route in crate::routes::list() {
-        let verb = if route.verb == Verb::Get { "get" } else { "post" };
-        paths.entry(route.written()).or_default().insert(verb.into(), route.operation(&mut generator));
+        let verb = route.verb.name().to_ascii_lowercase();
+        paths.entry(route.written()).or_default().insert(verb, route.operation(&mut generator));
     }
     let problem = generator.subschema_for::<Problem>();
     let codes: Vec<&str> = Code::ALL.iter().map(|c| c.as_str()).collect();
@@ -162,7 +163,7 @@ fn responses(problem: &Value) -> Value {
     for code in Code::ALL {
         by_status.entry(code.status()).or_default().push(code.as_str());
     }
-    let answers = by_status.into_iter().map(|(status, codes)| {
+    let answers = by_status.into_iter().flat_map(|(status, codes)| {
         let mut headers = json!({"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}});
         if matches!(status, 429 | 503) {
             headers["Retry-After"] = json!({"$ref": "#/components/headers/Retry-After"});
@@ -175,7 +176,10 @@ fn responses(problem: &Value) -> Value {
             "headers": headers,
             "content": {"application/problem+json": {"schema": problem}},
         });
-        (format!("refused-{status}"), answer)
+        let mut scitt = answer.clone();
+        scitt["content"]["application/concise-problem-details+cbor"] = json!({});
+        scitt["content"]["application/json"] = json!({});
+        [(format!("refused-{status}"), answer), (format!("refused-scitt-{status}"), scitt)]
     });
     Value::Object(answers.collect())
 }

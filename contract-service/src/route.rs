@@ -86,6 +86,7 @@ pub struct Route {
     pub matching: Match,
     /// Whether the entry it makes dedupes itself, so that its Idempotency-Key needs no row in the database.
     pub deduped: bool,
+    pub(crate) also: &'static [u16],
     pub(crate) summary: &'static str,
     pub(crate) query: &'static [&'static str],
     pub(crate) takes: Option<SchemaOf>,
@@ -105,6 +106,7 @@ fn route(verb: Verb, path: &'static str, run: Run, access: Access, summary: &'st
         only,
         matching,
         deduped: false,
+        also: &[],
         summary,
         query,
         takes: None,
@@ -121,6 +123,16 @@ pub fn get(path: &'static str, handler: Handler, access: Access, summary: &'stat
 /// A route that acts.
 pub fn post(path: &'static str, handler: Handler, access: Access, summary: &'static str) -> Route {
     route(Verb::Post, path, Run::Blocking(handler), access, summary)
+}
+
+/// A route that replaces what stands under its path.
+pub fn put(path: &'static str, handler: Handler, access: Access, summary: &'static str) -> Route {
+    route(Verb::Put, path, Run::Blocking(handler), access, summary)
+}
+
+/// A route that removes what stands under its path.
+pub fn delete(path: &'static str, handler: Handler, access: Access, summary: &'static str) -> Route {
+    route(Verb::Delete, path, Run::Blocking(handler), access, summary)
 }
 
 /// A route that acts and answers later, without holding a thread.
@@ -167,6 +179,12 @@ impl Route {
     /// Answers JSON of somebody else's form.
     pub fn json(mut self) -> Route {
         self.gives.push((200, Content::AnyJson));
+        self
+    }
+
+    /// A further answer with JSON of somebody else's form.
+    pub fn also_json(mut self, status: u16) -> Route {
+        self.gives.push((status, Content::AnyJson));
         self
     }
 
@@ -220,6 +238,33 @@ impl Route {
         self
     }
 
+    /// Further statuses of its refusals.
+    pub fn refuses(mut self, statuses: &'static [u16]) -> Route {
+        self.also = statuses;
+        self
+    }
+
+    /// Media types of its refusals: those of the SCITT interfaces have forms of their own.
+    pub(crate) fn refusal_media(&self) -> &'static [&'static str] {
+        let scitt = [
+            "/entries",
+            "/operations",
+            "/.well-known/scitt",
+            "/.well-known/transparency",
+            "/did/",
+            "/parameters",
+            "/signed-statements",
+            "/jwks",
+            "/version",
+            "/time",
+            "/configuration",
+        ];
+        match scitt.iter().any(|start| self.path.starts_with(start)) {
+            true => &["application/problem+json", "application/concise-problem-details+cbor", JSON],
+            false => &["application/problem+json"],
+        }
+    }
+
     /// Whether an `Idempotency-Key` is required.
     pub fn keyed(&self) -> bool {
         // Answers about people hold secrets that are shown once, so none is kept.
@@ -248,9 +293,9 @@ impl Route {
             (Verb::Post, "/oauth/token", _) => Class::Tokens,
             (_, path, _) if path.starts_with("/auth/") => Class::Tokens,
             (Verb::Post, "/v1/participants", _) => Class::Applications,
-            (Verb::Post, _, Access::Token) => Class::Writes,
-            (Verb::Post, ..) => Class::AnonymousWrites,
             (Verb::Get, ..) => Class::Reads,
+            (_, _, Access::Token) => Class::Writes,
+            (..) => Class::AnonymousWrites,
         }
     }
 
@@ -274,9 +319,10 @@ impl Route {
         if self.gives_json() {
             all.insert(406);
         }
-        if self.verb == Verb::Post {
+        if self.verb != Verb::Get {
             all.extend([400, 401, 403, 404, 409, 412, 413, 415, 422, 502, 504]);
         }
+        all.extend(self.also);
         if let Match::Required(_) = self.matching {
             all.insert(428);
         }

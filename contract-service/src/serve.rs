@@ -29,6 +29,10 @@ pub enum Verb {
     Get,
     /// Acts.
     Post,
+    /// Replaces what stands under the path.
+    Put,
+    /// Removes what stands under the path.
+    Delete,
 }
 
 impl Verb {
@@ -37,6 +41,8 @@ impl Verb {
         match self {
             Verb::Get => "GET",
             Verb::Post => "POST",
+            Verb::Put => "PUT",
+            Verb::Delete => "DELETE",
         }
     }
 }
@@ -253,6 +259,8 @@ fn configure<D: Desk>(config: &mut ServiceConfig, desk: &Arc<D>) {
             resource = resource.route(match verb {
                 Verb::Get => web::get().to(to),
                 Verb::Post => web::post().to(to),
+                Verb::Put => web::put().to(to),
+                Verb::Delete => web::delete().to(to),
             });
         }
         let desk = desk.clone();
@@ -277,8 +285,8 @@ async fn serve<D: Desk>(
 ) -> HttpResponse {
     let number = crate::ids::request();
     let body = match verb {
-        Verb::Get => Ok(Vec::new()),
-        Verb::Post => body(&request, payload, desk.media(path), &bounds).await,
+        Verb::Get | Verb::Delete => Ok(Vec::new()),
+        Verb::Post | Verb::Put => body(&request, payload, desk.media(path), &bounds).await,
     };
     let call = match body {
         Ok(body) => call(&request, body, number),

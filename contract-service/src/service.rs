@@ -72,6 +72,7 @@ impl Service {
         witness::ask_all(&app);
         let background = vec![
             background(&app, "deliver", deliver::forever)?,
+            background(&app, "clock", crate::clock::forever)?,
             background(&app, "witness", witness::push_forever)?,
             background(&app, "events", events::forever)?,
             background(&app, "upkeep", upkeep::forever)?,
@@ -131,6 +132,11 @@ fn background(app: &Arc<App>, name: &str, work: fn(&App)) -> R<JoinHandle<()>> {
     std::thread::Builder::new().name(name.into()).spawn(move || work(&app)).map_err(fault)
 }
 
+/// What relying parties pin, out of a configuration and the key that it names.
+pub fn trust(config: &Config) -> R<Trust> {
+    trust_of(config, &FileKey::load(&config.key_file)?)
+}
+
 /// What relying parties pin, out of configuration and key.
 fn trust_of(config: &Config, signer: &FileKey) -> R<Trust> {
     let registry = config.did()?;
@@ -165,6 +171,7 @@ pub fn init(dir: &Path, url: &str, sro: Vec<SroPerson>) -> R<Config> {
         sro,
         software_roots: Vec::new(),
         platform_level: "baseline".into(),
+        log_origin: None,
         witness_quorum: 0,
         witnesses: Vec::new(),
         limits: Limits::default(),

@@ -1,6 +1,5 @@
 //! Renew and commit: what a room asks while it holds keys.
 
-use schemas::contract::ContractState;
 use schemas::id::RunId;
 use schemas::release::{KmsReceipt, KmsStatement, Lease, RenewRequest, RunAct, RunRequest};
 use schemas::{Code, Envelope, R, Refusal};
@@ -11,7 +10,7 @@ use crate::kms::Kms;
 use crate::run::{self, State};
 
 impl Kms {
-    /// Extends a living lease while every contract of the run is in force.
+    /// Extends a living lease while every contract of the run is in force, or has ended in a way that lets it finish.
     pub fn renew(&self, run_id: &RunId, request: RenewRequest) -> R<Envelope<Lease>> {
         let now = self.now();
         let row = self.run(run_id)?;
@@ -22,11 +21,8 @@ impl Kms {
         let registry = &self.trust.registry;
         let list = signing::verify_by(request.status_list, registry, &self.trust, registry.as_str())?;
         let opened = self.reopen(&row)?;
-        policies::release::status_list(&list, &opened.job.contracts, now)?;
+        policies::release::renewal(&list, &opened.contracts, &opened.job.purpose, now)?;
         self.store.transact(|c| history::keep(c, std::slice::from_ref(&list.checkpoint), now))?;
-        for contract in &opened.contracts {
-            policies::gate::in_force(contract, ContractState::Active, &opened.job.purpose, now)?;
-        }
         if now < opened.image_set.valid_from || now >= opened.image_set.valid_to {
             return Err(Refusal::new(Code::ImageSetNotApproved, "the image set of the run is no longer approved"));
         }

@@ -1,6 +1,8 @@
 //! Drafts: as much of a `contract.v1` as is known, and what stands in the way of proposing it. A contract in one of
 //! DEPA's shapes becomes one; what the shape does not say is asked for, never guessed.
 
+pub mod pipeline;
+
 use schemas::contract::Contract;
 use schemas::dataset::DatasetOffer;
 use schemas::depa::{DepaContract, DepaDataset, time};

@@ -1,8 +1,8 @@
 //! May a key go to this run? What the room says about itself, what the contract service says about it, what its evidence
 //! shows, and, at release, that every key service of the run has reserved.
 
-use schemas::contract::{Contract, ContractRef};
-use schemas::envelope::Signed;
+use schemas::contract::{Contract, ContractRef, ContractState};
+use schemas::envelope::{Entered, Signed};
 use schemas::evidence::{Appraisal, Transcript};
 use schemas::jwk::Curve;
 use schemas::privacy::Plan;
@@ -99,6 +99,23 @@ pub fn status_list(list: &Signed<StatusList>, contracts: &[ContractRef], now: Ti
     ensure(fresh(list.issued_at, now), Code::StatusListStale, "issued_at", sentence)?;
     let ours = |status: &&ContractStatus| contracts.iter().any(|c| c.id == status.id && c.sha256 == status.sha256);
     list.not_in_force.iter().filter(ours).try_for_each(|status| gate::state(status.id.as_str(), status.state))
+}
+
+/// May a run that holds keys go on? Asked at every renewal, by a status list as [`status_list`] wants it: each contract
+/// is in force, or has ended in a way that lets the run finish.
+pub fn renewal(list: &Signed<StatusList>, contracts: &[Entered<Contract>], purpose: &str, now: Timestamp) -> R<()> {
+    status_list(list, &[], now)?;
+    for contract in contracts {
+        let sha256 = contract.digest();
+        let listed = list.not_in_force.iter().find(|s| s.id == contract.contract_id && s.sha256 == sha256);
+        let state = listed.map_or(ContractState::Active, |status| status.state);
+        let ended = match state {
+            ContractState::Active if contract.expires_at <= now => ContractState::Expired,
+            state => state,
+        };
+        gate::may_go_on(contract, ended, purpose, now)?;
+    }
+    Ok(())
 }
 
 /// Has every key service of the run reserved? Each dataset of the job stands in exactly one living reservation, of this

@@ -13,7 +13,7 @@ use crate::call::{Answer, Call, page_size};
 use crate::ids;
 
 /// Event types that may be asked for.
-pub const EVENTS: [&str; 4] = ["payment.instructed", "run.completed", "contract.activated", "contract.revoked"];
+pub use registry::TOPICS as EVENTS;
 
 /// Makes an endpoint with its own secret and key. The secret is shown this once.
 pub fn create(app: &App, call: &Call) -> R<Answer> {

@@ -172,7 +172,7 @@ fn a_revocation_stands_in_the_status_list_at_once() {
     let listed = list();
     assert_eq!(listed.not_in_force[0].sha256, contract.sha256);
     assert_eq!((listed.not_in_force[0].state, listed.issued_at), (ContractState::Revoked, house.now()));
-    assert_eq!(code(house.client.revoke(&contract.id, &house.sign(&revoke, &house.tdps[0]))), Code::ContractRevoked);
+    assert_eq!(code(house.client.revoke(&contract.id, &house.sign(&revoke, &house.tdps[0]))), Code::StateTransition);
     house.skip(2);
     assert_eq!(list().issued_at, house.now(), "a list is at most a second old");
 }

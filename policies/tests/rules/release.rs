@@ -1,7 +1,7 @@
 //! May a key go to this run?
 
 use policies::{Code, R, RunView, release};
-use schemas::contract::{Assurance, ContractState};
+use schemas::contract::{Assurance, ContractState, Running};
 use schemas::digest::Digest;
 use schemas::envelope::Signed;
 use schemas::evidence::{Appraisal, EvidenceKind, Transcript};
@@ -205,6 +205,35 @@ fn a_status_list_ends_renewals() {
     let mut foreign = list(Some(ContractState::Revoked));
     foreign.not_in_force[0].id = read(id("ctr", 9).into());
     assert_eq!(release::status_list(&signed(&foreign, &[REGISTRY]), &house.job.contracts, now()), Ok(()));
+}
+
+#[test]
+fn a_run_goes_on_after_an_end_that_lets_it_finish() {
+    let judge = |running: Running, state: Option<ContractState>, now| {
+        let mut house = House::new();
+        house.contracts[0].revocation.running = running;
+        house.link();
+        let listed: Vec<_> = state.map(|state| house.statuses().into_iter().map(|mut s| { s.state = state; s }).collect()).unwrap_or_default();
+        let listed: Vec<schemas::release::ContractStatus> = listed;
+        let list: StatusList = read(json!({"schema": "status-list.v1", "registry": REGISTRY, "issued_at": now,
+            "checkpoint": {"size": 1, "root": Digest([0; 32])}, "not_in_force": listed}));
+        house.judge(|facts| release::renewal(&signed(&list, &[REGISTRY]), facts.contracts, "TRAINING", now))
+    };
+    let over = now().plus_seconds(366 * 86_400);
+    for running in [Running::Abort, Running::LetFinish] {
+        assert_eq!(judge(running, None, now()), Ok(()));
+        expect(judge(running, Some(ContractState::Suspended), now()), Code::ContractSuspended, "suspended");
+        expect(judge(running, Some(ContractState::Completed), now()), Code::ContractNotActive, "completed");
+    }
+    for (state, at, code) in [
+        (Some(ContractState::Revoked), now(), Code::ContractRevoked),
+        (Some(ContractState::Superseded), now(), Code::ContractNotActive),
+        (Some(ContractState::Expired), over, Code::ContractExpired),
+        (None, over, Code::ContractExpired),
+    ] {
+        expect(judge(Running::Abort, state, at), code, "abort");
+        assert_eq!(judge(Running::LetFinish, state, at), Ok(()), "{state:?}");
+    }
 }
 
 #[test]

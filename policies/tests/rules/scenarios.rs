@@ -19,14 +19,18 @@ const SCENARIOS: [(&str, u64, usize, Code); 5] = [
     ("cifar10", 50_000, 1, Code::PrivacyClauseMissing),
 ];
 
-/// The file as it lies; none where the shared data is not at hand.
+/// The contract as it lies; none where the shared data is not at hand.
 fn file(scenario: &str) -> Option<Vec<u8>> {
+    named(scenario, "contract.json")
+}
+
+fn named(scenario: &str, name: &str) -> Option<Vec<u8>> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/depa-scenarios");
     if !path.is_dir() {
         println!("NOT RUN reference contracts: no folder {}", path.display());
         return None;
     }
-    Some(std::fs::read(path.join(scenario).join("contract.json")).unwrap())
+    Some(std::fs::read(path.join(scenario).join(name)).unwrap())
 }
 
 fn codes(refusals: &[policies::Refusal]) -> Vec<Code> {
@@ -68,6 +72,59 @@ fn the_five_reference_contracts_have_their_verdicts() {
         let verdict = draft::verdict(&whole, |_| Some(rows), now());
         assert_eq!((codes(&verdict), verdict.len()), (vec![code], datasets), "{scenario}, filled in");
         println!("{scenario}: CONTRACT_INCOMPLETE, CONTRACT_EXPIRED; filled in: {code}");
+    }
+}
+
+#[test]
+fn the_five_reference_pipelines_have_their_verdicts() {
+    let judge = |value: &Value, rows, bounds| {
+        let verdict = draft::pipeline::verdict(value, rows, bounds);
+        (verdict.refusal.map(|r| r.code), verdict.notices)
+    };
+    // Scenario, rows, as it lies, with δ mended, with δ mended and public bounds.
+    let rows = [
+        ("covid", 2119, Some(Code::DeltaTooLarge), Some(Code::PipelineRowCoupling), None),
+        ("credit-risk", 7548, Some(Code::PipelineRowCoupling), Some(Code::PipelineRowCoupling), None),
+        ("brats", 327, Some(Code::DeltaTooLarge), None, None),
+        ("mnist", 60_000, Some(Code::PrivacyClauseMissing), Some(Code::PrivacyClauseMissing), Some(Code::PrivacyClauseMissing)),
+        ("cifar10", 50_000, Some(Code::PrivacyClauseMissing), Some(Code::PrivacyClauseMissing), Some(Code::PrivacyClauseMissing)),
+    ];
+    for (scenario, rows, as_it_lies, mended, bounded) in rows {
+        let Some(bytes) = named(scenario, "pipeline_config.json") else { return };
+        let mut value = schemas::canonical::parse_loose(&bytes).unwrap();
+        let (code, notices) = judge(&value, rows, false);
+        assert_eq!(code, as_it_lies, "{scenario}");
+        assert!(notices.iter().any(|n| n.starts_with("random_state")), "{scenario}: {notices:?}");
+        for stage in value["pipeline"].as_array_mut().unwrap() {
+            if let Some(params) = stage["config"].get_mut("privacy_params") {
+                params["delta"] = json!("0.00001");
+            }
+        }
+        assert_eq!(judge(&value, rows, false).0, mended, "{scenario}, δ mended");
+        assert_eq!(judge(&value, rows, true).0, bounded, "{scenario}, δ mended and bounds brought");
+    }
+}
+
+#[test]
+fn what_couples_rows_is_refused() {
+    let file = |change: fn(&mut Value)| {
+        let mut file = json!({"pipeline": [{"name": "Train_DL", "config": {"is_private": true,
+            "privacy_params": {"epsilon": 1.0, "delta": 0.00001}, "dataset_config": {"missing_strategy": "drop"}}}]});
+        change(&mut file["pipeline"][0]);
+        draft::pipeline::verdict(&file, 2119, false).refusal.map(|r| r.code)
+    };
+    assert_eq!(file(|_| ()), None);
+    let rows: [(Code, fn(&mut Value)); 7] = [
+        (Code::PipelineRowCoupling, |s| s["config"]["dataset_config"]["preprocessing"] = json!({"scaler": "minmax"})),
+        (Code::PipelineRowCoupling, |s| s["config"]["dataset_config"]["missing_strategy"] = json!("forward_fill")),
+        (Code::PipelineRowCoupling, |s| s["config"]["dataset_config"]["missing_strategy"] = json!("backward_fill")),
+        (Code::PipelineRowCoupling, |s| s["name"] = json!("Train_XGB")),
+        (Code::PrivacyClauseMissing, |s| s["config"]["is_private"] = json!(false)),
+        (Code::DeltaTooLarge, |s| s["config"]["privacy_params"]["delta"] = json!(1.0)),
+        (Code::ImportInvalid, |s| s["name"] = json!("SparkJoin")),
+    ];
+    for (code, spoil) in rows {
+        assert_eq!(file(spoil), Some(code));
     }
 }
 

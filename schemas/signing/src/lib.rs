@@ -15,6 +15,7 @@ pub mod did;
 pub mod document;
 pub mod dpop;
 pub mod ec_key;
+pub mod event;
 pub mod jose;
 pub mod jws;
 pub mod note;
@@ -25,7 +26,7 @@ pub mod tlog_proof;
 pub mod token;
 pub mod webhook;
 
-pub use body::verify_body;
+pub use body::{assembled, verify_body};
 pub use book::{OpenedBundle, Trust, open_bundle};
 pub use document::{verify, verify_by};
 pub use ec_key::EcKey;

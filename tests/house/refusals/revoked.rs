@@ -42,7 +42,7 @@ fn only_those_revoke_who_may_and_then_nothing_starts() {
     assert_eq!(scene.state(&deal.contract), ContractState::Active);
     let [asha, bela] = &house.sro.people;
     assert_eq!(revoke(&scene, &deal.contract, &[asha, bela]).unwrap(), ContractState::Revoked);
-    refuses(Code::ContractRevoked, revoke(&scene, &deal.contract, &[first_tdp(&scene)]));
+    refuses(Code::StateTransition, revoke(&scene, &deal.contract, &[first_tdp(&scene)]));
 
     refuses(Code::ContractRevoked, house.job_with(&deal.contract.id, |_| {}));
     refuses(Code::ContractRevoked, scene.desk().order_run(&deal.bundle));
