@@ -1,7 +1,7 @@
 //! Log bodies: every signature inside one is verified before state is folded over it, in the service and in the audit.
 
 use schemas::envelope::{Usage, Verified};
-use schemas::event::Body;
+use schemas::event::{Body, SroPerson};
 use schemas::id::{Did, KeyId};
 use schemas::jwk::Jwk;
 use schemas::{Code, Envelope, KeyBook, R, Refusal};
@@ -19,10 +19,13 @@ pub fn verify_body(
     proposed: &dyn Fn(&schemas::Digest) -> Option<Vec<u8>>,
 ) -> R<Verified<Body>> {
     match &body {
-        Body::Genesis { registry_jwk, sro, .. } => {
+        Body::Genesis { registry_jwk, sro, succeeds, .. } => {
             check::public_key(registry_jwk)?;
             for person in sro {
                 check::public_key(&person.jwk)?;
+            }
+            if let Some(succession) = succeeds {
+                drop(document::verify(succession.clone(), registry, &People(sro))?);
             }
         }
         Body::ParticipantApplied { application, resolution } => {
@@ -113,6 +116,16 @@ fn verify_statement(issuer: &Did, bytes: &[u8], keys: &dyn KeyBook) -> R<()> {
         return Err(Refusal::new(Code::SignerNotParty, "the statement has another issuer"));
     }
     scitt::verify(&statement, keys).map(drop)
+}
+
+/// The SRO people of a genesis: whoever carries a closed log on is among them.
+struct People<'a>(&'a [SroPerson]);
+
+impl KeyBook for People<'_> {
+    fn key(&self, kid: &KeyId, usage: Usage) -> Option<Jwk> {
+        let person = self.0.iter().find(|p| usage == Usage::Party && p.did.as_str() == kid.holder);
+        person.map(|p| p.jwk.clone())
+    }
 }
 
 /// The book of a log before its first entry: it knows nobody.

@@ -5,17 +5,15 @@
 //! vouched for by two SRO people, so the contract service's word alone brings no party into being.
 
 mod keys;
+mod open;
 
 use std::collections::BTreeMap;
 
-use schemas::bundle::{BundledParticipant, JobBundle, Logged, LoggedDocument, LoggedKeyEvent};
+use schemas::bundle::{BundledParticipant, Logged, LoggedDocument, LoggedKeyEvent};
 use schemas::contract::Contract;
-use schemas::dataset::DatasetOffer;
 use schemas::envelope::Usage;
 use schemas::event::{Body, SroPerson};
-use schemas::evidence::ImageSet;
 use schemas::id::{Did, KeyId, RunId};
-use schemas::job::JobSpec;
 use schemas::jwk::Jwk;
 use schemas::party::{Decision, KeyAct, KeyEvent, Kind, Participant, Resolution};
 use schemas::{Code, Digest, Entered, KeyBook, R, Refusal, Signed};
@@ -23,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{did, document, note};
 use keys::PartyKeys;
+pub use open::{MAX_BUNDLED, OpenedBundle, open_bundle};
 
 /// What a relying party pins. Handed over out of band; a file of it is what `depa trust` prints.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -230,21 +229,6 @@ impl KeyBook for AsOf<'_> {
     }
 }
 
-/// A bundle in which every signature and receipt was verified. Whether the rules allow the job is not judged yet.
-#[derive(Debug)]
-pub struct OpenedBundle {
-    /// The job, signed by its TDC alone.
-    pub job: Signed<JobSpec>,
-    /// The contracts, signed by every one of their parties, in the order of the job.
-    pub contracts: Vec<Entered<Contract>>,
-    /// The offers, each signed by its provider.
-    pub offers: Vec<Entered<DatasetOffer>>,
-    /// The image set of the job, signed by two SRO people.
-    pub image_set: Entered<ImageSet>,
-    /// Keys of everyone in the bundle.
-    pub book: PinnedBook,
-}
-
 /// Verifies an application: signed by the key it names, whose DID it is. did:web keys are vouched for by the SRO, who saw
 /// the resolved document.
 pub fn verify_application(application: schemas::Envelope<Participant>, registry: &Did) -> R<Signed<Participant>> {
@@ -288,42 +272,8 @@ impl KeyBook for OneKey {
     }
 }
 
-/// The most contracts, offers or participants in a bundle.
-pub const MAX_BUNDLED: usize = 64;
 /// The most key events of one participant in a bundle.
 const MAX_KEY_EVENTS: usize = 256;
-
-/// Opens a bundle under pinned trust: participants, offers, image set, contracts, job, in this order.
-pub fn open_bundle(bundle: JobBundle, trust: &Trust) -> R<OpenedBundle> {
-    let counts = [bundle.contracts.len(), bundle.offers.len(), bundle.participants.len()];
-    if counts.iter().any(|n| *n > MAX_BUNDLED) {
-        return Err(Refusal::new(Code::LimitExceeded, "a bundle holds at most 64 of each kind of document"));
-    }
-    let mut book = PinnedBook::new(trust.clone());
-    for participant in bundle.participants {
-        book.admit(participant)?;
-    }
-    let mut offers = Vec::new();
-    for logged in bundle.offers {
-        let offer = book.entered(logged)?;
-        only_signer(&offer, offer.provider.as_str())?;
-        crate::check::public_key(&offer.key.kms_jwk)?;
-        book.add_service(&offer.provider, offer.key.kms_jwk.clone());
-        offers.push(offer);
-    }
-    let image_set = book.entered(bundle.image_set)?;
-    trust.two_people(&image_set)?;
-    let mut contracts = Vec::new();
-    for logged in bundle.contracts {
-        let contract = book.entered(logged)?;
-        trust.fully_signed(&contract)?;
-        contracts.push(contract);
-    }
-    let kids = kids(&bundle.job);
-    let job = document::verify(bundle.job, &trust.registry, &book).map_err(|refusal| book.explained(refusal, &kids))?;
-    only_signer(&job, job.tdc.as_str())?;
-    Ok(OpenedBundle { job, contracts, offers, image_set, book })
-}
 
 /// Requires that exactly the parties of a contract signed it, each once. [`Trust::fully_signed`] also takes
 /// countersignatures of the SRO.

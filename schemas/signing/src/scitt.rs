@@ -78,7 +78,7 @@ pub struct Statement {
 /// Reads a signed or transparent statement. `COSE_FORM` for what is not in the profile, `BODY_TOO_LARGE` above
 /// [`MAX_STATEMENT`].
 pub fn read(bytes: &[u8]) -> R<Statement> {
-    let (protected, open, payload, sig) = parts(bytes)?;
+    let Parts { protected, open, payload, sig } = parts(bytes)?;
     let stripped = join(&protected, Value::Map(Vec::new()), &payload, &sig)?;
     if stripped.len() > MAX_STATEMENT {
         let why = "a statement has at most 60 KiB; send the hash of the payload instead (labels 258 to 260)";
@@ -127,13 +127,13 @@ pub fn verify(statement: &Statement, book: &dyn KeyBook) -> R<KeyId> {
 
 /// The statement with an empty unprotected header; the same bytes whatever receipts it carried.
 pub fn strip_unprotected(bytes: &[u8]) -> R<Vec<u8>> {
-    let (protected, _, payload, sig) = parts(bytes)?;
+    let Parts { protected, payload, sig, .. } = parts(bytes)?;
     join(&protected, Value::Map(Vec::new()), &payload, &sig)
 }
 
 /// A transparent statement: the statement with exactly these receipts under label 394.
 pub fn with_receipts(bytes: &[u8], receipts: &[Vec<u8>]) -> R<Vec<u8>> {
-    let (protected, _, payload, sig) = parts(bytes)?;
+    let Parts { protected, payload, sig, .. } = parts(bytes)?;
     join(&protected, crate::cose::unprotected(header::RECEIPTS, receipts), &payload, &sig)
 }
 
@@ -142,8 +142,15 @@ pub(crate) fn signed1(protected: &[u8], payload: &[u8]) -> R<Vec<u8>> {
     crate::cose::to_be_signed((None, protected), payload)
 }
 
-/// Protected bytes, unprotected header, payload and signature of a COSE_Sign1.
-fn parts(bytes: &[u8]) -> R<(Vec<u8>, Value, Vec<u8>, Vec<u8>)> {
+/// A COSE_Sign1 taken apart.
+struct Parts {
+    protected: Vec<u8>,
+    open: Value,
+    payload: Vec<u8>,
+    sig: Vec<u8>,
+}
+
+fn parts(bytes: &[u8]) -> R<Parts> {
     let Value::Tag(crate::cose::SIGN1, inner) = cbor::read(bytes, MAX_READ)? else {
         return Err(bad("a statement is a COSE_Sign1 (tag 18)"));
     };
@@ -153,7 +160,7 @@ fn parts(bytes: &[u8]) -> R<(Vec<u8>, Value, Vec<u8>, Vec<u8>)> {
     let parts: [Value; 4] = parts.try_into().map_err(|_| bad("four parts are expected"))?;
     match parts {
         [Value::Bytes(protected), open @ Value::Map(_), Value::Bytes(payload), Value::Bytes(sig)] => {
-            Ok((protected, open, payload, sig))
+            Ok(Parts { protected, open, payload, sig })
         }
         _ => Err(bad("protected header, unprotected header, payload inside, signature are expected")),
     }

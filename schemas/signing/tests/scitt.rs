@@ -46,7 +46,7 @@ fn statements_of_every_key_type_verify_and_carry_receipts() {
         CoseSign1::from_tagged_slice(&transparent).unwrap();
         let other = Key::ed();
         assert_eq!(scitt::verify(&read, &keys::Book(vec![])).unwrap_err().code, Code::SignerUnknown);
-        assert_eq!(read.verify_with(other.jwk()).is_err(), true);
+        assert!(read.verify_with(other.jwk()).is_err());
     }
 }
 

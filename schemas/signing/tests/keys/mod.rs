@@ -55,7 +55,7 @@ impl KeyBook for Book {
 
 /// A private key of any type, held by a did:web.
 pub enum Key {
-    Ed(FileKey),
+    Ed(Box<FileKey>),
     Ec(EcKey<Private>, Jwk, MessageDigest, i64),
     Rsa(PKey<Private>, Jwk, MessageDigest, i64),
 }
@@ -65,7 +65,7 @@ impl Key {
         vec![Key::ed(), Key::p256(), Key::p384(), Key::p521(), Key::ps256(), Key::ps384(), Key::ps512()]
     }
     pub fn ed() -> Key {
-        Key::Ed(FileKey::generate_for(&Did::parse("did:web:ed.example").unwrap()).unwrap())
+        Key::Ed(Box::new(FileKey::generate_for(&Did::parse("did:web:eddsa.example").unwrap()).unwrap()))
     }
     pub fn p256() -> Key {
         Key::ec(EcCurve::P256, Nid::X9_62_PRIME256V1, MessageDigest::sha256(), -7)

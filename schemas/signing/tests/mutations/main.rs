@@ -10,6 +10,7 @@ mod cose;
 mod jws;
 mod payload;
 mod replay;
+mod tokens;
 
 use std::collections::BTreeMap;
 
@@ -46,11 +47,14 @@ pub fn judge(envelope: Envelope<ContractRevoke>, book: &keys::Book) -> R<()> {
     verify(envelope, &keys::registry(), book).map(drop)
 }
 
+/// A part of the walk: its name, itself, and how many it refuses at least.
+type Part = (&'static str, fn(&mut Walk), usize);
+
 #[test]
 fn two_hundred_spoilt_envelopes_are_refused_each_with_a_code() {
     let mut walk = Walk::default();
     let mut before = 0;
-    let parts: [(&str, fn(&mut Walk), usize); 6] = [
+    let parts: [Part; 6] = [
         ("JWS headers", jws::headers, 75),
         ("JWS keys and signatures", jws::mathematics, 60),
         ("envelopes as JSON", payload::envelopes, 12),
@@ -76,4 +80,13 @@ fn a_signature_counts_for_its_own_document_type_only() {
     replay::every_type_as_every_other(&mut walk);
     walk.tell("replayed");
     assert!(walk.count() >= 800, "{}", walk.count());
+}
+
+/// C1 and C2: tokens of a header, a type or claims of another making.
+#[test]
+fn sixty_spoilt_tokens_are_refused() {
+    let mut walk = Walk::default();
+    tokens::tokens(&mut walk);
+    walk.tell("tokens");
+    assert!(walk.count() >= 60, "{}", walk.count());
 }
