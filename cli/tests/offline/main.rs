@@ -4,6 +4,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[allow(dead_code)]
+#[path = "../../../registry/tests/memory/database.rs"]
+mod database;
+mod forged;
 #[allow(dead_code)] // shared with the registry's own tests
 #[path = "../../../registry/tests/memory/house.rs"]
 mod house;
@@ -16,6 +20,7 @@ mod receipts;
 #[path = "../../../registry/tests/memory/runs.rs"]
 mod runs;
 mod spoilt;
+mod watched;
 
 use depa::audit::{self, Head, Options, Report};
 use depa::exit;

@@ -1,13 +1,14 @@
 //! Receipts and contract bundles, verified offline.
 
-use depa::audit::receipt::{self, WithBody};
+use depa::audit::receipt::{self, With, WithBody};
 use depa::contract::verify_bundle;
 use depa::exit;
 use policies::lifecycle::State;
 use schemas::bundle::{BundledParticipant, Logged};
 use schemas::desk::ContractBundle;
 use schemas::event::Body;
-use schemas::{Code, canonical};
+use schemas::{Code, Signer as _, canonical};
+use signing::Trust;
 
 use crate::house::House;
 use crate::{lived_in, trust};
@@ -98,6 +99,55 @@ fn receipts_verify_with_their_documents_only() {
     assert_eq!(receipt::verify(&bytes(&with), &trust).unwrap().index, last.index);
     for nothing in [&b"{}"[..], b"[]", b"{\"body\":1}", b"x"] {
         assert!(receipt::verify(nothing, &trust).is_err());
+    }
+}
+
+#[test]
+fn receipts_of_other_forms_verify_with_what_they_are_about_only() {
+    let house = lived_in();
+    let trust = trust(&house);
+    let index = 3;
+    let own = house.registry.receipt(index).unwrap();
+    let record = own.record.bytes().unwrap();
+    let head = schemas::log::Checkpoint::parse(&own.checkpoint).unwrap().head;
+
+    let proof = signing::tlog_proof::TlogProof {
+        extra: Some(record.clone()),
+        index,
+        path: own.path.clone(),
+        checkpoint: own.checkpoint.clone(),
+    };
+    let proved = receipt::verify(proof.text().as_bytes(), &trust).unwrap();
+    assert_eq!((proved.index, proved.kind.as_str()), (index, own.record.kind.as_str()));
+    let other = signing::tlog_proof::TlogProof { index: index + 1, ..proof.clone() };
+    assert_eq!(receipt::verify(other.text().as_bytes(), &trust).unwrap_err().code, Code::InclusionInvalid);
+    let bare = signing::tlog_proof::TlogProof { extra: None, ..proof.clone() };
+    assert!(receipt::verify(bare.text().as_bytes(), &trust).is_err());
+    let with = With { about: Some(record.clone()), ..With::default() };
+    assert_eq!(receipt::verify_with(bare.text().as_bytes(), &with, &trust).unwrap().index, index);
+    // A quorum that nobody met.
+    let asked = Trust {
+        witnesses: vec![signing::book::WitnessKey { name: "w".into(), jwk: house.tdc.jwk().clone() }],
+        quorum: 1,
+        ..trust.clone()
+    };
+    assert_eq!(receipt::verify(proof.text().as_bytes(), &asked).unwrap_err().code, Code::CosignaturesMissing);
+
+    let claims = signing::scitt::receipt::Claims { issuer: trust.registry.as_str(), subject: "x" };
+    let place = signing::scitt::receipt::Place { size: head.size, index, path: &own.path, root: head.root };
+    let cose = signing::scitt::receipt::write(house.options.signer.as_ref(), &claims, &record, &place).unwrap();
+    let proved = receipt::verify_with(&cose, &with, &trust).unwrap();
+    assert_eq!((proved.index, proved.log), (index, Some(head)));
+    assert_eq!(receipt::verify(&cose, &trust).unwrap_err().code, Code::ReceiptMismatch);
+    let wrong = With { about: Some(house.registry.receipt(4).unwrap().record.bytes().unwrap()), ..With::default() };
+    assert!(receipt::verify_with(&cose, &wrong, &trust).is_err());
+    let none = depa::audit::policy::Policy::parse("quorum none").unwrap();
+    let policy = With { policy: Some(none), about: with.about.clone(), ..With::default() };
+    assert_eq!(receipt::verify_with(&cose, &policy, &trust).unwrap_err().code, Code::CosignaturesMissing);
+    for at in (0..cose.len()).step_by(7) {
+        let mut spoilt = cose.clone();
+        spoilt[at] ^= 1;
+        assert!(receipt::verify_with(&spoilt, &with, &trust).is_err(), "byte {at}");
     }
 }
 
