@@ -1,4 +1,6 @@
-//! The command line: `serve`, `init`, `dev-ca`, `witness`, `witness-init`.
+//! The command line: `serve`, `init`, `dev-ca`, `witness`, `witness-init`; commands on the store are in `keep`.
+
+mod keep;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -82,6 +84,8 @@ enum Act {
         #[arg(long = "host", required = true)]
         hosts: Vec<String>,
     },
+    #[command(flatten)]
+    Keep(keep::Keep),
     /// Serve as a log witness.
     Witness {
         /// The configuration file.
@@ -131,6 +135,7 @@ pub fn run(cli: Cli) -> R<()> {
             let made = crate::dev_ca::make(&dir, &hosts)?;
             println!("{}", made.ca_file.display());
         }
+        Act::Keep(act) => keep::run(act)?,
         Act::Witness { config } => {
             let config = WitnessConfig::load(&config, std::env::vars())?;
             let mut running = RunningWitness::start(&config, system_clock())?;

@@ -204,6 +204,9 @@ pub struct Config {
     /// Platform level for hardware evidence: `baseline`, `2026` or `strict`.
     #[serde(default = "baseline")]
     pub platform_level: String,
+    /// Origin of the log where it is not `<host>/log`: a log that succeeds another one has a new origin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_origin: Option<String>,
     /// How many witnesses relying parties shall ask for before they open anything; 0 for none.
     #[serde(default)]
     pub witness_quorum: u32,
@@ -334,7 +337,10 @@ impl Config {
 
     /// The origin of the log.
     pub fn origin(&self) -> R<String> {
-        Ok(format!("{}/log", self.authority()?))
+        match &self.log_origin {
+            Some(origin) => Ok(origin.clone()),
+            None => Ok(format!("{}/log", self.authority()?)),
+        }
     }
 
     /// The database.

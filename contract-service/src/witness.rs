@@ -1,14 +1,12 @@
 //! The log witness (C2SP tlog-witness): cosigns a log only as it grows, so that no log can show two histories; what a
 //! log signed beside its own history is kept as evidence.
 
-mod alarm;
 mod cosigned;
 mod evidence;
 mod push;
 mod request;
 mod store;
 
-pub use alarm::Alarm;
 pub use cosigned::{Cosigned, FRESH_SECONDS};
 pub use evidence::{Conflict, Evidence, Fault};
 pub use push::{ask_all, push_forever};

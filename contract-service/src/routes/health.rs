@@ -16,6 +16,9 @@ pub fn readyz(app: &App, _: &Call) -> R<Answer> {
     if app.stopping() || app.registry.checkpoint().is_err() {
         return Err(Refusal::new(Code::Unavailable, "the service is not ready"));
     }
+    if let Some(refusal) = app.registry.read_only() {
+        return Err(refusal);
+    }
     Ok(Answer::text(match app.pulse.lag()? {
         Some(lag) => format!("ready\nwriter lag {lag} us\n"),
         None => "ready\nreader\n".into(),

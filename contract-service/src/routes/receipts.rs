@@ -7,7 +7,7 @@ use schemas::event::Body;
 use schemas::id::Did;
 use schemas::log::{Checkpoint, ExportedEntry};
 use schemas::{Code, Digest, R, Refusal};
-use signing::note;
+use signing::tlog_proof::TlogProof;
 
 use crate::app::App;
 use crate::call::{Answer, Call};
@@ -50,7 +50,7 @@ pub fn answer(app: &App, call: &Call, state: &State, entry: &ExportedEntry) -> R
     let index = entry.index;
     match form(call)? {
         Form::Json => Answer::ok(&Receipted { receipt: app.registry.receipt(index)? }),
-        Form::TlogProof => Ok(Answer::text(note::tlog_proof(&app.registry.receipt(index)?))),
+        Form::TlogProof => tlog_proof(app, index),
         Form::Cose => {
             let vds = call.query.get("vds").map_or(Ok(Vds::Rfc9162), |text| Vds::parse(text))?;
             Ok(Answer::of(200, RECEIPT, "no-store", receipts::receipt(app, index, vds)?))
@@ -60,6 +60,17 @@ pub fn answer(app: &App, call: &Call, state: &State, entry: &ExportedEntry) -> R
             Ok(Answer::of(200, BUNDLE, "no-store", body))
         }
     }
+}
+
+/// The proof as text. The record, which is the leaf, stands in its `extra` line; the checkpoint carries the cosignatures
+/// that have come in.
+fn tlog_proof(app: &App, index: u64) -> R<Answer> {
+    let receipt = app.registry.receipt(index)?;
+    let newest = app.registry.checkpoint()?;
+    let same = newest.head == Checkpoint::parse(&receipt.checkpoint)?.head;
+    let checkpoint = if same { newest.text() } else { receipt.checkpoint };
+    let proof = TlogProof { extra: Some(receipt.record.bytes()?), index, path: receipt.path, checkpoint };
+    Ok(Answer::text(proof.text()))
 }
 
 /// Everything that shows offline that a contract is in force by its parties' signatures.

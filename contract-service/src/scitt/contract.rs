@@ -33,7 +33,8 @@ fn sign(app: &App, message: &CoseMessage) -> R<u64> {
     let known = signers(&state, &reference.sha256);
     let mut fresh = envelope.signatures.iter().filter(|s| !known.contains(&s.kid.holder)).cloned();
     let first = fresh.next();
-    let first = first.ok_or_else(|| Refusal::new(Code::SignerTwice, "every signer of this message has signed already"))?;
+    let first =
+        first.ok_or_else(|| Refusal::new(Code::SignerTwice, "every signer of this message has signed already"))?;
     let first = if known.is_empty() {
         let contract = Envelope::new(envelope.payload.0.clone(), vec![first]);
         app.enter(Body::ContractProposed { contract })?

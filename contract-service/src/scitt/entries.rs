@@ -162,4 +162,3 @@ fn kinds(tile: &[u8]) -> R<Vec<String>> {
     }
     Ok(kinds)
 }
-

@@ -4,6 +4,7 @@ use schemas::event::Body;
 use schemas::log::Checkpoint;
 use schemas::{Code, R, Refusal};
 use signing::scitt;
+use signing::scitt::ccf::{Leaf, Step};
 use signing::scitt::receipt::{Claims, Place};
 
 use crate::app::App;
@@ -40,7 +41,10 @@ pub fn receipt(app: &App, index: u64, vds: Vds) -> R<Vec<u8>> {
             scitt::receipt::write(&*app.signer, &claims, &receipt.record.bytes()?, &place)
         }
         Vds::Ccf => {
-            Err(Refusal::new(Code::NotAcceptable, "receipts of the CCF shape are not offered yet"))
+            let proof = app.registry.twin_proof(index)?;
+            let leaf = Leaf::new(index, proof.leaf.entry, proof.leaf.claims);
+            let path: Vec<Step> = proof.path.iter().map(|(left, hash)| Step { left: *left, hash: *hash }).collect();
+            scitt::ccf::write(app.receipt_key.key(), &claims, index, &leaf, &path, proof.root)
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::blocking::Client;
 use schemas::log::{Checkpoint, CheckpointRef};
-use schemas::{Code, R, Refusal, Timestamp};
+use schemas::{Code, Digest, R, Refusal, Timestamp};
 
 use super::request::AddCheckpoint;
 use crate::app::App;
@@ -55,6 +55,9 @@ fn each(app: &App, timeout: Duration, act: impl Fn(Push<'_>, &Client) + Sync) {
     });
 }
 
+/// A witness tells a size and no root: where it refuses this log's head of that size, its root is some other one.
+const UNKNOWN: Digest = Digest([0; 32]);
+
 /// What is known of one witness.
 struct Push<'a> {
     peer: &'a WitnessPeer,
@@ -90,19 +93,18 @@ impl Push<'_> {
             Some((size, _)) => size,
             None => app.registry.cosigned_size(&self.peer.name)?.min(size),
         };
-        let answer = match self.ask(app, client, old, &note)? {
+        let (mut seen, mut answer) = (old, self.ask(app, client, old, &note)?);
+        if let (409, text) = &answer {
             // The witness knows better what it cosigned last.
-            (409, text) => {
-                let seen = self.conflict(app, &note.head, old, &text)?;
-                self.ask(app, client, seen, &note)?
-            }
-            other => other,
-        };
+            seen = self.conflict(app, &note.head, old, text)?;
+            answer = self.ask(app, client, seen, &note)?;
+        }
         match answer {
             (200, lines) => self.keep(app, &note, &lines),
             (409, text) => self.conflict(app, &note.head, note.head.size, &text).map(drop),
             (422, text) => {
-                app.diverged(&self.peer.name);
+                // It has cosigned `seen` entries of another history than this log's.
+                app.registry.set_witnessed(&CheckpointRef { size: seen, root: UNKNOWN })?;
                 Err(self.refused(text.trim()))
             }
             (status, _) => {
@@ -117,11 +119,11 @@ impl Push<'_> {
         if size > head.size {
             // Another process of this service may have pushed a newer head than the one at hand.
             let own = app.registry.head()?.size;
-            app.behind(&self.peer.name, size, own)?;
+            app.registry.set_witnessed(&CheckpointRef { size, root: UNKNOWN })?;
             return Err(self.refused(&format!("it has cosigned size {size}, this log has {own}")));
         }
         if size == old {
-            app.diverged(&self.peer.name);
+            app.registry.set_witnessed(&CheckpointRef { size, root: UNKNOWN })?;
             return Err(self.refused(&format!("it has cosigned another root of size {size}")));
         }
         Ok(size)
@@ -151,7 +153,6 @@ impl Push<'_> {
         if let Some(line) = cosigned.signatures.iter().find(|line| line.name == self.peer.name) {
             app.registry.put_cosignature(note.head.size, line)?;
             app.cosigned.add(note, line, now)?;
-            app.alarm.settle(&self.peer.name);
         }
         self.seen = Some((note.head.size, now));
         Ok(())

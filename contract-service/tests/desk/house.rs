@@ -96,6 +96,13 @@ impl House {
         House { dir, running, config, client, sro, tdps, kms, tdc: key(), ccrp: key(), psp: key(), clock, journals }
     }
 
+    /// Stops the service, if it runs, and starts it again over the same files.
+    pub fn restart(&mut self) {
+        drop(self.running.take());
+        self.running = Some(Service::start(self.config.clone(), self.clock()).unwrap());
+        self.client = Client::new(self.url(), None).unwrap().with_clock(self.clock());
+    }
+
     /// Everybody verified, an image set approved, two offers registered.
     pub fn furnished() -> House {
         House::empty().furnish()

@@ -12,6 +12,7 @@ mod conventions;
 mod did_web;
 mod events;
 mod form;
+mod golden;
 mod house;
 mod http;
 mod injection;

@@ -1,0 +1,225 @@
+//! What an operator does with a stopped service: back up, restore, check the store, succeed a log that lost entries.
+//! Restoring from a mirror takes the entries that are missing; only where no mirror has them a log is succeeded.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use registry::{Options, Registry};
+use schemas::event::SroPerson;
+use schemas::log::{Checkpoint, CheckpointRef, ExportedEntry};
+use schemas::rules::LogSucceeded;
+use schemas::{Code, Envelope, R, Refusal, Timestamp};
+use signing::FileKey;
+
+use crate::config::Config;
+use crate::error::fault;
+
+/// Entries per file of a mirror.
+const PER_FILE: u64 = 1000;
+/// The largest file of a mirror that is read.
+const MAX_FILE: u64 = 1024 * 1024 * 1024;
+
+/// What the registry of a configuration is opened with.
+pub fn options(config: &Config) -> R<Options> {
+    let signer = Arc::new(FileKey::load(&config.key_file)?);
+    Ok(Options {
+        url: database(config),
+        origin: config.origin()?,
+        registry: config.did()?,
+        sro: config.sro.clone(),
+        signer,
+        readers: 2,
+    })
+}
+
+fn database(config: &Config) -> String {
+    config.database().to_string_lossy().into_owned()
+}
+
+fn refused(why: impl std::fmt::Display) -> Refusal {
+    Refusal::new(Code::ConfigInvalid, why.to_string())
+}
+
+/// Writes a consistent, checked copy of the database into a new file; the service may run on.
+pub fn backup(config: &Config, to: &Path) -> R<CheckpointRef> {
+    registry::backup(&database(config), to)
+}
+
+/// Puts a backup in the place of a database that is not there, and checks it.
+pub fn restore(config: &Config, from: &Path) -> R<CheckpointRef> {
+    std::fs::create_dir_all(&config.data_dir).map_err(fault)?;
+    registry::restore(from, &database(config))
+}
+
+/// Takes what the database has lost from a mirror folder of `depa audit monitor`, up to the mirror's checkpoint.
+pub fn restore_from_mirror(config: &Config, mirror: &Path) -> R<CheckpointRef> {
+    std::fs::create_dir_all(&config.data_dir).map_err(fault)?;
+    let note = std::fs::read_to_string(mirror.join("checkpoint"))
+        .map_err(|e| refused(format!("{} is no mirror: {e}", mirror.display())))?;
+    let options = options(config)?;
+    let checkpoint = signing::note::verify_checkpoint(&note, &options.origin, &signing::Signer::jwk(&*options.signer).clone())?;
+    let own = Checkpoint { signatures: own_lines(&checkpoint), ..checkpoint };
+    Registry::restore_from(&options, Mirror::new(mirror), &own)
+}
+
+fn own_lines(note: &Checkpoint) -> Vec<schemas::log::NoteSignature> {
+    note.signatures.iter().filter(|line| line.name == note.origin).cloned().collect()
+}
+
+/// Opens the store, which checks its end, and scrubs all the rest of it. The service must be stopped.
+pub fn verify_store(config: &Config, now: Timestamp) -> R<CheckpointRef> {
+    if !config.database().exists() {
+        return Err(refused(format!("{} is not there", config.database().display())));
+    }
+    let registry = Registry::open(options(config)?, now)?;
+    registry.scrub()?;
+    registry.read_only().map_or(Ok(()), Err)?;
+    registry.head()
+}
+
+/// Drafts the succession of a log that lost entries, for two SRO people to sign: it names the last checkpoint that a
+/// witness cosigned, and what is left.
+pub fn draft_succession(config: &Config, new_origin: &str, reason: &str, now: Timestamp) -> R<Envelope<LogSucceeded>> {
+    let file = config.data_dir.join("cosigned.note");
+    let old_checkpoint = std::fs::read_to_string(&file).map_err(|e| refused(format!("{}: {e}", file.display())))?;
+    let options = options(config)?;
+    signing::note::verify_checkpoint(&old_checkpoint, &options.origin, signing::Signer::jwk(&*options.signer))?;
+    let kept = Registry::open(options.clone(), now)?.head()?.size;
+    Envelope::draft(&LogSucceeded {
+        schema: "log-succeeded.v1".into(),
+        registry: options.registry,
+        old_origin: options.origin,
+        old_checkpoint,
+        kept,
+        new_origin: new_origin.to_owned(),
+        reason: reason.to_owned(),
+        at: now,
+    })
+}
+
+/// Opens the log that goes on, in a new database in the place of the old one, which is kept beside it. Returns its head
+/// and the configuration with the new origin.
+pub fn succeed(config: &Config, signed: &[Envelope<LogSucceeded>], now: Timestamp) -> R<(CheckpointRef, Config)> {
+    let succession = joined(signed)?;
+    two_people(&succession, config)?;
+    let said = succession.read_unverified()?;
+    let old = config.database();
+    let fresh = config.data_dir.join("registry.succeeding.sqlite");
+    drop(std::fs::remove_file(&fresh));
+    let head = {
+        let old = Registry::open(options(config)?, now)?;
+        let new = Options { url: fresh.to_string_lossy().into_owned(), origin: said.new_origin.clone(), ..options(config)? };
+        let opened = registry::succeed(new, Kept { registry: &old, at: 0, page: Vec::new() }, succession, now)?;
+        opened.head()?
+    };
+    for suffix in ["", "-wal", "-shm"] {
+        let with = |path: &Path| PathBuf::from(format!("{}{suffix}", path.display()));
+        move_if_there(&with(&old), &with(&old.with_extension("closed.sqlite")))?;
+        move_if_there(&with(&fresh), &with(&old))?;
+    }
+    Ok((head, Config { log_origin: Some(said.new_origin), ..config.clone() }))
+}
+
+fn move_if_there(from: &Path, to: &Path) -> R<()> {
+    if from.exists() { std::fs::rename(from, to).map_err(fault) } else { Ok(()) }
+}
+
+/// One envelope of what several people signed separately.
+fn joined(signed: &[Envelope<LogSucceeded>]) -> R<Envelope<LogSucceeded>> {
+    let mut all = signed.iter();
+    let mut first = all.next().cloned().ok_or_else(|| refused("no signed succession is given"))?;
+    for other in all {
+        if other.payload != first.payload {
+            return Err(refused("the signed successions are not the same document"));
+        }
+        let fresh = other.signatures.iter().filter(|s| !first.signatures.iter().any(|f| f.kid == s.kid));
+        first.signatures.extend(fresh.cloned().collect::<Vec<_>>());
+    }
+    Ok(first)
+}
+
+fn two_people(succession: &Envelope<LogSucceeded>, config: &Config) -> R<()> {
+    let people = People(&config.sro);
+    let signed = signing::verify(succession.clone(), &config.did()?, &people)?;
+    if signed.signers().len() < 2 {
+        return Err(Refusal::new(Code::TwoPeopleNeeded, "two different SRO people must have signed"));
+    }
+    Ok(())
+}
+
+/// The SRO people of the configuration, and nobody else.
+struct People<'a>(&'a [SroPerson]);
+
+impl schemas::KeyBook for People<'_> {
+    fn key(&self, kid: &schemas::id::KeyId, usage: schemas::envelope::Usage) -> Option<schemas::jwk::Jwk> {
+        let person = self.0.iter().find(|person| person.did.as_str() == kid.holder)?;
+        (usage == schemas::envelope::Usage::Party).then(|| person.jwk.clone())
+    }
+}
+
+/// The entries of an open registry, in order.
+struct Kept<'a> {
+    registry: &'a Registry,
+    at: u64,
+    page: Vec<ExportedEntry>,
+}
+
+impl Iterator for Kept<'_> {
+    type Item = R<ExportedEntry>;
+
+    fn next(&mut self) -> Option<R<ExportedEntry>> {
+        if self.page.is_empty() {
+            match self.registry.entries(self.at, registry::MAX_EXPORT) {
+                Ok(page) => self.page = page.into_iter().rev().collect(),
+                Err(refusal) => return Some(Err(refusal)),
+            }
+        }
+        self.at += 1;
+        self.page.pop().map(Ok)
+    }
+}
+
+/// The entries of a mirror folder: `entries/000000000.jsonl`, 1,000 exported entries to a file.
+struct Mirror {
+    dir: PathBuf,
+    first: u64,
+    lines: std::vec::IntoIter<String>,
+}
+
+impl Mirror {
+    fn new(dir: &Path) -> Mirror {
+        Mirror { dir: dir.to_owned(), first: 0, lines: Vec::new().into_iter() }
+    }
+
+    /// The next file's lines; none at the end.
+    fn turn(&mut self) -> R<bool> {
+        let path = self.dir.join(format!("entries/{:09}.jsonl", self.first));
+        match std::fs::metadata(&path) {
+            Ok(meta) if meta.len() > MAX_FILE => return Err(refused(format!("{} is too large", path.display()))),
+            Ok(_) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(e) => return Err(refused(format!("{}: {e}", path.display()))),
+        }
+        let text = std::fs::read_to_string(&path).map_err(|e| refused(format!("{}: {e}", path.display())))?;
+        self.lines = text.lines().map(str::to_owned).collect::<Vec<_>>().into_iter();
+        self.first += PER_FILE;
+        Ok(true)
+    }
+}
+
+impl Iterator for Mirror {
+    type Item = R<ExportedEntry>;
+
+    fn next(&mut self) -> Option<R<ExportedEntry>> {
+        loop {
+            if let Some(line) = self.lines.next() {
+                return Some(schemas::canonical::parse(line.as_bytes()));
+            }
+            match self.turn() {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(refusal) => return Some(Err(refusal)),
+            }
+        }
+    }
+}
