@@ -9,6 +9,7 @@ mod database;
 mod house;
 mod log;
 mod papers;
+mod people;
 mod queues;
 mod refusals;
 mod refused_runs;

@@ -14,6 +14,8 @@ mod house;
 mod log;
 #[path = "../memory/papers.rs"]
 mod papers;
+#[path = "../memory/people.rs"]
+mod people;
 #[path = "../memory/postgres.rs"]
 mod postgres;
 #[path = "../memory/queues.rs"]
