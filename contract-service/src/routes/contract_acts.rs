@@ -1,5 +1,6 @@
 //! Acts on contracts besides proposing and signing. What needs two SRO people may come one signature at a time.
 
+use registry::Entry;
 use schemas::contract::{
     ContractDecline, ContractRef, ContractResume, ContractRevoke, ContractSuspend, ContractTerminate, ContractWithdraw,
 };
@@ -67,7 +68,11 @@ fn by_people<T: Document>(
 
 /// Enters an act and answers with the contract's state after it.
 pub fn enter(app: &App, sha256: &Digest, body: Body) -> R<Answer> {
-    let entry = app.enter(body)?;
+    entered(app, sha256, app.enter(body)?)
+}
+
+/// The answer to an act that was entered.
+pub fn entered(app: &App, sha256: &Digest, entry: Entry) -> R<Answer> {
     let executed = entry.follow_up.map(|next| next.receipt);
     let state = app.registry.state();
     let now = state.contract_state(sha256, app.now()).ok_or_else(unknown)?;
