@@ -35,10 +35,16 @@ pub fn of_code(code: Code) -> u8 {
     use Code::*;
     match code {
         ConfigInvalid | SqlUnsupported => USAGE,
-        Unauthenticated | Forbidden | TokenReplayed | SignerNotParty | TwoPeopleNeeded => AUTHENTICATION,
+        Unauthenticated | Forbidden | TokenReplayed | DpopInvalid | SignInRefused | EnrolmentInvalid | CsrfInvalid
+        | StepUpNeeded | SignerNotParty | TwoPeopleNeeded => AUTHENTICATION,
         NotFound | ContractUnknown | RunUnknown | ReservationUnknown | KeyUnknown | PaymentUnknown | DatasetUnknown
-        | ImageSetUnknown => NOT_FOUND,
+        | ImageSetUnknown | DataSchemaUnknown | TemplateUnknown | DraftUnknown | Erased => NOT_FOUND,
         IdempotencyKeyReused
+        | PreconditionFailed
+        | PreconditionRequired
+        | LookAlike
+        | DatasetNotAvailable
+        | ContractSuspended
         | ParticipantExists
         | DatasetExists
         | ContractExists
@@ -64,6 +70,11 @@ pub fn of_code(code: Code) -> u8 {
         ParticipantNotVerified
         | ImageSetNotApproved
         | OfferInvalid
+        | SampleIsData
+        | DataSchemaMismatch
+        | TemplateMismatch
+        | PriceChanged
+        | PipelineRowCoupling
         | ContractIncomplete
         | ContractPeriod
         | TermsNotOffer
@@ -100,10 +111,11 @@ pub fn of_code(code: Code) -> u8 {
         | MeasurementNotAllowed => ATTESTATION,
         BudgetExceeded => BUDGET,
         Timeout => TIMEOUT,
-        SignatureInvalid | SignatureMissing | SignatureForm | SignatureContext | SignerUnknown | KeyWeak
-        | WrongRegistry | SealedForm | SealedTampered | SealedTruncated | SealedWrongObject | JweRefused
-        | KeyRowTampered | CompletionReceipts | CompletionMismatch | InclusionInvalid | ConsistencyInvalid
-        | CheckpointInvalid | ReceiptMismatch | LogTampered | WitnessConflict => VERIFICATION,
+        SignatureInvalid | SignatureMissing | SignatureForm | AlgorithmRefused | CoseForm | KeyNotActive
+        | CosignaturesMissing | SignatureContext | SignerUnknown | KeyWeak | WrongRegistry | SealedForm
+        | SealedTampered | SealedTruncated | SealedWrongObject | JweRefused | KeyRowTampered | CompletionReceipts
+        | CompletionMismatch | InclusionInvalid | ConsistencyInvalid | CheckpointInvalid | ReceiptMismatch
+        | LogTampered | WitnessConflict => VERIFICATION,
         // The form of what came in, peers, limits, faults; and codes that a later release adds.
         _ => OTHER,
     }
@@ -161,6 +173,11 @@ mod tests {
             "RATE_LIMITED",
             "UNAVAILABLE",
             "IDEMPOTENCY_KEY_MISSING",
+            "NOT_ACCEPTABLE",
+            "NOT_WRITER",
+            "READ_ONLY",
+            "CROISSANT_INVALID",
+            "IMPORT_INVALID",
             "TABLE_FORM",
             "WORKER_FAILED",
             "WORKER_PROTOCOL",

@@ -27,7 +27,7 @@ pub fn require(checkpoint: &Checkpoint, trust: &Trust) -> R<Vec<Cosigned>> {
     if (cosigned.len() as u64) < u64::from(trust.quorum) {
         let sentence =
             format!("{} of the {} witnesses that are asked for cosigned the checkpoint", cosigned.len(), trust.quorum);
-        return Err(Refusal::new(Code::CheckpointInvalid, sentence));
+        return Err(Refusal::new(Code::CosignaturesMissing, sentence));
     }
     Ok(cosigned)
 }
