@@ -1,5 +1,5 @@
 #!/bin/sh
-# Sets up what the house needs on a bare Debian 12 (root or sudo): C tools, a Rust toolchain, libtorch 2.11.0.
+# Sets up what the house needs on a bare Debian 12 (root or sudo): C tools, PostgreSQL, a Rust toolchain, libtorch.
 # Does nothing when all is there. Interrupted, it goes on where it stopped: a wheel once fetched is kept until unpacked.
 #
 #   sh infra/bootstrap.sh           install what is missing
@@ -51,6 +51,10 @@ missing_packages() {
     command -v pkg-config >/dev/null || echo "pkg-config tells cargo where OpenSSL lies"
     [ -e /usr/include/openssl/ssl.h ] || pkg-config --exists openssl 2>/dev/null ||
         echo "libssl-dev headers of OpenSSL 3 for the crate openssl"
+    [ -e /usr/include/postgresql/libpq-fe.h ] || pkg-config --exists libpq 2>/dev/null ||
+        echo "libpq-dev PostgreSQL's client library, which the registry links"
+    ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
+        echo "postgresql-15 the server that the tests start for themselves"
     [ -e /etc/ssl/certs/ca-certificates.crt ] || echo "ca-certificates lets cargo and pip check the registries' TLS"
     if [ $libtorch = yes ] && ! libtorch_is_there; then
         command -v python3 >/dev/null || echo "python3 unpacks libtorch"
@@ -122,6 +126,15 @@ if [ -n "$packages" ] || [ $rust = no ]; then
     say "refreshing apt's lists"
     apt update || fail "apt-get update failed; is the Debian registry reachable?"
 fi
+# Debian's PostgreSQL makes and starts a cluster of its own when it is installed; the tests need the programs only.
+case $packages in
+*postgresql-15*)
+    if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+        root mkdir -p /etc/postgresql-common
+        echo "create_main_cluster = false" | root tee /etc/postgresql-common/createcluster.conf >/dev/null
+    fi
+    ;;
+esac
 if [ -n "$packages" ]; then
     # shellcheck disable=SC2046
     install $(echo "$packages" | cut -d' ' -f1)

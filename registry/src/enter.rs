@@ -104,8 +104,8 @@ impl Append {
                 steps.push(Step { before, subject, next: None });
                 continue;
             };
-            let registry = trial.registry()?.clone();
-            let next = signing::verify_body(next, &registry, &trial, &|sha256| trial.proposed_payload(sha256))?;
+            // Its signatures were verified when each was entered; the fold compares them byte for byte.
+            let next = signing::assembled(next)?;
             let between = trial.clone();
             trial.apply(trial.size(), at, &next)?;
             let next_subject = between.subject(&next)?;

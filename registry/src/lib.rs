@@ -10,6 +10,7 @@
 //! a blocking thread.
 
 mod answers;
+mod backup;
 mod conn;
 mod drafts;
 mod endpoint;
@@ -26,6 +27,7 @@ mod orders;
 mod outbox;
 mod pending;
 mod people;
+mod restore;
 mod scrub;
 mod snapshot;
 mod step;
@@ -36,6 +38,7 @@ mod tree;
 mod twin;
 mod writer;
 
+pub use backup::{backup, restore};
 pub use drafts::Draft;
 pub use endpoint::Endpoint;
 pub use enter::Entry;
@@ -47,6 +50,7 @@ pub use people::{
     Ceremony, CodeHash, EnrolmentRight, NewMeans, NewSession, PasskeyUse, Person, SESSION_SECONDS, StoredPasskey,
     StoredSession, enrol_beside,
 };
+pub use restore::succeed;
 pub use scrub::ScrubStatus;
 pub use told::{PSP, TOPICS};
 pub use twin::{TwinLeaf, TwinProof};

@@ -64,6 +64,19 @@ pub(crate) fn load(db: &mut Db, options: &Options, snapshots: &Snapshots) -> R<(
     Ok((memory, head))
 }
 
+/// Replays the whole log of a database and verifies its signed head with the keys that its own entries name: what can be
+/// said of a copy without knowing whose it is.
+pub(crate) fn check(db: &mut Db) -> Result<CheckpointRef, Fault> {
+    let head = head(db)?;
+    let memory = replay(db, &head)?;
+    let genesis = memory.replay.state.genesis().ok_or_else(|| tampered("the log has no entry"))?;
+    let keys = &genesis.registry_keys;
+    if !keys.iter().any(|key| signed(&head, &genesis.origin, &key.jwk).is_ok()) {
+        return Err(tampered("the signed head does not verify with a key of the log").into());
+    }
+    Ok(head.at)
+}
+
 /// The stored head; size 0 where there is none yet.
 pub(crate) fn head(db: &mut Db) -> Result<Head, Fault> {
     type Row = (i64, Vec<u8>, i64, String);

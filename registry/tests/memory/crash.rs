@@ -4,9 +4,10 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use registry::Registry;
+use registry::{Begun, Registry};
+use schemas::Digest;
 use schemas::event::Body;
 use schemas::party::Kind;
 use signing::FileKey;
@@ -19,30 +20,41 @@ pub const DIR: &str = "DEPA_REGISTRY_CRASH_DIR";
 pub const COUNT: &str = "DEPA_REGISTRY_CRASH_COUNT";
 pub const CHILD: [&str; 4] = ["crash::child", "--exact", "--nocapture", "--test-threads=1"];
 
-/// The child: appends, from four threads for ever or from one as often as told, and prints each entry after it was
-/// acknowledged.
+/// The child: appends, from sixteen threads for ever or from one as often as told, each under an idempotency key of its
+/// own, and prints each entry after it was acknowledged and its answer kept.
 #[test]
 fn child() {
     let Ok(dir) = std::env::var(DIR) else {
         return;
     };
+    let opening = Instant::now();
     let registry = Registry::open(options(&PathBuf::from(dir)), start()).unwrap();
+    say(&format!("opened {}\n", opening.elapsed().as_millis()));
     let count: Option<u32> = std::env::var(COUNT).ok().map(|n| n.parse().unwrap());
     std::thread::scope(|scope| {
-        for _ in 0..count.map_or(4, |_| 1) {
-            scope.spawn(|| {
-                for _ in 0..count.unwrap_or(u32::MAX) {
-                    let who = FileKey::generate().unwrap();
-                    let application = signing::sign(&papers::participant(&who, Kind::Tdp), &who, start()).unwrap();
-                    let body = registry.verify(Body::ParticipantApplied { application, resolution: None }).unwrap();
-                    let receipt = registry.append(body, start()).unwrap().receipt;
-                    let line = format!("ack {} {}\n", receipt.index, receipt.record.leaf().unwrap());
-                    std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
-                    std::io::stdout().flush().unwrap();
-                }
-            });
+        for _ in 0..count.map_or(16, |_| 1) {
+            scope.spawn(|| (0..count.unwrap_or(u32::MAX)).for_each(|_| once(&registry)));
         }
     });
+}
+
+/// One request as the service makes it.
+fn once(registry: &Registry) {
+    let who = FileKey::generate().unwrap();
+    let key = who.did().unwrap().to_string();
+    let request = Digest::of(key.as_bytes());
+    assert_eq!(registry.begin_request("client", "route", &key, &request, start()).unwrap(), Begun::Fresh);
+    let application = signing::sign(&papers::participant(&who, Kind::Tdp), &who, start()).unwrap();
+    let body = registry.verify(Body::ParticipantApplied { application, resolution: None }).unwrap();
+    let receipt = registry.append(body, start()).unwrap().receipt;
+    let leaf = receipt.record.leaf().unwrap().to_string();
+    registry.finish_request("client", "route", &key, 201, leaf.as_bytes()).unwrap();
+    say(&format!("ack {} {leaf} {key}\n", receipt.index));
+}
+
+fn say(line: &str) {
+    std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
+    std::io::stdout().flush().unwrap();
 }
 
 #[test]
@@ -51,14 +63,16 @@ fn what_was_acknowledged_survives_twenty_kills() {
 }
 
 #[test]
-#[ignore = "long: `sh infra/test.sh full`"]
-fn what_was_acknowledged_survives_three_hundred_kills() {
-    survives(300);
+#[ignore = "long: `sh infra/test.sh full`; DEPA_KILLS says how often"]
+fn what_was_acknowledged_survives_a_thousand_kills() {
+    survives(std::env::var("DEPA_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(1000));
 }
 
 fn survives(kills: u64) {
     let dir = folder();
-    let mut acknowledged: Vec<(u64, String)> = Vec::new();
+    // Made before the first kill, so that a child always has somewhere to write.
+    drop(Registry::open(options(&dir), start()).unwrap());
+    let (mut acknowledged, mut slowest) = (Vec::new(), 0);
     for round in 0..kills {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(CHILD)
@@ -69,27 +83,41 @@ fn survives(kills: u64) {
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let reader = std::thread::spawn(move || {
-            let ack = |line: String| {
-                let (index, leaf) = line.strip_prefix("ack ")?.split_once(' ')?;
-                // A line cut off by the kill is no acknowledgement.
-                (leaf.len() == 64).then(|| Some((index.parse().ok()?, leaf.to_owned())))?
-            };
-            lines.map_while(Result::ok).filter_map(ack).collect::<Vec<_>>()
-        });
+        let reader = std::thread::spawn(move || lines.map_while(Result::ok).collect::<Vec<_>>());
         let random = u64::from(signing::signer::random::<1>().unwrap()[0]);
         std::thread::sleep(Duration::from_millis(150 + random + round % 20));
         child.kill().unwrap();
         child.wait().unwrap();
-        acknowledged.extend(reader.join().unwrap());
+        for line in reader.join().unwrap() {
+            // A line cut off by the kill is no acknowledgement.
+            acknowledged.extend(acknowledgement(&line));
+            slowest = line.strip_prefix("opened ").and_then(|ms| ms.parse().ok()).map_or(slowest, |ms| slowest.max(ms));
+        }
     }
     assert!(acknowledged.len() as u64 > kills, "the children acknowledged only {} entries", acknowledged.len());
+    let opening = Instant::now();
     let registry = Registry::open(options(&dir), start()).unwrap();
-    for (index, leaf) in &acknowledged {
+    let last = opening.elapsed().as_millis();
+    for (index, leaf, key) in &acknowledged {
         let receipt = registry.receipt(*index).unwrap();
         assert_eq!(receipt.record.leaf().unwrap().to_string(), *leaf, "entry {index}");
+        let again = registry.begin_request("client", "route", key, &Digest::of(key.as_bytes()), start()).unwrap();
+        assert_eq!(again, Begun::Answered { status: 201, answer: leaf.as_bytes().to_vec() }, "its answer is kept");
     }
-    println!("{} acknowledged entries survived {kills} kills", acknowledged.len());
+    assert_eq!(registry.scrub().unwrap().first_difference, None);
+    println!(
+        "{} acknowledged entries survived {kills} kills under 16 writers; opening took at most {slowest} ms, at last \
+         {last} ms with {} entries",
+        acknowledged.len(),
+        registry.head().unwrap().size
+    );
+    assert!(slowest.max(last as u64) < 2000, "opening took {slowest} and {last} ms");
     drop(registry);
     std::fs::remove_dir_all(dir).unwrap();
+}
+
+fn acknowledgement(line: &str) -> Option<(u64, String, String)> {
+    let mut parts = line.strip_prefix("ack ")?.splitn(3, ' ');
+    let (index, leaf, key) = (parts.next()?.parse().ok()?, parts.next()?.to_owned(), parts.next()?.to_owned());
+    (leaf.len() == 64 && key.len() == "did:key:".len() + 48).then_some((index, leaf, key))
 }

@@ -27,3 +27,5 @@ mod refused_runs;
 #[path = "../memory/runs.rs"]
 mod runs;
 mod several;
+#[path = "../memory/ways_back.rs"]
+mod ways_back;
