@@ -63,6 +63,8 @@ fn every_documented_path_is_served() {
         let response = match route.verb {
             Verb::Get => client.get(url).send().unwrap(),
             Verb::Post => client.post(url).header("content-type", "application/json").body("{}").send().unwrap(),
+            Verb::Put => client.put(url).header("content-type", "application/json").body("{}").send().unwrap(),
+            Verb::Delete => client.delete(url).send().unwrap(),
         };
         let body = response.text().unwrap();
         assert!(!body.contains("no such path") && !body.contains("not with this method"), "{path}: {body}");
@@ -75,5 +77,7 @@ fn verb(verb: Verb) -> String {
     match verb {
         Verb::Get => "get".into(),
         Verb::Post => "post".into(),
+        Verb::Put => "put".into(),
+        Verb::Delete => "delete".into(),
     }
 }

@@ -57,8 +57,8 @@ fn post<T: DeserializeOwned, D>(house: &House, path: &str, document: &Envelope<D
 fn by_two<D: Document>(house: &House, path: &str, document: &D) {
     let first: TwoPeople = post(house, path, &house.sign(document, &house.sro[0]), 202).unwrap();
     assert_eq!((first.signatures, first.receipt), (1, None));
-    let second: TwoPeople = post(house, path, &house.sign(document, &house.sro[1]), 201).unwrap();
-    assert!(second.receipt.is_some());
+    let second: Value = post(house, path, &house.sign(document, &house.sro[1]), 201).unwrap();
+    assert!(second["receipt"].is_object());
 }
 
 fn key_event(house: &House, who: &Did, event: KeyAct) -> KeyEvent {
@@ -330,6 +330,28 @@ fn datasets_are_found_by_what_they_are() {
     }
 }
 
+/// An access token of somebody.
+fn token(house: &House, who: &FileKey) -> String {
+    let jti = uuid::Uuid::now_v7().to_string();
+    let request = schemas::desk::TokenRequest {
+        grant_type: "client_credentials".into(),
+        client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer".into(),
+        client_assertion: signing::token::assertion(who, house.url(), jti, house.now()).unwrap(),
+    };
+    let response = http().post(format!("{}/oauth/token", house.url())).json(&request).send().unwrap();
+    response.json::<schemas::desk::TokenAnswer>().unwrap().access_token
+}
+
+/// Sends a Croissant document in: status and answer.
+fn imported(house: &House, token: Option<&str>, text: &str) -> (u16, String) {
+    let request = http().post(format!("{}/v1/datasets/croissant", house.url()));
+    let request = request.header("content-type", "application/ld+json").body(text.to_owned());
+    let request = request.header("idempotency-key", uuid::Uuid::now_v7().to_string());
+    let request = token.into_iter().fold(request, |request, token| request.bearer_auth(token));
+    let response = request.send().unwrap();
+    (response.status().as_u16(), response.text().unwrap())
+}
+
 #[test]
 fn a_dataset_goes_out_as_croissant_and_comes_back_as_a_draft() {
     let house = House::furnished();
@@ -349,8 +371,8 @@ fn a_dataset_goes_out_as_croissant_and_comes_back_as_a_draft() {
     let dcat = http().get(format!("{}{path}", house.url()));
     let dcat = dcat.header("accept", "application/ld+json; profile=\"http://www.w3.org/ns/dcat#\"").send().unwrap();
     assert_eq!(dcat.json::<Value>().unwrap()["@type"], "dcat:Dataset");
-    let client = house.as_(&house.tdps[0]);
-    let draft: CroissantDraft = client.post_once("/v1/datasets/croissant", &document).unwrap();
+    let token = token(&house, &house.tdps[0]);
+    let draft: CroissantDraft = serde_json::from_str(&imported(&house, Some(&token), &text).1).unwrap();
     assert_eq!(
         (&draft.name, &draft.columns, &draft.creators),
         (&offer.name, &offer.columns, &offer.reference.creators)
@@ -359,10 +381,8 @@ fn a_dataset_goes_out_as_croissant_and_comes_back_as_a_draft() {
     assert_eq!(draft.sealed, offer.objects);
     assert_eq!(draft.card.licence.as_deref(), Some(offer.data_card.licence.as_str()));
     assert!(draft.gaps.iter().any(|gap| gap.member == "payment"));
-    let bad: R<CroissantDraft> = client.post_once("/v1/datasets/croissant", &json!({"name": "x"}));
-    assert_eq!(code(bad), Code::CroissantInvalid);
-    let unnamed: R<CroissantDraft> = house.client.post_once("/v1/datasets/croissant", &document);
-    assert_eq!(code(unnamed), Code::Unauthenticated);
+    assert_eq!(imported(&house, Some(&token), r#"{"name": "x"}"#).0, Code::CroissantInvalid.status());
+    assert_eq!(imported(&house, None, &text).0, Code::Unauthenticated.status());
     assert_eq!(get::<Value>(&house, &path.replace("000", "fff")).unwrap_err(), Code::NotFound);
 }
 
