@@ -18,7 +18,7 @@ pub struct Act {
     id: Option<DatasetId>,
     /// Its version.
     #[arg(long, default_value_t = 1, conflicts_with = "draft")]
-    version: u32,
+    dataset_version: u32,
     /// One sentence of reason.
     #[arg(long, default_value = "none given", conflicts_with = "draft")]
     reason: String,
@@ -30,17 +30,17 @@ pub struct Act {
 pub enum Verb {
     /// Stop a dataset for now: no new contract and no run. By its provider, or by two SRO people.
     #[command(
-        after_help = "Examples:\n  depa dataset suspend dst_… --version 2 --reason 'inquiry' --key tdp.key --trust trust.json --registry URL\n  depa dataset suspend dst_… --out suspend.json --key sro-a.key --trust trust.json\n  depa dataset suspend --draft suspend.json --key sro-b.key --registry URL"
+        after_help = "Examples:\n  depa dataset suspend dst_… --dataset-version 2 --reason 'inquiry' --key tdp.key --trust trust.json --registry URL\n  depa dataset suspend dst_… --out suspend.json --key sro-a.key --trust trust.json\n  depa dataset suspend --draft suspend.json --key sro-b.key --registry URL"
     )]
     Suspend(Act),
     /// End a suspension; the SRO's only by two SRO people.
     #[command(
-        after_help = "Example:\n  depa dataset resume dst_… --version 2 --reason 'settled' --key tdp.key --trust trust.json --registry URL"
+        after_help = "Example:\n  depa dataset resume dst_… --dataset-version 2 --reason 'settled' --key tdp.key --trust trust.json --registry URL"
     )]
     Resume(Act),
     /// Withdraw a dataset version for good.
     #[command(
-        after_help = "Example:\n  depa dataset withdraw dst_… --version 1 --reason 'replaced' --key tdp.key --trust trust.json --registry URL"
+        after_help = "Example:\n  depa dataset withdraw dst_… --dataset-version 1 --reason 'replaced' --key tdp.key --trust trust.json --registry URL"
     )]
     Withdraw(Act),
 }
@@ -51,7 +51,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         Verb::Resume(act) => (DatasetActKind::Resume, act),
         Verb::Withdraw(act) => (DatasetActKind::Withdraw, act),
     };
-    let Act { id, version, reason, passing } = act;
+    let Act { id, dataset_version: version, reason, passing } = act;
     passing.pass(
         global,
         |trust, now| {
