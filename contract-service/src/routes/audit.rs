@@ -16,14 +16,15 @@ pub fn export(app: &App, call: &Call) -> R<Answer> {
     }
     let from = call.number("from", 0)?;
     let limit = call.number("limit", 200)?;
-    // Checkpoint first: entries up to its size are there when it is signed.
-    let note = app.registry.checkpoint()?;
-    let size = note.head.size;
-    let entries: Vec<_> = app.registry.entries(from, limit)?.into_iter().filter(|e| e.index < size).collect();
-    let count = u64::try_from(entries.len()).unwrap_or(u64::MAX);
+    // The reading is entered first and stands in the export itself: else a mirror could never be complete.
+    let count = app.registry.head()?.size.saturating_sub(from).min(limit).min(registry::MAX_EXPORT);
     if count > 0 {
         oversight::enter(app, &caller, from, count)?;
     }
+    // Checkpoint before entries: those up to its size are there when it is signed.
+    let note = app.registry.checkpoint()?;
+    let size = note.head.size;
+    let entries: Vec<_> = app.registry.entries(from, limit)?.into_iter().filter(|e| e.index < size).collect();
     tracing::info!(reader = %caller.did(), from, limit, "the log was exported");
     Answer::ok(&AuditExport { entries, checkpoint: note.text(), size })
 }
