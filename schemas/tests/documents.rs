@@ -67,11 +67,25 @@ fn published_schemas_and_examples_are_current() {
     use examples::*;
     publish("participant", &participant());
     publish("participant-decision", &decision());
+    publish("participant-withdrawal", &withdrawal());
+    publish("key-proof", &key_proof());
+    publish("key-event", &key_event());
+    publish("dataset-act", &dataset_act());
+    publish("template", &template());
+    publish("data-schema", &data_schema());
+    publish("image-set-revocation", &image_set_revocation());
+    publish("erasure", &erasure());
+    publish("log-key", &log_key());
+    publish("log-succeeded", &log_succeeded());
     publish("image-set", &image_set());
     publish("dataset-offer", &offer());
     publish("contract", &contract());
     publish("contract-revoke", &revoke());
     publish("contract-decline", &decline());
+    publish("contract-withdraw", &withdraw());
+    publish("contract-suspend", &suspend());
+    publish("contract-resume", &resume());
+    publish("contract-terminate", &terminate());
     publish("job", &job());
     publish("kms-challenge", &challenge());
     publish("admission", &admission());
@@ -90,12 +104,18 @@ fn published_schemas_and_examples_are_current() {
 
 #[test]
 fn payload_types_are_unique() {
-    use schemas::contract::{Contract, ContractDecline, ContractRevoke};
+    use schemas::contract::{
+        Contract, ContractDecline, ContractResume, ContractRevoke, ContractSuspend, ContractTerminate, ContractWithdraw,
+    };
     use schemas::release::{Admission, KmsReceipt, Lease, Release, StatusList};
     let types = [
         Contract::PAYLOAD_TYPE,
         ContractDecline::PAYLOAD_TYPE,
         ContractRevoke::PAYLOAD_TYPE,
+        ContractWithdraw::PAYLOAD_TYPE,
+        ContractSuspend::PAYLOAD_TYPE,
+        ContractResume::PAYLOAD_TYPE,
+        ContractTerminate::PAYLOAD_TYPE,
         Admission::PAYLOAD_TYPE,
         KmsReceipt::PAYLOAD_TYPE,
         Lease::PAYLOAD_TYPE,

@@ -1,5 +1,8 @@
 //! One golden document per schema, of one imaginary agreement.
 
+mod register;
+
+pub use register::*;
 use schemas::certificate::{CertifiedDataset, ModelCertificate};
 use schemas::contract::*;
 use schemas::dataset::*;
@@ -291,6 +294,29 @@ pub fn decline() -> ContractDecline {
         reason: "purpose too wide".into(),
         declined_at: at("2026-11-25T08:00:00Z"),
     }
+}
+
+/// Acts on contracts that say the same: contract, cause, reason, time.
+macro_rules! contract_acts {
+    ($($name:ident $type:ident $schema:literal $cause:ident $reason:literal;)*) => {$(
+        pub fn $name() -> $type {
+            $type {
+                schema: $schema.into(),
+                registry: registry(),
+                contract: contract_ref(),
+                cause: Cause::$cause,
+                reason: $reason.into(),
+                at: at("2026-12-10T08:00:00Z"),
+            }
+        }
+    )*};
+}
+
+contract_acts! {
+    withdraw ContractWithdraw "contract-withdraw.v1" AtWill "a better offer is being written";
+    suspend ContractSuspend "contract-suspend.v1" SecurityIncident "a key may be lost";
+    resume ContractResume "contract-resume.v1" SecurityIncident "the key was found";
+    terminate ContractTerminate "contract-terminate.v1" AtWill "the work is done";
 }
 
 fn column(name: &str) -> ColumnRef {
