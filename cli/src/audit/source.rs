@@ -2,13 +2,13 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use contract_client::Client;
 use schemas::log::{Checkpoint, ExportedEntry};
 use schemas::{R, canonical};
 
-use super::mirror::Mirror;
+use super::mirror::{Mirror, PER_FILE};
 use super::tiles::Tiles;
 use super::{Head, tampered};
 
@@ -114,7 +114,8 @@ impl Source for Service {
 /// A folder that `depa audit monitor` keeps.
 pub struct Folder {
     mirror: Mirror,
-    open: Option<(PathBuf, BufReader<File>)>,
+    /// The file that is open, and the entry that comes next in it.
+    open: Option<(u64, BufReader<File>)>,
 }
 
 impl Folder {
@@ -131,15 +132,18 @@ impl Source for Folder {
     }
 
     fn line(&mut self, index: u64) -> R<Option<Vec<u8>>> {
-        let path = self.mirror.entries_path(index);
-        if self.open.as_ref().is_none_or(|(open, _)| *open != path) {
-            let Ok(file) = File::open(&path) else { return Ok(None) };
-            self.open = Some((path, BufReader::new(file)));
+        let goes_on = self.open.as_ref().is_some_and(|(next, _)| *next == index) && index % PER_FILE > 0;
+        if !goes_on {
+            let Ok(file) = File::open(self.mirror.entries_path(index)) else { return Ok(None) };
+            let mut reader = BufReader::new(file);
+            for skipped in index / PER_FILE * PER_FILE..index {
+                next_line(&mut reader, &format!("entry {skipped}"))?;
+            }
+            self.open = Some((index, reader));
         }
-        match &mut self.open {
-            Some((_, reader)) => next_line(reader, &format!("entry {index}")),
-            None => Ok(None),
-        }
+        let Some((next, reader)) = &mut self.open else { return Ok(None) };
+        *next = index + 1;
+        next_line(reader, &format!("entry {index}"))
     }
 
     fn end(&mut self, _: u64) -> R<()> {
