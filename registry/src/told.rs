@@ -148,7 +148,8 @@ fn messages(before: &State, after: &State, index: u64, at: Timestamp, body: &Bod
             let provider = after.latest_offer(&act.dataset_id).map(|row| row.offer.provider.to_string());
             let mut audience: Vec<String> = provider.into_iter().collect();
             let uses = |row: &&ContractRow| {
-                row.executed.is_some() && row.ended.is_none()
+                row.executed.is_some()
+                    && row.ended.is_none()
                     && row.contract.datasets.iter().any(|d| d.dataset_id == act.dataset_id && d.version == act.version)
             };
             audience.extend(after.contracts().filter(uses).flat_map(|row| parties(&row.contract)));

@@ -103,7 +103,10 @@ impl DepaContract {
             jurisdiction: text(root, "jurisdiction")?,
             purpose: text(root, "purpose")?,
             tdc: identity(root.get("tdc"), "tdc")?,
-            tdps: list(root, "tdps")?.into_iter().filter_map(|tdp| identity(Some(tdp), "tdps").transpose()).collect::<R<_>>()?,
+            tdps: list(root, "tdps")?
+                .into_iter()
+                .filter_map(|tdp| identity(Some(tdp), "tdps").transpose())
+                .collect::<R<_>>()?,
             ccrp: identity(root.get("ccrp"), "ccrp")?,
             ..DepaContract::default()
         };
@@ -300,7 +303,10 @@ mod tests {
         let read = DepaContract::read(openapi.as_bytes()).unwrap();
         assert_eq!((read.id.as_deref(), read.version.as_deref()), (Some("7"), Some("2")));
         assert_eq!((read.tdc.as_deref(), read.revocation), (Some("did:web:tdc.example"), true));
-        assert_eq!((&read.datasets[0].targets[..], &read.datasets[0].joins[..]), (&["y".to_owned()][..], &["k".to_owned()][..]));
+        assert_eq!(
+            (&read.datasets[0].targets[..], &read.datasets[0].joins[..]),
+            (&["y".to_owned()][..], &["k".to_owned()][..])
+        );
         let clause = read.clause_of(&read.datasets[0]).unwrap();
         assert_eq!((clause.epsilon.as_deref(), clause.delta.as_deref()), (Some("1.5"), Some("0.0000472")));
     }

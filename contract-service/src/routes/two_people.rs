@@ -19,6 +19,7 @@ pub enum Collected<T> {
 /// Counts the signatures over these bytes; enters the document once two people have signed.
 pub fn hand_in<T: Document>(app: &App, document: Envelope<T>, body: impl FnOnce(Envelope<T>) -> Body) -> R<Answer> {
     let state = app.registry.state();
+    signing::verify(document.clone(), app.did(), &*state)?;
     if let Some(stranger) = document.signatures.iter().find(|s| !state.is_sro(&s.kid.holder)) {
         return Err(Refusal::new(Code::Forbidden, format!("{} is no person of the SRO", stranger.kid.holder)));
     }

@@ -4,8 +4,13 @@
 mod budget;
 #[cfg(test)]
 mod completion;
+#[cfg(test)]
+mod contract_ends;
+#[cfg(test)]
 mod contract_scene;
+#[cfg(test)]
 mod contract_states;
+#[cfg(test)]
 mod contract_terms;
 #[cfg(test)]
 mod datasets;
@@ -17,6 +22,7 @@ mod fixtures;
 mod gate;
 #[cfg(test)]
 mod keys;
+#[cfg(test)]
 mod log;
 #[cfg(test)]
 mod output;
@@ -34,7 +40,9 @@ mod readme;
 mod registration;
 #[cfg(test)]
 mod release;
+#[cfg(test)]
 mod rows;
+#[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 mod sro;

@@ -215,7 +215,7 @@ fn contracts_are_refused_for_one_thing_at_a_time() {
             (Code::ContractIncomplete, |h| h.contracts[0].outputs.recipient = did(CCRP)),
             (Code::SchemaMismatch, |h| h.contracts[0].revocation.by.push(Kind::Ccrp)),
             (Code::SchemaMismatch, |h| h.contracts[0].revocation.by.push(Kind::Tdp)),
-            (Code::SchemaMismatch, |h| h.contracts[0].revocation.notice_seconds = 60),
+            (Code::LimitExceeded, |h| h.contracts[0].revocation.notice_seconds = 91 * 86_400),
         ],
     );
 }

@@ -213,7 +213,18 @@ fn a_run_goes_on_after_an_end_that_lets_it_finish() {
         let mut house = House::new();
         house.contracts[0].revocation.running = running;
         house.link();
-        let listed: Vec<_> = state.map(|state| house.statuses().into_iter().map(|mut s| { s.state = state; s }).collect()).unwrap_or_default();
+        let listed: Vec<_> = state
+            .map(|state| {
+                house
+                    .statuses()
+                    .into_iter()
+                    .map(|mut s| {
+                        s.state = state;
+                        s
+                    })
+                    .collect()
+            })
+            .unwrap_or_default();
         let listed: Vec<schemas::release::ContractStatus> = listed;
         let list: StatusList = read(json!({"schema": "status-list.v1", "registry": REGISTRY, "issued_at": now,
             "checkpoint": {"size": 1, "root": Digest([0; 32])}, "not_in_force": listed}));

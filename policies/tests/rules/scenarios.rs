@@ -86,8 +86,20 @@ fn the_five_reference_pipelines_have_their_verdicts() {
         ("covid", 2119, Some(Code::DeltaTooLarge), Some(Code::PipelineRowCoupling), None),
         ("credit-risk", 7548, Some(Code::PipelineRowCoupling), Some(Code::PipelineRowCoupling), None),
         ("brats", 327, Some(Code::DeltaTooLarge), None, None),
-        ("mnist", 60_000, Some(Code::PrivacyClauseMissing), Some(Code::PrivacyClauseMissing), Some(Code::PrivacyClauseMissing)),
-        ("cifar10", 50_000, Some(Code::PrivacyClauseMissing), Some(Code::PrivacyClauseMissing), Some(Code::PrivacyClauseMissing)),
+        (
+            "mnist",
+            60_000,
+            Some(Code::PrivacyClauseMissing),
+            Some(Code::PrivacyClauseMissing),
+            Some(Code::PrivacyClauseMissing),
+        ),
+        (
+            "cifar10",
+            50_000,
+            Some(Code::PrivacyClauseMissing),
+            Some(Code::PrivacyClauseMissing),
+            Some(Code::PrivacyClauseMissing),
+        ),
     ];
     for (scenario, rows, as_it_lies, mended, bounded) in rows {
         let Some(bytes) = named(scenario, "pipeline_config.json") else { return };
