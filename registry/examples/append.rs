@@ -34,7 +34,8 @@ fn main() {
     let size = house.registry.head().unwrap().size;
     let closing = Instant::now();
     house.reopen().unwrap();
-    println!("closing and opening a log of {size} entries: {:.2} s", closing.elapsed().as_secs_f64());
+    let (all, replayed) = (closing.elapsed().as_secs_f64(), house.registry.replayed());
+    println!("closing and opening a log of {size} entries: {all:.2} s, {replayed} replayed");
 }
 
 fn report(what: &str, count: usize, took: Duration, mut waits: Vec<Duration>) {

@@ -37,10 +37,12 @@ pub(crate) struct Face {
     witnessed: RwLock<Option<CheckpointRef>>,
     leading: AtomicBool,
     pub(crate) scrub: Mutex<ScrubStatus>,
+    /// Entries that the start replayed.
+    pub(crate) replayed: u64,
 }
 
 impl Face {
-    pub(crate) fn new(published: Published, leading: bool) -> Face {
+    pub(crate) fn new(published: Published, leading: bool, replayed: u64) -> Face {
         Face {
             published: RwLock::new(Arc::new(published)),
             tiles: Tiles::default(),
@@ -48,6 +50,7 @@ impl Face {
             witnessed: RwLock::new(None),
             leading: AtomicBool::new(leading),
             scrub: Mutex::new(ScrubStatus::default()),
+            replayed,
         }
     }
 

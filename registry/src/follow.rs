@@ -9,8 +9,7 @@ use crate::error::{Fault, tampered};
 use crate::load;
 use crate::snapshot;
 use crate::step::Growth;
-use crate::writer::{Command, Memory, Sealed, Writer};
-use schemas::R;
+use crate::writer::{Answers, Memory, Writer};
 
 /// New memory, its full tiles of both trees and its signed head.
 type News = (Memory, Growth, String);
@@ -18,7 +17,7 @@ type News = (Memory, Growth, String);
 impl Writer {
     /// A look at the log between commands: a follower reads on and tries to become the writer; a writer sees whether its
     /// connection still stands.
-    pub(crate) fn look(&mut self, answers: &SyncSender<(Vec<Box<dyn Command>>, R<Sealed>)>) {
+    pub(crate) fn look(&mut self, answers: &SyncSender<Answers>) {
         self.looked = Instant::now();
         if self.start.epoch.is_some() {
             if let Some(Db::Pg(_)) = self.db
@@ -74,7 +73,7 @@ impl Writer {
     }
 
     /// The writer of an empty log makes its first entry.
-    fn begin(&mut self, answers: &SyncSender<(Vec<Box<dyn Command>>, R<Sealed>)>) {
+    fn begin(&mut self, answers: &SyncSender<Answers>) {
         if self.start.memory.log.size() > 0 {
             return;
         }

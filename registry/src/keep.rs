@@ -53,7 +53,7 @@ fn keep(registry: &Registry) -> R<()> {
         return Ok(());
     }
     let Some(mut pending) = snapshots.prepare(&published)? else { return Ok(()) };
-    registry.write(|db| snapshot::tidy(db))?;
+    registry.write(snapshot::tidy)?;
     let size = pending.size;
     let rows = std::mem::take(&mut pending.rows);
     for part in rows.chunks(snapshot::PART) {

@@ -171,7 +171,7 @@ impl Registry {
         let snapshots = Arc::new(Snapshots::new(options.signer.as_ref())?);
         let leads = leads(&mut db)?;
         let epoch = leads.then(|| load::take_epoch(&mut db)).transpose().map_err(Fault::refusal)?;
-        let (memory, head) = load::load(&mut db, &options, &snapshots)?;
+        let (memory, head, replayed) = load::load(&mut db, &options, &snapshots)?;
         if leads {
             let ready = conn::write(&mut db, |db| {
                 load::furnish(db, &memory)?;
@@ -181,7 +181,7 @@ impl Registry {
         }
         let fresh = leads && memory.replay.state.genesis().is_none();
         let readers = conn::readers(&place, options.readers.max(1))?;
-        let face = Arc::new(Face::new(Published::new(memory.replay.clone(), head.at.root, head.note), leads));
+        let face = Arc::new(Face::new(Published::new(memory.replay.clone(), head.at.root, head.note), leads, replayed));
         face.tiles.adopt(&memory.log, Vec::new());
         face.tiles.adopt(&memory.twin, Vec::new());
         let (body, did) = (genesis.clone(), options.registry.clone());
@@ -245,6 +245,11 @@ impl Registry {
     /// Whether this process writes the log; else it follows the one that does, and refuses writes with `NOT_WRITER`.
     pub fn is_writer(&self) -> bool {
         self.shared.face.leads()
+    }
+
+    /// How many entries the start replayed: few where the state was kept, all where it was not or did not fit.
+    pub fn replayed(&self) -> u64 {
+        self.shared.face.replayed
     }
 
     /// Why nothing may be entered, if so: a difference that the scrub found, or a witness that has seen more.
@@ -382,6 +387,7 @@ mod tests {
         let face = Face::new(
             Published::new(policies::lifecycle::Replay::new(), schemas::Digest([0; 32]), String::new()),
             true,
+            0,
         );
         let snapshots = Arc::new(Snapshots::new(&key).unwrap());
         let did = Did::parse("did:web:sro.example").unwrap();

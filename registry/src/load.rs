@@ -36,9 +36,9 @@ pub(crate) struct Head {
     pub(crate) epoch: i64,
 }
 
-/// Checks and reads the log: its memory and its head.
-pub(crate) fn load(db: &mut Db, options: &Options, snapshots: &Snapshots) -> R<(Memory, Head)> {
-    let (memory, head) = conn::steady(db, |db| {
+/// Checks and reads the log: its memory, its head, and how many entries were replayed for it.
+pub(crate) fn load(db: &mut Db, options: &Options, snapshots: &Snapshots) -> R<(Memory, Head, u64)> {
+    let (memory, head, replayed) = conn::steady(db, |db| {
         let head = head(db)?;
         let note = Checkpoint::parse(&head.note);
         if note.is_ok_and(|note| note.origin == options.origin && note.head != head.at) {
@@ -46,22 +46,22 @@ pub(crate) fn load(db: &mut Db, options: &Options, snapshots: &Snapshots) -> R<(
         }
         let quick = match check_note(&head, options) {
             Ok(()) if head.at.size > 0 => fast(db, &head, snapshots),
-            Ok(()) => return Ok((replay(db, &head)?, head)),
+            Ok(()) => return Ok((replay(db, &head)?, head, 0)),
             Err(refusal) => Err(refusal.into()),
         };
-        let memory = match quick {
-            Ok(memory) => memory,
+        let (memory, replayed) = match quick {
+            Ok(quick) => quick,
             Err(Fault::Refused(why)) => {
                 tracing::warn!(%why, size = head.at.size, "the whole log is replayed");
-                replay(db, &head)?
+                (replay(db, &head)?, head.at.size)
             }
             Err(fault) => return Err(fault),
         };
-        Ok((memory, head))
+        Ok((memory, head, replayed))
     })
     .map_err(Fault::refusal)?;
     check_owner(&memory, &head, options)?;
-    Ok((memory, head))
+    Ok((memory, head, replayed))
 }
 
 /// Replays the whole log of a database and verifies its signed head with the keys that its own entries name: what can be
@@ -132,7 +132,7 @@ fn another() -> Refusal {
 }
 
 /// The quick way: right edges, kept state, the newest entries.
-fn fast(db: &mut Db, head: &Head, snapshots: &Snapshots) -> Result<Memory, Fault> {
+fn fast(db: &mut Db, head: &Head, snapshots: &Snapshots) -> Result<(Memory, u64), Fault> {
     let size = head.at.size;
     let log = Edge::read(db, Tree::Log, size)?;
     if log.root() != head.at.root {
@@ -163,7 +163,7 @@ fn fast(db: &mut Db, head: &Head, snapshots: &Snapshots) -> Result<Memory, Fault
     if memory.log.root() != log.root() || memory.twin.root() != twin.root() {
         return Err(tampered("the newest entries do not lead to the head").into());
     }
-    Ok(Memory { replay: memory.replay, log, twin })
+    Ok((Memory { replay: memory.replay, log, twin }, size - kept.size))
 }
 
 /// The last entry of a batch holds the root of the second tree over all entries before it.

@@ -35,7 +35,7 @@ impl Registry {
         }
         let epoch = load::take_epoch(&mut db).map_err(Fault::refusal)?;
         let snapshots = Snapshots::new(options.signer.as_ref())?;
-        let (memory, _) = load::load(&mut db, options, &snapshots)?;
+        let (memory, ..) = load::load(&mut db, options, &snapshots)?;
         if wanted.size < memory.log.size() {
             return Err(Refusal::new(Code::ConsistencyInvalid, "the database holds more than the checkpoint says"));
         }

@@ -77,7 +77,9 @@ struct Done {
 }
 
 /// A row to be written: noun, key, value; none where it is gone.
-type Row = (String, Vec<u8>, Option<Vec<u8>>);
+type Row = (String, Vec<u8>, Value);
+/// The value of a row, where it is not gone.
+type Value = Option<Vec<u8>>;
 
 /// A state on its way into the database.
 pub(crate) struct Pending {
@@ -139,7 +141,7 @@ impl Snapshots {
         let Some((size, root, mac)) = head else { return Ok(None) };
         let root = Digest(root.try_into().map_err(|_| tampered("the kept state: its root is no digest"))?);
         let rows = state_rows::table.filter(state_rows::size.le(size));
-        let rows: Vec<(String, Vec<u8>, i64, Option<Vec<u8>>)> =
+        let rows: Vec<(String, Vec<u8>, i64, Value)> =
             rows.order((state_rows::noun, state_rows::row_key, state_rows::size)).load(db)?;
         let mut newest: Vec<Row> = Vec::with_capacity(rows.len());
         for (noun, key, _, value) in rows {

@@ -77,13 +77,16 @@ impl Nodes {
     }
 }
 
+/// A full tile: level, index, hashes.
+pub(crate) type Tile = (u8, u64, Vec<u8>);
+
 /// What a batch makes of a tree.
 #[derive(Debug, Default)]
 pub(crate) struct Grown {
     /// Subtrees.
     pub(crate) nodes: Nodes,
     /// Tiles that became full: level, index, hashes.
-    pub(crate) full: Vec<(u8, u64, Vec<u8>)>,
+    pub(crate) full: Vec<Tile>,
 }
 
 /// Reads a tile: level, index, the number of hashes wanted.
@@ -255,13 +258,16 @@ pub(crate) fn expected(size: u64) -> i64 {
 
 /// Tiles kept for reading: full ones for as long as there is room, and the right edge.
 #[derive(Default)]
-pub(crate) struct Tiles(RwLock<HashMap<(Tree, u8, u64), Arc<Vec<u8>>>>);
+pub(crate) struct Tiles(RwLock<HashMap<Key, Arc<Vec<u8>>>>);
+
+/// Tree, level and index of a tile.
+type Key = (Tree, u8, u64);
 
 impl Tiles {
     /// A tile of at least `width` hashes, from memory or through `load`.
     pub(crate) fn get(
         &self,
-        (tree, level, index): (Tree, u8, u64),
+        (tree, level, index): Key,
         width: u64,
         load: &mut dyn FnMut(Tree, u8, u64) -> R<Vec<u8>>,
     ) -> R<Arc<Vec<u8>>> {
@@ -296,7 +302,7 @@ impl Tiles {
     }
 
     /// Takes over what a committed batch made.
-    pub(crate) fn adopt(&self, edge: &Edge, full: Vec<(u8, u64, Vec<u8>)>) {
+    pub(crate) fn adopt(&self, edge: &Edge, full: Vec<Tile>) {
         for (level, index, hashes) in full {
             self.put(edge.tree, level, index, Arc::new(hashes));
         }

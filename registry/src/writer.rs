@@ -23,7 +23,7 @@ use crate::error::Fault;
 use crate::face::{Face, Published};
 use crate::snapshot::Snapshots;
 use crate::tables::log_head;
-use crate::tiles::{Edge, Grown, Nodes, Tree};
+use crate::tiles::{Edge, Grown, Nodes, Tile, Tree};
 
 /// Commands that may wait; one more is refused with `UNAVAILABLE`.
 pub(crate) const QUEUE: usize = 4096;
@@ -100,7 +100,7 @@ pub(crate) struct Sealed {
 }
 
 /// Commands with what became of their batch.
-type Answers = (Vec<Box<dyn Command>>, R<Sealed>);
+pub(crate) type Answers = (Vec<Box<dyn Command>>, R<Sealed>);
 
 /// What the writer begins with.
 pub(crate) struct Start {
@@ -245,13 +245,7 @@ impl Writer {
     }
 
     /// Takes a new memory over and shows it.
-    #[allow(clippy::type_complexity)]
-    pub(crate) fn show(
-        &mut self,
-        memory: Memory,
-        (log, twin): (Vec<(u8, u64, Vec<u8>)>, Vec<(u8, u64, Vec<u8>)>),
-        note: String,
-    ) {
+    pub(crate) fn show(&mut self, memory: Memory, (log, twin): (Vec<Tile>, Vec<Tile>), note: String) {
         let face = &self.start.face;
         face.tiles.adopt(&memory.log, log);
         face.tiles.adopt(&memory.twin, twin);

@@ -206,6 +206,8 @@ impl House {
         Ok(())
     }
 
+    /// The file, where there is one.
+    #[allow(dead_code)]
     pub fn database(&self) -> PathBuf {
         self.dir.join("registry.db")
     }

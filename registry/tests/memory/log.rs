@@ -109,6 +109,7 @@ fn a_restart_and_a_replay_of_the_export_give_the_same_root_and_state() {
     house.reopen().unwrap();
     assert_eq!(house.registry.head().unwrap(), head);
     assert_eq!(house.registry.state(), state);
+    assert_eq!(house.registry.replayed(), 0, "the state was kept");
 
     let mut replay = Replay::new();
     let registry = papers::registry();

@@ -90,7 +90,8 @@ impl Cluster {
         if started.success() { Ok(()) } else { Err("the server did not start".to_owned()) }
     }
 
-    /// Stops the server at once, as a fallen machine would.
+    /// Stops the server at once, as a fallen machine would. Not every binary with this file does so.
+    #[allow(dead_code)]
     pub fn down(&self) -> Result<(), String> {
         let mut stop = command(&self.bin.join("pg_ctl"));
         run(stop.args(["-m", "immediate", "-w", "-D"]).arg(self.dir.join("data")).arg("stop"))

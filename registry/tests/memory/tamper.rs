@@ -117,6 +117,7 @@ fn a_kept_state_that_was_changed_is_not_used() {
         "UPDATE state_rows SET value = CAST(replace(CAST(value AS TEXT), 'INR', 'EUR') AS BLOB) WHERE noun = 'offers'";
     assert!(diesel::sql_query(sql).execute(&mut db).unwrap() > 0);
     house.reopen().unwrap();
+    assert_eq!(house.registry.replayed(), house.registry.head().unwrap().size);
     let offers = format!("{:?}", house.registry.state());
     assert!(offers.contains("INR") && !offers.contains("EUR"));
 }
