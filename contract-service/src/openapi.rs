@@ -20,14 +20,26 @@ impl Route {
         for (status, content) in &self.gives {
             let mut answer = content.answer(generator);
             answer["headers"] = self.headers();
-            answers.insert(status.to_string(), answer);
+            let media = answer["content"].clone();
+            let listed = answers.entry(status.to_string()).or_insert(answer);
+            merge(&mut listed["content"], &media);
         }
         if self.single() || matches!(self.matching, Match::Honoured(_)) && self.verb == Verb::Get {
             answers.insert("304".into(), json!({"description": "The caller has it already (If-None-Match)"}));
         }
         for status in self.refusals() {
             let form = if self.refusal_media().len() > 1 { "refused-scitt" } else { "refused" };
-            answers.insert(status.to_string(), json!({"$ref": format!("#/components/responses/{form}-{status}")}));
+            match answers.get_mut(&status.to_string()) {
+                // The route has an answer of its own with this status; the refusal stands beside it.
+                Some(answer) => {
+                    let problem = generator.subschema_for::<Problem>();
+                    merge(&mut answer["content"], &json!({"application/problem+json": {"schema": problem}}));
+                }
+                None => {
+                    let named = json!({"$ref": format!("#/components/responses/{form}-{status}")});
+                    answers.insert(status.to_string(), named);
+                }
+            }
         }
         let mut operation = json!({
             "summary": self.summary,
@@ -99,6 +111,15 @@ impl Route {
             Match::Required(_) => Some(header("If-Match", true, &text)),
         };
         path.chain(query).chain(key).chain(none_match).chain(matching).collect()
+    }
+}
+
+/// Adds the members that are not there yet.
+fn merge(into: &mut Value, from: &Value) {
+    if let (Value::Object(into), Value::Object(from)) = (into, from) {
+        for (name, value) in from {
+            into.entry(name.clone()).or_insert_with(|| value.clone());
+        }
     }
 }
 

@@ -316,7 +316,8 @@ impl Route {
         if self.path.contains('{') || !self.query.is_empty() {
             all.extend([400, 404, 409, 410, 422]);
         }
-        if self.gives_json() {
+        // One form, or the choice of several.
+        if self.gives_json() || self.gives.iter().filter(|(status, _)| *status == 200).count() > 1 {
             all.insert(406);
         }
         if self.verb != Verb::Get {
