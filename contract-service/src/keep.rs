@@ -57,7 +57,8 @@ pub fn restore_from_mirror(config: &Config, mirror: &Path) -> R<CheckpointRef> {
     let note = std::fs::read_to_string(mirror.join("checkpoint"))
         .map_err(|e| refused(format!("{} is no mirror: {e}", mirror.display())))?;
     let options = options(config)?;
-    let checkpoint = signing::note::verify_checkpoint(&note, &options.origin, &signing::Signer::jwk(&*options.signer).clone())?;
+    let checkpoint =
+        signing::note::verify_checkpoint(&note, &options.origin, &signing::Signer::jwk(&*options.signer).clone())?;
     let own = Checkpoint { signatures: own_lines(&checkpoint), ..checkpoint };
     Registry::restore_from(&options, Mirror::new(mirror), &own)
 }
@@ -108,7 +109,8 @@ pub fn succeed(config: &Config, signed: &[Envelope<LogSucceeded>], now: Timestam
     drop(std::fs::remove_file(&fresh));
     let head = {
         let old = Registry::open(options(config)?, now)?;
-        let new = Options { url: fresh.to_string_lossy().into_owned(), origin: said.new_origin.clone(), ..options(config)? };
+        let new =
+            Options { url: fresh.to_string_lossy().into_owned(), origin: said.new_origin.clone(), ..options(config)? };
         let opened = registry::succeed(new, Kept { registry: &old, at: 0, page: Vec::new() }, succession, now)?;
         opened.head()?
     };

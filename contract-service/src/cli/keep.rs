@@ -27,10 +27,12 @@ pub enum Keep {
         to: PathBuf,
     },
     /// Put a backup back, or take what is missing from a mirror; the service must be stopped.
-    #[command(after_help = "Examples:\n  contract-service restore --config sro/config.toml --from 2026-12-01.backup\n  \
+    #[command(
+        after_help = "Examples:\n  contract-service restore --config sro/config.toml --from 2026-12-01.backup\n  \
                             contract-service restore --config sro/config.toml --from-mirror auditor/mirror\n\nA mirror is \
                             what depa audit monitor keeps. A service whose log is behind its witnesses reads and does not \
-                            write; a mirror brings the rest, and without one only succeed opens the log again.")]
+                            write; a mirror brings the rest, and without one only succeed opens the log again."
+    )]
     Restore {
         /// The configuration file.
         #[arg(long)]
@@ -50,9 +52,11 @@ pub enum Keep {
         config: PathBuf,
     },
     /// Close a log that lost entries and go on under a new origin: first a draft, then, signed by two SRO people, the act.
-    #[command(after_help = "Examples:\n  contract-service succeed --config sro/config.toml --new-origin sro.example/log2 \
+    #[command(
+        after_help = "Examples:\n  contract-service succeed --config sro/config.toml --new-origin sro.example/log2 \
                             --reason 'disk lost' --draft succession.json\n  contract-service succeed --config \
-                            sro/config.toml --signed by-asha.json --signed by-bela.json")]
+                            sro/config.toml --signed by-asha.json --signed by-bela.json"
+    )]
     Succeed {
         /// The configuration file; it gets the new origin.
         #[arg(long)]
@@ -71,7 +75,9 @@ pub enum Keep {
         signed: Vec<PathBuf>,
     },
     /// Sign the draft of a succession as one SRO person; this needs no service.
-    #[command(after_help = "Example:\n  contract-service sign-succession --draft succession.json --key asha.key --out by-asha.json")]
+    #[command(
+        after_help = "Example:\n  contract-service sign-succession --draft succession.json --key asha.key --out by-asha.json"
+    )]
     SignSuccession {
         /// The draft.
         #[arg(long)]
@@ -84,9 +90,11 @@ pub enum Keep {
         out: PathBuf,
     },
     /// Make the log's next key, and the document by which two SRO people put it in place of the old one.
-    #[command(after_help = "Example:\n  contract-service rotate-log-key --config sro/config.toml --overlap-days 30 --draft \
+    #[command(
+        after_help = "Example:\n  contract-service rotate-log-key --config sro/config.toml --overlap-days 30 --draft \
                             log-key.json\n\nThe new key lies beside the old one as registry.next.key. Two people sign the \
-                            draft with depa sro approve.")]
+                            draft with depa sro approve."
+    )]
     RotateLogKey {
         /// The configuration file.
         #[arg(long)]
@@ -171,9 +179,8 @@ fn envelope<T: serde::de::DeserializeOwned>(file: &Path) -> R<T> {
 
 fn write<T: Serialize>(file: &Path, value: &T) -> R<()> {
     let text = serde_json::to_string_pretty(value).map_err(crate::error::fault)?;
-    std::fs::write(file, text + "\n").map_err(|e| {
-        Refusal::new(Code::ConfigInvalid, format!("{} cannot be written: {e}", file.display()))
-    })?;
+    std::fs::write(file, text + "\n")
+        .map_err(|e| Refusal::new(Code::ConfigInvalid, format!("{} cannot be written: {e}", file.display())))?;
     println!("{}", file.display());
     Ok(())
 }

@@ -52,7 +52,10 @@ fn receipts_of_every_form_still_verify() {
     let trust: Trust = serde_json::from_slice(&read("trust.json")).unwrap();
     let second: Jwk = serde_json::from_slice(&read("es256.jwk")).unwrap();
     let statement = scitt::read(&read("statement.cose")).unwrap();
-    assert_eq!((statement.subject.as_str(), statement.payload.as_slice()), ("models/safe", &b"{\"model\":\"safe\"}"[..]));
+    assert_eq!(
+        (statement.subject.as_str(), statement.payload.as_slice()),
+        ("models/safe", &b"{\"model\":\"safe\"}"[..])
+    );
     let leaf = read("statement.record");
     let one = read("statement.vds1.cose");
     scitt::receipt::verify(&one, &leaf, &trust.registry_jwk).unwrap();
