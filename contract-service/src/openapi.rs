@@ -20,9 +20,11 @@ impl Route {
         for (status, content) in &self.gives {
             let mut answer = content.answer(generator);
             answer["headers"] = self.headers();
-            let media = answer["content"].clone();
+            let media = answer.get("content").cloned();
             let listed = answers.entry(status.to_string()).or_insert(answer);
-            merge(&mut listed["content"], &media);
+            if let Some(media) = media {
+                merge(listed, &media);
+            }
         }
         if self.single() || matches!(self.matching, Match::Honoured(_)) && self.verb == Verb::Get {
             answers.insert("304".into(), json!({"description": "The caller has it already (If-None-Match)"}));
@@ -33,7 +35,7 @@ impl Route {
                 // The route has an answer of its own with this status; the refusal stands beside it.
                 Some(answer) => {
                     let problem = generator.subschema_for::<Problem>();
-                    merge(&mut answer["content"], &json!({"application/problem+json": {"schema": problem}}));
+                    merge(answer, &json!({"application/problem+json": {"schema": problem}}));
                 }
                 None => {
                     let named = json!({"$ref": format!("#/components/responses/{form}-{status}")});
@@ -114,11 +116,15 @@ impl Route {
     }
 }
 
-/// Adds the members that are not there yet.
-fn merge(into: &mut Value, from: &Value) {
-    if let (Value::Object(into), Value::Object(from)) = (into, from) {
-        for (name, value) in from {
-            into.entry(name.clone()).or_insert_with(|| value.clone());
+/// Adds the forms that an answer does not have yet.
+fn merge(answer: &mut Value, media: &Value) {
+    let Some(answer) = answer.as_object_mut() else {
+        return;
+    };
+    let content = answer.entry("content").or_insert_with(|| json!({}));
+    if let (Value::Object(content), Value::Object(media)) = (content, media) {
+        for (name, value) in media {
+            content.entry(name.clone()).or_insert_with(|| value.clone());
         }
     }
 }
