@@ -132,7 +132,7 @@ impl Source for Folder {
     }
 
     fn line(&mut self, index: u64) -> R<Option<Vec<u8>>> {
-        let goes_on = self.open.as_ref().is_some_and(|(next, _)| *next == index) && index % PER_FILE > 0;
+        let goes_on = self.open.as_ref().is_some_and(|(next, _)| *next == index) && !index.is_multiple_of(PER_FILE);
         if !goes_on {
             let Ok(file) = File::open(self.mirror.entries_path(index)) else { return Ok(None) };
             let mut reader = BufReader::new(file);
