@@ -40,5 +40,5 @@ pub mod witness;
 pub use app::{Clock, system_clock};
 pub use config::{Config, Mode, WitnessConfig, WitnessPeer};
 pub use serve::Verb;
-pub use service::{Running, Service, init, init_witness};
+pub use service::{Running, Service, init, init_witness, trust};
 pub use witness::RunningWitness;

@@ -34,10 +34,8 @@ fn every_requirement_has_its_test_or_the_reason_why_not() {
         .collect();
     let ids: Vec<&str> = rows.iter().map(|row| row[0]).collect();
     let contract_service = (1..=17).map(|n| format!("CS{n}"));
-    let wanted: Vec<String> = contract_service
-        .chain((1..=4).map(|n| format!("D{n}")))
-        .chain((1..=4).map(|n| format!("${n}")))
-        .collect();
+    let wanted: Vec<String> =
+        contract_service.chain((1..=4).map(|n| format!("D{n}"))).chain((1..=4).map(|n| format!("${n}"))).collect();
     assert_eq!(ids, wanted);
     let mut tests = BTreeSet::new();
     collect(&root(), &mut tests);

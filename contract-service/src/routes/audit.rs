@@ -1,12 +1,33 @@
 //! The export of the whole log with bodies and salts, for people of the SRO and auditors.
 
+use std::time::{Duration, Instant};
+
 use schemas::desk::AuditExport;
+use schemas::log::Checkpoint;
 use schemas::{Code, R, Refusal};
 
 use crate::app::App;
 use crate::auth::oversight;
 use crate::auth::roles::caller;
 use crate::call::{Answer, Call};
+
+/// How long an export waits for the witnesses to cosign the head that its own reading made.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often it looks.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The newest checkpoint, with the cosignatures of all witnesses where they come in time: an auditor asks for them, and
+/// the reading itself has just made a head that none of them had seen.
+fn cosigned(app: &App) -> R<Checkpoint> {
+    let (began, wanted) = (Instant::now(), app.config.witnesses.len());
+    loop {
+        let note = app.registry.checkpoint()?;
+        if note.signatures.len() > wanted || began.elapsed() > PATIENCE || app.stopping() {
+            return Ok(note);
+        }
+        std::thread::sleep(LOOK);
+    }
+}
 
 /// A page of entries with the newest checkpoint.
 pub fn export(app: &App, call: &Call) -> R<Answer> {
@@ -22,7 +43,7 @@ pub fn export(app: &App, call: &Call) -> R<Answer> {
         oversight::enter(app, &caller, from, count)?;
     }
     // Checkpoint before entries: those up to its size are there when it is signed.
-    let note = app.registry.checkpoint()?;
+    let note = cosigned(app)?;
     let size = note.head.size;
     let entries: Vec<_> = app.registry.entries(from, limit)?.into_iter().filter(|e| e.index < size).collect();
     tracing::info!(reader = %caller.did(), from, limit, "the log was exported");

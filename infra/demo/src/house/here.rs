@@ -9,7 +9,7 @@ use contract_service::{WitnessPeer, init_witness};
 use depa::webhook::receiver::{Check, Payer, Receiver};
 use kms_adapter::Profile;
 use schemas::jwk::Jwk;
-use schemas::{R, Signer as _};
+use schemas::{Code, R, Refusal, Signer as _};
 
 use super::processes::witness_name;
 use super::{People, Ports, local, make_dir, trust_file};
@@ -37,6 +37,10 @@ impl InProcess {
         witness.bind = at(ports.witness);
         config.witnesses = vec![WitnessPeer { url: local(ports.witness), name: name.clone(), jwk: jwk.clone() }];
         let witness = RunningWitness::start(&witness, clock.clone())?;
+        // The SRO hands out its trust again, now with the witness. No quorum is asked for: tests move the clock by hours.
+        let fault = |e: std::io::Error| Refusal::new(Code::ConfigInvalid, format!("{}: {e}", trust.display()));
+        std::fs::remove_file(&trust).map_err(fault)?;
+        depa::edge::write_json(&trust, &contract_service::trust(&config)?)?;
         let desk = contract_service::Service::start(config, clock.clone())?;
         let mut kms = Vec::new();
         for (tdp, port) in people.tdps.iter().zip(ports.kms) {

@@ -49,8 +49,18 @@ impl Processes {
             local(ports.witness),
             jwk.okp_text().unwrap_or_default()
         );
+        // The SRO hands out its trust again, now with the witness: rooms and key services ask for its cosignature.
+        let watched = |command: &mut Command| {
+            command.arg("--config").arg(folder.join("config.toml"));
+            command.env("DEPA_CONTRACT_SERVICE__WITNESSES", &peer).env("DEPA_CONTRACT_SERVICE__WITNESS_QUORUM", "1");
+        };
+        let mut trust = Command::new(&service);
+        watched(trust.arg("trust"));
+        let printed = once("contract-service trust", &mut trust)?;
+        std::fs::write(trust_file(dir), printed)
+            .map_err(|e| Refusal::new(Code::ConfigInvalid, format!("{}: {e}", trust_file(dir).display())))?;
         let mut desk = Command::new(&service);
-        desk.arg("serve").arg("--config").arg(folder.join("config.toml")).env("DEPA_CONTRACT_SERVICE__WITNESSES", peer);
+        watched(desk.arg("serve"));
         house.launch("contract-service", &folder, &mut desk, ports.desk, "/readyz")?;
 
         let kms = sibling("kms-adapter")?;
