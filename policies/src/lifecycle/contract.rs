@@ -153,6 +153,7 @@ impl State {
             suspended: None,
             resumed_at: None,
             revokes_at: None,
+            noticed: None,
             amends,
             amendment: None,
             runs: Vec::new(),
@@ -271,12 +272,23 @@ impl State {
     }
 
     /// The amended version ends. What the SRO or the rules stopped stays stopped: an amendment by the parties does not
-    /// lift it; what a TDP stopped is lifted, as all TDPs signed.
+    /// lift it. What a TDP stopped, and notice of revocation, is lifted where all parties signed after it: nobody
+    /// overrules it with a signature that was given before.
     fn take_place(&mut self, index: u64, old: &Digest, new: &Digest) {
-        let stopped = self.contracts.get(old).and_then(|row| row.suspended.clone());
+        let Some(before) = self.contracts.get(old) else { return };
+        let (stopped, noticed) = (before.suspended.clone(), before.noticed.zip(before.revokes_at));
+        let signed = self.contracts.get(new).map(|row| row.signed.clone()).unwrap_or_default();
+        let agreed_after = |entry: u64| signed.iter().all(|signed| *signed > entry);
         self.end_contract(old, superseded(index));
-        if let Some(row) = self.contracts.get_mut(new) {
-            row.suspended = stopped.filter(|s| !matches!(s.by, Suspender::Party(_)));
+        let stays = stopped.filter(|s| !matches!(s.by, Suspender::Party(_)) || !agreed_after(s.index));
+        if let Some(row) = self.contracts.get_mut(old) {
+            row.suspended = stays.clone();
+        }
+        let Some(row) = self.contracts.get_mut(new) else { return };
+        row.suspended = stays;
+        if let Some((entry, at)) = noticed.filter(|(entry, _)| !agreed_after(*entry)) {
+            (row.noticed, row.revokes_at) = (Some(entry), Some(at));
+            self.agenda.put((at, *new), ());
         }
     }
 

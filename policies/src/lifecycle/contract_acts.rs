@@ -133,7 +133,7 @@ impl State {
             self.end_contract(&sha256, Ending::by_entry(ContractState::Revoked, index));
         } else if let Some(row) = self.contracts.get_mut(&sha256) {
             let revokes_at = at.plus_seconds(i64::from(seconds));
-            row.revokes_at = Some(revokes_at);
+            (row.revokes_at, row.noticed) = (Some(revokes_at), Some(index));
             self.agenda.put((revokes_at, sha256), ());
         }
         self.note_contract(&act.contract.id, index);

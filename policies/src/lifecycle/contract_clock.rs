@@ -121,7 +121,7 @@ impl State {
         Ok(())
     }
 
-    fn in_flight(&self, row: &ContractRow) -> bool {
+    pub(super) fn in_flight(&self, row: &ContractRow) -> bool {
         row.runs.iter().filter_map(|id| self.runs.get(id)).any(|run| run.alive())
     }
 

@@ -89,6 +89,8 @@ pub struct ContractRow {
     pub(super) resumed_at: Option<Timestamp>,
     /// When a noticed revocation takes effect.
     pub revokes_at: Option<Timestamp>,
+    /// Index of the entry that gave that notice.
+    pub(super) noticed: Option<u64>,
     /// The version in force that this one would replace.
     pub amends: Option<Digest>,
     /// The newest version that was proposed to replace this one while it is in force.
@@ -158,9 +160,12 @@ impl ContractRow {
         ContractRef { id: self.contract.contract_id.clone(), sha256: self.sha256 }
     }
 
-    /// May a run that checked in before this state finish in it? Only after an end that does not stop it.
-    pub fn lets_finish(&self, now: Timestamp) -> bool {
-        crate::gate::lets_finish(&self.contract, self.state(now))
+    /// The state for runs under way: a contract that was suspended when it ended stops them still, since an end lifts no
+    /// suspension.
+    pub fn state_for_runs(&self, now: Timestamp) -> ContractState {
+        let state = self.state(now);
+        let stopped = self.suspended.is_some() && crate::gate::lets_finish(&self.contract, state);
+        if stopped { ContractState::Suspended } else { state }
     }
 
     pub(super) fn has_signed(&self, holder: &str) -> bool {
@@ -253,17 +258,20 @@ impl State {
         self.contracts.get(sha256).map(|row| row.state(now))
     }
 
-    /// State of each referenced contract, in the order given.
+    /// State of each referenced contract for runs under it, in the order given.
     pub fn statuses(&self, references: &[ContractRef], now: Timestamp) -> R<Vec<ContractStatus>> {
         references.iter().map(|r| self.contract_of(r).map(|row| status(row, now))).collect()
     }
 
     /// Fully signed contracts that are not in force, sorted by id and digest: the status list. Proposals do not stand in
     /// it, nor contracts whose period ended more than a day ago: who holds a contract reads its end in it, and a list
-    /// that kept all of them would one day be larger than any document may be.
+    /// that kept all of them would one day be larger than any document may be. That it was stopped cannot be read in it,
+    /// so one with a run in flight stays.
     pub fn not_in_force(&self, now: Timestamp) -> Vec<ContractStatus> {
-        let told =
-            |row: &&ContractRow| row.executed.is_some() && now < row.contract.expires_at.plus_seconds(LISTED_SECONDS);
+        let told = |row: &&ContractRow| {
+            let recent = now < row.contract.expires_at.plus_seconds(LISTED_SECONDS);
+            row.executed.is_some() && (recent || row.suspended.is_some() && self.in_flight(row))
+        };
         let signed = self.contracts.iter().map(|(_, row)| row).filter(told);
         let mut listed: Vec<_> =
             signed.map(|row| status(row, now)).filter(|s| s.state != ContractState::Active).collect();
@@ -305,7 +313,7 @@ impl State {
 const LISTED_SECONDS: i64 = 24 * 3600;
 
 fn status(row: &ContractRow, now: Timestamp) -> ContractStatus {
-    ContractStatus { id: row.contract.contract_id.clone(), sha256: row.sha256, state: row.state(now) }
+    ContractStatus { id: row.contract.contract_id.clone(), sha256: row.sha256, state: row.state_for_runs(now) }
 }
 
 impl State {

@@ -67,6 +67,12 @@ impl KeyRow {
         }
     }
 
+    /// Ends the key; the first entry that did so counts.
+    pub(super) fn end(&mut self, state: KeyState, index: u64) {
+        self.state = state;
+        self.ended = self.ended.or(Some(index));
+    }
+
     fn serves(&self, wanted: KeyUse) -> bool {
         self.state == KeyState::Active && self.uses.contains(&wanted)
     }
@@ -195,28 +201,40 @@ impl State {
         let Some(row) = self.participants.get_mut(&event.participant) else { return Ok(()) };
         row.entries.push(index);
         row.key_events.push((index, envelope.clone()));
-        let (thumbprint, state, since) = match event.event {
+        let (thumbprint, state) = match event.event {
             KeyAct::Add { proof, uses } => {
                 let key = KeyRow::new(read(&proof)?.jwk, uses, index, resolution);
                 self.key_holders.put(key.thumbprint.clone(), event.participant.clone());
                 row.keys.push(key);
                 return Ok(());
             }
-            KeyAct::Retire { thumbprint } => (thumbprint, KeyState::Retired, None),
-            KeyAct::Revoke { thumbprint } => (thumbprint, KeyState::Revoked, None),
-            KeyAct::Compromise { thumbprint, since_index } => (thumbprint, KeyState::Compromised, Some(since_index)),
+            KeyAct::Compromise { thumbprint, since_index } => {
+                self.contest(index, at, &event.participant, (thumbprint, since_index));
+                return Ok(());
+            }
+            KeyAct::Retire { thumbprint } => (thumbprint, KeyState::Retired),
+            KeyAct::Revoke { thumbprint } => (thumbprint, KeyState::Revoked),
         };
         if let Some(key) = row.keys.iter_mut().find(|key| key.thumbprint == thumbprint) {
-            key.state = state;
-            key.ended = key.ended.or(Some(index));
-            key.compromised_since = since.or(key.compromised_since);
-        }
-        if let Some(since) = since {
-            let holder = event.participant.as_str();
-            self.key_compromised(index, at, holder, &thumbprint, since);
-            self.offers_contested(index, holder, &thumbprint, since);
+            key.end(state, index);
         }
         Ok(())
+    }
+
+    /// A key is reported from an entry on. What it signed since is in doubt; so are the keys that it brought since, from
+    /// their beginning: a thief's next key does not outlive the stolen one.
+    fn contest(&mut self, index: u64, at: Timestamp, holder: &Did, reported: (String, u64)) {
+        let mut open = vec![reported];
+        while let Some((thumbprint, since)) = open.pop() {
+            let Some(row) = self.participants.get_mut(holder) else { return };
+            if let Some(key) = row.keys.iter_mut().find(|key| key.thumbprint == thumbprint) {
+                key.end(KeyState::Compromised, index);
+                key.compromised_since = Some(since);
+            }
+            open.extend(row.brought_by(&thumbprint, since));
+            self.key_compromised(index, at, holder.as_str(), &thumbprint, since);
+            self.offers_contested(index, holder.as_str(), &thumbprint, since);
+        }
     }
 }
 
@@ -224,6 +242,16 @@ impl ParticipantRow {
     /// The key with this thumbprint, whatever its state.
     pub fn key(&self, thumbprint: &str) -> Option<&KeyRow> {
         self.keys.iter().find(|key| key.thumbprint == thumbprint)
+    }
+
+    /// Keys that this one brought at or after an entry and that are not in doubt from their beginning yet, each with its
+    /// own first entry.
+    fn brought_by(&self, thumbprint: &str, since: u64) -> Vec<(String, u64)> {
+        let by_it = |event: &Envelope<KeyEvent>| event.signatures.iter().any(|s| s.kid.thumbprint == thumbprint);
+        let entries = self.key_events.iter().filter(|(entry, event)| *entry >= since && by_it(event));
+        let brought = entries.filter_map(|(entry, _)| self.keys.iter().find(|key| key.active_from == *entry));
+        let sound = brought.filter(|key| key.compromised_since.is_none_or(|from| from > key.active_from));
+        sound.map(|key| (key.thumbprint.clone(), key.active_from)).collect()
     }
 
     fn require_key(&self, thumbprint: &str) -> R<&KeyRow> {

@@ -10,7 +10,7 @@ use schemas::{Code, R, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::signers::sole_signer;
-use super::{KeyRow, State, read, transition};
+use super::{KeyRow, KeyState, State, read, transition};
 use crate::registration::names::look;
 
 /// Where a participant stands.
@@ -106,6 +106,10 @@ impl State {
         crate::registration::participant(&application, self.registry()?, now)?;
         crate::registration::resolution(resolution, &application.did, now)?;
         self.key_is_free(&application.jwk, &application.did, "jwk")?;
+        let before = self.participants.get(&application.did).and_then(|row| row.key(&application.jwk.thumbprint()));
+        if before.is_some_and(|key| key.state != KeyState::Active) {
+            return Err(Refusal::new(Code::KeyExists, "a key that was ended does not come back").at("jwk"));
+        }
         self.looks_like_nobody(&application)
     }
 
@@ -137,6 +141,14 @@ impl State {
         let decided_at = before.and_then(|r| r.decided_at);
         let was_verified = before.is_some_and(|r| r.was_verified);
         let mut entries = before.map(|r| r.entries.clone()).unwrap_or_default();
+        let mut keys = vec![KeyRow::first(&participant, index, resolution)];
+        let earlier = before.iter().flat_map(|r| &r.keys).filter(|key| key.jwk != participant.jwk);
+        keys.extend(earlier.cloned().map(|mut key| {
+            if key.state == KeyState::Active {
+                key.end(KeyState::Retired, index);
+            }
+            key
+        }));
         entries.push(index);
         self.key_holders.put(participant.jwk.thumbprint(), participant.did.clone());
         self.looks.put(look_of_name(&participant), participant.did.clone());
@@ -148,7 +160,7 @@ impl State {
             decision: None,
             decided_at,
             state: ParticipantState::Applied,
-            keys: vec![KeyRow::first(&participant, index, resolution)],
+            keys,
             key_events: Vec::new(),
             withdrawal: None,
             was_verified,

@@ -161,7 +161,7 @@ impl State {
     pub(super) fn require_may_finish(&self, job: &JobSpec, now: Timestamp) -> R<()> {
         for reference in &job.contracts {
             let row = self.contract_of(reference)?;
-            crate::gate::may_go_on(&row.contract, row.state(now), &job.purpose, now)?;
+            crate::gate::may_go_on(&row.contract, row.state_for_runs(now), &job.purpose, now)?;
         }
         Ok(())
     }

@@ -227,6 +227,33 @@ fn runs_finish_after_the_end_only_where_the_contract_lets_them() {
 }
 
 #[test]
+fn no_end_lifts_a_suspension_from_a_run() {
+    type End = fn(&mut Scene);
+    let ends: [End; 3] = [
+        |scene| {
+            let revoke = by(&scene.revoke(Cause::AtWill), &[TDC]);
+            scene.log.enter(Body::ContractRevoked { revoke }).unwrap();
+        },
+        |scene| scene.log.now = at("2027-12-01T00:00:00Z"),
+        |scene| scene.log.now = at("2027-12-09T00:00:00Z"),
+    ];
+    for end in ends {
+        let mut scene = Scene::signed(|c| {
+            c.revocation.running = Running::LetFinish;
+            c.revocation.by = vec![Kind::Tdp, Kind::Tdc];
+        });
+        scene.run().unwrap();
+        scene.act(Act::SuspendByTdp).unwrap();
+        end(&mut scene);
+        assert!(matches!(scene.state(), ContractState::Revoked | ContractState::Expired));
+        let told = scene.log.state.not_in_force(scene.log.now);
+        assert_eq!(told.iter().map(|s| s.state).collect::<Vec<_>>(), [ContractState::Suspended], "in the status list");
+        let body = scene.completed();
+        scene.log.refused(body, Code::ContractSuspended, "the run stays stopped");
+    }
+}
+
+#[test]
 fn only_those_who_may_withdraw_and_terminate() {
     let mut open = Scene::proposed(none);
     let by_other = Body::ContractWithdrawn { withdraw: by(&open.withdraw(), &[CCRP]) };

@@ -195,6 +195,36 @@ fn an_amendment_does_not_lift_what_the_sro_stopped() {
 }
 
 #[test]
+fn a_signature_given_before_a_stop_or_a_notice_does_not_lift_it() {
+    let notice = |c: &mut Contract| c.revocation.notice_seconds = 7 * 86_400;
+    for (stop, then, in_a_week) in [
+        (Act::SuspendByTdp, ContractState::Suspended, ContractState::Suspended),
+        (Act::Revoke, ContractState::Active, ContractState::Revoked),
+    ] {
+        let mut scene = Scene::signed(notice);
+        let next = scene.next(none);
+        scene.log.enter(Body::ContractProposed { contract: by(&next, &[&provider(0)]) }).unwrap();
+        scene.act(stop).unwrap();
+        (scene.reference, scene.contract) = (refer(&next), next);
+        for holder in [provider(1), provider(2), CCRP.to_owned(), TDC.to_owned()] {
+            scene.log.sign(&scene.reference.clone(), &holder).unwrap();
+        }
+        assert_eq!(scene.state(), then, "{stop:?}");
+        assert_eq!(stored(&scene.log.state), scene.log.state);
+        scene.days(7);
+        assert_eq!(scene.state(), in_a_week, "{stop:?}");
+    }
+    let mut scene = Scene::signed(notice);
+    scene.act(Act::Revoke).unwrap();
+    let next = scene.next(none);
+    scene.log.enter(Body::ContractProposed { contract: by(&next, &[TDC]) }).unwrap();
+    (scene.reference, scene.contract) = (refer(&next), next);
+    scene.sign_all();
+    scene.days(7);
+    assert_eq!(scene.state(), ContractState::Active, "all signed after the notice");
+}
+
+#[test]
 fn an_amendment_of_a_contract_that_ended_meanwhile_cannot_be_signed() {
     let mut scene = Scene::signed(none);
     let next = scene.next(none);

@@ -202,3 +202,53 @@ fn offers_and_orders_of_a_compromised_key_do_not_run() {
     let contract: Envelope<_> = by(&House::new().contracts[0], &[TDC]);
     log.refused(Body::ContractProposed { contract }, Code::DatasetNotAvailable, "contested offer");
 }
+
+#[test]
+fn keys_that_a_compromised_key_brought_fall_with_it() {
+    let mut log = Log::furnished();
+    let tdp = provider(1);
+    let since = log.state.size();
+    let (theirs, next) = (id_of(&tdp, &second()), id_of(&tdp, &jwk(241)));
+    let adding = add(&log, &tdp, second(), &[KeyUse::Document, KeyUse::Api]);
+    log.enter(changed(&log, &adding, &[&tdp])).unwrap();
+    let further = add(&log, &tdp, jwk(241), &[KeyUse::Document]);
+    let body = Body::KeyChanged {
+        event: with_keys(&further, std::slice::from_ref(&theirs)),
+        resolution: log.resolved(&did(&tdp)),
+    };
+    log.enter(body).unwrap();
+    let vouched = add(&log, &tdp, jwk(242), &[KeyUse::Document]);
+    log.enter(changed(&log, &vouched, &SRO[..2])).unwrap();
+    let reported = event(&log, &tdp, compromise(&tdp, since));
+    log.enter(changed(&log, &reported, &SRO[..2])).unwrap();
+    for fallen in [&kid(&tdp), &theirs, &next] {
+        assert_eq!(log.state.key(fallen, Usage::Party), None, "{fallen}");
+        assert!(log.state.contested(fallen, log.state.size()), "{fallen}");
+    }
+    assert_eq!(log.state.api_key(&theirs), None);
+    assert_eq!(log.state.key(&id_of(&tdp, &jwk(242)), Usage::Party), Some(jwk(242)), "the SRO brought it");
+}
+
+#[test]
+fn keys_brought_before_a_compromise_stay() {
+    let mut log = Log::furnished();
+    let tdp = provider(1);
+    let adding = add(&log, &tdp, second(), &[KeyUse::Document]);
+    log.enter(changed(&log, &adding, &[&tdp])).unwrap();
+    let reported = event(&log, &tdp, compromise(&tdp, log.state.size()));
+    log.enter(changed(&log, &reported, &[&tdp])).unwrap();
+    assert_eq!(log.state.key(&id_of(&tdp, &second()), Usage::Party), Some(second()));
+}
+
+#[test]
+fn an_ended_key_does_not_come_back_by_a_new_application() {
+    let mut log = Log::furnished();
+    let tdp = provider(1);
+    let reported = event(&log, &tdp, compromise(&tdp, 0));
+    log.enter(changed(&log, &reported, &[&tdp])).unwrap();
+    log.decide(&tdp, Decision::Suspended).unwrap();
+    log.decide(&tdp, Decision::Rejected).unwrap();
+    let refused = log.apply(&crate::log::participant(&tdp, Kind::Tdp)).unwrap_err();
+    assert_eq!(refused.code, Code::KeyExists);
+    assert!(log.state.contested(&kid(&tdp), 0));
+}

@@ -142,10 +142,13 @@ impl PinnedBook {
             }
             verify_added_key(&event, resolution.as_ref(), &self.trust.registry)?;
             note::verify_receipt(&receipt, &body, &self.trust.origin, &self.trust.registry_jwk)?;
+            let by = event.signers().first().map(|kid| kid.thumbprint.clone());
             let party = self.parties.get_mut(did.as_str());
-            party
-                .ok_or_else(|| Refusal::new(Code::SignerUnknown, "the party is not known"))?
-                .apply(index, &event.event)?;
+            party.ok_or_else(|| Refusal::new(Code::SignerUnknown, "the party is not known"))?.apply(
+                index,
+                &event.event,
+                by,
+            )?;
         }
         Ok(())
     }

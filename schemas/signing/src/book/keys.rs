@@ -15,6 +15,8 @@ struct Held {
     from: u64,
     /// The first entry at which it does not count any more.
     until: Option<u64>,
+    /// Thumbprint of the key that signed its coming.
+    by: Option<String>,
 }
 
 /// The keys of one party.
@@ -27,7 +29,10 @@ pub struct PartyKeys {
 impl PartyKeys {
     /// A party with the key of its application, which counts from the start and for every use.
     pub(super) fn new(kind: Kind, jwk: Jwk) -> PartyKeys {
-        PartyKeys { kind, keys: vec![Held { jwk, uses: vec![KeyUse::Document, KeyUse::Api], from: 0, until: None }] }
+        PartyKeys {
+            kind,
+            keys: vec![Held { jwk, uses: vec![KeyUse::Document, KeyUse::Api], from: 0, until: None, by: None }],
+        }
     }
 
     /// The document key with this thumbprint, if it counts at an entry of this index; without an index: now.
@@ -46,23 +51,36 @@ impl PartyKeys {
     }
 
     /// Applies a verified event that was entered at `index`. A retired or revoked key counts for entries before it; a
-    /// compromised one for entries before `since_index`, which may lie further back.
-    pub(super) fn apply(&mut self, index: u64, act: &KeyAct) -> R<()> {
+    /// compromised one for entries before `since_index`, which may lie further back, and the keys that it brought since
+    /// for none. `by` is the thumbprint of the first key that signed the event.
+    pub(super) fn apply(&mut self, index: u64, act: &KeyAct, by: Option<String>) -> R<()> {
         match act {
-            KeyAct::Add { proof, uses } => self.add(index, proof.read_unverified()?.jwk, uses.clone()),
+            KeyAct::Add { proof, uses } => self.add(index, proof.read_unverified()?.jwk, uses.clone(), by),
             KeyAct::Retire { thumbprint } | KeyAct::Revoke { thumbprint } => self.end(thumbprint, index),
-            KeyAct::Compromise { thumbprint, since_index } => self.end(thumbprint, *since_index),
+            KeyAct::Compromise { thumbprint, since_index } => self.contest(thumbprint.clone(), *since_index),
         }
     }
 
-    fn add(&mut self, from: u64, jwk: Jwk, uses: Vec<KeyUse>) -> R<()> {
+    fn contest(&mut self, thumbprint: String, since: u64) -> R<()> {
+        let mut open = vec![(thumbprint, since)];
+        while let Some((thumbprint, since)) = open.pop() {
+            self.end(&thumbprint, since)?;
+            let brought = |k: &&Held| k.by.as_ref() == Some(&thumbprint) && k.from >= since;
+            let sound = |k: &&Held| k.until.is_none_or(|until| until > k.from);
+            let fall = self.keys.iter().filter(brought).filter(sound);
+            open.extend(fall.map(|k| (k.jwk.thumbprint(), k.from)));
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, from: u64, jwk: Jwk, uses: Vec<KeyUse>, by: Option<String>) -> R<()> {
         if self.keys.iter().any(|k| k.jwk == jwk) {
             return Err(Refusal::new(Code::KeyExists, "the party has had this key before"));
         }
         if self.keys.len() >= MAX_KEYS {
             return Err(Refusal::new(Code::LimitExceeded, "a party has at most 64 keys"));
         }
-        self.keys.push(Held { jwk, uses, from, until: None });
+        self.keys.push(Held { jwk, uses, from, until: None, by });
         Ok(())
     }
 

@@ -56,6 +56,27 @@ fn a_compromised_key_loses_what_was_entered_since() {
 }
 
 #[test]
+fn keys_that_a_compromised_key_brought_fall_with_it() {
+    let mut world = World::new();
+    let (first, earlier, theirs, further, vouched) = (first(), world.key(), world.key(), world.key(), world.key());
+    let uses = || vec![KeyUse::Document];
+    world.event(add(&earlier, uses()), &[&first]);
+    let since = world.event(add(&theirs, uses()), &[&first]);
+    world.event(add(&further, uses()), &[&theirs]);
+    world.event(add(&vouched, uses()), &[&person(1), &person(2)]);
+    let entered = [&theirs, &further].map(|key| (key, world.offer(key)));
+    let act = KeyAct::Compromise { thumbprint: thumbprint(&first), since_index: since as u64 };
+    world.event(act, &[&person(1), &person(2)]);
+    let book = world.book().unwrap();
+    for (key, index) in entered {
+        assert_eq!(world.offered(&book, key, index).unwrap_err().code, Code::KeyNotActive);
+        assert!(book.key(key.kid(), Usage::Party).is_none());
+    }
+    assert!(book.key(earlier.kid(), Usage::Party).is_some(), "brought before");
+    assert!(book.key(vouched.kid(), Usage::Party).is_some(), "the SRO brought it");
+}
+
+#[test]
 fn a_key_for_calls_signs_no_document() {
     let mut world = World::new();
     let (first, api) = (first(), world.key());
