@@ -2,7 +2,8 @@
 //! is refused. Both heads are signed by the registry, so together they prove that it showed two histories.
 //!
 //! This notices a fork as soon as two branches meet at one size. A branch that never does is for the witnesses and
-//! for the audit to notice (`depa audit verify --witness`).
+//! for the audit to notice (`depa audit verify --witness`). A word about a log that was longer before is refused too: an
+//! old backup, or a reader that has lost the log, does not know what was revoked since.
 
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
@@ -19,6 +20,23 @@ pub(crate) fn heads(opened: &OpenedBundle) -> R<Vec<CheckpointRef>> {
     let offers = opened.offers.iter().map(|o| o.receipt());
     let receipts = contracts.chain(offers).chain([opened.image_set.receipt()]);
     receipts.map(|receipt| Ok(Checkpoint::parse(&receipt.checkpoint)?.head)).collect()
+}
+
+/// Seconds by which the registry's readers may be behind its writer, and its clock beside ours.
+const BEHIND_SECONDS: i64 = 60;
+
+/// Refuses a word of the registry about a log of this head, issued then, where a longer log was shown here well before.
+pub(crate) fn not_behind(c: &mut SqliteConnection, head: &CheckpointRef, issued_at: Timestamp) -> Tx<()> {
+    let size = i64::try_from(head.size).unwrap_or(i64::MAX);
+    let before = issued_at.plus_seconds(-BEHIND_SECONDS).micros();
+    let longer = log_head::table.filter(log_head::size.gt(size)).filter(log_head::seen_at.lt(before));
+    let longest: Option<i64> = longer.select(diesel::dsl::max(log_head::size)).first(c)?;
+    if let Some(longest) = longest {
+        tracing::error!(alarm = "log_went_back", size, longest, "the registry spoke about an older log than before");
+        let sentence = "the registry speaks about a log that is shorter than the one it showed before";
+        return Err(Refusal::new(Code::CheckpointInvalid, sentence).at("checkpoint").into());
+    }
+    Ok(())
 }
 
 /// Keeps the heads, and refuses one that contradicts a head seen before.

@@ -63,7 +63,10 @@ impl Kms {
         let mut heads = history::heads(&opened)?;
         heads.push(admission.checkpoint.clone());
         heads.extend(signing::witnessed(&self.trust, &admission, &opened.contracts, now)?);
-        self.store.transact(|c| history::keep(c, &heads, now))?;
+        self.store.transact(|c| {
+            history::not_behind(c, &admission.checkpoint, admission.issued_at)?;
+            history::keep(c, &heads, now)
+        })?;
 
         policies::gate::job(&facts, &admission.contracts, now)?;
         policies::release::evidence_allowed(&facts, &appraisal)?;

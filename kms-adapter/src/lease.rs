@@ -22,7 +22,10 @@ impl Kms {
         let list = signing::verify_by(request.status_list, registry, &self.trust, registry.as_str())?;
         let opened = self.reopen(&row)?;
         policies::release::renewal(&list, &opened.contracts, &opened.job.purpose, now)?;
-        self.store.transact(|c| history::keep(c, std::slice::from_ref(&list.checkpoint), now))?;
+        self.store.transact(|c| {
+            history::not_behind(c, &list.checkpoint, list.issued_at)?;
+            history::keep(c, std::slice::from_ref(&list.checkpoint), now)
+        })?;
         if now < opened.image_set.valid_from || now >= opened.image_set.valid_to {
             return Err(Refusal::new(Code::ImageSetNotApproved, "the image set of the run is no longer approved"));
         }

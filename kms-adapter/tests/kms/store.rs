@@ -281,3 +281,24 @@ fn a_log_that_shows_two_roots_for_one_size_opens_nothing() {
         room.send_reserve(&room.reserve_request(ahead(2)))
     });
 }
+
+#[test]
+fn a_log_that_went_back_opens_nothing() {
+    let world = World::new();
+    let working = Room::new(&world);
+    let ours = working.reserve().unwrap();
+    working.release(&ours).unwrap();
+    let longer = |a: &mut schemas::release::Admission| {
+        a.checkpoint.size += 100;
+        a.checkpoint.root = Digest([1; 32]);
+    };
+    let room = Room::new(&world);
+    drop(room.send_reserve(&room.reserve_request(longer)));
+    working.renew(working.status_list(vec![])).expect("a reader of the log may be a minute behind");
+    world.pass(62);
+    assert_eq!(working.renew(working.status_list(vec![])).unwrap_err().code, Code::CheckpointInvalid);
+    world.refuses(Code::CheckpointInvalid, || {
+        let room = Room::new(&world);
+        room.reserve()
+    });
+}
