@@ -85,9 +85,13 @@ impl Global {
 
     /// A contract service at this address, acting for nobody.
     fn desk_at(&self, url: &str) -> R<Client> {
+        Client::trusting(url, None, self.authorities()?.as_deref())
+    }
+
+    /// The authorities that vouch for the contract service, if any are named.
+    fn authorities(&self) -> R<Option<Vec<u8>>> {
         let ca = self.ca.clone().or_else(|| std::env::var_os("DEPA_CA").map(PathBuf::from));
-        let pem = ca.map(|path| depa::edge::read(&path)).transpose()?;
-        Client::trusting(url, None, pem.as_deref())
+        ca.map(|path| depa::edge::read(&path)).transpose()
     }
 
     /// The contract service, acting for the owner of the key.

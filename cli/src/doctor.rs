@@ -28,6 +28,8 @@ pub struct Patient {
     pub registry: Option<String>,
     /// Base URL of a key service.
     pub kms: Option<String>,
+    /// Authorities (PEM) that vouch for its certificate; the machine's if absent.
+    pub ca: Option<Vec<u8>>,
     /// Trust file.
     pub trust: Option<PathBuf>,
     /// Key files.
@@ -44,7 +46,7 @@ pub fn examine(patient: &Patient, now: Timestamp) -> Vec<Finding> {
         findings.push(finding("trust file", loaded.as_ref().map(detail)));
     }
     if let Some(url) = &patient.registry {
-        let client = Client::new(url, None);
+        let client = Client::trusting(url, None, patient.ca.as_deref());
         let ready = client.as_ref().map_err(Clone::clone).and_then(Client::ready);
         findings.push(finding("contract service", ready.as_ref().map(|()| format!("{url} is ready"))));
         if let (Ok(client), Ok(()), Some((_, Ok(pinned)))) = (&client, &ready, &pinned) {
@@ -60,7 +62,7 @@ pub fn examine(patient: &Patient, now: Timestamp) -> Vec<Finding> {
             findings.push(Finding { ok: matches!(same, Ok(true)), ..finding("pinned trust", told) });
         }
         if ready.is_ok() {
-            findings.push(clock(url, now));
+            findings.push(clock(url, patient.ca.as_deref(), now));
         }
     }
     if let Some(url) = &patient.kms {
@@ -98,10 +100,10 @@ fn kms(url: &str) -> Finding {
 }
 
 /// The service's clock by its `Date` header, which has whole seconds.
-fn clock(url: &str, now: Timestamp) -> Finding {
+fn clock(url: &str, ca: Option<&[u8]>, now: Timestamp) -> Finding {
     let date = || -> R<i64> {
         let fault = |why: &str| Refusal::new(schemas::Code::PeerFault, format!("{url} {why}"));
-        let http = dataset::kms::http(url, "address of the contract service")?;
+        let http = dataset::kms::http_trusting(url, "address of the contract service", ca)?;
         let request = http.get(format!("{}/livez", url.trim_end_matches('/'))).timeout(Duration::from_secs(5));
         let answer = request.send().map_err(|_| fault("cannot be reached"))?;
         let header =
@@ -148,6 +150,7 @@ mod tests {
     #[test]
     fn what_is_missing_is_named() {
         let patient = Patient {
+            ca: None,
             trust: Some("/nonexistent/trust.json".into()),
             keys: vec!["/nonexistent/a.key".into()],
             registry: Some("http://example.org".into()),

@@ -128,6 +128,11 @@ pub fn next_step(refusal: &Refusal) -> Option<&'static str> {
         Code::SignerUnknown => Some("the signer must be verified by the SRO first: depa party show DID"),
         Code::ParticipantNotVerified => Some("wait for two SRO people to decide: depa party show DID"),
         Code::PeerUnreachable => Some("check the address and that the service runs: depa doctor"),
+        Code::CosignaturesMissing => {
+            Some("a witness may not have seen the newest entries yet: repeat it in some seconds")
+        }
+        Code::ReadOnly => Some("its operator brings the missing entries back: contract-service restore --from-mirror"),
+        Code::Unavailable | Code::NotWriter => Some("repeat it in some seconds; where it lasts, tell the operator"),
         Code::ContractNotActive => Some("see who has not signed yet: depa contract show ID"),
         Code::BudgetExceeded => Some("ask for less ε, or agree on a new contract: depa run estimate"),
         Code::KeyWithheld => Some("the key is handed out after the run's completion: depa run watch RUN"),

@@ -2,6 +2,7 @@
 //! a mirror. On a fault nothing of the pass is accepted and the evidence is kept.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use contract_client::Client;
 use schemas::log::{Checkpoint, CheckpointRef, check_consistency};
@@ -16,6 +17,11 @@ use super::source::{Folder, Source as _};
 use super::tiles::Tiles;
 use super::verify::{Audit, Depth, Options};
 use super::{Head, PAGE, public, tampered};
+
+/// How long a pass waits for the cosignatures of a head that was made just now.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How often it looks.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// What a pass found.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -89,7 +95,7 @@ impl Monitor {
     ///
     /// A fault is a failed verification; what shows it lies in `evidence/` of the folder.
     pub fn pass(&mut self, now: Timestamp) -> R<Pass> {
-        let offered = self.client.checkpoint()?;
+        let offered = self.offered()?;
         let mut proof = Vec::new();
         let result = self.check(&offered, &mut proof, now);
         if let Err(refusal) = &result
@@ -102,6 +108,20 @@ impl Monitor {
             return Err(Refusal::new(refusal.code, sentence));
         }
         result
+    }
+
+    /// The newest checkpoint, with the cosignatures that are asked for where they come in time: a head that was made just
+    /// now is on its way to the witnesses.
+    fn offered(&self) -> R<String> {
+        let began = Instant::now();
+        loop {
+            let offered = self.client.checkpoint()?;
+            let cosigned = Checkpoint::parse(&offered).is_ok_and(|c| quorum::require(&c, &self.trust).is_ok());
+            if cosigned || began.elapsed() > PATIENCE {
+                return Ok(offered);
+            }
+            std::thread::sleep(LOOK);
+        }
     }
 
     fn check(&mut self, offered: &str, proof: &mut Vec<Digest>, now: Timestamp) -> R<Pass> {

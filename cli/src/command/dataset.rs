@@ -118,11 +118,13 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             let desk = global.desk()?;
             if global.trust_path().is_ok() {
                 let offer = dataset::verified_offer(&desk, &global.trust()?, &id)?;
-                say("every signature and receipt holds");
+                let state = dataset::show(&desk, &id)?.state;
+                say(&format!("every signature and receipt holds; the service says: {state}"));
                 return Ok(Answer::value(&**offer));
             }
-            say("not verified; pass --trust");
-            let document = dataset::show(&desk, &id)?.offer.envelope.read_unverified()?;
+            let view = dataset::show(&desk, &id)?;
+            say(&format!("not verified, pass --trust; the service says: {}", view.state));
+            let document = view.offer.envelope.read_unverified()?;
             Ok(Answer::value(&document))
         }
     }

@@ -24,7 +24,8 @@ pub struct Doctor {
 pub fn run(args: &Doctor, global: &Global) -> R<Answer> {
     let mut keys = args.key_files.clone();
     keys.extend(global.named(global.key.clone(), "--key", "DEPA_KEY").ok());
-    let patient = Patient { registry: global.url(), kms: args.kms.clone(), trust: global.trust_path().ok(), keys };
+    let (registry, ca, trust) = (global.url(), global.authorities()?, global.trust_path().ok());
+    let patient = Patient { registry, ca, kms: args.kms.clone(), trust, keys };
     let findings = examine(&patient, edge::now());
     let line = |f: &depa::doctor::Finding| format!("{} {}: {}", if f.ok { "ok  " } else { "FAIL" }, f.name, f.detail);
     let text: Vec<String> = findings.iter().map(line).collect();

@@ -1,8 +1,8 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use depa::{edge, log};
-use schemas::{Digest, R};
+use schemas::{Digest, R, canonical};
 use serde_json::json;
 
 use super::Global;
@@ -40,7 +40,7 @@ pub enum Verb {
         /// Of COSE the tree: 1 the main one, 2 the second one.
         #[arg(long, value_parser = clap::value_parser!(u8).range(1..=2))]
         tree: Option<u8>,
-        /// A new file.
+        /// A new file. Beside one of COSE comes the public record that it is about, as `.record.json`.
         #[arg(long)]
         out: PathBuf,
     },
@@ -51,9 +51,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         Verb::Checkpoint { earlier } => earlier,
         Verb::Anchor { what } => return anchor(&what, global),
         Verb::Receipt { index, form, tree, out } => {
-            edge::write_new(&out, &global.desk_as()?.0.receipt_as(index, &form, tree)?)?;
-            let text = format!("wrote {}; check it: depa audit verify-receipt {}", out.display(), out.display());
-            return Ok(Answer::new(&json!({"index": index, "out": out}), text));
+            return receipt(index, &form, tree, &out, global);
         }
     };
     let (desk, trust) = (global.desk()?, global.trust()?);
@@ -78,4 +76,21 @@ fn anchor(what: &str, global: &Global) -> R<Answer> {
     let receipt = global.desk_as()?.0.anchor(sha256)?;
     let text = format!("{sha256}\nanchored; entry {} of the log", receipt.index);
     Ok(Answer::new(&json!({"sha256": sha256, "receipt": receipt}), text))
+}
+
+fn receipt(index: u64, form: &str, tree: Option<u8>, out: &Path, global: &Global) -> R<Answer> {
+    let desk = global.desk_as()?.0;
+    edge::write_new(out, &desk.receipt_as(index, form, tree)?)?;
+    let mut check = format!("depa audit verify-receipt {}", out.display());
+    if form == "cose" {
+        // A COSE receipt does not carry what it is about.
+        let about = out.with_extension("record.json");
+        edge::write_new(&about, &canonical::to_bytes(&desk.receipt(index)?.record)?)?;
+        check += &format!(" --about {}", about.display());
+    }
+    if tree == Some(2) {
+        check += " --receipt-key FILE (the ES256 key of the registry's /jwks)";
+    }
+    let text = format!("wrote {}; check it: {check}", out.display());
+    Ok(Answer::new(&json!({"index": index, "out": out}), text))
 }

@@ -107,11 +107,13 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             let applicant = Applicant { kind: kind(role), legal_name: name, jurisdiction };
             let receipt = party::apply(&desk, &applicant, &key, &global.trust()?, edge::now())?;
             let text = format!("applied as {}; entry {} of the log", key.did()?, receipt.index);
+            say("next: two people of the SRO decide; look with: depa party show DID");
             Ok(Answer::new(&json!({"did": key.did()?, "receipt": receipt}), text))
         }
         Verb::WebDocument => Ok(Answer::value(&party::web_document(&global.key()?)?)),
         Verb::Decide { participant, decision, reason, out, draft } => {
             let (desk, key) = global.desk_as()?;
+            let drafted = draft.is_some();
             let document = match (draft, participant, decision) {
                 (Some(path), ..) => party::read_decision(&path)?,
                 (None, Some(did), Some(decision)) => {
@@ -125,6 +127,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
                     ));
                 }
             };
+            let passed_on = drafted || out.is_some();
             if let Some(out) = out {
                 edge::write_json(&out, &document)?;
                 say(&format!("wrote {}; a second person signs it with --draft", out.display()));
@@ -134,6 +137,9 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
                 Some(receipt) => format!("decided; entry {} of the log", receipt.index),
                 None => format!("{} of 2 people have signed", answer.signatures),
             };
+            if answer.receipt.is_none() && !passed_on {
+                say("next: a second person signs the same bytes; decide again with --out to have them in a file");
+            }
             Ok(Answer::new(&answer, text))
         }
         Verb::Withdraw { reason } => {

@@ -3,6 +3,7 @@
 use std::io::Read as _;
 use std::time::Duration;
 
+use reqwest::Certificate;
 use reqwest::blocking::{Client as Http, RequestBuilder};
 use schemas::id::Did;
 use schemas::problem::Problem;
@@ -92,6 +93,11 @@ pub(super) fn import(
 
 /// An HTTP client that follows no redirect; refuses plain HTTP beyond loopback.
 pub(crate) fn http(url: &str, what: &str) -> R<Http> {
+    http_trusting(url, what, None)
+}
+
+/// [`http`] that takes certificates of these authorities only (PEM), in place of the machine's.
+pub(crate) fn http_trusting(url: &str, what: &str, ca_pem: Option<&[u8]>) -> R<Http> {
     let bad = |why: &str| Refusal::new(Code::ConfigInvalid, format!("{what}: {why}"));
     let parsed = reqwest::Url::parse(url).map_err(|_| bad("not a URL"))?;
     let loopback = matches!(parsed.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
@@ -101,6 +107,12 @@ pub(crate) fn http(url: &str, what: &str) -> R<Http> {
     let builder = Http::builder().connect_timeout(Duration::from_secs(5)).timeout(Duration::from_secs(120));
     let builder = builder.redirect(reqwest::redirect::Policy::none());
     let builder = if loopback { builder.no_proxy() } else { builder };
+    let builder = match ca_pem {
+        Some(pem) => builder.tls_certs_only(
+            Certificate::from_pem_bundle(pem).map_err(|_| bad("the file of authorities holds no PEM certificate"))?,
+        ),
+        None => builder,
+    };
     builder.build().map_err(|_| bad("no HTTP client could be made"))
 }
 

@@ -272,7 +272,7 @@ impl Client {
         if let Some(body) = &call.body {
             request = request.header("content-type", call.media).body(body.clone());
         }
-        let response = request.send().map_err(|e| if e.is_timeout() { self.timeout() } else { self.unreachable() })?;
+        let response = request.send().map_err(|e| self.unanswered(&e))?;
         self.judge(response, call.limit)
     }
 
@@ -298,6 +298,21 @@ impl Client {
         Err(Failure { refusal, retry_after })
     }
 
+    fn unanswered(&self, error: &reqwest::Error) -> Refusal {
+        if error.is_timeout() {
+            return self.timeout();
+        }
+        if !speaks_of_a_certificate(error) {
+            return self.unreachable();
+        }
+        let text = format!(
+            "the certificate of the contract service at {} is not vouched for by the authorities that are named; name \
+             the right ones, with depa as --ca FILE",
+            self.inner.base
+        );
+        Refusal::new(Code::PeerUnreachable, text)
+    }
+
     fn unreachable(&self) -> Refusal {
         let text = format!(
             "the contract service at {} cannot be reached; check that it runs and the address",
@@ -311,6 +326,12 @@ impl Client {
             format!("the contract service at {} gave no answer in time; the call may be repeated", self.inner.base);
         Refusal::new(Code::PeerUnreachable, text)
     }
+}
+
+/// Whether the connection failed over the peer's certificate; the libraries below tell it in words only.
+fn speaks_of_a_certificate(error: &reqwest::Error) -> bool {
+    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |cause| cause.source());
+    causes.take(8).any(|cause| cause.to_string().to_lowercase().contains("certificate"))
 }
 
 /// The refusal in a problem document, with the reference number of the service's log where it gave one.

@@ -21,7 +21,9 @@ pub(super) fn verify(bytes: &[u8], with: &With, trust: &Trust) -> R<Proved> {
         Some(about @ [b'{', ..]) => record(bytes, about, with, trust),
         Some(about) => claims(bytes, &scitt::read(about)?.digest(), with),
         None => {
-            Err(Refusal::new(Code::ReceiptMismatch, "pass what the receipt is about with --about: record or statement"))
+            let sentence = "pass with --about the file that the receipt is about: the entry's public record (JSON), or the \
+                            signed statement";
+            Err(Refusal::new(Code::ReceiptMismatch, sentence))
         }
     }
 }
@@ -58,7 +60,8 @@ fn record(bytes: &[u8], about: &[u8], with: &With, trust: &Trust) -> R<Proved> {
 /// A receipt over the second tree of what has this claims digest.
 fn claims(bytes: &[u8], claims: &Digest, with: &With) -> R<Proved> {
     let needed = || {
-        let sentence = "a receipt over the second tree needs the registry's ES256 key: --receipt-key FILE";
+        let sentence =
+            "a receipt over the second tree needs the registry's ES256 key: --receipt-key FILE, a JWK of its /jwks";
         Refusal::new(Code::SignerUnknown, sentence)
     };
     let (leaf, _) = ccf::verify(bytes, claims, with.receipt_key.as_ref().ok_or_else(needed)?)?;

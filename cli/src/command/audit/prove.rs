@@ -26,7 +26,7 @@ pub enum Verb {
         /// Whose cosignatures are asked for: a C2SP tlog-policy file.
         #[arg(long)]
         policy: Option<PathBuf>,
-        /// What a COSE receipt is about: a public record or a signed statement.
+        /// The file that a COSE receipt is about: the entry's public record (JSON) or a signed statement.
         #[arg(long)]
         about: Option<PathBuf>,
         /// The registry's ES256 key (a JWK), for receipts over the second tree.

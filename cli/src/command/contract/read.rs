@@ -9,7 +9,7 @@ use schemas::id::ContractId;
 
 use super::super::Global;
 use super::drafts::described;
-use crate::output::Answer;
+use crate::output::{Answer, say};
 
 #[derive(Subcommand)]
 pub enum Verb {
@@ -46,7 +46,12 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         Verb::ImportDepa { file } => {
             let bytes = edge::read(&file)?;
             let json = bytes.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{');
-            Ok(described(&desk.import_draft(&bytes, !json)?))
+            let draft = desk.import_draft(&bytes, !json)?;
+            say(&format!(
+                "next: complete it in a file, keep it: depa contract draft save FILE --id {}",
+                draft.draft_id
+            ));
+            Ok(described(&draft))
         }
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use depa::keys::events;
+use schemas::desk::KeyView;
 use schemas::id::Did;
 use schemas::party::{KeyAct, KeyUse};
 use schemas::{Code, R, Refusal};
@@ -107,11 +108,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         }
         Verb::List { participant } => {
             let list = global.desk()?.participant_keys(&participant)?;
-            let lines: Vec<String> = list
-                .keys
-                .iter()
-                .map(|k| format!("{} {} since entry {}", k.thumbprint, k.state, k.active_from))
-                .collect();
+            let lines: Vec<String> = list.keys.iter().map(key_line).collect();
             Ok(Answer::new(&list, lines.join("\n")))
         }
         Verb::Retire(s) => change(s.common, s.thumbprint.map(|thumbprint| KeyAct::Retire { thumbprint }), global),
@@ -138,4 +135,11 @@ fn change(common: Common, act: Option<KeyAct>, global: &Global) -> R<Answer> {
         },
         |desk, event| Ok(entered(&desk.change_key(event)?)),
     )
+}
+
+/// A key counts from one entry on, and up to another where it was ended.
+fn key_line(key: &KeyView) -> String {
+    let ended = key.ended.map_or(String::new(), |index| format!(" to entry {index}"));
+    let doubt = key.compromised_since.map_or(String::new(), |index| format!(", in doubt from entry {index}"));
+    format!("{} {}, from entry {}{ended}{doubt}", key.thumbprint, key.state, key.active_from)
 }
