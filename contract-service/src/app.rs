@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use attestation::PlatformPolicy;
 use registry::{Entry, Registry};
-use schemas::event::Body;
+use schemas::event::{Body, SroPerson};
 use schemas::id::Did;
 use schemas::log::Receipt;
 use schemas::release::StatusList;
@@ -24,6 +24,7 @@ use crate::error::fault;
 use crate::events::Hub;
 use crate::idempotency::Keys;
 use crate::limits::Limits;
+use crate::log_keys::LogKeys;
 use crate::metrics::Metrics;
 use crate::people::People;
 use crate::route::{Route, Run};
@@ -48,12 +49,12 @@ pub fn system_clock() -> Clock {
 pub struct App {
     /// The memory.
     pub registry: Registry,
-    /// The registry's key.
-    pub signer: Arc<FileKey>,
+    /// The registry's keys.
+    pub log_keys: LogKeys,
     /// The configuration.
     pub config: Config,
-    /// What relying parties pin; the service judges bundles by it too.
-    pub trust: Trust,
+    /// What relying parties pin, but for the key in use: see [`App::trust`].
+    pinned: Trust,
     /// What counts as a trustworthy platform.
     pub policy: PlatformPolicy,
     /// Fetches did:web documents.
@@ -83,7 +84,8 @@ pub struct App {
     clock: Clock,
     routes: BTreeMap<(Verb, &'static str), Arc<Route>>,
     status: Mutex<Option<(u64, Envelope<StatusList>)>>,
-    receipts: Mutex<BTreeMap<u64, Receipt>>,
+    /// Of one key of the log: how many there were, and the receipts.
+    receipts: Mutex<(usize, BTreeMap<u64, Receipt>)>,
     stopping: AtomicBool,
 }
 
@@ -94,23 +96,23 @@ const RECEIPTS: usize = 8_192;
 
 impl App {
     /// Puts the parts together.
-    pub fn new(registry: Registry, signer: Arc<FileKey>, config: Config, trust: Trust, clock: Clock) -> R<App> {
+    pub fn new(registry: Registry, log_keys: LogKeys, config: Config, pinned: Trust, clock: Clock) -> R<App> {
         let policy = config.platform_policy()?;
         let did_web = DidWeb::new(config.demo())?;
         let routes =
             crate::routes::list().into_iter().map(|route| ((route.verb, route.path), Arc::new(route))).collect();
         let (status, stopping) = (Mutex::new(None), AtomicBool::new(false));
         let receipt_key = ReceiptKey::open(&config.key_file, config.authority()?, clock())?;
-        let cosigned = Cosigned::new(trust.quorum, config.data_dir.join("cosigned.note"));
+        let cosigned = Cosigned::new(pinned.quorum, config.data_dir.join("cosigned.note"));
         let tls = config.tls.as_ref().map(Tls::load).transpose()?;
         let (limits, metrics) = (Limits::new(&config.rates), Metrics::default());
         let (verified, keys) = (Verified::default(), Keys::default());
         let people = People::new(&config)?;
         Ok(App {
             registry,
-            signer,
+            log_keys,
             config,
-            trust,
+            pinned,
             policy,
             did_web,
             receipt_key,
@@ -144,7 +146,31 @@ impl App {
 
     /// The registry's DID.
     pub fn did(&self) -> &Did {
-        &self.trust.registry
+        &self.pinned.registry
+    }
+
+    /// The log's origin.
+    pub fn origin(&self) -> &str {
+        &self.pinned.origin
+    }
+
+    /// The people of the SRO.
+    pub fn sro(&self) -> &[SroPerson] {
+        &self.pinned.sro
+    }
+
+    /// What relying parties pin now, with the key in use; the service judges bundles by it too.
+    pub fn trust(&self) -> Trust {
+        let mut trust = self.pinned.clone();
+        if let Some(key) = self.registry.state().registry_keys().last() {
+            trust.registry_jwk = key.jwk.clone();
+        }
+        trust
+    }
+
+    /// The registry's key in use; `CONFIG_INVALID` where it is not at hand.
+    pub fn signer(&self) -> R<Arc<FileKey>> {
+        self.log_keys.in_use(&self.registry.state()).cloned()
     }
 
     /// Verifies every signature in a body and enters it, if the rules allow it now.
@@ -171,24 +197,26 @@ impl App {
             checkpoint: self.registry.head()?,
             not_in_force: state.not_in_force(now),
         };
-        let list = signing::sign(&list, &*self.signer, now)?;
+        let list = signing::sign(&list, &*self.signer()?, now)?;
         *cached = Some((state.size(), list.clone()));
         Ok(list)
     }
 
-    /// The receipt of an entry that is asked for again and again. Once made it stays true, so it is kept.
+    /// The receipt of an entry that is asked for again and again. Once made it stays true, so it is kept until the log
+    /// has another key.
     pub fn receipt(&self, index: u64) -> R<Receipt> {
+        let keys = self.registry.state().registry_keys().len();
         let mut kept = self.receipts.lock().unwrap_or_else(|e| e.into_inner());
-        if let Some(receipt) = kept.get(&index) {
+        if let Some(receipt) = kept.1.get(&index).filter(|_| kept.0 == keys) {
             return Ok(receipt.clone());
         }
         drop(kept);
         let receipt = self.registry.receipt(index)?;
         kept = self.receipts.lock().unwrap_or_else(|e| e.into_inner());
-        if kept.len() >= RECEIPTS {
-            kept.clear();
+        if kept.0 != keys || kept.1.len() >= RECEIPTS {
+            *kept = (keys, BTreeMap::new());
         }
-        kept.insert(index, receipt.clone());
+        kept.1.insert(index, receipt.clone());
         Ok(receipt)
     }
 

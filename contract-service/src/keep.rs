@@ -2,17 +2,16 @@
 //! Restoring from a mirror takes the entries that are missing; only where no mirror has them a log is succeeded.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use registry::{Options, Registry};
 use schemas::event::SroPerson;
 use schemas::log::{Checkpoint, CheckpointRef, ExportedEntry};
 use schemas::rules::LogSucceeded;
 use schemas::{Code, Envelope, R, Refusal, Timestamp};
-use signing::FileKey;
 
 use crate::config::Config;
 use crate::error::fault;
+use crate::log_keys::LogKeys;
 
 /// Entries per file of a mirror.
 const PER_FILE: u64 = 1000;
@@ -21,13 +20,14 @@ const MAX_FILE: u64 = 1024 * 1024 * 1024;
 
 /// What the registry of a configuration is opened with.
 pub fn options(config: &Config) -> R<Options> {
-    let signer = Arc::new(FileKey::load(&config.key_file)?);
+    let (signer, next) = LogKeys::load(&config.key_file)?.for_registry();
     Ok(Options {
         url: database(config),
         origin: config.origin()?,
         registry: config.did()?,
         sro: config.sro.clone(),
         signer,
+        next,
         readers: 2,
     })
 }
@@ -57,8 +57,7 @@ pub fn restore_from_mirror(config: &Config, mirror: &Path) -> R<CheckpointRef> {
     let note = std::fs::read_to_string(mirror.join("checkpoint"))
         .map_err(|e| refused(format!("{} is no mirror: {e}", mirror.display())))?;
     let options = options(config)?;
-    let checkpoint =
-        signing::note::verify_checkpoint(&note, &options.origin, &signing::Signer::jwk(&*options.signer).clone())?;
+    let checkpoint = options.own_note(&note)?;
     let own = Checkpoint { signatures: own_lines(&checkpoint), ..checkpoint };
     Registry::restore_from(&options, Mirror::new(mirror), &own)
 }
@@ -84,7 +83,7 @@ pub fn draft_succession(config: &Config, new_origin: &str, reason: &str, now: Ti
     let file = config.data_dir.join("cosigned.note");
     let old_checkpoint = std::fs::read_to_string(&file).map_err(|e| refused(format!("{}: {e}", file.display())))?;
     let options = options(config)?;
-    signing::note::verify_checkpoint(&old_checkpoint, &options.origin, signing::Signer::jwk(&*options.signer))?;
+    options.own_note(&old_checkpoint)?;
     let kept = Registry::open(options.clone(), now)?.head()?.size;
     Envelope::draft(&LogSucceeded {
         schema: "log-succeeded.v1".into(),

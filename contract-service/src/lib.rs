@@ -25,6 +25,7 @@ mod idempotency;
 mod ids;
 pub mod keep;
 mod limits;
+mod log_keys;
 mod metrics;
 pub mod openapi;
 pub mod people;

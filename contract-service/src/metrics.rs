@@ -102,6 +102,7 @@ impl Metrics {
         about(&mut out, "depa_event_streams", "gauge", "Streams of events that are open.");
         let _ = writeln!(out, "depa_event_streams {}", read(&self.streams));
         state(&mut out, app);
+        work(&mut out, app);
         out
     }
 }
@@ -157,6 +158,44 @@ fn state(out: &mut String, app: &App) {
     for (word, count) in payments {
         let _ = writeln!(out, "depa_payments{{state=\"{word}\"}} {count}");
     }
+}
+
+/// What follows from the work beside the calls: scrub, witnesses, messages, the writer.
+fn work(out: &mut String, app: &App) {
+    let scrub = app.registry.scrub_status();
+    about(out, "depa_scrub_checked", "gauge", "Entries that the comparison of the whole log has reached in this pass.");
+    let _ = writeln!(out, "depa_scrub_checked {}", scrub.checked);
+    about(out, "depa_scrub_passes_total", "counter", "Comparisons of the whole log that came to the end.");
+    let _ = writeln!(out, "depa_scrub_passes_total {}", scrub.passes);
+    about(out, "depa_scrub_differences", "gauge", "1 where the comparison found something; the log is read-only then.");
+    let _ = writeln!(out, "depa_scrub_differences {}", u8::from(scrub.first_difference.is_some()));
+    about(out, "depa_witness_lag_entries", "gauge", "Entries that a witness has not cosigned yet.");
+    let size = app.registry.state().size();
+    for peer in &app.config.witnesses {
+        if let Ok(seen) = app.registry.cosigned_size(&peer.name) {
+            let _ =
+                writeln!(out, "depa_witness_lag_entries{{witness=\"{}\"}} {}", peer.name, size.saturating_sub(seen));
+        }
+    }
+    about(
+        out,
+        "depa_outbox_age_seconds",
+        "gauge",
+        "Age of the oldest message that is still to be delivered, by topic.",
+    );
+    for (topic, at) in app.registry.undelivered().unwrap_or_default() {
+        let age = u64::try_from(app.now().micros() - at.micros()).unwrap_or_default();
+        let _ = writeln!(out, "depa_outbox_age_seconds{{topic=\"{topic}\"}} {}", seconds(age));
+    }
+    let pace = app.registry.writer_pace();
+    about(out, "depa_writer_queue", "gauge", "Commands that wait for the writer.");
+    let _ = writeln!(out, "depa_writer_queue {}", pace.waiting);
+    about(out, "depa_writer_batches_total", "counter", "Transactions of the writer.");
+    let _ = writeln!(out, "depa_writer_batches_total {}", pace.batches);
+    about(out, "depa_writer_commands_total", "counter", "Commands in the transactions of the writer.");
+    let _ = writeln!(out, "depa_writer_commands_total {}", pace.commands);
+    about(out, "depa_writer_last_batch", "gauge", "Commands in the writer's last transaction.");
+    let _ = writeln!(out, "depa_writer_last_batch {}", pace.last_batch);
 }
 
 fn about(out: &mut String, name: &str, kind: &str, help: &str) {

@@ -31,7 +31,7 @@ use schemas::event::{Abort, Completion, PaymentCallback, RunEvent};
 use schemas::evidence::ImageSet;
 use schemas::party::{KeyEvent, Kind, Participant, ParticipantDecision, ParticipantWithdrawal};
 use schemas::release::{Admission, Challenge, ChallengeRequest, RunRequest, StatusList};
-use schemas::rules::{DataSchema, Erasure, ImageSetRevocation, Template};
+use schemas::rules::{DataSchema, Erasure, ImageSetRevocation, LogKey, Template};
 use schemas::{Code, Envelope, R, Refusal};
 use serde::Serialize;
 
@@ -108,6 +108,10 @@ pub fn list() -> Vec<Route> {
             .gives::<desk::DataSchemaList>(200),
         post("/v1/erasures", rules::erase, Signed, "Erase the bodies of one subject: two SRO people")
             .takes::<Envelope<Erasure>>()
+            .gives::<desk::TwoPeople>(201)
+            .gives::<desk::TwoPeople>(202),
+        post("/v1/log/keys", rules::rotate_log_key, Signed, "Put the log's next key in use: two SRO people")
+            .takes::<Envelope<LogKey>>()
             .gives::<desk::TwoPeople>(201)
             .gives::<desk::TwoPeople>(202),
         // Datasets.

@@ -15,6 +15,7 @@ use signing::{FileKey, Trust};
 use crate::app::{App, Clock};
 use crate::config::{Config, Limits, Mode, Rates, Webhooks, WitnessConfig, WitnessPeer};
 use crate::error::fault;
+use crate::log_keys::LogKeys;
 use crate::people::PeopleSettings;
 use crate::serve::{Bounds, Serving};
 use crate::{deliver, events, metrics, upkeep, witness};
@@ -46,15 +47,17 @@ impl Service {
     /// Starts the service on a listener that is bound already: a test binds port 0 first to learn its URL.
     pub fn start_on(listener: TcpListener, config: Config, clock: Clock) -> R<Running> {
         config.check()?;
-        let signer = Arc::new(FileKey::load(&config.key_file)?);
-        let trust = trust_of(&config, &signer)?;
+        let keys = LogKeys::load(&config.key_file)?;
+        let trust = trust_of(&config, keys.first())?;
+        let (signer, next) = keys.for_registry();
         std::fs::create_dir_all(&config.data_dir).map_err(fault)?;
         let options = Options {
             url: config.database().to_string_lossy().into_owned(),
             origin: trust.origin.clone(),
             registry: trust.registry.clone(),
             sro: trust.sro.clone(),
-            signer: signer.clone(),
+            signer,
+            next,
             readers: 4,
         };
         let registry = Registry::open(options, clock())?;
@@ -68,7 +71,9 @@ impl Service {
         };
         raise_open_files(limits.max_connections);
         let url = config.url.clone();
-        let app = Arc::new(App::new(registry, signer, config, trust.clone(), clock)?);
+        let app = Arc::new(App::new(registry, keys, config, trust, clock)?);
+        app.signer()?;
+        let trust = app.trust();
         witness::ask_all(&app);
         let background = vec![
             background(&app, "deliver", deliver::forever)?,

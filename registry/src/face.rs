@@ -7,6 +7,7 @@ use policies::lifecycle::{Replay, State};
 use schemas::log::CheckpointRef;
 use schemas::{Code, Digest, R, Refusal};
 
+use crate::pace::Pace;
 use crate::scrub::ScrubStatus;
 use crate::tiles::Tiles;
 
@@ -37,6 +38,7 @@ pub(crate) struct Face {
     witnessed: RwLock<Option<CheckpointRef>>,
     leading: AtomicBool,
     pub(crate) scrub: Mutex<ScrubStatus>,
+    pub(crate) pace: Arc<Pace>,
     /// Entries that the start replayed.
     pub(crate) replayed: u64,
 }
@@ -50,6 +52,7 @@ impl Face {
             witnessed: RwLock::new(None),
             leading: AtomicBool::new(leading),
             scrub: Mutex::new(ScrubStatus::default()),
+            pace: Arc::default(),
             replayed,
         }
     }

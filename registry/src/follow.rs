@@ -94,12 +94,12 @@ fn news(db: &mut Db, memory: &Memory, options: &crate::Options) -> Result<Option
         if head.at.size <= memory.log.size() {
             return Err(tampered("the log in the database went back or was changed").into());
         }
-        load::check_note(&head, options)?;
         let (mut memory, mut growth) = (memory.clone(), Growth::default());
         load::onward(db, &mut memory, head.at.size, u64::MAX, true, &mut growth)?;
         if memory.log.root() != head.at.root {
             return Err(tampered("new entries do not lead to the signed head").into());
         }
+        load::check_signed(&head, &options.origin, &memory.replay.state)?;
         Ok(Some((memory, growth, head.note)))
     })
 }

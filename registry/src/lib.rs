@@ -20,11 +20,13 @@ mod error;
 mod face;
 mod follow;
 mod keep;
+mod keys;
 mod load;
 mod log;
 mod once;
 mod orders;
 mod outbox;
+mod pace;
 mod pending;
 mod people;
 mod restore;
@@ -46,6 +48,7 @@ pub use log::{MAX_EXPORT, TILE};
 pub use once::{Begun, OPEN_CHALLENGES, StoredChallenge};
 pub use orders::{LeasedOrder, OrderState};
 pub use outbox::{Attempt, DeliveryRow, LeasedDelivery};
+pub use pace::WriterPace;
 pub use people::{
     Ceremony, CodeHash, EnrolmentRight, NewMeans, NewSession, PasskeyUse, Person, SESSION_SECONDS, StoredPasskey,
     StoredSession, enrol_beside,
@@ -56,7 +59,7 @@ pub use told::{PSP, TOPICS};
 pub use twin::{TwinLeaf, TwinProof};
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread::JoinHandle;
 
 use diesel::r2d2::Pool;
@@ -88,6 +91,9 @@ pub struct Options {
     pub sro: Vec<SroPerson>,
     /// The registry's key.
     pub signer: Arc<dyn Signer>,
+    /// Its next key, or the one before: set where there is one, at the latest when the next one is entered
+    /// (`LogKeyRotated`). The log says which of the two is in use.
+    pub next: Arc<OnceLock<Arc<dyn Signer>>>,
     /// Connections for reading.
     pub readers: u32,
 }
@@ -168,13 +174,16 @@ impl Registry {
     fn open_with(options: Options, genesis: Body, now: Timestamp) -> R<Registry> {
         let place = Place::parse(&options.url)?;
         let mut db = place.writer()?;
-        let snapshots = Arc::new(Snapshots::new(options.signer.as_ref())?);
+        let snapshots = Arc::new(Snapshots::new(&options)?);
         let leads = leads(&mut db)?;
         let epoch = leads.then(|| load::take_epoch(&mut db)).transpose().map_err(Fault::refusal)?;
         let (memory, head, replayed) = load::load(&mut db, &options, &snapshots)?;
         if leads {
             let ready = conn::write(&mut db, |db| {
                 load::furnish(db, &memory)?;
+                if snapshots.size() == 0 {
+                    snapshot::forget(db)?;
+                }
                 snapshot::tidy(db)
             });
             ready.map_err(Fault::refusal)?;
@@ -345,9 +354,14 @@ impl Registry {
         let Some(queue) = &self.shared.queue else {
             return Err((command, busy("the registry is closing")));
         };
-        queue.try_send(command).map_err(|e| match e {
-            TrySendError::Full(c) => (c, busy("the registry has too much to write now; try again later")),
-            TrySendError::Disconnected(c) => (c, busy("the registry's writer has ended")),
+        // Counted before it is sent: the writer may have it at once.
+        self.shared.face.pace.queued();
+        queue.try_send(command).map_err(|e| {
+            self.shared.face.pace.taken();
+            match e {
+                TrySendError::Full(c) => (c, busy("the registry has too much to write now; try again later")),
+                TrySendError::Disconnected(c) => (c, busy("the registry's writer has ended")),
+            }
         })
     }
 
@@ -389,7 +403,7 @@ mod tests {
             true,
             0,
         );
-        let snapshots = Arc::new(Snapshots::new(&key).unwrap());
+        let snapshots = Arc::new(Snapshots::with(&[&key]).unwrap());
         let did = Did::parse("did:web:sro.example").unwrap();
         let mut shared = Shared::new(Arc::new(face), snapshots, conn::readers(&place, 1).unwrap(), did);
         shared.queue = Some(sender.clone());

@@ -6,7 +6,7 @@
 //! not fit then is refused with `LOG_TAMPERED` and named.
 
 use diesel::prelude::*;
-use policies::lifecycle::twin_leaf;
+use policies::lifecycle::{State, twin_leaf};
 use schemas::event::Body;
 use schemas::jwk::Jwk;
 use schemas::log::{Checkpoint, CheckpointRef, Record, leaf_hash, subject_digest};
@@ -70,10 +70,7 @@ pub(crate) fn check(db: &mut Db) -> Result<CheckpointRef, Fault> {
     let head = head(db)?;
     let memory = replay(db, &head)?;
     let genesis = memory.replay.state.genesis().ok_or_else(|| tampered("the log has no entry"))?;
-    let keys = &genesis.registry_keys;
-    if !keys.iter().any(|key| signed(&head, &genesis.origin, &key.jwk).is_ok()) {
-        return Err(tampered("the signed head does not verify with a key of the log").into());
-    }
+    check_signed(&head, &genesis.origin, &memory.replay.state)?;
     Ok(head.at)
 }
 
@@ -116,9 +113,19 @@ pub(crate) fn take_epoch(db: &mut Db) -> Result<i64, Fault> {
     })
 }
 
-/// The head is signed by the registry's present key.
-pub(crate) fn check_note(head: &Head, options: &Options) -> R<()> {
-    if head.at.size == 0 && head.note.is_empty() { Ok(()) } else { signed(head, &options.origin, options.signer.jwk()) }
+/// The head is signed by a key of ours; whether by the one in use, its entries say.
+fn check_note(head: &Head, options: &Options) -> R<()> {
+    if head.at.size == 0 && head.note.is_empty() {
+        return Ok(());
+    }
+    let signed = options.own_note(&head.note).map_err(|e| tampered(&format!("the signed head: {}", e.sentence)))?;
+    if signed.head == head.at { Ok(()) } else { Err(tampered("the signed head is another one")) }
+}
+
+/// The head is signed by the key in use in this state, which lies at that head.
+pub(crate) fn check_signed(head: &Head, origin: &str, state: &State) -> R<()> {
+    let key = state.registry_keys().last().ok_or_else(|| tampered("entry 0: no genesis"))?;
+    signed(head, origin, &key.jwk)
 }
 
 fn signed(head: &Head, origin: &str, jwk: &Jwk) -> R<()> {
@@ -326,13 +333,14 @@ fn check_owner(memory: &Memory, head: &Head, options: &Options) -> R<()> {
     let Some(genesis) = state.genesis() else {
         return if head.at.size == 0 && head.note.is_empty() { Ok(()) } else { Err(tampered("entry 0: no genesis")) };
     };
-    let mut keys = genesis.registry_keys.iter().map(|key| &key.jwk).rev();
-    if !keys.clone().any(|jwk| signed(head, &genesis.origin, jwk).is_ok()) {
-        return signed(head, &genesis.origin, keys.next().unwrap_or(options.signer.jwk()));
-    }
+    check_signed(head, &genesis.origin, state)?;
     let same = genesis.registry == options.registry
         && genesis.origin == options.origin
         && genesis.sro == options.sro
-        && keys.next() == Some(options.signer.jwk());
-    if !same { Err(another()) } else { state.check_books() }
+        && genesis.registry_keys.iter().any(|key| options.all().any(|own| *own.jwk() == key.jwk));
+    if !same {
+        return Err(another());
+    }
+    options.sign(&head.at, state)?;
+    state.check_books()
 }

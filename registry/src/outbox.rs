@@ -112,6 +112,22 @@ impl Registry {
         })
     }
 
+    /// When the oldest message of each topic was made that is still to be delivered; topics without one are left out.
+    pub fn undelivered(&self) -> R<Vec<(&'static str, Timestamp)>> {
+        self.read(|db| {
+            let mut oldest = Vec::new();
+            for topic in crate::TOPICS.iter().copied() {
+                let waiting = outbox::table.filter(outbox::topic.eq(topic)).filter(outbox::dispatched_at.is_null());
+                let waiting: Option<i64> = waiting.select(diesel::dsl::min(outbox::created_at)).first(db)?;
+                let open = deliveries::table.inner_join(outbox::table).filter(outbox::topic.eq(topic));
+                let open = open.filter(deliveries::done_at.is_null()).filter(deliveries::dead_at.is_null());
+                let open: Option<i64> = open.select(diesel::dsl::min(outbox::created_at)).first(db)?;
+                oldest.extend(waiting.into_iter().chain(open).min().map(|at| (topic, Timestamp::from_micros(at))));
+            }
+            Ok(oldest)
+        })
+    }
+
     /// Takes deliveries that are due, for `seconds`.
     pub fn lease_deliveries(&self, limit: u32, seconds: i64, now: Timestamp) -> R<Vec<LeasedDelivery>> {
         let token = Bytes(signing::signer::random::<24>()?.to_vec()).text();

@@ -28,13 +28,13 @@ impl Registry {
         entries: impl IntoIterator<Item = R<ExportedEntry>>,
         checkpoint: &Checkpoint,
     ) -> R<CheckpointRef> {
-        let wanted = signing::note::verify_checkpoint(&checkpoint.text(), &options.origin, options.signer.jwk())?.head;
+        let wanted = options.own_note(&checkpoint.text())?.head;
         let mut db = Place::parse(&options.url)?.writer()?;
         if !conn::leads(&mut db).map_err(Fault::refusal)? {
             return Err(Fault::NotWriter.refusal());
         }
         let epoch = load::take_epoch(&mut db).map_err(Fault::refusal)?;
-        let snapshots = Snapshots::new(options.signer.as_ref())?;
+        let snapshots = Snapshots::new(options)?;
         let (memory, ..) = load::load(&mut db, options, &snapshots)?;
         if wanted.size < memory.log.size() {
             return Err(Refusal::new(Code::ConsistencyInvalid, "the database holds more than the checkpoint says"));
@@ -94,7 +94,8 @@ fn refill(
         memory.replay.finish()?;
         memory.log.write(db, old, &growth.log)?;
         memory.twin.write(db, old, &growth.twin)?;
-        writer::advance_head(db, wanted, old, epoch, options)?;
+        let note = options.sign(wanted, &memory.replay.state)?.text();
+        writer::advance_head(db, wanted, old, epoch, note)?;
     }
     Ok(wanted.clone())
 }

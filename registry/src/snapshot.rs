@@ -10,6 +10,7 @@ use diesel::prelude::*;
 use policies::lifecycle::{Frontier, Link, Replay, State, Twin};
 use schemas::{Digest, R, Signer};
 
+use crate::Options;
 use crate::conn::{self, Db};
 use crate::error::{Fault, corrupt, tampered};
 use crate::face::Published;
@@ -94,13 +95,23 @@ pub(crate) struct Pending {
 
 /// Keeps states.
 pub(crate) struct Snapshots {
-    key: [u8; 32],
+    /// Written with the first; read with any, so that a state outlives a change of the registry's key.
+    keys: Vec<[u8; 32]>,
     done: Mutex<Done>,
 }
 
 impl Snapshots {
-    pub(crate) fn new(signer: &dyn Signer) -> R<Snapshots> {
-        Ok(Snapshots { key: Digest::of(&signer.sign_bytes(PURPOSE)?).0, done: Mutex::default() })
+    pub(crate) fn new(options: &Options) -> R<Snapshots> {
+        Snapshots::with(&options.all().collect::<Vec<_>>())
+    }
+
+    pub(crate) fn with(signers: &[&dyn Signer]) -> R<Snapshots> {
+        let key = |signer: &&dyn Signer| Ok(Digest::of(&signer.sign_bytes(PURPOSE)?).0);
+        Ok(Snapshots { keys: signers.iter().map(key).collect::<R<_>>()?, done: Mutex::default() })
+    }
+
+    fn key(&self) -> &[u8; 32] {
+        self.keys.first().unwrap_or(&[0; 32])
     }
 
     fn done(&self) -> std::sync::MutexGuard<'_, Done> {
@@ -108,12 +119,28 @@ impl Snapshots {
     }
 
     fn code(&self, noun: &str, key: &[u8], value: &[u8]) -> Digest {
-        let (noun_length, key_length) = ((noun.len() as u64).to_be_bytes(), (key.len() as u64).to_be_bytes());
-        Digest::of_parts(&[&self.key, b"row", &noun_length, noun.as_bytes(), &key_length, key, value])
+        code(self.key(), noun, key, value)
     }
 
     fn mac(&self, size: u64, root: &Digest, sum: &Sum) -> Digest {
-        Digest::of_parts(&[&self.key, b"head", &size.to_be_bytes(), &root.0, &sum.bytes()])
+        mac(self.key(), size, root, sum)
+    }
+
+    /// The sum of these rows under the first key, where some key of ours made this code of them.
+    fn sum(&self, rows: &[Row], size: u64, root: &Digest, made: &[u8]) -> Option<Sum> {
+        let sum = |with: &[u8; 32]| {
+            let mut sum = Sum::default();
+            for (noun, key, value) in rows {
+                if let Some(value) = value {
+                    sum.add(&code(with, noun, key, value));
+                }
+            }
+            sum
+        };
+        let own = sum(self.key());
+        let by = |with: &[u8; 32], sum: &Sum| mac(with, size, root, sum).0.as_slice() == made;
+        let known = by(self.key(), &own) || self.keys.iter().skip(1).any(|key| by(key, &sum(key)));
+        known.then_some(own)
     }
 
     /// The size as of which a state is kept.
@@ -150,16 +177,9 @@ impl Snapshots {
                 _ => newest.push((noun, key, value)),
             }
         }
-        let mut sum = Sum::default();
-        for (noun, key, value) in &newest {
-            if let Some(value) = value {
-                sum.add(&self.code(noun, key, value));
-            }
-        }
         let size = size.unsigned_abs();
-        if size > log_size || self.mac(size, &root, &sum).0.as_slice() != mac {
-            return Err(tampered("the kept state was changed or is of another log").into());
-        }
+        let sum = self.sum(&newest, size, &root, &mac).filter(|_| size <= log_size);
+        let sum = sum.ok_or_else(|| tampered("the kept state was changed or is of another log"))?;
         let (chains, state): (Vec<Row>, Vec<Row>) = newest.into_iter().partition(|(noun, ..)| noun == CHAINS);
         let rows = state.into_iter().filter_map(|(noun, key, value)| Some((noun, key, value?)));
         let mut replay = Replay::new();
@@ -257,6 +277,13 @@ pub(crate) fn tidy(db: &mut Db) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Removes a kept state that is not whole, or that a key wrote which is no longer here: it is a cache, and comes anew.
+pub(crate) fn forget(db: &mut Db) -> Result<(), Fault> {
+    diesel::delete(state_head::table).execute(db)?;
+    diesel::delete(state_rows::table).execute(db)?;
+    Ok(())
+}
+
 /// Writes rows as of a size.
 pub(crate) fn put(db: &mut Db, rows: &[Row], size: u64) -> Result<(), Fault> {
     for (noun, key, value) in rows {
@@ -279,6 +306,15 @@ pub(crate) fn clean(db: &mut Db, rows: &[Row], size: u64) -> Result<(), Fault> {
         diesel::delete(old.filter(state_rows::size.le(last))).execute(db)?;
     }
     Ok(())
+}
+
+fn code(with: &[u8; 32], noun: &str, key: &[u8], value: &[u8]) -> Digest {
+    let (noun_length, key_length) = ((noun.len() as u64).to_be_bytes(), (key.len() as u64).to_be_bytes());
+    Digest::of_parts(&[with, b"row", &noun_length, noun.as_bytes(), &key_length, key, value])
+}
+
+fn mac(with: &[u8; 32], size: u64, root: &Digest, sum: &Sum) -> Digest {
+    Digest::of_parts(&[with, b"head", &size.to_be_bytes(), &root.0, &sum.bytes()])
 }
 
 fn everything(replay: &Replay) -> R<Vec<Row>> {

@@ -139,10 +139,14 @@ impl Writer {
         loop {
             match queue.recv_timeout(if self.start.epoch.is_some() { PING } else { LOOK }) {
                 Ok(first) => {
+                    self.start.face.pace.taken();
                     let mut batch = vec![first];
                     while batch.len() < BATCH {
                         match queue.try_recv() {
-                            Ok(command) => batch.push(command),
+                            Ok(command) => {
+                                self.start.face.pace.taken();
+                                batch.push(command);
+                            }
                             Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
                         }
                     }
@@ -165,6 +169,7 @@ impl Writer {
     }
 
     pub(crate) fn batch(&mut self, mut commands: Vec<Box<dyn Command>>, answers: &SyncSender<Answers>) {
+        self.start.face.pace.wrote(commands.len());
         let outcome = self.attempt(&mut commands);
         let refusal = match outcome {
             Ok(sealed) => return drop(answers.send((commands, Ok(sealed)))),
@@ -263,19 +268,18 @@ fn close(db: &mut Db, work: &mut Work, old: u64, epoch: i64, options: &Options) 
     enter::insert(db, &work.rows)?;
     work.memory.log.write(db, old, &work.log)?;
     work.memory.twin.write(db, old, &work.twin)?;
-    advance_head(db, &work.memory.head(), old, epoch, options)
+    advance_head(db, &work.memory.head(), old, epoch, options.sign(&work.memory.head(), work.state())?.text())
 }
 
 /// Compare and set: the head moves from the size that this writer knows, in this writer's epoch, or not at all. The
-/// checkpoint is signed inside the transaction and leaves it only with the commit.
+/// checkpoint is signed inside the transaction, by the key in use at its end, and leaves it only with the commit.
 pub(crate) fn advance_head(
     db: &mut Db,
     head: &CheckpointRef,
     old: u64,
     epoch: i64,
-    options: &Options,
+    checkpoint: String,
 ) -> Result<String, Fault> {
-    let checkpoint = signing::note::sign_checkpoint(&options.origin, head, options.signer.as_ref())?.text();
     let row = log_head::table
         .filter(log_head::id.eq(1))
         .filter(log_head::size.eq(old as i64))

@@ -1,11 +1,12 @@
 //! Roles as types: a handler that needs a role asks for its type, and only the type's maker checks the right.
 
-use policies::lifecycle::{ParticipantState, State};
+use policies::lifecycle::{ParticipantState, RegistryKey, State};
 use schemas::contract::Contract;
-use schemas::id::Did;
+use schemas::id::{Did, KeyId};
 use schemas::job::JobSpec;
 use schemas::party::Kind;
 use schemas::{Code, R, Refusal};
+use signing::token::Claims;
 
 use super::verified::Holder;
 use crate::app::App;
@@ -58,8 +59,15 @@ fn holder(app: &App, call: &Call) -> R<Holder> {
     if let Some(known) = app.verified.holder(token, now) {
         return Ok(known);
     }
-    let own = schemas::Signer::kid(&*app.signer);
-    let claims = signing::token::check_access(token, app.url(), own, schemas::Signer::jwk(&*app.signer), now)?;
+    // A token of the key before counts for what is left of its ten minutes, as long as that key still signs.
+    let state = app.registry.state();
+    let check = |key: &RegistryKey| {
+        signing::token::check_access(token, app.url(), &KeyId::new(app.did(), key.thumbprint()), &key.jwk, now)
+    };
+    let keys = state.registry_keys().iter().rev().filter(|key| key.until.is_none_or(|until| now < until));
+    let first = |a: R<Claims>, b: R<Claims>| if a.is_ok() || b.is_err() { a } else { b };
+    let unknown = || Err(Refusal::new(Code::Unauthenticated, "this service has no key"));
+    let claims = keys.map(check).reduce(first).unwrap_or_else(unknown)?;
     let holder = Holder { did: claims.sub, until: claims.exp, jkt: claims.cnf.map(|cnf| cnf.jkt) };
     app.verified.remember(token, holder.clone(), now);
     Ok(holder)

@@ -16,12 +16,14 @@ pub fn give(app: &App, call: &Call) -> R<Answer> {
         let sentence = "grant_type client_credentials with a jwt-bearer client assertion is expected";
         return Err(Refusal::new(Code::SchemaMismatch, sentence).at("grant_type"));
     }
-    let bound = super::dpop::asked(app, call)?;
     let now = app.now();
     let state = app.registry.state();
     let claims = token::check_assertion(&request.client_assertion, app.url(), &state.api_keys(), now)?;
+    // Remembered for known clients alone: strangers could fill the memory of proofs.
+    let bound = super::dpop::asked(app, call)?;
     app.registry.use_jti(&claims.iss, &claims.jti, Timestamp::from_seconds(claims.exp), now)?;
-    let access_token = token::access(&*app.signer, app.url(), &claims.sub, crate::ids::token()?, now, bound.clone())?;
+    let access_token =
+        token::access(&*app.signer()?, app.url(), &claims.sub, crate::ids::token()?, now, bound.clone())?;
     let token_type = if bound.is_some() { "DPoP" } else { "Bearer" };
     Answer::ok(&TokenAnswer { access_token, token_type: token_type.into(), expires_in: token::ACCESS_SECONDS })
 }

@@ -12,6 +12,7 @@ use signing::FileKey;
 use crate::app::system_clock;
 use crate::config::Config;
 use crate::keep;
+use crate::log_keys::LogKeys;
 
 /// Commands on the store and the keys of a log.
 #[derive(Debug, Subcommand)]
@@ -151,7 +152,7 @@ pub fn run(act: Keep) -> R<()> {
 fn rotate(config: &Config, days: u32, draft: &Path, now: schemas::Timestamp) -> R<()> {
     let old = FileKey::load(&config.key_file)?;
     let next = FileKey::generate_for(&config.did()?)?;
-    next.save(&config.key_file.with_extension("next.key"))?;
+    next.save(&LogKeys::beside(&config.key_file))?;
     let document = LogKey {
         schema: "log-key.v1".into(),
         registry: config.did()?,

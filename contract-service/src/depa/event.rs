@@ -94,7 +94,7 @@ pub fn reply(app: &App, _: &Call, kind: &str, data: Value) -> R<Answer> {
         data: Bytes(canonical::to_bytes(&data)?).text(),
         signature: String::new(),
     };
-    event.signature = signing::event::sign(&canonical::to_bytes(&event)?, &*app.signer)?;
+    event.signature = signing::event::sign(&canonical::to_bytes(&event)?, &*app.signer()?)?;
     let bad = kind == "ccr.event.bad";
     Answer::json(if bad { 400 } else { 200 }, &event).map_err(fault)
 }

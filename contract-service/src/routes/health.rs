@@ -11,7 +11,8 @@ pub fn livez(_: &App, _: &Call) -> R<Answer> {
     Ok(Answer::text("alive\n".into()))
 }
 
-/// Ready: the log can be read, its head is signed, and the writer answers within a second (or is another process).
+/// Ready: the log can be read, its head is signed, the writer answers within a second (or is another process), and neither
+/// a witness nor the scrub has found a difference.
 pub fn readyz(app: &App, _: &Call) -> R<Answer> {
     if app.stopping() || app.registry.checkpoint().is_err() {
         return Err(Refusal::new(Code::Unavailable, "the service is not ready"));
@@ -19,20 +20,22 @@ pub fn readyz(app: &App, _: &Call) -> R<Answer> {
     if let Some(refusal) = app.registry.read_only() {
         return Err(refusal);
     }
+    let scrub = app.registry.scrub_status();
+    let compared = format!("scrub {} of {}, {} passes", scrub.checked, scrub.size, scrub.passes);
     Ok(Answer::text(match app.pulse.lag()? {
-        Some(lag) => format!("ready\nwriter lag {lag} us\n"),
-        None => "ready\nreader\n".into(),
+        Some(lag) => format!("ready\nwriter lag {lag} us\n{compared}\n"),
+        None => format!("ready\nreader\n{compared}\n"),
     }))
 }
 
 /// What relying parties pin; to be compared with what the SRO published elsewhere.
 pub fn trust(app: &App, _: &Call) -> R<Answer> {
-    Answer::ok(&app.trust)
+    Answer::ok(&app.trust())
 }
 
 /// The registry's did:web document.
 pub fn did_document(app: &App, _: &Call) -> R<Answer> {
-    Answer::ok(&signing::did::web_document(app.did(), app.signer.jwk()))
+    Answer::ok(&signing::did::web_document(app.did(), app.signer()?.jwk()))
 }
 
 /// Where everything is, and the log's key.
@@ -41,8 +44,8 @@ pub fn configuration(app: &App, _: &Call) -> R<Answer> {
     let at = |path: &str| format!("{url}{path}");
     Answer::ok(&json!({
         "registry": app.did(),
-        "registry_jwk": app.signer.jwk(),
-        "log_origin": app.trust.origin,
+        "registry_jwk": app.signer()?.jwk(),
+        "log_origin": app.origin(),
         "trust": at("/v1/trust"),
         "did_document": at("/.well-known/did.json"),
         "checkpoint": at("/log/checkpoint"),

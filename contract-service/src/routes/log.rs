@@ -10,6 +10,7 @@ use schemas::event::Body;
 use schemas::{Code, R, Refusal};
 
 use crate::app::App;
+use crate::auth::oversight;
 use crate::auth::roles::{Caller, caller};
 use crate::call::{Answer, Call};
 use crate::error::fault;
@@ -89,7 +90,8 @@ pub fn consistency(app: &App, call: &Call) -> R<Answer> {
     Answer::ok(&ConsistencyProof { proof: app.registry.consistency(old, new)? })
 }
 
-/// The receipt of an entry, for those whom it concerns; foreign and unknown entries look alike.
+/// The receipt of an entry, for those whom it concerns; foreign and unknown entries look alike. That an overseer reads a
+/// private one is entered first.
 pub fn receipt(app: &App, call: &Call) -> R<Answer> {
     let state = app.registry.state();
     let caller = caller(app, call, &state)?;
@@ -99,7 +101,31 @@ pub fn receipt(app: &App, call: &Call) -> R<Answer> {
     if !concerns(&state, &caller, &entry.body)? {
         return Err(unknown());
     }
+    if !public(&entry.body) {
+        oversight::enter(app, &caller, index, 1)?;
+    }
     receipts::answer(app, call, &state, &entry)
+}
+
+/// Whether anybody verified may have the receipt of such an entry.
+fn public(body: &Body) -> bool {
+    matches!(
+        body,
+        Body::Genesis { .. }
+            | Body::ParticipantApplied { .. }
+            | Body::ParticipantDecided { .. }
+            | Body::ImageSetApproved { .. }
+            | Body::DatasetRegistered { .. }
+            | Body::ParticipantLeft { .. }
+            | Body::KeyChanged { .. }
+            | Body::ImageSetRevoked { .. }
+            | Body::TemplateApproved { .. }
+            | Body::DataSchemaApproved { .. }
+            | Body::DatasetChanged { .. }
+            | Body::StatementRegistered { .. }
+            | Body::LogKeyRotated { .. }
+            | Body::TwinRoot { .. }
+    )
 }
 
 /// Whether an entry is the caller's business: public kinds are everyone's, the rest the parties' and the SRO's.
@@ -123,7 +149,7 @@ pub(crate) fn concerns(state: &State, caller: &Caller, body: &Body) -> R<bool> {
         | Body::DatasetChanged { .. }
         | Body::StatementRegistered { .. }
         | Body::LogKeyRotated { .. }
-        | Body::TwinRoot { .. } => true,
+        | Body::TwinRoot { .. } => public(body),
         Body::ContractWithdrawn { withdraw } => of_contract(withdraw.read_unverified()?.contract.sha256),
         Body::ContractSuspended { suspend } => of_contract(suspend.read_unverified()?.contract.sha256),
         Body::ContractResumed { resume } => of_contract(resume.read_unverified()?.contract.sha256),

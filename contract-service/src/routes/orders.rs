@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Enters an order. The bundle is checked as the room will check it, so that what cannot run is refused now.
 pub fn order(app: &App, call: &Call) -> R<Answer> {
     let OrderRequest { bundle } = call.read()?;
-    let opened = signing::open_bundle(bundle.clone(), &app.trust)?;
+    let opened = signing::open_bundle(bundle.clone(), &app.trust())?;
     super::runs::judge(app, &opened, app.now())?;
     let receipt = app.registry.order(&bundle, app.now())?.receipt;
     Answer::created(&OrderAnswer { job_sha256: opened.job.digest(), receipt })

@@ -7,15 +7,17 @@ use schemas::id::ContractId;
 use schemas::{Envelope, R};
 
 use crate::app::App;
+use crate::auth::oversight;
 use crate::auth::roles::caller;
 use crate::call::{Answer, Call};
 
-/// Payments that the caller may read about, of one contract if asked.
+/// Payments that the caller may read about, of one contract if asked. That an overseer reads them is entered first: from
+/// the first completion that they are of to the last.
 pub fn list(app: &App, call: &Call) -> R<Answer> {
     let state = app.registry.state();
     let caller = caller(app, call, &state)?;
     let wanted = call.query.get("contract").map(|text| ContractId::parse(text)).transpose()?;
-    let mut payments = Vec::new();
+    let (mut payments, mut entries) = (Vec::new(), Vec::new());
     for row in state.payments() {
         let contract = &row.obligation.contract;
         if wanted.as_ref().is_some_and(|id| *id != contract.id) || !caller.reads(&state.contract_of(contract)?.contract)
@@ -23,6 +25,10 @@ pub fn list(app: &App, call: &Call) -> R<Answer> {
             continue;
         }
         payments.push(obligation(row)?);
+        entries.push(row.index);
+    }
+    if let (Some(first), Some(last)) = (entries.iter().min(), entries.iter().max()) {
+        oversight::enter(app, &caller, *first, last - first + 1)?;
     }
     Answer::ok(&PaymentList { payments })
 }

@@ -272,7 +272,7 @@ pub fn list(app: &App, call: &Call) -> R<Answer> {
 
 /// The members that are one with this one: the people of the SRO, or itself alone.
 fn members(app: &App, did: &Did) -> Vec<Did> {
-    let sro: Vec<Did> = app.trust.sro.iter().map(|person| person.did.clone()).collect();
+    let sro: Vec<Did> = app.sro().iter().map(|person| person.did.clone()).collect();
     if sro.contains(did) { sro } else { vec![did.clone()] }
 }
 

@@ -91,7 +91,7 @@ fn bundle(app: &App, state: &State, body: &Body) -> R<ContractReceipt> {
     };
     Ok(ContractReceipt {
         registry: app.did().clone(),
-        origin: app.trust.origin.clone(),
+        origin: app.origin().to_owned(),
         contract: Logged { envelope: contract.clone(), receipt },
         applications,
         participants,

@@ -1,9 +1,9 @@
-//! What the SRO lays down: templates and data schemas for everyone to read, erasures.
+//! What the SRO lays down: templates and data schemas for everyone to read, erasures, the log's next key.
 
 use schemas::bundle::Logged;
 use schemas::desk::{DataSchemaList, TemplateList};
 use schemas::event::Body;
-use schemas::rules::{DataSchema, Erasure, Template};
+use schemas::rules::{DataSchema, Erasure, LogKey, Template};
 use schemas::{Code, Envelope, R, Refusal};
 
 use super::two_people;
@@ -44,6 +44,18 @@ pub fn data_schemas(app: &App, call: &Call) -> R<Answer> {
     let rows = state.data_schemas().filter(|row| wanted.is_none_or(|uri| row.data_schema.uri == *uri));
     let logged = rows.map(|row| entered(app, &row.envelope, row.index));
     Answer::ok(&DataSchemaList { data_schemas: logged.collect::<R<Vec<_>>>()? })
+}
+
+/// Takes the log's next key with the signatures of one or two SRO people. Its private half must lie beside the key file:
+/// the entry and the head that the new key signs are one step.
+pub fn rotate_log_key(app: &App, call: &Call) -> R<Answer> {
+    let rotation: Envelope<LogKey> = call.read()?;
+    let next = rotation.read_unverified()?.jwk;
+    if app.log_keys.with(&next).is_err() {
+        let sentence = "this service does not hold the new key; contract-service rotate-log-key makes it";
+        return Err(Refusal::new(Code::KeyUnknown, sentence).at("jwk"));
+    }
+    two_people::hand_in(app, rotation, |rotation| Body::LogKeyRotated { rotation })
 }
 
 /// Takes an erasure with the signatures of one or two SRO people.

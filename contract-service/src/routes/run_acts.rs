@@ -9,6 +9,7 @@ use schemas::{Code, Envelope, R, Refusal};
 use super::payments::obligation;
 use super::two_people::{Collected, collect, waiting};
 use crate::app::App;
+use crate::auth::oversight;
 use crate::auth::roles::caller;
 use crate::call::{Answer, Call};
 
@@ -77,10 +78,11 @@ pub fn complete(app: &App, call: &Call) -> R<Answer> {
     Answer::created(&CompletionAnswer { receipt, obligations })
 }
 
-/// A run, for those who may read about its job.
+/// A run, for those who may read about its job. That an overseer reads it is entered first.
 pub fn read(app: &App, call: &Call) -> R<Answer> {
     let state = app.registry.state();
     let run = readable(app, call, &state)?;
+    oversight::enter(app, &caller(app, call, &state)?, run.index, 1)?;
     let set =
         state.image_set(&run.image_set_id).ok_or_else(|| Refusal::new(Code::Internal, "a run without image set"))?;
     let receipt = run.completion.as_ref().map(|(index, ..)| app.registry.receipt(*index)).transpose()?;

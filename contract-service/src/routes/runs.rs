@@ -49,7 +49,7 @@ pub fn challenge(app: &App, call: &Call) -> R<Answer> {
         checkpoint: Some(app.registry.head()?),
     };
     app.registry.issue_challenge(&stored(&challenge, request.contracts)?, now)?;
-    Answer::ok(&signing::sign(&challenge, &*app.signer, now)?)
+    Answer::ok(&signing::sign(&challenge, &*app.signer()?, now)?)
 }
 
 /// The challenge as the registry keeps it.
@@ -87,7 +87,7 @@ pub fn check_in(app: &App, call: &Call) -> R<Answer> {
     let CheckIn { attested, bundle, lease_token } = call.read()?;
     let now = app.now();
     let challenge = issued(app, app.registry.consume_challenge(&attested.transcript.challenge_id, now)?);
-    let opened = signing::open_bundle(bundle, &app.trust)?;
+    let opened = signing::open_bundle(bundle, &app.trust())?;
     let job_sha256 = opened.job.digest();
     let state = app.registry.state();
     if state.order(&job_sha256).is_none() {
@@ -220,7 +220,7 @@ fn admission(app: &App, state: &State, run_id: &RunId, now: Timestamp) -> R<Enve
         kms_heads: services.iter().map(|(provider, kms)| state.kms_head(provider, kms)).collect(),
         cosigned: app.cosigned.newest(now).map(|note| note.text()),
     };
-    signing::sign(&admission, &*app.signer, now)
+    signing::sign(&admission, &*app.signer()?, now)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ciborium::Value;
 use policies::lifecycle::ParticipantState;
 use schemas::id::Did;
-use schemas::{Code, R, Refusal, Signer as _};
+use schemas::{Code, R, Refusal};
 use serde_json::json;
 use signing::{cbor, cose};
 
@@ -14,7 +14,8 @@ use super::client::Client;
 use crate::app::App;
 use crate::call::{Answer, Call, JSON};
 
-/// Keys of receipts as COSE_Key_Set: the log's Ed25519 key (vds 1) and the ES256 key (vds 2).
+/// Keys of receipts as COSE_Key_Set: the log's Ed25519 keys (vds 1), the one in use first, and the ES256 key (vds 2).
+/// A key that was replaced stays: receipts that it signed verify with it.
 pub fn keys(app: &App, _: &Call) -> R<Answer> {
     let all = key_list(app)?.into_iter().map(|(_, key)| key).collect();
     Ok(Answer::of(200, CBOR, "no-cache", cbor::write(&Value::Array(all))?))
@@ -34,11 +35,13 @@ pub fn key(app: &App, call: &Call) -> R<Answer> {
 }
 
 fn key_list(app: &App) -> R<Vec<(Vec<u8>, Value)>> {
-    let own = app.signer.jwk();
-    let first = cose::thumbprint(own)?.0.to_vec();
-    let second = app.receipt_key.kid().as_bytes().to_vec();
-    let both = [(first, own), (second, app.receipt_key.key().jwk())];
-    Ok(both.into_iter().map(|(kid, jwk)| (kid.clone(), cose::cose_key(jwk, &kid))).collect())
+    let state = app.registry.state();
+    let mut all = Vec::new();
+    for key in state.registry_keys().iter().rev() {
+        all.push((cose::thumbprint(&key.jwk)?.0.to_vec(), &key.jwk));
+    }
+    all.push((app.receipt_key.kid().as_bytes().to_vec(), app.receipt_key.key().jwk()));
+    Ok(all.into_iter().map(|(kid, jwk)| (kid.clone(), cose::cose_key(jwk, &kid))).collect())
 }
 
 /// The transparency configuration (SCRAPI): CBOR, or JSON where Accept asks for it.
@@ -81,9 +84,11 @@ pub fn jwks(app: &App, _: &Call) -> R<Answer> {
         key["use"] = json!("sig");
         Ok(key)
     };
-    let own = app.signer.jwk();
-    let second = named(app.receipt_key.key().jwk(), app.receipt_key.kid(), "ES256")?;
-    Answer::ok(&json!({"keys": [second, named(own, &own.thumbprint(), "EdDSA")?]}))
+    let mut keys = vec![named(app.receipt_key.key().jwk(), app.receipt_key.kid(), "ES256")?];
+    for key in app.registry.state().registry_keys().iter().rev() {
+        keys.push(named(&key.jwk, &key.thumbprint(), "EdDSA")?);
+    }
+    Answer::ok(&json!({"keys": keys}))
 }
 
 /// The version of this service.

@@ -3,16 +3,20 @@
 
 use policies::lifecycle::State;
 use schemas::contract::{Contract, ContractRef};
+use schemas::depa::DepaContract;
 use schemas::envelope::{PartySignature, Usage};
 use schemas::event::Body;
 use schemas::id::{Did, KeyId};
 use schemas::jwk::Jwk;
+use schemas::party::Kind;
 use schemas::{Code, Digest, Document as _, Envelope, KeyBook as _, R, Refusal};
 use signing::cose::{self, CoseMessage};
 
 use crate::app::App;
+use crate::auth::oversight;
 use crate::auth::roles::caller;
 use crate::call::Call;
+use crate::routes::drafts;
 
 /// Takes a contract in; answers with the index of the entry that the message made.
 pub fn take(app: &App, bytes: &[u8]) -> R<u64> {
@@ -57,12 +61,26 @@ fn signers(state: &State, sha256: &Digest) -> Vec<String> {
     row.map(|row| row.envelope().signatures.iter().map(|s| s.kid.holder.clone()).collect()).unwrap_or_default()
 }
 
-/// A contract in DEPA's own shape: its signatures verify, its digest is anchored, it becomes the first signer's draft.
+/// A contract in DEPA's own shape: its signatures verify, it becomes a draft of each provider and consumer who signed, and
+/// its digest is anchored. The body stays private; what is no contract is anchored alone.
 fn draft(app: &App, message: &CoseMessage, bytes: &[u8]) -> R<u64> {
     let state = app.registry.state();
     let signers = cose::verify_all(message, &|did, key| known(&state, did, key))?;
     let by = signers.first().cloned().ok_or_else(|| Refusal::new(Code::SignatureMissing, "nobody signed"))?;
+    if DepaContract::read(&message.payload).is_ok() {
+        for owner in &signers {
+            let kind = state.participant(owner).map(|row| row.participant.kind);
+            if matches!(kind, Some(Kind::Tdc | Kind::Tdp)) && !has(app, owner, bytes)? {
+                drafts::imported(app, owner.clone(), bytes, true)?;
+            }
+        }
+    }
     Ok(app.enter(Body::DigestAnchored { by, sha256: Digest::of(bytes) })?.receipt.index)
+}
+
+/// Whether these bytes are a draft of this owner's already.
+fn has(app: &App, owner: &Did, bytes: &[u8]) -> R<bool> {
+    Ok(app.registry.drafts(owner)?.iter().any(|draft| draft.original.as_deref() == Some(bytes)))
 }
 
 /// The active document key of a DID that a kid names: by RFC 7638 thumbprint.
@@ -85,5 +103,7 @@ pub fn message(app: &App, call: &Call, index: u64, receipts: &[Vec<u8>]) -> R<Ve
     if !reader.reads(&row.contract) {
         return Err(unknown());
     }
-    cose::write(&row.envelope(), receipts)
+    let message = cose::write(&row.envelope(), receipts)?;
+    oversight::enter(app, &reader, row.proposed, 1)?;
+    Ok(message)
 }

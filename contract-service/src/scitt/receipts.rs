@@ -38,7 +38,7 @@ pub fn receipt(app: &App, index: u64, vds: Vds) -> R<Vec<u8>> {
             let receipt = app.registry.receipt(index)?;
             let head = Checkpoint::parse(&receipt.checkpoint)?.head;
             let place = Place { size: head.size, index, path: &receipt.path, root: head.root };
-            scitt::receipt::write(&*app.signer, &claims, &receipt.record.bytes()?, &place)
+            scitt::receipt::write(&*app.signer()?, &claims, &receipt.record.bytes()?, &place)
         }
         Vds::Ccf => {
             let proof = app.registry.twin_proof(index)?;

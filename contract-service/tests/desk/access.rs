@@ -7,6 +7,7 @@ use schemas::{Code, R};
 use signing::{FileKey, token};
 
 use crate::house::House;
+use crate::http;
 use crate::papers;
 
 fn code<T: std::fmt::Debug>(outcome: R<T>) -> Code {
@@ -132,10 +133,47 @@ fn what_overseers_read_of_a_contract_is_entered_and_what_parties_read_is_not() {
         let before = size();
         house.as_(overseer).contract(&contract.id).unwrap();
         assert!(size() > before, "the reading was not entered");
+        for (path, entered) in
+            [(format!("/validate_contract/{}", contract.id), true), ("/find_contract".to_owned(), false)]
+        {
+            let before = size();
+            let answer = http::get(&house, &path).bearer_auth(http::bearer(&house, overseer)).send().unwrap();
+            assert_eq!((answer.status().as_u16(), size() > before), (200, entered), "{path}");
+        }
     }
     // An auditor reads, and acts on nothing.
     house.as_(&auditor).export(0, 10).unwrap();
     assert_eq!(code(house.as_(&auditor).lease_order(0)), Code::Forbidden);
+}
+
+#[test]
+fn what_overseers_read_of_runs_payments_and_receipts_is_entered_and_what_parties_read_is_not() {
+    let house = House::furnished();
+    let contract = house.propose(&papers::contract(&house)).unwrap();
+    let export = house.as_(&house.sro[0]).export(0, 1000).unwrap();
+    let proposal = export.entries.iter().find(|entry| entry.record.kind == "contract_proposed").unwrap().index;
+    assert!(contract.read_unverified().is_ok());
+    let auditor = std::sync::Arc::new(FileKey::generate().unwrap());
+    house.admit(&auditor, Kind::Auditor);
+    let run = house.running();
+    let size = || schemas::log::Checkpoint::parse(&house.client.checkpoint().unwrap()).unwrap().head.size;
+    let before = size();
+    house.as_(&house.tdc).run(&run.run_id).unwrap();
+    house.as_(&house.tdps[0]).receipt(proposal).unwrap();
+    assert!(house.as_(&house.tdc).payments(None).unwrap().payments.is_empty());
+    assert_eq!(size(), before, "parties read their own");
+    for overseer in [&auditor, &house.sro[1]] {
+        let before = size();
+        house.as_(overseer).run(&run.run_id).unwrap();
+        let after = size();
+        assert!(after > before, "the reading of a run was not entered");
+        house.as_(overseer).receipt(proposal).unwrap();
+        assert!(size() > after, "the reading of a private entry was not entered");
+        let before = size();
+        house.as_(overseer).receipt(0).unwrap();
+        assert!(house.as_(overseer).payments(None).unwrap().payments.is_empty());
+        assert_eq!(size(), before, "public entries are everyone's, and nothing was shown");
+    }
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod injection;
 mod interface;
 mod interop;
 mod log;
+mod log_key;
 mod matrix;
 mod operation;
 mod papers;

@@ -94,6 +94,7 @@ const SIGNED: &str = "
     POST /v1/image-sets/revocations
     POST /v1/templates
     POST /v1/data-schemas
+    POST /v1/log/keys
     POST /v1/erasures
     POST /v1/datasets
     POST /v1/datasets/{id}/acts

@@ -29,9 +29,18 @@ fn numbers_stand_on_a_port_of_their_own() {
         "depa_answers_total{class=\"4xx\"} 1",
         "depa_refusals_total{code=\"UNAUTHENTICATED\"} 1",
         "# TYPE depa_call_seconds histogram",
+        "depa_scrub_differences 0",
+        "depa_writer_queue 0",
     ] {
         assert!(text.lines().any(|one| one == line), "{line} in {text}");
     }
+    let count = |name: &str| -> u64 {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{name} in {text}"));
+        line.trim().parse().unwrap()
+    };
+    assert!(count("depa_writer_batches_total ") >= 1 && count("depa_writer_last_batch ") >= 1);
+    assert!(count("depa_writer_commands_total ") >= count("depa_writer_batches_total "));
+    assert!(!text.contains("depa_witness_lag_entries{") && !text.contains("depa_outbox_age_seconds{"), "{text}");
     assert_eq!(get(&house, "/metrics").send().unwrap().status(), 404, "not beside the interface");
 }
 

@@ -129,6 +129,10 @@ fn from_an_order_to_a_settled_payment() {
     assert_eq!((view.state.as_str(), view.obligations.len()), ("delivered", 2));
     let payments = house.as_(&house.tdps[0]).payments(None).unwrap().payments;
     assert!(payments.len() == 2 && payments.iter().all(|p| p.state == "settled"));
+    let head = || schemas::log::Checkpoint::parse(&house.client.checkpoint().unwrap()).unwrap().head.size;
+    let before = head();
+    assert_eq!(house.as_(&house.sro[0]).payments(None).unwrap().payments.len(), 2);
+    assert!(head() > before, "that an overseer read the payments was not entered");
 }
 
 #[test]
@@ -145,13 +149,18 @@ fn the_log_can_be_followed_from_outside() {
     assert_eq!(house.client.tile("0/000").unwrap_err().code, Code::NotFound);
 
     let export = house.as_(&house.sro[1]).export(0, 200).unwrap();
-    assert_eq!((export.size, export.entries.len() as u64), (new.size, new.size));
+    // The export holds the entry of its own reading, and the second tree's root after it.
+    assert_eq!((export.size, export.entries.len() as u64), (new.size + 2, new.size + 2));
     let mut replay = policies::lifecycle::Replay::new();
     for entry in &export.entries {
         let state = &replay.state;
         let verified =
             signing::verify_body(entry.body.clone(), &house.registry(), state, &|d| state.proposed_payload(d)).unwrap();
         replay.enter(entry, &verified).unwrap();
+        if entry.index + 1 == new.size {
+            assert_eq!(replay.frontier.root(), new.root);
+        }
     }
-    assert_eq!(replay.frontier.root(), new.root);
+    let head = signing::note::verify_checkpoint(&export.checkpoint, origin, jwk).unwrap().head;
+    assert_eq!((replay.frontier.size(), replay.frontier.root()), (head.size, head.root));
 }

@@ -63,6 +63,7 @@ pub fn options(dir: &std::path::Path) -> Options {
         signer: Arc::new(FileKey::from_seed(registry.as_str(), &[100; 32])),
         registry,
         sro: vec![person(1), person(2)],
+        next: Arc::default(),
         readers: 2,
     }
 }

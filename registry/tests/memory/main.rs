@@ -8,6 +8,7 @@ mod crash;
 mod database;
 mod house;
 mod log;
+mod log_key;
 mod lost;
 mod papers;
 mod people;
