@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use policies::lifecycle::{Completed, Replay};
+use policies::lifecycle::{Completed, RegistryKey, Replay};
 use schemas::event::Body;
 use schemas::jwk::Jwk;
 use schemas::log::{Checkpoint, CheckpointRef};
@@ -43,7 +43,7 @@ pub fn verify(reader: &mut dyn BufRead, trust: &Trust, options: &Options, now: T
 /// 2. each entry: canonical form; every signature in its body by keys that were active then; record, salts, subject and
 ///    chain; the fold of the state, which recomputes who may act, every contract's state, completions and obligations;
 ///    published tiles, where the source has them, against the leaves; the second tree's root, where an entry states it;
-/// 3. the genesis names what is pinned;
+/// 3. the genesis names what is pinned; the key may be a later one of the log's;
 /// 4. the Merkle root over all leaves is the checkpoint's, and over the first ones that of the earlier checkpoint;
 /// 5. privacy budgets recomputed from the KMS receipts; books balanced.
 ///
@@ -66,6 +66,7 @@ pub fn verify_from(
 /// A head that was read.
 pub struct Opened {
     checkpoint: Checkpoint,
+    earlier: Option<Checkpoint>,
     cosigned_at: Option<Timestamp>,
 }
 
@@ -76,8 +77,6 @@ pub struct Audit {
     depth: Depth,
     earlier: Option<CheckpointRef>,
     tiles: Option<tiles::Check>,
-    /// Keys that the log named in place of the pinned one, in entries that were verified.
-    log_keys: Vec<Jwk>,
     counted: Counted,
 }
 
@@ -90,7 +89,6 @@ impl Audit {
             depth,
             earlier: None,
             tiles: published.map(tiles::Check::new),
-            log_keys: Vec::new(),
             counted: Counted::default(),
         }
     }
@@ -115,15 +113,13 @@ impl Audit {
             Some((name, jwk)) => Some(note::verify_cosignature(&checkpoint, name, jwk).map_err(failed)?),
             None => None,
         };
-        self.earlier = match &options.earlier {
-            Some(text) => Some(note::verify_checkpoint(text, &trust.origin, &trust.registry_jwk).map_err(failed)?.head),
-            None => None,
-        };
+        let earlier = options.earlier.as_deref().map(Checkpoint::parse).transpose().map_err(failed)?;
+        self.earlier = earlier.as_ref().map(|note| note.head.clone());
         if self.earlier.as_ref().is_some_and(|e| e.size > head.size) {
             return Err(Refusal::new(Code::ConsistencyInvalid, "the earlier checkpoint is of a longer log"));
         }
         self.counted.cosigned = quorum::require(&checkpoint, trust)?;
-        Ok(Opened { checkpoint, cosigned_at })
+        Ok(Opened { checkpoint, earlier, cosigned_at })
     }
 
     /// Takes the entries of a source up to this size.
@@ -137,7 +133,7 @@ impl Audit {
     fn enter(&mut self, line: Line, checked: Option<ahead::Checked>) -> R<()> {
         let entry = &line.entry;
         if entry.index == 0 && self.replay.frontier.size() == 0 {
-            genesis_is_pinned(&entry.body, &self.trust)?;
+            genesis_is_pinned(&entry.body, &self.trust, self.depth)?;
         }
         let completed: Completed = match self.depth {
             Depth::Everything => {
@@ -152,7 +148,6 @@ impl Audit {
         match &entry.body {
             Body::Erased { .. } => self.counted.erased += 1,
             Body::TwinRoot { .. } => self.counted.twin_roots += 1,
-            Body::LogKeyRotated { rotation } => self.log_keys.push(rotation.read_unverified()?.jwk),
             Body::Genesis { succeeds: Some(succeeds), .. } => self.counted.succeeds = Some(succeeds.read_unverified()?),
             _ => {}
         }
@@ -173,15 +168,29 @@ impl Audit {
         }
     }
 
+    /// The head is signed by the key that is in use at its end, an earlier one by any key of the log; and the pinned key
+    /// is one of them. Two SRO people signed each change of it.
+    fn signed(&self, opened: &Opened) -> R<()> {
+        let keys = self.replay.state.registry_keys();
+        if !keys.iter().any(|key| key.jwk == self.trust.registry_jwk) {
+            return Err(not_pinned());
+        }
+        let by = |note: &Checkpoint, key: &RegistryKey| {
+            note::verify_checkpoint(&note.text(), &self.trust.origin, &key.jwk).map(drop)
+        };
+        keys.last().map_or_else(|| Err(not_pinned()), |key| by(&opened.checkpoint, key)).map_err(failed)?;
+        match &opened.earlier {
+            Some(note) if !keys.iter().any(|key| by(note, key).is_ok()) => {
+                let sentence = "the earlier checkpoint is not signed by a key of this log";
+                Err(failed(Refusal::new(Code::CheckpointInvalid, sentence)))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// What the entries come to under this head: its signature, its root, tiles, budgets and books.
     pub fn judge(&mut self, opened: &Opened, now: Timestamp) -> R<Report> {
-        let text = opened.checkpoint.text();
-        let by = |jwk: &Jwk| note::verify_checkpoint(&text, &self.trust.origin, jwk).map(drop);
-        if let Err(refusal) = by(&self.trust.registry_jwk)
-            && !self.log_keys.iter().any(|jwk| by(jwk).is_ok())
-        {
-            return Err(failed(refusal));
-        }
+        self.signed(opened)?;
         let head = &opened.checkpoint.head;
         self.counted.tiles = self.tiles.as_ref().map(tiles::Check::edge).transpose()?;
         if self.replay.frontier.root() != head.root {
@@ -195,18 +204,23 @@ impl Audit {
     }
 }
 
-fn genesis_is_pinned(body: &Body, trust: &Trust) -> R<()> {
+/// A pinned key that is not the first one must come by an entry, which [`Audit::judge`] sees to.
+fn genesis_is_pinned(body: &Body, trust: &Trust, depth: Depth) -> R<()> {
     match body {
         Body::Genesis { registry, registry_jwk, origin, sro, .. }
             if *registry == trust.registry
-                && *registry_jwk == trust.registry_jwk
+                && (*registry_jwk == trust.registry_jwk || depth == Depth::Everything)
                 && *origin == trust.origin
                 && *sro == trust.sro =>
         {
             Ok(())
         }
-        _ => Err(tampered("entry 0: the genesis is not what the trust file pins")),
+        _ => Err(not_pinned()),
     }
+}
+
+fn not_pinned() -> Refusal {
+    tampered("entry 0: the genesis is not what the trust file pins")
 }
 
 /// A fault of a part that has codes of its own: kept where it is a verification failure already.

@@ -155,6 +155,39 @@ fn the_log_continues_what_was_seen_before() {
 }
 
 #[test]
+fn a_log_with_a_new_key_verifies_under_either_key_and_only_under_the_new_ones_head() {
+    let house = lived_in();
+    let key = |n: u8| FileKey::from_seed(house.options.registry.as_str(), &[n; 32]);
+    let (old, new, other) = (key(100), key(101), key(102));
+    let before = house.registry.checkpoint().unwrap().text();
+    assert!(house.options.next.set(std::sync::Arc::new(key(101))).is_ok());
+    let rotation = schemas::rules::LogKey {
+        schema: "log-key.v1".into(),
+        registry: house.options.registry.clone(),
+        replaces: old.jwk().thumbprint(),
+        jwk: new.jwk().clone(),
+        overlap_until: house.now().plus_seconds(10),
+        at: start(),
+    };
+    house.enter(schemas::event::Body::LogKeyRotated { rotation: house.by_sro(&rotation) }).unwrap();
+    house.skip(100);
+    house.apply(&FileKey::generate().unwrap(), schemas::party::Kind::Tdp).unwrap();
+    let mut lines = lines(&house);
+    let pinned = |key: &FileKey| signing::Trust { registry_jwk: key.jwk().clone(), ..trust(&house) };
+    let seen = Options { earlier: Some(before), witness: None };
+    for key in [&old, &new] {
+        let report = verify_with(&lines, &pinned(key), &seen).unwrap();
+        assert_eq!(report.log, house.registry.head().unwrap());
+    }
+    assert_eq!(failed(verify_with(&lines, &pinned(&other), &seen)).code, Code::LogTampered, "a key of no entry");
+    // A head that only the replaced key signed is not the log's any more.
+    let head = house.registry.head().unwrap();
+    let by_old = note::sign_checkpoint(&trust(&house).origin, &head, &old).unwrap();
+    lines[0] = line(&Head { v: 1, size: head.size, checkpoint: by_old.text() });
+    assert_eq!(failed(verify_with(&lines, &pinned(&old), &seen)).code, Code::CheckpointInvalid);
+}
+
+#[test]
 fn a_named_witness_must_have_cosigned() {
     let house = lived_in();
     let witness = FileKey::generate().unwrap();

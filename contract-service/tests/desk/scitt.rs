@@ -131,6 +131,76 @@ fn the_ledgers_scripts_bring_contracts_that_stay_private() {
     assert_eq!(view.contract.signatures.len(), 4);
 }
 
+/// A contract in DEPA's own shape: its bytes are signed as they come.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Depa {
+    registry: schemas::id::Did,
+}
+
+impl schemas::Document for Depa {
+    const SCHEMA: &'static str = "depa";
+    const PAYLOAD_TYPE: &'static str = "application/json";
+    const USAGE: schemas::envelope::Usage = schemas::envelope::Usage::Party;
+
+    fn schema(&self) -> &str {
+        "depa"
+    }
+
+    fn registry(&self) -> &schemas::id::Did {
+        &self.registry
+    }
+}
+
+#[test]
+fn a_contract_in_depas_shape_becomes_the_signers_draft_and_its_digest_is_anchored() {
+    let house = House::furnished();
+    let payload = serde_json::json!({"registry": house.registry(), "id": "f4f72a88-bab1-11ed-afa1-0242ac120002", "schemaVersion": "0.1",
+        "startTime": "2023-03-14T00:00:00.000Z", "expiryTime": "2024-03-14T00:00:00.000Z", "tdc": "", "tdps": [],
+        "ccrp": "did:web:ccrp.example", "datasets": [], "purpose": "TRAINING", "constraints": [],
+        "terms": {"payment": {}, "revocation": {}}});
+    let mut envelope: Envelope<Depa> = Envelope::new(payload.to_string().into_bytes(), Vec::new());
+    let signers = [&house.tdps[0], &house.tdc, &house.ccrp];
+    let parties: Vec<_> = signers.iter().map(|who| who.did().unwrap()).collect();
+    for who in signers {
+        let signature = cose::sign(&envelope, &parties, "contracts/2", &**who).unwrap();
+        envelope.signatures.push(signature);
+    }
+    let message = cose::write(&envelope, &[]).unwrap();
+    let drafts = |who: &std::sync::Arc<FileKey>| {
+        let bearer = token(&house, who);
+        let heard = hear(http().get(format!("{}/v1/drafts", house.url())).bearer_auth(&bearer));
+        (heard.json()["drafts"].as_array().unwrap().clone(), bearer)
+    };
+    let mut forged = message.clone();
+    let last = forged.len() - 1;
+    forged[last] ^= 1;
+    assert_eq!(register(&house, &forged, "*/*").status, 422);
+    assert!(drafts(&house.tdc).0.is_empty(), "nothing is kept of a message of which a signature is bad");
+
+    let heard = register(&house, &message, "*/*");
+    assert_eq!(heard.status, 202, "{}", heard.json());
+    for who in [&house.tdps[0], &house.tdc] {
+        let (rows, bearer) = drafts(who);
+        assert_eq!(rows.len(), 1);
+        let path = format!("{}/v1/drafts/{}", house.url(), rows[0]["draft_id"].as_str().unwrap());
+        let draft = hear(http().get(&path).bearer_auth(&bearer)).json();
+        assert_eq!(draft["origin"]["foreign_id"], payload["id"]);
+        assert_eq!(draft["origin"]["signed_by"].as_array().unwrap().len(), 3);
+        let original = hear(http().get(format!("{path}/original")).bearer_auth(&bearer));
+        assert_eq!(original.body, message, "kept byte for byte");
+    }
+    assert!(drafts(&house.tdps[1]).0.is_empty(), "who did not sign gets none");
+    // The public log has the digest's salted record and nothing of the body; nobody reads the body there.
+    let id = heard.json()["operationId"].as_str().unwrap().to_owned();
+    let index: u64 = id.rsplit_once('.').unwrap().1.parse().unwrap();
+    let public = String::from_utf8(record(&house, index)).unwrap();
+    assert!(public.contains("digest_anchored") && !public.contains("did:"), "{public}");
+    assert_eq!(get(&house, &format!("/entries/{id}"), "application/json").status, 404);
+    // The same message again makes no second draft.
+    assert_eq!(register(&house, &message, "*/*").status, 202);
+    assert_eq!(drafts(&house.tdc).0.len(), 1);
+}
+
 #[test]
 fn what_is_refused_is_refused_in_the_clients_words() {
     let house = house();
