@@ -40,12 +40,21 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Act {
     /// Serve the front desk.
+    #[command(
+        after_help = "Example:\n  contract-service serve --config sro/config.toml\n\nIt ends on SIGTERM; /readyz says \
+                            whether it answers and writes. One process at a time may serve a database of SQLite."
+    )]
     Serve {
         /// The configuration file.
         #[arg(long)]
         config: PathBuf,
     },
     /// Make a new registry: key, config.toml, trust.json.
+    #[command(
+        after_help = "Example:\n  contract-service init --dir sro --url http://localhost:8080 --sro 'Asha=did:key:z6Mk…' \
+                            --sro 'Bela=did:key:z6Mk…'\n\nEach SRO person makes the key alone, with depa keys new --out \
+                            FILE, which prints the did:key. Nothing that is there is overwritten."
+    )]
     Init {
         /// The folder, made if need be.
         #[arg(long)]
@@ -61,6 +70,9 @@ enum Act {
         software_roots: Vec<String>,
     },
     /// Print a one-time enrolment link for a person; demo profile on localhost only.
+    #[command(
+        after_help = "Example:\n  contract-service enrol --config sro/config.toml --did did:key:z6Mk… --role signer --name Asha"
+    )]
     Enrol {
         /// The service's configuration file.
         #[arg(long)]
@@ -76,6 +88,12 @@ enum Act {
         name: String,
     },
     /// Make a development certificate authority and a certificate of it: for trying TLS, never for production.
+    #[command(
+        after_help = "Example:\n  contract-service dev-ca --dir tls --host localhost --host 127.0.0.1\n\nThe service is told \
+                            of the certificate in its configuration, paths from its folder:\n  [tls]\n  cert_file = \
+                            \"../tls/server.pem\"\n  key_file = \"../tls/server.key\"\n\nClients are told of the authority: \
+                            depa --ca tls/ca.pem. Made again in the same folder, all three files are replaced."
+    )]
     DevCa {
         /// The folder, made if need be: ca.pem, server.pem, server.key.
         #[arg(long)]
@@ -87,12 +105,20 @@ enum Act {
     #[command(flatten)]
     Keep(keep::Keep),
     /// Serve as a log witness.
+    #[command(after_help = "Example:\n  contract-service witness --config w1/witness.toml")]
     Witness {
         /// The configuration file.
         #[arg(long)]
         config: PathBuf,
     },
     /// Make a new log witness: key, witness.toml.
+    #[command(
+        after_help = "Example:\n  contract-service witness-init --dir w1 --name witness.example/w1 --bind 127.0.0.1:8090 \
+                            --trust sro/trust.json\n\nThe service is told of it in its configuration, with the key that is \
+                            printed:\n  witness_quorum = 1\n  witnesses = [{ url = \"http://localhost:8090\", name = \
+                            \"witness.example/w1\", jwk = { kty = \"OKP\", crv = \"Ed25519\", x = \"…\" } }]\n\nAfterwards \
+                            relying parties pin the trust anew: contract-service trust."
+    )]
     WitnessInit {
         /// The folder, made if need be.
         #[arg(long)]
@@ -117,13 +143,15 @@ pub fn run(cli: Cli) -> R<()> {
             if config.demo() {
                 tracing::warn!("demo profile: SIMULATED evidence is accepted where its root is pinned");
             }
+            warn_of_gaps(&config);
             Service::start(config, system_clock())?.wait();
         }
         Act::Init { dir, url, sro, software_roots } => {
-            let sro = sro.iter().map(|text| person(text)).collect::<R<Vec<_>>>()?;
+            let sro = people(&sro)?;
             let config = init(&dir, &url, sro)?;
             pin_roots(&dir, config, &software_roots)?;
             println!("{}", dir.join("config.toml").display());
+            eprintln!("next: contract-service serve --config {}", dir.join("config.toml").display());
         }
         Act::Enrol { config, did, roles, name } => {
             let config = Config::load(&config, std::env::vars())?;
@@ -162,6 +190,26 @@ fn role(word: &str) -> R<Role> {
     serde_json::from_value(serde_json::Value::from(word)).map_err(unknown)
 }
 
+/// Says at the start what an operator may have forgotten.
+fn warn_of_gaps(config: &Config) {
+    if config.witnesses.is_empty() {
+        tracing::warn!("no witness is configured: nobody would notice a database that was rolled back or forked");
+    }
+    if config.tls.is_none() && config.url.starts_with("https://") {
+        tracing::warn!(bind = %config.bind, "plain HTTP is served for an https url: a proxy must end TLS, or tls name a certificate");
+    }
+}
+
+/// Reads the SRO people; nobody counts as two of them.
+fn people(texts: &[String]) -> R<Vec<SroPerson>> {
+    let people = texts.iter().map(|text| person(text)).collect::<R<Vec<_>>>()?;
+    let keys: std::collections::BTreeSet<String> = people.iter().map(|p| p.jwk.thumbprint().to_string()).collect();
+    if keys.len() < people.len() {
+        return Err(Refusal::new(Code::ConfigInvalid, "two of the SRO people have the same key").at("sro"));
+    }
+    Ok(people)
+}
+
 /// Reads `NAME=did:key:…`; the key is in the DID.
 fn person(text: &str) -> R<SroPerson> {
     let form = || Refusal::new(Code::ConfigInvalid, "--sro is NAME=did:key:…");
@@ -188,6 +236,10 @@ mod tests {
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
         assert!(role("tdp_admin").is_ok() && role("king").is_err());
+        let one = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp";
+        let twice = [format!("Asha={one}"), format!("Bela={one}")];
+        assert!(people(&twice[..1]).is_ok_and(|p| p.len() == 1));
+        assert_eq!(people(&twice).unwrap_err().code, Code::ConfigInvalid);
         assert!(person("Asha=did:web:x").is_err() && person("did:key:z").is_err());
     }
 }
