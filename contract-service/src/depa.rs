@@ -9,7 +9,7 @@ pub use contracts::{commit, create, find, revoke, update, validate};
 
 use policies::lifecycle::State;
 use schemas::id::{ContractId, Did};
-use schemas::{Code, R, Refusal};
+use schemas::{Code, R, Refusal, Timestamp};
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -53,6 +53,9 @@ const AUTHORIZE: Known = (
     "a run that checked in gets its Admission at POST /v1/runs/{id}/admission",
 );
 
+/// How old an event may be whose answer tells something.
+const FRESH_SECONDS: f64 = 300.0;
+
 /// Provisioning.
 pub fn provision(app: &App, call: &Call) -> R<Answer> {
     answered(app, call, PROVISION)
@@ -81,17 +84,17 @@ pub fn authorize(app: &App, call: &Call) -> R<Answer> {
 /// The same event gets the same answer: nothing is entered, so its id needs no memory.
 fn answered(app: &App, call: &Call, known: Known) -> R<Answer> {
     let state = app.registry.state();
-    let (kind, data) = match judged(&state, call, known) {
+    let (kind, data) = match judged(&state, call, known, app.now()) {
         Ok(answer) => answer,
         Err(Bad { code, message }) => ("ccr.event.bad", json!({"code": code, "message": message})),
     };
     reply(app, call, kind, data)
 }
 
-fn judged(state: &State, call: &Call, (types, route): Known) -> Result<(&'static str, Value), Bad> {
+fn judged(state: &State, call: &Call, (types, route): Known, now: Timestamp) -> Result<(&'static str, Value), Bad> {
     let (event, sender) = opened(state, &call.body)?;
     match event.kind.as_str() {
-        "ccr.event.contract.check" | "ccr.event.contract.query" => checked(state, &event, &sender, event.at()?),
+        "ccr.event.contract.check" | "ccr.event.contract.query" => checked(state, &event, &sender, now),
         "ccr.event.contract.propose" | "ccr.event.contract.accept" | "ccr.event.contract.revoke" => Err(Bad::new(
             501,
             "contracts are proposed at POST /v1/contracts, signed at POST /v1/contracts/{id}/signatures and revoked at \
@@ -102,13 +105,17 @@ fn judged(state: &State, call: &Call, (types, route): Known) -> Result<(&'static
     }
 }
 
-/// The state of a contract, for its parties and the SRO.
-fn checked(state: &State, event: &Event, sender: &Did, now: schemas::Timestamp) -> Result<(&'static str, Value), Bad> {
+/// The state of a contract now, for its parties: what the SRO reads is entered, and that goes by its token. An event of
+/// another time is an old one that somebody sends again.
+fn checked(state: &State, event: &Event, sender: &Did, now: Timestamp) -> Result<(&'static str, Value), Bad> {
+    if now.seconds_since(event.at()?).abs() > FRESH_SECONDS {
+        return Err(Bad::new(506, "the event is of another time; make it anew"));
+    }
     let data = event.json()?;
     let id = data.get("contract_id").and_then(Value::as_str).unwrap_or_default();
     let unknown = || Bad::new(502, "data names no contract of yours as contract_id");
     let row = ContractId::parse(id).ok().and_then(|id| state.contract_by_id(&id)).ok_or_else(unknown)?;
-    if row.contract.role_of(sender).is_none() && !state.is_sro(sender.as_str()) {
+    if row.contract.role_of(sender).is_none() {
         return Err(unknown());
     }
     Ok(("ccr.event.contract.check.response", view::whole(state, row, now)))

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{event, unknown, view};
 use crate::app::App;
+use crate::auth::oversight;
 use crate::auth::roles::caller;
 use crate::call::{Answer, Call, page_size};
 use crate::routes::drafts;
@@ -21,7 +22,7 @@ pub fn create(app: &App, call: &Call) -> R<Answer> {
     })
 }
 
-/// Contracts of the caller, by DEPA's parameters: `contract_id`, `tdp`, `tdc` and the day on which it begins or ends.
+/// Contracts to which the caller is a party, by DEPA's parameters: `contract_id`, `tdp`, `tdc` and the day on which it begins or ends.
 pub fn find(app: &App, call: &Call) -> R<Answer> {
     let state = app.registry.state();
     let caller = caller(app, call, &state)?;
@@ -37,7 +38,7 @@ pub fn find(app: &App, call: &Call) -> R<Answer> {
         let period = on("start_date", contract.effective_from) && on("expiry_date", contract.expires_at);
         id && party(&tdp) && party(&tdc) && period
     };
-    let own = state.contracts().filter(|row| caller.reads(&row.contract) && fits(&row.contract));
+    let own = state.contracts().filter(|row| row.contract.role_of(caller.did()).is_some() && fits(&row.contract));
     let contracts: Vec<_> = own.take(limit).map(|row| view::contract(row, now)).collect();
     Answer::ok(&json!({ "contracts": contracts }))
 }
@@ -48,6 +49,7 @@ pub fn validate(app: &App, call: &Call) -> R<Answer> {
     let caller = caller(app, call, &state)?;
     let id: ContractId = call.param("contract_id").map_err(|_| unknown())?;
     let row = state.contract_by_id(&id).filter(|row| caller.reads(&row.contract)).ok_or_else(unknown)?;
+    oversight::enter(app, &caller, row.proposed, 1)?;
     let now = app.now();
     let valid = row.state(now) == ContractState::Active;
     let seen = view::whole(&state, row, now);

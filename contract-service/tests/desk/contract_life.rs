@@ -308,6 +308,10 @@ fn depas_event_face_says_what_it_knows_and_where_the_rest_is_done() {
     assert_eq!(bad("/key", &event("ccr.event.key.released", &json!({}), &stranger)).0, 505);
     let foreign = event("ccr.event.contract.check", &json!({"contract_id": contract.id}), &house.psp);
     assert_eq!(bad("/authorize", &foreign).0, 502, "what is not theirs they do not learn");
+    let overseer = event("ccr.event.contract.check", &json!({"contract_id": contract.id}), &house.sro[0]);
+    assert_eq!(bad("/authorize", &overseer).0, 502, "the SRO reads where its reading is entered");
+    house.skip(400);
+    assert_eq!(bad("/authorize", &check).0, 506, "an old event sent again");
 }
 
 #[test]
@@ -338,4 +342,32 @@ fn depas_contract_endpoints() {
         assert_eq!(answer.status(), 400, "{url}");
         assert_eq!(answer.json::<Value>().unwrap()["type"], "ccr.event.bad");
     }
+}
+
+#[test]
+fn what_overseers_read_by_other_doors_is_entered_too() {
+    let house = House::furnished();
+    let contract = papers::contract(&house);
+    let mut envelope = Envelope::draft(&contract).unwrap();
+    let parties: Vec<_> = contract.parties.iter().map(|p| p.did.clone()).collect();
+    let signature = signing::cose::sign(&envelope, &parties, "contracts/1", &*house.tdc).unwrap();
+    envelope.signatures.push(signature);
+    let message = signing::cose::write(&envelope, &[]).unwrap();
+    let heard = crate::wire::register(&house, &message, "*/*").json();
+    let doors = [
+        (format!("/entries/{}?embedReceipt=true", heard["operationId"].as_str().unwrap()), 200, true),
+        (format!("/validate_contract/{}", contract.contract_id), 400, true),
+        ("/find_contract".to_owned(), 200, false),
+    ];
+    let size = || schemas::log::Checkpoint::parse(&house.client.checkpoint().unwrap()).unwrap().head.size;
+    for (path, status, entered) in doors {
+        for (who, overseer) in [(&house.sro[0], true), (&house.tdc, false)] {
+            let token = bearer(&house, who);
+            let before = size();
+            let heard = get(&house, &path).bearer_auth(token).send().unwrap();
+            assert_eq!((heard.status().as_u16(), size() > before), (status, entered && overseer), "{path}");
+        }
+    }
+    let found: Value = read(&house, &house.sro[0], "/find_contract");
+    assert_eq!(found["contracts"], json!([]), "the list of the SRO is at /v1/contracts");
 }
