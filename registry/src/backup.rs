@@ -117,6 +117,7 @@ pub fn restore(file: &Path, url: &str) -> R<CheckpointRef> {
     known.map_err(fault(file))?;
     match (&place, first == SQLITE) {
         (Place::Sqlite(path), true) => {
+            nothing_there(path)?;
             let mut target = create(path)?;
             let copied = std::fs::File::open(file).and_then(|mut from| std::io::copy(&mut from, &mut target));
             copied.and_then(|_| target.sync_all()).map_err(fault(path))?;
@@ -127,8 +128,23 @@ pub fn restore(file: &Path, url: &str) -> R<CheckpointRef> {
             let mut db = place.writer()?;
             conn::write(&mut db, |db| undump(db, file)).map_err(Fault::refusal)
         }
-        _ => Err(Refusal::new(Code::ConfigInvalid, "this backup is of another kind of database")),
+        _ => Err(Refusal::new(Code::ConfigInvalid, "this file is no backup of this kind of database")),
     }
+}
+
+/// Refuses to restore beside files of another database: SQLite would take an old `-wal` for the new one's and spoil it.
+fn nothing_there(path: &Path) -> R<()> {
+    for suffix in ["", "-wal", "-shm"] {
+        let there = std::path::PathBuf::from(format!("{}{suffix}", path.display()));
+        if there.exists() {
+            let sentence = format!(
+                "{} is there already: stop the service and move the database away together with its -wal and -shm files",
+                there.display()
+            );
+            return Err(Refusal::new(Code::ConfigInvalid, sentence));
+        }
+    }
+    Ok(())
 }
 
 fn undump(db: &mut Db, file: &Path) -> Result<CheckpointRef, Fault> {

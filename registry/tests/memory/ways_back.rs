@@ -44,6 +44,13 @@ fn a_backup_comes_back_whole_and_not_when_it_was_changed() {
     assert_eq!(backup(&house.options.url, &file).unwrap_err().code, Code::ConfigInvalid, "a file is never replaced");
     let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).unwrap().permissions());
     assert_eq!(mode & 0o077, 0, "others may read it");
+    if let Some(path) = options.url.strip_prefix("sqlite://") {
+        let wal = format!("{path}-wal");
+        std::fs::write(&wal, b"of another database").unwrap();
+        let beside = restore(&file, &options.url).unwrap_err();
+        assert!(beside.code == Code::ConfigInvalid && beside.sentence.contains("-wal"), "{beside}");
+        std::fs::remove_file(&wal).unwrap();
+    }
     assert_eq!(restore(&file, &options.url).unwrap(), head);
     assert_eq!(restore(&file, &options.url).unwrap_err().code, Code::ConfigInvalid, "what is there is never replaced");
     let back = Registry::open(options.clone(), start()).unwrap();
