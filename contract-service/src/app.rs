@@ -178,8 +178,12 @@ impl App {
         self.registry.append(self.registry.verify(body)?, self.now())
     }
 
-    /// The status list, signed at most a second ago over the log as it is now.
+    /// The status list, signed at most a second ago over the log as it is now. A service that knows its log to be old or
+    /// spoilt says nothing: it would call contracts good that were revoked since.
     pub fn status_list(&self) -> R<Envelope<StatusList>> {
+        if let Some(refusal) = self.registry.read_only() {
+            return Err(refusal);
+        }
         let now = self.now();
         let mut cached = self.status.lock().unwrap_or_else(|e| e.into_inner());
         let state = self.registry.state();

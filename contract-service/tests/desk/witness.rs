@@ -174,6 +174,7 @@ fn a_service_behind_its_witness_reads_and_does_not_write() {
         house.sign(&crate::papers::participant(&house, &house.tdps[1], schemas::party::Kind::Tdp), &house.tdps[1]);
     assert_eq!(house.client.apply(&application).unwrap_err().code, Code::ReadOnly);
     assert_eq!(house.client.ready().unwrap_err().code, Code::ReadOnly);
+    assert_eq!(house.client.status_list().unwrap_err().code, Code::ReadOnly, "it does not know what was revoked since");
     house.client.checkpoint().unwrap();
 }
 
