@@ -52,7 +52,10 @@ fn record(bytes: &[u8], about: &[u8], with: &With, trust: &Trust) -> R<Proved> {
             let index = receipt::index(bytes)?;
             Ok(Proved { kind, index, at, log: Some(log), cosigned: vec![] })
         }
-        Err(refusal) if with.receipt_key.is_none() => Err(refusal),
+        Err(refusal) if with.receipt_key.is_none() => {
+            let hint = "; a receipt over the second tree needs --receipt-key";
+            Err(Refusal::new(refusal.code, format!("{}{hint}", refusal.sentence)))
+        }
         Err(_) => Ok(Proved { kind, at, ..claims(bytes, &record.body_sha256, with)? }),
     }
 }
