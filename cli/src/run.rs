@@ -2,12 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use contract_client::Client;
+use contract_client::{Acted, Client};
 use schemas::bundle::JobBundle;
-use schemas::desk::{OrderAnswer, OrderView, RunView};
+use schemas::desk::{OrderAnswer, OrderView, Receipted, RunView};
 use schemas::event::Abort;
 use schemas::id::RunId;
-use schemas::log::Receipt;
 use schemas::{Code, Digest, R, Refusal, Timestamp};
 use signing::{FileKey, Trust};
 
@@ -90,8 +89,15 @@ fn changed(last: &mut Option<Change>, now: Change, tell: &mut dyn FnMut(&Change)
     }
 }
 
-/// Stops a run: the TDC or a TDP of its contracts.
-pub fn abort(client: &Client, run: &RunId, reason: &str, key: &FileKey, trust: &Trust, now: Timestamp) -> R<Receipt> {
+/// Stops a run: the TDC, a TDP of its contracts, or two SRO people one after the other.
+pub fn abort(
+    client: &Client,
+    run: &RunId,
+    reason: &str,
+    key: &FileKey,
+    trust: &Trust,
+    now: Timestamp,
+) -> R<Acted<Receipted>> {
     let document = Abort {
         schema: "abort.v1".into(),
         registry: trust.registry.clone(),

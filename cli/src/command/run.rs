@@ -85,8 +85,8 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         }
         Verb::Abort { run: id, reason } => {
             let (desk, key) = global.desk_as()?;
-            let receipt = run::abort(&desk, &id, &reason, &key, &global.trust()?, edge::now())?;
-            Ok(Answer::new(&receipt, format!("{id} is stopped, entry {} of the log", receipt.index)))
+            let acted = run::abort(&desk, &id, &reason, &key, &global.trust()?, edge::now())?;
+            Ok(super::passing::entered(&acted))
         }
     }
 }

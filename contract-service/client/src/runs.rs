@@ -11,6 +11,7 @@ use schemas::log::Receipt;
 use schemas::release::{Admission, Challenge, ChallengeRequest, KmsReceipt, RunRequest};
 use schemas::{Digest, Envelope, R};
 
+use crate::acted::Acted;
 use crate::http::{Client, read};
 
 impl Client {
@@ -56,9 +57,9 @@ impl Client {
         Ok(self.post::<_, Receipted>(&format!("/v1/runs/{run}/events"), event)?.receipt)
     }
 
-    /// Stops a run from outside.
-    pub fn abort_run(&self, run: &RunId, abort: &Envelope<Abort>) -> R<Receipt> {
-        Ok(self.post::<_, Receipted>(&format!("/v1/runs/{run}/abort"), abort)?.receipt)
+    /// Stops a run from outside; one SRO person's word waits for a second's.
+    pub fn abort_run(&self, run: &RunId, abort: &Envelope<Abort>) -> R<Acted<Receipted>> {
+        self.post_act(&format!("/v1/runs/{run}/abort"), abort)
     }
 
     /// Reports completion; exactly the same again gets the same answer.

@@ -15,6 +15,8 @@ pub struct Load {
     pub good: u64,
     /// Other answers, by status; 0 is a broken connection.
     pub bad: Vec<u16>,
+    /// What the first of them said.
+    pub words: String,
     /// Seconds from the first request to the last answer.
     pub seconds: f64,
     /// Microseconds of each good answer, sorted.
@@ -41,8 +43,12 @@ impl Load {
             return Ok(self);
         }
         let first = self.bad.first().copied().unwrap_or_default();
-        let sentence =
-            format!("{what}: {} good answers, {} bad, the first with status {first}", self.good, self.bad.len());
+        let sentence = format!(
+            "{what}: {} good answers, {} bad, the first with status {first}: {}",
+            self.good,
+            self.bad.len(),
+            self.words
+        );
         Err(Refusal::new(Code::PeerFault, sentence))
     }
 }
@@ -88,6 +94,9 @@ fn drive(
             let part = task.await.map_err(|e| Refusal::new(Code::Internal, e.to_string()))?;
             all.good += part.good;
             all.bad.extend(part.bad);
+            if all.words.is_empty() {
+                all.words = part.words;
+            }
             all.micros.extend(part.micros);
             all.samples.extend(part.samples);
         }
@@ -121,12 +130,12 @@ async fn one(
             }
             Ok(answer) => {
                 if load.bad.is_empty() {
-                    eprintln!("bench: status {}: {}", answer.status, String::from_utf8_lossy(&answer.body));
+                    load.words = String::from_utf8_lossy(&answer.body).into_owned();
                 }
                 load.bad.push(answer.status);
             }
             Err(refusal) => {
-                eprintln!("bench: {refusal}");
+                load.words = refusal.to_string();
                 load.bad.push(0);
                 break;
             }

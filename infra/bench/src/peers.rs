@@ -102,6 +102,9 @@ fn siglog(plan: &Plan, binary: &Path) -> R<(f64, f64)> {
     }
     let began = Instant::now();
     let load = once_each(port, requests, CONNECTIONS, plan.time(), 200)?;
+    if let Some(status) = load.bad.first() {
+        eprintln!("bench: siglog refused {} appends, the first with status {status}: {}", load.bad.len(), load.words);
+    }
     if load.good == 0 {
         return Err(Refusal::new(Code::PeerFault, format!("no entry was taken; first status {:?}", load.bad.first())));
     }
