@@ -48,7 +48,7 @@ impl Rp {
     /// Begins the registration of a new passkey; those that the person has are not offered again.
     pub fn begin_new(&self, holder: &PersonId, name: &str, own: &[StoredPasskey]) -> R<Begun> {
         let uuid = uuid_of(holder)?;
-        let known: Vec<CredentialID> = own.iter().map(|passkey| passkey.credential.clone().into()).collect();
+        let known: Vec<CredentialID> = own.iter().map(|passkey| passkey.credential.clone()).collect();
         let (options, state) =
             self.webauthn.start_passkey_registration(uuid, name, name, Some(known)).map_err(fault)?;
         let mut options = serde_json::to_value(options).map_err(fault)?;

@@ -119,7 +119,7 @@ fn without_a_mirror_only_a_succession_by_two_people_opens_the_log() {
         signed
     };
     let (asha, bela) = (by(0), by(1));
-    let alone = keep::succeed(&house.config, &[asha.clone()], at).map(drop).unwrap_err();
+    let alone = keep::succeed(&house.config, std::slice::from_ref(&asha), at).map(drop).unwrap_err();
     assert_eq!(alone.code, Code::TwoPeopleNeeded);
     let same = keep::succeed(&house.config, &[asha.clone(), asha.clone()], at).map(drop).unwrap_err();
     assert_eq!(same.code, Code::TwoPeopleNeeded);
