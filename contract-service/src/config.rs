@@ -192,7 +192,11 @@ pub struct Config {
     /// `bearer_or_dpop` or `dpop`; where absent, production takes `dpop` and the demo both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<Tokens>,
-    /// Folder of the database.
+    /// A PostgreSQL database (`postgres://user@host/name`), which several processes may serve; without it SQLite in
+    /// `data_dir`. A password stands in libpq's password file, never here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// Folder of the SQLite database and of what the service keeps beside it.
     pub data_dir: PathBuf,
     /// The registry's signing key, mode 0600.
     pub key_file: PathBuf,
@@ -284,6 +288,7 @@ impl Config {
         }
         self.metrics_bind.as_ref().map(loopback_only).transpose()?;
         self.did()?;
+        self.check_database()?;
         Level::named(&self.platform_level)?;
         if self.sro.len() < 2 {
             return Err(invalid("at least two SRO people are needed").at("sro"));
@@ -343,9 +348,27 @@ impl Config {
         }
     }
 
-    /// The database.
+    /// The file of the SQLite database; unused where `database` names another.
     pub fn database(&self) -> PathBuf {
         self.data_dir.join("registry.sqlite")
+    }
+
+    /// Where the registry keeps its tables.
+    pub fn database_url(&self) -> String {
+        self.database.clone().unwrap_or_else(|| self.database().to_string_lossy().into_owned())
+    }
+
+    fn check_database(&self) -> R<()> {
+        let Some(url) = &self.database else { return Ok(()) };
+        let bad = |why: &str| Err(invalid(why).at("database"));
+        let Some(rest) = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://")) else {
+            return bad("database is like postgres://user@host/name; SQLite lies in data_dir without it");
+        };
+        let user = rest.split(['/', '?']).next().unwrap_or_default().rsplit_once('@').map_or("", |(user, _)| user);
+        if user.contains(':') || url.contains("password=") {
+            return bad("a password does not stand in the configuration; libpq's password file holds it");
+        }
+        Ok(())
     }
 
     /// What counts as a trustworthy platform.

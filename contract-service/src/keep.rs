@@ -33,7 +33,7 @@ pub fn options(config: &Config) -> R<Options> {
 }
 
 fn database(config: &Config) -> String {
-    config.database().to_string_lossy().into_owned()
+    config.database_url()
 }
 
 fn refused(why: impl std::fmt::Display) -> Refusal {
@@ -68,7 +68,7 @@ fn own_lines(note: &Checkpoint) -> Vec<schemas::log::NoteSignature> {
 
 /// Opens the store, which checks its end, and scrubs all the rest of it. The service must be stopped.
 pub fn verify_store(config: &Config, now: Timestamp) -> R<CheckpointRef> {
-    if !config.database().exists() {
+    if config.database.is_none() && !config.database().exists() {
         return Err(refused(format!("{} is not there", config.database().display())));
     }
     let registry = Registry::open(options(config)?, now)?;
@@ -102,6 +102,9 @@ pub fn draft_succession(config: &Config, new_origin: &str, reason: &str, now: Ti
 pub fn succeed(config: &Config, signed: &[Envelope<LogSucceeded>], now: Timestamp) -> R<(CheckpointRef, Config)> {
     let succession = joined(signed)?;
     two_people(&succession, config)?;
+    if config.database.is_some() {
+        return Err(refused("a log on PostgreSQL is succeeded in a copy on SQLite only, so far"));
+    }
     let said = succession.read_unverified()?;
     let old = config.database();
     let fresh = config.data_dir.join("registry.succeeding.sqlite");

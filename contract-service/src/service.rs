@@ -52,7 +52,7 @@ impl Service {
         let (signer, next) = keys.for_registry();
         std::fs::create_dir_all(&config.data_dir).map_err(fault)?;
         let options = Options {
-            url: config.database().to_string_lossy().into_owned(),
+            url: config.database_url(),
             origin: trust.origin.clone(),
             registry: trust.registry.clone(),
             sro: trust.sro.clone(),
@@ -171,6 +171,7 @@ pub fn init(dir: &Path, url: &str, sro: Vec<SroPerson>) -> R<Config> {
         tls: None,
         metrics_bind: None,
         tokens: None,
+        database: None,
         data_dir: dir.join("data"),
         key_file: dir.join("registry.key"),
         sro,

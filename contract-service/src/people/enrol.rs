@@ -82,7 +82,7 @@ pub fn demo_link(config: &Config, member: &Did, name: &str, roles: Vec<Role>, no
     }
     let (person_id, name) = (PersonId::new(crate::ids::uuid(now)?), self::name(name, "name")?);
     let (link, right) = draw(&config.url, person_id, member, name, roles, now)?;
-    registry::enrol_beside(&config.database().to_string_lossy(), &right, now)?;
+    registry::enrol_beside(&config.database_url(), &right, now)?;
     Ok(link)
 }
 

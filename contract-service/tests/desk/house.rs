@@ -87,6 +87,7 @@ impl House {
         let mut config = init(&dir.join("sro"), &url, people).unwrap();
         config.software_roots = vec![platform().0];
         config.webhooks.poll_millis = 20;
+        config.database = crate::database::url();
         change(&mut config);
         let clock = Arc::new(AtomicI64::new(start().micros()));
         let running = Some(Service::start_on(listener, config.clone(), ticking(&clock)).unwrap());
