@@ -1,7 +1,6 @@
 //! What every route keeps to: tags and conditions, pages, methods, media types, numbers of calls, budgets.
 
 use contract_service::config::{Budget, Rates};
-use schemas::party::Kind;
 use schemas::{Code, canonical};
 
 use crate::house::{House, reference};

@@ -5,6 +5,8 @@
 
 mod authenticator;
 mod browser;
+#[path = "../desk/database.rs"]
+mod database;
 mod enrolment;
 #[allow(dead_code)]
 #[path = "../desk/house.rs"]

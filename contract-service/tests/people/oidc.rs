@@ -96,7 +96,8 @@ fn an_id_token_that_is_wrong_in_one_thing_is_refused() {
             manner.claims = Arc::new(move |claims| claims[name] = value.clone());
         })
     };
-    let spoils: Vec<(&str, Box<dyn Fn(&mut Manner)>)> = vec![
+    type Spoil = (&'static str, Box<dyn Fn(&mut Manner)>);
+    let spoils: Vec<Spoil> = vec![
         ("nonce", claim("nonce", json!("another"))),
         ("no nonce", claim("nonce", json!(null))),
         ("audience", claim("aud", json!("another-client"))),

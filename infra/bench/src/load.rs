@@ -124,7 +124,7 @@ async fn one(
             Ok(answer) if answer.status == expected => {
                 load.good += 1;
                 load.micros.push(u32::try_from(sent.elapsed().as_micros()).unwrap_or(u32::MAX));
-                if at % 1000 == 0 {
+                if at.is_multiple_of(1000) {
                     load.samples.push((index, answer.body));
                 }
             }

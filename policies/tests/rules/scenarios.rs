@@ -126,7 +126,8 @@ fn what_couples_rows_is_refused() {
         draft::pipeline::verdict(&file, 2119, false).refusal.map(|r| r.code)
     };
     assert_eq!(file(|_| ()), None);
-    let rows: [(Code, fn(&mut Value)); 7] = [
+    type Row = (Code, fn(&mut Value));
+    let rows: [Row; 7] = [
         (Code::PipelineRowCoupling, |s| s["config"]["dataset_config"]["preprocessing"] = json!({"scaler": "minmax"})),
         (Code::PipelineRowCoupling, |s| s["config"]["dataset_config"]["missing_strategy"] = json!("forward_fill")),
         (Code::PipelineRowCoupling, |s| s["config"]["dataset_config"]["missing_strategy"] = json!("backward_fill")),
