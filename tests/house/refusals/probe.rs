@@ -130,11 +130,18 @@ impl<'s> Probe<'s> {
             assurance: Assurance::Software,
             run_jwk: self.run_key.jwk().clone(),
             enc_jwk: self.enc.jwk().clone(),
-            checkpoint: CheckpointRef { size: 1, root: Digest([1; 32]) },
+            checkpoint: self.newest_head(),
             kms_heads: self.services().iter().map(never).collect(),
             cosigned: None,
         };
         self.admission = Some(signing::sign(&admission, &self.scene.registry_key(), now).unwrap());
+    }
+
+    /// The head of the log as it is: a key service takes no word about an older one.
+    fn newest_head(&self) -> CheckpointRef {
+        let trust = &self.scene.house.trust;
+        let note = self.scene.desk().checkpoint().unwrap();
+        signing::note::verify_checkpoint(&note, &trust.origin, &trust.registry_jwk).unwrap().head
     }
 
     /// The key services of the house, in the order of its providers.
