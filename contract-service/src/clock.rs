@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use schemas::contract::ContractRef;
+use schemas::contract::{CompletedReason, ContractRef};
 use schemas::event::Body;
 use schemas::{Code, R, Timestamp};
 
@@ -47,7 +47,10 @@ fn round(app: &App, asked: &mut Asked, now: Timestamp) -> Result<usize, Code> {
         if asked.insert(contract.clone(), happened) == Some(happened) {
             continue;
         }
-        if let Some(reason) = state.completion_of(&contract, now).map_err(|e| e.code)? {
+        // A charge may still be returned, and a key service is the one that says what is left: a spent budget is not
+        // entered by itself. Only planned runs that are done are.
+        let reason = state.completion_of(&contract, now).map_err(|e| e.code)?;
+        if let Some(reason @ CompletedReason::Runs) = reason {
             bodies.push(Body::ContractCompleted { contract, reason });
         }
     }
