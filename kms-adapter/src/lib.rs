@@ -8,6 +8,7 @@
 //! Invariants of this room: no outbound call; a key is wrapped in [`release`] alone, in the same transaction that makes
 //! its charge final and signs the receipt; a challenge is used up before anything that came with it is verified.
 
+pub mod backend;
 mod budget;
 mod challenge;
 pub mod cli;
@@ -38,6 +39,7 @@ pub use init::{Initialised, init};
 pub use keys::Imported;
 pub use kms::Kms;
 pub use routes::configure;
+pub use secret::Secret;
 pub use service::{Running, Service};
 pub use verify_log::{LogReport, verify_log};
 

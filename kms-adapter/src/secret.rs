@@ -15,7 +15,7 @@ const IV: usize = 12;
 const TAG: usize = 16;
 
 /// A symmetric key of this service; wiped on drop, never printed.
-pub(crate) struct Secret(Box<Zeroizing<[u8; 32]>>);
+pub struct Secret(Box<Zeroizing<[u8; 32]>>);
 
 fn fault(path: &Path, why: impl std::fmt::Display) -> Refusal {
     Refusal::new(Code::ConfigInvalid, format!("root key file {}: {why}", path.display()))

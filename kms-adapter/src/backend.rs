@@ -1,0 +1,77 @@
+//! Where key-encryption keys live: in the database under the root key, or in a vault elsewhere.
+//!
+//! A backend may call out to a network. So the cupboard asks it before or after a transaction of the
+//! database, never inside one, and the transaction checks again what may have changed meanwhile.
+
+pub mod embedded;
+
+use schemas::R;
+use schemas::id::Did;
+use serde::{Deserialize, Serialize};
+
+use crate::secret::Secret;
+
+/// The kinds of backend, by the word of the configuration.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Key-encryption keys stand in the database, each wrapped under the root key.
+    #[default]
+    Embedded,
+}
+
+impl Kind {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Embedded => "embedded",
+        }
+    }
+}
+
+/// One version of a key-encryption key, as its backend names it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KekRef {
+    /// The key's name at the backend; the same for all its versions.
+    pub name: String,
+    /// The version at the backend, as it says it: a number, or what else it counts by.
+    pub version: String,
+    /// What the backend asks to be kept beside the name: [`embedded`] the key itself, wrapped under the root key; empty
+    /// where the key stays at the backend. Never a secret in clear.
+    pub kept: Vec<u8>,
+}
+
+/// Wraps data keys under key-encryption keys that it alone can use.
+///
+/// `aad` names the data key (provider, dataset, version, manifest root, least assurance, key id). What was wrapped under
+/// one `aad` does not open under another: a backend without associated data of its own puts a digest of it inside the
+/// wrapped bytes and compares it after unwrapping.
+///
+/// Errors: [`schemas::Code::KeyRowTampered`] where wrapped bytes do not open, [`schemas::Code::PeerUnreachable`],
+/// [`schemas::Code::PeerFault`] and [`schemas::Code::Timeout`] where a backend elsewhere does not do what was asked.
+/// None of them names a key's bytes.
+pub trait KeyBackend: Send + Sync {
+    /// What it is.
+    fn kind(&self) -> Kind;
+
+    /// Makes the key-encryption key of a provider, at its first version. One that nobody refers to afterwards does no
+    /// harm.
+    fn create_kek(&self, provider: &Did) -> R<KekRef>;
+
+    /// Wraps a data key. The bytes are kept as they are.
+    fn wrap(&self, kek: &KekRef, key: &Secret, aad: &[u8]) -> R<Vec<u8>>;
+
+    /// Opens what [`KeyBackend::wrap`] gave for the same key-encryption key and `aad`. Only asked for after the room was
+    /// appraised and every rule has agreed.
+    fn unwrap(&self, kek: &KekRef, wrapped: &[u8], aad: &[u8]) -> R<Secret>;
+
+    /// Makes the next version of a key-encryption key. The one before still unwraps.
+    fn rotate(&self, kek: &KekRef) -> R<KekRef>;
+
+    /// Ends a version for good, where the backend can; asked only once nothing is wrapped under it. Asked again, it
+    /// succeeds again.
+    fn destroy(&self, kek: &KekRef) -> R<()>;
+
+    /// Whether it would answer now; asked by `/readyz`.
+    fn health(&self) -> R<()>;
+}
