@@ -1,19 +1,26 @@
 //! Configuration: a TOML file, overridden by `DEPA_CONTRACT_SERVICE__KEY`. Unknown keys are refused.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+mod file;
+mod limits;
+mod webhooks;
+mod witness;
+
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use attestation::{Level, PlatformPolicy, Profile};
 use schemas::event::SroPerson;
 use schemas::id::Did;
-use schemas::jwk::Jwk;
 use schemas::{Code, Digest, R, Refusal};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use toml::{Table, Value};
 
-use crate::call::Call;
 use crate::people::PeopleSettings;
+use file::read;
+
+pub use file::ENV_PREFIX;
+pub use limits::{Budget, Limits, Rates};
+pub use webhooks::Webhooks;
+pub use witness::{WitnessConfig, WitnessPeer};
 
 /// Demo or production: the production switch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -23,115 +30,6 @@ pub enum Mode {
     Demo,
     /// None of these.
     Production,
-}
-
-/// A log witness to which every checkpoint is pushed.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WitnessPeer {
-    /// Base URL.
-    pub url: String,
-    /// Name on its cosignature lines.
-    pub name: String,
-    /// Its key; cosignatures that do not verify are not published.
-    pub jwk: Jwk,
-}
-
-impl WitnessPeer {
-    /// The witness as relying parties know it.
-    pub fn key(&self) -> signing::book::WitnessKey {
-        signing::book::WitnessKey { name: self.name.clone(), jwk: self.jwk.clone() }
-    }
-}
-
-/// Limits towards strangers.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// Largest request body.
-    pub body_bytes: usize,
-    /// Connections served at once.
-    pub max_connections: usize,
-    /// Seconds in which a request's head and body must have come in.
-    pub request_seconds: u64,
-    /// Seconds that an idle connection is kept.
-    pub keep_alive_seconds: u64,
-    /// Threads that accept requests.
-    pub workers: usize,
-    /// Streams of events open at once.
-    pub event_streams: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
-            body_bytes: 1024 * 1024,
-            max_connections: 25_000,
-            request_seconds: 15,
-            keep_alive_seconds: 75,
-            workers: 2,
-            event_streams: 256,
-        }
-    }
-}
-
-/// How often one caller may call: a rate, and how many may come at once. A rate of zero is no limit.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Budget {
-    /// Calls per second in the long run.
-    pub per_second: u32,
-    /// Calls at once.
-    pub burst: u32,
-}
-
-/// Budgets of each client, or of each address where no client is known.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Rates {
-    /// Signed documents, which bring no token.
-    pub anonymous_writes: Budget,
-    /// Writes under a token.
-    pub writes: Budget,
-    /// Requests for tokens.
-    pub tokens: Budget,
-    /// Applications for registration.
-    pub applications: Budget,
-    /// Reads.
-    pub reads: Budget,
-    /// Callers counted apart; more share one budget.
-    pub keys: usize,
-    /// Addresses of proxies whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<IpAddr>,
-}
-
-impl Default for Rates {
-    fn default() -> Rates {
-        let budget = |per_second, burst| Budget { per_second, burst };
-        Rates {
-            anonymous_writes: budget(500, 5_000),
-            writes: budget(500, 5_000),
-            tokens: budget(50, 1_000),
-            applications: budget(20, 500),
-            reads: budget(5_000, 50_000),
-            keys: 65_536,
-            trusted_proxies: Vec::new(),
-        }
-    }
-}
-
-impl Rates {
-    /// The address that a call counts for: the sender's, or the last one that a trusted proxy names.
-    pub(crate) fn origin_of(&self, call: &Call) -> IpAddr {
-        let peer = call.peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        if !self.trusted_proxies.contains(&peer.to_canonical()) {
-            return peer;
-        }
-        // Each proxy appends whom it saw: the first from the right that is no proxy of ours is the caller.
-        let hops = call.header("x-forwarded-for").unwrap_or_default().rsplit(',');
-        let hops = hops.map_while(|hop| hop.trim().parse::<IpAddr>().ok());
-        hops.take(8).find(|hop| !self.trusted_proxies.contains(hop)).unwrap_or(peer)
-    }
 }
 
 /// Files of a certificate: the chain and its key, as PEM. They are read anew when they change.
@@ -152,25 +50,6 @@ pub enum Tokens {
     BearerOrDpop,
     /// Bound ones only.
     Dpop,
-}
-
-/// Delivery of webhooks.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Webhooks {
-    /// Seconds before each attempt; after the last one the delivery is dead.
-    pub retry_seconds: Vec<u32>,
-    /// Seconds that a receiver has for its answer.
-    pub timeout_seconds: u64,
-    /// Milliseconds between two looks into the outbox.
-    pub poll_millis: u64,
-}
-
-impl Default for Webhooks {
-    fn default() -> Webhooks {
-        let retry_seconds = vec![0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400];
-        Webhooks { retry_seconds, timeout_seconds: 15, poll_millis: 200 }
-    }
 }
 
 /// Everything that may be configured.
@@ -230,25 +109,6 @@ pub struct Config {
     #[serde(default)]
     pub people: PeopleSettings,
 }
-
-/// Configuration of a log witness.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WitnessConfig {
-    /// Address to listen on; loopback only.
-    pub bind: SocketAddr,
-    /// Folder of what it has cosigned.
-    pub data_dir: PathBuf,
-    /// Its signing key, mode 0600.
-    pub key_file: PathBuf,
-    /// Name on its cosignature lines, like `witness.example/w1`.
-    pub name: String,
-    /// Files with the trust of the logs it follows, as `/v1/trust` prints it.
-    pub trust_files: Vec<PathBuf>,
-}
-
-/// Prefix of the environment variables that override the file.
-pub const ENV_PREFIX: &str = "DEPA_CONTRACT_SERVICE__";
 
 fn baseline() -> String {
     "baseline".to_owned()
@@ -378,31 +238,6 @@ impl Config {
     }
 }
 
-impl WitnessConfig {
-    /// The same with key and folder named beside the configuration file, as [`WitnessConfig::load`] reads them.
-    pub fn beside_its_file(self) -> WitnessConfig {
-        WitnessConfig { data_dir: "data".into(), key_file: "witness.key".into(), ..self }
-    }
-
-    /// The configuration as TOML.
-    pub fn text(&self) -> R<String> {
-        toml::to_string_pretty(self).map_err(|e| invalid(e.to_string()))
-    }
-
-    /// Reads the file and the environment and resolves paths against the file's folder.
-    pub fn load(path: &Path, env: impl Iterator<Item = (String, String)>) -> R<WitnessConfig> {
-        let mut config: WitnessConfig = read(path, env)?;
-        let folder = path.parent().unwrap_or(Path::new("."));
-        config.data_dir = folder.join(&config.data_dir);
-        config.key_file = folder.join(&config.key_file);
-        for file in &mut config.trust_files {
-            *file = folder.join(&*file);
-        }
-        loopback_only(&config.bind)?;
-        Ok(config)
-    }
-}
-
 /// Plain HTTP stays on this machine.
 pub fn loopback_only(bind: &SocketAddr) -> R<()> {
     if bind.ip().is_loopback() {
@@ -413,30 +248,6 @@ pub fn loopback_only(bind: &SocketAddr) -> R<()> {
          certificate in tls"
     ))
     .at("bind"))
-}
-
-fn read<T: DeserializeOwned>(path: &Path, env: impl Iterator<Item = (String, String)>) -> R<T> {
-    let text = std::fs::read_to_string(path).map_err(|e| invalid(format!("{}: {e}", path.display())))?;
-    let mut table: Table = text.parse().map_err(|e| invalid(format!("{}: {e}", path.display())))?;
-    for (name, value) in env {
-        if let Some(keys) = name.strip_prefix(ENV_PREFIX) {
-            let keys: Vec<String> = keys.split("__").map(str::to_ascii_lowercase).collect();
-            set(&mut table, &keys, &value).ok_or_else(|| invalid(format!("{name} overrides no such key")))?;
-        }
-    }
-    Value::Table(table).try_into().map_err(|e| invalid(format!("{}: {}", path.display(), e.to_string().trim())))
-}
-
-/// Puts a value in: read as TOML where it is (numbers, lists), taken as text otherwise.
-fn set(table: &mut Table, keys: &[String], text: &str) -> Option<()> {
-    let (last, path) = keys.split_last()?;
-    let mut at = table;
-    for key in path {
-        at = at.entry(key.clone()).or_insert_with(|| Value::Table(Table::new())).as_table_mut()?;
-    }
-    let parsed = format!("value = {text}").parse::<Table>().ok().and_then(|mut t| t.remove("value"));
-    at.insert(last.clone(), parsed.unwrap_or_else(|| Value::String(text.to_owned())));
-    Some(())
 }
 
 #[cfg(test)]
@@ -480,17 +291,6 @@ sro = [
         let open = load(SAMPLE, &[("DEPA_CONTRACT_SERVICE__BIND", "\"0.0.0.0:80\"")]).unwrap_err();
         assert_eq!(open.code, Code::ConfigInvalid);
         assert!(open.sentence.contains("TLS proxy"), "{}", open.sentence);
-    }
-
-    #[test]
-    fn a_forwarded_address_counts_only_from_a_trusted_proxy() {
-        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
-        let sent = [("x-forwarded-for", "198.51.100.9, 192.0.2.7, 10.0.0.2".to_owned())];
-        let call = Call { peer: Some(ip("10.0.0.1")), headers: sent.into(), ..Call::default() };
-        assert_eq!(Rates::default().origin_of(&call), ip("10.0.0.1"));
-        let trusted = Rates { trusted_proxies: vec![ip("10.0.0.1"), ip("10.0.0.2")], ..Rates::default() };
-        assert_eq!(trusted.origin_of(&call), ip("192.0.2.7"));
-        assert_eq!(trusted.origin_of(&Call { peer: Some(ip("10.0.0.1")), ..Call::default() }), ip("10.0.0.1"));
     }
 
     #[test]

@@ -1,0 +1,85 @@
+//! What comes of a run: certificate, completion, payment.
+
+use super::kms::{charge, kms_receipt};
+use super::{at, contract_ref, dataset, digest, envelope, image, real, registry, run};
+use schemas::certificate::{CertifiedDataset, ModelCertificate};
+use schemas::contract::*;
+use schemas::event::*;
+use schemas::money::{Currency, Minor};
+use schemas::privacy::*;
+use schemas::release::*;
+use schemas::worker::NoisedMetrics;
+
+pub fn certificate() -> ModelCertificate {
+    ModelCertificate {
+        schema: "certificate.v1".into(),
+        registry: registry(),
+        run_id: run(),
+        job_sha256: digest(9),
+        contracts: vec![contract_ref()],
+        image_set_id: image(),
+        assurance: Assurance::Hardware,
+        datasets: vec![CertifiedDataset {
+            dataset_id: dataset(),
+            version: 1,
+            manifest_root: digest(7),
+            charge: charge(),
+        }],
+        plan: Plan {
+            noise_multiplier: real("4.12"),
+            sample_rate: real("0.0755162"),
+            steps: 198,
+            expected_batch: real("128.01"),
+            metrics_noise_multiplier: Some(real("20")),
+            charges: vec![charge()],
+        },
+        model_sha256: digest(15),
+        model_bytes: 264,
+        metrics: Some(NoisedMetrics {
+            true_positives: 118,
+            false_positives: -7,
+            true_negatives: 301,
+            false_negatives: 22,
+            accuracy_ppm: 965_000,
+        }),
+        issued_at: at("2026-12-02T10:01:00Z"),
+    }
+}
+
+pub fn completion() -> Completion {
+    let commit =
+        KmsReceipt { seq: 43, statement: KmsStatement::Committed { output_sha256: digest(16) }, ..kms_receipt() };
+    Completion {
+        schema: "completion.v1".into(),
+        registry: registry(),
+        run_id: run(),
+        job_sha256: digest(9),
+        contracts: vec![contract_ref()],
+        image_set_id: image(),
+        steps: 198,
+        output: CompletedOutput {
+            kind: "model".into(),
+            sha256: digest(16),
+            bytes: 1024,
+            url: "https://models.example/inbox/run.sealed".into(),
+        },
+        certificate: envelope(&certificate()),
+        content_key_jwe: "header.key.iv.text.tag".into(),
+        release_receipts: vec![envelope(&kms_receipt())],
+        commit_receipts: vec![envelope(&commit)],
+        at: at("2026-12-02T10:01:02Z"),
+    }
+}
+
+pub fn payment_callback() -> PaymentCallback {
+    PaymentCallback {
+        schema: "payment-callback.v1".into(),
+        registry: registry(),
+        instruction_id: "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".into(),
+        result: PaymentResult::Settled,
+        reference: "UTR 123456".into(),
+        amount_minor: Minor::new(500_000).unwrap(),
+        currency: Currency::parse("INR").unwrap(),
+        at: at("2026-12-03T09:00:00Z"),
+    }
+}
