@@ -172,6 +172,8 @@ codes! {
     StepUpNeeded "STEP_UP_NEEDED" 403;
     /// Another process is the writer.
     NotWriter "NOT_WRITER" 503;
+    /// Another process has the database open.
+    StoreInUse "STORE_IN_USE" 503;
     /// The log is behind what a witness has seen, or damaged: nothing is written.
     ReadOnly "READ_ONLY" 503;
     // Participants, image sets, datasets.
@@ -262,6 +264,14 @@ codes! {
     SealedWrongObject "SEALED_WRONG_OBJECT" 422;
     JweRefused "JWE_REFUSED" 422;
     // The room and its worker.
+    /// The TPM or device that shows evidence does not answer, or answers what cannot be used.
+    AttesterFailed "ATTESTER_FAILED" 500;
+    /// The report did not take up this run's data in time.
+    AttesterStale "ATTESTER_STALE" 504;
+    /// PCR 8 holds a job already: one run per boot.
+    BootUsed "BOOT_USED" 409;
+    /// The certificates of the platform could not be had.
+    CertificatesUnavailable "CERTIFICATES_UNAVAILABLE" 502;
     TableForm "TABLE_FORM" 422;
     WorkerFailed "WORKER_FAILED" 500;
     WorkerProtocol "WORKER_PROTOCOL" 500;
@@ -285,6 +295,8 @@ codes! {
     Erased "ERASED" 410;
     ReceiptMismatch "RECEIPT_MISMATCH" 422;
     LogTampered "LOG_TAMPERED" 500;
+    /// A log's next key or its succession does not follow from what is pinned.
+    LogLineageInvalid "LOG_LINEAGE_INVALID" 422;
     WitnessConflict "WITNESS_CONFLICT" 409;
     // Set-up and peers.
     ConfigInvalid "CONFIG_INVALID" 400;

@@ -16,6 +16,7 @@ mod der;
 mod expected;
 mod policy;
 mod raw;
+mod shown;
 mod snp;
 #[cfg(feature = "software-attester")]
 pub mod software;
@@ -27,6 +28,7 @@ pub use attester::Attester;
 pub use checks::CHECKS;
 pub use expected::{Expected, binding, job_pcr, user_data};
 pub use policy::{Level, Minimum, PlatformPolicy, Product, Profile, Tcb};
+pub use shown::{Shown, shown};
 
 /// Whether this build carries the software attester. Services of profile `production` refuse to start with it.
 pub const SOFTWARE_ATTESTER: bool = cfg!(feature = "software-attester");

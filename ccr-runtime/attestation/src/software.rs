@@ -8,7 +8,7 @@ mod measure;
 mod platform;
 mod root;
 
-use openssl::pkey::{PKey, Private};
+use openssl::pkey::{HasPublic, PKey, Private};
 use openssl::rsa::Rsa;
 use schemas::Digest;
 use schemas::evidence::{Evidence, EvidenceKind, Quote, Transcript};
@@ -46,16 +46,14 @@ impl Attester for SoftwareAttester {
 
     fn attest(&self, transcript: &Transcript) -> R<Evidence> {
         let nonce = expected::binding(transcript)?;
-        let var_data = var_data(&self.ak, &expected::user_data(&nonce))?;
-        let mut signed = report(self.root.chip_id(), var_data.as_bytes());
-        sign_report(&mut signed, self.root.key())?;
+        let report = envelope(&self.root, &self.ak, &expected::user_data(&nonce))?;
         let pcrs = pcrs(&self.measurement, &transcript.job_sha256);
         let digest = Digest::of_parts(&pcrs.iter().map(|p| p.0.as_slice()).collect::<Vec<_>>());
         let message = quote::write(&nonce, quote::ALL_PCRS, &digest);
         let signature = sign_quote(&self.ak, &message)?;
         Ok(Evidence {
             kind: EvidenceKind::Software,
-            report: Bytes(hcl::wrap(&signed, var_data.as_bytes())),
+            report: Bytes(report),
             quote: Some(Quote {
                 message: Bytes(message),
                 signature: Bytes(signature),
@@ -64,6 +62,15 @@ impl Attester for SoftwareAttester {
             certificates: self.root.certificates(),
         })
     }
+}
+
+/// The HCL blob that the software platform shows for an attestation key and user data: runtime data, and a report that
+/// binds them under the software root. About 1.9 KB, the same length for every RSA-2048 key.
+pub fn envelope<K: HasPublic>(root: &SoftwareRoot, ak: &PKey<K>, user_data: &[u8; 64]) -> R<Vec<u8>> {
+    let var_data = var_data(ak, user_data)?;
+    let mut signed = report(root.chip_id(), var_data.as_bytes());
+    sign_report(&mut signed, root.key())?;
+    Ok(hcl::wrap(&signed, var_data.as_bytes()))
 }
 
 /// A failure of the cryptographic library: ours, not the peer's.
