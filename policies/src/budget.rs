@@ -24,9 +24,13 @@ pub fn check(
 ) -> R<()> {
     let foreign = family.iter().chain(contract).any(|charge| charge.family != new.family);
     ensure(!foreign, Code::Internal, "family", "A ledger holds the charges of one family.")?;
-    let cost = vector(&new.mechanisms)?;
-    fits(&spent(family)?, &cost, cap, "the family's cap")?;
-    fits(&spent(contract)?, &cost, clause, "the contract's grant")
+    both_fit(&spent(family)?, &spent(contract)?, cap, clause, &vector(&new.mechanisms)?)
+}
+
+/// [`check`] for ledgers that keep their sums: of the family in the ledger's scope, and of this contract's own events.
+pub fn both_fit(family: &RdpVector, contract: &RdpVector, cap: &Clause, clause: &Clause, cost: &RdpVector) -> R<()> {
+    fits(family, cost, cap, "the family's cap")?;
+    fits(contract, cost, clause, "the contract's grant")
 }
 
 /// The Rényi-DP vector of all these charges, from their mechanisms; what a charge says it costs is not believed.
@@ -71,7 +75,7 @@ pub fn vector(mechanisms: &[Mechanism]) -> R<RdpVector> {
 }
 
 /// A limit's ε in 10⁻⁶, rounded down.
-pub(crate) fn epsilon_micro(epsilon: &Real) -> R<u64> {
+pub fn epsilon_micro(epsilon: &Real) -> R<u64> {
     let micro = reals::floor_units(epsilon, 6).filter(|micro| *micro < RdpVector::INFINITE);
     micro.ok_or_else(|| Refusal::new(Code::EpsilonOutOfRange, "ε is too large.").at("epsilon"))
 }
