@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use schemas::contract::{CompletedReason, ContractRef};
+use schemas::contract::ContractRef;
 use schemas::event::Body;
 use schemas::{Code, R, Timestamp};
 
@@ -18,7 +18,7 @@ const NAPS: u32 = 5;
 const MOST: usize = 256;
 
 /// Contracts that were asked about, with how much had happened under them then.
-type Asked = BTreeMap<ContractRef, usize>;
+type Asked = BTreeMap<ContractRef, [usize; 3]>;
 
 /// Enters what falls due until the service stops.
 pub fn forever(app: &App) {
@@ -41,16 +41,13 @@ pub fn forever(app: &App) {
 fn round(app: &App, asked: &mut Asked, now: Timestamp) -> Result<usize, Code> {
     let state = app.registry.state();
     let mut bodies = state.due(now, MOST);
-    let resting: Vec<(ContractRef, usize)> = state.resting(now).collect();
+    let resting: Vec<(ContractRef, [usize; 3])> = state.resting(now).collect();
     asked.retain(|contract, _| resting.iter().any(|(other, _)| other == contract));
     for (contract, happened) in resting {
         if asked.insert(contract.clone(), happened) == Some(happened) {
             continue;
         }
-        // A charge may still be returned, and a key service is the one that says what is left: a spent budget is not
-        // entered by itself. Only planned runs that are done are.
-        let reason = state.completion_of(&contract, now).map_err(|e| e.code)?;
-        if let Some(reason @ CompletedReason::Runs) = reason {
+        if let Some(reason) = state.completion_of(&contract, now).map_err(|e| e.code)? {
             bodies.push(Body::ContractCompleted { contract, reason });
         }
     }

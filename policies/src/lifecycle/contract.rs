@@ -151,12 +151,13 @@ impl State {
             executed: None,
             ended: None,
             suspended: None,
-            resumed_at: None,
+            stops: super::Latest::default(),
             revokes_at: None,
             noticed: None,
             amends,
             amendment: None,
             runs: Vec::new(),
+            waiting: Vec::new(),
             told: None,
         };
         self.agenda.put((lapses_at, sha256), ());

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use schemas::contract::{CompletedReason, ContractRef, ContractState};
 use schemas::event::Body;
+use schemas::id::DatasetId;
 use schemas::privacy::DatasetCharge;
 use schemas::release::KmsStatement;
 use schemas::{Code, Digest, R, Refusal, Timestamp};
 
-use super::{ContractRow, Ending, PaymentState, RunState, State, transition};
+use super::{ContractRow, Ending, PaymentState, RunRow, RunState, State, transition};
 
 /// States that follow from the clock alone and are told by an entry.
 const TOLD: [ContractState; 4] =
@@ -62,12 +63,16 @@ impl State {
         Ok(())
     }
 
-    /// Contracts in force under which runs have come to an end and none is in flight, with the number of entries that
-    /// this depends on: who asked before about the same number need not ask again.
-    pub fn resting(&self, now: Timestamp) -> impl Iterator<Item = (ContractRef, usize)> {
+    /// Contracts in force under which runs have come to an end and none is in flight, with the numbers that their
+    /// completion depends on (runs, settled obligations, orders that wait): who asked before about the same numbers need
+    /// not ask again.
+    pub fn resting(&self, now: Timestamp) -> impl Iterator<Item = (ContractRef, [usize; 3])> {
         let rows = self.at_work.iter().filter_map(|(sha256, _)| self.contracts.get(sha256));
         let resting = rows.filter(move |row| row.state(now) == ContractState::Active && !self.in_flight(row));
-        resting.map(|row| (row.reference(), row.runs.len() + self.settled(row).0))
+        resting.map(move |row| {
+            let numbers = [row.runs.len(), self.settled(row).0, self.waiting(row, now).count()];
+            (row.reference(), numbers)
+        })
     }
 
     /// Why no further run will come under a contract, if so.
@@ -98,7 +103,7 @@ impl State {
             CompletedReason::Runs => {
                 row.contract.max_runs.is_some_and(|most| self.completed_runs(row) >= most as usize)
             }
-            CompletedReason::Budget => self.budget_spent(row)?,
+            CompletedReason::Budget => self.waiting(row, now).next().is_none() && self.budget_spent(row)?,
         };
         if done { Ok(()) } else { Err(transition("further runs may come")) }
     }
@@ -110,10 +115,10 @@ impl State {
         Ok(())
     }
 
-    /// Refuses one run more than the contract plans: completed ones and those in flight count.
+    /// Refuses one run more than the contract plans: completed ones and those in flight count, also those under the
+    /// versions before this one. An amendment that plans as many runs as before brings no further ones.
     pub(super) fn run_planned(&self, row: &ContractRow) -> R<()> {
-        let runs = row.runs.iter().filter_map(|id| self.runs.get(id));
-        let taken = runs.filter(|run| run.state != RunState::Aborted).count();
+        let taken = self.runs_of_all_versions(row).filter(|run| run.state != RunState::Aborted).count();
         if row.contract.max_runs.is_some_and(|most| taken >= most as usize) {
             let sentence = format!("All planned runs of contract {} are done or under way.", row.contract.contract_id);
             return Err(Refusal::new(Code::ContractNotActive, sentence).at("max_runs"));
@@ -126,7 +131,18 @@ impl State {
     }
 
     fn completed_runs(&self, row: &ContractRow) -> usize {
-        row.runs.iter().filter_map(|id| self.runs.get(id)).filter(|run| run.completion.is_some()).count()
+        self.runs_of_all_versions(row).filter(|run| run.completion.is_some()).count()
+    }
+
+    /// Runs under any version of the contract; only one version at a time is in force.
+    fn runs_of_all_versions<'a>(&'a self, row: &'a ContractRow) -> impl Iterator<Item = &'a RunRow> {
+        self.contract_versions(&row.contract.contract_id).flat_map(|row| &row.runs).filter_map(|id| self.runs.get(id))
+    }
+
+    /// Ordered jobs that no room has taken yet and that one may still take.
+    fn waiting<'a>(&'a self, row: &'a ContractRow, now: Timestamp) -> impl Iterator<Item = &'a Digest> {
+        let open = move |job: &&Digest| self.order(job).is_some_and(|order| order.job.expires_at > now);
+        row.waiting.iter().filter(open)
     }
 
     /// Obligations of the contract that are settled, and all of them.
@@ -137,29 +153,27 @@ impl State {
         own.fold((0, 0), |(paid, all), payment| (paid + usize::from(payment.state == PaymentState::Settled), all + 1))
     }
 
-    /// Whether some dataset's clause is spent, by what key services stated: charges that were released and not returned.
+    /// Whether the clause of every dataset is spent by charges that cannot come back. A job need not use all datasets, so
+    /// one that is left can pay for a further run. A contract that has been completed stays so: what a key service might
+    /// return later must not be counted now.
     fn budget_spent(&self, row: &ContractRow) -> R<bool> {
         for dataset in &row.contract.datasets {
-            let charges = self.charges_of(row, &dataset.dataset_id);
+            let charges = self.final_charges_of(row, &dataset.dataset_id);
             let left = crate::budget::left(&charges, &dataset.privacy)?;
-            if !charges.is_empty() && left <= crate::budget::epsilon_micro(&dataset.privacy.epsilon)? / SPENT_PARTS {
-                return Ok(true);
+            if charges.is_empty() || left > crate::budget::epsilon_micro(&dataset.privacy.epsilon)? / SPENT_PARTS {
+                return Ok(false);
             }
         }
-        Ok(false)
+        Ok(!row.contract.datasets.is_empty())
     }
 
-    fn charges_of(&self, row: &ContractRow, dataset: &schemas::id::DatasetId) -> Vec<DatasetCharge> {
-        let mut all = Vec::new();
-        for run in &row.runs {
-            let stated: Vec<_> = self.receipts_of(run).map(|r| &r.receipt).collect();
-            if stated.iter().any(|r| matches!(r.statement, KmsStatement::Refunded { .. })) {
-                continue;
-            }
-            let released = stated.iter().filter(|r| matches!(r.statement, KmsStatement::Released { .. }));
-            let charged = released.flat_map(|r| &r.charges).find(|charge| charge.dataset_id == *dataset);
-            all.extend(charged.cloned());
-        }
-        all
+    fn final_charges_of(&self, row: &ContractRow, dataset: &DatasetId) -> Vec<DatasetCharge> {
+        let runs = row.runs.iter().filter_map(|id| self.runs.get(id)).filter(|run| run.charge_stands());
+        let charged = runs.filter_map(|run| {
+            let stated = self.receipts_of(&run.run_id).map(|row| &row.receipt);
+            let released = stated.filter(|r| matches!(r.statement, KmsStatement::Released { .. }));
+            released.flat_map(|r| &r.charges).find(|charge| charge.dataset_id == *dataset)
+        });
+        charged.cloned().collect()
     }
 }

@@ -85,8 +85,8 @@ pub struct ContractRow {
     pub ended: Option<Ending>,
     /// The suspension that stands.
     pub suspended: Option<Suspension>,
-    /// Time written in the document that lifted the last suspension.
-    pub(super) resumed_at: Option<Timestamp>,
+    /// The last suspensions and resumptions by the time written in them.
+    pub(super) stops: super::Latest,
     /// When a noticed revocation takes effect.
     pub revokes_at: Option<Timestamp>,
     /// Index of the entry that gave that notice.
@@ -97,6 +97,8 @@ pub struct ContractRow {
     pub amendment: Option<Digest>,
     /// Runs that checked in under it.
     pub runs: Vec<RunId>,
+    /// Jobs ordered under it of which no run has checked in.
+    pub(super) waiting: Vec<Digest>,
     /// The last state by the clock that an entry tells.
     pub(super) told: Option<ContractState>,
 }

@@ -108,6 +108,11 @@ impl RunRow {
     pub fn alive(&self) -> bool {
         self.state < RunState::Completed
     }
+
+    /// Whether what it was charged cannot come back any more: it has ended, and not by its room before the first step.
+    pub fn charge_stands(&self) -> bool {
+        !self.alive() && !matches!(self.aborted, Some(AbortFact::ByRoom { steps_run: 0, .. }))
+    }
 }
 
 impl State {
@@ -202,6 +207,11 @@ impl State {
 
     pub(super) fn fold_order(&mut self, index: u64, envelope: &Envelope<JobSpec>) -> R<()> {
         let row = OrderRow { envelope: envelope.clone(), job: read(envelope)?, index, runs: Vec::new() };
+        for reference in &row.job.contracts {
+            if let Some(contract) = self.contracts.get_mut(&reference.sha256) {
+                contract.waiting.push(envelope.digest());
+            }
+        }
         self.orders.put(envelope.digest(), row);
         Ok(())
     }
@@ -272,6 +282,7 @@ impl State {
         for sha256 in contracts {
             if let Some(row) = self.contracts.get_mut(&sha256) {
                 row.runs.push(run_id.clone());
+                row.waiting.retain(|job| job != job_sha256);
                 self.at_work.put(sha256, ());
             }
         }

@@ -101,6 +101,25 @@ fn an_old_resumption_lifts_nothing_anew() {
 }
 
 #[test]
+fn stops_of_one_second_all_enter_and_an_old_one_never_comes_back() {
+    let mut scene = Scene::signed(none);
+    let second = scene.log.now;
+    let mut within = |act| {
+        scene.log.now = second;
+        let body = scene.body(act);
+        scene.log.enter(body.clone()).map(|()| body)
+    };
+    let stop = within(Act::SuspendByTdp).unwrap();
+    let lift = within(Act::Resume).unwrap();
+    within(Act::SuspendBySro).unwrap();
+    scene.log.refused(lift, Code::StateTransition, "the first resumption again");
+    scene.days(1);
+    scene.act(Act::Resume).unwrap();
+    scene.log.refused(stop, Code::StateTransition, "an old suspension");
+    assert_eq!(scene.state(), ContractState::Active);
+}
+
+#[test]
 fn a_party_that_leaves_stops_its_contracts_until_it_is_back() {
     let mut scene = Scene::signed(none);
     scene.log.decide(CCRP, Decision::Suspended).unwrap();

@@ -310,15 +310,15 @@ impl Scene {
     }
 }
 
-fn run_kid() -> KeyId {
+pub fn run_kid() -> KeyId {
     KeyId::new(id("run", 1), jwk(5).thumbprint())
 }
 
-fn by_kms(receipt: &KmsReceipt) -> Envelope<KmsReceipt> {
+pub fn by_kms(receipt: &KmsReceipt) -> Envelope<KmsReceipt> {
     envelope(receipt, KeyId::new(receipt.provider.as_str(), jwk(1).thumbprint()))
 }
 
-fn receipt(house: &House, n: usize, seq: u64, prev: Digest, statement: KmsStatement) -> KmsReceipt {
+pub fn receipt(house: &House, n: usize, seq: u64, prev: Digest, statement: KmsStatement) -> KmsReceipt {
     let mut receipt = crate::completion::receipt(house, n, seq, statement);
     receipt.prev = prev;
     receipt.enc_jwk_thumbprint = schemas::jwk::Jwk::x25519([6; 32]).thumbprint();

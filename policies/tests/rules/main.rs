@@ -5,6 +5,7 @@ mod budget;
 #[cfg(test)]
 mod completion;
 #[cfg(test)]
+mod contract_completion;
 mod contract_ends;
 #[cfg(test)]
 mod contract_scene;
