@@ -53,9 +53,7 @@ impl State {
             let sentence = "a data provider stops a contract for a security incident or withdrawn consent only";
             return Err(Refusal::new(Code::Forbidden, sentence).at("cause"));
         }
-        if row.resumed_at.is_some_and(|last| act.at <= last) {
-            return Err(transition("it was written before the last suspension was lifted").at("at"));
-        }
+        row.stops.admits(&envelope.digest(), act.at, "at")?;
         crate::registration::act(&act.reason, act.at, now)
     }
 
@@ -67,6 +65,7 @@ impl State {
         };
         if let Some(row) = self.contracts.get_mut(&act.contract.sha256) {
             row.suspended = Some(Suspension { index, cause: act.cause, by, at: act.at });
+            row.stops.note(envelope.digest(), act.at);
         }
         self.note_contract(&act.contract.id, index);
         Ok(())
@@ -86,9 +85,11 @@ impl State {
         } else {
             self.signed_by_two_people(envelope)?;
         }
-        if act.at < suspension.at {
+        // What the rules suspended stands with the service's own time, which is finer than a document's.
+        if act.at < suspension.at.whole() {
             return Err(transition("it was written before the contract was suspended").at("at"));
         }
+        row.stops.admits(&envelope.digest(), act.at, "at")?;
         self.cause_closed(row)?;
         crate::registration::act(&act.reason, act.at, now)
     }
@@ -106,7 +107,7 @@ impl State {
         let act = read(envelope)?;
         if let Some(row) = self.contracts.get_mut(&act.contract.sha256) {
             row.suspended = None;
-            row.resumed_at = Some(act.at);
+            row.stops.note(envelope.digest(), act.at);
         }
         self.note_contract(&act.contract.id, index);
         Ok(())

@@ -6,7 +6,7 @@ use schemas::id::DatasetId;
 use schemas::{Code, R, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{State, read, transition};
+use super::{Latest, State, read, transition};
 
 /// Who suspended a dataset version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,8 +29,8 @@ pub struct DatasetRow {
     pub withdrawn: Option<u64>,
     /// Indices of the entries that changed it.
     pub acts: Vec<u64>,
-    /// Time written in the last act.
-    last_at: Option<Timestamp>,
+    /// The last acts by the time written in them.
+    latest: Latest,
 }
 
 /// What lies at an address or has a digest.
@@ -84,8 +84,8 @@ impl State {
         self.signed_by_party_or_two_people(envelope, |holder| holder == provider)?;
         crate::registration::dataset_act(&act, self.registry()?, now)?;
         let row = self.dataset_acts(&act.dataset_id, act.version);
-        if row.and_then(|row| row.last_at).is_some_and(|last| act.at <= last) {
-            return Err(transition("a later act stands already").at("at"));
+        if let Some(row) = row {
+            row.latest.admits(&envelope.digest(), act.at, "at")?;
         }
         let own = !envelope.signatures.iter().any(|s| self.is_sro(&s.kid.holder));
         let by_provider = row.and_then(|row| row.suspended) == Some(Stopper::Provider);
@@ -107,7 +107,7 @@ impl State {
         let sro = envelope.signatures.iter().any(|s| self.is_sro(&s.kid.holder));
         let by = if sro { Stopper::Sro } else { Stopper::Provider };
         self.change_dataset(index, (act.dataset_id, act.version), |row| {
-            row.last_at = Some(act.at);
+            row.latest.note(envelope.digest(), act.at);
             match act.act {
                 DatasetActKind::Suspend => row.suspended = Some(by),
                 DatasetActKind::Resume => row.suspended = None,

@@ -10,7 +10,7 @@ use schemas::{Code, R, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::signers::sole_signer;
-use super::{KeyRow, KeyState, State, read, transition};
+use super::{KeyRow, KeyState, Latest, State, read, transition};
 use crate::registration::names::look;
 
 /// Where a participant stands.
@@ -42,8 +42,8 @@ pub struct ParticipantRow {
     pub applied: u64,
     /// The last decision, with the index of its entry.
     pub decision: Option<(u64, Envelope<ParticipantDecision>)>,
-    /// Time written in the last decision.
-    pub decided_at: Option<Timestamp>,
+    /// The last decisions by the time written in them; they outlive a new application.
+    pub(super) decided: Latest,
     /// The state.
     pub state: ParticipantState,
     /// Its keys in the order of their entries, ended ones too.
@@ -138,7 +138,7 @@ impl State {
     ) -> R<()> {
         let participant = read(envelope)?;
         let before = self.participants.get(&participant.did);
-        let decided_at = before.and_then(|r| r.decided_at);
+        let decided = before.map(|r| r.decided.clone()).unwrap_or_default();
         let was_verified = before.is_some_and(|r| r.was_verified);
         let mut entries = before.map(|r| r.entries.clone()).unwrap_or_default();
         let mut keys = vec![KeyRow::first(&participant, index, resolution)];
@@ -158,7 +158,7 @@ impl State {
             resolution: resolution.clone(),
             applied: index,
             decision: None,
-            decided_at,
+            decided,
             state: ParticipantState::Applied,
             keys,
             key_events: Vec::new(),
@@ -171,7 +171,7 @@ impl State {
         Ok(())
     }
 
-    /// An old decision never comes back: each must be later than the one before, and not of the future.
+    /// An old decision never comes back: none is older than the one before, each counts once, none is of the future.
     pub(super) fn check_decision(&self, envelope: &Envelope<ParticipantDecision>, now: Timestamp) -> R<()> {
         self.signed_by_two_people(envelope)?;
         let decision = read(envelope)?;
@@ -180,9 +180,7 @@ impl State {
         if decision.participant_sha256 != row.application.digest() {
             return Err(transition("the decision is about another application").at("participant_sha256"));
         }
-        if row.decided_at.is_some_and(|last| decision.decided_at <= last) {
-            return Err(transition("a later decision stands already").at("decided_at"));
-        }
+        row.decided.admits(&envelope.digest(), decision.decided_at, "decided_at")?;
         crate::registration::decision(&decision, self.registry()?, now)?;
         self.only_payment_provider(&decision, row)?;
         use ParticipantState::{Applied, Rejected, Suspended, Verified, Withdrawn};
@@ -222,7 +220,7 @@ impl State {
         let did = &decision.participant;
         let Some(row) = self.participants.get_mut(did) else { return Ok(()) };
         row.decision = Some((index, envelope.clone()));
-        row.decided_at = Some(decision.decided_at);
+        row.decided.note(envelope.digest(), decision.decided_at);
         row.entries.push(index);
         row.state = match decision.decision {
             Decision::Verified => ParticipantState::Verified,

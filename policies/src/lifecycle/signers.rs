@@ -1,10 +1,36 @@
 //! Who signed: one named holder, or two SRO people, with keys that are active at this point of the log.
 
-use schemas::{Code, Document, Envelope, KeyBook, R, Refusal};
+use schemas::envelope::PartySignature;
+use schemas::event::Body;
+use schemas::id::KeyId;
+use schemas::text::Bytes;
+use schemas::{Code, Document, Envelope, KeyBook, R, Refusal, Timestamp};
 
 use super::State;
 
 impl State {
+    /// May what one SRO person has signed enter at `now`, once a second one has? So that the first person learns at
+    /// once what would be refused. Nothing counts by this: the second signature is asked for all the same.
+    pub fn foresee<T: Document>(
+        &self,
+        first: &Envelope<T>,
+        body: impl FnOnce(Envelope<T>) -> Body,
+        now: Timestamp,
+    ) -> R<()> {
+        let [signature] = first.signatures.as_slice() else { return Ok(()) };
+        let people = self.genesis().into_iter().flat_map(|genesis| &genesis.sro);
+        let mut others = people.filter(|person| person.did.as_str() != signature.kid.holder);
+        let Some(other) = others.next() else { return Ok(()) };
+        let mut both = first.clone();
+        both.signatures.push(PartySignature {
+            form: signature.form,
+            protected: Bytes::default(),
+            kid: KeyId::new(&other.did, other.jwk.thumbprint()),
+            sig: Bytes::default(),
+        });
+        self.check_body(&body(both), now)
+    }
+
     /// Every signature is by a key that is active now. That it verifies was checked before.
     pub(super) fn keys_active<T: Document>(&self, envelope: &Envelope<T>) -> R<()> {
         if envelope.signatures.is_empty() {

@@ -98,6 +98,27 @@ fn what_the_sro_suspended_its_provider_does_not_resume() {
 }
 
 #[test]
+fn acts_of_one_second_all_enter_and_an_old_one_never_comes_back() {
+    use DatasetActKind::{Resume, Suspend};
+    let mut log = Log::furnished();
+    let (tdp, second) = (provider(0), log.now);
+    let said = |log: &Log, kind, reason: &str, at| {
+        let act = DatasetAct { reason: reason.into(), at, ..act(log, kind) };
+        Body::DatasetChanged { act: by(&act, &[&tdp]) }
+    };
+    let (stop, lift) = (said(&log, Suspend, "Inquiry", second), said(&log, Resume, "Settled", second));
+    log.enter(stop.clone()).unwrap();
+    log.enter(lift.clone()).unwrap();
+    log.refused(stop, Code::StateTransition, "the first suspension again");
+    let again = said(&log, Suspend, "Another inquiry", second);
+    log.enter(again).unwrap();
+    log.refused(lift, Code::StateTransition, "the first resumption again");
+    let older = said(&log, Resume, "Settled", second.plus_seconds(-1));
+    log.refused(older, Code::StateTransition, "written before what stands");
+    assert_eq!(state(&log, 1), Some(DatasetState::Suspended));
+}
+
+#[test]
 fn a_suspended_dataset_is_in_no_run() {
     let mut log = Log::furnished();
     log.contract();

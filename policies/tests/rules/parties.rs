@@ -131,6 +131,24 @@ fn the_sro_withdraws_and_suspends_and_contracts_stop() {
 }
 
 #[test]
+fn decisions_of_one_second_all_enter_and_an_old_one_never_comes_back() {
+    let mut log = Log::furnished();
+    let second = log.now;
+    let mut within = |decision| {
+        log.now = second;
+        let body = log.decision(TDC, decision);
+        log.enter(body.clone()).map(|()| body)
+    };
+    let stopped = within(Decision::Suspended).unwrap();
+    within(Decision::Verified).unwrap();
+    crate::fixtures::expect(within(Decision::Suspended), Code::StateTransition, "the same bytes");
+    log.refused(stopped, Code::StateTransition, "an old decision");
+    assert_eq!(state(&log, TDC), ParticipantState::Verified);
+    log.now = second.plus_seconds(1);
+    log.decide(TDC, Decision::Suspended).unwrap();
+}
+
+#[test]
 fn auditors_are_verified_as_everybody_else() {
     let mut log = Log::new();
     log.admit(NEW, Kind::Auditor);

@@ -57,6 +57,20 @@ fn templates_are_approved_by_two_people_once() {
 }
 
 #[test]
+fn the_first_of_two_people_learns_what_the_second_would() {
+    let mut log = Log::new();
+    let enters = |template| Body::TemplateApproved { template };
+    let asked = |log: &Log, template: &Template, who| log.state.foresee(&by(template, &[who]), enters, log.now);
+    asked(&log, &template(), SRO[0]).unwrap();
+    let bad = Template { max_days: 0, ..template() };
+    crate::fixtures::expect(asked(&log, &bad, SRO[0]), Code::LimitExceeded, "what it says");
+    crate::fixtures::expect(asked(&log, &template(), crate::fixtures::TDC), Code::TwoPeopleNeeded, "a stranger");
+    log.refused(enters(by(&template(), &SRO[..1])), Code::TwoPeopleNeeded, "nothing enters by it");
+    log.enter(enters(by(&template(), &SRO[..2]))).unwrap();
+    crate::fixtures::expect(asked(&log, &template(), SRO[0]), Code::StateTransition, "it stands");
+}
+
+#[test]
 fn data_schemas_are_approved_by_two_people_once() {
     let mut log = Log::new();
     let approved =
