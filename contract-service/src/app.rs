@@ -9,6 +9,7 @@ use attestation::PlatformPolicy;
 use registry::{Entry, Registry};
 use schemas::event::{Body, SroPerson};
 use schemas::id::Did;
+use schemas::lineage::LogLineage;
 use schemas::log::Receipt;
 use schemas::release::StatusList;
 use schemas::{Envelope, R, Timestamp};
@@ -86,6 +87,8 @@ pub struct App {
     status: Mutex<Option<(u64, Envelope<StatusList>)>>,
     /// Of one key of the log: how many there were, and the receipts.
     receipts: Mutex<(usize, BTreeMap<u64, Receipt>)>,
+    /// What relying parties pin, and how many keys the log had then.
+    trust: Mutex<Option<(usize, Trust)>>,
     stopping: AtomicBool,
 }
 
@@ -130,6 +133,7 @@ impl App {
             routes,
             status,
             receipts: Mutex::default(),
+            trust: Mutex::default(),
             stopping,
         })
     }
@@ -159,13 +163,30 @@ impl App {
         &self.pinned.sro
     }
 
-    /// What relying parties pin now, with the key in use; the service judges bundles by it too.
+    /// What relying parties pin now, with the key in use and the lineage that leads to it; the service judges bundles by
+    /// it too, also those whose receipts an earlier key signed.
     pub fn trust(&self) -> Trust {
+        let state = self.registry.state();
+        let keys = state.registry_keys();
+        let mut kept = self.trust.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some((_, trust)) = kept.as_ref().filter(|(known, _)| *known == keys.len()) {
+            return trust.clone();
+        }
         let mut trust = self.pinned.clone();
-        if let Some(key) = self.registry.state().registry_keys().last() {
+        if let Some(key) = keys.last() {
             trust.registry_jwk = key.jwk.clone();
         }
+        match self.registry.lineage().and_then(|l| if l.is_plain() { Ok(trust.clone()) } else { trust.following(&l) }) {
+            Ok(followed) => trust = followed,
+            Err(refusal) => tracing::error!(%refusal, "the lineage of the log's keys cannot be shown"),
+        }
+        *kept = Some((keys.len(), trust.clone()));
         trust
+    }
+
+    /// How the log's key in use follows from earlier ones; none while the log has its first key.
+    pub fn lineage(&self) -> Option<LogLineage> {
+        self.trust().lineage.shown().cloned()
     }
 
     /// The registry's key in use; `CONFIG_INVALID` where it is not at hand.
@@ -179,11 +200,9 @@ impl App {
     }
 
     /// The status list, signed at most a second ago over the log as it is now. A service that knows its log to be old or
-    /// spoilt says nothing: it would call contracts good that were revoked since.
+    /// spoilt, or that cannot see whether it is, says nothing: it would call contracts good that were revoked since.
     pub fn status_list(&self) -> R<Envelope<StatusList>> {
-        if let Some(refusal) = self.registry.read_only() {
-            return Err(refusal);
-        }
+        self.registry.fresh()?;
         let now = self.now();
         let mut cached = self.status.lock().unwrap_or_else(|e| e.into_inner());
         let state = self.registry.state();

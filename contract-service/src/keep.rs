@@ -12,11 +12,7 @@ use schemas::{Code, Envelope, R, Refusal, Timestamp};
 use crate::config::Config;
 use crate::error::fault;
 use crate::log_keys::LogKeys;
-
-/// Entries per file of a mirror.
-const PER_FILE: u64 = 1000;
-/// The largest file of a mirror that is read.
-const MAX_FILE: u64 = 1024 * 1024 * 1024;
+use crate::mirror::{Mirror, PER_FILE, Place};
 
 /// What the registry of a configuration is opened with.
 pub fn options(config: &Config) -> R<Options> {
@@ -51,15 +47,21 @@ pub fn restore(config: &Config, from: &Path) -> R<CheckpointRef> {
     registry::restore(from, &database(config))
 }
 
-/// Takes what the database has lost from a mirror folder of `depa audit monitor`, up to the mirror's checkpoint.
-pub fn restore_from_mirror(config: &Config, mirror: &Path) -> R<CheckpointRef> {
+/// Takes what the database has lost from a mirror of `depa audit monitor`, up to the mirror's checkpoint: a folder, or an
+/// address at which a web server gives that folder out. `tell` hears how many entries were read, and of how many.
+pub fn restore_from_mirror(config: &Config, mirror: &str, tell: &mut dyn FnMut(u64, u64)) -> R<CheckpointRef> {
     std::fs::create_dir_all(&config.data_dir).map_err(fault)?;
-    let note = std::fs::read_to_string(mirror.join("checkpoint"))
-        .map_err(|e| refused(format!("{} is no mirror: {e}", mirror.display())))?;
+    let place = Place::parse(mirror)?;
+    let note = place.checkpoint()?;
     let options = options(config)?;
     let checkpoint = options.own_note(&note)?;
     let own = Checkpoint { signatures: own_lines(&checkpoint), ..checkpoint };
-    Registry::restore_from(&options, Mirror::new(mirror), &own)
+    let of = own.head.size;
+    let told = Mirror::new(place).inspect(|entry| match entry {
+        Ok(entry) if entry.index.is_multiple_of(PER_FILE) => tell(entry.index, of),
+        _ => {}
+    });
+    Registry::restore_from(&options, told, &own)
 }
 
 fn own_lines(note: &Checkpoint) -> Vec<schemas::log::NoteSignature> {
@@ -84,7 +86,7 @@ pub fn draft_succession(config: &Config, new_origin: &str, reason: &str, now: Ti
     let old_checkpoint = std::fs::read_to_string(&file).map_err(|e| refused(format!("{}: {e}", file.display())))?;
     let options = options(config)?;
     options.own_note(&old_checkpoint)?;
-    let kept = Registry::open(options.clone(), now)?.head()?.size;
+    let kept = Registry::inspect(&options)?.size;
     Envelope::draft(&LogSucceeded {
         schema: "log-succeeded.v1".into(),
         registry: options.registry,
@@ -97,31 +99,52 @@ pub fn draft_succession(config: &Config, new_origin: &str, reason: &str, now: Ti
     })
 }
 
-/// Opens the log that goes on, in a new database in the place of the old one, which is kept beside it. Returns its head
-/// and the configuration with the new origin.
-pub fn succeed(config: &Config, signed: &[Envelope<LogSucceeded>], now: Timestamp) -> R<(CheckpointRef, Config)> {
+/// Opens the log that goes on. On SQLite in a new file in the place of the old one, which is kept beside it; on PostgreSQL
+/// in the empty database `into`, while the old one stays as it is. Returns its head and the configuration with the new
+/// origin and database. `tell` hears how many of the old entries were taken.
+pub fn succeed(
+    config: &Config,
+    signed: &[Envelope<LogSucceeded>],
+    into: Option<&str>,
+    now: Timestamp,
+    tell: &mut dyn FnMut(u64),
+) -> R<(CheckpointRef, Config)> {
     let succession = joined(signed)?;
     two_people(&succession, config)?;
-    if config.database.is_some() {
-        return Err(refused("a log on PostgreSQL is succeeded in a copy on SQLite only, so far"));
-    }
     let said = succession.read_unverified()?;
+    let mut take = |url: &str| -> R<CheckpointRef> {
+        let old = Registry::open(options(config)?, now)?;
+        let new = Options { url: url.to_owned(), origin: said.new_origin.clone(), ..in_use(config, &old)? };
+        let kept = Kept { registry: &old, at: 0, page: Vec::new() };
+        registry::succeed(new, kept, succession.clone(), now, tell)?.head()
+    };
+    let next = Config { log_origin: Some(said.new_origin.clone()), ..config.clone() };
+    if config.database.is_some() {
+        let missing = || refused("on PostgreSQL the log goes on in an empty database: --database postgres://…");
+        let into = into.ok_or_else(missing)?;
+        let next = Config { database: Some(into.to_owned()), ..next };
+        next.check()?;
+        return Ok((take(into)?, next));
+    }
+    if into.is_some() {
+        return Err(refused("a log on SQLite goes on in a file in the place of the old one; leave --database out"));
+    }
     let old = config.database();
     let fresh = config.data_dir.join("registry.succeeding.sqlite");
     drop(std::fs::remove_file(&fresh));
-    let head = {
-        let old = Registry::open(options(config)?, now)?;
-        let new =
-            Options { url: fresh.to_string_lossy().into_owned(), origin: said.new_origin.clone(), ..options(config)? };
-        let opened = registry::succeed(new, Kept { registry: &old, at: 0, page: Vec::new() }, succession, now)?;
-        opened.head()?
-    };
+    let head = take(&fresh.to_string_lossy())?;
     for suffix in ["", "-wal", "-shm"] {
         let with = |path: &Path| PathBuf::from(format!("{}{suffix}", path.display()));
         move_if_there(&with(&old), &with(&old.with_extension("closed.sqlite")))?;
         move_if_there(&with(&fresh), &with(&old))?;
     }
-    Ok((head, Config { log_origin: Some(said.new_origin), ..config.clone() }))
+    Ok((head, next))
+}
+
+/// The options of a configuration, with the key in use by this log as the first one: a log that goes on begins with it.
+fn in_use(config: &Config, log: &Registry) -> R<Options> {
+    let signer = LogKeys::load(&config.key_file)?.in_use(&log.state())?.clone();
+    Ok(Options { signer, next: Default::default(), ..options(config)? })
 }
 
 fn move_if_there(from: &Path, to: &Path) -> R<()> {
@@ -180,50 +203,5 @@ impl Iterator for Kept<'_> {
         }
         self.at += 1;
         self.page.pop().map(Ok)
-    }
-}
-
-/// The entries of a mirror folder: `entries/000000000.jsonl`, 1,000 exported entries to a file.
-struct Mirror {
-    dir: PathBuf,
-    first: u64,
-    lines: std::vec::IntoIter<String>,
-}
-
-impl Mirror {
-    fn new(dir: &Path) -> Mirror {
-        Mirror { dir: dir.to_owned(), first: 0, lines: Vec::new().into_iter() }
-    }
-
-    /// The next file's lines; none at the end.
-    fn turn(&mut self) -> R<bool> {
-        let path = self.dir.join(format!("entries/{:09}.jsonl", self.first));
-        match std::fs::metadata(&path) {
-            Ok(meta) if meta.len() > MAX_FILE => return Err(refused(format!("{} is too large", path.display()))),
-            Ok(_) => {}
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-            Err(e) => return Err(refused(format!("{}: {e}", path.display()))),
-        }
-        let text = std::fs::read_to_string(&path).map_err(|e| refused(format!("{}: {e}", path.display())))?;
-        self.lines = text.lines().map(str::to_owned).collect::<Vec<_>>().into_iter();
-        self.first += PER_FILE;
-        Ok(true)
-    }
-}
-
-impl Iterator for Mirror {
-    type Item = R<ExportedEntry>;
-
-    fn next(&mut self) -> Option<R<ExportedEntry>> {
-        loop {
-            if let Some(line) = self.lines.next() {
-                return Some(schemas::canonical::parse(line.as_bytes()));
-            }
-            match self.turn() {
-                Ok(true) => {}
-                Ok(false) => return None,
-                Err(refusal) => return Some(Err(refusal)),
-            }
-        }
     }
 }

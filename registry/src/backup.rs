@@ -13,6 +13,7 @@ use schemas::{Code, Digest, R, Refusal};
 use crate::conn::{self, Db, Place};
 use crate::error::{Fault, tampered};
 use crate::load;
+use crate::lock::Lock;
 
 /// The first line of a PostgreSQL backup.
 const TITLE: &str = "depa registry backup 1";
@@ -115,6 +116,7 @@ pub fn restore(file: &Path, url: &str) -> R<CheckpointRef> {
     let mut first = [0u8; 16];
     let known = std::fs::File::open(file).and_then(|mut f| std::io::Read::read_exact(&mut f, &mut first));
     known.map_err(fault(file))?;
+    let _lock = Lock::take(&place)?;
     match (&place, first == SQLITE) {
         (Place::Sqlite(path), true) => {
             nothing_there(path)?;

@@ -10,6 +10,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use schemas::{Code, R, Refusal};
 
 use crate::error::Fault;
+use crate::tables::log_head;
 
 /// A connection. SQLite stands last, since it would take any text for the name of a file.
 #[derive(MultiConnection)]
@@ -112,6 +113,14 @@ impl Place {
         Ok(db)
     }
 
+    /// A connection that changes nothing, to a database that is there.
+    pub(crate) fn reader(&self) -> R<Db> {
+        if let Place::Sqlite(path) = self {
+            std::fs::metadata(path).map_err(|e| self.fault(&e))?;
+        }
+        Door(self.clone()).connect().map_err(|e| self.fault(&e))
+    }
+
     /// Device and number of the file, so that a database that was taken away is not written into nowhere; 0 where the
     /// server looks after that itself.
     pub(crate) fn identity(&self) -> std::io::Result<(u64, u64)> {
@@ -146,8 +155,8 @@ fn revert(db: &mut Db) -> Result<(), Failure> {
     }
 }
 
-/// Whether this connection may write now: the one that holds the advisory lock, until it ends. On SQLite the epoch in
-/// the head fences alone.
+/// Whether this connection may write now: the one that holds the advisory lock, until it ends. On SQLite a lock on a file
+/// says so (`lock`), and the epoch in the head fences who went round it.
 pub(crate) fn leads(db: &mut Db) -> Result<bool, Fault> {
     let Db::Pg(db) = db else { return Ok(true) };
     let lock = diesel::dsl::sql::<diesel::sql_types::Bool>(&format!("pg_try_advisory_lock({WRITING})"));
@@ -164,6 +173,12 @@ pub(crate) fn step_down(db: &mut Db) {
 /// Whether the connection still answers.
 pub(crate) fn alive(db: &mut Db) -> bool {
     db.batch_execute("SELECT 1").is_ok()
+}
+
+/// The epoch of whoever writes the log.
+pub(crate) fn epoch(db: &mut Db) -> Result<i64, Fault> {
+    use diesel::QueryDsl as _;
+    Ok(log_head::table.find(1).select(log_head::epoch).first(db)?)
 }
 
 /// Opens connections for reading.

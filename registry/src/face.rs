@@ -1,7 +1,8 @@
 //! What readers see: the state, the signed head and the tiles after the last commit, and why nothing may be written.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
+use std::time::{Duration, Instant};
 
 use policies::lifecycle::{Replay, State};
 use schemas::log::CheckpointRef;
@@ -10,6 +11,9 @@ use schemas::{Code, Digest, R, Refusal};
 use crate::pace::Pace;
 use crate::scrub::ScrubStatus;
 use crate::tiles::Tiles;
+
+/// How long nothing is said of a log that could neither be read nor written.
+const STALE: Duration = Duration::from_secs(5);
 
 /// The log after a commit. Does not change under its holder.
 pub(crate) struct Published {
@@ -37,6 +41,9 @@ pub(crate) struct Face {
     /// What a witness has seen of this log.
     witnessed: RwLock<Option<CheckpointRef>>,
     leading: AtomicBool,
+    opened: Instant,
+    /// Milliseconds after `opened` at which the database last said that the published log is the newest.
+    seen: AtomicU64,
     pub(crate) scrub: Mutex<ScrubStatus>,
     pub(crate) pace: Arc<Pace>,
     /// Entries that the start replayed.
@@ -51,6 +58,8 @@ impl Face {
             stopped: RwLock::new(None),
             witnessed: RwLock::new(None),
             leading: AtomicBool::new(leading),
+            opened: Instant::now(),
+            seen: AtomicU64::new(0),
             scrub: Mutex::new(ScrubStatus::default()),
             pace: Arc::default(),
             replayed,
@@ -71,6 +80,24 @@ impl Face {
 
     pub(crate) fn set_leading(&self, leading: bool) {
         self.leading.store(leading, Ordering::Release);
+    }
+
+    /// The database says, as of a moment, that the published log is the newest. The moment is before the question.
+    pub(crate) fn saw(&self, asked: Instant) {
+        let millis = asked.saturating_duration_since(self.opened).as_millis();
+        self.seen.fetch_max(u64::try_from(millis).unwrap_or(u64::MAX), Ordering::AcqRel);
+    }
+
+    /// Refuses where the published log may be old.
+    pub(crate) fn fresh(&self) -> R<()> {
+        let seen = Duration::from_millis(self.seen.load(Ordering::Acquire));
+        if self.opened.elapsed().saturating_sub(seen) < STALE {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            Code::Unavailable,
+            "the log could not be read for some seconds; what is known here may be old",
+        ))
     }
 
     /// Nothing is entered from here on; the first reason stays.

@@ -19,14 +19,8 @@ impl Writer {
     /// connection still stands.
     pub(crate) fn look(&mut self, answers: &SyncSender<Answers>) {
         self.looked = Instant::now();
-        if self.start.epoch.is_some() {
-            if let Some(Db::Pg(_)) = self.db
-                && !self.db.as_mut().is_some_and(conn::alive)
-            {
-                tracing::warn!("the writer's connection was lost");
-                self.lose();
-            }
-            return;
+        if let Some(epoch) = self.start.epoch {
+            return self.still_writes(epoch);
         }
         if self.db.is_none() {
             self.db = self.start.place.connect().ok();
@@ -36,6 +30,21 @@ impl Writer {
             Ok(false) => {}
             Err(Fault::Refused(refusal)) => self.start.face.stop(&refusal.sentence),
             Err(_) => self.db = None,
+        }
+    }
+
+    /// A writer without work sees whether it is the writer still.
+    fn still_writes(&mut self, epoch: i64) {
+        let asked = self.looked;
+        match self.db.as_mut().map(conn::epoch) {
+            Some(Ok(now)) if now == epoch && self.in_place() => self.start.face.saw(asked),
+            Some(Ok(now)) if now != epoch => self.fence(),
+            _ if matches!(self.db, Some(Db::Pg(_))) => {
+                tracing::warn!("the writer's connection was lost");
+                self.lose();
+            }
+            // A file that is away may come back.
+            _ => {}
         }
     }
 
@@ -65,10 +74,12 @@ impl Writer {
     }
 
     fn catch_up(&mut self) -> Result<(), Fault> {
+        let asked = Instant::now();
         let Some(db) = self.db.as_mut() else { return Ok(()) };
         if let Some((memory, growth, note)) = news(db, &self.start.memory, &self.start.options)? {
             self.show(memory, (growth.log.full, growth.twin.full), note);
         }
+        self.start.face.saw(asked);
         Ok(())
     }
 

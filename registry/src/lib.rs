@@ -21,7 +21,9 @@ mod face;
 mod follow;
 mod keep;
 mod keys;
+mod lineage;
 mod load;
+mod lock;
 mod log;
 mod once;
 mod orders;
@@ -75,6 +77,7 @@ use conn::{Db, Door, Place, Reader};
 use enter::{Append, Prepared, Then};
 use error::Fault;
 use face::{Face, Published};
+use lock::Lock;
 use snapshot::Snapshots;
 use writer::{Command, QUEUE, Side, Start};
 
@@ -113,6 +116,8 @@ struct Shared {
     snapshots: Arc<Snapshots>,
     readers: Pool<Door>,
     registry: Did,
+    /// Given back last, when all threads have ended.
+    lock: Option<Lock>,
 }
 
 impl Drop for Shared {
@@ -129,7 +134,7 @@ impl Drop for Shared {
 
 impl Shared {
     fn new(face: Arc<Face>, snapshots: Arc<Snapshots>, readers: Pool<Door>, registry: Did) -> Shared {
-        Shared { queue: None, closing: None, threads: Vec::new(), face, snapshots, readers, registry }
+        Shared { queue: None, closing: None, threads: Vec::new(), face, snapshots, readers, registry, lock: None }
     }
 
     fn readers(&self) -> Result<Reader, Fault> {
@@ -158,7 +163,8 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> R<JoinHandle<()>> {
 
 impl Registry {
     /// Opens the database, checks the log (`LOG_TAMPERED` names the entry), starts the writer; a new log begins with
-    /// its genesis entry. Where another process writes the log (PostgreSQL), this one follows it until that one ends.
+    /// its genesis entry. Where another process writes the log (PostgreSQL), this one follows it until that one ends; where
+    /// another one has it open (SQLite), this one is refused with `STORE_IN_USE`.
     pub fn open(options: Options, now: Timestamp) -> R<Registry> {
         let genesis = Body::Genesis {
             registry: options.registry.clone(),
@@ -173,6 +179,7 @@ impl Registry {
     /// [`Registry::open`] with the first entry that a new log gets.
     fn open_with(options: Options, genesis: Body, now: Timestamp) -> R<Registry> {
         let place = Place::parse(&options.url)?;
+        let lock = Lock::take(&place)?;
         let mut db = place.writer()?;
         let snapshots = Arc::new(Snapshots::new(&options)?);
         let leads = leads(&mut db)?;
@@ -214,7 +221,9 @@ impl Registry {
             snapshots: Arc::clone(&snapshots),
             genesis: Box::new(first),
         };
-        let opened = Registry::start(start, db, Shared::new(face, kept, readers, registry))?;
+        let mut shared = Shared::new(face, kept, readers, registry);
+        shared.lock = Some(lock);
+        let opened = Registry::start(start, db, shared)?;
         if fresh {
             opened.append(opened.verify(genesis)?, now)?;
         }
@@ -264,6 +273,21 @@ impl Registry {
     /// Why nothing may be entered, if so: a difference that the scrub found, or a witness that has seen more.
     pub fn read_only(&self) -> Option<Refusal> {
         self.shared.face.may_write(self.shared.face.published().head.size).err()
+    }
+
+    /// Refuses where what is known here may be old: [`Registry::read_only`], or the log was neither read nor written for
+    /// five seconds (`UNAVAILABLE`), because its database is away or another process has taken it over. Whoever speaks
+    /// for the log asks this first.
+    pub fn fresh(&self) -> R<()> {
+        self.read_only().map_or_else(|| self.shared.face.fresh(), Err)
+    }
+
+    /// The head of the log in a database, which is checked and not changed. Another process may have it open.
+    pub fn inspect(options: &Options) -> R<CheckpointRef> {
+        let place = Place::parse(&options.url)?;
+        let mut db = place.reader()?;
+        let (_, head, _) = load::load(&mut db, options, &Snapshots::new(options)?)?;
+        Ok(head.at)
     }
 
     /// Tells what a witness has seen of this log; to be told before the first write. A log that is behind it, or has

@@ -2,8 +2,8 @@
 //! 10,000 entries, and the state that the newest ones make of it. The scrub compares the rest block by block, and
 //! `depa audit verify` is the complete check.
 //!
-//! Where something of this does not fit, or no state was kept, the whole log is replayed from its first entry; what does
-//! not fit then is refused with `LOG_TAMPERED` and named.
+//! Where no state was kept, as after a process that was killed young, or where something of this does not fit, the whole
+//! log is replayed from its first entry; what does not fit then is refused with `LOG_TAMPERED` and named.
 
 use diesel::prelude::*;
 use policies::lifecycle::{State, twin_leaf};
@@ -42,7 +42,7 @@ pub(crate) fn load(db: &mut Db, options: &Options, snapshots: &Snapshots) -> R<(
         let head = head(db)?;
         let note = Checkpoint::parse(&head.note);
         if note.is_ok_and(|note| note.origin == options.origin && note.head != head.at) {
-            return Err(tampered("the signed head is another one").into());
+            return Err(unsigned(&head, "it is another one").into());
         }
         let quick = match check_note(&head, options) {
             Ok(()) if head.at.size > 0 => fast(db, &head, snapshots),
@@ -50,9 +50,13 @@ pub(crate) fn load(db: &mut Db, options: &Options, snapshots: &Snapshots) -> R<(
             Err(refusal) => Err(refusal.into()),
         };
         let (memory, replayed) = match quick {
-            Ok(quick) => quick,
+            Ok(Some(quick)) => quick,
+            Ok(None) => {
+                tracing::info!(size = head.at.size, "no state was kept; the whole log is replayed");
+                (replay(db, &head)?, head.at.size)
+            }
             Err(Fault::Refused(why)) => {
-                tracing::warn!(%why, size = head.at.size, "the whole log is replayed");
+                tracing::warn!(%why, size = head.at.size, "the quick check found a difference; the whole log is replayed");
                 (replay(db, &head)?, head.at.size)
             }
             Err(fault) => return Err(fault),
@@ -118,8 +122,8 @@ fn check_note(head: &Head, options: &Options) -> R<()> {
     if head.at.size == 0 && head.note.is_empty() {
         return Ok(());
     }
-    let signed = options.own_note(&head.note).map_err(|e| tampered(&format!("the signed head: {}", e.sentence)))?;
-    if signed.head == head.at { Ok(()) } else { Err(tampered("the signed head is another one")) }
+    let signed = options.own_note(&head.note).map_err(|e| unsigned(head, &e.sentence))?;
+    if signed.head == head.at { Ok(()) } else { Err(unsigned(head, "it is another one")) }
 }
 
 /// The head is signed by the key in use in this state, which lies at that head.
@@ -130,16 +134,21 @@ pub(crate) fn check_signed(head: &Head, origin: &str, state: &State) -> R<()> {
 
 fn signed(head: &Head, origin: &str, jwk: &Jwk) -> R<()> {
     let note = signing::note::verify_checkpoint(&head.note, origin, jwk);
-    let note = note.map_err(|e| tampered(&format!("the signed head: {}", e.sentence)))?;
-    if note.head == head.at { Ok(()) } else { Err(tampered("the signed head is another one")) }
+    let note = note.map_err(|e| unsigned(head, &e.sentence))?;
+    if note.head == head.at { Ok(()) } else { Err(unsigned(head, "it is another one")) }
+}
+
+/// A head that the log's key has not signed: it does not vouch for the entry that it ends with.
+fn unsigned(head: &Head, why: &str) -> Refusal {
+    tampered(&format!("entry {}: the signed head, which ends with it: {why}", head.at.size.saturating_sub(1)))
 }
 
 fn another() -> Refusal {
     Refusal::new(Code::ConfigInvalid, "the database holds another log: registry, origin, key or SRO people differ")
 }
 
-/// The quick way: right edges, kept state, the newest entries.
-fn fast(db: &mut Db, head: &Head, snapshots: &Snapshots) -> Result<(Memory, u64), Fault> {
+/// The quick way: right edges, kept state, the newest entries. None where no state was kept, which is no fault.
+fn fast(db: &mut Db, head: &Head, snapshots: &Snapshots) -> Result<Option<(Memory, u64)>, Fault> {
     let size = head.at.size;
     let log = Edge::read(db, Tree::Log, size)?;
     if log.root() != head.at.root {
@@ -154,7 +163,7 @@ fn fast(db: &mut Db, head: &Head, snapshots: &Snapshots) -> Result<(Memory, u64)
     if spare || (first, last) != (Some(0), Some(size as i64 - 1)) {
         return Err(tampered("the tables hold other entries than the head says").into());
     }
-    let kept = snapshots.load(db, size)?.ok_or_else(|| tampered("no state was kept"))?;
+    let Some(kept) = snapshots.load(db, size)? else { return Ok(None) };
     let tiles = Tiles::default();
     let mut read = |tree, level, index| tiles::load(db, tree, level, index).map_err(Fault::refusal);
     let root = tree::root(Tree::Log, kept.size, &mut |l, i| tiles.node(Tree::Log, l, i, &mut read))?;
@@ -170,7 +179,7 @@ fn fast(db: &mut Db, head: &Head, snapshots: &Snapshots) -> Result<(Memory, u64)
     if memory.log.root() != log.root() || memory.twin.root() != twin.root() {
         return Err(tampered("the newest entries do not lead to the head").into());
     }
-    Ok((Memory { replay: memory.replay, log, twin }, size - kept.size))
+    Ok(Some((Memory { replay: memory.replay, log, twin }, size - kept.size)))
 }
 
 /// The last entry of a batch holds the root of the second tree over all entries before it.
@@ -281,10 +290,7 @@ fn replay(db: &mut Db, head: &Head) -> Result<Memory, Fault> {
     let bare = tiles::count(db, Tree::Log)? == 0 && tiles::count(db, Tree::Twin)? == 0;
     onward(db, &mut memory, size, size.saturating_sub(VERIFIED), !bare, &mut growth)?;
     memory.replay.finish()?;
-    let entries: i64 = log_entries::table.count().get_result(db)?;
-    if entries != size as i64 {
-        return Err(tampered("the tables hold more than the log").into());
-    }
+    nothing_beyond(db, size)?;
     if memory.log.root() != head.at.root {
         return Err(tampered("the entries do not lead to the root of the head").into());
     }
@@ -303,6 +309,18 @@ fn replay(db: &mut Db, head: &Head) -> Result<Memory, Fault> {
         }
     }
     Ok(memory)
+}
+
+/// The signed head is the end: no entry stands beyond it, or before the first.
+pub(crate) fn nothing_beyond(db: &mut Db, size: u64) -> Result<(), Fault> {
+    let outside = log_entries::table.filter(log_entries::idx.ge(size as i64).or(log_entries::idx.lt(0)));
+    let first: Option<i64> = outside.select(diesel::dsl::min(log_entries::idx)).first(db)?;
+    match first {
+        Some(index) => {
+            Err(tampered(&format!("entry {index}: the tables hold more than the log, which the head ends")).into())
+        }
+        None => Ok(()),
+    }
 }
 
 /// Two tiles; the first difference is told with the entry where it begins.

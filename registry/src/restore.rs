@@ -1,20 +1,25 @@
 //! The ways back after entries were lost: taking them from a mirror up to a checkpoint that was witnessed, or, where
 //! nobody has them, a new log that two SRO people signed for.
 
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use policies::lifecycle::State;
 use schemas::envelope::Envelope;
 use schemas::event::Body;
 use schemas::log::{Checkpoint, CheckpointRef, ExportedEntry};
 use schemas::rules::LogSucceeded;
-use schemas::{Code, R, Refusal, Timestamp, canonical};
+use schemas::{Code, Digest, R, Refusal, Timestamp, canonical};
 
 use crate::conn::{self, Db, Place};
-use crate::enter::{self, EntryRow};
+use crate::enter::{self, Entry, EntryRow};
 use crate::error::{Fault, tampered};
+use crate::lock::Lock;
 use crate::log::StoredEntry;
 use crate::snapshot::Snapshots;
 use crate::step::{Growth, Step};
 use crate::writer::{self, Memory};
-use crate::{Options, Registry, erase, load, orders, pending, told};
+use crate::{Options, Registry, erase, lineage, load, orders, pending, told};
 
 /// Rows of one statement.
 const PAGE: usize = 512;
@@ -29,7 +34,9 @@ impl Registry {
         checkpoint: &Checkpoint,
     ) -> R<CheckpointRef> {
         let wanted = options.own_note(&checkpoint.text())?.head;
-        let mut db = Place::parse(&options.url)?.writer()?;
+        let place = Place::parse(&options.url)?;
+        let _lock = Lock::take(&place)?;
+        let mut db = place.writer()?;
         if !conn::leads(&mut db).map_err(Fault::refusal)? {
             return Err(Fault::NotWriter.refusal());
         }
@@ -94,6 +101,7 @@ fn refill(
         memory.replay.finish()?;
         memory.log.write(db, old, &growth.log)?;
         memory.twin.write(db, old, &growth.twin)?;
+        lineage::keep(db, wanted, old, options, &memory.replay.state)?;
         let note = options.sign(wanted, &memory.replay.state)?.text();
         writer::advance_head(db, wanted, old, epoch, note)?;
     }
@@ -114,12 +122,14 @@ fn stored(entry: &ExportedEntry) -> R<EntryRow> {
 /// Opens a new log in an empty database in the place of one that lost entries. Its genesis holds the succession, signed
 /// by two SRO people; what is left of the old log, every entry below `kept`, enters again with its own time, each
 /// signature and rule checked. Entries about places of the old log (roots, erased bodies and their erasures, readings,
-/// changes of the log's key) do not: they stay in the old one.
+/// changes of the log's key) do not: they stay in the old one. Many entries share a commit; `tell` hears how many of the
+/// old entries were taken.
 pub fn succeed(
     options: Options,
     kept: impl IntoIterator<Item = R<ExportedEntry>>,
     succession: Envelope<LogSucceeded>,
     now: Timestamp,
+    tell: &mut dyn FnMut(u64),
 ) -> R<Registry> {
     let said = succession.read_unverified()?;
     let bad = |why: &str| Refusal::new(Code::ConfigInvalid, format!("succession: {why}"));
@@ -146,6 +156,7 @@ pub fn succeed(
     if opened.head()?.size > 2 {
         return Err(bad("the database of the new log is not empty"));
     }
+    let mut ahead = Ahead::new(&opened);
     let mut next = 1;
     for entry in kept.by_ref().take_while(|e| e.as_ref().map_or(true, |e| e.index < said.kept)) {
         let entry = entry?;
@@ -154,10 +165,67 @@ pub fn succeed(
         }
         next += 1;
         if enters_again(&entry.body) {
-            opened.append(opened.verify(entry.body)?, entry.record.at)?;
+            ahead.enter(entry.body, entry.record.at).map_err(|refusal| {
+                Refusal::new(refusal.code, format!("entry {} of the old log: {}", entry.index, refusal.sentence))
+            })?;
+        }
+        if next.is_multiple_of(TOLD_EVERY) {
+            tell(next);
         }
     }
+    ahead.wait()?;
+    tell(next);
     if next == said.kept { Ok(opened) } else { Err(bad(&format!("{next} entries are left, not {}", said.kept))) }
+}
+
+/// How often a long succession tells how far it is.
+const TOLD_EVERY: u64 = 1000;
+/// Entries that wait for their commit at once.
+const IN_FLIGHT: usize = 512;
+
+/// Enters bodies without waiting for each commit. A signature is verified with the keys of a state that is ahead of the
+/// log by what waits; the writer checks every rule again on its own.
+struct Ahead<'a> {
+    registry: &'a Registry,
+    state: State,
+    waiting: VecDeque<Receiver<R<Entry>>>,
+}
+
+impl Ahead<'_> {
+    fn new(registry: &Registry) -> Ahead<'_> {
+        Ahead { registry, state: State::clone(&registry.state()), waiting: VecDeque::new() }
+    }
+
+    fn enter(&mut self, body: Body, at: Timestamp) -> R<()> {
+        let state = &self.state;
+        let found = |sha256: &Digest| state.proposed_payload(sha256);
+        let body = signing::verify_body(body, &self.registry.shared.registry, state, &found)?;
+        let follows = state.follow_up(&body)?;
+        let at = at.max(state.last_at());
+        self.state.apply(self.state.size(), at, &body)?;
+        if let Some(next) = follows {
+            let next = signing::assembled(next)?;
+            self.state.apply(self.state.size(), at, &next)?;
+        }
+        let (answer, waits) = sync_channel(1);
+        self.registry.append_then(body, at, move |entry| drop(answer.send(entry)));
+        self.waiting.push_back(waits);
+        if self.waiting.len() >= IN_FLIGHT { self.first() } else { Ok(()) }
+    }
+
+    /// Waits for the oldest one.
+    fn first(&mut self) -> R<()> {
+        let Some(waits) = self.waiting.pop_front() else { return Ok(()) };
+        let gone = || Refusal::new(Code::Unavailable, "the registry's writer has ended");
+        waits.recv().map_err(|_| gone())?.map(drop)
+    }
+
+    fn wait(mut self) -> R<()> {
+        while !self.waiting.is_empty() {
+            self.first()?;
+        }
+        Ok(())
+    }
 }
 
 /// An executed contract follows by itself when its last signature enters.

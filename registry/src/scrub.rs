@@ -53,7 +53,10 @@ impl Scrub {
             Ok(()) if until < size => return Ok(false),
             Ok(()) => {
                 let same = self.memory.replay == published.replay && self.memory.replay.finish().is_ok();
-                let kept = shared.readers().and_then(|mut db| shared.snapshots.check(&mut db, size));
+                let kept = shared.readers().and_then(|mut db| {
+                    end(&mut db)?;
+                    shared.snapshots.check(&mut db, size)
+                });
                 match (same, kept) {
                     (false, _) => format!("entry {}: the state in memory is another one", size.saturating_sub(1)),
                     (_, Err(Fault::Refused(refusal))) => refusal.sentence,
@@ -90,6 +93,14 @@ impl Scrub {
         }
         Ok(())
     }
+}
+
+/// Nothing stands beyond the head, in one snapshot of both: the next entry could not be made there.
+fn end(db: &mut crate::conn::Db) -> Result<(), Fault> {
+    crate::conn::read(db, |db| {
+        let size = load::head(db)?.at.size;
+        load::nothing_beyond(db, size)
+    })
 }
 
 impl Registry {

@@ -21,6 +21,7 @@ use crate::conn::{self, Db, Place};
 use crate::enter::{self, EntryRow};
 use crate::error::Fault;
 use crate::face::{Face, Published};
+use crate::lineage;
 use crate::snapshot::Snapshots;
 use crate::tables::log_head;
 use crate::tiles::{Edge, Grown, Nodes, Tile, Tree};
@@ -199,6 +200,24 @@ impl Writer {
         usable
     }
 
+    /// Another process writes this log. With PostgreSQL it is followed from here on; with SQLite nothing is said or
+    /// written here any more.
+    pub(crate) fn fence(&mut self) {
+        if let Some(Db::Pg(_)) = self.db {
+            return self.lose();
+        }
+        if !self.fenced {
+            self.fenced = true;
+            self.start.face.set_leading(false);
+            self.start.face.stop("another process writes it");
+        }
+    }
+
+    /// Whether the database is where it was.
+    pub(crate) fn in_place(&self) -> bool {
+        self.start.place.identity().ok() == Some(self.file)
+    }
+
     pub(crate) fn lose(&mut self) {
         self.db = None;
         self.start.epoch = None;
@@ -209,9 +228,10 @@ impl Writer {
         if self.fenced {
             return Err(Fault::Fenced);
         }
-        if self.start.place.identity().ok() != Some(self.file) {
+        if !self.in_place() {
             return Err(Fault::Gone);
         }
+        let asked = Instant::now();
         let (Some(epoch), Some(db)) = (self.start.epoch, self.db.as_mut()) else {
             return Err(Fault::NotWriter);
         };
@@ -224,10 +244,7 @@ impl Writer {
             if work.rows.is_empty() { Ok(None) } else { close(db, &mut work, old, epoch, options).map(Some) }
         });
         if matches!(written, Err(Fault::Fenced)) {
-            match db {
-                Db::Pg(_) => self.lose(),
-                Db::Sqlite(_) => self.fenced = true,
-            }
+            self.fence();
         }
         let Some(checkpoint) = written? else {
             return Ok(Sealed { size: old, checkpoint: String::new(), nodes: Nodes::default() });
@@ -238,6 +255,7 @@ impl Writer {
             // What was overwritten stands in the journal until then.
             drop(diesel::connection::SimpleConnection::batch_execute(db, "PRAGMA wal_checkpoint(TRUNCATE)"));
         }
+        self.start.face.saw(asked);
         Ok(self.adopt(work, checkpoint))
     }
 
@@ -268,6 +286,7 @@ fn close(db: &mut Db, work: &mut Work, old: u64, epoch: i64, options: &Options) 
     enter::insert(db, &work.rows)?;
     work.memory.log.write(db, old, &work.log)?;
     work.memory.twin.write(db, old, &work.twin)?;
+    lineage::keep(db, &work.memory.head(), old, options, work.state())?;
     advance_head(db, &work.memory.head(), old, epoch, options.sign(&work.memory.head(), work.state())?.text())
 }
 

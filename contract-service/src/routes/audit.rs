@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use schemas::desk::AuditExport;
-use schemas::log::Checkpoint;
+use schemas::event::Body;
+use schemas::log::{Checkpoint, ExportedEntry};
 use schemas::{Code, R, Refusal};
 
 use crate::app::App;
@@ -42,10 +43,19 @@ pub fn export(app: &App, call: &Call) -> R<Answer> {
     if count > 0 {
         oversight::enter(app, &caller, from, count)?;
     }
+    let until = from.saturating_add(count);
     // Checkpoint before entries: those up to its size are there when it is signed.
     let note = cosigned(app)?;
     let size = note.head.size;
-    let entries: Vec<_> = app.registry.entries(from, limit)?.into_iter().filter(|e| e.index < size).collect();
+    // Nothing is shown that the reading does not count, but the reading itself and the tree's root after it: what others
+    // entered meanwhile is the next page's.
+    let shown = |e: &ExportedEntry| match &e.body {
+        _ if e.index < until => true,
+        Body::BodiesRead { by, .. } => count > 0 && by == caller.did(),
+        Body::TwinRoot { .. } => count > 0,
+        _ => false,
+    };
+    let entries = app.registry.entries(from, limit)?.into_iter().take_while(|e| e.index < size && shown(e)).collect();
     tracing::info!(reader = %caller.did(), from, limit, "the log was exported");
     Answer::ok(&AuditExport { entries, checkpoint: note.text(), size })
 }

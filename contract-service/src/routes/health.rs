@@ -11,15 +11,13 @@ pub fn livez(_: &App, _: &Call) -> R<Answer> {
     Ok(Answer::text("alive\n".into()))
 }
 
-/// Ready: the log can be read, its head is signed, the writer answers within a second (or is another process), and neither
+/// Ready: the log can be read and was a moment ago, its head is signed, the writer answers within a second (or is another process), and neither
 /// a witness nor the scrub has found a difference.
 pub fn readyz(app: &App, _: &Call) -> R<Answer> {
     if app.stopping() || app.registry.checkpoint().is_err() {
         return Err(Refusal::new(Code::Unavailable, "the service is not ready"));
     }
-    if let Some(refusal) = app.registry.read_only() {
-        return Err(refusal);
-    }
+    app.registry.fresh()?;
     let scrub = app.registry.scrub_status();
     let compared = format!("scrub {} of {}, {} passes", scrub.checked, scrub.size, scrub.passes);
     Ok(Answer::text(match app.pulse.lag()? {
@@ -31,6 +29,11 @@ pub fn readyz(app: &App, _: &Call) -> R<Answer> {
 /// What relying parties pin; to be compared with what the SRO published elsewhere.
 pub fn trust(app: &App, _: &Call) -> R<Answer> {
     Answer::ok(&app.trust())
+}
+
+/// How the log's key in use follows from earlier ones: whoever pins one of them checks the others by it.
+pub fn log_keys(app: &App, _: &Call) -> R<Answer> {
+    Answer::ok(&app.registry.lineage()?)
 }
 
 /// The registry's did:web document.
@@ -47,6 +50,7 @@ pub fn configuration(app: &App, _: &Call) -> R<Answer> {
         "registry_jwk": app.signer()?.jwk(),
         "log_origin": app.origin(),
         "trust": at("/v1/trust"),
+        "log_keys": at("/v1/log/keys"),
         "did_document": at("/.well-known/did.json"),
         "checkpoint": at("/log/checkpoint"),
         "tiles": at("/log/tile"),

@@ -235,10 +235,6 @@ pub fn add(app: &App, call: &Call) -> R<Answer> {
 pub fn remove(app: &App, call: &Call) -> R<Answer> {
     let session = stepped_up(app, call)?;
     let (person, id): (_, PasskeyId) = (&session.person().person_id, call.param("id")?);
-    let own = app.registry.passkeys(person)?;
-    if own.len() == 1 && own.iter().any(|passkey| passkey.passkey_id == id) {
-        return Err(Refusal::new(Code::Forbidden, "this is your only passkey; add another one first"));
-    }
     let outcome = app.registry.remove_passkey(person, &id).and_then(|removed| match removed {
         true => Ok(Answer::empty()),
         false => Err(Refusal::new(Code::NotFound, "you have no such passkey")),

@@ -195,9 +195,7 @@ fn use_once(app: &App, run_id: &RunId, jti: &str, now: Timestamp) -> R<()> {
 
 /// The service's word that a run may ask for keys: refused once a contract is not in force or the run has ended.
 fn admission(app: &App, state: &State, run_id: &RunId, now: Timestamp) -> R<Envelope<Admission>> {
-    if let Some(refusal) = app.registry.read_only() {
-        return Err(refusal);
-    }
+    app.registry.fresh()?;
     let run: &RunRow = state.require_run(run_id)?;
     if !run.alive() {
         return Err(Refusal::new(Code::RunState, "the run has ended"));

@@ -24,6 +24,8 @@ mod log_key;
 mod matrix;
 mod operation;
 mod papers;
+mod processes;
+mod readings;
 mod register;
 mod restore;
 mod room;

@@ -35,3 +35,27 @@ fn one_of_two_services_writes_and_the_other_takes_over() {
     assert!(receipt.index > 0);
     drop(second);
 }
+
+/// A reader that does not hear of its log signs nothing about it and is not ready, until it hears of it again.
+#[test]
+fn a_reader_whose_database_goes_away_says_nothing_and_comes_back() {
+    let own = crate::postgres::Cluster::start().unwrap();
+    let house = House::with(|config| config.database = Some(own.database()));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://localhost:{}", listener.local_addr().unwrap().port());
+    let second = Service::start_on(listener, house.config.clone(), Arc::new(start)).unwrap();
+    let status = |path: &str| crate::http::client().get(format!("{url}{path}")).send().unwrap().status().as_u16();
+    let both = |wanted: u16| {
+        let began = Instant::now();
+        while [status("/v1/status-list"), status("/readyz")] != [wanted; 2] {
+            assert!(began.elapsed() < Duration::from_secs(30), "{wanted} does not come");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    };
+    both(200);
+    own.down().unwrap();
+    both(503);
+    own.up().unwrap();
+    both(200);
+    drop(second);
+}

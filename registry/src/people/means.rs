@@ -132,12 +132,20 @@ impl Registry {
         })
     }
 
-    /// Removes a passkey of a person. `false` when there is none like this.
+    /// Removes a passkey of a person. `false` when there is none like this; the only one stays (`FORBIDDEN`), also when
+    /// two are removed at the same time.
     pub fn remove_passkey(&self, holder: &PersonId, id: &PasskeyId) -> R<bool> {
         let (holder, id) = (holder.to_string(), id.to_string());
         self.write(move |db| {
             let own = passkeys::table.find(&id).filter(passkeys::person.eq(&holder));
-            Ok(diesel::delete(own).execute(db)? == 1)
+            if diesel::delete(own).execute(db)? != 1 {
+                return Ok(false);
+            }
+            let left = passkeys::table.filter(passkeys::person.eq(&holder)).count().get_result::<i64>(db)?;
+            if left == 0 {
+                return Err(Refusal::new(Code::Forbidden, "this is your only passkey; add another one first").into());
+            }
+            Ok(true)
         })
     }
 

@@ -195,16 +195,19 @@ impl House {
         (reference(&contract), last.unwrap())
     }
 
-    /// Closes the registry and opens the same file again.
+    /// Closes the registry and opens the same database again.
     pub fn reopen(&mut self) -> R<()> {
-        let spare = folder();
-        // The handle must be dropped before the file is opened again; another registry stands in for it meanwhile.
-        let stand_in = Registry::open(options(&spare), start())?;
-        drop(std::mem::replace(&mut self.registry, stand_in));
-        let opened = Registry::open(self.options.clone(), self.now());
-        self.registry = opened?;
-        std::fs::remove_dir_all(spare).unwrap();
+        self.close();
+        self.registry = Registry::open(self.options.clone(), self.now())?;
         Ok(())
+    }
+
+    /// Closes the registry. An empty one stands in for it.
+    pub fn close(&mut self) {
+        let spare = self.dir.join(uuid().to_string());
+        std::fs::create_dir(&spare).unwrap();
+        let stand_in = Registry::open(options(&spare), start()).unwrap();
+        drop(std::mem::replace(&mut self.registry, stand_in));
     }
 
     /// The file, where there is one.

@@ -220,6 +220,7 @@ fn time_never_goes_backwards_in_the_log() {
 fn a_log_belongs_to_its_registry_key_origin_and_people() {
     let mut house = House::empty();
     let mine = house.options.clone();
+    house.close();
     let changes: [fn(&mut registry::Options); 4] = [
         |o| o.origin = "other.example/log".into(),
         |o| o.signer = Arc::new(FileKey::from_seed("did:web:sro.example", &[101; 32])),

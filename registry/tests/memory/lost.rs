@@ -103,9 +103,19 @@ fn a_database_that_was_taken_away_is_not_written_into_nowhere() {
     let did = house.tdc.did().unwrap();
     assert_eq!(house.registry.use_jti(&did, "a", start(), start()).unwrap_err().code, Code::Unavailable);
     assert_eq!(house.registry.head().unwrap().size, 2);
+    // Soon nothing is said of the log any more, and again when the file is back.
+    let soon = |wanted: Option<Code>| {
+        let began = std::time::Instant::now();
+        while house.registry.fresh().err().map(|e| e.code) != wanted {
+            assert!(began.elapsed().as_secs() < 30, "{wanted:?} does not come");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+    };
+    soon(Some(Code::Unavailable));
     // Another file in its place is not ours.
     std::fs::write(&file, b"").unwrap();
     assert_eq!(apply(&house.registry).unwrap_err().code, Code::Unavailable);
     std::fs::rename(&aside, &file).unwrap();
     assert_eq!(apply(&house.registry).unwrap().receipt.index, 2);
+    soon(None);
 }

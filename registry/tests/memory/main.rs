@@ -6,13 +6,16 @@
 mod books;
 mod crash;
 mod database;
+mod forged;
 mod house;
+mod locked;
 mod log;
 mod log_key;
 mod lost;
 mod papers;
 mod people;
 mod queues;
+mod racing;
 mod refusals;
 mod refused_runs;
 mod runs;

@@ -87,9 +87,29 @@ fn of_two_uses_of_one_passkey_at_one_time_one_counts() {
     assert!(!house.registry.use_passkey(&stored, sign_in("three"), start()).unwrap());
     let found = |cookie: &[u8]| house.registry.session(&Digest::of(cookie), start()).unwrap().is_some();
     assert_eq!([found(b"one"), found(b"two"), found(b"three")], [false, true, false]);
+    house.registry.add_passkey(&right.person_id, passkey(b"second"), start()).unwrap();
     assert!(house.registry.remove_passkey(&right.person_id, &stored.passkey_id).unwrap());
     assert!(!house.registry.remove_passkey(&right.person_id, &stored.passkey_id).unwrap());
     assert!(house.registry.passkey(b"credential").unwrap().is_none());
+}
+
+/// Whoever removes all passkeys at once keeps one.
+#[test]
+fn of_passkeys_removed_at_one_time_the_last_one_stays() {
+    let (house, right) = enrolled();
+    for credential in [&b"second"[..], b"third", b"fourth"] {
+        house.registry.add_passkey(&right.person_id, passkey(credential), start()).unwrap();
+    }
+    let (house, holder) = (&house, &right.person_id);
+    let all = house.registry.passkeys(holder).unwrap();
+    let ends: Vec<Result<bool, Code>> = std::thread::scope(|scope| {
+        let remove = |id| move || house.registry.remove_passkey(holder, id).map_err(|e| e.code);
+        let threads: Vec<_> = all.iter().map(|p| scope.spawn(remove(&p.passkey_id))).collect();
+        threads.into_iter().map(|t| t.join().unwrap()).collect()
+    });
+    assert_eq!(ends.iter().filter(|end| **end == Ok(true)).count(), 3, "{ends:?}");
+    assert_eq!(ends.iter().filter(|end| **end == Err(Code::Forbidden)).count(), 1, "{ends:?}");
+    assert_eq!(house.registry.passkeys(holder).unwrap().len(), 1);
 }
 
 #[test]

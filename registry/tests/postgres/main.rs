@@ -8,6 +8,8 @@ mod books;
 #[path = "../memory/crash.rs"]
 mod crash;
 mod database;
+#[path = "../memory/forged.rs"]
+mod forged;
 #[path = "../memory/house.rs"]
 mod house;
 #[path = "../memory/log.rs"]
@@ -20,6 +22,8 @@ mod people;
 mod postgres;
 #[path = "../memory/queues.rs"]
 mod queues;
+#[path = "../memory/racing.rs"]
+mod racing;
 #[path = "../memory/refusals.rs"]
 mod refusals;
 #[path = "../memory/refused_runs.rs"]

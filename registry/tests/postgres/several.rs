@@ -77,6 +77,27 @@ fn a_database_that_stops_gives_clean_errors_and_comes_back() {
     std::fs::remove_dir_all(dir).unwrap();
 }
 
+/// A follower that does not hear of its log says nothing of it after some seconds, since it may have gone on elsewhere.
+#[test]
+fn a_follower_whose_database_goes_away_says_nothing_of_the_log() {
+    let own = crate::postgres::Cluster::start().unwrap();
+    let dir = folder();
+    let mut options = options(&dir);
+    options.url = own.database();
+    let writer = Registry::open(options.clone(), start()).unwrap();
+    let follower = Registry::open(options, start()).unwrap();
+    assert!(writer.is_writer() && !follower.is_writer());
+    follower.fresh().unwrap();
+    own.down().unwrap();
+    let stale = |registry: &Registry| registry.fresh().is_err_and(|e| e.code == Code::Unavailable);
+    until("the follower's silence", || stale(&follower));
+    until("the writer's silence", || stale(&writer));
+    assert_eq!(follower.head().unwrap().size, 2, "what it knows is read on");
+    own.up().unwrap();
+    until("both again", || follower.fresh().is_ok() && writer.fresh().is_ok());
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
 const CHILD: [&str; 4] = ["several::child", "--exact", "--nocapture", "--test-threads=1"];
 const ROLE: &str = "DEPA_REGISTRY_SEVERAL";
 

@@ -22,6 +22,9 @@ fn ledgers(scene: &Scene) -> Vec<u64> {
 fn a_second_run_beyond_the_contract_or_the_cap_is_refused() {
     let scene = thrifty();
     let deal = scene.deal();
+    // Ordered before the first run ends: while an order waits, a spent budget does not complete the contract.
+    let again = scene.again(&deal);
+    scene.house.tdc.orders(&again).unwrap();
     scene.order_and_run(&deal.bundle).unwrap();
     assert_eq!(scene.states(&deal.contract), [["committed"]; 3]);
     let before = (scene.spent(&deal.contract), ledgers(&scene));
@@ -29,8 +32,6 @@ fn a_second_run_beyond_the_contract_or_the_cap_is_refused() {
     scene.house.wait_until_settled(&deal.contract.id, std::time::Duration::from_secs(60)).unwrap();
     let told = scene.told(&deal.contract);
 
-    let again = scene.again(&deal);
-    scene.house.tdc.orders(&again).unwrap();
     let (done, progress) = scene.run(&again, &scene.room());
     refuses(Code::BudgetExceeded, done);
     assert_eq!(progress.len(), 2, "admitted and checked in, nothing reserved: {progress:?}");
