@@ -9,6 +9,7 @@ use schemas::R;
 use schemas::id::Did;
 use serde::{Deserialize, Serialize};
 
+use crate::config::Config;
 use crate::secret::Secret;
 
 /// The kinds of backend, by the word of the configuration.
@@ -74,4 +75,11 @@ pub trait KeyBackend: Send + Sync {
 
     /// Whether it would answer now; asked by `/readyz`.
     fn health(&self) -> R<()>;
+}
+
+/// The backend that the configuration names.
+pub fn open(config: &Config, root: &Secret) -> R<Box<dyn KeyBackend>> {
+    match config.backend {
+        Kind::Embedded => Ok(Box::new(embedded::Embedded::new(root)?)),
+    }
 }

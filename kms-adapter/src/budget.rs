@@ -1,34 +1,61 @@
-//! The ledger: what every run costs each family of data principals, checked against the caps in the same transaction
+//! The budget: what every run costs each family of data principals, checked against the caps in the same transaction
 //! that enters it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
-use diesel::sqlite::SqliteConnection;
 use policies::accountant::RdpVector;
-use schemas::privacy::{DatasetCharge, Scope};
+use schemas::privacy::{Clause, DatasetCharge, Scope};
 use schemas::{Code, R, Refusal, Timestamp};
 use serde::Serialize;
 
-use crate::judge::{Judged, OwnDataset};
+use crate::judge::Judged;
 use crate::kms::{Kms, use_once};
+use crate::ledger;
 use crate::run::{self, COUNTING};
-use crate::store::Tx;
+use crate::store::{Db, Tx};
 use crate::tables::{charge, run as runs};
 
 /// A row of the ledger.
 #[derive(Insertable)]
 #[diesel(table_name = charge)]
-struct NewCharge {
-    run_id: String,
-    family: String,
-    tdc: String,
-    scope: String,
-    contract_id: String,
-    dataset_id: String,
+struct NewCharge<'a> {
+    run_id: &'a str,
+    family: &'a str,
+    tdc: &'a str,
+    scope: &'a str,
+    contract_id: &'a str,
+    dataset_id: &'a str,
     version: i64,
     event: Vec<u8>,
     at: i64,
+    rdp: Vec<u8>,
+}
+
+/// What a run is to be charged for one dataset, its cost worked out before the transaction.
+#[derive(Clone)]
+pub(crate) struct Line {
+    pub charge: DatasetCharge,
+    pub cost: RdpVector,
+    /// The most that the offer lets any contract grant, over all its consumers or over each.
+    pub cap: Clause,
+    /// What the contract grants.
+    pub clause: Clause,
+    pub contract_id: String,
+}
+
+/// The lines of a request: one for each dataset whose key is kept here.
+pub(crate) fn lines(judged: &Judged, charges: &[DatasetCharge]) -> R<Vec<Line>> {
+    let line = |(dataset, charge): (&crate::judge::OwnDataset, &DatasetCharge)| {
+        Ok(Line {
+            cost: policies::budget::vector(&charge.mechanisms)?,
+            charge: charge.clone(),
+            cap: dataset.cap.clone(),
+            clause: dataset.clause.clone(),
+            contract_id: dataset.released.contract.id.to_string(),
+        })
+    };
+    judged.own.iter().zip(charges).map(line).collect()
 }
 
 fn decode(events: Vec<Vec<u8>>) -> R<Vec<DatasetCharge>> {
@@ -37,67 +64,92 @@ fn decode(events: Vec<Vec<u8>>) -> R<Vec<DatasetCharge>> {
     all.map_err(|_| Refusal::new(Code::Internal, "a charge of the ledger does not read"))
 }
 
-/// Events of a family that count: of one consumer, or, where the budget is shared by all, of every one.
-fn of_family(c: &mut SqliteConnection, dataset: &OwnDataset, tdc: &str, family: &str) -> Tx<Vec<DatasetCharge>> {
-    let mut rows = charge::table
-        .inner_join(runs::table)
-        .filter(charge::family.eq(family).and(runs::state.eq_any(COUNTING)))
-        .select(charge::event)
-        .into_boxed();
-    if dataset.cap.scope == Scope::PerTdc {
-        rows = rows.filter(charge::tdc.eq(tdc));
-    }
-    Ok(decode(rows.load(c)?)?)
-}
-
-/// Events of a dataset under one contract that count.
-fn of_contract(c: &mut SqliteConnection, dataset: &OwnDataset) -> Tx<Vec<DatasetCharge>> {
+/// What counts of a dataset under one contract.
+fn of_contract(c: &mut Db, contract_id: &str, dataset_id: &str) -> Tx<RdpVector> {
     let rows = charge::table
         .inner_join(runs::table)
-        .filter(charge::contract_id.eq(dataset.released.contract.id.as_str()))
-        .filter(charge::dataset_id.eq(dataset.released.dataset_id.as_str()))
+        .filter(charge::contract_id.eq(contract_id))
+        .filter(charge::dataset_id.eq(dataset_id))
         .filter(runs::state.eq_any(COUNTING))
-        .select(charge::event);
-    Ok(decode(rows.load(c)?)?)
+        .select(charge::rdp);
+    Ok(ledger::add(&rows.load(c)?)?)
 }
 
-/// Refuses unless every new charge fits beside what stands in the ledger and beside the charges before it.
-pub(crate) fn check(c: &mut SqliteConnection, judged: &Judged, charges: &[DatasetCharge]) -> Tx<()> {
-    let tdc = judged.opened.job.tdc.as_str();
-    for (index, (dataset, new)) in judged.own.iter().zip(charges).enumerate() {
-        let mut family = of_family(c, dataset, tdc, new.family.as_str())?;
-        family.extend(charges.iter().take(index).filter(|other| other.family == new.family).cloned());
-        let contract = of_contract(c, dataset)?;
-        policies::budget::check(&family, &contract, &dataset.cap, &dataset.clause, new)?;
+/// The scope of the ledger by which a cap is meant.
+fn scope<'a>(cap: &Clause, tdc: &'a str) -> &'a str {
+    match cap.scope {
+        Scope::PerTdc => tdc,
+        Scope::Global => ledger::GLOBAL,
+    }
+}
+
+/// Charges a consumer, in this order: each line must fit beside what counts in the ledger, the lines before it included;
+/// then it is added to the sums of its family, on what was just read. The charges themselves are entered by [`enter`],
+/// in the same transaction.
+pub(crate) fn take(c: &mut Db, tdc: &str, lines: &[Line]) -> Tx<()> {
+    for (index, line) in lines.iter().enumerate() {
+        let family = line.charge.family.as_str();
+        let spent = ledger::sum(c, family, scope(&line.cap, tdc))?.vector;
+        let mut contract = of_contract(c, &line.contract_id, line.charge.dataset_id.as_str())?;
+        let same = |other: &&Line| {
+            (&other.contract_id, &other.charge.dataset_id) == (&line.contract_id, &line.charge.dataset_id)
+        };
+        for before in lines.iter().take(index).filter(same) {
+            contract = contract.compose(&before.cost);
+        }
+        policies::budget::both_fit(&spent, &contract, &line.cap, &line.clause, &line.cost)?;
+        for scope in ledger::scopes(tdc) {
+            let sum = ledger::sum(c, family, scope)?;
+            ledger::put(c, family, scope, &sum.vector.compose(&line.cost), sum.rev)?;
+        }
     }
     Ok(())
 }
 
-/// Enters the charges of a run.
-pub(crate) fn enter(c: &mut SqliteConnection, judged: &Judged, charges: &[DatasetCharge], now: Timestamp) -> Tx<()> {
-    let tdc = judged.opened.job.tdc.to_string();
-    for (dataset, new) in judged.own.iter().zip(charges) {
+/// Enters the charges of a run that [`take`] found room for.
+pub(crate) fn enter(c: &mut Db, run_id: &str, tdc: &str, lines: &[Line], now: Timestamp) -> Tx<()> {
+    for line in lines {
         let row = NewCharge {
-            run_id: judged.transcript.run_id.to_string(),
-            family: new.family.to_string(),
-            tdc: tdc.clone(),
-            scope: match dataset.cap.scope {
-                Scope::PerTdc => tdc.clone(),
-                Scope::Global => "global".into(),
-            },
-            contract_id: dataset.released.contract.id.to_string(),
-            dataset_id: new.dataset_id.to_string(),
-            version: i64::from(new.version),
-            event: serde_json::to_vec(new).map_err(|e| Refusal::new(Code::Internal, e.to_string()))?,
+            run_id,
+            family: line.charge.family.as_str(),
+            tdc,
+            scope: scope(&line.cap, tdc),
+            contract_id: &line.contract_id,
+            dataset_id: line.charge.dataset_id.as_str(),
+            version: i64::from(line.charge.version),
+            event: serde_json::to_vec(&line.charge).map_err(|e| Refusal::new(Code::Internal, e.to_string()))?,
             at: now.micros(),
+            rdp: ledger::encode(&line.cost),
         };
         diesel::insert_into(charge::table).values(&row).execute(c)?;
     }
     Ok(())
 }
 
+/// Families and consumers that these runs are charged to.
+pub(crate) fn charged(c: &mut Db, run_ids: &[String]) -> Tx<BTreeSet<(String, String)>> {
+    let rows = charge::table.filter(charge::run_id.eq_any(run_ids)).select((charge::family, charge::tdc));
+    Ok(rows.load::<(String, String)>(c)?.into_iter().collect())
+}
+
+/// Works out the cost of charges that an older build entered without it.
+pub(crate) fn complete(c: &mut Db) -> Tx<()> {
+    let bare = charge::table.filter(charge::rdp.eq(Vec::<u8>::new()));
+    let rows: Vec<(i64, String, String, Vec<u8>)> =
+        bare.select((charge::charge_id, charge::family, charge::tdc, charge::event)).load(c)?;
+    let mut changed = BTreeSet::new();
+    for (id, family, tdc, event) in rows {
+        for charge in decode(vec![event])? {
+            let cost = ledger::encode(&policies::budget::vector(&charge.mechanisms)?);
+            diesel::update(charge::table.find(id)).set(charge::rdp.eq(cost)).execute(c)?;
+        }
+        changed.insert((family, tdc));
+    }
+    ledger::recount(c, &changed)
+}
+
 /// The charges of a run as the ledger has them, in the order in which they were entered.
-pub(crate) fn of_run(c: &mut SqliteConnection, run_id: &str) -> Tx<Vec<DatasetCharge>> {
+pub(crate) fn of_run(c: &mut Db, run_id: &str) -> Tx<Vec<DatasetCharge>> {
     let rows = charge::table.filter(charge::run_id.eq(run_id)).order(charge::charge_id.asc()).select(charge::event);
     Ok(decode(rows.load(c)?)?)
 }
@@ -189,3 +241,7 @@ impl Kms {
         Ok(BudgetView { ledgers })
     }
 }
+
+#[cfg(test)]
+#[path = "budget_tests.rs"]
+mod tests;

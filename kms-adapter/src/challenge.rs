@@ -1,14 +1,13 @@
 //! Challenges: 32 random bytes, single use, consumed before anything that comes with them is verified.
 
 use diesel::prelude::*;
-use diesel::sqlite::SqliteConnection;
 use schemas::id::ChallengeId;
 use schemas::release::{Challenge, ChallengeRequest};
 use schemas::text::Bytes;
 use schemas::{Code, Envelope, R, Refusal, Timestamp, canonical};
 
 use crate::kms::Kms;
-use crate::store::Tx;
+use crate::store::{Db, Tx};
 use crate::tables::{challenge, challenge_contract};
 
 /// The most contracts of one run.
@@ -64,7 +63,7 @@ impl Kms {
         signing::sign(&challenge, &self.signer, now)
     }
 
-    fn check_open(&self, c: &mut SqliteConnection, contract: &str, now: Timestamp) -> Tx<()> {
+    fn check_open(&self, c: &mut Db, contract: &str, now: Timestamp) -> Tx<()> {
         let open: i64 = challenge_contract::table
             .inner_join(challenge::table)
             .filter(challenge_contract::contract_id.eq(contract))
@@ -99,7 +98,7 @@ impl Kms {
     }
 }
 
-fn forget_old(c: &mut SqliteConnection, now: Timestamp) -> Tx<()> {
+fn forget_old(c: &mut Db, now: Timestamp) -> Tx<()> {
     let before = now.plus_seconds(-REMEMBERED_SECONDS).micros();
     diesel::delete(challenge::table.filter(challenge::expires_at.lt(before))).execute(c)?;
     Ok(())

@@ -9,6 +9,9 @@ use schemas::jwk::Jwk;
 use schemas::{Code, Digest, R, Refusal};
 use serde::{Deserialize, Serialize};
 
+use crate::backend::Kind;
+use crate::store::Place;
+
 /// Prefix of environment variables that override the file: `DEPA_KMS__LISTEN=127.0.0.1:8451`.
 const ENVIRONMENT: &str = "DEPA_KMS__";
 
@@ -45,6 +48,13 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Folder of the keys and the database.
     pub dir: PathBuf,
+    /// A PostgreSQL database (`postgres://user@host/name`), on which several processes may serve; without it SQLite in
+    /// `dir`. A password stands in libpq's password file, never here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// Where key-encryption keys live.
+    #[serde(default)]
+    pub backend: Kind,
     /// The TDP that this service belongs to.
     pub provider: Did,
     /// The TDP's own signing key; needed for a did:web, encoded in a did:key.
@@ -107,6 +117,8 @@ impl Config {
             url: url.to_owned(),
             listen: defaults::listen(),
             dir: dir.to_owned(),
+            database: None,
+            backend: Kind::Embedded,
             provider: provider.clone(),
             provider_jwk: None,
             trust: trust.to_owned(),
@@ -149,6 +161,7 @@ impl Config {
         if !self.listen.ip().is_loopback() {
             return Err(invalid("listen must be a loopback address: plain HTTP stays on this machine").at("listen"));
         }
+        self.check_database()?;
         attestation::Level::named(&self.platform_level)?;
         let limits = [
             (self.lease_seconds, 5, 3600, "lease_seconds"),
@@ -213,9 +226,30 @@ impl Config {
         self.dir.join("import.key")
     }
 
-    /// Where the database lies.
+    /// The file of the SQLite database; unused where `database` names another.
     pub fn database_file(&self) -> PathBuf {
         self.dir.join("kms.sqlite")
+    }
+
+    /// Where the tables are.
+    pub(crate) fn place(&self) -> Place {
+        match &self.database {
+            Some(url) => Place::Pg(url.clone()),
+            None => Place::Sqlite(self.database_file()),
+        }
+    }
+
+    fn check_database(&self) -> R<()> {
+        let Some(url) = &self.database else { return Ok(()) };
+        let bad = |why: &str| Err(invalid(why).at("database"));
+        let Some(rest) = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://")) else {
+            return bad("database is like postgres://user@host/name; SQLite lies in dir without it");
+        };
+        let user = rest.split(['/', '?']).next().unwrap_or_default().rsplit_once('@').map_or("", |(user, _)| user);
+        if user.contains(':') || url.contains("password=") {
+            return bad("a password does not stand in the configuration; libpq's password file holds it");
+        }
+        Ok(())
     }
 }
 
@@ -287,6 +321,10 @@ trust = "trust.json"
             ("DEPA_KMS__LEASE_SECONDS", "0"),
             ("DEPA_KMS__PLATFORM_LEVEL", "any"),
             ("DEPA_KMS__PROVIDER", "did:web:tdp.example"),
+            ("DEPA_KMS__DATABASE", "mysql://host/kms"),
+            ("DEPA_KMS__DATABASE", "postgres://me:secret@host/kms"),
+            ("DEPA_KMS__DATABASE", "postgres://me@host/kms?password=secret"),
+            ("DEPA_KMS__BACKEND", "drawer"),
         ];
         for (name, value) in cases {
             assert_eq!(read(FILE, &[(name, value)]).unwrap_err().code, Code::ConfigInvalid, "{name}={value}");

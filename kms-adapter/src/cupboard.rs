@@ -1,39 +1,32 @@
-//! The embedded key backend: root key → KEK of the TDP → one data key per dataset version, all AES-256-GCM, and a MAC
-//! under the root key over every column of a key's row, checked before anything is unwrapped.
+//! Data keys at rest: one for each dataset version, wrapped by the key backend, with a MAC under the root key over every
+//! column of the row, checked before anything is unwrapped, and a commitment to the key, checked after.
 //!
-//! A trait appears here with the second backend.
+//! The backend is asked outside of transactions; what it gave is entered only on the row that it was asked for.
 
 use diesel::prelude::*;
-use diesel::sqlite::SqliteConnection;
 use schemas::contract::Assurance;
 use schemas::id::{DataKeyId, DatasetId, Did};
 use schemas::release::KeyImport;
 use schemas::{Code, Digest, R, Refusal, Timestamp, canonical};
 use sealing::DatasetKey;
 use serde_json::json;
+use zeroize::Zeroizing;
 
+use crate::backend::KeyBackend;
+use crate::kek::{ACTIVE, KekRow};
 use crate::secret::Secret;
-use crate::store::Tx;
-use crate::tables::{data_key, kek};
+use crate::store::{Db, Store, Tx};
+use crate::tables::data_key;
 
 /// The keys by which data keys are kept.
 pub(crate) struct Cupboard {
-    provider: Did,
-    wrap: Secret,
-    mac: Secret,
-}
-
-#[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = kek)]
-struct KekRow {
-    version: i32,
-    wrapped: Vec<u8>,
-    created_at: i64,
-    mac: Vec<u8>,
+    pub provider: Did,
+    pub backend: Box<dyn KeyBackend>,
+    pub mac: Secret,
 }
 
 /// A data key at rest.
-#[derive(Clone, Queryable, Selectable, Insertable)]
+#[derive(Clone, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = data_key)]
 pub(crate) struct KeyRow {
     pub key_id: String,
@@ -47,9 +40,11 @@ pub(crate) struct KeyRow {
     pub import_sha256: String,
     pub imported_at: i64,
     pub mac: Vec<u8>,
+    /// Empty in rows of an older build.
+    pub commitment: Vec<u8>,
 }
 
-fn tampered(what: &str) -> Refusal {
+pub(crate) fn tampered(what: &str) -> Refusal {
     Refusal::new(Code::KeyRowTampered, format!("{what} was changed outside this service"))
 }
 
@@ -61,7 +56,7 @@ fn assurance_text(assurance: Assurance) -> &'static str {
 }
 
 /// Compares in constant time; a MAC of another length is none.
-fn same_mac(ours: &[u8; 32], found: &[u8]) -> bool {
+pub(crate) fn same_mac(ours: &[u8; 32], found: &[u8]) -> bool {
     <[u8; 32]>::try_from(found).is_ok_and(|found| openssl::memcmp::eq(ours, &found))
 }
 
@@ -81,6 +76,18 @@ impl KeyRow {
             && self.manifest_root == manifest_root.to_string()
     }
 
+    /// Whether both rows keep the same data key for the same use, whatever it is wrapped under now.
+    pub fn same_key(&self, other: &KeyRow) -> bool {
+        let rewrapped = KeyRow {
+            kek_version: other.kek_version,
+            wrapped: other.wrapped.clone(),
+            mac: other.mac.clone(),
+            commitment: other.commitment.clone(),
+            ..self.clone()
+        };
+        rewrapped == *other
+    }
+
     /// The least assurance that opens it, as imported.
     pub fn min_assurance(&self) -> R<Assurance> {
         match self.min_assurance.as_str() {
@@ -89,77 +96,98 @@ impl KeyRow {
             _ => Err(tampered("the row of a data key")),
         }
     }
+
+    fn commitment_of(&self, key: &Secret) -> R<[u8; 32]> {
+        key.mac(&[b"depa/dek/commitment/1", self.key_id.as_bytes()])
+    }
 }
 
 impl Cupboard {
-    /// The cupboard under a root key.
-    pub fn new(provider: &Did, root: &Secret) -> R<Cupboard> {
-        Ok(Cupboard {
-            provider: provider.clone(),
-            wrap: root.derive("depa/kms/kek-wrap/1")?,
-            mac: root.derive("depa/kms/row-mac/1")?,
-        })
+    /// The cupboard under a root key, with a backend for what lies in it.
+    pub fn new(provider: &Did, root: &Secret, backend: Box<dyn KeyBackend>) -> R<Cupboard> {
+        Ok(Cupboard { provider: provider.clone(), backend, mac: root.derive("depa/kms/row-mac/1")? })
     }
 
     fn row_mac(&self, row: &KeyRow) -> R<[u8; 32]> {
-        self.mac.mac(&[
+        let (version, kek, at) =
+            (row.version.to_be_bytes(), row.kek_version.to_be_bytes(), row.imported_at.to_be_bytes());
+        let mut parts: Vec<&[u8]> = vec![
             b"data_key",
             row.key_id.as_bytes(),
             row.provider.as_bytes(),
             row.dataset_id.as_bytes(),
-            &row.version.to_be_bytes(),
+            &version,
             row.manifest_root.as_bytes(),
             row.min_assurance.as_bytes(),
-            &row.kek_version.to_be_bytes(),
+            &kek,
             &row.wrapped,
             row.import_sha256.as_bytes(),
-            &row.imported_at.to_be_bytes(),
-        ])
-    }
-
-    fn kek_mac(&self, row: &KekRow) -> R<[u8; 32]> {
-        self.mac.mac(&[b"kek", &row.version.to_be_bytes(), &row.wrapped, &row.created_at.to_be_bytes()])
-    }
-
-    fn kek_context(&self, version: i32) -> R<Vec<u8>> {
-        canonical::to_bytes(&json!({"use": "depa/kek/1", "provider": self.provider, "version": version}))
-    }
-
-    fn open_kek(&self, row: &KekRow) -> R<Secret> {
-        if !same_mac(&self.kek_mac(row)?, &row.mac) {
-            return Err(tampered("the row of a key-encryption key"));
+            &at,
+        ];
+        if !row.commitment.is_empty() {
+            parts.push(&row.commitment);
         }
-        self.wrap.unwrap(&row.wrapped, &self.kek_context(row.version)?)
+        self.mac.mac(&parts)
     }
 
-    /// The newest KEK, made at first use.
-    fn current_kek(&self, c: &mut SqliteConnection, now: Timestamp) -> Tx<(i32, Secret)> {
-        let newest = kek::table.order(kek::version.desc()).select(KekRow::as_select()).first(c).optional()?;
-        if let Some(row) = newest {
-            return Ok((row.version, self.open_kek(&row)?));
-        }
-        let secret = Secret::random()?;
-        let wrapped = self.wrap.wrap(secret.expose(), &self.kek_context(1)?)?;
-        let mut row = KekRow { version: 1, wrapped, created_at: now.micros(), mac: Vec::new() };
-        row.mac = self.kek_mac(&row)?.to_vec();
-        diesel::insert_into(kek::table).values(&row).execute(c)?;
-        Ok((1, secret))
+    /// The row with this key wrapped under that key-encryption key. Asks the backend.
+    pub fn wrapped(&self, mut row: KeyRow, kek: &KekRow, key: &Secret) -> R<KeyRow> {
+        row.kek_version = kek.version;
+        row.commitment = row.commitment_of(key)?.to_vec();
+        row.wrapped = self.backend.wrap(&kek.reference(), key, &row.context()?)?;
+        row.mac = self.row_mac(&row)?.to_vec();
+        Ok(row)
     }
 
     /// Stores a data key under the TDP's KEK. The same import again changes nothing; another one is refused.
     pub fn store(
         &self,
-        c: &mut SqliteConnection,
+        store: &Store,
         import: &KeyImport,
         import_sha256: Digest,
         key: &DatasetKey,
         now: Timestamp,
-    ) -> Tx<()> {
+    ) -> R<()> {
+        if store.transact(|c| self.stored(c, import, import_sha256))? {
+            return Ok(());
+        }
+        let kek = self.current_kek(store, now)?;
+        let bare = KeyRow {
+            key_id: import.key_id.to_string(),
+            provider: import.provider.to_string(),
+            dataset_id: import.dataset_id.to_string(),
+            version: i64::from(import.version),
+            manifest_root: import.manifest_root.to_string(),
+            min_assurance: assurance_text(import.min_assurance).to_owned(),
+            kek_version: 0,
+            wrapped: Vec::new(),
+            import_sha256: import_sha256.to_string(),
+            imported_at: now.micros(),
+            mac: Vec::new(),
+            commitment: Vec::new(),
+        };
+        let key = Secret::from_bytes(&Zeroizing::new(*key.expose()));
+        let row = self.wrapped(bare, &kek, &key)?;
+        store.transact(|c| {
+            if self.stored(c, import, import_sha256)? {
+                return Ok(());
+            }
+            if self.kek(c, kek.version)?.state != ACTIVE {
+                let sentence = "the key-encryption key was replaced meanwhile; send the key again";
+                return Err(Refusal::new(Code::Unavailable, sentence).into());
+            }
+            diesel::insert_into(data_key::table).values(&row).execute(c)?;
+            Ok(())
+        })
+    }
+
+    /// Whether this import was stored before; refuses one that contradicts what is kept.
+    fn stored(&self, c: &mut Db, import: &KeyImport, import_sha256: Digest) -> Tx<bool> {
         let same_key = data_key::table.find(import.key_id.as_str()).select(KeyRow::as_select()).first(c).optional()?;
         if let Some(row) = same_key {
             self.check(&row)?;
             if row.import_sha256 == import_sha256.to_string() {
-                return Ok(());
+                return Ok(true);
             }
             return Err(Refusal::new(Code::KeyExists, format!("{} is another key already", import.key_id)).into());
         }
@@ -169,27 +197,11 @@ impl Cupboard {
             let sentence = format!("version {version} of {dataset} has a key already; seal a new version");
             return Err(Refusal::new(Code::KeyExists, sentence).into());
         }
-        let (kek_version, kek) = self.current_kek(c, now)?;
-        let mut row = KeyRow {
-            key_id: import.key_id.to_string(),
-            provider: import.provider.to_string(),
-            dataset_id: dataset.to_owned(),
-            version,
-            manifest_root: import.manifest_root.to_string(),
-            min_assurance: assurance_text(import.min_assurance).to_owned(),
-            kek_version,
-            wrapped: Vec::new(),
-            import_sha256: import_sha256.to_string(),
-            imported_at: now.micros(),
-            mac: Vec::new(),
-        };
-        row.wrapped = kek.wrap(key.expose(), &row.context()?)?;
-        row.mac = self.row_mac(&row)?.to_vec();
-        diesel::insert_into(data_key::table).values(&row).execute(c)?;
-        Ok(())
+        Ok(false)
     }
 
-    fn check(&self, row: &KeyRow) -> R<()> {
+    /// Requires the row's MAC and provider.
+    pub fn check(&self, row: &KeyRow) -> R<()> {
         if !same_mac(&self.row_mac(row)?, &row.mac) || row.provider != self.provider.as_str() {
             return Err(tampered("the row of a data key"));
         }
@@ -197,19 +209,21 @@ impl Cupboard {
     }
 
     /// The row of a key, its MAC checked; nothing is unwrapped.
-    pub fn row(&self, c: &mut SqliteConnection, key_id: &DataKeyId) -> Tx<KeyRow> {
+    pub fn row(&self, c: &mut Db, key_id: &DataKeyId) -> Tx<KeyRow> {
         let row = data_key::table.find(key_id.as_str()).select(KeyRow::as_select()).first(c).optional()?;
         let row = row.ok_or_else(|| Refusal::new(Code::KeyUnknown, format!("{key_id} is not kept here")))?;
         self.check(&row)?;
         Ok(row)
     }
 
-    /// Unwraps the data key of a row that [`Cupboard::row`] gave.
-    pub fn open(&self, c: &mut SqliteConnection, row: &KeyRow) -> Tx<DatasetKey> {
+    /// Unwraps the data key of a row that [`Cupboard::row`] gave, under the row of its KEK. Asks the backend.
+    pub fn open(&self, row: &KeyRow, kek: &KekRow) -> R<Secret> {
         self.check(row)?;
-        let of_kek = kek::table.find(row.kek_version).select(KekRow::as_select()).first(c).optional()?;
-        let kek = self.open_kek(&of_kek.ok_or_else(|| tampered("the row of a key-encryption key"))?)?;
-        let key = kek.unwrap(&row.wrapped, &row.context()?)?;
-        Ok(DatasetKey::from_bytes(*key.expose()))
+        let key = self.backend.unwrap(&kek.reference(), &row.wrapped, &row.context()?)?;
+        let committed = row.commitment.is_empty() || same_mac(&row.commitment_of(&key)?, &row.commitment);
+        if !committed {
+            return Err(Refusal::new(Code::KeyRowTampered, "the key backend answered with another key"));
+        }
+        Ok(key)
     }
 }

@@ -1,7 +1,6 @@
 //! The journal: every statement of this service as a signed receipt, chained by the digest of the one before.
 
 use diesel::prelude::*;
-use diesel::sqlite::SqliteConnection;
 use schemas::contract::Assurance;
 use schemas::id::{Did, ImageSetId, RunId};
 use schemas::privacy::DatasetCharge;
@@ -9,7 +8,7 @@ use schemas::release::{KmsHead, KmsReceipt, KmsStatement, ReleasedDataset};
 use schemas::{Code, Digest, Envelope, R, Refusal, Timestamp};
 use signing::FileKey;
 
-use crate::store::Tx;
+use crate::store::{Db, Tx};
 use crate::tables::journal;
 
 /// What a receipt says besides its place in the chain.
@@ -25,6 +24,8 @@ pub(crate) struct Statement {
     pub evidence_sha256: Digest,
     pub datasets: Vec<ReleasedDataset>,
     pub charges: Vec<DatasetCharge>,
+    /// Rego documents that allowed it.
+    pub rules: Vec<Digest>,
 }
 
 impl Statement {
@@ -42,6 +43,7 @@ impl Statement {
             evidence_sha256: r.evidence_sha256,
             datasets: r.datasets,
             charges: r.charges,
+            rules: r.rules,
         }
     }
 }
@@ -86,7 +88,7 @@ pub(crate) fn kind(statement: &KmsStatement) -> &'static str {
 }
 
 /// Sequence and digest of the newest receipt; 0 and all zero before the first.
-pub(crate) fn head(c: &mut SqliteConnection) -> Tx<(i64, Digest)> {
+pub(crate) fn head(c: &mut Db) -> Tx<(i64, Digest)> {
     let newest = journal::table.order(journal::seq.desc()).select((journal::seq, journal::sha256));
     Ok(match newest.first::<(i64, String)>(c).optional()? {
         Some((seq, sha256)) => (seq, Digest::parse(&sha256)?),
@@ -96,7 +98,7 @@ pub(crate) fn head(c: &mut SqliteConnection) -> Tx<(i64, Digest)> {
 
 /// Signs a statement as the next receipt and appends it.
 pub(crate) fn append(
-    c: &mut SqliteConnection,
+    c: &mut Db,
     book: &Book,
     statement: Statement,
     what: KmsStatement,
@@ -123,6 +125,7 @@ pub(crate) fn append(
         evidence_sha256: statement.evidence_sha256,
         datasets: statement.datasets,
         charges: statement.charges,
+        rules: statement.rules,
         statement: what,
     };
     let envelope = signing::sign(&receipt, book.signer, now)?;
@@ -140,14 +143,14 @@ pub(crate) fn append(
 }
 
 /// The receipt at a sequence.
-pub(crate) fn at(c: &mut SqliteConnection, seq: i64) -> Tx<Envelope<KmsReceipt>> {
+pub(crate) fn at(c: &mut Db, seq: i64) -> Tx<Envelope<KmsReceipt>> {
     let row = journal::table.find(seq).select(Row::as_select()).first(c)?;
     Ok(row.receipt()?)
 }
 
 /// Requires that what the log last heard of this service is a row of its journal. A database that was put back behind
 /// it would spend budget twice.
-pub(crate) fn check_not_behind(c: &mut SqliteConnection, heads: &[KmsHead], kms: &str) -> Tx<()> {
+pub(crate) fn check_not_behind(c: &mut Db, heads: &[KmsHead], kms: &str) -> Tx<()> {
     let mut ours = heads.iter().filter(|h| h.kms == kms);
     let (Some(logged), None) = (ours.next(), ours.next()) else {
         let sentence = "the Admission must name this key service's logged head once";

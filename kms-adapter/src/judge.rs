@@ -50,22 +50,23 @@ impl Kms {
         bundle: JobBundle,
         now: Timestamp,
     ) -> R<Judged> {
-        let opened = signing::open_bundle(bundle, &self.trust)?;
+        let trust = self.trust(bundle.log_keys.as_ref())?;
+        let opened = signing::open_bundle(bundle, &trust)?;
         let facts = facts(&opened);
         let transcript = &attested.transcript;
         policies::release::transcript(transcript, challenge, &facts, now)?;
         let appraisal = self.appraise(attested, &opened, now)?;
 
-        let registry = &self.trust.registry;
-        let admission = signing::verify_by(admission, registry, &self.trust, registry.as_str())?;
+        let registry = &trust.registry;
+        let admission = signing::verify_by(admission, registry, &trust, registry.as_str())?;
         policies::release::admission(&admission, transcript, now)?;
         self.store.transact(|c| journal::check_not_behind(c, &admission.kms_heads, &self.config.url))?;
         let mut heads = history::heads(&opened)?;
         heads.push(admission.checkpoint.clone());
-        heads.extend(signing::witnessed(&self.trust, &admission, &opened.contracts, now)?);
+        heads.extend(signing::witnessed(&trust, &admission, &opened.contracts, now)?);
         self.store.transact(|c| {
-            history::not_behind(c, &admission.checkpoint, admission.issued_at)?;
-            history::keep(c, &heads, now)
+            history::not_behind(c, &trust.origin, &admission.checkpoint, admission.issued_at)?;
+            history::keep(c, &trust, &heads, now)
         })?;
 
         policies::gate::job(&facts, &admission.contracts, now)?;
@@ -161,6 +162,7 @@ impl Judged {
             evidence_sha256: self.appraisal.evidence_sha256,
             datasets: self.own.iter().map(|d| d.released.clone()).collect(),
             charges,
+            rules: Vec::new(),
         }
     }
 }

@@ -45,7 +45,7 @@ impl Kms {
         }
         let bound = sealing::wrap::import_context(&import.key_id, &import.manifest_root);
         let key = DatasetKey::from_slice(signing::jose::unwrap_key(&import.jwe, &self.import, &bound)?.as_slice())?;
-        self.store.transact(|c| self.cupboard.store(c, &import, import.digest(), &key, now))?;
+        self.cupboard.store(&self.store, &import, import.digest(), &key, now)?;
         tracing::info!(key_id = import.key_id.as_str(), dataset = import.dataset_id.as_str(), "data key imported");
         Ok(Imported { key_id: import.key_id.clone() })
     }

@@ -1,8 +1,9 @@
 //! The key service itself: its keys, pins and database, and the acts in the modules around it.
 
+use std::sync::Mutex;
+
 use attestation::{Level, PlatformPolicy};
 use diesel::prelude::*;
-use diesel::sqlite::SqliteConnection;
 use schemas::canonical;
 use schemas::envelope::Usage;
 use schemas::evidence::EvidenceKind;
@@ -14,12 +15,14 @@ use signing::jose::EncKey;
 use signing::{FileKey, Trust};
 
 use crate::Clock;
+use crate::backend;
+use crate::budget;
 use crate::config::{Config, Profile};
 use crate::cupboard::Cupboard;
 use crate::init;
 use crate::journal;
 use crate::secret::Secret;
-use crate::store::{Store, Tx};
+use crate::store::{Db, Store, Tx};
 use crate::tables::used_once;
 
 /// How far the clock of a room may differ from ours, and how long a request may be on its way, in seconds.
@@ -28,7 +31,9 @@ const REQUEST_SECONDS: f64 = 120.0;
 /// One TDP's key service.
 pub struct Kms {
     pub(crate) config: Config,
+    /// As pinned; what counts now says [`Kms::trust`].
     pub(crate) trust: Trust,
+    pub(crate) followed: Mutex<Trust>,
     pub(crate) provider_jwk: Jwk,
     pub(crate) signer: FileKey,
     pub(crate) import: EncKey,
@@ -47,9 +52,7 @@ impl Kms {
     /// Opens the service's folder. Refuses a journal that does not hang together.
     pub fn open(config: Config, clock: Clock) -> R<Kms> {
         config.check()?;
-        let trust = std::fs::read(&config.trust)
-            .map_err(|e| Refusal::new(Code::ConfigInvalid, format!("{}: {e}", config.trust.display())))?;
-        let trust: Trust = canonical::parse(&trust)?;
+        let trust = Trust::load(&config.trust)?;
         let root = Secret::load(&config.root_key_file())?;
         let signer = FileKey::load(&config.sign_key_file())?;
         if signer.kid().holder != config.provider.as_str() {
@@ -57,14 +60,17 @@ impl Kms {
         }
         let kms = Kms {
             import: init::load_import_key(&config.import_key_file(), &root)?,
-            cupboard: Cupboard::new(&config.provider, &root)?,
-            store: Store::open(&config.database_file())?,
+            cupboard: Cupboard::new(&config.provider, &root, backend::open(&config, &root)?)?,
+            store: Store::open(config.place())?,
             provider_jwk: config.provider_key()?,
+            followed: Mutex::new(trust.clone()),
             trust,
             signer,
             config,
             clock,
         };
+        kms.store.transact(budget::complete)?;
+        kms.settle_lineage()?;
         kms.check_journal()?;
         Ok(kms)
     }
@@ -112,9 +118,10 @@ impl Kms {
         Ok(signing::did::web_document(&self.config.provider, &self.provider_jwk))
     }
 
-    /// Whether the database answers.
+    /// Whether the database and the key backend answer.
     pub fn ready(&self) -> R<()> {
-        self.store.transact(|c| journal::head(c).map(drop))
+        self.store.transact(|c| journal::head(c).map(drop))?;
+        self.cupboard.backend.health()
     }
 
     /// The platform policy at a named level.
@@ -168,7 +175,7 @@ fn check_jti(jti: &str) -> R<()> {
 }
 
 /// Marks an id as used; refuses one that was.
-pub(crate) fn use_once(c: &mut SqliteConnection, scope: &str, jti: &str, code: Code, now: Timestamp) -> Tx<()> {
+pub(crate) fn use_once(c: &mut Db, scope: &str, jti: &str, code: Code, now: Timestamp) -> Tx<()> {
     let row = (used_once::scope.eq(scope), used_once::jti.eq(jti), used_once::at.eq(now.micros()));
     match diesel::insert_into(used_once::table).values(row).execute(c) {
         Ok(_) => Ok(()),

@@ -18,13 +18,14 @@ impl Kms {
         if act != (RunAct::Renew {}) {
             return Err(Refusal::new(Code::SignatureContext, "the request asks for something else").at("request"));
         }
-        let registry = &self.trust.registry;
-        let list = signing::verify_by(request.status_list, registry, &self.trust, registry.as_str())?;
+        let trust = self.trust(request.log_keys.as_ref())?;
+        let registry = &trust.registry;
+        let list = signing::verify_by(request.status_list, registry, &trust, registry.as_str())?;
         let opened = self.reopen(&row)?;
         policies::release::renewal(&list, &opened.contracts, &opened.job.purpose, now)?;
         self.store.transact(|c| {
-            history::not_behind(c, &list.checkpoint, list.issued_at)?;
-            history::keep(c, std::slice::from_ref(&list.checkpoint), now)
+            history::not_behind(c, &trust.origin, &list.checkpoint, list.issued_at)?;
+            history::keep(c, &trust, std::slice::from_ref(&list.checkpoint), now)
         })?;
         if now < opened.image_set.valid_from || now >= opened.image_set.valid_to {
             return Err(Refusal::new(Code::ImageSetNotApproved, "the image set of the run is no longer approved"));

@@ -18,9 +18,9 @@ impl Kms {
         let row = self.run(run_id)?;
         let run_jwk = row.run_jwk()?;
         let book = RunBook { run_id: run_id.as_str(), run_jwk: &run_jwk };
-        let trust = &self.trust;
+        let trust = &self.trust(None)?;
         let logged = Logged { envelope: request.aborted, receipt: request.receipt };
-        let aborted = signing::entered(logged, &trust.registry, &book, &trust.origin, &trust.registry_jwk)?;
+        let aborted = signing::entered(logged, &trust.registry, &book, &trust.origin, trust)?;
         if aborted.run_id != *run_id {
             return Err(refused("the event is of another run"));
         }
@@ -47,7 +47,7 @@ impl Kms {
             }
             let what = KmsStatement::Refunded { aborted_sha256 };
             let (seq, receipt) = journal::append(c, &self.book(), Statement::as_in(&last), what, now)?;
-            run::step(c, run_id.as_str(), State::Refunded, seq, None)?;
+            run::give_back(c, run_id.as_str(), seq)?;
             tracing::info!(run_id = run_id.as_str(), seq, "charge returned");
             Ok(receipt)
         })

@@ -1,18 +1,19 @@
 //! Release: the only path to a key. With the reservations of all key services of the run, the data keys are wrapped to
 //! the attested room; from here on the charge is final.
 
-use diesel::sqlite::SqliteConnection;
 use policies::RunView;
 use schemas::id::ReservationId;
 use schemas::release::{KmsReceipt, KmsStatement, Release, ReleaseRequest, RunAct};
 use schemas::{Code, Digest, Envelope, R, Refusal, Timestamp};
 
+use crate::cupboard::KeyRow;
 use crate::journal;
-use crate::judge::{Judged, facts};
+use crate::judge::{Judged, OwnDataset, facts};
 use crate::kms::Kms;
 use crate::reserve::same_run;
 use crate::run::{self, State};
-use crate::store::Tx;
+use crate::secret::Secret;
+use crate::store::{Db, Tx};
 
 impl Kms {
     /// Wraps the keys of a reservation. Asked again under fresh evidence within the reservation's time, the same keys
@@ -35,16 +36,32 @@ impl Kms {
         let own = self.store.transact(|c| self.receipt(c, row.reserved_seq))?;
         same_run(&own.1, &judged)?;
         self.all_reserved(&judged, request.reservations, &own.0, now)?;
-        self.store.transact(|c| self.hand_out(c, reservation_id, &judged, &own.1, now))
+        // The backend may be far away: it is asked before the transaction, which checks the rows and the run again.
+        let keys = self.open_keys(&judged)?;
+        self.store.transact(|c| self.hand_out(c, reservation_id, &judged, &own.1, &keys, now))
+    }
+
+    fn open_keys(&self, judged: &Judged) -> R<Vec<(KeyRow, Secret)>> {
+        let open = |dataset: &OwnDataset| {
+            let (row, kek) = self.store.transact(|c| {
+                let row = self.cupboard.row(c, &dataset.released.key_id)?;
+                let kek = self.cupboard.kek(c, row.kek_version)?;
+                Ok((row, kek))
+            })?;
+            let key = self.cupboard.open(&row, &kek)?;
+            Ok((row, key))
+        };
+        judged.own.iter().map(open).collect()
     }
 
     /// One transaction: state, keys, charge, journal, signed answer.
     fn hand_out(
         &self,
-        c: &mut SqliteConnection,
+        c: &mut Db,
         reservation_id: &ReservationId,
         judged: &Judged,
         reserved: &KmsReceipt,
+        keys: &[(KeyRow, Secret)],
         now: Timestamp,
     ) -> Tx<Envelope<Release>> {
         run::expire(c, now)?;
@@ -57,12 +74,13 @@ impl Kms {
             state => return Err(run::wrong_state(state, "released").into()),
         }
         let mut jwe = Vec::new();
-        for dataset in &judged.own {
-            let fresh = self.cupboard.row(c, &dataset.released.key_id)?;
-            if !fresh.is_of(&dataset.released.dataset_id, dataset.released.version, &dataset.released.manifest_root) {
+        for (dataset, (opened, key)) in judged.own.iter().zip(keys) {
+            let (fresh, released) = (self.cupboard.row(c, &dataset.released.key_id)?, &dataset.released);
+            let same =
+                fresh.same_key(opened) && fresh.is_of(&released.dataset_id, released.version, &released.manifest_root);
+            if !same {
                 return Err(Refusal::new(Code::KeyRowTampered, "the row of a data key changed").into());
             }
-            let key = self.cupboard.open(c, &fresh)?;
             let bound = judged.transcript_sha256.0;
             jwe.push(signing::jose::wrap_key(key.expose(), &judged.transcript.enc_jwk, &bound)?);
         }

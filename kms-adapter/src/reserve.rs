@@ -1,18 +1,17 @@
 //! Reserve: a genuine room, contracts in force, an allowed pipeline, and budget for it. No key leaves.
 
 use diesel::prelude::*;
-use diesel::sqlite::SqliteConnection;
 use schemas::id::ReservationId;
 use schemas::privacy::DatasetCharge;
 use schemas::release::{KmsReceipt, KmsStatement, ReserveRequest};
 use schemas::{Code, Envelope, R, Refusal, Timestamp};
 
-use crate::budget;
+use crate::budget::{self, Line};
 use crate::journal;
 use crate::judge::{Judged, facts};
 use crate::kms::Kms;
 use crate::run::{self, RunRow, State};
-use crate::store::Tx;
+use crate::store::{Db, Tx};
 use crate::tables;
 
 impl Kms {
@@ -28,24 +27,19 @@ impl Kms {
         if charges.len() != judged.own.len() {
             return Err(Refusal::new(Code::Internal, "the plan does not charge every dataset"));
         }
+        let lines = budget::lines(&judged, &charges)?;
         let receipt = self.store.transact(|c| {
             run::expire(c, now)?;
             if let Some(row) = run::find(c, &judged.transcript.run_id)? {
                 return self.reserved_before(c, &row, &judged, now);
             }
-            budget::check(c, &judged, &charges)?;
-            self.enter(c, &judged, &charges, &bundle, now)
+            budget::take(c, judged.opened.job.tdc.as_str(), &lines)?;
+            self.enter(c, &judged, &lines, &bundle, now)
         })?;
         Ok(receipt)
     }
 
-    fn reserved_before(
-        &self,
-        c: &mut SqliteConnection,
-        row: &RunRow,
-        judged: &Judged,
-        now: Timestamp,
-    ) -> Tx<Envelope<KmsReceipt>> {
+    fn reserved_before(&self, c: &mut Db, row: &RunRow, judged: &Judged, now: Timestamp) -> Tx<Envelope<KmsReceipt>> {
         let (envelope, receipt) = self.receipt(c, row.reserved_seq)?;
         same_run(&receipt, judged)?;
         match row.state(now)? {
@@ -57,16 +51,17 @@ impl Kms {
 
     fn enter(
         &self,
-        c: &mut SqliteConnection,
+        c: &mut Db,
         judged: &Judged,
-        charges: &[DatasetCharge],
+        lines: &[Line],
         bundle: &[u8],
         now: Timestamp,
     ) -> Tx<Envelope<KmsReceipt>> {
         let reservation_id = ReservationId::new(uuid::Uuid::now_v7());
         let expires_at = now.plus_seconds(i64::from(self.config.reservation_seconds));
         let what = KmsStatement::Reserved { reservation_id: reservation_id.clone(), expires_at };
-        let (seq, envelope) = journal::append(c, &self.book(), judged.statement(charges.to_vec()), what, now)?;
+        let charges = lines.iter().map(|line| line.charge.clone()).collect();
+        let (seq, envelope) = journal::append(c, &self.book(), judged.statement(charges), what, now)?;
         let row = RunRow {
             run_id: judged.transcript.run_id.to_string(),
             reservation_id: reservation_id.to_string(),
@@ -78,9 +73,10 @@ impl Kms {
             bundle: bundle.to_vec(),
             run_jwk: serde_json::to_string(&judged.transcript.run_jwk)
                 .map_err(|e| Refusal::new(Code::Internal, e.to_string()))?,
+            lost: 0,
         };
         diesel::insert_into(tables::run::table).values(&row).execute(c)?;
-        budget::enter(c, judged, charges, now)?;
+        budget::enter(c, &row.run_id, judged.opened.job.tdc.as_str(), lines, now)?;
         tracing::info!(run_id = row.run_id, seq, datasets = judged.own.len(), "budget reserved");
         Ok(envelope)
     }

@@ -4,7 +4,6 @@
 //! (only by the logged abort before any step).
 
 use diesel::prelude::*;
-use diesel::sqlite::SqliteConnection;
 use schemas::bundle::JobBundle;
 use schemas::id::{ReservationId, RunId};
 use schemas::jwk::Jwk;
@@ -12,9 +11,11 @@ use schemas::release::KmsReceipt;
 use schemas::{Code, Envelope, R, Refusal, Timestamp};
 use signing::OpenedBundle;
 
+use crate::budget;
 use crate::journal;
 use crate::kms::Kms;
-use crate::store::Tx;
+use crate::ledger;
+use crate::store::{Db, Tx};
 use crate::tables::run;
 
 /// State of a run's charge.
@@ -61,6 +62,8 @@ pub(crate) struct RunRow {
     pub last_seq: i64,
     pub bundle: Vec<u8>,
     pub run_jwk: String,
+    /// 1 where the charge is known by a backup or the log alone; it counts for good.
+    pub lost: i32,
 }
 
 impl RunRow {
@@ -94,25 +97,39 @@ impl RunRow {
 }
 
 /// The row of a run.
-pub(crate) fn find(c: &mut SqliteConnection, run_id: &RunId) -> Tx<Option<RunRow>> {
+pub(crate) fn find(c: &mut Db, run_id: &RunId) -> Tx<Option<RunRow>> {
     Ok(run::table.find(run_id.as_str()).select(RunRow::as_select()).first(c).optional()?)
 }
 
 /// The row of a reservation.
-pub(crate) fn by_reservation(c: &mut SqliteConnection, id: &ReservationId) -> Tx<RunRow> {
+pub(crate) fn by_reservation(c: &mut Db, id: &ReservationId) -> Tx<RunRow> {
     let row = run::table.filter(run::reservation_id.eq(id.as_str())).select(RunRow::as_select()).first(c).optional()?;
     row.ok_or_else(|| Refusal::new(Code::ReservationUnknown, "no such reservation").into())
 }
 
 /// Marks reservations that ran out; they no longer count.
-pub(crate) fn expire(c: &mut SqliteConnection, now: Timestamp) -> Tx<()> {
-    let over = run::table.filter(run::state.eq(State::Reserved.as_str()).and(run::expires_at.le(now.micros())));
-    diesel::update(over).set(run::state.eq(State::Expired.as_str())).execute(c)?;
-    Ok(())
+pub(crate) fn expire(c: &mut Db, now: Timestamp) -> Tx<()> {
+    let over = run::state.eq(State::Reserved.as_str()).and(run::expires_at.le(now.micros()));
+    let over: Vec<String> = run::table.filter(over).select(run::run_id).load(c)?;
+    if over.is_empty() {
+        return Ok(());
+    }
+    diesel::update(run::table.filter(run::run_id.eq_any(&over)))
+        .set(run::state.eq(State::Expired.as_str()))
+        .execute(c)?;
+    let changed = budget::charged(c, &over)?;
+    ledger::recount(c, &changed)
+}
+
+/// Ends what a run counts for, with the receipt that says so.
+pub(crate) fn give_back(c: &mut Db, run_id: &str, seq: i64) -> Tx<()> {
+    step(c, run_id, State::Refunded, seq, None)?;
+    let changed = budget::charged(c, &[run_id.to_owned()])?;
+    ledger::recount(c, &changed)
 }
 
 /// Moves a run on, with the receipt that says so.
-pub(crate) fn step(c: &mut SqliteConnection, run_id: &str, state: State, seq: i64, lease: Option<Timestamp>) -> Tx<()> {
+pub(crate) fn step(c: &mut Db, run_id: &str, state: State, seq: i64, lease: Option<Timestamp>) -> Tx<()> {
     let change =
         (run::state.eq(state.as_str()), run::last_seq.eq(seq), run::lease_until.eq(lease.map(Timestamp::micros)));
     diesel::update(run::table.find(run_id)).set(change).execute(c)?;
@@ -120,7 +137,7 @@ pub(crate) fn step(c: &mut SqliteConnection, run_id: &str, state: State, seq: i6
 }
 
 /// Extends a lease.
-pub(crate) fn extend(c: &mut SqliteConnection, run_id: &str, lease: Timestamp) -> Tx<()> {
+pub(crate) fn extend(c: &mut Db, run_id: &str, lease: Timestamp) -> Tx<()> {
     diesel::update(run::table.find(run_id)).set(run::lease_until.eq(Some(lease.micros()))).execute(c)?;
     Ok(())
 }
@@ -139,11 +156,11 @@ impl Kms {
 
     /// The run's bundle, verified anew under the pinned trust.
     pub(crate) fn reopen(&self, row: &RunRow) -> R<OpenedBundle> {
-        signing::open_bundle(row.bundle()?, &self.trust)
+        signing::open_bundle(row.bundle()?, &self.trust(None)?)
     }
 
     /// The receipt at a sequence, read.
-    pub(crate) fn receipt(&self, c: &mut SqliteConnection, seq: i64) -> Tx<(Envelope<KmsReceipt>, KmsReceipt)> {
+    pub(crate) fn receipt(&self, c: &mut Db, seq: i64) -> Tx<(Envelope<KmsReceipt>, KmsReceipt)> {
         let envelope = journal::at(c, seq)?;
         let receipt = envelope.read_unverified()?;
         Ok((envelope, receipt))

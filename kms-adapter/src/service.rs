@@ -1,6 +1,6 @@
 //! Starting and stopping: the service as a thread with its own event loop, for the binary, the demo and tests alike.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Weak, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -20,6 +20,7 @@ pub struct Service;
 /// A key service that runs. Stopped when dropped.
 pub struct Running {
     url: String,
+    address: SocketAddr,
     handle: ServerHandle,
     thread: Option<JoinHandle<()>>,
     kms: Weak<Kms>,
@@ -47,7 +48,8 @@ impl Service {
     fn launch(mut config: Config, clock: Clock, signals: bool) -> R<Running> {
         config.check()?;
         let listener = TcpListener::bind(config.listen).map_err(|e| unavailable(format!("{}: {e}", config.listen)))?;
-        let port = listener.local_addr().map_err(unavailable)?.port();
+        let address = listener.local_addr().map_err(unavailable)?;
+        let port = address.port();
         if let Some(host) = config.url.strip_suffix(":0") {
             config.url = format!("{host}:{port}");
         }
@@ -76,7 +78,7 @@ impl Service {
         let thread = std::thread::Builder::new().name("kms-adapter".into()).spawn(serve).map_err(unavailable)?;
         let handle = starting.recv().map_err(|_| unavailable("the server did not start"))??;
         tracing::info!(url, "key service answers");
-        Ok(Running { url, handle, thread: Some(thread), kms: weak })
+        Ok(Running { url, address, handle, thread: Some(thread), kms: weak })
     }
 }
 
@@ -84,6 +86,11 @@ impl Running {
     /// Base URL.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The address that is bound.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Ends the service; requests in progress are finished.

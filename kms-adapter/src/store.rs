@@ -1,14 +1,36 @@
-//! The database: one writing connection behind a lock, one serialised immediate transaction per act.
+//! The database: SQLite in the service's folder, or PostgreSQL. One writing connection behind a lock, and one serialised
+//! transaction per act: no other one runs beside it, in this process or in another on the same database.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
+use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
-use diesel::sqlite::SqliteConnection;
+use diesel::{MultiConnection, PgConnection, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use schemas::{Code, R, Refusal};
 
-const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
+/// A connection.
+#[derive(MultiConnection)]
+pub(crate) enum Db {
+    /// PostgreSQL.
+    Pg(PgConnection),
+    /// SQLite.
+    Sqlite(SqliteConnection),
+}
+
+const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+
+/// A commit is on the disk before it is answered; what is erased is overwritten.
+const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+                       PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA secure_delete = ON;";
+/// An acknowledged commit is on the disk, whatever the server's own setting.
+const SESSION: &str = "SET client_min_messages TO warning; SET synchronous_commit TO on";
+/// Advisory lock of whoever brings the schema up to date.
+const MIGRATING: i64 = 0x6b6d_7300_0001;
+/// Advisory lock of the act that runs.
+const ACTING: i64 = 0x6b6d_7300_0002;
 
 /// Why a transaction was rolled back.
 pub(crate) enum Fault {
@@ -43,34 +65,100 @@ impl From<Fault> for Refusal {
     }
 }
 
+/// Where the database is. Debug shows no password.
+#[derive(Clone)]
+pub(crate) enum Place {
+    /// A PostgreSQL URL.
+    Pg(String),
+    /// A file, made if missing.
+    Sqlite(PathBuf),
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Place::Pg(url) => f.write_str(url.rsplit_once('@').map_or("postgres", |(_, place)| place)),
+            Place::Sqlite(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+impl Place {
+    fn connect(&self) -> Result<Db, Failure> {
+        Ok(match self {
+            Place::Pg(url) => {
+                let mut db = PgConnection::establish(url)?;
+                db.batch_execute(SESSION)?;
+                Db::Pg(db)
+            }
+            Place::Sqlite(path) => {
+                if !path.exists() {
+                    use std::os::unix::fs::OpenOptionsExt as _;
+                    drop(std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?);
+                }
+                let mut db = SqliteConnection::establish(path.to_str().ok_or("its path is not UTF-8")?)?;
+                db.batch_execute(PRAGMAS)?;
+                Db::Sqlite(db)
+            }
+        })
+    }
+}
+
+fn migrate(db: &mut Db) -> Result<(), Failure> {
+    match db {
+        Db::Pg(db) => {
+            db.batch_execute(&format!("SELECT pg_advisory_lock({MIGRATING})"))?;
+            let ran = db.run_pending_migrations(POSTGRES).map(drop);
+            db.batch_execute(&format!("SELECT pg_advisory_unlock({MIGRATING})"))?;
+            ran
+        }
+        Db::Sqlite(db) => db.run_pending_migrations(SQLITE).map(drop),
+    }
+}
+
 /// The TDP's database.
 pub(crate) struct Store {
-    connection: Mutex<SqliteConnection>,
+    place: Place,
+    /// None after a connection was lost, until the next act.
+    connection: Mutex<Option<Db>>,
 }
 
 impl Store {
-    /// Opens the file, made if missing, and brings its tables up to date.
-    pub fn open(path: &Path) -> R<Store> {
-        let fault = |e: String| Refusal::new(Code::Unavailable, format!("database {}: {e}", path.display()));
-        let text = path.to_str().ok_or_else(|| fault("its path is not UTF-8".into()))?;
-        let mut connection = SqliteConnection::establish(text).map_err(|e| fault(e.to_string()))?;
-        for pragma in [
-            "PRAGMA busy_timeout = 10000",
-            "PRAGMA journal_mode = WAL",
-            "PRAGMA synchronous = FULL",
-            "PRAGMA foreign_keys = ON",
-            "PRAGMA trusted_schema = OFF",
-            "PRAGMA secure_delete = ON",
-        ] {
-            diesel::sql_query(pragma).execute(&mut connection).map_err(|e| fault(e.to_string()))?;
-        }
-        connection.run_pending_migrations(MIGRATIONS).map_err(|e| fault(e.to_string()))?;
-        Ok(Store { connection: Mutex::new(connection) })
+    /// Connects and brings the tables up to date.
+    pub fn open(place: Place) -> R<Store> {
+        let mut db = place.connect().map_err(|e| fault(&place, &*e))?;
+        migrate(&mut db).map_err(|e| fault(&place, &*e))?;
+        Ok(Store { place, connection: Mutex::new(Some(db)) })
     }
 
-    /// Runs one act in a transaction that excludes every other one, in this process and beside it.
-    pub fn transact<T>(&self, act: impl FnOnce(&mut SqliteConnection) -> Tx<T>) -> R<T> {
-        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(connection.immediate_transaction(act)?)
+    /// Runs one act in a transaction that excludes every other one. It is not repeated: a connection that is lost may
+    /// have been lost after the commit.
+    pub fn transact<T>(&self, act: impl FnOnce(&mut Db) -> Tx<T>) -> R<T> {
+        let mut held = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut db = match held.take() {
+            Some(db) => db,
+            None => self.place.connect().map_err(|e| fault(&self.place, &*e))?,
+        };
+        let done = db.transaction(|db| {
+            match db {
+                // Waits for its turn; what is read afterwards is what the one before left.
+                Db::Pg(db) => db.batch_execute(&format!("SELECT pg_advisory_xact_lock({ACTING})"))?,
+                // The first statement takes the write lock: a transaction that begins with a read is refused when it
+                // goes on to write.
+                Db::Sqlite(db) => db.batch_execute("UPDATE kek SET version = version WHERE version < 0")?,
+            }
+            act(db)
+        });
+        if !matches!(&done, Err(Fault::Database(_))) || db.batch_execute("SELECT 1").is_ok() {
+            *held = Some(db);
+        }
+        Ok(done?)
     }
+}
+
+fn fault(place: &Place, why: &dyn std::fmt::Display) -> Refusal {
+    tracing::error!(database = ?place, cause = %why, "the database cannot be opened");
+    Refusal::new(Code::Unavailable, format!("the database {place:?} cannot be opened"))
 }

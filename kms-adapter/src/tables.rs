@@ -6,6 +6,10 @@ diesel::table! {
         wrapped -> Binary,
         created_at -> BigInt,
         mac -> Binary,
+        backend -> Text,
+        name -> Text,
+        reference -> Text,
+        state -> Text,
     }
 }
 
@@ -22,6 +26,7 @@ diesel::table! {
         import_sha256 -> Text,
         imported_at -> BigInt,
         mac -> Binary,
+        commitment -> Binary,
     }
 }
 
@@ -64,6 +69,7 @@ diesel::table! {
         last_seq -> BigInt,
         bundle -> Binary,
         run_jwk -> Text,
+        lost -> Integer,
     }
 }
 
@@ -79,6 +85,40 @@ diesel::table! {
         version -> BigInt,
         event -> Binary,
         at -> BigInt,
+        rdp -> Binary,
+    }
+}
+
+diesel::table! {
+    ledger (family, scope) {
+        family -> Text,
+        scope -> Text,
+        grid -> Text,
+        rdp -> Binary,
+        rev -> BigInt,
+    }
+}
+
+diesel::table! {
+    checkpoint (seq) {
+        seq -> BigInt,
+        at -> BigInt,
+        envelope -> Binary,
+    }
+}
+
+diesel::table! {
+    service_state (name) {
+        name -> Text,
+        value -> Text,
+    }
+}
+
+diesel::table! {
+    journal_gap (after_seq) {
+        after_seq -> BigInt,
+        next_seq -> BigInt,
+        mac -> Binary,
     }
 }
 
@@ -95,7 +135,16 @@ diesel::joinable!(charge -> run (run_id));
 diesel::allow_tables_to_appear_in_same_query!(challenge, challenge_contract, charge, run);
 
 diesel::table! {
-    log_head (size) {
+    /// The lineage of the log's keys.
+    log_lineage (id) {
+        id -> BigInt,
+        lineage -> Text,
+    }
+}
+
+diesel::table! {
+    log_head (origin, size) {
+        origin -> Text,
         size -> BigInt,
         root -> Text,
         seen_at -> BigInt,

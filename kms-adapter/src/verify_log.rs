@@ -14,6 +14,7 @@ use crate::budget;
 use crate::config::Config;
 use crate::journal::{Row, kind};
 use crate::kms::Kms;
+use crate::ledger;
 use crate::run::{RunRow, State};
 use crate::store::Tx;
 use crate::tables::{journal, run};
@@ -72,6 +73,7 @@ impl Kms {
             for row in &runs {
                 check_run(row, states.remove(&row.run_id), &budget::of_run(c, &row.run_id)?)?;
             }
+            ledger::check(c)?;
             if let Some(run_id) = states.keys().next() {
                 return Err(tampered(format!("{run_id} stands in the journal and has no row")).into());
             }

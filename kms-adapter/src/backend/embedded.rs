@@ -36,8 +36,12 @@ impl Embedded {
     }
 }
 
+fn number(version: &str) -> R<u32> {
+    version.parse().map_err(|_| Refusal::new(Code::KeyRowTampered, "a key-encryption key has no number"))
+}
+
 fn context(name: &str, version: &str) -> R<Vec<u8>> {
-    canonical::to_bytes(&json!({"use": "depa/kek/1", "provider": name, "version": version}))
+    canonical::to_bytes(&json!({"use": "depa/kek/1", "provider": name, "version": number(version)?}))
 }
 
 impl KeyBackend for Embedded {
@@ -58,9 +62,8 @@ impl KeyBackend for Embedded {
     }
 
     fn rotate(&self, kek: &KekRef) -> R<KekRef> {
-        let next = kek.version.parse::<u32>().ok().and_then(|v| v.checked_add(1));
-        let next = next.ok_or_else(|| Refusal::new(Code::KeyRowTampered, "a key-encryption key has no number"))?;
-        self.version(&kek.name, next)
+        let next = number(&kek.version)?.checked_add(1);
+        self.version(&kek.name, next.ok_or_else(|| Refusal::new(Code::Internal, "no number is left for a version"))?)
     }
 
     /// The key stands beside its name alone: the row goes, and the key with it.

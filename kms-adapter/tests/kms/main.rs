@@ -3,10 +3,12 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod budget;
+mod database;
 mod evidence;
 mod form;
 mod papers;
 mod quorum;
+mod race;
 mod release;
 mod repeat;
 mod store;

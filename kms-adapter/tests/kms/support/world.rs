@@ -99,6 +99,7 @@ impl World {
         let people = People::with_provider((changes.provider)());
         let (dir, mut config) = prepare(&people, Profile::Demo);
         config.software_roots = vec![software_root().pin()];
+        config.database = crate::database::url();
         (changes.config)(&mut config);
         kms_adapter::init(&config).unwrap();
         let now = Arc::new(AtomicI64::new(start().micros()));
@@ -144,6 +145,7 @@ impl World {
             offers: offers.map(|(_, logged)| logged).to_vec(),
             participants: participants.to_vec(),
             image_set: image_set.clone(),
+            log_keys: None,
         };
         World {
             people,
@@ -219,6 +221,11 @@ impl World {
         assert!(!refused.text.contains("jwe") && !refused.text.contains("eyJ"), "{}", refused.text);
         assert_eq!(self.charges(), before, "a refusal changed the ledger");
     }
+}
+
+/// The clock of a world, for another service in it.
+pub fn clock_of(world: &World) -> Clock {
+    clock(&world.now)
 }
 
 pub fn clock(now: &Arc<AtomicI64>) -> Clock {

@@ -1,0 +1,11 @@
+DROP TABLE journal_gap;
+ALTER TABLE run DROP COLUMN lost;
+DROP TABLE service_state;
+DROP TABLE checkpoint;
+DROP TABLE ledger;
+ALTER TABLE charge DROP COLUMN rdp;
+ALTER TABLE kek DROP COLUMN state;
+ALTER TABLE kek DROP COLUMN reference;
+ALTER TABLE kek DROP COLUMN name;
+ALTER TABLE kek DROP COLUMN backend;
+ALTER TABLE data_key DROP COLUMN commitment;

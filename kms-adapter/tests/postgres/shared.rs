@@ -1,0 +1,27 @@
+//! Two key services on one database: they share challenges, budget and journal.
+
+use kms_adapter::Service;
+use schemas::Code;
+use schemas::release::KmsInfo;
+
+use crate::support::world::clock_of;
+use crate::support::{Room, World, http};
+
+#[test]
+fn two_processes_on_one_database_share_one_budget_and_one_journal() {
+    let world = World::new();
+    let mut config = world.config.clone();
+    config.listen = "127.0.0.1:0".parse().unwrap();
+    let second = Service::start(config, clock_of(&world)).unwrap();
+    let listens = second.address().to_string();
+    let info: KmsInfo = http::get(&format!("http://{listens}/v1/kms"), None).unwrap();
+    assert_eq!(info, world.info);
+    let room = Room::new(&world);
+    let request = room.reserve_request(|_| ());
+    let reserved = http::post(&format!("http://{listens}/v1/reservations"), &request).unwrap();
+    world.refuses(Code::ChallengeUsed, || room.send_reserve(&request));
+    world.refuses(Code::BudgetExceeded, || Room::new(&world).reserve());
+    room.release(&reserved).unwrap();
+    assert_eq!(world.charges(), ["charged"]);
+    second.stop();
+}
