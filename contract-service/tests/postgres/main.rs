@@ -23,6 +23,7 @@ mod form;
 mod house;
 #[path = "../desk/http.rs"]
 mod http;
+mod killed;
 #[path = "../desk/log.rs"]
 mod log;
 #[path = "../desk/papers.rs"]
