@@ -89,8 +89,12 @@ pub struct Evidence {
     pub report: Bytes,
     /// The quote; none for bare SNP.
     pub quote: Option<Quote>,
-    /// VCEK, ASK, ARK as DER, in this order.
+    /// VCEK, ASK, ARK as DER, in this order; VLEK, ASVK, ARK where a provider's key signs.
     pub certificates: Vec<Bytes>,
+    /// The vTPM's certificate of the attestation key as DER, where there is one (Azure: NV index 0x01C101D0, cut to its
+    /// own length). Judged only by a relying party that pins a vTPM root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ak_certificate: Option<Bytes>,
 }
 
 /// `image-set.v1`: an approved identity of the clean room; counts once two SRO people have signed it.
@@ -164,6 +168,34 @@ pub struct Appraisal {
     pub pcr_sha256: Digest,
     /// SHA-256 of the evidence as canonical JSON.
     pub evidence_sha256: Digest,
+    /// What was read off the platform, and by which policy and collateral it was judged.
+    #[serde(default)]
+    pub record: AppraisalRecord,
+}
+
+/// What a relying party keeps of an appraisal beside its verdicts (point 32 of the checklist). Members are absent where
+/// the evidence could not be read so far.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AppraisalRecord {
+    /// `Milan`, `Genoa` or `Turin`.
+    pub product: Option<String>,
+    /// The reported TCB as fmc/bl/tee/snp/ucode.
+    pub tcb: Option<String>,
+    /// SHA-256 of the chip's id; the id itself names a machine and is not kept.
+    pub chip_id_sha256: Option<Digest>,
+    /// The paravisor's or guest's security version.
+    pub guest_svn: Option<u32>,
+    /// The vTPM's count of resets: a later run on the same machine with a smaller one is not the same vTPM.
+    pub reset_count: Option<u32>,
+    /// SHA-256 of the attestation key (SubjectPublicKeyInfo).
+    pub ak_sha256: Option<Digest>,
+    /// The platform level.
+    pub level: Option<String>,
+    /// SHA-256 of the policy as canonical JSON, platform data and level included.
+    pub policy_sha256: Option<Digest>,
+    /// SHA-256 over the collateral that was used: certificates, revocation lists, pinned vTPM roots.
+    pub collateral_sha256: Option<Digest>,
 }
 
 impl Appraisal {

@@ -26,6 +26,7 @@ pub mod money;
 pub mod party;
 pub mod person;
 pub mod pipeline;
+pub mod platform;
 pub mod privacy;
 pub mod problem;
 pub mod release;

@@ -78,6 +78,7 @@ fn published_schemas_and_examples_are_current() {
     publish("log-key", &log_key());
     publish("log-succeeded", &log_succeeded());
     publish("image-set", &image_set());
+    publish("platform-data", &platform_data());
     publish("dataset-offer", &offer());
     publish("contract", &contract());
     publish("contract-revoke", &revoke());

@@ -51,6 +51,9 @@ pub fn appraise(evidence: &Evidence, expected: &Expected, policy: &PlatformPolic
     // Points 3 to 29.
     let measurement = if readable { snp::judge(&case, &mut checks) } else { Vec::new() };
 
+    // Point 30: consuming the nonce, once and before anything else, is the service's act; it tells what it consumed.
+    nonce(&case, &mut checks);
+
     // Point 31: the members of the transcript are compared by the services; here it is the source of what was expected.
     if expected.recorded {
         checks.skip("transcript", "recorded: opens no key");
@@ -58,7 +61,14 @@ pub fn appraise(evidence: &Evidence, expected: &Expected, policy: &PlatformPolic
         checks.judge("transcript", true, "user data and nonce were derived from the transcript");
     }
 
-    let (accepted, checks) = checks.finish();
+    // Point 32: what is kept.
+    checks.record.level = Some(policy.level().name().to_owned());
+    checks.record.policy_sha256 = policy.sha256();
+    checks.record.collateral_sha256 = readable.then(|| policy.collateral_sha256(&evidence.certificates));
+    let kept = !bytes.is_empty() && checks.record.policy_sha256.is_some();
+    checks.judge("record", kept, "digests of evidence, policy and collateral");
+
+    let (accepted, checks, record) = checks.finish();
     Appraisal {
         kind: evidence.kind,
         assurance: evidence.kind.assurance(),
@@ -67,12 +77,26 @@ pub fn appraise(evidence: &Evidence, expected: &Expected, policy: &PlatformPolic
         measurement: Bytes(measurement),
         pcr_sha256: pcr_sha256(evidence),
         evidence_sha256: Digest::of(&bytes),
+        record,
     }
 }
 
 /// Whether an appraisal was made under a transcript, not under recorded values. Only such a one may open a key.
 pub fn bound_to_transcript(appraisal: &Appraisal) -> bool {
     appraisal.checks.iter().any(|c| c.name == "transcript" && c.verdict == Verdict::Pass)
+}
+
+fn nonce(case: &Case, checks: &mut Checks) {
+    let expected = case.expected;
+    match &expected.challenge {
+        _ if expected.recorded => checks.skip("nonce", "recorded: the nonce is not ours"),
+        None => checks.skip("nonce", "the service consumes it before the appraisal and did not say which"),
+        Some((nonce, expires_at)) => {
+            let ours = expected.transcript_nonce == *nonce;
+            let detail = if ours { "the challenge's, unexpired" } else { "not the challenge's" };
+            checks.judge("nonce", ours && case.now < *expires_at, detail);
+        }
+    }
 }
 
 fn size(case: &Case, total: usize) -> Result<String, String> {
@@ -83,7 +107,9 @@ fn size(case: &Case, total: usize) -> Result<String, String> {
         .is_none_or(|q| q.message.0.len() <= MAX_QUOTE && q.signature.0.len() <= MAX_QUOTE && q.pcrs.len() <= 24);
     let certificates_fit =
         evidence.certificates.len() == 3 && evidence.certificates.iter().all(|c| c.0.len() <= MAX_CERTIFICATE);
-    if total == 0 || total > MAX_EVIDENCE || evidence.report.0.len() > MAX_REPORT || !quote_fits || !certificates_fit {
+    let ak_fits = evidence.ak_certificate.as_ref().is_none_or(|c| c.0.len() <= MAX_CERTIFICATE);
+    let fits = quote_fits && certificates_fit && ak_fits && evidence.report.0.len() <= MAX_REPORT;
+    if total == 0 || total > MAX_EVIDENCE || !fits {
         return Err(format!("{total} bytes, {} certificates", evidence.certificates.len()));
     }
     Ok(format!("{total} bytes"))

@@ -1,10 +1,8 @@
 //! The names of all checks, and the record of how each ended.
 
-use schemas::evidence::{Check, Verdict};
+use schemas::evidence::{AppraisalRecord, Check, Verdict};
 
 /// Every check by name, in the order of the relying party's checklist. An appraisal reports all of them, always.
-///
-/// Use of nonces, Admission and record keeping are the services' and not among them.
 pub const CHECKS: &[&str] = &[
     "size",
     "profile",
@@ -23,12 +21,17 @@ pub const CHECKS: &[&str] = &[
     "signature",
     "tcb_matches_vcek",
     "hwid",
+    "chip_list",
     "tcb_minimum",
+    "tcb_order",
+    "firmware",
     "vmpl",
     "guest_policy",
     "platform_info",
     "migration_agent",
     "id_key_digest",
+    "guest_svn",
+    "guest_ids",
     "measurement",
     "host_data",
     "mitigation",
@@ -45,13 +48,53 @@ pub const CHECKS: &[&str] = &[
     "pcr_values",
     "job_pcr",
     "clock",
+    "nonce",
     "transcript",
+    "record",
+];
+
+/// The checks of each point of the relying party's checklist (`README.md`), in its order.
+pub const POINTS: [(u8, &[&str]); 32] = [
+    (1, &["size"]),
+    (2, &["profile", "image_set"]),
+    (3, &["hcl_form", "report_form"]),
+    (4, &["report_version"]),
+    (5, &["product"]),
+    (6, &["chain_form", "chain_root", "chain_signatures", "chain_validity", "poison"]),
+    (7, &["vcek_form"]),
+    (8, &["crl"]),
+    (9, &["signature"]),
+    (10, &["tcb_matches_vcek"]),
+    (11, &["hwid", "chip_list"]),
+    (12, &["tcb_minimum", "tcb_order", "firmware"]),
+    (13, &["vmpl"]),
+    (14, &["guest_policy"]),
+    (15, &["platform_info"]),
+    (16, &["migration_agent"]),
+    (17, &["id_key_digest", "guest_svn", "guest_ids"]),
+    (18, &["measurement", "host_data"]),
+    (19, &["mitigation"]),
+    (20, &["report_data"]),
+    (21, &["ak_form"]),
+    (22, &["vm_configuration"]),
+    (23, &["user_data"]),
+    (24, &["ak_certificate"]),
+    (25, &["quote_form", "quote_signature"]),
+    (26, &["quote_nonce"]),
+    (27, &["pcr_selection", "pcr_digest"]),
+    (28, &["pcr_values", "job_pcr"]),
+    (29, &["clock"]),
+    (30, &["nonce"]),
+    (31, &["transcript"]),
+    (32, &["record"]),
 ];
 
 /// Collects verdicts. A check that nobody judged counts against the evidence.
 #[derive(Default)]
 pub(crate) struct Checks {
     found: Vec<Check>,
+    /// What the relying party keeps beside the verdicts.
+    pub record: AppraisalRecord,
 }
 
 impl Checks {
@@ -83,7 +126,7 @@ impl Checks {
     }
 
     /// All checks in order, and whether the evidence is accepted: nothing failed and nothing was left unjudged.
-    pub fn finish(mut self) -> (bool, Vec<Check>) {
+    pub fn finish(mut self) -> (bool, Vec<Check>, AppraisalRecord) {
         let mut accepted = true;
         let mut all = Vec::with_capacity(CHECKS.len());
         for name in CHECKS {
@@ -100,6 +143,6 @@ impl Checks {
         }
         // A verdict under a name outside the list must never be lost.
         accepted &= self.found.is_empty();
-        (accepted, all)
+        (accepted, all, self.record)
     }
 }

@@ -52,15 +52,24 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The bytes of a bit string without unused bits.
+pub(crate) fn whole_bits(content: &[u8]) -> Option<&[u8]> {
+    content.split_first().filter(|(unused, _)| **unused == 0).map(|(_, bytes)| bytes)
+}
+
 pub(crate) const BOOLEAN: u8 = 0x01;
 pub(crate) const INTEGER: u8 = 0x02;
 pub(crate) const BIT_STRING: u8 = 0x03;
 pub(crate) const OCTET_STRING: u8 = 0x04;
 pub(crate) const OID: u8 = 0x06;
 pub(crate) const SEQUENCE: u8 = 0x30;
+pub(crate) const UTC_TIME: u8 = 0x17;
+pub(crate) const GENERALIZED_TIME: u8 = 0x18;
 /// `[0]` (version) and `[3]` (extensions) of a certificate.
 pub(crate) const VERSION: u8 = 0xa0;
 pub(crate) const EXTENSIONS: u8 = 0xa3;
+/// `[0]` (extensions) of a revocation list.
+pub(crate) const LIST_EXTENSIONS: u8 = 0xa0;
 
 /// An element written out.
 #[cfg(feature = "software-attester")]

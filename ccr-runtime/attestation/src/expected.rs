@@ -4,7 +4,8 @@ use openssl::hash::{MessageDigest, hash};
 use schemas::evidence::{EvidenceKind, ImageSet, Transcript};
 use schemas::jwk::Curve;
 use schemas::problem::{Code, R, Refusal};
-use schemas::{Digest, canonical};
+use schemas::text::Bytes;
+use schemas::{Digest, Timestamp, canonical};
 
 /// B = SHA-384(JCS(transcript)): the quote's nonce and the first 48 bytes of the user data.
 pub fn binding(transcript: &Transcript) -> R<[u8; 48]> {
@@ -65,6 +66,9 @@ pub struct Expected {
     pub(crate) job_pcr: Option<Digest>,
     pub(crate) approved: Option<Approved>,
     pub(crate) recorded: bool,
+    pub(crate) transcript_nonce: Vec<u8>,
+    /// Nonce and end of the challenge that the service consumed.
+    pub(crate) challenge: Option<(Vec<u8>, Timestamp)>,
 }
 
 impl Expected {
@@ -95,12 +99,29 @@ impl Expected {
             job_pcr: Some(job_pcr(&transcript.job_sha256)),
             approved: Some(Approved::read(image_set)?),
             recorded: false,
+            transcript_nonce: transcript.nonce.0.clone(),
+            challenge: None,
         })
     }
 
     /// What a recorded vector said. What is accepted under it is labelled `recorded` and opens no key.
     pub fn recorded(nonce: Vec<u8>, user_data: [u8; 64]) -> Expected {
-        Expected { nonce, user_data, job_pcr: None, approved: None, recorded: true }
+        Expected {
+            nonce,
+            user_data,
+            job_pcr: None,
+            approved: None,
+            recorded: true,
+            transcript_nonce: Vec::new(),
+            challenge: None,
+        }
+    }
+
+    /// Says which challenge the service consumed, before this appraisal and for good: its nonce must be the transcript's,
+    /// and it must not have ended.
+    pub fn of_challenge(mut self, nonce: &Bytes, expires_at: Timestamp) -> Expected {
+        self.challenge = Some((nonce.0.clone(), expires_at));
+        self
     }
 
     /// Also compares with an image set; for recorded vectors, which come without one.

@@ -14,21 +14,30 @@ mod attester;
 mod checks;
 mod der;
 mod expected;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
+mod platform;
 mod policy;
 mod raw;
+mod roots;
 mod shown;
 mod snp;
 #[cfg(feature = "software-attester")]
 pub mod software;
+mod tcb;
 #[cfg(test)]
 mod tests;
 
 pub use appraise::{appraise, bound_to_transcript};
 pub use attester::Attester;
-pub use checks::CHECKS;
+pub use checks::{CHECKS, POINTS};
 pub use expected::{Expected, binding, job_pcr, user_data};
-pub use policy::{Level, Minimum, PlatformPolicy, Product, Profile, Tcb};
+pub use platform::{Level, PlatformTable};
+pub use policy::{GuestRules, PlatformPolicy, Profile};
+pub use roots::chain_of;
+pub use schemas::platform::Product;
 pub use shown::{Shown, shown};
+pub use tcb::Tcb;
 
 /// Whether this build carries the software attester. Services of profile `production` refuse to start with it.
 pub const SOFTWARE_ATTESTER: bool = cfg!(feature = "software-attester");

@@ -1,7 +1,13 @@
-//! What a relying party asks of the platform: named levels of AMD minimums, and which roots may vouch.
+//! What a relying party asks: which roots may vouch, at which platform level, with which collateral, and whose chips.
+
+use std::collections::BTreeSet;
 
 use schemas::Digest;
-use schemas::problem::{Code, R, Refusal};
+use schemas::platform::Product;
+use schemas::text::Bytes;
+use serde_json::json;
+
+use crate::platform::Level;
 
 /// Demo accepts pinned software roots; production accepts none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -10,38 +16,6 @@ pub enum Profile {
     Demo,
     /// Only AMD's compiled-in roots count.
     Production,
-}
-
-/// An AMD product line with a root key of its own.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Product {
-    /// EPYC 7003.
-    Milan,
-    /// EPYC 9004 and 8004 (Siena, Bergamo).
-    Genoa,
-    /// EPYC 9005.
-    Turin,
-}
-
-impl Product {
-    /// The product of a CPUID family and model as they stand in reports of version 3 and later.
-    pub(crate) fn of_cpuid(family: u8, model: u8) -> Option<Product> {
-        match (family, model) {
-            (0x19, 0..=0x0f) => Some(Product::Milan),
-            (0x19, 0x10..=0x1f | 0xa0..=0xaf) => Some(Product::Genoa),
-            (0x1a, _) => Some(Product::Turin),
-            _ => None,
-        }
-    }
-
-    /// The name in AMD's certificates.
-    pub fn name(self) -> &'static str {
-        match self {
-            Product::Milan => "Milan",
-            Product::Genoa => "Genoa",
-            Product::Turin => "Turin",
-        }
-    }
 }
 
 /// SHA-256 of the SubjectPublicKeyInfo of AMD's root keys. Compiled in; no configuration adds one.
@@ -57,91 +31,15 @@ pub(crate) fn amd_root(spki: &Digest) -> Option<Product> {
     AMD_ROOTS.iter().find(|(_, pin)| *pin == spki).map(|(product, _)| *product)
 }
 
-/// Security version numbers of a platform's firmware parts; `fmc` exists on Turin only.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Tcb {
-    /// Firmware management controller.
-    pub fmc: u8,
-    /// Boot loader.
-    pub bl: u8,
-    /// Trusted execution environment of the security processor.
-    pub tee: u8,
-    /// SNP firmware.
-    pub snp: u8,
-    /// Microcode.
-    pub ucode: u8,
-}
-
-impl Tcb {
-    /// Reads the eight bytes of a report (AMD 56860, TCB_VERSION).
-    pub(crate) fn read(raw: [u8; 8], product: Product) -> Tcb {
-        let [a, b, c, d, _, _, snp, ucode] = raw;
-        match product {
-            Product::Turin => Tcb { fmc: a, bl: b, tee: c, snp: d, ucode },
-            Product::Milan | Product::Genoa => Tcb { fmc: 0, bl: a, tee: b, snp, ucode },
-        }
-    }
-
-    /// Whether every part is at least as new.
-    pub(crate) fn covers(&self, least: &Tcb) -> bool {
-        self.fmc >= least.fmc
-            && self.bl >= least.bl
-            && self.tee >= least.tee
-            && self.snp >= least.snp
-            && self.ucode >= least.ucode
-    }
-}
-
-/// What a level asks of one product.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Minimum {
-    /// The product.
-    pub product: Product,
-    /// Least versions of reported, committed and launch TCB.
-    pub tcb: Tcb,
-    /// Least microcode where SMT is on.
-    pub ucode_with_smt: u8,
-}
-
-/// A named platform level. A product without a minimum is refused.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Level {
-    /// `baseline`, `2026` or `strict`.
-    pub name: String,
-    /// Report versions that are understood well enough to count.
-    pub report_versions: Vec<u32>,
-    /// Minimums per product.
-    pub minimums: Vec<Minimum>,
-    /// Whether ciphertext hiding must be on.
-    pub ciphertext_hiding: bool,
-    /// Whether SMT may be on.
-    pub smt: bool,
-}
-
-impl Level {
-    /// The level of this name.
-    ///
-    /// `baseline` follows AMD-SB-3015 (alias check, SNP versions), AMD-SB-3019 and AMD-SB-7033; `2026` adds AMD-SB-3020
-    /// and AMD-SB-3027; `strict` is Genoa alone with ciphertext hiding and without SMT. Turin stands in no level: no
-    /// minimum was collected for it, and a product without one is refused.
-    pub fn named(name: &str) -> R<Level> {
-        let least = |product, snp, ucode, ucode_with_smt| Minimum {
-            product,
-            tcb: Tcb { snp, ucode, ..Tcb::default() },
-            ucode_with_smt,
-        };
-        let milan = least(Product::Milan, 0x18, 0, 0);
-        let genoa = least(Product::Genoa, 0x17, 0x54, 0x54);
-        let genoa_2026 = least(Product::Genoa, 0x1b, 0x54, 0x56);
-        let (minimums, strict) = match name {
-            "baseline" => (vec![milan, genoa], false),
-            "2026" => (vec![milan, genoa_2026], false),
-            "strict" => (vec![genoa_2026], true),
-            _ => return Err(Refusal::new(Code::ConfigInvalid, "the platform levels are baseline, 2026 and strict")),
-        };
-        let report_versions = vec![3, 4, 5];
-        Ok(Level { name: name.to_owned(), report_versions, minimums, ciphertext_hiding: strict, smt: !strict })
-    }
+/// The identity of the guest, or of the paravisor in front of it, beyond the image set (point 17).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct GuestRules {
+    /// Least security version.
+    pub min_svn: u32,
+    /// Allowed family ids; none means any.
+    pub family_ids: Option<Vec<[u8; 16]>>,
+    /// Allowed image ids; none means any.
+    pub image_ids: Option<Vec<[u8; 16]>>,
 }
 
 /// What counts as a trustworthy platform.
@@ -150,14 +48,75 @@ pub struct PlatformPolicy {
     profile: Profile,
     level: Level,
     software_roots: Vec<Digest>,
+    pub(crate) crl_required: bool,
+    pub(crate) crls: Vec<Vec<u8>>,
+    pub(crate) vtpm_roots: Vec<Vec<u8>>,
+    pub(crate) vtpm_intermediates: Vec<Vec<u8>>,
+    pub(crate) vlek: bool,
+    pub(crate) chips_allowed: Option<BTreeSet<Digest>>,
+    pub(crate) chips_denied: BTreeSet<Digest>,
+    pub(crate) guest: GuestRules,
 }
 
 impl PlatformPolicy {
     /// A policy. Software roots (SHA-256 of a root's SubjectPublicKeyInfo) count in demos only and are dropped here
-    /// in production.
+    /// in production. Everything else is asked for by the methods below; without them: no revocation list, no vTPM
+    /// root, no VLEK, any chip, any guest version.
     pub fn new(profile: Profile, level: Level, software_roots: Vec<Digest>) -> PlatformPolicy {
         let software_roots = if profile == Profile::Demo { software_roots } else { Vec::new() };
-        PlatformPolicy { profile, level, software_roots }
+        PlatformPolicy {
+            profile,
+            level,
+            software_roots,
+            crl_required: false,
+            crls: Vec::new(),
+            vtpm_roots: Vec::new(),
+            vtpm_intermediates: Vec::new(),
+            vlek: false,
+            chips_allowed: None,
+            chips_denied: BTreeSet::new(),
+            guest: GuestRules::default(),
+        }
+    }
+
+    /// Revocation lists (DER), as AMD publishes them per product. Lists of other roots are not looked at; one of this
+    /// root must hold. With `required`, evidence under a root without a list is refused.
+    pub fn with_crls(mut self, crls: Vec<Vec<u8>>, required: bool) -> PlatformPolicy {
+        self.crls = crls;
+        self.crl_required = required;
+        self
+    }
+
+    /// Roots (DER) that vouch for vTPMs, with the authorities between. From then on an Azure room must show a
+    /// certificate of its attestation key, and it is judged.
+    pub fn with_vtpm_roots(mut self, roots: Vec<Vec<u8>>, intermediates: Vec<Vec<u8>>) -> PlatformPolicy {
+        self.vtpm_roots = roots;
+        self.vtpm_intermediates = intermediates;
+        self
+    }
+
+    /// Also takes reports signed by a provider's VLEK, which names no chip.
+    pub fn with_vlek(mut self) -> PlatformPolicy {
+        self.vlek = true;
+        self
+    }
+
+    /// Takes these chips only (SHA-256 of the chip's id, 64 bytes, on Turin 8).
+    pub fn only_chips(mut self, chips: impl IntoIterator<Item = Digest>) -> PlatformPolicy {
+        self.chips_allowed = Some(chips.into_iter().collect());
+        self
+    }
+
+    /// Never takes these chips.
+    pub fn without_chips(mut self, chips: impl IntoIterator<Item = Digest>) -> PlatformPolicy {
+        self.chips_denied.extend(chips);
+        self
+    }
+
+    /// Asks for versions and ids of the guest.
+    pub fn with_guest(mut self, guest: GuestRules) -> PlatformPolicy {
+        self.guest = guest;
+        self
     }
 
     /// The profile.
@@ -178,5 +137,36 @@ impl PlatformPolicy {
     /// Whether a software root is pinned.
     pub(crate) fn pins_software(&self, spki: &Digest) -> bool {
         self.takes_software() && self.software_roots.contains(spki)
+    }
+
+    /// SHA-256 of everything that decides, collateral aside: it stands in the appraisal.
+    pub(crate) fn sha256(&self) -> Option<Digest> {
+        let ids = |list: &Option<Vec<[u8; 16]>>| list.as_ref().map(|l| l.iter().map(hex::encode).collect::<Vec<_>>());
+        let facts = json!({
+            "profile": format!("{:?}", self.profile).to_lowercase(),
+            "level": self.level.rules,
+            "requirements": self.level.requirements,
+            "data_sha256": self.level.data_sha256,
+            "software_roots": self.software_roots,
+            "crl_required": self.crl_required,
+            "vtpm_roots": self.vtpm_roots.iter().map(|r| Digest::of(r)).collect::<Vec<_>>(),
+            "vlek": self.vlek,
+            "chips_allowed": self.chips_allowed,
+            "chips_denied": self.chips_denied,
+            "guest": {
+                "min_svn": self.guest.min_svn,
+                "family_ids": ids(&self.guest.family_ids),
+                "image_ids": ids(&self.guest.image_ids),
+            },
+        });
+        schemas::canonical::to_bytes(&facts).ok().map(|bytes| Digest::of(&bytes))
+    }
+
+    /// SHA-256 over what vouched or revoked: the evidence's certificates, revocation lists, vTPM roots and authorities.
+    pub(crate) fn collateral_sha256(&self, certificates: &[Bytes]) -> Digest {
+        let given = certificates.iter().map(|c| &c.0);
+        let own = [&self.crls, &self.vtpm_roots, &self.vtpm_intermediates];
+        let digests: Vec<[u8; 32]> = given.chain(own.into_iter().flatten()).map(|b| Digest::of(b).0).collect();
+        Digest::of_parts(&digests.iter().map(<[u8; 32]>::as_slice).collect::<Vec<_>>())
     }
 }

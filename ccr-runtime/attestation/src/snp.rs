@@ -1,7 +1,11 @@
 //! SEV-SNP evidence: the parsers, and the checks in the order of the checklist.
 
+pub(crate) mod ak_certificate;
+pub(crate) mod certificate;
 pub(crate) mod chain;
+pub(crate) mod crl;
 pub(crate) mod hcl;
+mod minimum;
 pub(crate) mod quote;
 pub(crate) mod report;
 mod runtime;
@@ -56,6 +60,7 @@ pub(crate) fn judge(case: &Case, checks: &mut Checks) -> Vec<u8> {
     if let Some(report) = &report {
         verify::platform(case, report, chain.as_ref(), checks);
         ak = runtime::judge(case, report, var_data, checks);
+        ak_certificate::judge(case, ak.as_ref(), checks);
     }
 
     // 6. Quote.

@@ -60,6 +60,7 @@ impl Attester for SoftwareAttester {
                 pcrs: pcrs.iter().map(|p| Bytes(p.0.to_vec())).collect(),
             }),
             certificates: self.root.certificates(),
+            ak_certificate: None,
         })
     }
 }

@@ -1,8 +1,14 @@
 //! Recorded evidence of real machines, software evidence spoilt one thing at a time, and noise.
 
+mod checklist;
+mod fuzzed;
+mod pure;
 mod recorded;
+mod rules;
 mod vectors;
 
+#[cfg(feature = "software-attester")]
+mod collateral;
 #[cfg(feature = "software-attester")]
 mod fakes;
 #[cfg(feature = "software-attester")]
@@ -44,7 +50,10 @@ fn certificate(path: &Path) -> Bytes {
 
 /// VCEK from a file, ASK and ARK of a product.
 fn chain(vcek: &Path, product: &str) -> Vec<Bytes> {
-    let root = |what| certificate(&data(&format!("amd-roots/{product}-{what}.pem")));
+    let root = |what| {
+        let file = format!("data/amd-roots/{product}-{what}.pem");
+        certificate(&Path::new(env!("CARGO_MANIFEST_DIR")).join(file))
+    };
     vec![certificate(vcek), root("ask"), root("ark")]
 }
 
@@ -63,11 +72,19 @@ fn bundle(name: &str) -> (Evidence, Vec<u8>) {
         report: Bytes(read("hcl.bin")),
         quote: Some(quote),
         certificates: chain(&dir.join("vcek.der"), product),
+        ak_certificate: fs::read(dir.join("aik_cert.der")).ok().map(aik),
     };
     (evidence, read("nonce.bin"))
 }
 
-/// All bytes of evidence: three certificates, envelope, quote, signature, 24 PCRs.
+/// The certificate of an attestation key as an attester shows it: cut to its own length.
+fn aik(mut bytes: Vec<u8>) -> Bytes {
+    let length = usize::from(u16::from_be_bytes([bytes[2], bytes[3]])) + 4;
+    bytes.truncate(length);
+    Bytes(bytes)
+}
+
+/// All bytes of evidence that can enter a verdict: three certificates, envelope, quote, signature, 24 PCRs.
 fn parts(evidence: &mut Evidence) -> Vec<&mut Vec<u8>> {
     let quote = evidence.quote.as_mut().unwrap();
     let certificates = evidence.certificates.iter_mut();
@@ -168,4 +185,19 @@ fn transcripts_and_image_sets_of_another_form_expect_nothing() {
         }
         assert!(Expected::from_transcript(&transcript(), &set).is_err(), "PCR {index}");
     }
+}
+
+/// Compares the text between two marks of this crate's README; `UPDATE=1` writes it there.
+fn readme_block(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = fs::read_to_string(&path).unwrap();
+    let (from, to) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
+    let start = readme.find(&from).unwrap() + from.len();
+    let end = readme.find(&to).unwrap();
+    let wanted = format!("\n{}\n\n", text.trim());
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, format!("{}{wanted}{}", &readme[..start], &readme[end..])).unwrap();
+        return;
+    }
+    assert_eq!(&readme[start..end], wanted, "run UPDATE=1 cargo test -p attestation");
 }

@@ -149,6 +149,7 @@ fn appraisal(kind: EvidenceKind) -> Appraisal {
         measurement: Bytes(vec![0; 48]),
         pcr_sha256: Digest([0; 32]),
         evidence_sha256: Digest([0; 32]),
+        record: Default::default(),
     }
 }
 

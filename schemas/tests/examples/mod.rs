@@ -2,12 +2,14 @@
 
 mod agreement;
 mod kms;
+mod platform;
 mod register;
 mod result;
 mod run;
 
 pub use agreement::*;
 pub use kms::*;
+pub use platform::*;
 pub use register::*;
 pub use result::*;
 pub use run::*;

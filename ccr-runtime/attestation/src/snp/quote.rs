@@ -57,7 +57,7 @@ impl<'a> Attest<'a> {
     /// Reads a quote to its last byte; other kinds of attestation and anything behind the end are refused.
     pub fn read(message: &'a [u8]) -> Result<Attest<'a>, String> {
         let mut fields = Fields(message);
-        if fields.take(4) != Some(&MAGIC[..]) {
+        if fields.take(4) != Some(MAGIC.as_slice()) {
             return Err("not made by a TPM".to_owned());
         }
         if fields.u16() != Some(QUOTE) {
@@ -143,6 +143,7 @@ fn attested(case: &Case, attest: &Attest, pcrs: Option<&[Digest]>, checks: &mut 
     let digest = pcrs.map(|p| Digest::of_parts(&p.iter().map(|d| d.0.as_slice()).collect::<Vec<_>>()));
     let equal = digest.is_some_and(|d| attest.pcr_digest == d.0);
     checks.judge("pcr_digest", equal, "SHA-256 over 24 values of 32 bytes");
+    checks.record.reset_count = Some(attest.reset_count);
     checks.judge("clock", attest.safe, format!("reset count {}", attest.reset_count));
 }
 

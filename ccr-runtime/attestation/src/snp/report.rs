@@ -1,6 +1,8 @@
 //! The SNP attestation report (AMD 56860, ATTESTATION_REPORT), 1184 bytes, versions 2 to 5.
 
-use crate::policy::Product;
+use schemas::platform::Product;
+
+use crate::tcb::product_of_cpuid;
 
 /// Length of a report.
 pub(crate) const LENGTH: usize = 0x4a0;
@@ -14,6 +16,8 @@ pub(crate) struct Report<'a> {
     pub version: u32,
     pub guest_svn: u32,
     pub policy: u64,
+    pub family_id: &'a [u8],
+    pub image_id: &'a [u8],
     pub vmpl: u32,
     pub sig_algo: u32,
     pub current_tcb: [u8; 8],
@@ -33,6 +37,10 @@ pub(crate) struct Report<'a> {
     /// The same of the committed firmware.
     pub committed_firmware: [u8; 3],
     pub launch_tcb: [u8; 8],
+    /// Version 5; zero before.
+    pub launch_mitigation: u64,
+    /// Version 5; zero before.
+    pub current_mitigation: u64,
     pub r: &'a [u8],
     pub s: &'a [u8],
     /// The bytes under the signature, as they came.
@@ -57,6 +65,8 @@ impl<'a> Report<'a> {
             version: u32_at(0x00)?,
             guest_svn: u32_at(0x04)?,
             policy: u64_at(0x08)?,
+            family_id: part(0x10, 16)?,
+            image_id: part(0x20, 16)?,
             vmpl: u32_at(0x30)?,
             sig_algo: u32_at(0x34)?,
             current_tcb: part(0x38, 8)?.try_into().ok()?,
@@ -74,6 +84,8 @@ impl<'a> Report<'a> {
             current_firmware: part(0x1e8, 3)?.try_into().ok()?,
             committed_firmware: part(0x1ec, 3)?.try_into().ok()?,
             launch_tcb: part(0x1f0, 8)?.try_into().ok()?,
+            launch_mitigation: u64_at(0x1f8)?,
+            current_mitigation: u64_at(0x200)?,
             r: part(0x2a0, 72)?,
             s: part(0x2e8, 72)?,
             signed: part(0, SIGNED)?,
@@ -83,7 +95,7 @@ impl<'a> Report<'a> {
     /// The product by CPUID; reports of version 2 do not carry it.
     pub fn product(&self) -> Option<Product> {
         let [family, model] = self.cpuid;
-        if self.version >= 3 { Product::of_cpuid(family, model) } else { None }
+        if self.version >= 3 { product_of_cpuid(family, model) } else { None }
     }
 
     /// Every reserved byte of this version is zero, also behind the signature, where nothing signs them.

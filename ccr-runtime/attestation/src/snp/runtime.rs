@@ -1,4 +1,4 @@
-//! Points 20 to 24: what the report binds. The runtime data names the quote's key, the VM's settings and the user data.
+//! Points 20 to 23: what the report binds. The runtime data names the quote's key, the VM's settings and the user data.
 
 use openssl::bn::BigNum;
 use openssl::error::ErrorStack;
@@ -20,7 +20,6 @@ pub(crate) fn judge(
     checks: &mut Checks,
 ) -> Option<PKey<Public>> {
     let wanted = case.expected.user_data;
-    checks.skip("ak_certificate", "no vTPM root is pinned");
     let Some(var_data) = var_data else {
         // A bare guest puts the user data straight into the report.
         checks.judge("report_data", report.report_data == wanted, "user data in the report itself");
@@ -43,11 +42,12 @@ pub(crate) fn judge(
             return None;
         }
     };
-    checks.outcome("vm_configuration", vm_configuration(&runtime));
+    checks.outcome("vm_configuration", vm_configuration(&runtime, case.policy.level().rules.console));
     checks.outcome("user_data", user_data(&runtime, &wanted));
     match attestation_key(&runtime) {
         Ok(key) => {
             checks.judge("ak_form", true, "one HCLAkPub, RSA-2048, e = 65537");
+            checks.record.ak_sha256 = key.public_key_to_der().ok().map(|der| schemas::Digest::of(&der));
             Some(key)
         }
         Err(reason) => {
@@ -57,9 +57,13 @@ pub(crate) fn judge(
     }
 }
 
-/// Secure boot and vTPM are on. A console is not judged: every known Azure VM has one.
-fn vm_configuration(runtime: &Value) -> Result<String, String> {
-    let on = |name: &str| runtime.get("vm-configuration").and_then(|c| c.get(name)) == Some(&Value::Bool(true));
+/// Secure boot and vTPM are on; a console is off where the level says so (every known Azure VM has one).
+fn vm_configuration(runtime: &Value, console: bool) -> Result<String, String> {
+    let setting = |name: &str| runtime.get("vm-configuration").and_then(|c| c.get(name));
+    let on = |name: &str| setting(name) == Some(&Value::Bool(true));
+    if !console && setting("console-enabled") != Some(&Value::Bool(false)) {
+        return Err("the console is on".to_owned());
+    }
     match (on("secure-boot"), on("tpm-enabled")) {
         (true, true) => Ok("secure boot and vTPM are on".to_owned()),
         (false, _) => Err("secure boot is off".to_owned()),

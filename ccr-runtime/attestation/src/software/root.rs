@@ -20,7 +20,7 @@ use schemas::{Digest, Timestamp};
 use zeroize::Zeroizing;
 
 use crate::der::{BIT_STRING, BOOLEAN, EXTENSIONS, INTEGER, OCTET_STRING, OID, SEQUENCE, VERSION, element};
-use crate::snp::chain::{AMD, BASIC_CONSTRAINTS, Certificate, IA5_STRING, KEY_USAGE, POISON, PSS, SOFTWARE};
+use crate::snp::certificate::{AMD, BASIC_CONSTRAINTS, Certificate, IA5_STRING, KEY_USAGE, POISON, PSS, SOFTWARE};
 use crate::software::fault;
 use crate::software::platform::{TCB, x509_time};
 
@@ -46,6 +46,11 @@ impl SoftwareRoot {
 
     /// A fresh root with smaller keys, for tests. Valid from a day before `now`; the VCEK for 7 years, its issuers for 25.
     pub fn create_with(rsa_bits: u32, now: Timestamp) -> R<SoftwareRoot> {
+        SoftwareRoot::create_all(rsa_bits, now).map(|(root, _)| root)
+    }
+
+    /// The same, with the private keys of ARK and ASK, which nobody keeps but tests that revoke.
+    pub(crate) fn create_all(rsa_bits: u32, now: Timestamp) -> R<(SoftwareRoot, [PKey<Private>; 2])> {
         let mut chip_id = [0; 64];
         getrandom::fill(&mut chip_id).map_err(|_| Refusal::new(Code::Internal, "no randomness"))?;
         let make = || -> Result<_, ErrorStack> {
@@ -80,16 +85,16 @@ impl SoftwareRoot {
                 extensions: authority(&[]),
             };
             let certificates = [certificate(&of_vcek, &ask)?, certificate(&of_ask, &ark)?, certificate(&of_ark, &ark)?];
-            Ok((certificates, vcek))
+            Ok((certificates, vcek, [ark, ask]))
         };
-        let (certificates, key) = make().map_err(fault)?;
-        SoftwareRoot::assemble(certificates, key)
+        let (certificates, key, authorities) = make().map_err(fault)?;
+        Ok((SoftwareRoot::assemble(certificates, key)?, authorities))
     }
 
     fn assemble(certificates: [Vec<u8>; 3], key: PKey<Private>) -> R<SoftwareRoot> {
         let bad = || Refusal::new(Code::ConfigInvalid, "the software root's files do not belong together");
         let [vcek, _, ark] = &certificates;
-        let chip_id = Certificate::read(vcek).and_then(|c| c.facts().ok()).ok_or_else(bad)?.hwid;
+        let chip_id = Certificate::read(vcek).and_then(|c| c.facts().ok()?.hwid).ok_or_else(bad)?;
         let pin = Certificate::read(ark).ok_or_else(bad)?.spki();
         let certified = X509::from_der(vcek).and_then(|c| c.public_key()).map_err(fault)?;
         if !certified.public_eq(&key) {

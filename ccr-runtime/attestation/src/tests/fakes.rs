@@ -101,6 +101,7 @@ impl Fake {
                 pcrs: self.pcrs.iter().map(|p| Bytes(p.0.to_vec())).collect(),
             }),
             certificates: world().attester.root.certificates(),
+            ak_certificate: None,
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Changed bytes and noise: nothing that enters the verdict changes unnoticed, and nothing panics.
 
 use super::fakes::{Fake, expected, world};
+use super::fuzzed::Noise;
 use super::*;
 use crate::appraise;
-use crate::snp::chain::Certificate;
+use crate::snp::certificate::Certificate;
 use crate::snp::hcl::Hcl;
 use crate::snp::quote::Attest;
 use crate::snp::report::Report;
@@ -33,35 +34,6 @@ fn the_envelope_version_enters_no_verdict() {
     accepted(&appraise(&evidence, &expected(), &world().policy, now()));
     evidence.report.0[4] = 3;
     refused(&appraise(&evidence, &expected(), &world().policy, now()), &["hcl_form"]);
-}
-
-/// A small generator with a fixed seed.
-struct Noise(u64);
-
-impl Noise {
-    fn next(&mut self, below: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % below.max(1) as u64) as usize
-    }
-
-    /// Cuts, grows, overwrites or doubles.
-    fn spoil(&mut self, bytes: &mut Vec<u8>) {
-        for _ in 0..=self.next(4) {
-            let at = self.next(bytes.len() + 1);
-            match self.next(5) {
-                0 => bytes.truncate(at),
-                1 => bytes.insert(at, self.next(256) as u8),
-                2 => bytes.splice(at..at, std::iter::repeat_n(0xff, 9)).for_each(drop),
-                _ => {
-                    if let Some(byte) = bytes.get_mut(at) {
-                        *byte = [0, 1, 0x7f, 0x80, 0xff, 0x82][self.next(6)];
-                    }
-                }
-            }
-        }
-    }
 }
 
 #[test]
@@ -103,7 +75,12 @@ fn noise(parsings: u32, appraisals: u32) {
         let padded = spoilt.report.0.strip_prefix(evidence.report.0.as_slice()).is_some();
         assert!(!appraisal.accepted || same || padded, "round {round}");
     }
-    let empty =
-        Evidence { kind: EvidenceKind::Software, report: Bytes(Vec::new()), quote: None, certificates: Vec::new() };
+    let empty = Evidence {
+        kind: EvidenceKind::Software,
+        report: Bytes(Vec::new()),
+        quote: None,
+        certificates: Vec::new(),
+        ak_certificate: None,
+    };
     refused(&appraise(&empty, &expected, &world().policy, now()), &["size"]);
 }

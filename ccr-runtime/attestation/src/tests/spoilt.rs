@@ -12,7 +12,7 @@ use crate::software::SoftwareRoot;
 #[test]
 fn the_report_is_judged_field_by_field() {
     accepted(&judge(|_| ()));
-    let cases: [(&str, usize, &[u8], &[&str]); 33] = [
+    let cases: [(&str, usize, &[u8], &[&str]); 34] = [
         ("version 2", 0x00, &[2], &["report_form", "report_version"]),
         ("version 6", 0x00, &[6], &["report_version"]),
         ("debug", 0x08, &0xb001fu64.to_le_bytes(), &["guest_policy"]),
@@ -22,8 +22,8 @@ fn the_report_is_judged_field_by_field() {
         ("unknown policy bit", 0x08, &0x403001fu64.to_le_bytes(), &["guest_policy"]),
         ("VMPL 1", 0x30, &[1], &["vmpl"]),
         ("another algorithm", 0x34, &[2], &["signature"]),
-        ("current TCB above committed", 0x38, &[4, 0, 0, 0, 0, 0, 25, 219], &["tcb_minimum"]),
-        ("current TCB below committed", 0x38, &[4, 0, 0, 0, 0, 0, 23, 219], &["tcb_minimum"]),
+        ("current TCB above committed", 0x38, &[4, 0, 0, 0, 0, 0, 25, 219], &["firmware"]),
+        ("current TCB below committed", 0x38, &[4, 0, 0, 0, 0, 0, 23, 219], &["tcb_order", "firmware"]),
         ("reserved TCB byte", 0x3a, &[1], &["report_form"]),
         ("no alias check", 0x40, &[0x05], &["platform_info"]),
         ("unknown platform bit", 0x41, &[0x01], &["platform_info"]),
@@ -35,19 +35,15 @@ fn the_report_is_judged_field_by_field() {
         ("another id key", 0xe0, &[0], &["id_key_digest"]),
         ("a migration agent", 0x160, &[0], &["migration_agent"]),
         ("reported TCB below", 0x186, &[0x17], &["tcb_matches_vcek", "tcb_minimum"]),
-        ("reported TCB above", 0x186, &[0x19], &["tcb_matches_vcek", "tcb_minimum"]),
+        ("reported TCB above", 0x186, &[0x19], &["tcb_matches_vcek", "tcb_order"]),
         ("CPUID of Genoa", 0x188, &[0x19, 0x11], &["product"]),
-        (
-            "CPUID of Turin",
-            0x188,
-            &[0x1a, 0x02],
-            &["report_form", "product", "tcb_matches_vcek", "hwid", "tcb_minimum"],
-        ),
-        ("CPUID of nothing", 0x188, &[0x17, 0x31], &["product", "tcb_minimum"]),
+        ("CPUID of Turin", 0x188, &[0x1a, 0x02], &["report_form", "product", "tcb_matches_vcek", "hwid"]),
+        ("CPUID of nothing", 0x188, &[0x17, 0x31], &["product", "tcb_minimum", "tcb_order", "firmware", "mitigation"]),
         ("reserved after CPUID", 0x18b, &[1], &["report_form"]),
         ("another chip", 0x1a0, &[0, 0, 0, 0], &["hwid"]),
-        ("committed TCB below", 0x1e6, &[0x17], &["tcb_minimum"]),
-        ("other running firmware", 0x1e8, &[30], &["tcb_minimum"]),
+        ("committed TCB below", 0x1e6, &[0x17], &["tcb_minimum", "tcb_order", "firmware"]),
+        ("provisional firmware", 0x1e8, &[30], &["firmware"]),
+        ("older running firmware", 0x1e8, &[28], &["firmware"]),
         ("launch TCB below", 0x1f6, &[0x17], &["tcb_minimum"]),
         ("mitigation vector in version 3", 0x1f8, &[1], &["report_form"]),
         ("reserved at the end", 0x29f, &[1], &["report_form"]),

@@ -1,4 +1,7 @@
-//! Evidence of others that must be refused, where the shared data lies beside the repository.
+//! Every recorded vector with its expected verdict, in one table, where the shared data lies beside the repository. The
+//! README of this crate shows the table; `UPDATE=1 cargo test -p attestation vectors` rewrites it there.
+
+pub mod load;
 
 use std::fs;
 
@@ -15,124 +18,141 @@ fn shared() -> Option<PathBuf> {
     Some(dir)
 }
 
-/// A bare report under its own report data, so that only the platform is judged.
-fn bare(report: Vec<u8>, certificates: Vec<Bytes>) -> Vec<String> {
-    let expected = Expected::recorded(Vec::new(), report[0x50..0x90].try_into().unwrap());
-    let evidence = Evidence { kind: EvidenceKind::Snp, report: Bytes(report), quote: None, certificates };
-    let appraisal = appraise(&evidence, &expected, &production(), now());
-    well_formed(&appraisal);
-    appraisal.failed().iter().map(|s| (*s).to_owned()).collect()
+/// One appraisal of one vector under the production profile: its files, what is asked, and the checks that fail.
+struct Row {
+    /// Files or folders, the first of which is the vector.
+    files: &'static [&'static str],
+    load: fn(&Path, &str) -> (Evidence, Expected),
+    level: Asked,
+    fails: &'static [&'static str],
 }
 
-#[test]
-fn bare_reports_fail_where_they_should() {
-    let Some(dir) = shared() else { return };
-    let read = |name: &str| fs::read(dir.join(name)).unwrap();
-    let with = |report: &str, vcek: &str, product: &str| bare(read(report), chain(&dir.join(vcek), product));
-    let none: [&str; 0] = [];
-    // Genuine and up to date.
-    let tav = |p: &str| {
-        with(&format!("bare/microsoft-tav/{p}_attestation_report.bin"), &format!("bare/microsoft-tav/{p}_vcek.pem"), p)
-    };
-    assert_eq!(tav("milan"), none);
-    assert_eq!(tav("genoa"), none);
-    // Genuine, but no level has a minimum for Turin.
-    assert_eq!(tav("turin"), ["tcb_minimum"]);
-    // The debug bit, on an old platform.
-    assert_eq!(
-        with("bare/go-sev-guest/attestation.bin", "bare/go-sev-guest/vcek.testcer", "milan"),
-        ["report_version", "tcb_minimum", "guest_policy", "platform_info"]
-    );
-    // Old firmware, report version 2.
-    assert_eq!(
-        with("bare/trustee/test-report.bin", "bare/trustee/test-vcek.der", "milan"),
-        ["report_version", "tcb_minimum", "platform_info"]
-    );
-    for bad in ["legacy", "new"] {
-        let failed =
-            with("bare/trustee/test-report.bin", &format!("bare/trustee/test-vcek-invalid-{bad}.der"), "milan");
-        assert_eq!(
-            failed,
-            [
-                "report_version",
-                "chain_signatures",
-                "signature",
-                "tcb_matches_vcek",
-                "hwid",
-                "tcb_minimum",
-                "platform_info"
-            ],
-            "{bad}"
-        );
-    }
-    // A VLEK at VMPL 1.
-    let failed = with("bare/trustee/test-vlek-report.bin", "bare/trustee/test-vlek.der", "milan");
-    assert_eq!(failed, ["chain_form", "chain_signatures", "chain_validity", "vcek_form", "tcb_minimum", "vmpl"]);
+/// The level, with what the policy asks beside it.
+#[derive(Clone, Copy)]
+enum Asked {
+    Level(&'static str),
+    /// `baseline` by our transcript instead of what was recorded.
+    Transcript,
+    /// `baseline` of a policy that takes VLEKs, while the vector's VLEK was valid.
+    Vlek,
+    /// A level of newer platform data, which has values for Turin: those of the vector itself.
+    Turin,
 }
 
-#[test]
-fn certificates_of_another_chip_and_other_machines_are_refused() {
-    let Some(dir) = shared() else { return };
-    let (mut evidence, nonce) = bundle("milan-v3-trustee-v2");
-    let expected = Expected::recorded(nonce.clone(), padded(&nonce));
-    // Certificates of another chip.
-    let tooling = dir.join("azure-cvm/azure-cvm-tooling");
-    let mut other = evidence.clone();
-    other.report = Bytes(fs::read(tooling.join("hcl-report-snp.bin")).unwrap());
-    let pems = X509::stack_from_pem(&fs::read(tooling.join("certs.pem")).unwrap()).unwrap();
-    other.certificates = pems.iter().map(|c| Bytes(c.to_der().unwrap())).collect();
-    let appraisal = appraise(&other, &expected, &production(), now());
-    assert!(["signature", "hwid"].iter().all(|c| appraisal.failed().contains(c)), "{}", faults(&appraisal));
-    // An Intel TDX machine.
-    let tdx = fs::read_dir(dir.join("tdx"))
-        .unwrap()
-        .map(|f| f.unwrap().path())
-        .find(|p| fs::read(p).is_ok_and(|b| b.starts_with(b"HCLA")));
-    evidence.report = Bytes(fs::read(tdx.unwrap()).unwrap());
-    let appraisal = appraise(&evidence, &expected, &production(), now());
-    refused(&appraisal, &["hcl_form"]);
-}
-
-/// The self-made chain of AMD's shape, with the key whose quote re-labels PCRs.
-fn soft(dir: &Path, name: &str, kind: EvidenceKind) -> (Evidence, Expected) {
-    let report = fs::read(dir.join("generated/soft-chain").join(name)).unwrap();
-    let file = fs::read(dir.join("generated/pcr-relabel/quote.json")).unwrap();
-    let quote: Value = serde_json::from_slice(&file).unwrap();
-    let bytes = |v: &Value| Bytes(serde_json::from_value(v.clone()).unwrap());
-    let var_len = u32::from_le_bytes(report[1232..1236].try_into().unwrap()) as usize;
-    let runtime: Value = serde_json::from_slice(&report[1236..1236 + var_len]).unwrap();
-    let user_data = hex::decode(runtime["user-data"].as_str().unwrap()).unwrap();
-    let certificates = ["vcek", "ask", "ark"].map(|n| certificate(&dir.join(format!("generated/soft-chain/{n}.pem"))));
-    let evidence = Evidence {
-        kind,
-        report: Bytes(report),
-        quote: Some(Quote {
-            message: bytes(&quote["message"]),
-            signature: bytes(&quote["signature"]),
-            pcrs: quote["pcrs"].as_array().unwrap().iter().map(bytes).collect(),
-        }),
-        certificates: certificates.to_vec(),
-    };
-    (evidence, Expected::recorded(b"nonce0123456789abcdef0123456789ab".to_vec(), padded(&user_data)))
-}
-
-#[test]
-fn a_chain_of_ones_own_and_relabelled_pcrs_are_refused() {
-    let Some(dir) = shared() else { return };
-    for name in ["soft-v2-Milan.hcl", "soft-v3-Milan.hcl", "soft-v3-Genoa.hcl", "soft-v5-Turin.hcl"] {
-        for kind in [EvidenceKind::AzureSnp, EvidenceKind::Software] {
-            let (evidence, expected) = soft(&dir, name, kind);
-            let appraisal = appraise(&evidence, &expected, &production(), now());
-            well_formed(&appraisal);
-            let failed = appraisal.failed();
-            for check in ["chain_root", "poison", "pcr_selection"] {
-                assert!(failed.contains(&check), "{name}: {failed:?}");
-            }
-            // The quote itself is genuine: signature and nonce hold, which is all that some verifiers ask.
-            assert!(!failed.contains(&"quote_signature") && !failed.contains(&"quote_nonce"), "{failed:?}");
-            assert_eq!(failed.contains(&"profile"), kind == EvidenceKind::Software);
+impl Asked {
+    fn text(self) -> &'static str {
+        match self {
+            Asked::Level(name) => name,
+            Asked::Transcript => "baseline, by our transcript",
+            Asked::Vlek => "baseline, taking VLEKs, in 2025",
+            Asked::Turin => "newer data with Turin",
         }
     }
+
+    fn judge(self, evidence: &Evidence, recorded: &Expected) -> Appraisal {
+        let level = |name| Level::named(name).unwrap();
+        let policy = |level| PlatformPolicy::new(Profile::Production, level, Vec::new());
+        match self {
+            Asked::Level(name) => appraise(evidence, recorded, &policy(level(name)), now()),
+            Asked::Transcript => {
+                let expected = Expected::from_transcript(&transcript(), &azure_set()).unwrap();
+                appraise(evidence, &expected, &policy(level("baseline")), now())
+            }
+            Asked::Vlek => {
+                let then = Timestamp::parse("2025-06-01T00:00:00Z").unwrap();
+                appraise(evidence, recorded, &policy(level("baseline")).with_vlek(), then)
+            }
+            Asked::Turin => appraise(evidence, recorded, &policy(rules::turin_level(|_| ())), now()),
+        }
+    }
+}
+
+const BASELINE: Asked = Asked::Level("baseline");
+
+/// Files that are no evidence of their own: certificates, keys, scripts, endorsements of others, tokens.
+const SUPPORT: &[(&str, &str)] = &[
+    ("README.md", "text"),
+    ("validate.py", "script"),
+    ("validate.out", "text"),
+    ("amd-roots/", "certificates, the same keys as pinned"),
+    ("maa/", "tokens of another verifier: never a root, not appraised"),
+    ("azure-caci/azure-cleanroom/values.txt", "text"),
+    ("azure-caci/kms/README.md", "text"),
+    ("azure-caci/sidecar/", "endorsements of a paravisor by COSE, policies: not appraised"),
+    ("azure-cvm/azure-cvm-tooling/var-data.bin", "part of the report"),
+    ("bare/go-sev-guest/milan", "certificates"),
+    ("bare/virtee-sev/vcek_turin.der", "certificate without a report: `certificates_of_turin_are_read`"),
+    ("bare/virtee-sev/cert_chain", "certificates"),
+    ("bare/microsoft-tav/", "certificates"),
+    ("generated/josekit-tag-truncation-test.rs", "program: crate `signing`"),
+    ("generated/soft-chain/", "certificates and scripts"),
+];
+
+const ROWS: &[Row] = &include!("vectors/table.rs");
+
+#[test]
+fn every_vector_has_its_verdict() {
+    let Some(dir) = shared() else { return };
+    let mut lines = vec!["| vector | asked | verdict |".to_owned(), "|---|---|---|".to_owned()];
+    let mut wrong = Vec::new();
+    for row in ROWS {
+        let (evidence, expected) = (row.load)(&dir, row.files[0]);
+        let appraisal = row.level.judge(&evidence, &expected);
+        well_formed(&appraisal);
+        let failed = appraisal.failed();
+        let kind = if evidence.kind == EvidenceKind::Software { " as software" } else { "" };
+        let verdict = if appraisal.accepted {
+            "accepted, recorded".to_owned()
+        } else {
+            format!("refused: {}", failed.join(", "))
+        };
+        lines.push(format!("| `{}`{kind} | {} | {verdict} |", row.files[0], row.level.text()));
+        if failed != row.fails || appraisal.accepted != row.fails.is_empty() {
+            wrong.push(format!("{} {}: {failed:?}{}", row.files[0], row.level.text(), faults(&appraisal)));
+        }
+    }
+    println!("{}", lines.join("\n"));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    readme_block("verdicts", &lines.join("\n"));
+}
+
+#[test]
+fn no_file_is_left_out_of_the_table() {
+    let Some(dir) = shared() else { return };
+    let mut folders = vec![dir.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(&dir).unwrap().to_str().unwrap();
+            let listed = ROWS.iter().flat_map(|r| r.files).any(|f| name == *f || name.starts_with(&format!("{f}/")));
+            assert!(listed || SUPPORT.iter().any(|(prefix, _)| name.starts_with(prefix)), "{name}");
+        }
+    }
+}
+
+/// The self-made chain and the re-labelled quote are genuine in what some verifiers ask: signature and nonce hold.
+#[test]
+fn relabelled_pcrs_and_a_chain_of_ones_own_hold_in_all_that_others_ask() {
+    let Some(dir) = shared() else { return };
+    let (evidence, expected) = load::relabelled(&dir, "generated/pcr-relabel");
+    let appraisal = BASELINE.judge(&evidence, &expected);
+    let failed = appraisal.failed();
+    assert!(["chain_root", "poison", "pcr_selection"].iter().all(|c| failed.contains(c)), "{failed:?}");
+    let holds = ["quote_signature", "quote_nonce", "signature", "report_data", "chain_signatures"];
+    assert!(!holds.iter().any(|c| failed.contains(c)), "{failed:?}");
+}
+
+#[test]
+fn certificates_of_turin_are_read() {
+    let Some(dir) = shared() else { return };
+    let der = fs::read(dir.join("bare/virtee-sev/vcek_turin.der")).unwrap();
+    let facts = crate::snp::certificate::Certificate::read(&der).unwrap().facts().unwrap();
+    assert!(facts.has_fmc && facts.hwid.unwrap().len() == 8 && facts.product_name.starts_with("Turin"));
+    assert_eq!(crate::chain_of(&der).unwrap()[1..], chain(&dir.join("bare/virtee-sev/vcek_turin.der"), "turin")[1..]);
 }
 
 /// The binding of a fixed transcript, so that a change of the canonical form shows.
