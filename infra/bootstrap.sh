@@ -1,10 +1,11 @@
 #!/bin/sh
-# Sets up what the house needs on a bare Debian 12 (root or sudo): C tools, PostgreSQL, a Rust toolchain, libtorch.
+# Sets up what the house needs on a bare Debian 12 (root or sudo): C tools, PostgreSQL, a TPM library and a software TPM,
+# a Rust toolchain, libtorch.
 # Does nothing when all is there. Interrupted, it goes on where it stopped: a wheel once fetched is kept until unpacked.
 #
 #   sh infra/bootstrap.sh           install what is missing
 #   sh infra/bootstrap.sh --check   say what is missing; exit 1 if anything is
-#   sh infra/bootstrap.sh --no-libtorch [--check]   without the trainer's libtorch (default members build without it)
+#   sh infra/bootstrap.sh --no-libtorch [--check]   what default members need: neither libtorch nor the TPM library
 #
 # Data goes nowhere but apt's packages, .build/ in the repository and, where Debian's security archive is not yet a
 # source of apt, one file in /etc/apt/sources.list.d. Talk is on stderr.
@@ -56,6 +57,10 @@ missing_packages() {
     ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
         echo "postgresql-15 the server that the tests start for themselves"
     [ -e /etc/ssl/certs/ca-certificates.crt ] || echo "ca-certificates lets cargo and pip check the registries' TLS"
+    if [ $libtorch = yes ]; then
+        pkg-config --exists tss2-sys 2>/dev/null || echo "libtss2-dev the TPM library that the attesters link"
+        command -v swtpm >/dev/null || echo "swtpm the software TPM that the attesters' tests start"
+    fi
     if [ $libtorch = yes ] && ! libtorch_is_there; then
         command -v python3 >/dev/null || echo "python3 unpacks libtorch"
         python3 -m pip --version >/dev/null 2>&1 || echo "python3-pip fetches libtorch from the Python registry"

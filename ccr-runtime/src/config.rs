@@ -16,6 +16,9 @@ pub enum Profile {
     Production,
 }
 
+/// The one variable that a room heeds.
+const PROFILE: &str = "DEPA_CCR__PROFILE";
+
 /// Everything a room is told from outside. Its bytes are part of the software measurement.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,6 +36,13 @@ pub struct Config {
     /// Folder of the SIMULATED root, for software evidence.
     #[serde(default)]
     pub software_root: Option<PathBuf>,
+    /// SIMULATED: the way to a software TPM that signs the quotes (`swtpm:host=127.0.0.1,port=2321`); without it the
+    /// room signs them itself.
+    #[serde(default)]
+    pub swtpm: Option<String>,
+    /// Folder with `vcek`, `ask` and `ark` (`.der` or `.pem`) of a bare guest whose host hands over none.
+    #[serde(default)]
+    pub platform_certificates: Option<PathBuf>,
     /// Folders below which `file:` locations may be read and written.
     #[serde(default)]
     pub storage_roots: Vec<PathBuf>,
@@ -55,10 +65,21 @@ fn default_worker_seconds() -> u64 {
 impl Config {
     /// Reads and checks a configuration file; returns it with the digest of its bytes.
     pub fn load(path: &Path) -> R<(Config, Digest)> {
+        Config::load_in(path, std::env::var(PROFILE).ok().as_deref())
+    }
+
+    /// The same in an environment that may say `production` too. Nothing else of the environment counts, since it is
+    /// not measured, and `production` only makes a room stricter.
+    fn load_in(path: &Path, profile: Option<&str>) -> R<(Config, Digest)> {
         let fault = |why: String| Refusal::new(Code::ConfigInvalid, format!("{}: {why}", path.display()));
         let bytes = std::fs::read(path).map_err(|e| fault(e.to_string()))?;
         let text = std::str::from_utf8(&bytes).map_err(|_| fault("not UTF-8".into()))?;
-        let config: Config = toml::from_str(text).map_err(|e| fault(e.to_string()))?;
+        let mut config: Config = toml::from_str(text).map_err(|e| fault(e.to_string()))?;
+        match (profile, config.profile) {
+            (None, _) | (Some("production"), Profile::Production) | (Some("demo"), Profile::Demo) => {}
+            (Some("production"), Profile::Demo) => config.profile = Profile::Production,
+            (Some(_), _) => return Err(fault(format!("{PROFILE} may say production and nothing weaker than the file"))),
+        }
         config.check()?;
         Ok((config, Digest::of(&bytes)))
     }
@@ -66,7 +87,8 @@ impl Config {
     /// Refuses what production must not do, and what cannot work.
     pub fn check(&self) -> R<()> {
         let software = self.evidence == EvidenceKind::Software;
-        if self.profile == Profile::Production && (software || self.software_root.is_some()) {
+        let simulated = software || self.software_root.is_some() || self.swtpm.is_some();
+        if self.profile == Profile::Production && simulated {
             return Err(
                 Refusal::new(Code::ProductionRefused, "profile production shows no software evidence").at("evidence")
             );
@@ -79,6 +101,9 @@ impl Config {
         }
         if software && self.software_root.is_none() {
             return Err(Refusal::new(Code::ConfigInvalid, "software evidence needs software_root").at("software_root"));
+        }
+        if self.swtpm.is_some() && !software {
+            return Err(Refusal::new(Code::ConfigInvalid, "a software TPM shows software evidence only").at("swtpm"));
         }
         Ok(())
     }
@@ -96,6 +121,8 @@ mod tests {
             trainer: "ccr-trainer".into(),
             evidence: EvidenceKind::Software,
             software_root: Some("root".into()),
+            swtpm: None,
+            platform_certificates: None,
             storage_roots: vec![],
             max_object_bytes: 1,
             worker_timeout_seconds: 1,
@@ -109,8 +136,27 @@ mod tests {
         assert_eq!(production.check().unwrap_err().code, Code::ProductionRefused);
         let hidden = Config { evidence: EvidenceKind::AzureSnp, ..production };
         assert_eq!(hidden.check().unwrap_err().code, Code::ProductionRefused);
+        let bare = Config { software_root: None, ..hidden.clone() };
+        assert_eq!(bare.check().is_ok(), !attestation::SOFTWARE_ATTESTER);
+        let tpm = Config { swtpm: Some("swtpm".into()), ..bare };
+        assert_eq!(tpm.check().unwrap_err().code, Code::ProductionRefused);
+        let tpm = Config { profile: Profile::Demo, ..tpm };
+        assert_eq!(tpm.check().unwrap_err().code, Code::ConfigInvalid);
         let rootless = Config { software_root: None, ..config() };
         assert_eq!(rootless.check().unwrap_err().code, Code::ConfigInvalid);
+    }
+
+    #[test]
+    fn the_environment_makes_a_room_stricter_and_never_weaker() {
+        let path = std::env::temp_dir().join(format!("ccr-config-{}.toml", std::process::id()));
+        std::fs::write(&path, toml::to_string(&config()).unwrap()).unwrap();
+        assert_eq!(Config::load_in(&path, None).unwrap().0.profile, Profile::Demo);
+        assert_eq!(Config::load_in(&path, Some("demo")).unwrap().0.profile, Profile::Demo);
+        assert_eq!(Config::load_in(&path, Some("production")).unwrap_err().code, Code::ProductionRefused);
+        assert_eq!(Config::load_in(&path, Some("any")).unwrap_err().code, Code::ConfigInvalid);
+        std::fs::write(&path, toml::to_string(&Config { profile: Profile::Production, ..config() }).unwrap()).unwrap();
+        assert_eq!(Config::load_in(&path, Some("demo")).unwrap_err().code, Code::ConfigInvalid);
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! this process has keys and network but no libtorch.
 
 pub mod admit;
+pub mod attester;
 pub mod config;
 pub mod fetch;
 pub mod keys;

@@ -4,7 +4,6 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use ccr_runtime::{Config, Progress, Room};
 use clap::{Parser, Subcommand};
 use nix::sys::resource::{Resource, setrlimit};
@@ -37,7 +36,8 @@ enum Command {
         #[arg(long)]
         bundle: PathBuf,
     },
-    /// Print the measurement of this room (SIMULATED: digests of the binaries, libtorch and configuration).
+    /// Print what this room is, as values for an image set: PCRs and measurements of the machine, or, SIMULATED, digests
+    /// of the binaries, libtorch and configuration. Only of a room that is known to be good.
     Measure {
         /// Configuration file.
         #[arg(long)]
@@ -77,6 +77,7 @@ fn exit_code(code: Code) -> u8 {
         Code::BudgetExceeded => 8,
         Code::Timeout => 9,
         Code::EvidenceRefused | Code::EvidenceNotAllowed | Code::EvidenceForm | Code::TranscriptMismatch => 7,
+        Code::AttesterFailed | Code::AttesterStale | Code::BootUsed | Code::CertificatesUnavailable => 7,
         Code::SignatureInvalid | Code::ReceiptMismatch | Code::InclusionInvalid | Code::SealedTampered => 10,
         other if other.status() == 422 || other.status() == 403 => 6,
         other if other.status() == 409 => 5,
@@ -105,49 +106,17 @@ fn run(config: &Path, bundle: &Path) -> anyhow::Result<()> {
 }
 
 fn room(path: &Path, lease_token: Option<String>) -> anyhow::Result<Room> {
-    let (config, digest) = Config::load(path)?;
+    let (config, _) = Config::load(path)?;
     let trust = Room::load_trust(&config)?;
-    let attester = attester(&config, &digest, path)?;
+    let attester = ccr_runtime::attester::open(&config, path)?;
     let desk = contract_client::Client::new(&config.contract_service, None)?;
     Ok(Room { config, trust, attester, clock: contract_client::system_clock(), desk, lease_token, hook: None })
 }
 
-#[cfg(feature = "software-attester")]
-fn attester(config: &Config, digest: &schemas::Digest, path: &Path) -> anyhow::Result<Box<dyn attestation::Attester>> {
-    use attestation::software::{SoftwareAttester, SoftwareRoot};
-    let _ = digest;
-    let folder = config.software_root.as_deref().context("software_root is missing")?;
-    let measurement = ccr_runtime::measure::measurement(config, path)?;
-    Ok(Box::new(SoftwareAttester::new(SoftwareRoot::load(folder)?, measurement)?))
-}
-
-#[cfg(not(feature = "software-attester"))]
-fn attester(config: &Config, _: &schemas::Digest, _: &Path) -> anyhow::Result<Box<dyn attestation::Attester>> {
-    Err(anyhow::Error::new(Refusal::new(
-        Code::EvidenceNotAllowed,
-        format!(
-            "this build has no attester for {:?}; hardware attesters come with the attestation depth",
-            config.evidence
-        ),
-    )))
-}
-
-#[cfg(feature = "software-attester")]
 fn measure(path: &Path) -> anyhow::Result<()> {
     let (config, _) = Config::load(path)?;
-    let measurement = ccr_runtime::measure::measurement(&config, path)?;
-    tell(&json!({
-        "simulated": true, "evidence": "software", "measurement": measurement,
-        "pcrs": attestation::software::image_set_pcrs(&measurement),
-        "measurements": [attestation::software::launch_measurement()],
-        "id_key_digests": [attestation::software::id_key_digest()],
-    }));
+    tell(&ccr_runtime::attester::reference_values(&config, path)?);
     Ok(())
-}
-
-#[cfg(not(feature = "software-attester"))]
-fn measure(_: &Path) -> anyhow::Result<()> {
-    anyhow::bail!("this build has no software attester; measure a hardware image from its UKI")
 }
 
 fn words(progress: &Progress) -> Value {

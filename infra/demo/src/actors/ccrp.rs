@@ -41,6 +41,8 @@ impl Ccrp {
             trainer: self.trainer.clone(),
             evidence: EvidenceKind::Software,
             software_root: Some(self.root.clone()),
+            swtpm: None,
+            platform_certificates: None,
             storage_roots: vec![storage.to_owned()],
             max_object_bytes: 1 << 30,
             worker_timeout_seconds: 600,
