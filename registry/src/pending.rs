@@ -59,12 +59,19 @@ fn load(db: &mut Db, sha256: &Digest, payload_type: &str) -> Result<Vec<PartySig
 pub(crate) fn settle(db: &mut Db, body: &Body) -> Result<(), Fault> {
     let sha256 = match body {
         Body::ParticipantDecided { decision } => decision.digest(),
+        Body::KeyChanged { event, .. } => event.digest(),
         Body::ImageSetApproved { image_set } => image_set.digest(),
+        Body::ImageSetRevoked { revocation } => revocation.digest(),
+        Body::TemplateApproved { template } => template.digest(),
+        Body::DataSchemaApproved { data_schema } => data_schema.digest(),
+        Body::DatasetChanged { act } => act.digest(),
         Body::ContractRevoked { revoke } => revoke.digest(),
         Body::ContractDeclined { decline } => decline.digest(),
         Body::ContractSuspended { suspend } => suspend.digest(),
         Body::ContractResumed { resume } => resume.digest(),
         Body::RunAborted { abort } => abort.digest(),
+        Body::SubjectErased { erasure } => erasure.digest(),
+        Body::LogKeyRotated { rotation } => rotation.digest(),
         _ => return Ok(()),
     };
     diesel::delete(pending::table.filter(pending::sha256.eq(sha256.0.to_vec()))).execute(db)?;
