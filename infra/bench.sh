@@ -10,8 +10,8 @@ areas() {
     cat <<'AREAS'
 areas:
   walk              seconds of every step of the main job, services and training included (one run of the demo)
-  contract-service  appends, signatures, reads, audit and open connections of the contract service, beside siglog and
-                    PostgreSQL; further arguments go to the bench program: --seconds N, --only append,signature, …
+  contract-service  appends, signatures, reads, audit, restart after kill -9 and open connections of the contract service, beside
+                    siglog and PostgreSQL; further arguments go to the bench program: --seconds N, --only append,signature, …
 AREAS
 }
 

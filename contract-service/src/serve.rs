@@ -244,9 +244,10 @@ fn configure<D: Desk>(config: &mut ServiceConfig, desk: &Arc<D>) {
     for (verb, path) in desk.paths() {
         by_path.entry(path).or_default().push(verb);
     }
-    // Fixed paths before those with parameters, so that `/decisions` is not taken for a participant.
+    // Fixed paths before those with parameters, so that `/decisions` is not taken for a participant. Patterns are tried
+    // in this order, so the one of signatures stands before the others.
     let mut paths: Vec<_> = by_path.into_iter().collect();
-    paths.sort_by_key(|(path, _)| path.contains('{'));
+    paths.sort_by_key(|(path, _)| (path.contains('{'), *path != "/v1/contracts/{id}/signatures"));
     for (path, verbs) in paths {
         let mut resource = web::resource(path);
         let allow: Vec<&str> = verbs.iter().map(|verb| verb.name()).collect();

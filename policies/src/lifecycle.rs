@@ -11,6 +11,7 @@ mod books;
 mod contract;
 mod contract_acts;
 mod contract_clock;
+mod contract_kept;
 mod contract_row;
 mod dataset;
 mod dataset_state;
@@ -286,9 +287,12 @@ impl State {
             Body::ParticipantDecided { decision } => decision.read_unverified()?.participant.to_string(),
             Body::ImageSetApproved { image_set } => image_set.read_unverified()?.image_set_id.to_string(),
             Body::DatasetRegistered { offer } => offer.read_unverified()?.dataset_id.to_string(),
-            Body::ContractProposed { contract } | Body::ContractExecuted { contract } => {
-                contract.read_unverified()?.contract_id.to_string()
-            }
+            Body::ContractProposed { contract } => contract.read_unverified()?.contract_id.to_string(),
+            // The bytes of a contract that is known are not read again.
+            Body::ContractExecuted { contract } => match self.contracts.get(&contract.digest()) {
+                Some(row) => row.contract.contract_id.to_string(),
+                None => contract.read_unverified()?.contract_id.to_string(),
+            },
             Body::ContractSigned { contract, .. } => contract.id.to_string(),
             Body::ContractDeclined { decline } => decline.read_unverified()?.contract.id.to_string(),
             Body::ContractRevoked { revoke } => revoke.read_unverified()?.contract.id.to_string(),

@@ -11,6 +11,8 @@ use crate::{Registry, Shared, snapshot};
 
 /// Entries after which the state is kept anew.
 const EVERY: u64 = 5_000;
+/// Writes in which a state is kept, and as many in which the one before it is cleared away.
+const PARTS: usize = 16;
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(250);
 /// The scrub begins this long after the start, and again this long after its end.
@@ -56,14 +58,17 @@ fn keep(registry: &Registry) -> R<()> {
     registry.write(snapshot::tidy)?;
     let size = pending.size;
     let rows = std::mem::take(&mut pending.rows);
-    for part in rows.chunks(snapshot::PART) {
+    // Each part waits for its batch. A fixed number of parts bounds how many entries are made meanwhile; parts of a fixed
+    // size would need more batches the more was entered, and under load the kept state would fall behind for good.
+    let part = rows.len().div_ceil(PARTS).max(snapshot::PART);
+    for part in rows.chunks(part) {
         let part = part.to_vec();
         registry.write(move |db| snapshot::put(db, &part, size))?;
     }
     let finished = pending.finished();
     registry.write(move |db| pending.seal(db))?;
     snapshots.finish(finished);
-    for part in rows.chunks(snapshot::PART) {
+    for part in rows.chunks(part) {
         let part = part.to_vec();
         registry.write(move |db| snapshot::clean(db, &part, size))?;
     }

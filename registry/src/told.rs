@@ -168,13 +168,16 @@ fn messages(before: &State, after: &State, index: u64, at: Timestamp, body: &Bod
             vec![contract("contract.signed", reference, json!({"by": signature.kid.holder}))?]
         }
         Body::ContractExecuted { contract: envelope } => {
-            let document = envelope.read_unverified()?;
-            let reference = ContractRef { id: document.contract_id.clone(), sha256: envelope.digest() };
+            // As the fold holds it: its bytes were read when it was proposed.
+            let sha256 = envelope.digest();
+            let row = after.contract(&sha256).ok_or_else(|| corrupt("an executed contract"))?;
+            let document = &row.contract;
+            let reference = ContractRef { id: document.contract_id.clone(), sha256 };
             let more = json!({"effective_from": document.effective_from, "expires_at": document.expires_at});
             let begun = document.effective_from <= at;
             let topic = if begun { "contract.activated" } else { "contract.scheduled" };
             let mut all = vec![contract(topic, &reference, more)?];
-            all.extend(superseded(before, after, &document, index)?);
+            all.extend(superseded(before, after, document, index)?);
             all
         }
         Body::ContractDeclined { decline } => {

@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 use std::ops::Deref;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -122,6 +123,23 @@ impl<T> Envelope<T> {
     /// SHA-256 of the payload: the digest of the document, the same in every envelope.
     pub fn digest(&self) -> Digest {
         Digest::of(&self.payload.0)
+    }
+}
+
+/// The signed bytes of a proposed document, for verifying a further signature over them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Proposed {
+    /// The signed bytes.
+    pub payload: Arc<Bytes>,
+    /// Whether the entry that proposed them was verified under a JWS signature: then they were read in canonical form,
+    /// in their schema and under this registry, and need not be read again.
+    pub read: bool,
+}
+
+impl Proposed {
+    /// Bytes that nobody has read yet.
+    pub fn unread(payload: Vec<u8>) -> Proposed {
+        Proposed { payload: Arc::new(Bytes(payload)), read: false }
     }
 }
 

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
 use policies::lifecycle::State;
-use schemas::envelope::{Usage, Verified};
+use schemas::envelope::{Proposed, Usage, Verified};
 use schemas::event::Body;
 use schemas::id::{Did, KeyId};
 use schemas::jwk::Jwk;
@@ -51,7 +51,7 @@ pub fn check(body: &Body, registry: &Did, known: &Known) -> Option<Checked> {
     let find = |sha256: &Digest| {
         let payload = known.proposed.read().unwrap_or_else(PoisonError::into_inner).get(sha256).cloned()?;
         proposed.borrow_mut().push((*sha256, payload.clone()));
-        Some(payload)
+        Some(Proposed::unread(payload))
     };
     let body = signing::verify_body(body.clone(), registry, &book, &find).ok()?;
     Some(Checked { body, keys: book.given.into_inner(), proposed: proposed.into_inner() })
@@ -65,7 +65,7 @@ pub fn settle(checked: Option<Checked>, body: &Body, registry: &Did, state: &Sta
             && checked
                 .proposed
                 .iter()
-                .all(|(sha256, payload)| state.proposed_payload(sha256).as_ref() == Some(payload));
+                .all(|(sha256, payload)| state.proposed_payload(sha256).is_some_and(|p| p.payload.0 == *payload));
         if same {
             return Ok((checked.body, checked.keys.len() as u64));
         }

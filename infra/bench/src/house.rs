@@ -1,5 +1,6 @@
 //! A contract service of this run with everybody in it: two SRO people, three providers, consumer, clean-room provider.
 
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -37,7 +38,20 @@ pub struct House {
     /// What contracts are made of.
     pub ground: Ground,
     // Last: the folder goes when the process has ended.
-    _folder: Folder,
+    folder: Folder,
+}
+
+/// Starts the service of this folder and waits until it takes connections.
+fn serve(folder: &Path, port: u16) -> R<Process> {
+    let mut serve = Command::new(sibling("contract-service")?);
+    serve.arg("serve").arg("--config").arg(folder.join("sro").join("config.toml")).env("RUST_LOG", "warn");
+    // Nobody is slowed down here: the load comes from one address and one holder.
+    for class in ["ANONYMOUS_WRITES", "TOKENS", "APPLICATIONS", "READS", "WRITES"] {
+        serve.env(format!("DEPA_CONTRACT_SERVICE__RATES__{class}"), "{ per_second = 0, burst = 0 }");
+    }
+    let mut service = Process::start("contract-service", &mut serve, &folder.join("service.log"))?;
+    service.listening(port)?;
+    Ok(service)
 }
 
 /// The time now, in whole seconds.
@@ -66,14 +80,7 @@ impl House {
             init.arg("--sro").arg(format!("{name}={}", key.did()?));
         }
         once(&mut init)?;
-        let mut serve = Command::new(&binary);
-        serve.arg("serve").arg("--config").arg(dir.join("config.toml")).env("RUST_LOG", "warn");
-        // Nobody is slowed down here: the load comes from one address and one holder.
-        for class in ["ANONYMOUS_WRITES", "TOKENS", "APPLICATIONS", "READS", "WRITES"] {
-            serve.env(format!("DEPA_CONTRACT_SERVICE__RATES__{class}"), "{ per_second = 0, burst = 0 }");
-        }
-        let mut service = Process::start("contract-service", &mut serve, &folder.0.join("service.log"))?;
-        service.listening(port)?;
+        let service = serve(&folder.0, port)?;
         let client = Client::new(&format!("http://{host}"), None)?;
         let trust = client.trust()?;
         let (tdps, tdc, ccrp) = ([key()?, key()?, key()?], key()?, key()?);
@@ -101,7 +108,18 @@ impl House {
             image_set: image_set.image_set_id,
         };
         let tdps = tdps.to_vec();
-        Ok(House { service, port, trust, host, client, tdps, tdc, ccrp, ground, _folder: folder })
+        Ok(House { service, port, trust, host, client, tdps, tdc, ccrp, ground, folder })
+    }
+
+    /// Ends the service without a word.
+    pub fn kill(&mut self) -> R<()> {
+        self.service.kill()
+    }
+
+    /// Starts the service again after [`House::kill`].
+    pub fn start(&mut self) -> R<()> {
+        self.service = serve(&self.folder.0, self.port)?;
+        Ok(())
     }
 
     /// A ten-minute token of this holder.

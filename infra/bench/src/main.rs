@@ -36,11 +36,11 @@ struct Cli {
     /// Seconds of load for each figure.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
-    /// Only these scenes, by name, separated by commas: append, signature, single, reads, bundle, audit, connections,
-    /// peers.
+    /// Only these scenes, by name, separated by commas: append, signature, single, reads, bundle, audit, restart,
+    /// connections, peers.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// Entries of the audited log.
+    /// Entries of the audited log, and of the one that is restarted.
     #[arg(long, default_value_t = 1_000_000)]
     entries: u64,
     /// Connections held open in the mixed load.

@@ -28,8 +28,10 @@ pub struct Peers {
     pub siglog: Option<f64>,
     /// Entries that siglog acknowledged.
     pub siglog_acknowledged: Option<f64>,
-    /// Single-row commits of PostgreSQL with 16 clients.
+    /// Single-row commits of PostgreSQL with 16 clients, which it may put into one flush of its journal.
     pub postgres: Option<f64>,
+    /// The same with one client.
+    pub postgres_alone: Option<f64>,
 }
 
 impl Peers {
@@ -39,6 +41,7 @@ impl Peers {
             ("peer siglog: appends integrated under a signed checkpoint, per second", self.siglog),
             ("peer siglog: appends acknowledged, per second", self.siglog_acknowledged),
             ("peer PostgreSQL: single-row commits, 16 clients, per second", self.postgres),
+            ("peer PostgreSQL: single-row commits, 1 client, per second", self.postgres_alone),
         ];
         rows.into_iter().filter_map(|(name, value)| value.map(|v| Row::beside(name, v))).collect()
     }
@@ -57,7 +60,7 @@ pub fn measure(plan: &Plan) -> R<Peers> {
         },
     }
     match postgres(plan) {
-        Ok(rate) => peers.postgres = Some(rate),
+        Ok((rate, alone)) => (peers.postgres, peers.postgres_alone) = (Some(rate), Some(alone)),
         Err(refusal) => eprintln!("NOT RUN PostgreSQL: {refusal}"),
     }
     Ok(peers)
@@ -126,8 +129,9 @@ fn siglog(plan: &Plan, binary: &Path) -> R<(f64, f64)> {
 /// Where Debian keeps the server's programs.
 const POSTGRES: &str = "/usr/lib/postgresql/15/bin";
 
-/// Commits of one row per second, in a cluster of this run. The server refuses to run as root.
-fn postgres(plan: &Plan) -> R<f64> {
+/// Commits of one row per second with 16 clients and with one, in a cluster of this run. The server refuses to run as
+/// root.
+fn postgres(plan: &Plan) -> R<(f64, f64)> {
     if !Path::new(POSTGRES).join("initdb").is_file() {
         return Err(Refusal::new(Code::ConfigInvalid, format!("{POSTGRES}/initdb is not there")));
     }
@@ -157,7 +161,7 @@ fn postgres(plan: &Plan) -> R<f64> {
     measured
 }
 
-fn pgbench(plan: &Plan, dir: &Path, run: &dyn Fn(&str) -> Command) -> R<f64> {
+fn pgbench(plan: &Plan, dir: &Path, run: &dyn Fn(&str) -> Command) -> R<(f64, f64)> {
     let fault = |e: std::io::Error| Refusal::new(Code::ConfigInvalid, e.to_string());
     let script = dir.join("insert.sql");
     std::fs::write(&script, "INSERT INTO entries (body) VALUES (repeat('x', 250));\n").map_err(fault)?;
@@ -168,10 +172,35 @@ fn pgbench(plan: &Plan, dir: &Path, run: &dyn Fn(&str) -> Command) -> R<f64> {
     let mut create = run("psql");
     shared(&mut create);
     once(create.args(["-d", "postgres", "-c", table]))?;
-    let mut bench = run("pgbench");
-    shared(&mut bench);
-    bench.args(["-n", "-c", "16", "-j", "1", "-T", &plan.seconds.to_string(), "-f"]).arg(&script).arg("postgres");
-    let words = once(&mut bench)?;
-    let tps = words.lines().find_map(|l| l.trim().strip_prefix("tps = ")).and_then(|l| l.split(' ').next());
-    tps.and_then(|t| t.parse().ok()).ok_or_else(|| Refusal::new(Code::PeerFault, format!("pgbench printed {words}")))
+    let asked = |sql: &str| {
+        let mut ask = run("psql");
+        shared(&mut ask);
+        once(ask.args(["-d", "postgres", "-t", "-A", "-c", sql])).map(|words| words.trim().to_owned())
+    };
+    // A yardstick of durable writing only with both.
+    for setting in ["fsync", "synchronous_commit"] {
+        let value = asked(&format!("SHOW {setting}"))?;
+        if value != "on" {
+            return Err(Refusal::new(Code::PeerFault, format!("{setting} is {value}")));
+        }
+    }
+    let measured = |clients: &str| -> R<f64> {
+        let (rows, mut bench) = (asked("SELECT count(*) FROM entries")?, run("pgbench"));
+        shared(&mut bench);
+        bench.args(["-n", "-c", clients, "-j", "1", "-T", &plan.seconds.to_string(), "-f"]).arg(&script);
+        let words = once(bench.arg("postgres"))?;
+        let bad = || Refusal::new(Code::PeerFault, format!("pgbench printed {words}"));
+        let number = |prefix: &str| {
+            let line = words.lines().find_map(|l| l.trim().strip_prefix(prefix))?;
+            line.split([' ', '/']).next()?.parse::<f64>().ok()
+        };
+        let made = number("number of transactions actually processed: ").ok_or_else(bad)?;
+        let before = rows.parse::<f64>().map_err(|_| bad())?;
+        // Every transaction is one row that is there.
+        if asked("SELECT count(*) FROM entries")?.parse::<f64>().map_err(|_| bad())? != before + made {
+            return Err(bad());
+        }
+        number("tps = ").ok_or_else(bad)
+    };
+    Ok((measured("16")?, measured("1")?))
 }

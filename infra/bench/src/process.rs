@@ -83,6 +83,22 @@ impl Process {
         Ok(())
     }
 
+    /// Ends the process as a power cut would, as far as it is concerned: SIGKILL.
+    pub fn kill(&mut self) -> R<()> {
+        let fault = |e: std::io::Error| Refusal::new(Code::PeerFault, format!("{}: {e}", self.name));
+        self.child.kill().map_err(fault)?;
+        self.child.wait().map(drop).map_err(fault)
+    }
+
+    /// Processor time that the process has used so far, in seconds: its own and the kernel's for it.
+    pub fn cpu_seconds(&self) -> Option<f64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
+        // Fields 14 and 15, counted after the name in parentheses; in hundredths of a second on Linux.
+        let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+        let (user, system): (f64, f64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+        Some((user + system) / 100.0)
+    }
+
     /// Resident memory in MiB, the most so far.
     pub fn peak_mib(&self) -> Option<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;

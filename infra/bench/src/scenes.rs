@@ -5,6 +5,7 @@ mod audit;
 mod bundle;
 mod connections;
 mod reads;
+mod restart;
 mod signature;
 mod single;
 
@@ -42,5 +43,6 @@ pub const ALL: &[(&str, Scene)] = &[
     ("reads", reads::measure),
     ("bundle", bundle::measure),
     ("audit", audit::measure),
+    ("restart", restart::measure),
     ("connections", connections::measure),
 ];

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use schemas::contract::{Cause, CompletedReason, Contract, ContractRef, ContractState};
-use schemas::envelope::{Envelope, PartySignature};
+use schemas::envelope::{Envelope, Form, PartySignature, Proposed};
 use schemas::id::{ContractId, Did, RunId};
 use schemas::release::ContractStatus;
 use schemas::text::Bytes;
@@ -57,15 +57,13 @@ pub struct Suspension {
 }
 
 /// A version of a contract.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ContractRow {
     /// The contract, read.
-    #[serde(with = "shared")]
     pub contract: Arc<Contract>,
     /// SHA-256 of the signed bytes.
     pub sha256: Digest,
     /// The signed bytes.
-    #[serde(with = "shared")]
     pub payload: Arc<Bytes>,
     /// Signatures that count, in the order of their entries, the proposer's first.
     pub signatures: Vec<PartySignature>,
@@ -195,21 +193,6 @@ impl ContractRow {
     }
 }
 
-/// Shared values are written as what they hold.
-mod shared {
-    use std::sync::Arc;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(super) fn serialize<T: Serialize, S: Serializer>(value: &Arc<T>, to: S) -> Result<S::Ok, S::Error> {
-        T::serialize(value, to)
-    }
-
-    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Arc<T>, D::Error> {
-        T::deserialize(from).map(Arc::new)
-    }
-}
-
 impl State {
     /// The contract version with this digest.
     pub fn contract(&self, sha256: &Digest) -> Option<&ContractRow> {
@@ -281,9 +264,11 @@ impl State {
         listed
     }
 
-    /// The payload of a proposed contract, for verifying a further signature.
-    pub fn proposed_payload(&self, sha256: &Digest) -> Option<Vec<u8>> {
-        self.contracts.get(sha256).map(|row| row.payload.0.clone())
+    /// The payload of a proposed contract, for verifying a further signature. Under COSE alone it may be in any
+    /// spelling, so whoever signs it as JWS has it read again.
+    pub fn proposed_payload(&self, sha256: &Digest) -> Option<Proposed> {
+        let read = |row: &ContractRow| row.signatures.iter().any(|s| s.form == Form::Jws);
+        self.contracts.get(sha256).map(|row| Proposed { payload: Arc::clone(&row.payload), read: read(row) })
     }
 
     /// Ends a contract; the clock has nothing more to say about it.

@@ -10,6 +10,7 @@ use schemas::{Code, R, Refusal, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::contract_kept::{self, Halves};
 use super::table::Table;
 use super::{Books, Genesis, State};
 
@@ -28,12 +29,13 @@ struct Scalars {
 
 const SCALARS: &str = "state";
 
-/// Calls a macro with the name of every table; the pattern that takes a state apart makes sure that none is forgotten.
+/// Calls a macro with the name of every table but `contracts`, which has rows of two kinds; the pattern that takes a state
+/// apart makes sure that none is forgotten.
 macro_rules! every_table {
     ($then:ident) => {
         $then! {
             participants, looks, key_holders, image_sets, offers, offers_by_digest, datasets, families, objects, services,
-            templates, data_schemas, contracts, contract_ids, agenda, at_work, orders, runs, run_keys,
+            templates, data_schemas, contract_ids, agenda, at_work, orders, runs, run_keys,
             receipts, payments, books, erased
         }
     };
@@ -46,8 +48,8 @@ impl State {
         macro_rules! chain {
             ($($table:ident),*) => {{
                 // Taken apart so that a new member without its row does not compile.
-                let State { size: _, last_at: _, genesis: _, $($table,)* } = self;
-                scalars $(.chain($table.stored(stringify!($table))))*
+                let State { size: _, last_at: _, genesis: _, contracts, $($table,)* } = self;
+                scalars.chain(contract_kept::stored(contracts)) $(.chain($table.stored(stringify!($table))))*
             }};
         }
         every_table!(chain)
@@ -59,6 +61,7 @@ impl State {
         if self.scalars_differ(older) {
             changed.push((SCALARS, Vec::new(), Some(encode(&self.scalars())?)));
         }
+        contract_kept::changes(&self.contracts, &older.contracts, &mut changed)?;
         macro_rules! each {
             ($($table:ident),*) => {
                 $(self.$table.changes(stringify!($table), &older.$table, &mut changed)?;)*
@@ -78,6 +81,7 @@ impl State {
     {
         let mut state = State::new();
         let mut seen = BTreeSet::new();
+        let mut halves = Halves::default();
         for (table, key, value) in rows {
             let (table, key, value) = (table.as_ref(), key.as_ref(), value.as_ref());
             if table == SCALARS {
@@ -91,6 +95,8 @@ impl State {
             macro_rules! put {
                 ($($name:ident),*) => {
                     match table {
+                        contract_kept::CONTRACTS => halves.rest(key, value)?,
+                        contract_kept::TEXTS => halves.text(key, value)?,
                         $(stringify!($name) => state.$name.load(key, value)?,)*
                         _ => return Err(Refusal::new(Code::LogTampered, format!("a row of an unknown table {table}"))),
                     }
@@ -100,6 +106,9 @@ impl State {
         }
         if seen.is_empty() {
             return Err(Refusal::new(Code::LogTampered, "the rows of the state lack their scalars"));
+        }
+        for (sha256, row) in halves.join()? {
+            state.contracts.put(sha256, row);
         }
         Ok(state)
     }
@@ -154,10 +163,10 @@ impl Books {
     }
 }
 
-fn encode<T: Serialize>(value: &T) -> R<Vec<u8>> {
+pub(super) fn encode<T: Serialize>(value: &T) -> R<Vec<u8>> {
     serde_json::to_vec(value).map_err(|e| Refusal::new(Code::Internal, format!("a row cannot be written: {e}")))
 }
 
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> R<T> {
+pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> R<T> {
     serde_json::from_slice(bytes).map_err(|e| Refusal::new(Code::LogTampered, format!("a row cannot be read: {e}")))
 }

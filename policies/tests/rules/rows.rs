@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use policies::Code;
 use policies::lifecycle::State;
+use schemas::envelope::Form;
+use schemas::event::Body;
 use schemas::party::Decision;
 
-use crate::fixtures::{expect, provider};
-use crate::log::Log;
+use crate::fixtures::{House, TDC, expect, provider};
+use crate::log::{Log, by};
 
 type Rows = BTreeMap<(String, Vec<u8>), Vec<u8>>;
 
@@ -50,6 +52,44 @@ fn what_changed_brings_older_rows_up_to_date() {
     }
     assert_eq!(kept, rows(&log.state));
     assert_eq!(read_back(&kept), log.state);
+}
+
+#[test]
+fn a_further_signature_rewrites_no_signed_bytes() {
+    let mut log = Log::furnished();
+    let contract = by(&House::new().contracts[0], &[TDC]);
+    log.enter(Body::ContractProposed { contract: contract.clone() }).unwrap();
+    let older = log.state.clone();
+    let kept = rows(&older);
+    assert_eq!(kept.values().filter(|value| **value == contract.payload.0).count(), 1, "one row holds them as they are");
+    let reference = older.contract(&contract.digest()).unwrap().reference();
+    log.sign(&reference, &provider(1)).unwrap();
+    let changed: Vec<_> = log.state.changed_since(&older).unwrap().into_iter().map(|(table, ..)| table).collect();
+    assert!(changed.contains(&"contracts") && !changed.contains(&"contract_texts"), "{changed:?}");
+}
+
+#[test]
+fn half_a_contract_is_tampered() {
+    let mut log = Log::furnished();
+    log.contract();
+    for half in ["contracts", "contract_texts"] {
+        let mut rows = rows(&log.state);
+        rows.retain(|(table, _), _| table != half);
+        let read = State::from_rows(rows.iter().map(|((table, key), value)| (table, key, value)));
+        expect(read, Code::LogTampered, half);
+    }
+}
+
+#[test]
+fn bytes_proposed_under_cose_alone_count_as_unread() {
+    for (form, read) in [(Form::Jws, true), (Form::Cose, false)] {
+        let mut log = Log::furnished();
+        let mut contract = by(&House::new().contracts[0], &[TDC]);
+        contract.signatures.iter_mut().for_each(|signature| signature.form = form);
+        log.enter(Body::ContractProposed { contract: contract.clone() }).unwrap();
+        let proposed = log.state.proposed_payload(&contract.digest()).unwrap();
+        assert_eq!((proposed.read, &*proposed.payload), (read, &contract.payload));
+    }
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Log bodies: every signature inside one is verified before state is folded over it, in the service and in the audit.
 
-use schemas::envelope::{Usage, Verified};
+use schemas::envelope::{Proposed, Usage, Verified};
 use schemas::event::{Body, SroPerson};
 use schemas::id::{Did, KeyId};
 use schemas::jwk::Jwk;
-use schemas::{Code, Envelope, KeyBook, R, Refusal};
+use schemas::{Code, KeyBook, R, Refusal};
 
 use crate::{book, check, document, scitt};
 
@@ -16,7 +16,7 @@ pub fn verify_body(
     body: Body,
     registry: &Did,
     keys: &dyn KeyBook,
-    proposed: &dyn Fn(&schemas::Digest) -> Option<Vec<u8>>,
+    proposed: &dyn Fn(&schemas::Digest) -> Option<Proposed>,
 ) -> R<Verified<Body>> {
     match &body {
         Body::Genesis { registry_jwk, sro, succeeds, .. } => {
@@ -41,9 +41,8 @@ pub fn verify_body(
         Body::ContractProposed { contract } => drop(document::verify(contract.clone(), registry, keys)?),
         Body::ContractSigned { contract, signature } => {
             let unknown = || Refusal::new(Code::ContractUnknown, "no contract with this digest is proposed");
-            let payload = proposed(&contract.sha256).ok_or_else(unknown)?;
-            let envelope = Envelope::<schemas::contract::Contract>::new(payload, vec![signature.clone()]);
-            drop(document::verify(envelope, registry, keys)?);
+            let proposed = proposed(&contract.sha256).ok_or_else(unknown)?;
+            document::verify_further::<schemas::contract::Contract>(&proposed, signature, registry, keys)?;
         }
         Body::ContractExecuted { contract } => drop(document::verify(contract.clone(), registry, keys)?),
         Body::ContractDeclined { decline } => drop(document::verify(decline.clone(), registry, keys)?),

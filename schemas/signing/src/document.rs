@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use schemas::envelope::{Form, MAX_SIGNATURES, Usage};
+use schemas::envelope::{Form, MAX_SIGNATURES, PartySignature, Proposed, Usage};
 use schemas::id::{Did, KeyId};
 use schemas::jwk::Jwk;
+use schemas::text::Bytes;
 use schemas::{Code, Document, Envelope, KeyBook, R, Refusal, Signed};
 
 use crate::{cose, jws};
@@ -29,16 +30,35 @@ pub fn verify<T: Document>(envelope: Envelope<T>, registry: &Did, book: &dyn Key
     let mut holders = BTreeSet::new();
     let mut signers = Vec::new();
     for signature in &envelope.signatures {
-        match signature.form {
-            Form::Jws => jws::check_one::<T>(&envelope.payload, signature, book)?,
-            Form::Cose => cose::check_one::<T>(&envelope.payload.0, signature, book)?,
-        }
+        check_one::<T>(&envelope.payload, signature, book)?;
         if !holders.insert(signature.kid.holder.clone()) {
             return Err(Refusal::new(Code::SignerTwice, format!("{} signed twice", signature.kid.holder)));
         }
         signers.push(signature.kid.clone());
     }
     Ok(Signed::vouched_by_signing(value, envelope, signers))
+}
+
+/// Verifies one more signature over proposed bytes, alone: as [`verify`] does, but bytes that were read when they were
+/// proposed are not read again, since the same bytes give the same answer.
+pub(crate) fn verify_further<T: Document>(
+    proposed: &Proposed,
+    signature: &PartySignature,
+    registry: &Did,
+    book: &dyn KeyBook,
+) -> R<()> {
+    if proposed.read {
+        return check_one::<T>(&proposed.payload, signature, book);
+    }
+    let envelope = Envelope::<T>::new(proposed.payload.0.clone(), vec![signature.clone()]);
+    verify(envelope, registry, book).map(drop)
+}
+
+fn check_one<T: Document>(payload: &Bytes, signature: &PartySignature, book: &dyn KeyBook) -> R<()> {
+    match signature.form {
+        Form::Jws => jws::check_one::<T>(payload, signature, book),
+        Form::Cose => cose::check_one::<T>(&payload.0, signature, book),
+    }
 }
 
 /// Verifies an envelope that must carry exactly one signature, by this holder (a DID or a run id).

@@ -2,13 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
 
-use schemas::contract::{ContractRef, ContractRevoke};
-use schemas::envelope::{PartySignature, Usage};
+use std::sync::Arc;
+
+use schemas::contract::{Contract, ContractRef, ContractRevoke};
+use schemas::envelope::{PartySignature, Proposed, Usage};
+use schemas::event::Body;
 use schemas::id::{ContractId, Did, KeyId};
 use schemas::jwk::Jwk;
 use schemas::text::Bytes;
-use schemas::{Code, Digest, Envelope, KeyBook, R, Signed, Signer, Timestamp};
-use signing::{FileKey, countersign, sign, verify, verify_by};
+use schemas::{Code, Digest, Document, Envelope, KeyBook, R, Signed, Signer, Timestamp};
+use signing::{FileKey, countersign, sign, verify, verify_body, verify_by};
 
 struct Book(Vec<(KeyId, Usage, Jwk)>);
 
@@ -197,4 +200,29 @@ fn a_service_key_signs_no_document_of_a_person() {
     let keys = Book(vec![(key.kid().clone(), Usage::Service, key.jwk().clone())]);
     let envelope = sign(&document(), &key, now()).unwrap();
     assert_eq!(refusal(verify(envelope, &registry(), &keys)), Code::SignerUnknown);
+}
+
+/// What was read when it was proposed is not read again; what nobody read is, and nothing else is let off.
+#[test]
+fn a_further_signature_is_verified_over_proposed_bytes() {
+    let key = FileKey::generate().unwrap();
+    let payload = Bytes(br#"{"b":1, "a":2}"#.to_vec());
+    let header = |cty: &str| format!(r#"{{"alg":"EdDSA","cty":"{cty}","iat":1,"kid":"{}"}}"#, key.kid());
+    let good = with_header(&key, &payload, &header(Contract::PAYLOAD_TYPE));
+    let enter = |read: bool, signature: &PartySignature, book: &Book| {
+        let proposed = Proposed { payload: Arc::new(payload.clone()), read };
+        let body = Body::ContractSigned { contract: document().contract, signature: signature.clone() };
+        verify_body(body, &registry(), book, &|_| Some(proposed.clone())).map(drop).map_err(|e| e.code)
+    };
+    let keys = book(&[&key]);
+    assert_eq!(enter(true, &good, &keys), Ok(()));
+    assert_eq!(enter(false, &good, &keys), Err(Code::NotCanonical), "bytes that nobody read are read");
+    let mut spoilt = good.clone();
+    spoilt.sig.0[40] ^= 1;
+    assert_eq!(enter(true, &spoilt, &keys), Err(Code::SignatureInvalid));
+    assert_eq!(enter(true, &good, &Book(vec![])), Err(Code::SignerUnknown));
+    let other = with_header(&key, &payload, &header(ContractRevoke::PAYLOAD_TYPE));
+    assert_eq!(enter(true, &other, &keys), Err(Code::SignatureContext));
+    let of_others = with_header(&key, &Bytes(b"{}".to_vec()), &header(Contract::PAYLOAD_TYPE));
+    assert_eq!(enter(true, &of_others, &keys), Err(Code::SignatureInvalid), "over other bytes");
 }

@@ -6,7 +6,7 @@ use schemas::canonical;
 use schemas::contract::Contract;
 use schemas::desk::ContractSignature;
 use schemas::text::Bytes;
-use schemas::{Envelope, R, Signer as _};
+use schemas::{Envelope, R};
 use signing::FileKey;
 
 use super::Plan;
@@ -68,12 +68,16 @@ pub fn measure(plan: &Plan, peers: &Peers) -> R<Vec<Row>> {
     eprintln!("bench: {} contracts are proposed", contracts.len());
     let minutes = std::time::Duration::from_secs(600);
     once_each(house.port, proposals(&house, &contracts)?, CONNECTIONS, minutes, 201)?.clean("propose")?;
-    let load = once_each(house.port, signatures(&house, &contracts)?, CONNECTIONS, plan.time(), 201)?;
-    let load = load.clean("signature")?;
-    let _ = house.tdc.kid();
-    Ok(vec![
+    let (requests, before) = (signatures(&house, &contracts)?, house.service.cpu_seconds());
+    let load = once_each(house.port, requests, CONNECTIONS, plan.time(), 201)?.clean("signature")?;
+    let used = house.service.cpu_seconds().zip(before).map(|(after, before)| (after - before) * 1e6 / load.good as f64);
+    let mut rows = vec![
         Row::new("contract signatures, fully verified, per second", load.rate(), 5_000.0, Better::More)
             .against(peers.postgres),
         Row::new("contract signature, 256 connections, p99 ms", load.percentile(990), 100.0, Better::Less),
-    ])
+    ];
+    rows.extend(
+        used.map(|micros| Row::beside("contract signature, processor time of the service, microseconds", micros)),
+    );
+    Ok(rows)
 }
