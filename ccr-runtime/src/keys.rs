@@ -45,7 +45,7 @@ pub fn reserve(job: &Admitted, session: &mut Session, room: &Room, tell: Tell<'_
         let challenge = kms.challenge(&ask(job, session), &session.book)?;
         let (attested, _) = session.attest(job, &challenge, &url, room)?;
         let request =
-            ReserveRequest { attested, admission: session.admission.envelope().clone(), bundle: job.bundle.clone() };
+            ReserveRequest { attested, admission: session.admission.envelope().clone(), bundle: session.bundle(job) };
         let receipt = kms.reserve(&request, &session.book)?;
         let KmsStatement::Reserved { reservation_id, .. } = receipt.statement.clone() else {
             return Err(Refusal::new(Code::PeerFault, format!("{url} answered a reservation with something else")));

@@ -13,6 +13,7 @@ use crate::admit::Admitted;
 use crate::keys::receipt_is_ours;
 use crate::kms::Kms;
 use crate::output::Sealed;
+use crate::registry_word::verified;
 use crate::room::Room;
 use crate::session::Session;
 
@@ -41,7 +42,7 @@ struct Renewer {
 impl Lease {
     /// Starts renewing.
     pub fn start(session: &Session, room: &Room) -> R<Lease> {
-        let renewer = Renewer {
+        let mut renewer = Renewer {
             services: session.services.clone(),
             run_id: session.run_id.clone(),
             registry: room.trust.registry.clone(),
@@ -112,14 +113,16 @@ impl Drop for Lease {
 }
 
 impl Renewer {
-    fn renew(&self) -> R<()> {
+    fn renew(&mut self) -> R<()> {
         // The contract service refuses a run that was aborted from outside, or whose contract is no longer in force.
         let refresh = self.request(RunAct::RefreshAdmission {}, self.desk.url())?;
         self.desk.refresh_admission(&self.run_id, &refresh)?;
-        let status_list = self.desk.status_list()?;
+        let status_list = verified(self.desk.status_list()?, &mut self.book, &self.desk)?.envelope().clone();
+        let log_keys = self.book.trust().lineage.shown().cloned();
         for (url, kms) in &self.services {
             let request = self.request(RunAct::Renew {}, url)?;
-            kms.renew(&self.run_id, &RenewRequest { request, status_list: status_list.clone() }, &self.book)?;
+            let words = RenewRequest { request, status_list: status_list.clone(), log_keys: log_keys.clone() };
+            kms.renew(&self.run_id, &words, &self.book)?;
         }
         Ok(())
     }

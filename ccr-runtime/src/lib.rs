@@ -15,6 +15,7 @@ pub mod lease;
 pub mod measure;
 pub mod open;
 pub mod output;
+mod registry_word;
 pub mod report;
 pub mod room;
 pub mod run;

@@ -38,11 +38,7 @@ impl Room {
 
     /// Reads the pinned trust.
     pub fn load_trust(config: &Config) -> R<Trust> {
-        let fault = |why: String| {
-            schemas::Refusal::new(schemas::Code::ConfigInvalid, format!("{}: {why}", config.trust.display()))
-        };
-        let bytes = std::fs::read(&config.trust).map_err(|e| fault(e.to_string()))?;
-        schemas::canonical::parse(&bytes).map_err(|e| fault(e.to_string()))
+        Trust::load(&config.trust)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use attestation::binding;
+use schemas::bundle::JobBundle;
 use schemas::desk::CheckIn;
 use schemas::evidence::{Evidence, Transcript};
 use schemas::id::{Did, RunId};
@@ -11,10 +12,11 @@ use schemas::release::{Admission, Attested, Challenge, ChallengeRequest, RunAct,
 use schemas::{Code, Digest, Document, Envelope, R, Refusal, Signed, Signer, Timestamp, canonical};
 use signing::book::PinnedBook;
 use signing::jose::EncKey;
-use signing::{FileKey, verify_by};
+use signing::FileKey;
 
 use crate::admit::Admitted;
 use crate::kms::Kms;
+use crate::registry_word::verified;
 use crate::room::Room;
 use crate::secret::RunSecret;
 
@@ -46,10 +48,8 @@ pub struct Session {
 /// Takes a challenge of the contract service, shows evidence for it, and verifies the Admission.
 pub fn check_in(job: &Admitted, room: &Room) -> R<Session> {
     let ask = ChallengeRequest { run_id: None, job_sha256: job.opened.job.digest(), contracts: job.contract_refs() };
-    let registry = room.trust.registry.as_str();
-    let book = job.opened.book.clone();
-    let challenge: Signed<Challenge> =
-        verify_by(room.desk.run_challenge(&ask)?, &room.trust.registry, &book, registry)?;
+    let mut book = job.opened.book.clone();
+    let challenge: Signed<Challenge> = verified(room.desk.run_challenge(&ask)?, &mut book, &room.desk)?;
     let run_id = challenge.run_id.clone();
     let secret = RunSecret::draw()?;
     let (run_key, enc_key) = (secret.run_key(&run_id)?, secret.enc_key()?);
@@ -58,7 +58,7 @@ pub fn check_in(job: &Admitted, room: &Room) -> R<Session> {
     let attested = Attested { transcript, evidence };
     let admission =
         room.desk.check_in(&CheckIn { attested, bundle: job.bundle.clone(), lease_token: room.lease_token.clone() })?;
-    let admission = verify_by(admission, &room.trust.registry, &book, registry)?;
+    let admission = verified(admission, &mut book, &room.desk)?;
     let registry = &room.trust.registry;
     let services = job.kms()?.into_iter().map(|(url, provider)| {
         let kms = Kms::new(&url, &provider, registry, room.hook.clone())?;
@@ -83,7 +83,7 @@ impl Session {
         if !ours {
             return Err(Refusal::new(Code::AdmissionInvalid, "the Admission speaks of another run"));
         }
-        signing::witnessed(&room.trust, a, &job.opened.contracts, room.now()).map(drop)
+        signing::witnessed(self.book.trust(), a, &job.opened.contracts, room.now()).map(drop)
     }
 
     /// Fetches a fresh Admission when the one at hand grows old.
@@ -93,8 +93,15 @@ impl Session {
         }
         let request = self.request(RunAct::RefreshAdmission {}, &room.config.contract_service, room)?;
         let answer = room.desk.refresh_admission(&self.run_id, &request)?;
-        self.admission = verify_by(answer, &room.trust.registry, &self.book, room.trust.registry.as_str())?;
+        self.admission = verified(answer, &mut self.book, &room.desk)?;
         self.admission_is_ours(job, room)
+    }
+
+    /// The bundle as key services get it: with the lineage by which this room knows the log's key.
+    pub fn bundle(&self, job: &Admitted) -> JobBundle {
+        let mut bundle = job.bundle.clone();
+        bundle.log_keys = self.book.trust().lineage.shown().cloned().or(bundle.log_keys);
+        bundle
     }
 
     /// A request to a service, signed by the run key, usable once.

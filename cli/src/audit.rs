@@ -50,7 +50,8 @@ pub fn export(client: &Client, trust: &Trust, out: &mut dyn Write) -> R<Head> {
     let mut page = client.export(0, PAGE)?;
     // The first page fixes the size; entries that come in meanwhile belong to the next export.
     let (size, checkpoint) = (page.size, page.checkpoint.clone());
-    let head = note::verify_checkpoint(&checkpoint, &trust.origin, &trust.registry_jwk)?.head;
+    let trust = &crate::trust::for_note(client, trust, &checkpoint)?;
+    let head = note::verify_checkpoint(&checkpoint, &trust.origin, trust)?.head;
     if head.size != size {
         return Err(Refusal::new(Code::CheckpointInvalid, "the checkpoint is of another size than the export"));
     }

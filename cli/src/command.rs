@@ -236,7 +236,8 @@ mod tests {
             "webhook: listen endpoint deliveries",
             "payment: list",
             "audit: export verify bench verify-receipt verify-contract monitor diff",
-            "log: checkpoint anchor receipt",
+            "attest: verify sign-data",
+            "log: checkpoint anchor keys receipt",
             "doctor:",
         ];
         assert_eq!(lines, expected);

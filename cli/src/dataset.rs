@@ -137,8 +137,8 @@ fn enter_offer(
 ) -> R<Entered<DatasetOffer>> {
     let sha256 = application.digest();
     let application = signing::book::verify_application(application, &trust.registry)?;
-    let (origin, jwk) = (trust.origin.as_str(), &trust.registry_jwk);
-    let decision = signing::entered(decision, &trust.registry, trust, origin, jwk)?;
+    let origin = trust.origin.as_str();
+    let decision = signing::entered(decision, &trust.registry, trust, origin, trust)?;
     trust.two_people(&decision)?;
     let about = decision.participant == application.did && decision.participant_sha256 == sha256;
     if !about || decision.decision != schemas::party::Decision::Verified {
@@ -147,7 +147,7 @@ fn enter_offer(
     }
     let mut book = PinnedBook::new(trust.clone());
     book.add_party(&application.did, application.kind, application.jwk.clone());
-    let offer = signing::entered(offer, &trust.registry, &book, origin, jwk)?;
+    let offer = signing::entered(offer, &trust.registry, &book, origin, trust)?;
     if !offer.signed_by(&offer.provider) || offer.signers().len() != 1 {
         return Err(Refusal::new(Code::SignerNotParty, "an offer is signed by its provider alone"));
     }

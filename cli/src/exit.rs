@@ -115,7 +115,7 @@ pub fn of_code(code: Code) -> u8 {
         | CosignaturesMissing | SignatureContext | SignerUnknown | KeyWeak | WrongRegistry | SealedForm
         | SealedTampered | SealedTruncated | SealedWrongObject | JweRefused | KeyRowTampered | CompletionReceipts
         | CompletionMismatch | InclusionInvalid | ConsistencyInvalid | CheckpointInvalid | ReceiptMismatch
-        | LogTampered | WitnessConflict => VERIFICATION,
+        | LogTampered | LogLineageInvalid | WitnessConflict => VERIFICATION,
         // The form of what came in, peers, limits, faults; and codes that a later release adds.
         _ => OTHER,
     }

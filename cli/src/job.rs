@@ -79,6 +79,7 @@ pub fn bundle(
     now: Timestamp,
 ) -> R<Prepared> {
     let agreed = Agreed::read(contracts)?;
+    let trust = &contracts.iter().try_fold(trust.clone(), |trust, b| trust.following_if(b.log_keys.as_ref()))?;
     let job = job(form, &agreed, key, trust, drawn, now)?;
     let image_sets = contracts.iter().flat_map(|b| &b.image_sets);
     let mut image_set = None;
@@ -107,6 +108,7 @@ pub fn bundle(
         offers,
         participants,
         image_set: image_set.ok_or_else(unknown)?,
+        log_keys: trust.lineage.shown().cloned(),
     };
     let estimate = estimate(&bundle, Some(states), trust, now)?;
     Ok(Prepared { bundle, estimate })

@@ -7,12 +7,15 @@ use signing::{Trust, note};
 
 /// The newest checkpoint note; refused unless the log's key signed it.
 pub fn checkpoint(client: &Client, trust: &Trust) -> R<Checkpoint> {
-    note::verify_checkpoint(&client.checkpoint()?, &trust.origin, &trust.registry_jwk)
+    let text = client.checkpoint()?;
+    let trust = crate::trust::for_note(client, trust, &text)?;
+    note::verify_checkpoint(&text, &trust.origin, &trust)
 }
 
 /// The newest checkpoint, proved to continue an earlier one.
 pub fn continued(client: &Client, trust: &Trust, earlier: &str) -> R<Checkpoint> {
-    let old = note::verify_checkpoint(earlier, &trust.origin, &trust.registry_jwk)?;
+    let trust = &crate::trust::for_note(client, trust, earlier)?;
+    let old = note::verify_checkpoint(earlier, &trust.origin, trust)?;
     let new = checkpoint(client, trust)?;
     if new.head.size < old.head.size {
         let sentence = "the log is shorter than it was; it may have been rolled back";

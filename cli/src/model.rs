@@ -134,7 +134,7 @@ fn check(proof: &Proof, bundle: &JobBundle, trust: &Trust) -> R<(Signed<Completi
     pairs.sort_by(|a, b| a.0.cmp(b.0));
     let obligations = policies::payment::due(&run, &pairs)?;
     let body = Body::RunCompleted { completion: proof.completion.clone(), obligations };
-    signing::verify_receipt(&proof.receipt, &body, &trust.origin, &trust.registry_jwk)?;
+    signing::verify_receipt(&proof.receipt, &body, &trust.origin, trust)?;
 
     let wanted = opened.job.stages.iter().find_map(|stage| match stage {
         Stage::Output(output) => Some(output.upload.trim_end_matches('/').to_owned()),

@@ -118,7 +118,7 @@ pub fn log_key(jwk: Jwk, overlap_seconds: u32, trust: &Trust, now: Timestamp) ->
     Envelope::draft(&LogKey {
         schema: LogKey::SCHEMA.into(),
         registry: trust.registry.clone(),
-        replaces: trust.registry_jwk.thumbprint(),
+        replaces: trust.key_in_use().thumbprint(),
         jwk,
         overlap_until: now.plus_seconds(i64::from(overlap_seconds)),
         at: now,

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use contract_client::Client;
+use schemas::lineage::LogLineage;
 use schemas::{Digest, R, canonical};
 use serde::Serialize;
-use signing::Trust;
+use signing::{Trust, note};
 
 use crate::edge;
 
@@ -34,9 +35,29 @@ pub fn save(trust: &Trust, out: &Path) -> R<()> {
     edge::write_json(out, trust)
 }
 
-/// Reads a trust file.
+/// Reads a trust file and, where it lies beside it, the lineage of the log's keys.
 pub fn load(path: &Path) -> R<Trust> {
-    edge::read_json(path)
+    Trust::load(path)
+}
+
+/// The trust under which a checkpoint note of this service counts: as it is, or by the lineage of the log's keys that the
+/// service shows. A lineage that does not follow from what is pinned is refused with its own code.
+pub fn for_note(client: &Client, trust: &Trust, text: &str) -> R<Trust> {
+    let Err(refusal) = note::verify_checkpoint(text, &trust.origin, trust) else { return Ok(trust.clone()) };
+    let Ok(lineage) = client.log_keys() else { return Err(refusal) };
+    if lineage.is_plain() {
+        return Err(refusal);
+    }
+    let followed = trust.following(&lineage)?;
+    note::verify_checkpoint(text, &followed.origin, &followed)?;
+    Ok(followed)
+}
+
+/// Fetches the lineage of the log's keys, which must follow from what is pinned.
+pub fn lineage(client: &Client, trust: &Trust) -> R<LogLineage> {
+    let lineage = client.log_keys()?;
+    trust.following(&lineage)?;
+    Ok(lineage)
 }
 
 /// The fingerprints of a trust file.

@@ -47,6 +47,7 @@ fn trust() -> Trust {
         sro: vec![],
         witnesses: vec![],
         quorum: 0,
+        lineage: Default::default(),
     }
 }
 

@@ -98,6 +98,7 @@ fn exit_codes_and_streams() {
     };
     depa::trust::save(&pinned, Path::new(&trust)).unwrap();
     let refused = depa(&["audit", "verify", &export, "--trust", &trust]);
+        lineage: Default::default(),
     assert_eq!(refused.status.code(), Some(10), "{refused:?}");
     assert!(refused.stdout.is_empty() && String::from_utf8(refused.stderr).unwrap().contains("LOG_TAMPERED"));
     let shown = depa(&["trust", "show", "--trust", &trust]);

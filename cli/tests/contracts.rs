@@ -25,6 +25,7 @@ fn trust(registry: &str) -> Trust {
         sro: vec![],
         witnesses: vec![],
         quorum: 0,
+        lineage: Default::default(),
     }
 }
 

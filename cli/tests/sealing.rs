@@ -55,6 +55,7 @@ impl House {
             sro: vec![],
             witnesses: vec![],
             quorum: 0,
+            lineage: Default::default(),
         };
         let server = Server::http("127.0.0.1:0").unwrap();
         let url = format!("http://{}", server.server_addr());

@@ -27,6 +27,7 @@ pub mod keep;
 mod limits;
 mod log_keys;
 mod metrics;
+mod mirror;
 pub mod openapi;
 pub mod people;
 pub mod route;

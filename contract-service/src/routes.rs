@@ -29,6 +29,7 @@ use schemas::dataset::{DatasetAct, DatasetOffer};
 use schemas::desk;
 use schemas::event::{Abort, Completion, PaymentCallback, RunEvent};
 use schemas::evidence::ImageSet;
+use schemas::lineage::LogLineage;
 use schemas::party::{KeyEvent, Kind, Participant, ParticipantDecision, ParticipantWithdrawal};
 use schemas::release::{Admission, Challenge, ChallengeRequest, RunRequest, StatusList};
 use schemas::rules::{DataSchema, Erasure, ImageSetRevocation, LogKey, Template};
@@ -56,6 +57,8 @@ pub fn list() -> Vec<Route> {
         get("/.well-known/depa-configuration", health::configuration, Open, "Where everything is").json().inline(),
         get("/.well-known/did.json", health::did_document, Open, "The registry's did:web document").json(),
         get("/v1/trust", health::trust, Open, "What relying parties pin").json(),
+        get("/v1/log/keys", health::log_keys, Open, "How the log's key in use follows from earlier ones")
+            .gives::<LogLineage>(200),
         post("/oauth/token", token::give, Open, "A bearer token for ten minutes")
             .takes::<desk::TokenRequest>()
             .gives::<desk::TokenAnswer>(200),

@@ -137,9 +137,14 @@ fn background(app: &Arc<App>, name: &str, work: fn(&App)) -> R<JoinHandle<()>> {
     std::thread::Builder::new().name(name.into()).spawn(move || work(&app)).map_err(fault)
 }
 
-/// What relying parties pin, out of a configuration and the key that it names.
+/// What relying parties pin: out of a configuration, with the key in use by its log, or the key file's before there is
+/// a log. The service may run on.
 pub fn trust(config: &Config) -> R<Trust> {
-    trust_of(config, &FileKey::load(&config.key_file)?)
+    let mut trust = trust_of(config, &FileKey::load(&config.key_file)?)?;
+    if config.database.is_some() || config.database().exists() {
+        trust.registry_jwk = registry::Registry::key_in_use(&crate::keep::options(config)?)?;
+    }
+    Ok(trust)
 }
 
 /// What relying parties pin, out of configuration and key.
@@ -156,6 +161,7 @@ fn trust_of(config: &Config, signer: &FileKey) -> R<Trust> {
         sro: config.sro.clone(),
         witnesses: config.witnesses.iter().map(WitnessPeer::key).collect(),
         quorum: config.witness_quorum,
+        lineage: Default::default(),
     })
 }
 

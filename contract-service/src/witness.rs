@@ -57,11 +57,7 @@ impl Witness {
     /// Opens the witness's store and key.
     pub fn open(config: &WitnessConfig, clock: Clock) -> R<Witness> {
         let key = FileKey::load(&config.key_file)?;
-        let logs = config.trust_files.iter().map(|file| {
-            let bad = |why: String| Refusal::new(Code::ConfigInvalid, format!("trust file {}: {why}", file.display()));
-            let text = std::fs::read(file).map_err(|e| bad(e.to_string()))?;
-            schemas::canonical::parse(&text).map_err(|e| bad(e.sentence))
-        });
+        let logs = config.trust_files.iter().map(|file| Trust::load(file));
         let logs = logs.collect::<R<Vec<Trust>>>()?;
         let store = Store::open(&config.data_dir)?;
         let evidence = Evidence::open(&config.data_dir)?;
@@ -82,7 +78,7 @@ impl Witness {
         let Some(log) = self.logs.iter().find(|log| log.origin == request.note.origin) else {
             return Ok(Outcome::UnknownOrigin);
         };
-        if note::verify_checkpoint(&request.note.text(), &log.origin, &log.registry_jwk).is_err() {
+        if note::verify_checkpoint(&request.note.text(), &log.origin, log).is_err() {
             return Ok(Outcome::Untrusted);
         }
         if request.old > request.note.head.size {

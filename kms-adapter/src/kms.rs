@@ -4,7 +4,6 @@ use std::sync::Mutex;
 
 use attestation::{Level, PlatformPolicy};
 use diesel::prelude::*;
-use schemas::canonical;
 use schemas::envelope::Usage;
 use schemas::evidence::EvidenceKind;
 use schemas::id::KeyId;

@@ -9,7 +9,7 @@ use crate::Options;
 
 impl Options {
     /// The key of ours with this public half.
-    fn ours(&self, jwk: &Jwk) -> Option<&dyn Signer> {
+    pub(crate) fn ours(&self, jwk: &Jwk) -> Option<&dyn Signer> {
         let next = self.next.get().map(|key| key.as_ref());
         [Some(self.signer.as_ref()), next].into_iter().flatten().find(|key| key.jwk() == jwk)
     }

@@ -23,6 +23,9 @@ table! {
     log_head (id) { id -> Integer, size -> BigInt, root -> Binary, epoch -> BigInt, checkpoint -> Text, }
 }
 table! {
+    log_key_notes (idx) { idx -> BigInt, note -> Text, }
+}
+table! {
     cosignatures (size, name) { size -> BigInt, name -> Text, line -> Text, }
 }
 table! {

@@ -7,6 +7,7 @@ use crate::dataset::DatasetOffer;
 use crate::envelope::Envelope;
 use crate::evidence::ImageSet;
 use crate::job::JobSpec;
+use crate::lineage::LogLineage;
 use crate::log::Receipt;
 use crate::party::{KeyEvent, Participant, ParticipantDecision, Resolution};
 
@@ -112,4 +113,7 @@ pub struct JobBundle {
     pub participants: Vec<BundledParticipant>,
     /// The image set of the job, signed by two SRO people.
     pub image_set: Logged<ImageSet>,
+    /// How the log's key in use follows from earlier ones; none while the log has its first key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_keys: Option<LogLineage>,
 }

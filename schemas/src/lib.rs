@@ -21,6 +21,7 @@ pub mod evidence;
 pub mod id;
 pub mod job;
 pub mod jwk;
+pub mod lineage;
 pub mod log;
 pub mod money;
 pub mod party;

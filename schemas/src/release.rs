@@ -218,6 +218,9 @@ pub struct RenewRequest {
     pub request: Envelope<RunRequest>,
     /// At most 60 s old.
     pub status_list: Envelope<StatusList>,
+    /// How the key that signed the list follows from earlier ones; none while the log has its first key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_keys: Option<crate::lineage::LogLineage>,
 }
 
 /// Body of `POST /v1/runs/{id}/refund` at a KMS: the logged abort before any step.

@@ -149,6 +149,7 @@ impl<'a> Writer<'a> {
             sro: vec![person(&sro[0], "Person A")?, person(&sro[1], "Person B")?],
             witnesses: vec![],
             quorum: 0,
+            lineage: Default::default(),
         };
         let start = now.plus_seconds(-86_400);
         Ok(Writer {

@@ -40,7 +40,14 @@ pub struct Difference {
 /// Compares two checkpoint notes, both signed by the log. Of different sizes, the service's proof decides; a proof that
 /// does not hold is a fork: an honest log can always give one.
 pub fn checkpoints(one: &str, other: &str, client: Option<&Client>, trust: &Trust) -> R<Difference> {
-    let read = |text: &str| note::verify_checkpoint(text, &trust.origin, &trust.registry_jwk);
+    let mut followed = trust.clone();
+    for text in [one, other] {
+        if let Some(client) = client {
+            followed = crate::trust::for_note(client, &followed, text)?;
+        }
+    }
+    let trust = &followed;
+    let read = |text: &str| note::verify_checkpoint(text, &trust.origin, trust);
     let (mut first, mut second) = (read(one)?, read(other)?);
     if first.head.size > second.head.size {
         std::mem::swap(&mut first, &mut second);

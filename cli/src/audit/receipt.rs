@@ -113,7 +113,7 @@ fn document<T: LoggedDocument>(value: serde_json::Value, with: &With, trust: &Tr
 }
 
 fn prove(body: &Body, receipt: &Receipt, with: &With, trust: &Trust) -> R<Proved> {
-    let log = signing::verify_receipt(receipt, body, &trust.origin, &trust.registry_jwk)?;
+    let log = signing::verify_receipt(receipt, body, &trust.origin, trust)?;
     let cosigned = judge(&Checkpoint::parse(&receipt.checkpoint)?, with, trust)?;
     let (kind, at) = (receipt.record.kind.clone(), Some(receipt.record.at));
     Ok(Proved { kind, index: receipt.index, at, log: Some(log), cosigned })
@@ -125,7 +125,7 @@ fn text(bytes: &[u8], with: &With, trust: &Trust) -> R<Proved> {
     let proof = TlogProof::parse(std::str::from_utf8(bytes).map_err(utf8)?)?;
     let missing = || Refusal::new(Code::InclusionInvalid, "the proof carries no record; pass the record with --about");
     let data = with.about.as_deref().or(proof.extra.as_deref()).ok_or_else(missing)?;
-    let checkpoint = proof.verify(leaf_hash(data), &trust.origin, &trust.registry_jwk)?;
+    let checkpoint = proof.verify(leaf_hash(data), &trust.origin, trust)?;
     let record: Record = canonical::parse_canonical(data)?;
     let cosigned = judge(&checkpoint, with, trust)?;
     Ok(Proved { kind: record.kind, index: proof.index, at: Some(record.at), log: Some(checkpoint.head), cosigned })

@@ -104,7 +104,7 @@ impl Audit {
         let checkpoint = Checkpoint::parse(&head.checkpoint).map_err(failed)?;
         // Only entries whose signatures are verified can name another key; and no key makes up for another origin.
         if self.depth == Depth::NoSignatures || checkpoint.origin != trust.origin {
-            note::verify_checkpoint(&head.checkpoint, &trust.origin, &trust.registry_jwk).map_err(failed)?;
+            note::verify_checkpoint(&head.checkpoint, &trust.origin, trust).map_err(failed)?;
         }
         if head.v != 1 || head.size != checkpoint.head.size {
             return Err(tampered("the head does not fit its checkpoint"));

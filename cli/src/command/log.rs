@@ -27,6 +27,13 @@ pub enum Verb {
         /// A file, or a SHA-256 digest in hex.
         what: String,
     },
+    /// Keep beside the trust file how the log's key in use follows from the pinned one; every command then reads it.
+    #[command(after_help = "Example:\n  depa log keys --trust trust.json --registry URL")]
+    Keys {
+        /// The file; `trust.log-keys.json` beside `trust.json` if not given. One that is there is replaced.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
     /// Fetch the receipt of an entry that concerns you.
     #[command(
         after_help = "Example:\n  depa log receipt 5310 --form tlog-proof --out proof.tlog-proof --key tdp.key --registry URL"
@@ -50,6 +57,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
     let earlier = match verb {
         Verb::Checkpoint { earlier } => earlier,
         Verb::Anchor { what } => return anchor(&what, global),
+        Verb::Keys { out } => return keys(out, global),
         Verb::Receipt { index, form, tree, out } => {
             return receipt(index, &form, tree, &out, global);
         }
@@ -76,6 +84,17 @@ fn anchor(what: &str, global: &Global) -> R<Answer> {
     let receipt = global.desk_as()?.0.anchor(sha256)?;
     let text = format!("{sha256}\nanchored; entry {} of the log", receipt.index);
     Ok(Answer::new(&json!({"sha256": sha256, "receipt": receipt}), text))
+}
+
+fn keys(out: Option<PathBuf>, global: &Global) -> R<Answer> {
+    let trust = global.trust()?;
+    let lineage = depa::trust::lineage(&global.desk()?, &trust)?;
+    let out = out.map_or_else(|| global.trust_path().map(|path| signing::Trust::lineage_file(&path)), Ok)?;
+    std::fs::write(&out, canonical::to_bytes(&lineage)?).map_err(|e| edge::file_fault(&out, e))?;
+    let changes = lineage.links.len();
+    let in_use = trust.following(&lineage)?.key_in_use().thumbprint();
+    let text = format!("{changes} changes of key; in use: {in_use}\nwrote {}", out.display());
+    Ok(Answer::new(&json!({"changes": changes, "in_use": in_use, "out": out}), text))
 }
 
 fn receipt(index: u64, form: &str, tree: Option<u8>, out: &Path, global: &Global) -> R<Answer> {

@@ -38,6 +38,7 @@ pub fn verify_file(json: &[u8], trust: &Trust) -> R<VerifiedBundle> {
 /// Verifies a contract bundle offline: participants by two SRO people, offers by their providers, image sets by two SRO
 /// people, contracts by all their parties, every receipt by the log's key; and that each contract's offers are there.
 pub fn verify_bundle(bundle: &ContractBundle, trust: &Trust) -> R<VerifiedBundle> {
+    let trust = &trust.following_if(bundle.log_keys.as_ref())?;
     let mut book = PinnedBook::new(trust.clone());
     for participant in &bundle.participants {
         book.admit(participant.clone())?;
@@ -83,6 +84,7 @@ pub fn verify_bundle(bundle: &ContractBundle, trust: &Trust) -> R<VerifiedBundle
 /// log; each party applied, was verified by two SRO people and changed its keys as entered; the contract carries the
 /// signatures of all its parties and stands in the log; and the log that holds it was cosigned by the pinned quorum.
 pub fn verify_receipt(receipt: &ContractReceipt, trust: &Trust) -> R<VerifiedBundle> {
+    let trust = &trust.following_if(receipt.log_keys.as_ref())?;
     if receipt.registry != trust.registry || receipt.origin != trust.origin {
         return Err(Refusal::new(Code::WrongRegistry, "the receipt is of another registry or log").at("registry"));
     }
@@ -97,7 +99,7 @@ pub fn verify_receipt(receipt: &ContractReceipt, trust: &Trust) -> R<VerifiedBun
         }
         let body =
             Body::ParticipantApplied { application: logged.application.clone(), resolution: logged.resolution.clone() };
-        note::verify_receipt(&logged.receipt, &body, &trust.origin, &trust.registry_jwk)?;
+        note::verify_receipt(&logged.receipt, &body, &trust.origin, trust)?;
     }
     let contract = book.entered(receipt.contract.clone())?;
     trust.fully_signed(&contract)?;
@@ -117,7 +119,7 @@ fn cosigned(receipt: &ContractReceipt, trust: &Trust) -> R<Vec<Cosigned>> {
         let own = Checkpoint::parse(&receipt.contract.receipt.checkpoint)?;
         return quorum::require(&own, trust);
     };
-    let cosigned = note::verify_checkpoint(text, &trust.origin, &trust.registry_jwk)?;
+    let cosigned = note::verify_checkpoint(text, &trust.origin, trust)?;
     let own = Checkpoint::parse(&receipt.contract.receipt.checkpoint)?.head;
     let (old, new) = if own.size <= cosigned.head.size { (&own, &cosigned.head) } else { (&cosigned.head, &own) };
     check_consistency(old, new, &receipt.consistency)?;

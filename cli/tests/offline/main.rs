@@ -41,6 +41,7 @@ pub(crate) fn trust(house: &House) -> Trust {
         sro: house.options.sro.clone(),
         witnesses: vec![],
         quorum: 0,
+        lineage: Default::default(),
     }
 }
 

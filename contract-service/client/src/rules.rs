@@ -2,6 +2,7 @@
 //! the signatures of one or two SRO people.
 
 use schemas::desk::TwoPeople;
+use schemas::lineage::LogLineage;
 use schemas::rules::{DataSchema, Erasure, ImageSetRevocation, LogKey, Template};
 use schemas::{Envelope, R};
 
@@ -26,6 +27,11 @@ impl Client {
     /// Erases the bodies of one subject.
     pub fn erase(&self, erasure: &Envelope<Erasure>) -> R<TwoPeople> {
         self.post("/v1/erasures", erasure)
+    }
+
+    /// How the log's key in use follows from earlier ones.
+    pub fn log_keys(&self) -> R<LogLineage> {
+        self.get("/v1/log/keys")
     }
 
     /// Puts another key in place of the log's.

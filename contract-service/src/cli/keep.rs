@@ -30,7 +30,8 @@ pub enum Keep {
     /// Put a backup back, or take what is missing from a mirror; the service must be stopped.
     #[command(
         after_help = "Examples:\n  contract-service restore --config sro/config.toml --from 2026-12-01.backup\n  \
-                            contract-service restore --config sro/config.toml --from-mirror auditor/mirror\n\nA mirror is \
+                            contract-service restore --config sro/config.toml --from-mirror auditor/mirror\n  \
+                            contract-service restore --config sro/config.toml --from-mirror https://auditor.example/mirror\n\nA mirror is \
                             what depa audit monitor keeps. A service whose log is behind its witnesses reads and does not \
                             write; a mirror brings the rest, and without one only succeed opens the log again."
     )]
@@ -41,9 +42,9 @@ pub enum Keep {
         /// A file that backup wrote.
         #[arg(long, required_unless_present = "from_mirror", conflicts_with = "from_mirror")]
         from: Option<PathBuf>,
-        /// The folder of a mirror.
-        #[arg(long)]
-        from_mirror: Option<PathBuf>,
+        /// The folder of a mirror, or the http(s) address at which it is given out.
+        #[arg(long, value_name = "DIR or URL")]
+        from_mirror: Option<String>,
     },
     /// Check the whole store: every entry, signature, tile and state; the service must be stopped.
     #[command(after_help = "Example:\n  contract-service verify-store --config sro/config.toml")]
@@ -74,6 +75,9 @@ pub enum Keep {
         /// The draft as signed; once per file.
         #[arg(long, required_unless_present = "new_origin", conflicts_with = "new_origin")]
         signed: Vec<PathBuf>,
+        /// With PostgreSQL the empty database in which the log goes on; the old one stays as it is.
+        #[arg(long, conflicts_with = "new_origin", value_name = "URL")]
+        database: Option<String>,
     },
     /// Sign the draft of a succession as one SRO person; this needs no service.
     #[command(
@@ -124,7 +128,8 @@ pub fn run(act: Keep) -> R<()> {
         Keep::Backup { config, to } => say(&keep::backup(&read(&config)?, &to)?),
         Keep::Restore { config, from: Some(file), .. } => say(&keep::restore(&read(&config)?, &file)?),
         Keep::Restore { config, from: None, from_mirror: Some(mirror) } => {
-            say(&keep::restore_from_mirror(&read(&config)?, &mirror)?)
+            let mut tell = |at: u64, of: u64| eprintln!("{at} of {of} entries");
+            say(&keep::restore_from_mirror(&read(&config)?, &mirror, &mut tell)?)
         }
         Keep::Restore { .. } => Err(Refusal::new(Code::ConfigInvalid, "--from or --from-mirror is needed")),
         Keep::VerifyStore { config } => say(&keep::verify_store(&read(&config)?, now)?),
@@ -133,10 +138,14 @@ pub fn run(act: Keep) -> R<()> {
             let text = reason.unwrap_or_default();
             write(&draft, &keep::draft_succession(&read(&config)?, &origin, &text, now)?)
         }
-        Keep::Succeed { config: path, signed, .. } => {
+        Keep::Succeed { config: path, signed, database, .. } => {
             let signed: Vec<_> = signed.iter().map(|file| envelope(file)).collect::<R<_>>()?;
-            let (head, next) = keep::succeed(&read(&path)?, &signed, now)?;
-            set_origin(&path, next.log_origin.as_deref().unwrap_or_default())?;
+            let mut tell = |taken: u64| eprintln!("{taken} entries of the old log");
+            let (head, next) = keep::succeed(&read(&path)?, &signed, database.as_deref(), now, &mut tell)?;
+            set(&path, "log_origin", next.log_origin.as_deref().unwrap_or_default())?;
+            if let Some(database) = &next.database {
+                set(&path, "database", database)?;
+            }
             say(&head)
         }
         Keep::SignSuccession { draft, key, out } => {
@@ -164,11 +173,12 @@ fn rotate(config: &Config, days: u32, draft: &Path, now: schemas::Timestamp) -> 
     write(draft, &Envelope::draft(&document)?)
 }
 
-/// Puts the new origin into the configuration file, which stays as it is otherwise.
-fn set_origin(path: &Path, origin: &str) -> R<()> {
+/// Puts a value into the configuration file, which stays as it is otherwise.
+fn set(path: &Path, key: &str, value: &str) -> R<()> {
     let text = std::fs::read_to_string(path).map_err(crate::error::fault)?;
-    let kept: Vec<&str> = text.lines().filter(|line| !line.starts_with("log_origin")).collect();
-    let text = format!("log_origin = {}\n{}\n", toml::Value::from(origin), kept.join("\n"));
+    let other = |line: &&str| line.split_once('=').is_none_or(|(name, _)| name.trim() != key);
+    let kept: Vec<&str> = text.lines().filter(other).collect();
+    let text = format!("{key} = {}\n{}\n", toml::Value::from(value), kept.join("\n"));
     std::fs::write(path, text).map_err(crate::error::fault)
 }
 

@@ -196,6 +196,7 @@ pub fn bundle(app: &App, call: &Call) -> R<Answer> {
         offers: offers.collect::<R<_>>()?,
         participants: participants.collect::<R<_>>()?,
         image_sets: image_sets.collect::<R<_>>()?,
+        log_keys: app.lineage(),
     })
 }
 

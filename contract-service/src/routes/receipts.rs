@@ -97,6 +97,7 @@ fn bundle(app: &App, state: &State, body: &Body) -> R<ContractReceipt> {
         participants,
         cosigned: cosigned.map(|note| note.text()),
         consistency,
+        log_keys: app.lineage(),
     })
 }
 

@@ -49,6 +49,11 @@ fn by(house: &House, who: usize, rotation: &LogKey) -> Envelope<LogKey> {
 fn two_people_put_the_next_key_in_use_and_everything_is_signed_by_it() {
     let mut house = House::furnished();
     let old = house.trust().registry_jwk.clone();
+    let pinned = contract_service::trust(&house.config).unwrap();
+    assert_eq!(pinned.registry_jwk, old);
+    let contract = house.executed();
+    let before_change = house.bundle(&contract);
+    assert!(before_change.log_keys.is_none() && house.client.log_keys().unwrap().is_plain());
     let stranger = FileKey::generate_for(&house.registry()).unwrap();
     let unknown = house.client.rotate_log_key(&by(&house, 0, &rotation(&house, &stranger))).unwrap_err();
     assert_eq!(unknown.code, Code::KeyUnknown, "a key that the service does not hold");
@@ -93,6 +98,21 @@ fn two_people_put_the_next_key_in_use_and_everything_is_signed_by_it() {
     house.skip(OVERLAP);
     apply(&house).unwrap();
     assert!(signed_by(&house, key.jwk()) && !signed_by(&house, &old), "the overlap is over");
+    // Who pins the old key goes on by the lineage, which the service shows and puts into what it hands out.
+    let lineage = house.client.log_keys().unwrap();
+    let followed = pinned.following(&lineage).unwrap();
+    assert_eq!(followed.key_in_use(), key.jwk());
+    note::verify_checkpoint(&house.client.checkpoint().unwrap(), &pinned.origin, &followed).unwrap();
+    assert_eq!(contract_service::trust(&house.config).unwrap().registry_jwk, *key.jwk(), "of the key in use");
+    let bundle = house.bundle(&contract);
+    assert_eq!(bundle.log_keys.as_ref(), Some(&lineage));
+    signing::open_bundle(bundle.clone(), &pinned).unwrap();
+    let without = schemas::bundle::JobBundle { log_keys: None, ..bundle.clone() };
+    assert_eq!(signing::open_bundle(without, &pinned).unwrap_err().code, Code::CheckpointInvalid);
+    signing::open_bundle(before_change.clone(), &followed).unwrap();
+    for bundle in [&before_change, &bundle] {
+        house.check_in(&house.arrive(bundle), bundle).expect("the service takes receipts of both keys");
+    }
     // The files stay as they are, or the new one takes the place of the old one.
     house.restart();
     assert_eq!(house.trust().registry_jwk, *key.jwk());

@@ -1,14 +1,16 @@
 //! A service restored from an old backup: it notices through its witness, stays read-only, and comes back by a mirror or
 //! by a succession that two SRO people signed; what was revoked meanwhile stays revoked.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use contract_service::witness::RunningWitness;
-use contract_service::{WitnessPeer, init_witness, keep, system_clock};
+use contract_service::{Config, WitnessPeer, init_witness, keep, system_clock};
 use schemas::contract::{ContractRef, ContractState};
 use schemas::log::{Checkpoint, CheckpointRef};
 use schemas::party::Kind;
-use schemas::{Code, canonical};
+use schemas::rules::LogSucceeded;
+use schemas::{Code, Envelope, Timestamp, canonical};
 use signing::note;
 
 use crate::catcher::eventually;
@@ -80,6 +82,55 @@ fn lost(revoke: bool) -> (Lost, CheckpointRef, PathBuf) {
     (Lost { house, _witness: made.unwrap(), backup, contract }, then, mirror)
 }
 
+/// The succession; on PostgreSQL into an empty database beside the old one, which must be named.
+fn succeed_into(house: &House, signed: &[Envelope<LogSucceeded>], at: Timestamp) -> (CheckpointRef, Config) {
+    let mut told = Vec::new();
+    let mut succeed = |into: Option<&str>| keep::succeed(&house.config, signed, into, at, &mut |taken| told.push(taken));
+    let Some(url) = house.config.database.clone() else {
+        assert_eq!(succeed(Some("postgres://sro@localhost/other")).map(drop).unwrap_err().code, Code::ConfigInvalid);
+        let done = succeed(None).unwrap();
+        assert!(told.last().is_some_and(|taken| *taken > 1), "progress: {told:?}");
+        return done;
+    };
+    assert_eq!(succeed(None).map(drop).unwrap_err().code, Code::ConfigInvalid, "no database is named");
+    let into = crate::database::beside(&url);
+    let done = succeed(Some(&into)).unwrap();
+    assert_eq!(done.1.database.as_ref(), Some(&into));
+    done
+}
+
+/// A web server that gives out a folder, as an auditor's would.
+struct Served {
+    url: String,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Served {
+    fn start(dir: &Path) -> Served {
+        let server = tiny_http::Server::http("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/mirror/", server.server_addr().to_ip().unwrap());
+        let (asked, dir) = (Arc::new(Mutex::new(Vec::new())), dir.to_owned());
+        let seen = Arc::clone(&asked);
+        std::thread::spawn(move || {
+            for request in server.incoming_requests() {
+                let path = request.url().to_owned();
+                let file = std::fs::read(dir.join(path.strip_prefix("/mirror/").unwrap_or_default()));
+                seen.lock().unwrap().push(path);
+                let answer = match file {
+                    Ok(bytes) => tiny_http::Response::from_data(bytes),
+                    Err(_) => tiny_http::Response::from_data(Vec::new()).with_status_code(404),
+                };
+                drop(request.respond(answer));
+            }
+        });
+        Served { url, asked }
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
 fn writes(house: &House) -> Result<(), Code> {
     let who = signing::FileKey::generate().unwrap();
     let application = house.sign(&papers::participant(house, &who, Kind::Tdp), &who);
@@ -96,8 +147,14 @@ fn an_old_backup_is_noticed_and_a_mirror_brings_the_rest() {
     assert_eq!(state(&lost.house), ContractState::Active, "the backup knows nothing of the revocation");
 
     drop(lost.house.running.take());
+    let served = Served::start(&mirror);
     let mirrored = Checkpoint::parse(&std::fs::read_to_string(mirror.join("checkpoint")).unwrap()).unwrap().head;
-    assert_eq!(keep::restore_from_mirror(&lost.house.config, &mirror).unwrap(), mirrored);
+    assert_eq!(keep::restore_from_mirror(&lost.house.config, &served.url, &mut |_, _| {}).unwrap(), mirrored);
+    assert!(served.asked().iter().any(|path| path == "/mirror/entries/000000000.jsonl"), "read over HTTP");
+    let folder = mirror.to_str().unwrap();
+    let mut told = Vec::new();
+    let again = keep::restore_from_mirror(&lost.house.config, folder, &mut |at, of| told.push((at, of))).unwrap();
+    assert_eq!((again, told), (mirrored.clone(), vec![(0, mirrored.size)]), "a folder does as well");
     assert_eq!(keep::verify_store(&lost.house.config, lost.house.now()).unwrap(), mirrored);
     lost.house.restart();
     assert_eq!(head(&lost.house), then, "equal roots");
@@ -119,14 +176,14 @@ fn without_a_mirror_only_a_succession_by_two_people_opens_the_log() {
         signed
     };
     let (asha, bela) = (by(0), by(1));
-    let alone = keep::succeed(&house.config, std::slice::from_ref(&asha), at).map(drop).unwrap_err();
+    let alone = keep::succeed(&house.config, std::slice::from_ref(&asha), None, at, &mut |_| {}).map(drop).unwrap_err();
     assert_eq!(alone.code, Code::TwoPeopleNeeded);
-    let same = keep::succeed(&house.config, &[asha.clone(), asha.clone()], at).map(drop).unwrap_err();
+    let same = keep::succeed(&house.config, &[asha.clone(), asha.clone()], None, at, &mut |_| {}).map(drop).unwrap_err();
     assert_eq!(same.code, Code::TwoPeopleNeeded);
-    let (opened, config) = keep::succeed(&house.config, &[asha, bela], at).unwrap();
+    let (opened, config) = succeed_into(house, &[asha, bela], at);
     assert_eq!(config.origin().unwrap(), origin);
     // The old origin is closed: its witness does not follow the new one until it is told of it.
-    house.config = contract_service::Config { witnesses: Vec::new(), ..config };
+    house.config = Config { witnesses: Vec::new(), ..config };
     house.restart();
     assert_eq!(head(house), opened);
     let note = Checkpoint::parse(&house.client.checkpoint().unwrap()).unwrap();
@@ -142,10 +199,15 @@ fn a_backup_that_was_changed_is_not_put_back() {
     let backup = house.dir.join("day.backup");
     let head = keep::backup(&house.config, &backup).unwrap();
     assert_eq!(keep::backup(&house.config, &backup).unwrap_err().code, Code::ConfigInvalid, "never overwritten");
-    let elsewhere = contract_service::Config { data_dir: house.dir.join("elsewhere"), ..house.config.clone() };
+    let elsewhere = Config { data_dir: house.dir.join("elsewhere"), ..house.config.clone() };
     assert_eq!(keep::restore(&elsewhere, &backup).unwrap(), head);
     assert_eq!(keep::restore(&elsewhere, &backup).unwrap_err().code, Code::ConfigInvalid, "never over a database");
-    let none = contract_service::Config { data_dir: house.dir.join("none"), ..house.config.clone() };
+    let none = Config { data_dir: house.dir.join("none"), ..house.config.clone() };
     assert_eq!(keep::verify_store(&none, house.now()).unwrap_err().code, Code::ConfigInvalid);
-    assert_eq!(keep::restore_from_mirror(&none, &house.dir).unwrap_err().code, Code::ConfigInvalid);
+    let refused = |mirror: &str| keep::restore_from_mirror(&none, mirror, &mut |_, _| {}).unwrap_err().code;
+    assert_eq!(refused(house.dir.to_str().unwrap()), Code::ConfigInvalid);
+    assert_eq!(refused("ftp://auditor.example/mirror"), Code::ConfigInvalid);
+    assert_eq!(refused("http://127.0.0.1:1/mirror"), Code::PeerUnreachable);
+    let empty = Served::start(&house.dir);
+    assert_eq!(refused(&empty.url), Code::ConfigInvalid, "a server without a mirror");
 }

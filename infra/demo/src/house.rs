@@ -24,7 +24,7 @@ use signing::Trust;
 
 pub use clock::TestClock;
 pub use here::InProcess;
-pub use processes::Processes;
+pub use processes::{Processes, name_witness};
 
 use crate::actors::{Ccrp, Clock, Offered, Person, Psp, Sro, Tdc, Tdp};
 use crate::data::TableKind;

@@ -52,6 +52,28 @@ fn contract_service() {
 }
 
 #[test]
+fn a_kept_house_has_its_witness_in_the_file_and_hands_it_out_as_trust() {
+    let dir = std::env::temp_dir().join(format!("demo-witness-{}", std::process::id()));
+    let (_, text) = sample("contract-service.toml");
+    std::fs::create_dir_all(&dir).unwrap();
+    let before = contract_service::Config::load(&sample("contract-service.toml").0, std::iter::empty()).unwrap();
+    let made = contract_service::init(&dir, &before.url, before.sro.clone()).unwrap();
+    let jwk = signing::FileKey::generate().unwrap();
+    let jwk = schemas::Signer::jwk(&jwk);
+    let file = dir.join("config.toml");
+    demo::house::name_witness(&file, "http://localhost:8090", "localhost:8090/witness", jwk).unwrap();
+    let config = contract_service::Config::load(&file, std::iter::empty()).unwrap();
+    assert_eq!((config.witnesses.len(), config.witness_quorum), (1, 1));
+    let other = contract_service::Config { witnesses: vec![], witness_quorum: 0, ..config.clone() };
+    assert_eq!(other, made, "the rest stays as it is");
+    let trust = contract_service::trust(&config).unwrap();
+    assert_eq!((trust.witnesses.len(), trust.quorum), (1, 1));
+    assert_eq!((trust.witnesses[0].name.as_str(), &trust.witnesses[0].jwk), ("localhost:8090/witness", jwk));
+    names_every_key(&text, &std::fs::read_to_string(&file).unwrap());
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
 fn witness() {
     let (path, text) = sample("witness.toml");
     let config = WitnessConfig::load(&path, std::iter::empty()).unwrap();

@@ -6,6 +6,7 @@ mod budget;
 mod database;
 mod evidence;
 mod form;
+mod log_key;
 mod papers;
 mod quorum;
 mod race;

@@ -145,7 +145,7 @@ fn the_journal_is_checked_at_each_start() {
         "UPDATE charge SET event = CAST(replace(CAST(event AS TEXT), '\"steps\":50', '\"steps\":49') AS BLOB)",
     ] {
         sql(&world, change);
-        assert_eq!(verify_log(world.config.clone()).unwrap_err().code, Code::LogTampered, "{change}");
+        assert_eq!(verify_log(world.config.clone(), None).unwrap_err().code, Code::LogTampered, "{change}");
         assert_eq!(world.restart().unwrap_err().code, Code::LogTampered);
         for end in ["-wal", "-shm"] {
             let _ = std::fs::remove_file(world.config.dir.join(format!("kms.sqlite{end}")));

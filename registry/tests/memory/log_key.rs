@@ -68,17 +68,66 @@ fn the_head_is_signed_by_both_keys_for_the_overlap_and_then_by_the_new_one_alone
     anchor(&house).unwrap();
     assert_eq!(signed_by(&house.registry), (false, true));
 
+    // Long after, the lineage leads from the old key to the new one, and back.
+    let lineage = house.registry.lineage().unwrap();
+    assert_eq!(lineage.links.len(), 1);
+    for pinned in [100, 101] {
+        let trust = pinning(&house, pinned).following(&lineage).unwrap();
+        assert_eq!(trust.key_in_use(), key(101).jwk());
+        assert!(note::verify_checkpoint(&house.registry.checkpoint().unwrap().text(), &trust.origin, &trust).is_ok());
+    }
+    assert_eq!(pinning(&house, 102).following(&lineage).unwrap_err().code, Code::LogLineageInvalid);
+    assert_eq!(Registry::key_in_use(&house.options).unwrap(), *key(101).jwk());
+
     // Either order of the files; the old key alone does not do, the new one alone does.
     let head = house.registry.head().unwrap();
     for (first, next) in [(100, Some(101)), (101, Some(100)), (101, None)] {
         house.options = with(&house, first, next);
         house.reopen().unwrap();
         assert_eq!(house.registry.head().unwrap(), head, "{first} {next:?}");
+        assert_eq!(house.registry.lineage().unwrap(), lineage, "{first} {next:?}");
         assert!(house.registry.scrub().unwrap().first_difference.is_none(), "{first} {next:?}");
     }
     for (first, next) in [(100, None), (102, None), (100, Some(102))] {
         house.options = with(&house, first, next);
         assert_eq!(house.reopen().unwrap_err().code, Code::ConfigInvalid, "{first} {next:?}");
+    }
+}
+
+/// What a relying party pins that took this key.
+fn pinning(house: &House, n: u8) -> signing::Trust {
+    signing::Trust {
+        registry: house.options.registry.clone(),
+        registry_jwk: key(n).jwk().clone(),
+        origin: house.options.origin.clone(),
+        sro: house.options.sro.clone(),
+        witnesses: Vec::new(),
+        quorum: 0,
+        lineage: Default::default(),
+    }
+}
+
+#[test]
+fn a_restored_log_shows_its_lineage_where_both_keys_are_at_hand() {
+    let mut house = House::empty();
+    house.admit(&house.tdps[0], schemas::party::Kind::Tdp);
+    assert!(house.options.next.set(Arc::new(key(101))).is_ok());
+    house.enter(rotated(&house)).unwrap();
+    house.skip(OVERLAP as u64);
+    anchor(&house).unwrap();
+    let size = house.registry.head().unwrap().size;
+    let entries = house.registry.entries(0, size).unwrap();
+    let checkpoint = house.registry.checkpoint().unwrap();
+    for (first, next, links) in [(100, Some(101), 1), (101, None, 0)] {
+        let dir = folder();
+        let options = Options { url: options(&dir).url, ..with(&house, first, next) };
+        Registry::restore_from(&options, entries.iter().cloned().map(Ok), &checkpoint).unwrap();
+        let restored = Registry::open(options, start()).unwrap();
+        let lineage = restored.lineage().unwrap();
+        assert_eq!(lineage.links.len(), links, "{first} {next:?}");
+        assert!(pinning(&house, 101).following(&lineage).is_ok());
+        assert_eq!(pinning(&house, 100).following(&lineage).is_ok(), links == 1, "{first} {next:?}");
+        std::fs::remove_dir_all(dir).unwrap();
     }
 }
 

@@ -8,6 +8,7 @@ mod keys;
 mod open;
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use schemas::bundle::{BundledParticipant, Logged, LoggedDocument, LoggedKeyEvent};
 use schemas::contract::Contract;
@@ -15,16 +16,18 @@ use schemas::envelope::Usage;
 use schemas::event::{Body, SroPerson};
 use schemas::id::{Did, KeyId, RunId};
 use schemas::jwk::Jwk;
+use schemas::lineage::LogLineage;
 use schemas::party::{Decision, KeyAct, KeyEvent, Kind, Participant, Resolution};
-use schemas::{Code, Digest, Entered, KeyBook, R, Refusal, Signed};
+use schemas::{Code, Digest, Entered, KeyBook, R, Refusal, Signed, canonical};
 use serde::{Deserialize, Serialize};
 
+use crate::lineage::Lineage;
 use crate::{did, document, note};
 use keys::PartyKeys;
 pub use open::{MAX_BUNDLED, OpenedBundle, open_bundle};
 
 /// What a relying party pins. Handed over out of band; a file of it is what `depa trust` prints.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trust {
     /// The registry.
@@ -41,6 +44,9 @@ pub struct Trust {
     /// How many of them must have cosigned a checkpoint before anything is opened on its word; 0 asks for none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub quorum: u32,
+    /// The log's other keys, as far as they were shown ([`Trust::following`]); no part of what is pinned.
+    #[serde(skip)]
+    pub lineage: Lineage,
 }
 
 /// A witness's key under its name (C2SP tlog-witness).
@@ -61,13 +67,41 @@ impl KeyBook for Trust {
     fn key(&self, kid: &KeyId, usage: Usage) -> Option<Jwk> {
         match usage {
             Usage::Party => self.sro.iter().find(|p| p.did.as_str() == kid.holder).map(|p| p.jwk.clone()),
-            Usage::Service if kid.holder == self.registry.as_str() => Some(self.registry_jwk.clone()),
+            Usage::Service if kid.holder == self.registry.as_str() => {
+                Some(self.key_in_use().clone())
+            }
             Usage::Service | Usage::Run => None,
         }
     }
 }
 
 impl Trust {
+    /// Reads a trust file and, where it lies beside it, the lineage of the log's keys: `trust.log-keys.json` beside
+    /// `trust.json`. `CONFIG_INVALID` names the file; a lineage that does not follow is refused with its own code.
+    pub fn load(file: &Path) -> R<Trust> {
+        let fault = |file: &Path, why: &dyn std::fmt::Display| {
+            Refusal::new(Code::ConfigInvalid, format!("{}: {why}", file.display()))
+        };
+        let bytes = std::fs::read(file).map_err(|e| fault(file, &e))?;
+        let trust: Trust = canonical::parse(&bytes).map_err(|e| fault(file, &e.sentence))?;
+        let beside = Trust::lineage_file(file);
+        match std::fs::read(&beside) {
+            Ok(bytes) => trust.following(&canonical::parse(&bytes).map_err(|e| fault(&beside, &e.sentence))?),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(trust),
+            Err(e) => Err(fault(&beside, &e)),
+        }
+    }
+
+    /// The log's key in use, as far as a lineage was shown; the pinned one else.
+    pub fn key_in_use(&self) -> &Jwk {
+        self.lineage.last().unwrap_or(&self.registry_jwk)
+    }
+
+    /// Where the lineage of the log's keys lies beside a trust file.
+    pub fn lineage_file(file: &Path) -> PathBuf {
+        file.with_extension("log-keys.json")
+    }
+
     /// Requires that every party of a contract signed it, each once, and nobody else but SRO people who countersigned.
     pub fn fully_signed(&self, contract: &Signed<Contract>) -> R<()> {
         signed_by_parties(contract, &self.sro)
@@ -98,6 +132,17 @@ impl PinnedBook {
         PinnedBook { trust, parties: BTreeMap::new(), services: BTreeMap::new(), run: None }
     }
 
+    /// The trust that it starts from.
+    pub fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    /// Goes on with other keys of the log where they follow ([`Trust::following`]).
+    pub fn follow(&mut self, lineage: &LogLineage) -> R<()> {
+        self.trust = self.trust.following(lineage)?;
+        Ok(())
+    }
+
     /// Adds a party whose application and decision were verified; its key counts from the start of the log.
     pub fn add_party(&mut self, did: &Did, kind: Kind, jwk: Jwk) {
         self.parties.insert(did.to_string(), PartyKeys::new(kind, jwk));
@@ -110,7 +155,7 @@ impl PinnedBook {
         let sha256: Digest = participant.application.digest();
         let application = verify_application(participant.application, &trust.registry)?;
         let decision =
-            note::entered(participant.decision, &trust.registry, &trust, &trust.origin, &trust.registry_jwk)?;
+            note::entered(participant.decision, &trust.registry, &trust, &trust.origin, &trust)?;
         trust.two_people(&decision)?;
         let about = decision.participant == application.did && decision.participant_sha256 == sha256;
         if !about || decision.decision != Decision::Verified {
@@ -141,7 +186,7 @@ impl PinnedBook {
                 self.trust.two_people(&event)?;
             }
             verify_added_key(&event, resolution.as_ref(), &self.trust.registry)?;
-            note::verify_receipt(&receipt, &body, &self.trust.origin, &self.trust.registry_jwk)?;
+            note::verify_receipt(&receipt, &body, &self.trust.origin, &self.trust)?;
             let by = event.signers().first().map(|kid| kid.thumbprint.clone());
             let party = self.parties.get_mut(did.as_str());
             party.ok_or_else(|| Refusal::new(Code::SignerUnknown, "the party is not known"))?.apply(
@@ -162,7 +207,7 @@ impl PinnedBook {
     pub fn entered<T: LoggedDocument>(&self, logged: Logged<T>) -> R<Entered<T>> {
         let (trust, index) = (&self.trust, logged.receipt.index);
         let kids = kids(&logged.envelope);
-        note::entered(logged, &trust.registry, &self.as_of(index), &trust.origin, &trust.registry_jwk)
+        note::entered(logged, &trust.registry, &self.as_of(index), &trust.origin, trust)
             .map_err(|refusal| self.explained(refusal, &kids))
     }
 

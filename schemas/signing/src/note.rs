@@ -10,6 +10,7 @@ use schemas::log::{Checkpoint, CheckpointRef, NoteSignature, Receipt, body_diges
 use schemas::{Code, Digest, Entered, KeyBook, R, Refusal, Signed, Signer, Timestamp};
 
 use crate::book::WitnessKey;
+use crate::lineage::CheckpointKeys;
 use crate::{check, document};
 
 /// Note signature type of a log's own Ed25519 key.
@@ -43,9 +44,11 @@ pub fn sign_checkpoint_with(origin: &str, head: &CheckpointRef, signers: &[&dyn 
     Ok(Checkpoint { origin: origin.to_owned(), head: head.clone(), body, signatures })
 }
 
-/// Reads a checkpoint and verifies the log's own signature over it.
-pub fn verify_checkpoint(text: &str, origin: &str, jwk: &Jwk) -> R<Checkpoint> {
+/// Reads a checkpoint and verifies the log's own signature over it: by the key, or by that of a trust's lineage which was
+/// in use at its size.
+pub fn verify_checkpoint(text: &str, origin: &str, keys: &dyn CheckpointKeys) -> R<Checkpoint> {
     let note = Checkpoint::parse(text)?;
+    let jwk = keys.key_at(note.head.size);
     let bad = |why: &str| Refusal::new(Code::CheckpointInvalid, format!("checkpoint: {why}"));
     if note.origin != origin {
         return Err(bad("of another log"));
@@ -110,7 +113,7 @@ fn cosigned_text(note: &Checkpoint, time: u64) -> String {
 }
 
 /// Verifies offline that a body stands in the log: salted body digest, leaf, inclusion, signed checkpoint.
-pub fn verify_receipt(receipt: &Receipt, body: &Body, origin: &str, jwk: &Jwk) -> R<CheckpointRef> {
+pub fn verify_receipt(receipt: &Receipt, body: &Body, origin: &str, keys: &dyn CheckpointKeys) -> R<CheckpointRef> {
     let mismatch = |why: &str| Refusal::new(Code::ReceiptMismatch, format!("receipt: {why}"));
     let salt: [u8; 32] = receipt.body_salt.0.as_slice().try_into().map_err(|_| mismatch("salt"))?;
     if receipt.record.v != 1 || receipt.record.kind != body.kind() {
@@ -119,7 +122,7 @@ pub fn verify_receipt(receipt: &Receipt, body: &Body, origin: &str, jwk: &Jwk) -
     if body_digest(&salt, body)? != receipt.record.body_sha256 {
         return Err(mismatch("of another document"));
     }
-    let note = verify_checkpoint(&receipt.checkpoint, origin, jwk)?;
+    let note = verify_checkpoint(&receipt.checkpoint, origin, keys)?;
     let root = inclusion_root(receipt.record.leaf()?, receipt.index, note.head.size, &receipt.path)?;
     if root != note.head.root {
         return Err(Refusal::new(Code::InclusionInvalid, "the path leads to another root"));
@@ -133,10 +136,10 @@ pub fn entered<T: LoggedDocument>(
     registry: &Did,
     book: &dyn KeyBook,
     origin: &str,
-    jwk: &Jwk,
+    keys: &dyn CheckpointKeys,
 ) -> R<Entered<T>> {
     let signed: Signed<T> = document::verify(logged.envelope, registry, book)?;
-    verify_receipt(&logged.receipt, &T::body(signed.envelope().clone()), origin, jwk)?;
+    verify_receipt(&logged.receipt, &T::body(signed.envelope().clone()), origin, keys)?;
     Ok(Entered::vouched_by_signing(signed, logged.receipt))
 }
 

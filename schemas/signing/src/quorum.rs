@@ -32,7 +32,7 @@ pub fn witnessed(
     let missing = |why: &str| Refusal::new(Code::CosignaturesMissing, why).at("cosigned");
     let text = admission.cosigned.as_deref();
     let text = text.ok_or_else(|| missing("the Admission carries no checkpoint that witnesses cosigned"))?;
-    let seen = note::verify_checkpoint(text, &trust.origin, &trust.registry_jwk)?;
+    let seen = note::verify_checkpoint(text, &trust.origin, trust)?;
     note::cosigned(&seen, &trust.witnesses, trust.quorum, now, WITNESSED_SECONDS)?;
     if contracts.iter().any(|c| c.receipt().index >= seen.head.size) {
         return Err(missing("what the witnesses cosigned does not reach the entry of a contract yet; try again"));

@@ -2,10 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use schemas::jwk::Jwk;
 use schemas::log::{Checkpoint, inclusion_root};
 use schemas::{Code, Digest, R, Refusal};
 
+use crate::lineage::CheckpointKeys;
 use crate::note;
 
 const FIRST: &str = "c2sp.org/tlog-proof@v1";
@@ -80,8 +80,8 @@ impl TlogProof {
 
     /// Verifies that the entry with this leaf hash stands at its index under the log's signed checkpoint, which is
     /// returned; cosignatures on it are for [`note::cosigned`].
-    pub fn verify(&self, leaf: Digest, origin: &str, jwk: &Jwk) -> R<Checkpoint> {
-        let note = note::verify_checkpoint(&self.checkpoint, origin, jwk)?;
+    pub fn verify(&self, leaf: Digest, origin: &str, keys: &dyn CheckpointKeys) -> R<Checkpoint> {
+        let note = note::verify_checkpoint(&self.checkpoint, origin, keys)?;
         if inclusion_root(leaf, self.index, note.head.size, &self.path)? != note.head.root {
             return Err(bad("the path leads to another root"));
         }

@@ -141,7 +141,7 @@ impl<'s> Probe<'s> {
     fn newest_head(&self) -> CheckpointRef {
         let trust = &self.scene.house.trust;
         let note = self.scene.desk().checkpoint().unwrap();
-        signing::note::verify_checkpoint(&note, &trust.origin, &trust.registry_jwk).unwrap().head
+        signing::note::verify_checkpoint(&note, &trust.origin, trust).unwrap().head
     }
 
     /// The key services of the house, in the order of its providers.
@@ -250,7 +250,7 @@ impl<'s> Probe<'s> {
 
     /// Asks a key service for another lease under this status list.
     pub fn renew(&self, kms: &str, status_list: Envelope<StatusList>) -> R<Envelope<Lease>> {
-        let words = RenewRequest { request: self.request(RunAct::Renew {}, kms), status_list };
+        let words = RenewRequest { request: self.request(RunAct::Renew {}, kms), status_list, log_keys: None };
         client(kms).post_once(&format!("/v1/runs/{}/renew", self.run_id), &words)
     }
 

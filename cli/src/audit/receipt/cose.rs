@@ -47,7 +47,7 @@ fn transparent(statement: &Statement, with: &With, trust: &Trust) -> R<Proved> {
 fn record(bytes: &[u8], about: &[u8], with: &With, trust: &Trust) -> R<Proved> {
     let record: Record = canonical::parse_canonical(about)?;
     let (kind, at) = (record.kind, Some(record.at));
-    match receipt::verify(bytes, about, &trust.registry_jwk) {
+    match receipt::verify(bytes, about, trust) {
         Ok(log) => {
             let index = receipt::index(bytes)?;
             Ok(Proved { kind, index, at, log: Some(log), cosigned: vec![] })

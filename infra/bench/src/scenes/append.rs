@@ -41,7 +41,7 @@ pub fn measure(plan: &Plan, peers: &Peers) -> R<Vec<Row>> {
         let receipt = canonical::parse::<Receipted>(body)?.receipt;
         let sha256 = *digests.get(*index).ok_or_else(|| Refusal::new(Code::Internal, "a sample without request"))?;
         let body = Body::DigestAnchored { by: house.tdc.did()?, sha256 };
-        signing::verify_receipt(&receipt, &body, &house.trust.origin, &house.trust.registry_jwk)?;
+        signing::verify_receipt(&receipt, &body, &house.trust.origin, &house.trust)?;
     }
     eprintln!("bench: {} receipts verified offline", load.samples.len());
     Ok(vec![

@@ -41,7 +41,7 @@ pub fn measure(_: &Plan, _: &Peers) -> R<Vec<Row>> {
     let began = Instant::now();
     for _ in 0..rounds {
         let logged: Logged<Contract> = logged.clone();
-        signing::entered(logged, &trust.registry, &book, &trust.origin, &trust.registry_jwk)?;
+        signing::entered(logged, &trust.registry, &book, &trust.origin, trust)?;
     }
     let millis = began.elapsed().as_secs_f64() * 1000.0 / f64::from(rounds);
     Ok(vec![

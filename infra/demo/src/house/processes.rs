@@ -44,23 +44,17 @@ impl Processes {
         witness.arg("witness").arg("--config").arg(witness_dir.join("witness.toml"));
         house.launch("witness", &witness_dir, &mut witness, ports.witness, "/livez")?;
 
-        let peer = format!(
-            "[{{ url = \"{}\", name = \"{name}\", jwk = {{ kty = \"OKP\", crv = \"Ed25519\", x = \"{}\" }} }}]",
-            local(ports.witness),
-            jwk.okp_text().unwrap_or_default()
-        );
+        // In the file, so that a house which is kept and started again by hand has its witness too.
+        let config = folder.join("config.toml");
+        name_witness(&config, &local(ports.witness), &name, &jwk)?;
         // The SRO hands out its trust again, now with the witness: rooms and key services ask for its cosignature.
-        let watched = |command: &mut Command| {
-            command.arg("--config").arg(folder.join("config.toml"));
-            command.env("DEPA_CONTRACT_SERVICE__WITNESSES", &peer).env("DEPA_CONTRACT_SERVICE__WITNESS_QUORUM", "1");
-        };
         let mut trust = Command::new(&service);
-        watched(trust.arg("trust"));
+        trust.arg("trust").arg("--config").arg(&config);
         let printed = once("contract-service trust", &mut trust)?;
         std::fs::write(trust_file(dir), printed)
             .map_err(|e| Refusal::new(Code::ConfigInvalid, format!("{}: {e}", trust_file(dir).display())))?;
         let mut desk = Command::new(&service);
-        watched(desk.arg("serve"));
+        desk.arg("serve").arg("--config").arg(&config);
         house.launch("contract-service", &folder, &mut desk, ports.desk, "/readyz")?;
 
         let kms = sibling("kms-adapter")?;
@@ -170,6 +164,20 @@ impl Drop for Processes {
     fn drop(&mut self) {
         self.all.iter().filter(|p| !p.is_kept()).for_each(Process::ask_to_end);
     }
+}
+
+/// Writes a witness and a quorum of one into the configuration of a contract service, which stays as it is otherwise.
+pub fn name_witness(config: &Path, url: &str, name: &str, jwk: &Jwk) -> R<()> {
+    let fault = |why: &dyn std::fmt::Display| {
+        Refusal::new(Code::ConfigInvalid, format!("{}: {why}", config.display()))
+    };
+    let text = std::fs::read_to_string(config).map_err(|e| fault(&e))?;
+    let mut table: toml::Table = text.parse().map_err(|e: toml::de::Error| fault(&e))?;
+    let peer = serde_json::json!([{ "url": url, "name": name, "jwk": jwk }]);
+    table.insert("witnesses".into(), toml::Value::try_from(peer).map_err(|e| fault(&e))?);
+    table.insert("witness_quorum".into(), 1.into());
+    let text = toml::to_string_pretty(&table).map_err(|e| fault(&e))?;
+    std::fs::write(config, text).map_err(|e| fault(&e))
 }
 
 /// The name on the witness's cosignatures.

@@ -92,6 +92,7 @@ impl People {
             sro: self.sro.iter().map(person).collect(),
             witnesses: vec![],
             quorum: 0,
+            lineage: Default::default(),
         }
     }
 

@@ -227,7 +227,7 @@ impl<'w> Room<'w> {
     }
 
     pub fn renew(&self, status_list: Envelope<StatusList>) -> Answer<Envelope<Lease>> {
-        self.send_renew(&RenewRequest { request: self.request(RunAct::Renew {}), status_list })
+        self.send_renew(&RenewRequest { request: self.request(RunAct::Renew {}), status_list, log_keys: None })
     }
 
     pub fn send_commit(&self, request: &Envelope<RunRequest>) -> Answer<Envelope<KmsReceipt>> {

@@ -28,12 +28,13 @@ pub struct OpenedBundle {
 /// The most contracts, offers or participants in a bundle.
 pub const MAX_BUNDLED: usize = 64;
 
-/// Opens a bundle under pinned trust: participants, offers, image set, contracts, job, in this order.
+/// Opens a bundle under pinned trust: the log's keys, participants, offers, image set, contracts, job, in this order.
 pub fn open_bundle(bundle: JobBundle, trust: &Trust) -> R<OpenedBundle> {
     let counts = [bundle.contracts.len(), bundle.offers.len(), bundle.participants.len()];
     if counts.iter().any(|n| *n > MAX_BUNDLED) {
         return Err(Refusal::new(Code::LimitExceeded, "a bundle holds at most 64 of each kind of document"));
     }
+    let trust = &trust.following_if(bundle.log_keys.as_ref())?;
     let mut book = PinnedBook::new(trust.clone());
     for participant in bundle.participants {
         book.admit(participant)?;

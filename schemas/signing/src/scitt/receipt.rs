@@ -1,7 +1,6 @@
 //! COSE receipts over the RFC 9162 tree (RFC 9942, verifiable data structure 1), signed with the registry's Ed25519 key.
 
 use ciborium::Value;
-use schemas::jwk::Jwk;
 use schemas::log::{CheckpointRef, inclusion_root, leaf_hash};
 use schemas::{Code, Digest, R, Refusal, Signer};
 
@@ -10,6 +9,7 @@ use crate::cbor;
 use crate::check::{self, Alg};
 use crate::cose::header::{self, Header, bad};
 use crate::cose::{self, map};
+use crate::lineage::CheckpointKeys;
 
 const RFC9162_SHA256: i64 = 1;
 const INCLUSION: i64 = -1;
@@ -55,13 +55,15 @@ pub fn write(signer: &dyn Signer, claims: &Claims<'_>, leaf: &[u8], place: &Plac
     join(protected, cbor::write(&proof)?, &sig)
 }
 
-/// Verifies a receipt of the entry with these leaf data under the registry's key; returns the tree it speaks of.
-pub fn verify(receipt: &[u8], leaf: &[u8], jwk: &Jwk) -> R<CheckpointRef> {
+/// Verifies a receipt of the entry with these leaf data under the registry's key, or that of a trust's lineage which was in
+/// use at the tree's size; returns the tree it speaks of.
+pub fn verify(receipt: &[u8], leaf: &[u8], keys: &dyn CheckpointKeys) -> R<CheckpointRef> {
     let read = Receipt::read(receipt, RFC9162_SHA256, &[])?;
+    let (size, index, path) = proof(&read.proof)?;
+    let jwk = keys.key_at(size);
     if read.kid != cose::thumbprint(jwk)?.0 {
         return Err(Refusal::new(Code::SignerUnknown, "the receipt names another key"));
     }
-    let (size, index, path) = proof(&read.proof)?;
     let root = inclusion_root(leaf_hash(leaf), index, size, &path)?;
     check_place(leaf, &Place { size, index, path: &path, root })?;
     check::verify(jwk, read.alg, &signed1(&read.protected, &root.0)?, &read.sig)?;

@@ -4,6 +4,7 @@
 
 #[path = "../keys/mod.rs"]
 mod keys;
+mod lineage;
 mod world;
 
 use keys::{Key, now, registry};

@@ -88,6 +88,7 @@ impl World {
             sro: self.people.iter().map(person).collect(),
             witnesses: vec![],
             quorum: 0,
+            lineage: Default::default(),
         }
     }
 

@@ -1,0 +1,167 @@
+//! The log's key changes, or the log goes on under another origin: a key service that pinned the first key follows what is
+//! shown by the rules, keeps it, and refuses the rest.
+
+use schemas::bundle::{JobBundle, Logged};
+use schemas::event::Body;
+use schemas::lineage::LogLineage;
+use schemas::log::{Checkpoint, CheckpointRef, Receipt};
+use schemas::release::{Admission, KmsReceipt, RenewRequest, ReserveRequest, RunAct};
+use schemas::rules::{LogKey, LogSucceeded};
+use schemas::{Code, Digest, Envelope, Signer};
+use signing::{FileKey, note};
+
+use crate::support::http::Answer;
+use crate::support::people::{ORIGIN, People};
+use crate::support::room::Room;
+use crate::support::world::World;
+
+const NEXT_ORIGIN: &str = "sro.example/log2";
+
+/// The log's next key, and what shows it, signed by these people.
+fn rotated(world: &World, by: &[&FileKey]) -> (FileKey, LogLineage) {
+    let old = &world.people.registry;
+    let next = FileKey::generate_for(&world.people.registry_did()).unwrap();
+    let rotation = LogKey {
+        schema: "log-key.v1".into(),
+        registry: world.people.registry_did(),
+        replaces: old.jwk().thumbprint(),
+        jwk: next.jwk().clone(),
+        overlap_until: world.now().plus_seconds(3600),
+        at: world.now(),
+    };
+    let envelope = People::sign(&rotation, by);
+    let mut log = world.log.lock().unwrap();
+    let index = log.append(&Body::LogKeyRotated { rotation: envelope.clone() }, "log", world.now());
+    let mut receipt = log.receipt(index, ORIGIN, old);
+    receipt.checkpoint = note::sign_checkpoint_with(ORIGIN, &log.head(), &[&next, old]).unwrap().text();
+    let links = vec![Logged { envelope, receipt }];
+    (next, LogLineage { origin: ORIGIN.into(), first: old.jwk().clone(), links, succeeds: None })
+}
+
+/// A reservation whose Admission this key signed, with this lineage beside the bundle.
+fn reserve(
+    room: &Room,
+    key: &FileKey,
+    bundle: &JobBundle,
+    lineage: Option<&LogLineage>,
+    change: impl FnOnce(&mut Admission),
+) -> Answer<Envelope<KmsReceipt>> {
+    let challenge = room.challenge();
+    let admission = room.admission_with(change).read_unverified().unwrap();
+    let admission = People::sign(&admission, &[key]);
+    let attested = room.attest(room.transcript(&challenge, &admission));
+    let bundle = JobBundle { log_keys: lineage.cloned(), ..bundle.clone() };
+    room.send_reserve(&ReserveRequest { attested, admission, bundle })
+}
+
+#[test]
+fn the_next_key_counts_once_it_is_shown_by_the_rules_and_the_old_one_no_more() {
+    let mut world = World::new();
+    let sro = [&world.people.sro[0], &world.people.sro[1]].map(|key| (*key).clone());
+    let bundle = world.bundle.clone();
+    let (forged, alone) = rotated(&world, &[&sro[0]]);
+    let (next, lineage) = rotated(&world, &[&sro[0], &sro[1]]);
+    let mut unsigned = lineage.clone();
+    let head = Checkpoint::parse(&unsigned.links[0].receipt.checkpoint).unwrap().head;
+    unsigned.links[0].receipt.checkpoint = note::sign_checkpoint(ORIGIN, &head, &next).unwrap().text();
+    world.refuses(Code::SignerUnknown, || reserve(&Room::new(&world), &next, &bundle, None, |_| ()));
+    world.refuses(Code::TwoPeopleNeeded, || reserve(&Room::new(&world), &forged, &bundle, Some(&alone), |_| ()));
+    world.refuses(Code::CheckpointInvalid, || reserve(&Room::new(&world), &next, &bundle, Some(&unsigned), |_| ()));
+    let old = &world.people.registry;
+    reserve(&Room::new(&world), old, &bundle, None, |_| ()).expect("the pinned key counts until another one is shown");
+    {
+        let room = Room::new(&world);
+        reserve(&room, &next, &bundle, Some(&lineage), |_| ()).unwrap();
+    }
+    world.refuses(Code::SignerUnknown, || reserve(&Room::new(&world), old, &bundle, None, |_| ()));
+    // It is kept: nobody has to show it again, and a start forgets nothing.
+    reserve(&Room::new(&world), &next, &bundle, None, |_| ()).unwrap();
+    world.stop();
+    world.restart().unwrap();
+    reserve(&Room::new(&world), &next, &bundle, None, |_| ()).unwrap();
+    let old = &world.people.registry;
+    world.refuses(Code::SignerUnknown, || reserve(&Room::new(&world), old, &bundle, None, |_| ()));
+}
+
+#[test]
+fn a_run_is_renewed_across_a_change_of_key() {
+    let world = World::new();
+    let room = Room::new(&world);
+    let ours = room.reserve().unwrap();
+    room.release(&ours).unwrap();
+    let sro = [&world.people.sro[0], &world.people.sro[1]];
+    let (next, lineage) = rotated(&world, &sro);
+    let list = room.status_list(vec![]).read_unverified().unwrap();
+    let renew = |log_keys: Option<LogLineage>| {
+        let status_list = People::sign(&list, &[&next]);
+        room.send_renew(&RenewRequest { request: room.request(RunAct::Renew {}), status_list, log_keys })
+    };
+    assert_eq!(renew(None).unwrap_err().code, Code::SignerUnknown);
+    renew(Some(lineage)).unwrap();
+    renew(None).unwrap();
+}
+
+/// The same papers under the origin of another log.
+fn under(bundle: &JobBundle, origin: &str, key: &FileKey) -> JobBundle {
+    let resign = |receipt: &mut Receipt| {
+        let head = Checkpoint::parse(&receipt.checkpoint).unwrap().head;
+        receipt.checkpoint = note::sign_checkpoint(origin, &head, key).unwrap().text();
+    };
+    let mut bundle = bundle.clone();
+    bundle.contracts.iter_mut().for_each(|logged| resign(&mut logged.receipt));
+    bundle.offers.iter_mut().for_each(|logged| resign(&mut logged.receipt));
+    bundle.participants.iter_mut().for_each(|participant| resign(&mut participant.decision.receipt));
+    resign(&mut bundle.image_set.receipt);
+    bundle
+}
+
+fn succession(world: &World, by: &[&FileKey]) -> LogLineage {
+    let key = &world.people.registry;
+    let seen = CheckpointRef { size: 3, root: Digest([3; 32]) };
+    let said = LogSucceeded {
+        schema: "log-succeeded.v1".into(),
+        registry: world.people.registry_did(),
+        old_origin: ORIGIN.into(),
+        old_checkpoint: note::sign_checkpoint(ORIGIN, &seen, key).unwrap().text(),
+        kept: 3,
+        new_origin: NEXT_ORIGIN.into(),
+        reason: "The disk was lost".into(),
+        at: world.now(),
+    };
+    let succeeds = Some(People::sign(&said, by));
+    LogLineage { origin: NEXT_ORIGIN.into(), first: key.jwk().clone(), links: vec![], succeeds }
+}
+
+#[test]
+fn a_log_under_another_origin_is_followed_by_the_word_of_two_people_alone() {
+    for repinned in [false, true] {
+        let mut world = World::new();
+        Room::new(&world).reserve().unwrap();
+        let sro = [&world.people.sro[0], &world.people.sro[1]].map(|key| (*key).clone());
+        let bundle = under(&world.bundle, NEXT_ORIGIN, &world.people.registry);
+        // The log that goes on has other roots at the sizes of the old one.
+        let other = |a: &mut Admission| a.checkpoint.root = Digest([7; 32]);
+        if repinned {
+            let trust = signing::Trust { origin: NEXT_ORIGIN.into(), ..world.people.trust() };
+            world.stop();
+            std::fs::write(&world.config.trust, serde_json::to_vec(&trust).unwrap()).unwrap();
+            world.restart().unwrap();
+        }
+        let key = &world.people.registry;
+        let unshown = if repinned { Code::LogLineageInvalid } else { Code::CheckpointInvalid };
+        world.refuses(unshown, || reserve(&Room::new(&world), key, &bundle, None, other));
+        let alone = succession(&world, &[&sro[0]]);
+        world.refuses(Code::TwoPeopleNeeded, || reserve(&Room::new(&world), key, &bundle, Some(&alone), other));
+        let mut bare = alone.clone();
+        bare.succeeds = None;
+        world.refuses(Code::LogLineageInvalid, || reserve(&Room::new(&world), key, &bundle, Some(&bare), other));
+        let shown = succession(&world, &[&sro[0], &sro[1]]);
+        reserve(&Room::new(&world), key, &bundle, Some(&shown), other).unwrap();
+        reserve(&Room::new(&world), key, &bundle, None, other).expect("it is kept");
+        world.refuses(Code::ConsistencyInvalid, || {
+            reserve(&Room::new(&world), key, &bundle, None, |a| a.checkpoint.root = Digest([8; 32]))
+        });
+        let back = reserve(&Room::new(&world), key, &world.bundle, None, |_| ()).unwrap_err();
+        assert_eq!(back.code, Code::CheckpointInvalid, "the closed log opens nothing any more");
+    }
+}
