@@ -30,7 +30,8 @@ fn child() {
     };
     let opening = Instant::now();
     let registry = Registry::open(options(&PathBuf::from(dir)), start()).unwrap();
-    say(&format!("opened {}\n", opening.elapsed().as_millis()));
+    // The harness has begun a line of its own.
+    say(&format!("\nopened {}\n", opening.elapsed().as_millis()));
     let count: Option<u32> = std::env::var(COUNT).ok().map(|n| n.parse().unwrap());
     std::thread::scope(|scope| {
         for _ in 0..count.map_or(16, |_| 1) {
