@@ -6,7 +6,7 @@ use std::path::Path;
 
 use contract_client::Client;
 use schemas::log::{Checkpoint, ExportedEntry};
-use schemas::{R, canonical};
+use schemas::{Code, R, Refusal, canonical};
 
 use super::mirror::{Mirror, PER_FILE};
 use super::tiles::Tiles;
@@ -88,7 +88,7 @@ impl Service {
 
 impl Source for Service {
     fn head(&mut self) -> R<Head> {
-        let page = self.client.export(0, super::PAGE)?;
+        let page = self.client.export(0, super::PAGE).map_err(without_bodies)?;
         self.page = page.entries.into_iter();
         Ok(Head { v: 1, size: page.size, checkpoint: page.checkpoint })
     }
@@ -109,6 +109,17 @@ impl Source for Service {
     fn tiles(&self) -> Option<Box<dyn Tiles>> {
         Some(Box::new(self.client.clone()))
     }
+}
+
+/// A service that enters nothing shows no bodies, since their reading is entered first: what can be checked all the same.
+fn without_bodies(refusal: Refusal) -> Refusal {
+    if !matches!(refusal.code, Code::ReadOnly | Code::NotWriter) {
+        return refusal;
+    }
+    let next = "bodies are shown once their reading is entered, which this service cannot do now; check its checkpoint and \
+                public tiles with depa audit monitor URL --state DIR --tiles-only, or a mirror with depa audit verify \
+                --from DIR";
+    Refusal::new(refusal.code, format!("{}; {next}", refusal.sentence))
 }
 
 /// A folder that `depa audit monitor` keeps.

@@ -86,14 +86,13 @@ fn lost(revoke: bool) -> (Lost, CheckpointRef, PathBuf) {
 fn succeed_into(house: &House, signed: &[Envelope<LogSucceeded>], at: Timestamp) -> (CheckpointRef, Config) {
     let mut told = Vec::new();
     let mut succeed = |into: Option<&str>| keep::succeed(&house.config, signed, into, at, &mut |taken| told.push(taken));
-    let Some(url) = house.config.database.clone() else {
+    let Some(into) = crate::database::url() else {
         assert_eq!(succeed(Some("postgres://sro@localhost/other")).map(drop).unwrap_err().code, Code::ConfigInvalid);
         let done = succeed(None).unwrap();
         assert!(told.last().is_some_and(|taken| *taken > 1), "progress: {told:?}");
         return done;
     };
     assert_eq!(succeed(None).map(drop).unwrap_err().code, Code::ConfigInvalid, "no database is named");
-    let into = crate::database::beside(&url);
     let done = succeed(Some(&into)).unwrap();
     assert_eq!(done.1.database.as_ref(), Some(&into));
     done
