@@ -24,6 +24,8 @@ pub struct Call {
     pub bearer: Option<String>,
     /// Whether the token came under the scheme `DPoP`.
     pub dpop: bool,
+    /// Whether only the head of the answer is asked for (`HEAD` in place of `GET`).
+    pub head: bool,
     /// Whether a session may stand for a token: on reads alone.
     pub session_reads: bool,
     /// The `Idempotency-Key` header.

@@ -165,7 +165,7 @@ pub fn document() -> Value {
     let problem = generator.subschema_for::<Problem>();
     let codes: Vec<&str> = Code::ALL.iter().map(|c| c.as_str()).collect();
     let about = "Bodies are strict JSON: no duplicate or unknown member, no float. Signed documents authenticate themselves. \
-                 Every refusal carries a stable code; `x-codes` lists them.";
+                 Every refusal carries a stable code; `x-codes` lists them. Where GET is answered, HEAD is: the same, without a body.";
     json!({
         "openapi": "3.1.0",
         "info": {"title": "DEPA contract service", "version": env!("CARGO_PKG_VERSION"), "description": about, "x-codes": codes},

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use actix_web::body::{BodySize, BodyStream, MessageBody};
 use actix_web::dev::ServerHandle;
-use actix_web::http::StatusCode;
+use actix_web::guard;
+use actix_web::http::{Method, StatusCode};
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use actix_web::web::{self, Bytes, Data, Payload, ServiceConfig};
 use actix_web::{App as ActixApp, HttpRequest, HttpResponse, HttpResponseBuilder, HttpServer};
@@ -250,7 +251,9 @@ fn configure<D: Desk>(config: &mut ServiceConfig, desk: &Arc<D>) {
     paths.sort_by_key(|(path, _)| (path.contains('{'), *path != "/v1/contracts/{id}/signatures"));
     for (path, verbs) in paths {
         let mut resource = web::resource(path);
-        let allow: Vec<&str> = verbs.iter().map(|verb| verb.name()).collect();
+        let mut allow: Vec<&str> = verbs.iter().map(|verb| verb.name()).collect();
+        // What is read can be asked about (RFC 9110 9.3.2): the same answer, whose body the HTTP library leaves out.
+        allow.extend(verbs.contains(&Verb::Get).then_some("HEAD"));
         let allow = allow.join(", ");
         for verb in verbs {
             let desk = desk.clone();
@@ -258,7 +261,7 @@ fn configure<D: Desk>(config: &mut ServiceConfig, desk: &Arc<D>) {
                 serve(desk.clone(), verb, path, request, payload, bounds)
             };
             resource = resource.route(match verb {
-                Verb::Get => web::get().to(to),
+                Verb::Get => web::route().guard(guard::Any(guard::Get()).or(guard::Head())).to(to),
                 Verb::Post => web::post().to(to),
                 Verb::Put => web::put().to(to),
                 Verb::Delete => web::delete().to(to),
@@ -413,6 +416,7 @@ fn call(request: &HttpRequest, body: Vec<u8>, number: String) -> Call {
         params,
         query: read_query(request.query_string()),
         dpop: bound.is_some(),
+        head: request.method() == Method::HEAD,
         bearer: bound.or(plain),
         session_reads: false,
         idempotency_key: all("idempotency-key"),

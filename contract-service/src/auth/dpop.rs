@@ -77,7 +77,8 @@ fn proof(app: &App, call: &Call, verb: Verb, token: Option<&str>) -> R<Option<Dp
     let Some(text) = call.header("dpop") else {
         return Ok(None);
     };
-    let proof = dpop::check(text, verb.name(), &format!("{}{}", app.url(), call.path), token, app.now())?;
+    let method = if call.head { "HEAD" } else { verb.name() };
+    let proof = dpop::check(text, method, &format!("{}{}", app.url(), call.path), token, app.now())?;
     app.proofs.once(&proof, app.now())?;
     Ok(Some(proof))
 }

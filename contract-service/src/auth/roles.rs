@@ -25,20 +25,22 @@ pub struct Caller {
 #[derive(Debug)]
 pub struct Provider(pub Did);
 
-/// The caller by its token; where admission allows it, which it does on reads alone, by its session. Suspension bites at once, whatever the token says.
+/// The caller by its token; where admission allows it, which it does on reads alone, by its session. Suspension, and
+/// the end of the key with which it was asked for, bite at once, whatever the token says.
 pub fn caller(app: &App, call: &Call, state: &State) -> R<Caller> {
     if call.session_reads && call.bearer.is_none() {
         let session = Session::read(app, call, state)?;
         return Ok(Caller { did: session.person().member.clone(), kind: session.kind() });
     }
-    let Holder { did, .. } = holder(app, call)?;
-    if state.is_sro(did.as_str()) {
-        return Ok(Caller { did, kind: Kind::Sro });
-    }
-    match state.participant(&did) {
-        Some(row) if row.state == ParticipantState::Verified => Ok(Caller { kind: row.participant.kind, did }),
-        _ => Err(Refusal::new(Code::Unauthenticated, "the holder of this token is not verified any more")),
-    }
+    let Holder { did, client, .. } = holder(app, call)?;
+    let ended = |why: &str| Refusal::new(Code::Unauthenticated, why.to_owned());
+    let kind = match state.participant(&did) {
+        _ if state.is_sro(did.as_str()) => Kind::Sro,
+        Some(row) if row.state == ParticipantState::Verified => row.participant.kind,
+        _ => return Err(ended("the holder of this token is not verified any more")),
+    };
+    let active = state.api_key(&client).is_some();
+    if active { Ok(Caller { did, kind }) } else { Err(ended("the key with which this token was asked for has ended")) }
 }
 
 /// The caller, once per call and before any handler: also checks the proof that a bound token needs.
@@ -68,7 +70,8 @@ fn holder(app: &App, call: &Call) -> R<Holder> {
     let first = |a: R<Claims>, b: R<Claims>| if a.is_ok() || b.is_err() { a } else { b };
     let unknown = || Err(Refusal::new(Code::Unauthenticated, "this service has no key"));
     let claims = keys.map(check).reduce(first).unwrap_or_else(unknown)?;
-    let holder = Holder { did: claims.sub, until: claims.exp, jkt: claims.cnf.map(|cnf| cnf.jkt) };
+    let client = claims.client()?;
+    let holder = Holder { did: claims.sub, until: claims.exp, jkt: claims.cnf.map(|cnf| cnf.jkt), client };
     app.verified.remember(token, holder.clone(), now);
     Ok(holder)
 }

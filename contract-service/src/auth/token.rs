@@ -23,7 +23,7 @@ pub fn give(app: &App, call: &Call) -> R<Answer> {
     let bound = super::dpop::asked(app, call)?;
     app.registry.use_jti(&claims.iss, &claims.jti, Timestamp::from_seconds(claims.exp), now)?;
     let access_token =
-        token::access(&*app.signer()?, app.url(), &claims.sub, crate::ids::token()?, now, bound.clone())?;
+        token::access(&*app.signer()?, app.url(), &claims.client()?, crate::ids::token()?, now, bound.clone())?;
     let token_type = if bound.is_some() { "DPoP" } else { "Bearer" };
     Answer::ok(&TokenAnswer { access_token, token_type: token_type.into(), expires_in: token::ACCESS_SECONDS })
 }

@@ -12,7 +12,7 @@ use crate::call::{Answer, Call};
 use crate::error::fault;
 use crate::ids;
 
-/// An event as it comes: every member is needed.
+/// An event as it comes: every member but `registry` is needed.
 #[derive(Serialize, Deserialize)]
 pub struct Event {
     /// The idempotency key.
@@ -29,6 +29,10 @@ pub struct Event {
     content_type: String,
     /// Base64.
     data: String,
+    /// The registry that it is meant for, or comes from: a member of our own beside DEPA's. It is signed with the rest;
+    /// an event for another registry is not taken.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    registry: Option<Did>,
     /// JWS over everything else.
     #[serde(skip_serializing_if = "String::is_empty", default)]
     signature: String,
@@ -78,6 +82,10 @@ pub fn opened(state: &State, body: &[u8]) -> Result<(Event, Did), Bad> {
         Code::SignerUnknown => Bad::new(505, refusal.sentence),
         _ => Bad::new(504, refusal.sentence),
     })?;
+    let here = state.genesis().map(|genesis| &genesis.registry);
+    if event.registry.as_ref().is_some_and(|meant| Some(meant) != here) {
+        return Err(Bad::new(504, "the event is signed for another registry"));
+    }
     let sender = Did::parse(&kid.holder).map_err(|e| Bad::new(505, e.sentence))?;
     Ok((event, sender))
 }
@@ -92,6 +100,7 @@ pub fn reply(app: &App, _: &Call, kind: &str, data: Value) -> R<Answer> {
         kind: kind.into(),
         content_type: "application/json".into(),
         data: Bytes(canonical::to_bytes(&data)?).text(),
+        registry: Some(app.did().clone()),
         signature: String::new(),
     };
     event.signature = signing::event::sign(&canonical::to_bytes(&event)?, &*app.signer()?)?;
@@ -107,6 +116,7 @@ fn copy(event: &Event) -> Event {
         kind: event.kind.clone(),
         content_type: event.content_type.clone(),
         data: event.data.clone(),
+        registry: event.registry.clone(),
         signature: event.signature.clone(),
     }
 }

@@ -60,7 +60,7 @@ fn by_people<T: Document>(
         return Err(Refusal::new(Code::SchemaMismatch, sentence).at("contract.id"));
     }
     app.registry.state().contract_of(&contract)?;
-    match collect(app, document)? {
+    match collect(app, document, Some(&body))? {
         Collected::Waiting(signatures) => waiting(signatures),
         Collected::Ready(document) => enter(app, &contract.sha256, body(document)),
     }

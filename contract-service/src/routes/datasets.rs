@@ -28,10 +28,11 @@ pub fn change(app: &App, call: &Call) -> R<Answer> {
     if act.read_unverified()?.dataset_id != call.param("id")? {
         return Err(Refusal::new(Code::SchemaMismatch, "the act is about another dataset").at("dataset_id"));
     }
-    match two_people::collect(app, act)? {
+    let body: fn(Envelope<DatasetAct>) -> Body = |act| Body::DatasetChanged { act };
+    match two_people::collect(app, act, Some(&body))? {
         Collected::Waiting(signatures) => two_people::waiting(signatures),
         Collected::Ready(act) => {
-            let receipt = app.enter(Body::DatasetChanged { act })?.receipt;
+            let receipt = app.enter(body(act))?.receipt;
             Answer::created(&Receipted { receipt })
         }
     }

@@ -27,11 +27,13 @@ pub fn order(app: &App, call: &Call) -> R<Answer> {
     Answer::created(&OrderAnswer { job_sha256: opened.job.digest(), receipt })
 }
 
-/// Gives the calling provider its oldest open order for 60 seconds, waiting for one if asked to; 204 when none came.
+/// Gives the calling provider its oldest open order for 60 seconds; 204 when none came. Waits for one if asked to: by
+/// `Prefer: wait`, or else by `wait_seconds`.
 pub fn lease(app: &App, call: &Call) -> R<Answer> {
     let provider = caller(app, call, &app.registry.state())?.provider()?;
     let request: LeaseRequest = call.read()?;
-    let until = Instant::now() + Duration::from_secs(u64::from(request.wait_seconds.min(LONGEST_WAIT)));
+    let wait = call.wait_seconds(LONGEST_WAIT).unwrap_or(request.wait_seconds.min(LONGEST_WAIT));
+    let until = Instant::now() + Duration::from_secs(u64::from(wait));
     loop {
         if let Some(order) = app.registry.lease_order(&provider.0, LEASE_SECONDS, app.now())? {
             let bundle = canonical::parse(&order.bundle)?;

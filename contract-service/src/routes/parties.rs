@@ -34,7 +34,8 @@ pub fn decide(app: &App, call: &Call) -> R<Answer> {
 /// Changes a key, by the participant or by two SRO people. For an added key a did:web is resolved anew.
 pub fn change_key(app: &App, call: &Call) -> R<Answer> {
     let event: Envelope<KeyEvent> = call.read()?;
-    let event = match two_people::collect(app, event)? {
+    // What it becomes is known once a did:web is resolved, and that waits for the second person.
+    let event = match two_people::collect(app, event, None)? {
         Collected::Waiting(signatures) => return two_people::waiting(signatures),
         Collected::Ready(event) => event,
     };

@@ -48,10 +48,11 @@ pub fn abort(app: &App, call: &Call) -> R<Answer> {
     let abort: Envelope<Abort> = call.read()?;
     same(&call.param("id")?, &abort.read_unverified()?.run_id)?;
     app.registry.state().require_run(&call.param("id")?)?;
-    match collect(app, abort)? {
+    let body: fn(Envelope<Abort>) -> Body = |abort| Body::RunAborted { abort };
+    match collect(app, abort, Some(&body))? {
         Collected::Waiting(signatures) => waiting(signatures),
         Collected::Ready(abort) => {
-            Answer::created(&Receipted { receipt: app.enter(Body::RunAborted { abort })?.receipt })
+            Answer::created(&Receipted { receipt: app.enter(body(abort))?.receipt })
         }
     }
 }

@@ -256,9 +256,17 @@ fn what_cannot_be_imported_is_refused() {
 
 /// An event of somebody, as DEPA sends it.
 fn event(kind: &str, data: &Value, who: &FileKey) -> Value {
+    event_for(None, kind, data, who)
+}
+
+/// The same, for the registry that it names.
+fn event_for(registry: Option<&str>, kind: &str, data: &Value, who: &FileKey) -> Value {
     let data = Bytes(canonical::to_bytes(data).unwrap()).text();
     let mut event = json!({"id": "1", "time": "2026-12-01T00:00:00Z", "version": "1.0", "type": kind,
         "contentType": "application/json", "data": data});
+    if let Some(registry) = registry {
+        event["registry"] = json!(registry);
+    }
     let signature = signing::event::sign(&canonical::to_bytes(&event).unwrap(), who).unwrap();
     event["signature"] = json!(signature);
     event
@@ -310,6 +318,16 @@ fn depas_event_face_says_what_it_knows_and_where_the_rest_is_done() {
     assert_eq!(bad("/authorize", &foreign).0, 502, "what is not theirs they do not learn");
     let overseer = event("ccr.event.contract.check", &json!({"contract_id": contract.id}), &house.sro[0]);
     assert_eq!(bad("/authorize", &overseer).0, 502, "the SRO reads where its reading is entered");
+    let here = |registry: &str| {
+        event_for(Some(registry), "ccr.event.contract.check", &json!({"contract_id": contract.id}), &house.tdc)
+    };
+    assert_eq!(answered(&house, "/authorize", &here(house.registry().as_str())).0, 200, "it may name the registry");
+    assert_eq!(bad("/authorize", &here("did:web:elsewhere.example")).0, 504, "signed for another registry");
+    let mut readdressed = check.clone();
+    readdressed["registry"] = json!(house.registry());
+    assert_eq!(bad("/authorize", &readdressed).0, 504, "the registry is signed with the rest");
+    let reply: Value = post(&house, "/authorize", check.to_string().as_bytes()).send().unwrap().json().unwrap();
+    assert_eq!(reply["registry"], json!(house.registry()), "ours say whose they are");
     house.skip(400);
     assert_eq!(bad("/authorize", &check).0, 506, "an old event sent again");
 }

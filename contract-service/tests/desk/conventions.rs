@@ -73,10 +73,30 @@ fn a_page_names_the_next_one() {
 }
 
 #[test]
+fn what_is_read_can_be_asked_about_without_its_body() {
+    let house = House::furnished();
+    let contract = house.propose(&papers::contract(&house)).unwrap();
+    let contract = format!("/v1/contracts/{}", reference(&contract).id);
+    let token = bearer(&house, &house.tdc);
+    for path in ["/livez", "/v1/trust", "/v1/datasets", "/log/checkpoint", contract.as_str()] {
+        let whole = get(&house, path).bearer_auth(&token).send().unwrap();
+        let head = client().head(format!("{}{path}", house.url())).bearer_auth(&token).send().unwrap();
+        assert_eq!((head.status().as_u16(), whole.status().as_u16()), (200, 200), "{path}");
+        for name in ["content-type", "content-length", "cache-control", "etag"] {
+            assert_eq!(header(&head, name), header(&whole, name), "{path} {name}");
+        }
+        assert!(head.bytes().unwrap().is_empty() && !whole.bytes().unwrap().is_empty(), "{path}");
+    }
+    let head = |path: &str| client().head(format!("{}{path}", house.url())).send().unwrap().status().as_u16();
+    // What needs a token needs it for the head too; where nothing is read there is none.
+    assert_eq!((head(&contract), head("/v1/nothing"), head("/oauth/token")), (401, 404, 405));
+}
+
+#[test]
 fn methods_media_types_and_numbers_of_calls() {
     let house = House::empty();
     let wrong = client().delete(format!("{}/v1/datasets", house.url())).send().unwrap();
-    assert_eq!(header(&wrong, "allow"), "GET, POST");
+    assert_eq!(header(&wrong, "allow"), "GET, POST, HEAD");
     assert_eq!(code(wrong), Code::MethodNotAllowed);
     for (accept, status) in
         [("application/json", 200), ("text/html, */*;q=0.1", 200), ("text/html", 406), ("application/json;q=0", 406)]

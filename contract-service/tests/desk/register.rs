@@ -102,9 +102,13 @@ fn a_key_is_added_used_and_retired() {
     assert_eq!(by_itself.unwrap_err(), Code::SignerUnknown, "a key does not add itself");
     house.client.change_key(&house.sign(&adding, &house.tdc)).unwrap();
     assert!(house.as_(&new).contracts().is_ok());
+    let token = crate::http::bearer(&house, &house.tdc);
+    let reads = || crate::http::get(&house, "/v1/contracts").bearer_auth(&token).send().unwrap();
+    assert_eq!(reads().status(), 200);
     let old = house.tdc.jwk().thumbprint();
     let retiring = key_event(&house, &did, KeyAct::Retire { thumbprint: old.clone() });
     house.client.change_key(&house.sign(&retiring, &new)).unwrap();
+    assert_eq!(crate::http::code(reads()), Code::Unauthenticated, "a token ends with the key it was asked for with");
     assert_eq!(code(house.as_(&Arc::new(FileKey::generate_for(&did).unwrap())).contracts()), Code::Unauthenticated);
     let keys: KeyList = get(&house, &format!("/v1/participants/{}/keys", did)).unwrap();
     let states: Vec<_> = keys.keys.iter().map(|key| (key.thumbprint.clone(), key.state.as_str())).collect();
@@ -112,6 +116,21 @@ fn a_key_is_added_used_and_retired() {
     let last = key_event(&house, &did, KeyAct::Retire { thumbprint: new.jwk().thumbprint() });
     assert_eq!(code(house.client.change_key(&house.sign(&last, &new))), Code::StateTransition);
     assert_eq!(get::<KeyList>(&house, "/v1/participants/did:web:nobody.example/keys").unwrap_err(), Code::NotFound);
+}
+
+#[test]
+fn what_stands_is_no_first_of_two_signatures() {
+    let house = House::furnished();
+    let decision = house.decision(&house.tdc, Kind::Tdc, Decision::Verified);
+    let path = "/v1/participants/decisions";
+    let by_one = |document, status| post::<TwoPeople, _>(&house, path, &document, status).map(|answer| answer.signatures);
+    let standing = by_one(house.sign(&decision, &house.sro[0]), 202);
+    assert_eq!(standing.unwrap_err(), Code::StateTransition, "it entered when everybody was admitted");
+    let suspended = house.decision(&house.tdc, Kind::Tdc, Decision::Suspended);
+    assert_eq!(by_one(house.sign(&suspended, &house.sro[0]), 202), Ok(1));
+    assert_eq!(by_one(house.sign(&suspended, &house.sro[0]), 202), Ok(1), "once more is still one");
+    assert_eq!(by_one(house.sign(&suspended, &house.sro[1]), 201), Ok(2), "in the second of the first decision");
+    assert_eq!(by_one(house.sign(&suspended, &house.sro[1]), 202).unwrap_err(), Code::StateTransition, "it stands");
 }
 
 #[test]

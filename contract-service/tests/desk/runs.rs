@@ -49,6 +49,20 @@ fn orders_that_may_not_run() {
     assert_eq!(code(house.client.order_run(&bundle)), Code::StateTransition);
 }
 
+/// The pause gives the agent time to ask; where it comes too late, it finds the order at once.
+#[test]
+fn an_agent_that_prefers_to_wait_is_told_of_an_order_that_comes() {
+    let house = House::furnished();
+    let bundle = house.bundle(&house.executed());
+    let token = crate::http::bearer(&house, &house.ccrp);
+    let ask = crate::http::post(&house, "/v1/run-orders/lease", br#"{"wait_seconds":0}"#);
+    let ask = ask.bearer_auth(token).header("prefer", "wait=20");
+    let agent = std::thread::spawn(move || ask.send().unwrap().status().as_u16());
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    house.client.order_run(&bundle).unwrap();
+    assert_eq!(agent.join().unwrap(), 200);
+}
+
 #[test]
 fn challenges_are_for_ordered_jobs() {
     let house = House::furnished();

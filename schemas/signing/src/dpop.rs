@@ -193,9 +193,8 @@ mod tests {
     fn bound_tokens_need_their_key_and_bearer_tokens_stay() {
         let (service, client, thief) =
             (FileKey::generate().unwrap(), FileKey::generate().unwrap(), FileKey::generate().unwrap());
-        let subject = client.did().unwrap();
         let claims = |cnf: Option<String>| {
-            let text = token::access(&service, URL, &subject, "jti".into(), now(), cnf).unwrap();
+            let text = token::access(&service, URL, client.kid(), "jti".into(), now(), cnf).unwrap();
             token::check_access(&text, URL, service.kid(), service.jwk(), now()).unwrap()
         };
         let by = |key: &FileKey| DpopProof { jkt: key.jwk().thumbprint(), jti: "0123456789abcdef".into() };

@@ -41,6 +41,9 @@ pub struct Confirmation {
 pub struct Claims {
     /// Base URL of the service.
     pub aud: String,
+    /// Thumbprint of the subject's own key with which an access token was asked for: the token ends with that key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_key: Option<String>,
     /// The key to which an access token is bound (RFC 9449 6.1); a bearer token has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
@@ -54,6 +57,14 @@ pub struct Claims {
     pub jti: String,
     /// Whom it is about.
     pub sub: Did,
+}
+
+impl Claims {
+    /// The subject's key with which the token was asked for. Refused with `UNAUTHENTICATED` where the token names none.
+    pub fn client(&self) -> R<KeyId> {
+        let key = self.client_key.as_ref().ok_or_else(|| bad("names no key of its holder; ask for a new one"))?;
+        Ok(KeyId::new(&self.sub, key))
+    }
 }
 
 fn bad(why: &str) -> Refusal {
@@ -108,14 +119,14 @@ pub fn assertion(signer: &dyn Signer, aud: &str, jti: String, now: Timestamp) ->
     let did = Did::parse(&signer.kid().holder)?;
     let iat = now.seconds();
     let exp = iat + ASSERTION_SECONDS;
-    let claims = Claims { aud: aud.into(), cnf: None, exp, iat, iss: did.clone(), jti, sub: did };
+    let claims = Claims { aud: aud.into(), client_key: None, cnf: None, exp, iat, iss: did.clone(), jti, sub: did };
     make(&claims, TYP_ASSERTION, signer)
 }
 
-/// Checks an assertion; the caller then consumes its `jti`.
+/// Checks an assertion; the caller then consumes its `jti`. The claims name the key that signed it ([`Claims::client`]).
 pub fn check_assertion(token: &str, aud: &str, book: &dyn KeyBook, now: Timestamp) -> R<Claims> {
-    let (kid, claims) = read(token, TYP_ASSERTION, &|kid| book.key(kid, Usage::Party))?;
-    let bound = claims.cnf.is_some();
+    let (kid, mut claims) = read(token, TYP_ASSERTION, &|kid| book.key(kid, Usage::Party))?;
+    let bound = claims.cnf.is_some() || claims.client_key.is_some();
     if kid.holder != claims.iss.as_str()
         || claims.sub != claims.iss
         || bound
@@ -125,14 +136,16 @@ pub fn check_assertion(token: &str, aud: &str, book: &dyn KeyBook, now: Timestam
         return Err(bad("issuer, subject or id"));
     }
     timely(&claims, aud, now, ASSERTION_SECONDS)?;
+    claims.client_key = Some(kid.thumbprint);
     Ok(claims)
 }
 
-/// An access token of the service for `subject`; with `cnf`, the thumbprint of a DPoP key, it is bound to that key.
+/// An access token of the service for the holder of the key `client`, which signed the assertion; with `cnf`, the
+/// thumbprint of a DPoP key, it is bound to that key.
 pub fn access(
     signer: &dyn Signer,
     aud: &str,
-    subject: &Did,
+    client: &KeyId,
     jti: String,
     now: Timestamp,
     cnf: Option<String>,
@@ -140,7 +153,8 @@ pub fn access(
     let iat = now.seconds();
     let iss = Did::parse(&signer.kid().holder)?;
     let (exp, cnf) = (iat + ACCESS_SECONDS, cnf.map(|jkt| Confirmation { jkt }));
-    let claims = Claims { aud: aud.into(), cnf, exp, iat, iss, jti, sub: subject.clone() };
+    let (sub, client_key) = (Did::parse(&client.holder)?, Some(client.thumbprint.clone()));
+    let claims = Claims { aud: aud.into(), client_key, cnf, exp, iat, iss, jti, sub };
     make(&claims, TYP_ACCESS, signer)
 }
 

@@ -21,8 +21,7 @@ pub fn tokens(walk: &mut Walk) {
     let (service, client) = (FileKey::generate().unwrap(), FileKey::generate().unwrap());
     let access = |text: &str| token::check_access(text, AUD, service.kid(), service.jwk(), now()).map(drop);
     let assertion = |text: &str| token::check_assertion(text, AUD, &Book::of(&[&client]), now()).map(drop);
-    let subject = client.did().unwrap();
-    let good = token::access(&service, AUD, &subject, "0123456789abcdef".into(), now(), None).unwrap();
+    let good = token::access(&service, AUD, client.kid(), "0123456789abcdef".into(), now(), None).unwrap();
     access(&good).unwrap();
     let other = token::assertion(&client, AUD, "0123456789abcdef".into(), now()).unwrap();
     assertion(&other).unwrap();
