@@ -128,7 +128,7 @@ impl House {
     }
 
     pub fn registry(&self) -> Did {
-        self.trust().registry.clone()
+        self.config.did().unwrap()
     }
 
     pub fn url(&self) -> &str {
