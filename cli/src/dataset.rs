@@ -3,6 +3,7 @@
 pub mod acts;
 pub mod form;
 pub mod kms;
+pub mod line;
 pub mod seal;
 
 use contract_client::Client;
@@ -18,6 +19,7 @@ use signing::book::PinnedBook;
 use signing::{FileKey, Trust};
 
 pub use form::Description;
+pub use line::DatasetLine;
 pub use seal::{SealedDataset, seal};
 
 /// Builds and signs the offer of a sealed dataset. The rules of the register are asked before signing.
@@ -71,6 +73,7 @@ pub fn offer(
             allowed_columns: usage.allowed_columns.clone(),
             join_keys: usage.join_keys.clone(),
             target_columns: usage.target_columns.clone(),
+            rules: usage.rules.clone(),
         },
         privacy_cap: Clause {
             unit: Unit::Principal,
@@ -96,12 +99,14 @@ pub fn publish(client: &Client, offer: &Envelope<DatasetOffer>) -> R<Receipt> {
 }
 
 /// All registered datasets.
-pub fn list(client: &Client) -> R<Vec<DatasetView>> {
+pub fn list(client: &Client) -> R<Vec<DatasetLine>> {
     let mut all = Vec::new();
     let mut cursor: Option<String> = None;
     loop {
         let page = client.datasets(cursor.as_deref())?;
-        all.extend(page.datasets);
+        for view in page.datasets {
+            all.push(DatasetLine::of(view)?);
+        }
         match page.next {
             Some(next) if all.len() < MAX_LISTED => cursor = Some(next),
             _ => return Ok(all),

@@ -34,7 +34,7 @@ pub fn of(refusal: &Refusal) -> u8 {
 pub fn of_code(code: Code) -> u8 {
     use Code::*;
     match code {
-        ConfigInvalid | SqlUnsupported => USAGE,
+        ConfigInvalid | SqlUnsupported | RulesForm => USAGE,
         Unauthenticated | Forbidden | TokenReplayed | DpopInvalid | SignInRefused | EnrolmentInvalid | CsrfInvalid
         | StepUpNeeded | SignerNotParty | TwoPeopleNeeded => AUTHENTICATION,
         NotFound | ContractUnknown | RunUnknown | ReservationUnknown | KeyUnknown | PaymentUnknown | DatasetUnknown
@@ -93,6 +93,13 @@ pub fn of_code(code: Code) -> u8 {
         | PipelineBounds
         | PipelineRecipient
         | EpsilonExceedsContract
+        | RulesMissing
+        | RulesUndefined
+        | RulesAnswer
+        | RulesFailed
+        | RulesLimit
+        | RulesDenied
+        | RulesObligation
         | OutputRefused
         | ProductionRefused
         | AddressRefused

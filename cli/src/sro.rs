@@ -39,6 +39,9 @@ pub struct TemplateForm {
     /// Whether a statement of anticipated model risks is required.
     #[serde(default)]
     pub risk_statement: bool,
+    /// SHA-256 of each Rego document that contracts of it must name (`depa policy digest`).
+    #[serde(default)]
+    pub rules: Vec<Digest>,
 }
 
 /// A data schema, as the SRO writes it.
@@ -68,6 +71,7 @@ pub fn template(form: TemplateForm, trust: &Trust, now: Timestamp) -> R<Envelope
         lapse_days: form.lapse_days,
         sro_countersigns: form.sro_countersigns,
         risk_statement: form.risk_statement,
+        rules: form.rules,
         at: now,
     })
 }

@@ -6,8 +6,11 @@ use schemas::id::{Did, ImageSetId, RunId};
 use schemas::privacy::DatasetCharge;
 use schemas::release::{KmsHead, KmsReceipt, KmsStatement, ReleasedDataset};
 use schemas::{Code, Digest, Envelope, R, Refusal, Timestamp};
+use serde::{Deserialize, Serialize};
 use signing::FileKey;
 
+use crate::audit;
+use crate::gap;
 use crate::store::{Db, Tx};
 use crate::tables::journal;
 
@@ -57,7 +60,7 @@ pub(crate) struct Book<'a> {
 }
 
 /// A row of the journal.
-#[derive(Queryable, Selectable, Insertable)]
+#[derive(Clone, Queryable, Selectable, Insertable, Serialize, Deserialize)]
 #[diesel(table_name = journal)]
 pub(crate) struct Row {
     pub seq: i64,
@@ -105,7 +108,7 @@ pub(crate) fn append(
     now: Timestamp,
 ) -> Tx<(i64, Envelope<KmsReceipt>)> {
     let (last, prev) = head(c)?;
-    let seq = last + 1;
+    let seq = gap::next(c, last)?;
     let kind = kind(&what);
     let receipt = KmsReceipt {
         schema: "kms-receipt.v1".into(),
@@ -139,6 +142,7 @@ pub(crate) fn append(
         envelope: serde_json::to_vec(&envelope).map_err(|e| Refusal::new(Code::Internal, e.to_string()))?,
     };
     diesel::insert_into(journal::table).values(&row).execute(c)?;
+    audit::sign_if_due(c, book, now)?;
     Ok((seq, envelope))
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use attestation::Expected;
 use policies::Facts;
 use schemas::bundle::JobBundle;
+use schemas::contract::Assurance;
 use schemas::evidence::{Appraisal, Transcript};
 use schemas::id::KeyId;
 use schemas::privacy::{Clause, DatasetCharge};
@@ -12,6 +13,7 @@ use schemas::release::{Admission, Attested, Challenge, ReleasedDataset};
 use schemas::{Code, Digest, Envelope, R, Refusal, Signer as _, Timestamp, canonical};
 use signing::OpenedBundle;
 
+use crate::audit;
 use crate::history;
 use crate::journal::{self, Statement};
 use crate::kms::Kms;
@@ -60,7 +62,10 @@ impl Kms {
         let registry = &trust.registry;
         let admission = signing::verify_by(admission, registry, &trust, registry.as_str())?;
         policies::release::admission(&admission, transcript, now)?;
-        self.store.transact(|c| journal::check_not_behind(c, &admission.kms_heads, &self.config.url))?;
+        self.store.transact(|c| {
+            audit::check_caught_up(c)?;
+            journal::check_not_behind(c, &admission.kms_heads, &self.config.url)
+        })?;
         let mut heads = history::heads(&opened)?;
         heads.push(admission.checkpoint.clone());
         heads.extend(signing::witnessed(&trust, &admission, &opened.contracts, now)?);
@@ -71,7 +76,7 @@ impl Kms {
 
         policies::gate::job(&facts, &admission.contracts, now)?;
         policies::release::evidence_allowed(&facts, &appraisal)?;
-        let own = self.own_datasets(&opened, &appraisal)?;
+        let own = self.own_datasets(&opened, appraisal.assurance)?;
         let transcript_sha256 = Digest::of(&canonical::to_bytes(transcript)?);
         Ok(Judged { transcript: transcript.clone(), transcript_sha256, appraisal, own, opened })
     }
@@ -102,7 +107,7 @@ impl Kms {
     }
 
     /// The datasets of the job whose contract names this service, each with its key's row; at least one.
-    fn own_datasets(&self, opened: &OpenedBundle, appraisal: &Appraisal) -> R<Vec<OwnDataset>> {
+    pub(crate) fn own_datasets(&self, opened: &OpenedBundle, assurance: Assurance) -> R<Vec<OwnDataset>> {
         let mut own = Vec::new();
         let pinned = KeyId::new(self.config.provider.as_str(), self.provider_jwk.thumbprint());
         for used in facts(opened).datasets()? {
@@ -124,7 +129,7 @@ impl Kms {
                 let sentence = format!("{} is not the key of this version of the dataset", terms.key.key_id);
                 return Err(Refusal::new(Code::KeyUnknown, sentence));
             }
-            if appraisal.assurance < row.min_assurance()? {
+            if assurance < row.min_assurance()? {
                 let sentence = "the key was imported for stronger evidence than this";
                 return Err(Refusal::new(Code::AssuranceTooLow, sentence));
             }

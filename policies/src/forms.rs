@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemas::digest::Digest;
 use schemas::problem::{Code, R, Refusal};
 use schemas::time::Timestamp;
 
@@ -47,6 +48,13 @@ pub(crate) fn count(items: usize, most: usize, field: &str) -> R<()> {
 pub(crate) fn unique<T: Ord>(items: impl IntoIterator<Item = T>) -> bool {
     let mut seen = BTreeSet::new();
     items.into_iter().all(|item| seen.insert(item))
+}
+
+/// At most 8 rules documents, in ascending order, each once.
+pub(crate) fn rules(rules: &[Digest], field: &str) -> R<()> {
+    ensure(rules.len() <= 8, Code::LimitExceeded, field, "At most 8 rules documents are named.")?;
+    let sentence = "Rules documents are named in ascending order, each once.";
+    ensure(rules.is_sorted() && unique(rules), Code::SchemaMismatch, field, sentence)
 }
 
 /// A document's own time must not lie ahead of ours by more than clocks differ.

@@ -262,6 +262,10 @@ pub struct Contract {
     /// How many runs may complete under it; none for as many as the budget pays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_runs: Option<u32>,
+    /// SHA-256 of each Rego document of the SRO that every key service of the contract asks too; they can only refuse
+    /// or tighten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Digest>,
 }
 document!(Contract, "contract.v1", "contract");
 

@@ -75,6 +75,9 @@ pub struct Usage {
     pub join_keys: Vec<String>,
     /// Columns that may be the target.
     pub target_columns: Vec<String>,
+    /// SHA-256 of each Rego document of the provider that its key service asks too; they can only refuse or tighten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Digest>,
 }
 
 /// A payment term before it has a payer.

@@ -252,11 +252,28 @@ codes! {
     CommitConflict "COMMIT_CONFLICT" 409;
     RefundRefused "REFUND_REFUSED" 409;
     KmsBehindLog "KMS_BEHIND_LOG" 409;
+    RecoveryRefused "RECOVERY_REFUSED" 422;
     KeyUnknown "KEY_UNKNOWN" 404;
     KeyExists "KEY_EXISTS" 409;
     KeyRowTampered "KEY_ROW_TAMPERED" 500;
     CheckpointStale "CHECKPOINT_STALE" 403;
     StatusListStale "STATUS_LIST_STALE" 403;
+    // Rules documents of a provider or the SRO.
+    /// A document that an offer or contract names is not at the key service.
+    RulesMissing "RULES_MISSING" 409;
+    /// Too long, no Rego, or outside the subset that is understood.
+    RulesForm "RULES_FORM" 422;
+    /// The document did not say whether it allows the run.
+    RulesUndefined "RULES_UNDEFINED" 403;
+    /// A member of the document's answer is of the wrong type.
+    RulesAnswer "RULES_ANSWER" 403;
+    /// The evaluation ended in an error.
+    RulesFailed "RULES_FAILED" 403;
+    /// More steps or time than one evaluation may take.
+    RulesLimit "RULES_LIMIT" 403;
+    RulesDenied "RULES_DENIED" 403;
+    /// The run does not keep what a document holds it to.
+    RulesObligation "RULES_OBLIGATION" 403;
     // Sealed objects.
     SealedForm "SEALED_FORM" 422;
     SealedTampered "SEALED_TAMPERED" 422;

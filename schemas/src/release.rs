@@ -317,6 +317,9 @@ pub struct KmsReceipt {
     pub datasets: Vec<ReleasedDataset>,
     /// What is charged to each of them.
     pub charges: Vec<DatasetCharge>,
+    /// SHA-256 of each Rego document that was asked and allowed it, ascending; none where none was named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Digest>,
     /// What is stated.
     pub statement: KmsStatement,
 }

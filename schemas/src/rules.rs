@@ -43,6 +43,9 @@ pub struct Template {
     pub sro_countersigns: bool,
     /// Whether a statement of anticipated model risks is required.
     pub risk_statement: bool,
+    /// SHA-256 of each Rego document of the SRO that contracts of this template must name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Digest>,
     /// When it was approved.
     pub at: Timestamp,
 }

@@ -60,6 +60,9 @@ pub struct ContractForm {
     /// The most runs under the contract; any number that the privacy budget pays for if absent.
     #[serde(default)]
     pub max_runs: Option<u32>,
+    /// SHA-256 of each Rego document of the SRO that the template asks for, or the parties agree on.
+    #[serde(default)]
+    pub rules: Vec<Digest>,
     /// What the parties accept, in words.
     pub risk_statement: String,
 }
@@ -174,6 +177,7 @@ pub fn draft(
         },
         obligations: Obligations { risk_statement: form.risk_statement.clone() },
         max_runs: form.max_runs,
+        rules: form.rules.clone(),
     };
     let pinned: Vec<(Digest, &DatasetOffer)> = offers.iter().map(|o| (o.digest(), &***o)).collect();
     policies::registration::contract(&contract, &pinned, &trust.registry, now)?;

@@ -1,6 +1,7 @@
 //! The description of a dataset, as its provider writes it in TOML or JSON: what is sealed, and on which terms it is
 //! offered. Columns that are not described are dropped before sealing.
 
+use schemas::Digest;
 use schemas::contract::{Assurance, Payee, TermKind, Trigger};
 use schemas::dataset::{ColumnType, DataCard, Reference};
 use schemas::id::{DatasetId, FamilyId};
@@ -90,6 +91,9 @@ pub struct UsageForm {
     /// Columns that may be the target.
     #[serde(default)]
     pub target_columns: Vec<String>,
+    /// SHA-256 of each Rego document that the provider's key service asks too (`depa policy digest`).
+    #[serde(default)]
+    pub rules: Vec<Digest>,
 }
 
 /// The privacy cap.

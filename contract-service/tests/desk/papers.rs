@@ -141,6 +141,7 @@ pub fn offer(house: &House, n: usize) -> DatasetOffer {
             allowed_columns: vec!["x".into()],
             join_keys: vec!["k".into()],
             target_columns: vec!["y".into()],
+            rules: Vec::new(),
         },
         privacy_cap: clause(),
         payment: vec![PriceTerm {
@@ -218,6 +219,7 @@ pub fn contract(house: &House) -> Contract {
         revocation: Revocation { by: vec![Kind::Tdp], notice_seconds: 0, running: Running::Abort, conditions: vec![] },
         obligations: Obligations { risk_statement: "r".into() },
         max_runs: None,
+        rules: Vec::new(),
     }
 }
 

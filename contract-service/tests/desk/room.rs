@@ -147,6 +147,7 @@ impl House {
                 key_id: offer.key.key_id,
             }],
             charges: vec![run.plan.charges[n].clone()],
+            rules: Vec::new(),
             statement,
         };
         let envelope = self.sign(&receipt, &self.kms[n]);

@@ -98,6 +98,7 @@ pub fn offer(registry: &Did, key: &FileKey, kms: &FileKey, n: usize, now: Timest
             allowed_columns: vec!["x".into()],
             join_keys: vec!["k".into()],
             target_columns: vec!["y".into()],
+            rules: Vec::new(),
         },
         privacy_cap: clause()?,
         payment: vec![PriceTerm {
@@ -190,5 +191,6 @@ pub fn contract(ground: &Ground, now: Timestamp) -> Contract {
         revocation: Revocation { by: vec![Kind::Tdp], notice_seconds: 0, running: Running::Abort, conditions: vec![] },
         obligations: Obligations { risk_statement: "None; made for measuring.".into() },
         max_runs: None,
+        rules: Vec::new(),
     }
 }

@@ -78,6 +78,7 @@ fn form(contract: &Contract) -> R<()> {
     country(&contract.jurisdiction, "jurisdiction")?;
     let sentence = "A contract plans at least one run, or leaves the number open.";
     ensure(contract.max_runs != Some(0), Code::SchemaMismatch, "max_runs", sentence)?;
+    crate::forms::rules(&contract.rules, "rules")?;
     // Whether a statement must be there is for the template to say.
     let statement = &contract.obligations.risk_statement;
     if statement.is_empty() { Ok(()) } else { text(statement, 4000, "obligations.risk_statement") }

@@ -1,6 +1,7 @@
 //! The form of a contract: what its template allows. One is built in, others are approved by two SRO people.
 
 use schemas::contract::Contract;
+use schemas::digest::Digest;
 use schemas::problem::{Code, R};
 use schemas::rules::Template;
 
@@ -21,6 +22,8 @@ pub struct ContractForm {
     pub sro_countersigns: bool,
     /// Whether a statement of anticipated model risks is required.
     pub risk_statement: bool,
+    /// Rego documents that they must name.
+    pub rules: Vec<Digest>,
 }
 
 impl ContractForm {
@@ -33,6 +36,7 @@ impl ContractForm {
             lapse_days: 30,
             sro_countersigns: false,
             risk_statement: true,
+            rules: Vec::new(),
         }
     }
 
@@ -45,6 +49,7 @@ impl ContractForm {
             lapse_days: template.lapse_days,
             sro_countersigns: template.sro_countersigns,
             risk_statement: template.risk_statement,
+            rules: template.rules.clone(),
         }
     }
 
@@ -61,6 +66,8 @@ impl ContractForm {
         mismatch(contract.expires_at <= last, "expires_at", format!("allows a period of {} days", self.max_days))?;
         let stated = !self.risk_statement || !contract.obligations.risk_statement.trim().is_empty();
         let sentence = "asks for a statement of the anticipated risks of the model".to_owned();
-        mismatch(stated, "obligations.risk_statement", sentence)
+        mismatch(stated, "obligations.risk_statement", sentence)?;
+        let named = self.rules.iter().all(|rule| contract.rules.contains(rule));
+        mismatch(named, "rules", "asks for a rules document that the contract does not name".to_owned())
     }
 }

@@ -121,7 +121,8 @@ fn usage(usage: &Usage, columns: &[Column]) -> R<()> {
     let empty = usage.allowed_columns.is_empty() && usage.target_columns.is_empty();
     ensure(!empty, Code::OfferInvalid, "usage.allowed_columns", "An offer lets at least one column be used.")?;
     let sentence = "An offer names the key of its principals: privacy is counted per principal.";
-    ensure(!usage.join_keys.is_empty(), Code::OfferInvalid, "usage.join_keys", sentence)
+    ensure(!usage.join_keys.is_empty(), Code::OfferInvalid, "usage.join_keys", sentence)?;
+    crate::forms::rules(&usage.rules, "usage.rules")
 }
 
 fn prices(offer: &DatasetOffer) -> R<()> {

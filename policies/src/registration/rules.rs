@@ -28,6 +28,7 @@ pub fn template(template: &Template, registry: &Did, now: Timestamp) -> R<()> {
     ensure(days, Code::LimitExceeded, "max_days", "A period has between 1 and 3653 days.")?;
     let days = (1..=365).contains(&template.lapse_days);
     ensure(days, Code::LimitExceeded, "lapse_days", "A proposal lapses after 1 to 365 days.")?;
+    crate::forms::rules(&template.rules, "rules")?;
     written(template.at, now, "at")
 }
 

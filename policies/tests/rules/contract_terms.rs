@@ -49,7 +49,8 @@ fn a_contract_keeps_to_its_template() {
     let contract = House::new().contracts.remove(0);
     let form = ContractForm { jurisdictions: vec!["IN".into()], max_days: 365, ..ContractForm::built_in() };
     assert_eq!(form.admits(&contract), Ok(()));
-    let rows: [Row<ContractForm>; 3] = [
+    let rows: [Row<ContractForm>; 4] = [
+        (Code::TemplateMismatch, |f| f.rules = vec![schemas::Digest([1; 32])]),
         (Code::TemplateMismatch, |f| f.purposes = vec!["INFERENCE".into()]),
         (Code::TemplateMismatch, |f| f.jurisdictions = vec!["DE".into()]),
         (Code::TemplateMismatch, |f| f.max_days = 364),

@@ -131,6 +131,7 @@ pub fn offer(n: usize, tdp: &FileKey, kms: &FileKey) -> DatasetOffer {
             allowed_columns: vec!["x".into()],
             join_keys: vec!["k".into()],
             target_columns: vec!["y".into()],
+            rules: Vec::new(),
         },
         privacy_cap: clause(),
         payment: vec![PriceTerm {
@@ -207,5 +208,6 @@ pub fn contract(offers: [Envelope<DatasetOffer>; 2], tdc: &Did, ccrp: &Did) -> C
         revocation: Revocation { by: vec![Kind::Tdp], notice_seconds: 0, running: Running::Abort, conditions: vec![] },
         obligations: Obligations { risk_statement: "r".into() },
         max_runs: None,
+        rules: Vec::new(),
     }
 }

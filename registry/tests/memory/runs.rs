@@ -138,6 +138,7 @@ impl House {
                 key_id: offer.key.key_id,
             }],
             charges: vec![self.charge(n)],
+            rules: Vec::new(),
             statement,
         }
     }

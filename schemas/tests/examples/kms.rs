@@ -46,6 +46,7 @@ pub fn kms_receipt() -> KmsReceipt {
             key_id: DataKeyId::new(uuid(6)),
         }],
         charges: vec![charge()],
+        rules: vec![digest(31), digest(32)],
         statement: KmsStatement::Released { reservation_id: ReservationId::new(uuid(9)), jwe_sha256: vec![digest(14)] },
     }
 }

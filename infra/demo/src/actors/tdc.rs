@@ -113,6 +113,7 @@ impl Tdc {
             conditions: vec![],
             running: schemas::contract::Running::Abort,
             max_runs: None,
+            rules: Vec::new(),
             risk_statement: "A rehearsal with synthetic people and SIMULATED attestation; no promise beyond that."
                 .into(),
         })

@@ -91,6 +91,7 @@ impl Tdp {
                 allowed_columns: self.kind.features().map(|f| f.column.to_owned()).collect(),
                 join_keys: vec![key.to_owned()],
                 target_columns: target.map(str::to_owned).into_iter().collect(),
+                rules: Vec::new(),
             },
             cap: Cap { epsilon: Real::parse(CAP)?, delta: Real::parse(DELTA)?, scope: Scope::PerTdc },
             price: vec![PriceForm {

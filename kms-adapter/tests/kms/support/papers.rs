@@ -88,6 +88,7 @@ pub fn offer(people: &People, provider: &FileKey, table: &Table, kms: &str, kms_
             allowed_columns: vec!["age".into()],
             join_keys: vec!["person".into()],
             target_columns: vec!["outcome".into()],
+            rules: Vec::new(),
         },
         privacy_cap: clause("2.0"),
         payment: vec![],
@@ -165,6 +166,7 @@ pub fn contract(people: &People, datasets: Vec<ContractDataset>, image_set: &Ima
         revocation: Revocation { by: vec![Kind::Tdp], notice_seconds: 0, running: Running::Abort, conditions: vec![] },
         obligations: Obligations { risk_statement: "understood".into() },
         max_runs: None,
+        rules: Vec::new(),
     }
 }
 

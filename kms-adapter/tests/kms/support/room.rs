@@ -154,6 +154,7 @@ impl<'w> Room<'w> {
                 key_id: table.key_id.clone(),
             }],
             charges: vec![charge],
+            rules: Vec::new(),
             statement: KmsStatement::Reserved {
                 reservation_id: ReservationId::new(uuid()),
                 expires_at: world.now().plus_seconds(600),
