@@ -53,6 +53,12 @@ esac
 # Tests start the binaries as processes.
 say "building the binaries"
 cargo build --workspace --bins
+case $what in
+gate | full | house-tests)
+    say "building the production package"
+    sh infra/production.sh
+    ;;
+esac
 
 case $what in
 gate | full)

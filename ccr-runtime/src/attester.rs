@@ -109,3 +109,40 @@ fn software(config: &Config, _: &Path) -> R<Box<dyn Attester>> {
 fn simulated_values(config: &Config, _: &Path) -> R<Value> {
     Err(not_built(config.evidence))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(evidence: &str, more: &str) -> Config {
+        let text = format!(
+            "profile = \"demo\"\ncontract_service = \"http://localhost:1\"\ntrust = \"trust.json\"\n\
+             trainer = \"true\"\nevidence = \"{evidence}\"\n{more}"
+        );
+        toml::from_str(&text).unwrap()
+    }
+
+    #[track_caller]
+    fn missing(config: &Config, feature: &str) {
+        let path = Path::new("ccr.toml");
+        for refusal in
+            [open(config, path).map(drop).unwrap_err(), reference_values(config, path).map(drop).unwrap_err()]
+        {
+            assert_eq!(refusal.code, Code::EvidenceNotAllowed, "{refusal}");
+            assert!(refusal.sentence.contains(feature), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_build_without_an_attester_names_the_feature() {
+        if !cfg!(feature = "azure-attester") {
+            missing(&config("azure-snp", ""), "azure-attester");
+        }
+        if !cfg!(feature = "snp-guest-attester") {
+            missing(&config("snp", ""), "snp-guest-attester");
+        }
+        if !cfg!(feature = "software-attester") {
+            missing(&config("software", "software_root = \"root\""), "software-attester");
+        }
+    }
+}

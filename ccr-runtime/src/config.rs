@@ -78,7 +78,9 @@ impl Config {
         match (profile, config.profile) {
             (None, _) | (Some("production"), Profile::Production) | (Some("demo"), Profile::Demo) => {}
             (Some("production"), Profile::Demo) => config.profile = Profile::Production,
-            (Some(_), _) => return Err(fault(format!("{PROFILE} may say production and nothing weaker than the file"))),
+            (Some(_), _) => {
+                return Err(fault(format!("{PROFILE} may say production and nothing weaker than the file")));
+            }
         }
         config.check()?;
         Ok((config, Digest::of(&bytes)))

@@ -13,6 +13,7 @@ mod period;
 mod pipeline;
 mod probe;
 mod production;
+mod production_package;
 mod relay;
 mod replay;
 mod revoked;

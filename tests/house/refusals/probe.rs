@@ -36,7 +36,32 @@ pub struct Probe<'s> {
     arrival: Option<Challenge>,
 }
 
+/// A run whose scene is being changed.
+pub struct Kept {
+    bundle: JobBundle,
+    job: JobSpec,
+    run_id: RunId,
+    run_key: FileKey,
+    enc: EncKey,
+    attester: Arc<dyn Attester>,
+    admission: Option<Envelope<Admission>>,
+}
+
+impl Kept {
+    /// The run again, in the scene as it is now.
+    pub fn back(self, scene: &Scene) -> Probe<'_> {
+        let Kept { bundle, job, run_id, run_key, enc, attester, admission } = self;
+        Probe { scene, bundle, job, run_id, run_key, enc, attester, admission, arrival: None }
+    }
+}
+
 impl<'s> Probe<'s> {
+    /// Lets go of the scene.
+    pub fn kept(self) -> Kept {
+        let Probe { bundle, job, run_id, run_key, enc, attester, admission, .. } = self;
+        Kept { bundle, job, run_id, run_key, enc, attester, admission }
+    }
+
     /// A room that the front desk has not seen: what is left when the desk is passed by.
     pub fn unseen(scene: &'s Scene, bundle: &JobBundle) -> Probe<'s> {
         Probe::of(scene, bundle, RunId::new(uuid::Uuid::now_v7()))
@@ -283,7 +308,8 @@ impl<'s> Probe<'s> {
     }
 }
 
-fn reservation(kms: &str, all: &[Envelope<KmsReceipt>]) -> schemas::id::ReservationId {
+/// The id of the reservation of one key service.
+pub fn reservation(kms: &str, all: &[Envelope<KmsReceipt>]) -> schemas::id::ReservationId {
     let own = all.iter().map(|r| r.read_unverified().unwrap()).find(|r| r.kms == kms).unwrap();
     match own.statement {
         KmsStatement::Reserved { reservation_id, .. } => reservation_id,

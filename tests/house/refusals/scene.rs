@@ -81,7 +81,11 @@ impl Scene {
 
     /// A house of its own with these offers.
     pub fn with(offer: impl Fn(&Tdp, &Tables) -> demo::actors::Offered) -> Scene {
-        let clock = TestClock::default();
+        Scene::under(TestClock::default(), offer)
+    }
+
+    /// The same under this clock.
+    pub fn under(clock: TestClock, offer: impl Fn(&Tdp, &Tables) -> demo::actors::Offered) -> Scene {
         let mut house = started(&clock);
         house.verify_participants().unwrap();
         house.approve_room().unwrap();

@@ -1,0 +1,31 @@
+#!/bin/sh
+# Builds the production package into target/production: contract-service, kms-adapter and ccr without the feature
+# software-attester, ccr with the attesters of Azure VMs and bare guests. A build of its own, since cargo would otherwise
+# join the feature in from the demo and the tests.
+#
+#   sh infra/production.sh              as the tests start it (profile dev)
+#   sh infra/production.sh --release    as it is shipped
+set -eu
+cd "$(dirname "$0")/.."
+. infra/env.sh
+
+target=${CARGO_TARGET_DIR:-target}
+folder=debug
+for argument in "$@"; do
+    case $argument in
+    --release) folder=release ;;
+    *)
+        echo "unknown argument $argument; known: --release" >&2
+        exit 2
+        ;;
+    esac
+done
+
+cargo build "$@" --bins --target-dir "$target/production-build" --no-default-features \
+    --package contract-service --package kms-adapter --package ccr-runtime \
+    --features ccr-runtime/azure-attester,ccr-runtime/snp-guest-attester
+mkdir -p "$target/production"
+for binary in contract-service kms-adapter ccr; do
+    cp "$target/production-build/$folder/$binary" "$target/production/$binary.new"
+    mv "$target/production/$binary.new" "$target/production/$binary"
+done
