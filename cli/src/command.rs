@@ -1,5 +1,6 @@
 //! The arguments of `depa <noun> <verb>`, one file per noun.
 
+mod attest;
 mod audit;
 mod ccr;
 mod contract;
@@ -165,6 +166,9 @@ enum Noun {
     /// Export the log; verify exports, receipts and contracts offline.
     #[command(subcommand)]
     Audit(audit::Verb),
+    /// Appraise saved evidence of clean rooms.
+    #[command(subcommand)]
+    Attest(attest::Verb),
     /// Look at the transparency log.
     #[command(subcommand)]
     Log(log::Verb),
@@ -190,6 +194,7 @@ pub fn run(cli: Cli) -> R<Answer> {
         Noun::Webhook(verb) => webhook::run(verb, global),
         Noun::Payment(verb) => payment::run(verb, global),
         Noun::Audit(verb) => audit::run(verb, global),
+        Noun::Attest(verb) => attest::run(verb, global),
         Noun::Log(verb) => log::run(verb, global),
         Noun::Doctor(args) => doctor::run(&args, global),
     }

@@ -2,12 +2,14 @@
 //! reads arguments and prints. The demo and the tests act through this library, as users do through the binary.
 //!
 //! One noun, one module. Read [`party`], [`dataset`], [`contract`], [`job`], [`run`], [`model`] in this order for the walk
-//! of a participant, then [`ccr`], [`webhook`] and [`audit`]. [`edge`] holds clock, random ids and files: functions
+//! of a participant, then [`ccr`], [`webhook`] and [`audit`]; [`attest`] judges saved evidence. [`edge`] holds clock,
+//! random ids and files: functions
 //! elsewhere take `now` and what was drawn.
 //!
 //! Invariants of this room: SQL is parsed in [`sql`] alone; no data key touches the disk; whatever a service answers is
 //! verified under the pinned trust before it is signed, run or paid for; no existing file is overwritten.
 
+pub mod attest;
 pub mod audit;
 pub mod ccr;
 pub mod contract;

@@ -1,11 +1,13 @@
 //! What the evidence must say: made from a transcript, or, for recorded vectors, from what was recorded.
 
 use openssl::hash::{MessageDigest, hash};
-use schemas::evidence::{EvidenceKind, ImageSet, Transcript};
+use schemas::evidence::{Evidence, EvidenceKind, ImageSet, Transcript};
 use schemas::jwk::Curve;
 use schemas::problem::{Code, R, Refusal};
 use schemas::text::Bytes;
 use schemas::{Digest, Timestamp, canonical};
+
+use crate::snp::quote::Attest;
 
 /// B = SHA-384(JCS(transcript)): the quote's nonce and the first 48 bytes of the user data.
 pub fn binding(transcript: &Transcript) -> R<[u8; 48]> {
@@ -27,6 +29,13 @@ pub fn user_data(binding: &[u8; 48]) -> [u8; 64] {
 /// PCR 8 after the job's digest was extended once into it: SHA-256(0^32 ‖ job).
 pub fn job_pcr(job_sha256: &Digest) -> Digest {
     Digest::of_parts(&[&[0; 32], &job_sha256.0])
+}
+
+/// The nonce that a quote shows, unjudged: for saved evidence whose challenge nobody remembers. Empty without a quote.
+pub fn shown_nonce(evidence: &Evidence) -> R<Vec<u8>> {
+    let Some(quote) = &evidence.quote else { return Ok(Vec::new()) };
+    let unreadable = |why| Refusal::new(Code::EvidenceForm, format!("the quote cannot be read: {why}"));
+    Ok(Attest::read(&quote.message.0).map_err(unreadable)?.extra_data.to_vec())
 }
 
 /// The approved values of an image set, read once.

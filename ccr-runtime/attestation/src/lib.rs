@@ -31,7 +31,7 @@ mod tests;
 pub use appraise::{appraise, bound_to_transcript};
 pub use attester::Attester;
 pub use checks::{CHECKS, POINTS};
-pub use expected::{Expected, binding, job_pcr, user_data};
+pub use expected::{Expected, binding, job_pcr, shown_nonce, user_data};
 pub use platform::{Level, PlatformTable};
 pub use policy::{GuestRules, PlatformPolicy, Profile};
 pub use roots::chain_of;
