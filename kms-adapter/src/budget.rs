@@ -7,29 +7,30 @@ use diesel::prelude::*;
 use policies::accountant::RdpVector;
 use schemas::privacy::{Clause, DatasetCharge, Scope};
 use schemas::{Code, R, Refusal, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::judge::Judged;
+use crate::judge::OwnDataset;
 use crate::kms::{Kms, use_once};
 use crate::ledger;
 use crate::run::{self, COUNTING};
 use crate::store::{Db, Tx};
 use crate::tables::{charge, run as runs};
 
-/// A row of the ledger.
-#[derive(Insertable)]
+/// A charge as the database has it.
+#[derive(Clone, Queryable, Selectable, Insertable, Serialize, Deserialize)]
 #[diesel(table_name = charge)]
-struct NewCharge<'a> {
-    run_id: &'a str,
-    family: &'a str,
-    tdc: &'a str,
-    scope: &'a str,
-    contract_id: &'a str,
-    dataset_id: &'a str,
-    version: i64,
-    event: Vec<u8>,
-    at: i64,
-    rdp: Vec<u8>,
+pub(crate) struct ChargeRow {
+    pub run_id: String,
+    pub family: String,
+    pub tdc: String,
+    /// The ledger by which the offer's cap was meant when the run was charged.
+    pub scope: String,
+    pub contract_id: String,
+    pub dataset_id: String,
+    pub version: i64,
+    pub event: Vec<u8>,
+    pub at: i64,
+    pub rdp: Vec<u8>,
 }
 
 /// What a run is to be charged for one dataset, its cost worked out before the transaction.
@@ -45,8 +46,8 @@ pub(crate) struct Line {
 }
 
 /// The lines of a request: one for each dataset whose key is kept here.
-pub(crate) fn lines(judged: &Judged, charges: &[DatasetCharge]) -> R<Vec<Line>> {
-    let line = |(dataset, charge): (&crate::judge::OwnDataset, &DatasetCharge)| {
+pub(crate) fn lines(own: &[OwnDataset], charges: &[DatasetCharge]) -> R<Vec<Line>> {
+    let line = |(dataset, charge): (&OwnDataset, &DatasetCharge)| {
         Ok(Line {
             cost: policies::budget::vector(&charge.mechanisms)?,
             charge: charge.clone(),
@@ -55,7 +56,7 @@ pub(crate) fn lines(judged: &Judged, charges: &[DatasetCharge]) -> R<Vec<Line>> 
             contract_id: dataset.released.contract.id.to_string(),
         })
     };
-    judged.own.iter().zip(charges).map(line).collect()
+    own.iter().zip(charges).map(line).collect()
 }
 
 fn decode(events: Vec<Vec<u8>>) -> R<Vec<DatasetCharge>> {
@@ -109,13 +110,13 @@ pub(crate) fn take(c: &mut Db, tdc: &str, lines: &[Line]) -> Tx<()> {
 /// Enters the charges of a run that [`take`] found room for.
 pub(crate) fn enter(c: &mut Db, run_id: &str, tdc: &str, lines: &[Line], now: Timestamp) -> Tx<()> {
     for line in lines {
-        let row = NewCharge {
-            run_id,
-            family: line.charge.family.as_str(),
-            tdc,
-            scope: scope(&line.cap, tdc),
-            contract_id: &line.contract_id,
-            dataset_id: line.charge.dataset_id.as_str(),
+        let row = ChargeRow {
+            run_id: run_id.to_owned(),
+            family: line.charge.family.to_string(),
+            tdc: tdc.to_owned(),
+            scope: scope(&line.cap, tdc).to_owned(),
+            contract_id: line.contract_id.clone(),
+            dataset_id: line.charge.dataset_id.to_string(),
             version: i64::from(line.charge.version),
             event: serde_json::to_vec(&line.charge).map_err(|e| Refusal::new(Code::Internal, e.to_string()))?,
             at: now.micros(),
@@ -155,14 +156,14 @@ pub(crate) fn of_run(c: &mut Db, run_id: &str) -> Tx<Vec<DatasetCharge>> {
 }
 
 /// The ledger as its owner sees it.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, schemars::JsonSchema)]
 pub struct BudgetView {
     /// One per family and scope.
     pub ledgers: Vec<LedgerView>,
 }
 
 /// The ledger of a family in one scope.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, schemars::JsonSchema)]
 pub struct LedgerView {
     /// The family.
     pub family: String,
@@ -177,7 +178,7 @@ pub struct LedgerView {
 }
 
 /// An event of a ledger.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, schemars::JsonSchema)]
 pub struct EventView {
     /// The run.
     pub run_id: String,

@@ -1,4 +1,6 @@
-//! The command line: `init`, `serve`, `verify-log`.
+//! The command line: `init`, `serve`, `verify-log`, and what [`keep`] adds.
+
+mod keep;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,6 +20,7 @@ const EXAMPLES: &str = "Examples:
   kms-adapter init --dir /var/lib/depa-kms --provider did:key:z6Mk… --url https://kms.tdp.example --trust trust.json
   kms-adapter serve --config /var/lib/depa-kms/kms.toml
   kms-adapter verify-log --config /var/lib/depa-kms/kms.toml
+  kms-adapter backup --config /var/lib/depa-kms/kms.toml --to recovery.jwk --out kms.backup
 
 The service speaks plain HTTP on a loopback address; a proxy in front of it ends TLS.
 Every key of the configuration can be overridden: DEPA_KMS__LEASE_SECONDS=20 kms-adapter serve …
@@ -44,12 +47,17 @@ enum Act {
         #[arg(long)]
         config: PathBuf,
     },
-    /// Checks every receipt of the journal, its chain, and the ledger against it.
+    #[command(flatten)]
+    Keep(keep::Keep),
+    /// Checks every receipt of the journal, its chain, its checkpoints, and the ledger against it.
     #[command(after_help = "Example:\n  kms-adapter verify-log --config kms/kms.toml")]
     VerifyLog {
         /// The configuration that `init` wrote.
         #[arg(long)]
         config: PathBuf,
+        /// Checkpoints that were kept elsewhere; those of the folder without it.
+        #[arg(long)]
+        checkpoints: Option<PathBuf>,
     },
 }
 
@@ -122,8 +130,12 @@ fn act(act: Act) -> R<()> {
             running.wait();
             Ok(())
         }
-        Act::VerifyLog { config } => {
-            let report = crate::verify_log(Config::load(&config)?)?;
+        Act::Keep(asked) => {
+            println!("{}", keep::act(asked)?);
+            Ok(())
+        }
+        Act::VerifyLog { config, checkpoints } => {
+            let report = crate::verify_log(Config::load(&config)?, checkpoints.as_deref())?;
             println!(
                 "{}",
                 json!({"receipts": report.receipts, "runs": report.runs, "head": report.head, "verified": true})

@@ -55,6 +55,10 @@ pub struct Config {
     /// Where key-encryption keys live.
     #[serde(default)]
     pub backend: Kind,
+    /// Where the root key comes from: `file:PATH` (32 bytes, mode 0600), `credential:NAME` (32 bytes, from systemd) or
+    /// `passphrase:PATH` (a file with a passphrase; Argon2id). `root.key` in `dir` without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_key: Option<String>,
     /// The TDP that this service belongs to.
     pub provider: Did,
     /// The TDP's own signing key; needed for a did:web, encoded in a did:key.
@@ -80,6 +84,12 @@ pub struct Config {
     /// Challenges that may be open per contract.
     #[serde(default = "defaults::open_challenges")]
     pub open_challenges_per_contract: u32,
+    /// Challenges that one address may ask for in a minute.
+    #[serde(default = "defaults::challenges_per_minute")]
+    pub challenges_per_minute: u32,
+    /// Whether the proxy in front tells who calls, as the last address of `X-Forwarded-For`.
+    #[serde(default)]
+    pub proxied: bool,
 }
 
 mod defaults {
@@ -103,6 +113,9 @@ mod defaults {
     pub fn open_challenges() -> u32 {
         200
     }
+    pub fn challenges_per_minute() -> u32 {
+        30
+    }
 }
 
 fn invalid(why: impl std::fmt::Display) -> Refusal {
@@ -119,6 +132,7 @@ impl Config {
             dir: dir.to_owned(),
             database: None,
             backend: Kind::Embedded,
+            root_key: None,
             provider: provider.clone(),
             provider_jwk: None,
             trust: trust.to_owned(),
@@ -128,6 +142,9 @@ impl Config {
             reservation_seconds: defaults::reservation_seconds(),
             challenge_seconds: defaults::challenge_seconds(),
             open_challenges_per_contract: defaults::open_challenges(),
+            // A demo plays all its rooms from one address.
+            challenges_per_minute: if profile == Profile::Demo { 6000 } else { defaults::challenges_per_minute() },
+            proxied: false,
         }
     }
 
@@ -168,6 +185,7 @@ impl Config {
             (self.reservation_seconds, 10, 86_400, "reservation_seconds"),
             (self.challenge_seconds, 10, 3600, "challenge_seconds"),
             (self.open_challenges_per_contract, 1, 1_000_000, "open_challenges_per_contract"),
+            (self.challenges_per_minute, 1, 1_000_000, "challenges_per_minute"),
         ];
         for (value, least, most, name) in limits {
             if !(least..=most).contains(&value) {
@@ -229,6 +247,11 @@ impl Config {
     /// The file of the SQLite database; unused where `database` names another.
     pub fn database_file(&self) -> PathBuf {
         self.dir.join("kms.sqlite")
+    }
+
+    /// Where checkpoints of the journal are written, one on a line.
+    pub fn checkpoints_file(&self) -> PathBuf {
+        self.dir.join("checkpoints.jsonl")
     }
 
     /// Where the tables are.

@@ -9,6 +9,7 @@ use schemas::id::{DataKeyId, DatasetId, Did};
 use schemas::release::KeyImport;
 use schemas::{Code, Digest, R, Refusal, Timestamp, canonical};
 use sealing::DatasetKey;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -26,7 +27,7 @@ pub(crate) struct Cupboard {
 }
 
 /// A data key at rest.
-#[derive(Clone, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
+#[derive(Clone, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset, Serialize, Deserialize)]
 #[diesel(table_name = data_key)]
 pub(crate) struct KeyRow {
     pub key_id: String,
@@ -135,6 +136,11 @@ impl Cupboard {
         row.kek_version = kek.version;
         row.commitment = row.commitment_of(key)?.to_vec();
         row.wrapped = self.backend.wrap(&kek.reference(), key, &row.context()?)?;
+        self.maced(row)
+    }
+
+    /// The row with the MAC that its other columns ask for.
+    pub fn maced(&self, mut row: KeyRow) -> R<KeyRow> {
         row.mac = self.row_mac(&row)?.to_vec();
         Ok(row)
     }

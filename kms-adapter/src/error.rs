@@ -4,7 +4,7 @@ use std::fmt;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
-use schemas::Refusal;
+use schemas::{Code, Refusal};
 
 /// A refusal on its way out.
 #[derive(Debug)]
@@ -40,9 +40,10 @@ impl ResponseError for Failure {
             tracing::info!(code = %refusal.code, field = refusal.field.as_deref(), "refused");
         }
         let body = serde_json::to_vec(&refusal.problem(reference)).unwrap_or_default();
-        HttpResponse::build(self.status_code())
-            .insert_header(("Cache-Control", "no-store"))
-            .content_type("application/problem+json")
-            .body(body)
+        let mut answer = HttpResponse::build(self.status_code());
+        if self.0.code == Code::RateLimited {
+            answer.insert_header(("Retry-After", "10"));
+        }
+        answer.insert_header(("Cache-Control", "no-store")).content_type("application/problem+json").body(body)
     }
 }

@@ -14,6 +14,7 @@ use signing::jose::EncKey;
 use zeroize::Zeroizing;
 
 use crate::config::Config;
+use crate::root;
 use crate::secret::Secret;
 
 /// What `init` made.
@@ -47,8 +48,7 @@ pub fn init(config: &Config) -> R<Initialised> {
     if config_file.exists() {
         return Err(fault(&config_file, "a key service lives here already"));
     }
-    let root = Secret::random()?;
-    root.save(&config.root_key_file())?;
+    let root = root::load_or_make(config)?;
     let signer = FileKey::generate_for(&config.provider)?;
     signer.save(&config.sign_key_file())?;
     let import_jwk = make_import_key(&config.import_key_file(), &root)?;
@@ -68,8 +68,21 @@ fn make_import_key(path: &Path, root: &Secret) -> R<Jwk> {
     Ok(jwk)
 }
 
-/// Reads the import key and unwraps it; refuses halves that do not belong together.
+/// Reads the import key and unwraps it; refuses halves that do not belong together. One that a change of the root key
+/// left beside it takes its place.
 pub(crate) fn load_import_key(path: &Path, root: &Secret) -> R<EncKey> {
+    let next = next_file(path);
+    match read_import_key(path, root) {
+        Err(_) if next.exists() => {
+            let key = read_import_key(&next, root)?;
+            fs::rename(&next, path).map_err(|e| fault(path, e))?;
+            Ok(key)
+        }
+        read => read,
+    }
+}
+
+fn read_import_key(path: &Path, root: &Secret) -> R<EncKey> {
     let file: ImportKeyFile = canonical::parse(&fs::read(path).map_err(|e| fault(path, e))?)?;
     let bad = |_| fault(path, "it does not open under this root key");
     let seed = wrapping(root)?.unwrap(&file.wrapped.0, file.jwk.thumbprint().as_bytes()).map_err(bad)?;
@@ -80,7 +93,24 @@ pub(crate) fn load_import_key(path: &Path, root: &Secret) -> R<EncKey> {
     Ok(key)
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> R<()> {
+fn next_file(path: &Path) -> PathBuf {
+    path.with_extension("key.next")
+}
+
+/// Writes the import key under another root key beside the one that is in use.
+pub(crate) fn rewrap_import_key(path: &Path, root: &Secret, next: &Secret) -> R<()> {
+    let file: ImportKeyFile = canonical::parse(&fs::read(path).map_err(|e| fault(path, e))?)?;
+    let context = file.jwk.thumbprint();
+    let seed = wrapping(root)?.unwrap(&file.wrapped.0, context.as_bytes())?;
+    let wrapped = Bytes(wrapping(next)?.wrap(seed.expose(), context.as_bytes())?);
+    let beside = next_file(path);
+    if beside.exists() {
+        fs::remove_file(&beside).map_err(|e| fault(&beside, e))?;
+    }
+    write_new(&beside, &canonical::to_bytes(&ImportKeyFile { jwk: file.jwk, wrapped })?)
+}
+
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> R<()> {
     let open = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let mut file = open.map_err(|e| fault(path, e))?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|e| fault(path, e))

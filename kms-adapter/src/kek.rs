@@ -3,6 +3,7 @@
 
 use diesel::prelude::*;
 use schemas::{Code, R, Refusal, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::backend::{KekRef, Kind};
 use crate::cupboard::{Cupboard, same_mac, tampered};
@@ -10,7 +11,7 @@ use crate::store::{Db, Store, Tx};
 use crate::tables::kek;
 
 /// A key-encryption key as the database has it.
-#[derive(Clone, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
+#[derive(Clone, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset, Serialize, Deserialize)]
 #[diesel(table_name = kek)]
 pub(crate) struct KekRow {
     pub version: i32,

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::kms::Kms;
 
 /// What an import answers.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, schemars::JsonSchema)]
 pub struct Imported {
     /// The key.
     pub key_id: DataKeyId,

@@ -20,7 +20,9 @@ use crate::config::{Config, Profile};
 use crate::cupboard::Cupboard;
 use crate::init;
 use crate::journal;
-use crate::secret::Secret;
+use crate::limits::Limits;
+use crate::root;
+use crate::rotate;
 use crate::store::{Db, Store, Tx};
 use crate::tables::used_once;
 
@@ -38,6 +40,9 @@ pub struct Kms {
     pub(crate) import: EncKey,
     pub(crate) cupboard: Cupboard,
     pub(crate) store: Store,
+    /// The newest checkpoint in the file beside the database.
+    pub(crate) exported: Mutex<i64>,
+    pub(crate) limits: Limits,
     clock: Clock,
 }
 
@@ -52,7 +57,7 @@ impl Kms {
     pub fn open(config: Config, clock: Clock) -> R<Kms> {
         config.check()?;
         let trust = Trust::load(&config.trust)?;
-        let root = Secret::load(&config.root_key_file())?;
+        let root = root::load(&config)?;
         let signer = FileKey::load(&config.sign_key_file())?;
         if signer.kid().holder != config.provider.as_str() {
             return Err(Refusal::new(Code::ConfigInvalid, "sign.key belongs to another provider").at("provider"));
@@ -63,6 +68,8 @@ impl Kms {
             store: Store::open(config.place())?,
             provider_jwk: config.provider_key()?,
             followed: Mutex::new(trust.clone()),
+            exported: Mutex::new(0),
+            limits: Limits::new(config.challenges_per_minute),
             trust,
             signer,
             config,
@@ -70,7 +77,9 @@ impl Kms {
         };
         kms.store.transact(budget::complete)?;
         kms.settle_lineage()?;
+        rotate::check_root(&kms, &root)?;
         kms.check_journal()?;
+        kms.notice_rollback()?;
         Ok(kms)
     }
 

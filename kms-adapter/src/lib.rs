@@ -8,13 +8,18 @@
 //! Invariants of this room: no outbound call; a key is wrapped in [`release`] alone, in the same transaction that makes
 //! its charge final and signs the receipt; a challenge is used up before anything that came with it is verified.
 
+mod audit;
 pub mod backend;
+mod backup;
 mod budget;
+mod catch_up;
 mod challenge;
 pub mod cli;
 pub mod config;
 mod cupboard;
 mod error;
+mod explain;
+mod gap;
 mod history;
 pub mod init;
 mod journal;
@@ -24,10 +29,16 @@ mod keys;
 pub mod kms;
 mod lease;
 mod ledger;
+mod limits;
 mod lineage;
+pub mod openapi;
+pub mod recovery;
 mod refund;
 mod release;
 mod reserve;
+mod restore;
+mod root;
+mod rotate;
 mod routes;
 mod run;
 mod secret;
@@ -36,14 +47,21 @@ mod store;
 mod tables;
 mod verify_log;
 
+pub use audit::JournalHead;
 pub use budget::{BudgetView, EventView, LedgerView};
+pub use catch_up::CaughtUp;
 pub use config::{Config, Profile};
+pub use explain::Explained;
 pub use init::{Initialised, init};
 pub use keys::Imported;
 pub use kms::Kms;
+pub use restore::restore;
+pub use rotate::{Rotated, rotate_root};
 pub use routes::configure;
 pub use secret::Secret;
 pub use service::{Running, Service};
+#[cfg(feature = "software-attester")]
+pub use store::Fall;
 pub use verify_log::{LogReport, verify_log};
 
 /// Where the time comes from.

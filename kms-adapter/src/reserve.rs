@@ -27,7 +27,7 @@ impl Kms {
         if charges.len() != judged.own.len() {
             return Err(Refusal::new(Code::Internal, "the plan does not charge every dataset"));
         }
-        let lines = budget::lines(&judged, &charges)?;
+        let lines = budget::lines(&judged.own, &charges)?;
         let receipt = self.store.transact(|c| {
             run::expire(c, now)?;
             if let Some(row) = run::find(c, &judged.transcript.run_id)? {

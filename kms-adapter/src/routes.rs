@@ -6,12 +6,19 @@ use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use actix_web::web::{self, Data, Path, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use schemas::id::{ReservationId, RunId};
-use schemas::{Code, R, Refusal, canonical};
+use schemas::release::{
+    Challenge, ChallengeRequest, KeyImport, KmsInfo, KmsReceipt, Lease, RefundRequest, Release, ReleaseRequest,
+    RenewRequest, ReserveRequest, RunRequest,
+};
+use schemas::{Code, Envelope, R, Refusal, canonical};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::budget::BudgetView;
 use crate::error::Failure;
+use crate::keys::Imported;
 use crate::kms::Kms;
+use crate::openapi::Route;
 
 /// Requests that carry a job bundle or evidence.
 const LARGE: usize = 2 * 1024 * 1024;
@@ -22,23 +29,48 @@ const BODY_TIME: Duration = Duration::from_secs(20);
 
 type Answer = Result<HttpResponse, Failure>;
 
+/// The list of routes: what is served and what the interface's document says.
+pub(crate) fn list() -> Vec<Route> {
+    vec![
+        Route::get("/v1/kms", || web::get().to(info), "Its keys, provider and limits").gives::<KmsInfo>(200),
+        Route::get("/.well-known/did.json", || web::get().to(did_document), "The provider's did:web document"),
+        Route::get("/livez", || web::get().to(livez), "Whether it is alive"),
+        Route::get("/readyz", || web::get().to(readyz), "Whether database and key backend answer"),
+        Route::get("/openapi.json", || web::get().to(openapi), "This document"),
+        Route::get("/v1/budget", || web::get().to(budget), "What every run was charged")
+            .owner()
+            .gives::<BudgetView>(200),
+        Route::post::<Envelope<KeyImport>>("/v1/keys", || web::post().to(import), "Import a data key")
+            .gives::<Imported>(201),
+        Route::post::<ChallengeRequest>("/v1/challenges", || web::post().to(challenge), "A nonce that is good once")
+            .gives::<Envelope<Challenge>>(201),
+        Route::post::<ReserveRequest>("/v1/reservations", || web::post().to(reserve), "Hold budget; no key leaves")
+            .gives::<Envelope<KmsReceipt>>(200),
+        Route::post::<ReleaseRequest>(
+            "/v1/reservations/{id}/release",
+            || web::post().to(release),
+            "The wrapped keys; the charge stands",
+        )
+        .gives::<Envelope<Release>>(200),
+        Route::post::<RenewRequest>("/v1/runs/{id}/renew", || web::post().to(renew), "Another lease")
+            .gives::<Envelope<Lease>>(200),
+        Route::post::<Envelope<RunRequest>>("/v1/runs/{id}/commit", || web::post().to(commit), "Fix the only output")
+            .gives::<Envelope<KmsReceipt>>(200),
+        Route::post::<RefundRequest>("/v1/runs/{id}/refund", || web::post().to(refund), "Return the charge")
+            .gives::<Envelope<KmsReceipt>>(200),
+    ]
+}
+
 /// All routes of the service. The caller adds [`Kms`] as application data.
 pub fn configure(config: &mut ServiceConfig) {
-    let at = |path: &str| web::resource(path).default_service(web::to(wrong_method));
-    config
-        .service(at("/v1/kms").route(web::get().to(info)))
-        .service(at("/.well-known/did.json").route(web::get().to(did_document)))
-        .service(at("/livez").route(web::get().to(livez)))
-        .service(at("/readyz").route(web::get().to(readyz)))
-        .service(at("/v1/budget").route(web::get().to(budget)))
-        .service(at("/v1/keys").route(web::post().to(import)))
-        .service(at("/v1/challenges").route(web::post().to(challenge)))
-        .service(at("/v1/reservations").route(web::post().to(reserve)))
-        .service(at("/v1/reservations/{id}/release").route(web::post().to(release)))
-        .service(at("/v1/runs/{id}/renew").route(web::post().to(renew)))
-        .service(at("/v1/runs/{id}/commit").route(web::post().to(commit)))
-        .service(at("/v1/runs/{id}/refund").route(web::post().to(refund)))
-        .default_service(web::to(not_found));
+    for route in list() {
+        config.service(web::resource(route.path).route((route.serve)()).default_service(web::to(wrong_method)));
+    }
+    config.default_service(web::to(not_found));
+}
+
+async fn openapi() -> Answer {
+    Ok(answer(200, crate::openapi::text()?.into_bytes()))
 }
 
 async fn wrong_method() -> Answer {
@@ -114,8 +146,18 @@ async fn import(kms: Data<Kms>, request: HttpRequest, payload: Payload) -> Answe
 }
 
 async fn challenge(kms: Data<Kms>, request: HttpRequest, payload: Payload) -> Answer {
+    kms.limits.take(caller(&kms, &request))?;
     let body = read(&request, payload, SMALL).await?;
     act(kms, 201, move |kms| kms.challenge(body)).await
+}
+
+/// Who calls: the peer, or whom the proxy in front names last.
+fn caller(kms: &Kms, request: &HttpRequest) -> Option<std::net::IpAddr> {
+    if !kms.config.proxied {
+        return request.peer_addr().map(|peer| peer.ip());
+    }
+    let told = request.headers().get_all("x-forwarded-for").last().and_then(|value| value.to_str().ok());
+    told.and_then(|list| list.rsplit(',').next()).and_then(|last| last.trim().parse().ok())
 }
 
 async fn reserve(kms: Data<Kms>, request: HttpRequest, payload: Payload) -> Answer {

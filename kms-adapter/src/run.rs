@@ -9,6 +9,7 @@ use schemas::id::{ReservationId, RunId};
 use schemas::jwk::Jwk;
 use schemas::release::KmsReceipt;
 use schemas::{Code, Envelope, R, Refusal, Timestamp};
+use serde::{Deserialize, Serialize};
 use signing::OpenedBundle;
 
 use crate::budget;
@@ -50,7 +51,7 @@ impl State {
 }
 
 /// A run's row.
-#[derive(Clone, Queryable, Selectable, Insertable)]
+#[derive(Clone, Queryable, Selectable, Insertable, Serialize, Deserialize)]
 #[diesel(table_name = run)]
 pub(crate) struct RunRow {
     pub run_id: String,
@@ -77,12 +78,18 @@ impl RunRow {
 
     /// The run's signing key.
     pub fn run_jwk(&self) -> R<Jwk> {
+        if self.run_jwk.is_empty() {
+            return Err(known_from_log());
+        }
         serde_json::from_str(&self.run_jwk)
             .map_err(|_| Refusal::new(Code::Internal, "the key of a run row does not read"))
     }
 
     /// The bundle as it was reserved under.
     pub fn bundle(&self) -> R<JobBundle> {
+        if self.bundle.is_empty() {
+            return Err(known_from_log());
+        }
         serde_json::from_slice(&self.bundle)
             .map_err(|_| Refusal::new(Code::Internal, "the bundle of a run row does not read"))
     }
@@ -94,6 +101,10 @@ impl RunRow {
             _ => Err(Refusal::new(Code::LeaseExpired, "the lease ran out: the run has failed and stays charged")),
         }
     }
+}
+
+fn known_from_log() -> Refusal {
+    Refusal::new(Code::RunUnknown, "this run is known from the log alone: it stays charged")
 }
 
 /// The row of a run.

@@ -77,6 +77,11 @@ impl Secret {
 
     /// Encrypts 32 secret bytes: IV ‖ ciphertext ‖ tag.
     pub fn wrap(&self, inner: &[u8; 32], context: &[u8]) -> R<Vec<u8>> {
+        self.seal(inner, context)
+    }
+
+    /// Encrypts bytes of any length: IV ‖ ciphertext ‖ tag.
+    pub(crate) fn seal(&self, inner: &[u8], context: &[u8]) -> R<Vec<u8>> {
         let iv = signing::signer::random::<IV>()?;
         let mut tag = [0; TAG];
         let text = encrypt_aead(Cipher::aes_256_gcm(), self.expose(), Some(&iv), context, inner, &mut tag)
@@ -87,13 +92,16 @@ impl Secret {
     /// Opens what [`Secret::wrap`] made under the same context.
     pub fn unwrap(&self, wrapped: &[u8], context: &[u8]) -> R<Secret> {
         let bad = || Refusal::new(Code::KeyRowTampered, "a wrapped key does not open");
-        let (iv, rest) = wrapped.split_first_chunk::<IV>().ok_or_else(bad)?;
-        let (text, tag) = rest.split_last_chunk::<TAG>().ok_or_else(bad)?;
-        let plain =
-            decrypt_aead(Cipher::aes_256_gcm(), self.expose(), Some(iv), context, text, tag).map_err(|_| bad())?;
-        let plain = Zeroizing::new(plain);
+        let plain = self.unseal(wrapped, context).ok_or_else(bad)?;
         let key = <[u8; 32]>::try_from(plain.as_slice()).map_err(|_| bad())?;
         Ok(Secret::from_bytes(&Zeroizing::new(key)))
+    }
+
+    /// Opens what [`Secret::seal`] made under the same context; none where it was changed.
+    pub(crate) fn unseal(&self, sealed: &[u8], context: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let (iv, rest) = sealed.split_first_chunk::<IV>()?;
+        let (text, tag) = rest.split_last_chunk::<TAG>()?;
+        decrypt_aead(Cipher::aes_256_gcm(), self.expose(), Some(iv), context, text, tag).ok().map(Zeroizing::new)
     }
 }
 

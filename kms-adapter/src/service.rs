@@ -26,6 +26,9 @@ pub struct Running {
     kms: Weak<Kms>,
 }
 
+/// How often the journal's head is looked at.
+const KEEPING: Duration = Duration::from_millis(500);
+
 /// How long a stop waits for the database to be closed after the last answer.
 const CLOSING: Duration = Duration::from_secs(5);
 
@@ -55,6 +58,7 @@ impl Service {
         }
         let kms = Arc::new(Kms::open(config, clock)?);
         let (url, weak) = (kms.url().to_owned(), Arc::downgrade(&kms));
+        keep_up(&kms)?;
         let kms = Data::from(kms);
         let (started, starting) = mpsc::channel();
         let serve = move || {
@@ -82,10 +86,32 @@ impl Service {
     }
 }
 
+/// Signs checkpoints of the journal while the service lives.
+fn keep_up(kms: &Arc<Kms>) -> R<()> {
+    let weak = Arc::downgrade(kms);
+    let work = move || {
+        while let Some(kms) = weak.upgrade() {
+            if let Err(refusal) = kms.keep_up() {
+                tracing::error!(code = %refusal.code, cause = %refusal.sentence, "no checkpoint of the journal");
+            }
+            drop(kms);
+            std::thread::sleep(KEEPING);
+        }
+    };
+    std::thread::Builder::new().name("kms-checkpoints".into()).spawn(work).map_err(unavailable)?;
+    Ok(())
+}
+
 impl Running {
     /// Base URL.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Lets the service fall at a transaction, for rehearsals; whether it still stood to be told.
+    #[cfg(feature = "software-attester")]
+    pub fn fall_at(&self, fall: Option<crate::Fall>) -> bool {
+        self.kms.upgrade().map(|kms| kms.store.fall_at(fall)).is_some()
     }
 
     /// The address that is bound.

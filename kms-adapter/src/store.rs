@@ -123,6 +123,19 @@ pub(crate) struct Store {
     place: Place,
     /// None after a connection was lost, until the next act.
     connection: Mutex<Option<Db>>,
+    /// Rehearsals let an act end here, as a fall of the machine would; not in the production package.
+    #[cfg(feature = "software-attester")]
+    fall: Mutex<Option<Fall>>,
+}
+
+/// Where a rehearsal lets the service fall.
+#[cfg(feature = "software-attester")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fall {
+    /// In the transaction with this number from now, from 1.
+    pub transaction: u32,
+    /// After its commit; else before it.
+    pub committed: bool,
 }
 
 impl Store {
@@ -130,7 +143,12 @@ impl Store {
     pub fn open(place: Place) -> R<Store> {
         let mut db = place.connect().map_err(|e| fault(&place, &*e))?;
         migrate(&mut db).map_err(|e| fault(&place, &*e))?;
-        Ok(Store { place, connection: Mutex::new(Some(db)) })
+        Ok(Store {
+            place,
+            connection: Mutex::new(Some(db)),
+            #[cfg(feature = "software-attester")]
+            fall: Mutex::new(None),
+        })
     }
 
     /// Runs one act in a transaction that excludes every other one. It is not repeated: a connection that is lost may
@@ -149,12 +167,36 @@ impl Store {
                 // goes on to write.
                 Db::Sqlite(db) => db.batch_execute("UPDATE kek SET version = version WHERE version < 0")?,
             }
-            act(db)
+            let done = act(db)?;
+            #[cfg(feature = "software-attester")]
+            self.fall(false)?;
+            Ok(done)
         });
         if !matches!(&done, Err(Fault::Database(_))) || db.batch_execute("SELECT 1").is_ok() {
             *held = Some(db);
         }
+        #[cfg(feature = "software-attester")]
+        if done.is_ok() {
+            self.fall(true)?;
+        }
         Ok(done?)
+    }
+
+    /// Lets the service fall.
+    #[cfg(feature = "software-attester")]
+    pub fn fall_at(&self, fall: Option<Fall>) {
+        *self.fall.lock().unwrap_or_else(PoisonError::into_inner) = fall;
+    }
+
+    #[cfg(feature = "software-attester")]
+    fn fall(&self, committed: bool) -> R<()> {
+        let mut fall = self.fall.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(at) = fall.as_mut().filter(|at| at.committed == committed) else { return Ok(()) };
+        at.transaction = at.transaction.saturating_sub(1);
+        if at.transaction == 0 {
+            return Err(Refusal::new(Code::Unavailable, "a rehearsed fall"));
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The journal checked: chain and signatures of every receipt, and the state of every run against what it says.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use diesel::prelude::*;
 use schemas::envelope::Usage;
@@ -9,6 +10,7 @@ use schemas::jwk::Jwk;
 use schemas::privacy::DatasetCharge;
 use schemas::release::{KmsReceipt, KmsStatement};
 use schemas::{Code, Digest, KeyBook, R, Refusal, Signer as _};
+use signing::FileKey;
 
 use crate::budget;
 use crate::config::Config;
@@ -20,9 +22,16 @@ use crate::store::Tx;
 use crate::tables::{journal, run};
 
 /// The service's own signing key.
-struct OwnKey<'a> {
+pub(crate) struct OwnKey<'a> {
     kid: &'a KeyId,
     jwk: &'a Jwk,
+}
+
+impl OwnKey<'_> {
+    /// The key that signs this service's statements.
+    pub fn of(signer: &FileKey) -> OwnKey<'_> {
+        OwnKey { kid: signer.kid(), jwk: signer.jwk() }
+    }
 }
 
 impl KeyBook for OwnKey<'_> {
@@ -47,8 +56,16 @@ fn tampered(why: String) -> Refusal {
 }
 
 /// Opens the folder of a service that does not run and checks its journal completely.
-pub fn verify_log(config: Config) -> R<LogReport> {
-    Kms::open(config, crate::system_clock())?.check_journal()
+///
+/// `beside` is a file of checkpoints that was kept elsewhere; without it, the one in the folder is taken.
+pub fn verify_log(config: Config, beside: Option<&Path>) -> R<LogReport> {
+    let own = config.checkpoints_file();
+    let kms = Kms::open(config, crate::system_clock())?;
+    let report = kms.check_journal()?;
+    if let Some(head) = kms.newest_checkpoint(beside.unwrap_or(&own))? {
+        kms.store.transact(|c| kms.holds(c, &head))?;
+    }
+    Ok(report)
 }
 
 impl Kms {
@@ -58,8 +75,14 @@ impl Kms {
             let rows = journal::table.order(journal::seq.asc()).select(Row::as_select()).load(c)?;
             let mut states: BTreeMap<String, Said> = BTreeMap::new();
             let mut head = Digest([0; 32]);
-            for (index, row) in rows.iter().enumerate() {
-                let receipt = self.check_row(row, index as u64 + 1, head)?;
+            let mut last = 0;
+            for row in &rows {
+                let chained = if row.seq == last + 1 { Some(head) } else { None };
+                if chained.is_none() && !self.cupboard.is_gap(c, last, row.seq)? {
+                    return Err(tampered(format!("receipts are missing before {}", row.seq)).into());
+                }
+                let receipt = self.check_row(row, chained)?;
+                last = row.seq;
                 head = Digest::parse(&row.sha256)?;
                 let state = match receipt.statement {
                     KmsStatement::Reserved { .. } => State::Reserved,
@@ -81,18 +104,20 @@ impl Kms {
         })
     }
 
-    fn check_row(&self, row: &Row, seq: u64, prev: Digest) -> Tx<KmsReceipt> {
+    /// Checks one row; after a gap of the journal nobody knows what was before it.
+    fn check_row(&self, row: &Row, prev: Option<Digest>) -> Tx<KmsReceipt> {
         let bad = |why: &str| tampered(format!("journal row {}: {why}", row.seq));
         let envelope = row.receipt()?;
         if envelope.digest().to_string() != row.sha256 {
             return Err(bad("the digest differs").into());
         }
-        let book = OwnKey { kid: self.signer.kid(), jwk: self.signer.jwk() };
+        let book = OwnKey::of(&self.signer);
         let holder = self.config.provider.as_str();
         let signed = signing::verify_by(envelope, &self.trust.registry, &book, holder);
         let receipt = signed.map_err(|e| bad(&e.to_string()))?;
-        let placed =
-            receipt.seq == seq && row.seq.unsigned_abs() == seq && receipt.prev == prev && row.prev == prev.to_string();
+        let placed = receipt.seq == row.seq.unsigned_abs()
+            && row.prev == receipt.prev.to_string()
+            && prev.is_none_or(|prev| receipt.prev == prev);
         if !placed {
             return Err(bad("the chain is broken").into());
         }
@@ -114,6 +139,7 @@ fn check_run(row: &RunRow, journal: Option<Said>, ledger: &[DatasetCharge]) -> T
     let fits = journal.is_some_and(|said| {
         let state = match said.state {
             // A reservation that ran out has no statement of its own.
+            State::Reserved if row.lost == 1 => row.state == "charged",
             State::Reserved => matches!(row.state.as_str(), "reserved" | "expired"),
             state => row.state == state.as_str(),
         };

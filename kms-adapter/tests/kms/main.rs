@@ -5,7 +5,10 @@
 mod budget;
 mod database;
 mod evidence;
+mod falls;
 mod form;
+mod interface;
+mod keeping;
 mod log_key;
 mod papers;
 mod quorum;

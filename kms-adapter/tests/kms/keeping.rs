@@ -1,0 +1,287 @@
+//! Keys and journal over years: backups, restores, new keys over old data, and a journal that lost its end.
+
+use kms_adapter::recovery::{self, Part};
+use kms_adapter::{Config, Kms, Service, restore, rotate_root, verify_log};
+use schemas::event::{Body, RunEventKind};
+use schemas::release::{KmsHead, KmsReceipt};
+use schemas::{Code, Envelope};
+use serde_json::{Value, json};
+
+use crate::support::people::ORIGIN;
+use crate::support::world::clock_of;
+use crate::support::{Room, World, http};
+
+/// A page of the log as the contract service gives it to the provider.
+fn page(world: &World, bodies: &[Body]) -> Vec<u8> {
+    let mut log = world.log.lock().unwrap();
+    let event = |body: &Body| {
+        let index = log.append(body, "run", world.now());
+        let receipt = log.receipt(index, ORIGIN, &world.people.registry);
+        json!({"index": index, "at": world.now(), "body": body, "receipt": receipt})
+    };
+    let events: Vec<Value> = bodies.iter().map(event).collect();
+    serde_json::to_vec(&json!({"events": events, "next": null})).unwrap()
+}
+
+fn stated(receipt: &Envelope<KmsReceipt>) -> Body {
+    Body::KmsStated { receipt: receipt.clone() }
+}
+
+fn kms(world: &World) -> Kms {
+    Kms::open(world.config.clone(), clock_of(world)).unwrap()
+}
+
+/// The world's key service out of a backup, in another folder, as its operator starts it.
+fn put_back(world: &mut World, backup: &[u8], parts: &[Part], name: &str) {
+    world.stop();
+    let database = crate::database::url();
+    let file = restore(backup, parts, &world.dir.join(name), database).unwrap();
+    let mut config = Config::load(&file).unwrap();
+    config.listen = world.config.listen;
+    world.config = config;
+    world.running = Some(Service::start(world.config.clone(), clock_of(world)).unwrap());
+}
+
+fn catch_up(world: &mut World, pages: &[Vec<u8>], accept: bool) -> schemas::R<kms_adapter::CaughtUp> {
+    world.stop();
+    let done = kms(world).catch_up(pages, accept);
+    world.restart().unwrap();
+    done
+}
+
+#[test]
+fn yesterdays_database_cannot_resurrect_budget() {
+    let mut world = World::new();
+    let (recovery_key, parts) = recovery::make(2, 3).unwrap();
+    let yesterday = kms(&world).backup(&recovery_key).unwrap();
+    // Today: a run is released and committed, and the log hears of it.
+    let room = Room::new(&world);
+    let reserved = room.reserve().unwrap();
+    let released = room.release(&reserved).unwrap().read_unverified().unwrap().receipt;
+    let committed = room.commit(b"model").unwrap();
+    let run_id = room.run_id.to_string();
+    let all = page(
+        &world,
+        &[Body::RunOrdered { job: world.bundle.job.clone() }, stated(&reserved), stated(&released), stated(&committed)],
+    );
+    put_back(&mut world, &yesterday, &parts[..2], "kms2");
+    assert!(world.charges().is_empty(), "the database of yesterday knows nothing");
+    // Whatever the Admission says of the log: nothing is reserved before it has caught up.
+    world.refuses(Code::KmsBehindLog, || Room::new(&world).reserve());
+    // Pages that lack what was said in between do not open it.
+    let partial = page(&world, &[stated(&committed)]);
+    let done = catch_up(&mut world, &[partial], false).unwrap();
+    assert_eq!((done.imported, done.missing.clone(), done.opened), (1, vec![1, 2], false));
+    world.refuses(Code::KmsBehindLog, || Room::new(&world).reserve());
+    let done = catch_up(&mut world, &[all.clone()], false).unwrap();
+    assert_eq!((done.imported, done.missing, done.opened), (2, vec![], true));
+    assert_eq!(world.charges(), ["committed"]);
+    let ledger = &world.budget()["ledgers"][0];
+    assert_eq!(ledger["events"][0]["run_id"], run_id);
+    assert!(ledger["epsilon_micro"].as_u64().unwrap() > 800_000);
+    world.refuses(Code::BudgetExceeded, || Room::new(&world).reserve());
+    // Again changes nothing, and the journal hangs together.
+    assert_eq!(catch_up(&mut world, &[all], false).unwrap().imported, 0);
+    world.stop();
+    assert_eq!(verify_log(world.config.clone(), None).unwrap().receipts, 3);
+}
+
+#[test]
+fn after_a_restore_the_journal_goes_on_beyond_what_may_have_been_said() {
+    let mut world = World::with(small());
+    let (recovery_key, parts) = recovery::make(2, 2).unwrap();
+    let room = Room::new(&world);
+    let reserved = room.reserve().unwrap();
+    let backup = kms(&world).backup(&recovery_key).unwrap();
+    // Released after the backup, and nobody tells the log.
+    room.release(&reserved).unwrap();
+    let Room { run_id, run_key, enc, .. } = room;
+    put_back(&mut world, &backup, &parts, "kms2");
+    // What was reserved counts for good: it does not run out.
+    world.pass(3600);
+    assert_eq!(world.charges(), ["charged"]);
+    assert!(catch_up(&mut world, &[], false).unwrap().opened);
+    let next = Room::new(&world).reserve().unwrap().read_unverified().unwrap();
+    assert_eq!((next.seq, next.prev), (1001, reserved.digest()), "1 to 1000 are not used again");
+    assert_eq!(world.charges(), ["charged", "reserved"]);
+    let old = Room { world: &world, run_id, run_key, enc, attester: crate::support::people::attester() };
+    world.refuses(Code::LeaseExpired, || old.commit(b"model"));
+    world.stop();
+    assert_eq!(verify_log(world.config.clone(), None).unwrap().receipts, 2);
+}
+
+/// Many runs fit.
+fn small() -> crate::support::Changes {
+    crate::support::Changes {
+        job: Box::new(|j| match &mut j.stages[1] {
+            schemas::pipeline::Stage::Train(t) => t.epsilon = crate::support::papers::real("0.3"),
+            other => panic!("{other:?}"),
+        }),
+        ..crate::support::Changes::default()
+    }
+}
+
+#[test]
+fn receipts_that_are_not_ours_come_back_as_nothing() {
+    let mut world = World::new();
+    let room = Room::new(&world);
+    let reserved = room.reserve().unwrap();
+    let theirs = room.other_reservation(&reserved);
+    let pages = [page(&world, &[stated(&theirs)])];
+    assert_eq!(catch_up(&mut world, &pages, false).unwrap().imported, 0, "another key service's");
+    let room = Room::new(&world);
+    let forged = room.other_reservation_with(&reserved, |r| {
+        *r = KmsReceipt { seq: 2, ..reserved.read_unverified().unwrap() };
+    });
+    let pages = [page(&world, &[stated(&forged)])];
+    assert_eq!(catch_up(&mut world, &pages, false).unwrap_err().code, Code::SignerUnknown);
+    // A job that the log does not hold names no consumer.
+    let mut unlogged: Value =
+        serde_json::from_slice(&page(&world, &[Body::RunOrdered { job: world.bundle.job.clone() }])).unwrap();
+    unlogged["events"][0]["receipt"]["index"] = json!(0);
+    let pages = [serde_json::to_vec(&unlogged).unwrap()];
+    assert_eq!(catch_up(&mut world, &pages, false).unwrap_err().code, Code::InclusionInvalid);
+    assert_eq!(world.charges(), ["reserved"]);
+}
+
+#[test]
+fn a_backup_opens_with_enough_parts_and_unchanged_only() {
+    let mut world = World::new();
+    let (recovery_key, parts) = recovery::make(2, 3).unwrap();
+    let (_, others) = recovery::make(2, 3).unwrap();
+    let backup = kms(&world).backup(&recovery_key).unwrap();
+    let text = String::from_utf8(backup.clone()).unwrap();
+    assert!(!text.contains("BEGIN") && text.contains("kms-backup.v1"));
+    world.stop();
+    let back = |bytes: &[u8], parts: &[Part]| restore(bytes, parts, &world.dir.join("x"), None).unwrap_err().code;
+    assert_eq!(back(&backup, &parts[..1]), Code::RecoveryRefused);
+    assert_eq!(back(&backup, &others[..2]), Code::RecoveryRefused);
+    for (from, to) in [
+        ("\"receipts\":0", "\"receipts\":1"),
+        ("\"sealed\":\"", "\"sealed\":\"AAAA"),
+        ("\"at\":\"2026", "\"at\":\"2025"),
+    ] {
+        assert_eq!(back(text.replacen(from, to, 1).as_bytes(), &parts[..2]), Code::RecoveryRefused, "{from}");
+    }
+    assert!(!world.dir.join("x").exists(), "a refused restore leaves nothing");
+    restore(&backup, &parts[1..], &world.dir.join("x"), None).unwrap();
+    assert_eq!(restore(&backup, &parts[1..], &world.dir.join("x"), None).unwrap_err().code, Code::ConfigInvalid);
+}
+
+#[test]
+fn a_new_kek_wraps_the_same_keys_and_the_old_one_ends() {
+    let world = World::new();
+    let room = Room::new(&world);
+    let reserved = room.reserve().unwrap();
+    let done = kms(&world).rotate_kek().unwrap();
+    assert_eq!((done.version, done.rewrapped, done.destroyed, done.resumed), (2, 1, vec![1], false));
+    let request = room.release_request(&reserved);
+    let release = room.send_release(&reserved, &request).unwrap();
+    assert_eq!(&room.open(&release, &request.attested.transcript).unwrap(), world.key.expose());
+    assert_eq!(kms(&world).rotate_kek().unwrap().version, 3);
+}
+
+#[test]
+fn a_new_root_key_opens_what_the_old_one_kept_and_the_old_one_nothing_more() {
+    let mut world = World::new();
+    let room = Room::new(&world);
+    let reserved = room.reserve().unwrap();
+    let Room { run_id, run_key, enc, .. } = room;
+    world.stop();
+    let before = world.config.clone();
+    let phrase = world.dir.join("phrase");
+    std::fs::write(&phrase, "correct horse battery staple\n").unwrap();
+    for to in [format!("file:{}", world.dir.join("root-2.key").display()), format!("passphrase:{}", phrase.display())] {
+        assert_eq!(rotate_root(&world.config, "drawer:2").unwrap_err().code, Code::ConfigInvalid);
+        world.config = rotate_root(&world.config, &to).unwrap();
+        let old = Service::start(before.clone(), clock_of(&world)).err().unwrap();
+        assert_eq!(old.code, Code::ConfigInvalid, "{old}");
+    }
+    world.restart().unwrap();
+    let room = Room { world: &world, run_id, run_key, enc, attester: crate::support::people::attester() };
+    let request = room.release_request(&reserved);
+    let release = room.send_release(&reserved, &request).unwrap();
+    assert_eq!(&room.open(&release, &request.attested.transcript).unwrap(), world.key.expose());
+    world.stop();
+    std::fs::write(&phrase, "correct horse battery stable\n").unwrap();
+    assert_eq!(world.restart().unwrap_err().code, Code::ConfigInvalid, "another passphrase");
+    std::fs::write(&phrase, "short\n").unwrap();
+    assert_eq!(world.restart().unwrap_err().code, Code::ConfigInvalid, "a short passphrase");
+}
+
+#[test]
+fn a_journal_that_lost_its_end_is_noticed_and_opens_nothing() {
+    if crate::database::url().is_some() {
+        return;
+    }
+    let mut world = World::new();
+    let room = Room::new(&world);
+    let reserved = room.reserve().unwrap();
+    room.release(&reserved).unwrap();
+    world.pass(61);
+    kms(&world).keep_up().unwrap();
+    let kept = std::fs::read(world.config.checkpoints_file()).unwrap();
+    world.stop();
+    for end in ["-wal", "-shm"] {
+        drop(std::fs::remove_file(world.config.dir.join(format!("kms.sqlite{end}"))));
+    }
+    let truncate = [
+        "DELETE FROM charge",
+        "DELETE FROM ledger",
+        "DELETE FROM run",
+        "DELETE FROM journal",
+        "DELETE FROM checkpoint",
+    ];
+    for text in truncate {
+        crate::store::sql(&world, text);
+    }
+    assert_eq!(verify_log(world.config.clone(), None).unwrap_err().code, Code::LogTampered);
+    // The checkpoints of the folder are gone as well: those that were kept elsewhere tell.
+    std::fs::remove_file(world.config.checkpoints_file()).unwrap();
+    crate::store::sql(&world, "DELETE FROM service_state WHERE name = 'catch_up'");
+    verify_log(world.config.clone(), None).unwrap();
+    let elsewhere = world.dir.join("elsewhere.jsonl");
+    std::fs::write(&elsewhere, &kept).unwrap();
+    assert_eq!(verify_log(world.config.clone(), Some(&elsewhere)).unwrap_err().code, Code::LogTampered);
+    // In the folder, they hold the service back.
+    std::fs::write(world.config.checkpoints_file(), &kept).unwrap();
+    world.restart().unwrap();
+    world.refuses(Code::KmsBehindLog, || Room::new(&world).reserve());
+}
+
+#[test]
+fn an_unauthenticated_peer_asks_so_often_and_no_more() {
+    let changes = crate::support::Changes {
+        config: Box::new(|c| (c.challenges_per_minute, c.open_challenges_per_contract) = (30, 1000)),
+        ..crate::support::Changes::default()
+    };
+    let world = World::with(changes);
+    let room = Room::new(&world);
+    for _ in 0..30 {
+        room.ask_challenge().unwrap();
+    }
+    world.refuses(Code::RateLimited, || room.ask_challenge());
+    // Others of its requests are not counted.
+    let _: Value = http::get(&world.at("/v1/kms"), None).unwrap();
+}
+
+#[test]
+fn the_logged_head_holds_after_a_restore_too() {
+    let mut world = World::new();
+    let (recovery_key, parts) = recovery::make(2, 2).unwrap();
+    let backup = kms(&world).backup(&recovery_key).unwrap();
+    let room = Room::new(&world);
+    let reserved = room.reserve().unwrap();
+    room.release(&reserved).unwrap();
+    room.refund(&room.aborted(RunEventKind::Aborted { steps_run: 0, code: "TIMEOUT".into() })).unwrap();
+    put_back(&mut world, &backup, &parts, "kms2");
+    // Accepting that nothing is known does not help against the log's own word.
+    assert!(catch_up(&mut world, &[], true).unwrap().opened);
+    let logged = |a: &mut schemas::release::Admission| {
+        a.kms_heads[1] = KmsHead { kms: a.kms_heads[1].kms.clone(), seq: 1, head: reserved.digest() };
+    };
+    world.refuses(Code::KmsBehindLog, || {
+        let room = Room::new(&world);
+        room.send_reserve(&room.reserve_request(logged))
+    });
+}
