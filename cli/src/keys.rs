@@ -1,6 +1,7 @@
 //! Keys of a participant: one that signs, one that receives models. Each in a file that its owner alone may read.
 
 pub mod events;
+pub mod published;
 
 use std::path::Path;
 

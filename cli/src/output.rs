@@ -30,6 +30,11 @@ impl Answer {
     }
 }
 
+/// A state, kind or role as documents and options spell it.
+pub fn word<T: Serialize>(value: &T) -> String {
+    serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
 /// Prints a result on stdout.
 pub fn print(answer: &Answer, json: bool) -> ExitCode {
     let text = if json { answer.json.to_string() } else { answer.text.clone() };

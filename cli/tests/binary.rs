@@ -74,6 +74,9 @@ fn exit_codes_and_streams() {
     assert_eq!(exit(&["--version"]), 0);
     assert_eq!(exit(&["nonsense"]), 2);
     assert_eq!(exit(&["keys", "new"]), 2);
+    // What no role or state is: usage, before any call.
+    assert_eq!(exit(&["party", "list", "--role", "Tdp", "--registry", "http://127.0.0.1:1"]), 2);
+    assert_eq!(exit(&["dataset", "search", "--state", "gone", "--registry", "http://127.0.0.1:1"]), 2);
     // Nothing is named: usage.
     assert_eq!(exit(&["dataset", "list"]), 2);
     // Plain HTTP beyond loopback is refused before any call.
@@ -95,10 +98,10 @@ fn exit_codes_and_streams() {
         sro: vec![],
         witnesses: vec![],
         quorum: 0,
+        lineage: Default::default(),
     };
     depa::trust::save(&pinned, Path::new(&trust)).unwrap();
     let refused = depa(&["audit", "verify", &export, "--trust", &trust]);
-        lineage: Default::default(),
     assert_eq!(refused.status.code(), Some(10), "{refused:?}");
     assert!(refused.stdout.is_empty() && String::from_utf8(refused.stderr).unwrap().contains("LOG_TAMPERED"));
     let shown = depa(&["trust", "show", "--trust", &trust]);

@@ -15,7 +15,7 @@ use schemas::{Envelope, R};
 use serde_json::json;
 
 use super::Global;
-use crate::output::Answer;
+use crate::output::{Answer, word};
 
 /// The form of a signature.
 #[derive(Clone, Copy, ValueEnum)]
@@ -30,7 +30,7 @@ pub enum Form {
 pub enum Verb {
     /// Draft a contract from a form; what the offers pin is fetched, verified and copied.
     #[command(
-        after_help = "Example:\n  depa contract new contract.toml --out contract.json --trust trust.json --registry URL"
+        after_help = concat!("Example:\n  depa contract new contract.toml --out contract.json --trust trust.json --registry URL\n\nA form with everything that is needed:\n\n", include_str!("../../samples/contract.toml"))
     )]
     New {
         /// The form (TOML, or JSON).
@@ -222,8 +222,4 @@ fn described(envelope: &Envelope<Contract>) -> R<Answer> {
 pub(super) fn acted(answer: &ContractAnswer) -> R<Answer> {
     let executed = answer.executed.as_ref().map_or(String::new(), |r| format!("; all have signed, entry {}", r.index));
     Ok(Answer::new(answer, format!("{}, entry {} of the log{executed}", word(&answer.state), answer.receipt.index)))
-}
-
-fn word(state: &schemas::contract::ContractState) -> String {
-    serde_json::to_value(state).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
 }

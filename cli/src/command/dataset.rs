@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use depa::dataset::kms::Kms;
 use depa::dataset::seal::Job;
-use depa::dataset::{self, Description, SealedDataset};
+use depa::dataset::{self, DatasetLine, Description, SealedDataset};
 use depa::edge;
 use schemas::R;
 use schemas::id::DatasetId;
@@ -21,7 +21,7 @@ pub enum Verb {
     ///
     /// The key is never written to disk. Columns that the description does not list are dropped.
     #[command(
-        after_help = "Example:\n  depa dataset seal dataset.toml --csv table.csv --out enc/table.depa --record sealed.json --key tdp.key --trust trust.json"
+        after_help = concat!("Example:\n  depa dataset seal dataset.toml --csv table.csv --out enc/table.depa --record sealed.json --key tdp.key --trust trust.json\n\nA form with everything that is needed:\n\n", include_str!("../../samples/dataset.toml"))
     )]
     Seal {
         /// The description (TOML, or JSON).
@@ -104,15 +104,8 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         Verb::Find(verb) => find::run(verb, global),
         Verb::List => {
             let all = dataset::list(&global.desk()?)?;
-            let mut lines = Vec::new();
-            for view in &all {
-                let offer = view.offer.envelope.read_unverified()?;
-                lines.push(format!(
-                    "{} v{} {} ({} people) by {}: {}",
-                    offer.dataset_id, offer.version, offer.name, offer.public_rows, offer.provider, view.state
-                ));
-            }
-            Ok(Answer::new(&all, lines.join("\n")))
+            let lines: Vec<String> = all.iter().map(DatasetLine::text).collect();
+            Ok(Answer::new(&all, if lines.is_empty() { "none".to_owned() } else { lines.join("\n") }))
         }
         Verb::Show { id } => {
             let desk = global.desk()?;

@@ -64,11 +64,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         Verb::Sign { draft } => {
             let (desk, key) = global.desk_as()?;
             let answer = image_set::sign(&desk, &edge::read_json(&draft)?, &key, edge::now())?;
-            let text = match &answer.receipt {
-                Some(receipt) => format!("approved; entry {} of the log", receipt.index),
-                None => format!("{} of 2 people have signed", answer.signatures),
-            };
-            Ok(Answer::new(&answer, text))
+            Ok(super::passing::two_people(&answer, "approved"))
         }
         Verb::Show { id } => {
             let logged = global.desk()?.image_set(&id)?;
@@ -79,8 +75,11 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
                 ""
             };
             let text = format!(
-                "{} {:?}, approved from {} to {}{simulated}",
-                set.name, set.profile, set.valid_from, set.valid_to
+                "{} {}, approved from {} to {}{simulated}",
+                set.name,
+                crate::output::word(&set.profile),
+                set.valid_from,
+                set.valid_to
             );
             Ok(Answer::new(&logged, text))
         }

@@ -133,14 +133,10 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
                 say(&format!("wrote {}; a second person signs it with --draft", out.display()));
             }
             let answer = party::decide(&desk, &document, &key, edge::now())?;
-            let text = match &answer.receipt {
-                Some(receipt) => format!("decided; entry {} of the log", receipt.index),
-                None => format!("{} of 2 people have signed", answer.signatures),
-            };
             if answer.receipt.is_none() && !passed_on {
                 say("next: a second person signs the same bytes; decide again with --out to have them in a file");
             }
-            Ok(Answer::new(&answer, text))
+            Ok(super::passing::two_people(&answer, "decided"))
         }
         Verb::Withdraw { reason } => {
             let (desk, key) = global.desk_as()?;
@@ -152,9 +148,14 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         Verb::Show { participant } => {
             let view = party::show(&global.desk()?, &participant)?;
             let application = view.application.read_unverified()?;
-            let text =
-                format!("{} ({:?}) {}: {}", application.legal_name, application.kind, application.did, view.state);
-            Ok(Answer::new(&view, text))
+            let kind = crate::output::word(&application.kind);
+            let text = format!("{} ({kind}) {}: {}", application.legal_name, application.did, view.state);
+            let answer = json!({
+                "did": application.did, "kind": application.kind, "legal_name": application.legal_name,
+                "jurisdiction": application.jurisdiction, "state": view.state,
+                "application": view.application, "decision": view.decision,
+            });
+            Ok(Answer::new(&answer, text))
         }
     }
 }

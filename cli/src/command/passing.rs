@@ -56,5 +56,14 @@ pub fn entered(acted: &Acted<Receipted>) -> Answer {
 
 /// An act that waits for a second person of the SRO.
 pub fn waiting(answer: &TwoPeople) -> Answer {
-    Answer::new(answer, format!("{} of 2 people have signed", answer.signatures))
+    two_people(answer, "entered")
+}
+
+/// What became of a document that two people of the SRO sign: done, in this word, or waiting for the second one.
+pub fn two_people(answer: &TwoPeople, done: &str) -> Answer {
+    let text = match &answer.receipt {
+        Some(receipt) => format!("{done}; entry {} of the log", receipt.index),
+        None => format!("{} of 2 people have signed", answer.signatures),
+    };
+    Answer::new(answer, text)
 }

@@ -2,7 +2,6 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use depa::{edge, party, sro};
-use schemas::desk::TwoPeople;
 use schemas::id::{Did, ImageSetId};
 use schemas::jwk::Jwk;
 use schemas::party::Decision;
@@ -10,12 +9,13 @@ use schemas::{Document, Envelope, R};
 use serde_json::json;
 
 use super::Global;
+use super::passing::two_people;
 use crate::output::{Answer, say};
 
 #[derive(Subcommand)]
 pub enum Verb {
     /// Draft a contract template from a form (TOML, or JSON).
-    #[command(after_help = "Example:\n  depa sro template oncology.toml --out template.json --trust trust.json")]
+    #[command(after_help = concat!("Example:\n  depa sro template oncology.toml --out template.json --trust trust.json\n\nA form with everything that is needed:\n\n", include_str!("../../samples/template.toml")))]
     Template {
         /// The form.
         form: PathBuf,
@@ -24,7 +24,7 @@ pub enum Verb {
         out: PathBuf,
     },
     /// Draft a data schema from a form (TOML, or JSON).
-    #[command(after_help = "Example:\n  depa sro data-schema patients.toml --out schema.json --trust trust.json")]
+    #[command(after_help = concat!("Example:\n  depa sro data-schema patients.toml --out schema.json --trust trust.json\n\nA form with everything that is needed:\n\n", include_str!("../../samples/data-schema.toml")))]
     DataSchema {
         /// The form.
         form: PathBuf,
@@ -127,7 +127,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         Verb::Show { draft } => Ok(Answer::value(&sro::show(&edge::read_json(&draft)?)?)),
         Verb::Approve { draft } => {
             let (desk, key) = global.desk_as()?;
-            approved(&sro::approve(&desk, &edge::read_json(&draft)?, &key, now)?)
+            Ok(two_people(&sro::approve(&desk, &edge::read_json(&draft)?, &key, now)?, "approved"))
         }
     }
 }
@@ -136,12 +136,4 @@ fn write<T: Document>(draft: &Envelope<T>, out: &std::path::Path) -> R<Answer> {
     edge::write_json(out, draft)?;
     say(&format!("wrote {}; two people sign it: depa sro approve {}", out.display(), out.display()));
     Ok(Answer::new(&json!({"schema": T::SCHEMA, "sha256": draft.digest()}), format!("sha256 {}", draft.digest())))
-}
-
-fn approved(answer: &TwoPeople) -> R<Answer> {
-    let text = match &answer.receipt {
-        Some(receipt) => format!("approved; entry {} of the log", receipt.index),
-        None => format!("{} of 2 people have signed", answer.signatures),
-    };
-    Ok(Answer::new(answer, text))
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use depa::audit::policy::Policy;
 use depa::audit::receipt::{self, With};
+use depa::keys::published;
 use depa::{contract, edge};
 use schemas::{Code, R, Refusal};
 use serde_json::json;
@@ -29,7 +30,7 @@ pub enum Verb {
         /// The file that a COSE receipt is about: the entry's public record (JSON) or a signed statement.
         #[arg(long)]
         about: Option<PathBuf>,
-        /// The registry's ES256 key (a JWK), for receipts over the second tree.
+        /// The registry's ES256 key, for receipts over the second tree: a JWK, or the registry's /jwks as it is.
         #[arg(long)]
         receipt_key: Option<PathBuf>,
     },
@@ -47,7 +48,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             let with = With {
                 policy: policy.map(|path| Policy::parse(&text(&path)?)).transpose()?,
                 about: about.map(|path| edge::read(&path)).transpose()?,
-                receipt_key: receipt_key.map(|path| edge::read_json(&path)).transpose()?,
+                receipt_key: receipt_key.map(|path| published::receipt_key(&edge::read(&path)?)).transpose()?,
             };
             let proved = receipt::verify_with(&edge::read(&file)?, &with, &global.trust()?)?;
             let of = proved.log.as_ref().map_or(String::new(), |log| format!(" of {}", log.size));

@@ -16,12 +16,12 @@ use crate::output::{Answer, say};
 pub enum Verb {
     /// Draft a counter-offer to an open proposal from a form. It replaces the proposal once it is proposed.
     #[command(
-        after_help = "Example:\n  depa contract counter contract.json form.toml --out counter.json --trust trust.json --registry URL\n  depa contract sign counter.json --out tdp.signature.json --key tdp.key --trust trust.json\n  depa contract propose counter.json --signature tdp.signature.json --registry URL"
+        after_help = concat!("Example:\n  depa contract counter contract.json form.toml --out counter.json --trust trust.json --registry URL\n  depa contract sign counter.json --out tdp.signature.json --key tdp.key --trust trust.json\n  depa contract propose counter.json --signature tdp.signature.json --registry URL\n\nA form with everything that is needed:\n\n", include_str!("../../../samples/contract.toml"))
     )]
     Counter(Next),
     /// Draft an amendment of a contract in force from a form. It takes its place once all parties have signed.
     #[command(
-        after_help = "Example:\n  depa contract amend contract.json form.toml --out amended.json --trust trust.json --registry URL"
+        after_help = concat!("Example:\n  depa contract amend contract.json form.toml --out amended.json --trust trust.json --registry URL\n\nA form with everything that is needed:\n\n", include_str!("../../../samples/contract.toml"))
     )]
     Amend(Next),
     /// Check a draft against the offers and the rules of the register, before anybody signs.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use depa::dataset::DatasetLine;
 use depa::edge;
 use schemas::R;
 use schemas::id::DatasetId;
@@ -53,8 +54,8 @@ pub struct Wanted {
     /// The currency of the price, ISO 4217.
     #[arg(long)]
     currency: Option<String>,
-    /// State: registered, suspended, deprecated or withdrawn.
-    #[arg(long)]
+    /// State.
+    #[arg(long, value_parser = ["registered", "suspended", "deprecated", "withdrawn"])]
     state: Option<String>,
     /// Where the page before ended.
     #[arg(long)]
@@ -107,14 +108,13 @@ fn search(wanted: Wanted, global: &Global) -> R<Answer> {
         ("state", wanted.state),
         ("cursor", wanted.cursor),
     ])?;
-    let mut lines = Vec::new();
-    for view in &page.datasets {
-        let offer = view.offer.envelope.read_unverified()?;
-        let (id, name, rows) = (&offer.dataset_id, &offer.name, offer.public_rows);
-        lines.push(format!("{id} v{} {name} ({rows} people): {}", offer.version, view.state));
-    }
+    let found: Vec<DatasetLine> = page.datasets.into_iter().map(DatasetLine::of).collect::<R<_>>()?;
+    let mut lines: Vec<String> = found.iter().map(DatasetLine::text).collect();
     if let Some(next) = &page.next {
         lines.push(format!("more: --cursor {next}"));
     }
-    Ok(Answer::new(&page, if lines.is_empty() { "none".to_owned() } else { lines.join("\n") }))
+    Ok(Answer::new(
+        &json!({"datasets": found, "next": page.next}),
+        if lines.is_empty() { "none".to_owned() } else { lines.join("\n") },
+    ))
 }

@@ -4,18 +4,18 @@ use clap::Subcommand;
 use schemas::R;
 
 use super::super::Global;
-use crate::output::Answer;
+use crate::output::{Answer, word};
 
 #[derive(Subcommand)]
 pub enum Verb {
     /// List participants.
     #[command(after_help = "Example:\n  depa party list --role tdp --state verified --text acme --registry URL")]
     List {
-        /// Role: tdp, tdc, ccrp, psp or auditor.
-        #[arg(long)]
+        /// Role.
+        #[arg(long, value_parser = ["tdp", "tdc", "ccrp", "psp", "auditor"])]
         role: Option<String>,
-        /// State: applied, verified, rejected, suspended or withdrawn.
-        #[arg(long)]
+        /// State.
+        #[arg(long, value_parser = ["applied", "verified", "rejected", "suspended", "withdrawn"])]
         state: Option<String>,
         /// Words of the name.
         #[arg(long)]
@@ -34,7 +34,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
     let all = depa::party::list(&global.desk()?, role, state, text)?;
     let lines: Vec<String> = all
         .iter()
-        .map(|p| format!("{} {:?} {} ({}): {}", p.did, p.kind, p.legal_name, p.jurisdiction, p.state))
+        .map(|p| format!("{} {} {} ({}): {}", p.did, word(&p.kind), p.legal_name, p.jurisdiction, p.state))
         .collect();
     Ok(Answer::new(&all, if lines.is_empty() { "none".to_owned() } else { lines.join("\n") }))
 }
