@@ -65,9 +65,9 @@ fn is_for_attestation(outline: &Outline<'_>) -> Result<(), String> {
     if !found || !list.0.is_empty() {
         return Err("it is not for attestation keys (2.23.133.8.3)".to_owned());
     }
-    let authority = outline.extensions.iter().filter(|e| e.oid == BASIC_CONSTRAINTS);
+    let mut authority = outline.extensions.iter().filter(|e| e.oid == BASIC_CONSTRAINTS);
     let says_ca = |value: &[u8]| Reader::only(value, der::SEQUENCE).is_none_or(|s| !s.content.is_empty());
-    if authority.map(|e| says_ca(&e.value)).any(|ca| ca) {
+    if authority.any(|e| says_ca(&e.value)) {
         return Err("it is an authority's".to_owned());
     }
     Ok(())
