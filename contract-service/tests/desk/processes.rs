@@ -3,10 +3,9 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use schemas::party::Kind;
+use schemas::party::{Kind, Participant};
 use schemas::rules::LogSucceeded;
 use schemas::{Envelope, R};
 use signing::FileKey;
@@ -59,9 +58,15 @@ fn command(house: &House, words: &[&str]) -> Output {
     Command::new(SERVICE).args(words).arg("--config").arg(config(house)).output().unwrap()
 }
 
+/// An application of somebody new, written now.
+fn application(house: &House) -> Envelope<Participant> {
+    let who = FileKey::generate().unwrap();
+    let document = Participant { applied_at: house.now(), ..papers::participant(house, &who, Kind::Tdp) };
+    house.sign(&document, &who)
+}
+
 fn apply(house: &House) -> R<()> {
-    let who = Arc::new(FileKey::generate().unwrap());
-    house.client.apply(&house.sign(&papers::participant(house, &who, Kind::Tdp), &who)).map(drop)
+    house.client.apply(&application(house)).map(drop)
 }
 
 /// Each SRO person's signature of a succession of this log, as files.
@@ -133,9 +138,8 @@ fn a_service_whose_log_was_taken_over_is_not_ready() {
     let other = registry::Registry::open(options, house.now()).unwrap();
     assert!(eventually(|| get(&house, "/readyz").send().unwrap().status() == 503));
     assert_eq!(get(&house, "/v1/status-list").send().unwrap().status(), 503);
-    let who = Arc::new(FileKey::generate().unwrap());
-    let application = house.sign(&papers::participant(&house, &who, Kind::Tdp), &who);
-    let refused = post(&house, "/v1/participants", &serde_json::to_vec(&application).unwrap()).send().unwrap();
+    let body = serde_json::to_vec(&application(&house)).unwrap();
+    let refused = post(&house, "/v1/participants", &body).send().unwrap();
     assert_eq!(refused.status(), 503);
     assert_eq!(get(&house, "/log/checkpoint").send().unwrap().status(), 200, "reads go on");
     assert_eq!(other.head().unwrap().size, 2);
@@ -160,9 +164,7 @@ fn no_answer_with_a_receipt_leaves_before_its_bytes_are_synced() {
     // One caller at a time, on one connection: with several, another commit's bytes would look like a failure.
     let calls = client();
     for _ in 0..20 {
-        let who = Arc::new(FileKey::generate().unwrap());
-        let application = house.sign(&papers::participant(&house, &who, Kind::Tdp), &who);
-        let request = calls.post(format!("{}/v1/participants", house.url())).json(&application);
+        let request = calls.post(format!("{}/v1/participants", house.url())).json(&application(&house));
         let request = request.header("idempotency-key", uuid::Uuid::now_v7().to_string());
         assert_eq!(request.send().unwrap().status(), 201);
     }

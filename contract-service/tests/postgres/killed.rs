@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use reqwest::blocking::Client;
 use schemas::desk::Receipted;
 use schemas::event::Body;
-use schemas::party::Kind;
+use schemas::party::{Kind, Participant};
 use signing::FileKey;
 
 use crate::house::House;
@@ -68,7 +68,8 @@ fn applies(house: &House, known: &Known) {
     let calls = calls();
     while !known.done.load(Ordering::Relaxed) {
         let who = FileKey::generate().unwrap();
-        let application = house.sign(&papers::participant(house, &who, Kind::Tdp), &who);
+        let document = Participant { applied_at: house.now(), ..papers::participant(house, &who, Kind::Tdp) };
+        let application = house.sign(&document, &who);
         let key = uuid::Uuid::now_v7().to_string();
         'taken: loop {
             let urls = known.urls.lock().unwrap().clone();
