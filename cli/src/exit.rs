@@ -66,7 +66,8 @@ pub fn of_code(code: Code) -> u8 {
         | CompletionExists
         | KeyExists
         | KeyWithheld
-        | PaymentState => CONFLICT,
+        | PaymentState
+        | StoreInUse => CONFLICT,
         ParticipantNotVerified
         | ImageSetNotApproved
         | OfferInvalid
@@ -107,7 +108,8 @@ pub fn of_code(code: Code) -> u8 {
         | AdmissionStale
         | CheckpointStale
         | StatusListStale
-        | RunKeyMismatch => POLICY,
+        | RunKeyMismatch
+        | RecoveryRefused => POLICY,
         EvidenceForm
         | EvidenceRefused
         | EvidenceNotAllowed
@@ -115,7 +117,11 @@ pub fn of_code(code: Code) -> u8 {
         | ChallengeUnknown
         | ChallengeUsed
         | ChallengeExpired
-        | MeasurementNotAllowed => ATTESTATION,
+        | MeasurementNotAllowed
+        | AttesterFailed
+        | AttesterStale
+        | BootUsed
+        | CertificatesUnavailable => ATTESTATION,
         BudgetExceeded => BUDGET,
         Timeout => TIMEOUT,
         SignatureInvalid | SignatureMissing | SignatureForm | AlgorithmRefused | CoseForm | KeyNotActive
