@@ -115,6 +115,11 @@ impl Kms {
             if terms.key.kms != self.config.url || terms.provider != self.config.provider {
                 continue;
             }
+            // Rules that nobody asks must not look as if they were: until this service evaluates them, none may be named.
+            if !used.offer.usage.rules.is_empty() || !used.contract.rules.is_empty() {
+                let sentence = "the offer or the contract names rules documents, which this service does not ask yet";
+                return Err(Refusal::new(Code::RulesMissing, sentence).at("rules"));
+            }
             // The SRO vouches for the keys of others; for its own provider's signature this service needs nobody's word.
             if !used.contract.signers().contains(&pinned) || !used.offer.signers().contains(&pinned) {
                 let sentence = "the provider's signature is not by the key that this service pins";

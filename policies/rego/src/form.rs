@@ -62,7 +62,9 @@ pub(crate) fn depth(text: &str) -> usize {
     let mut characters = text.chars();
     while let Some(c) = characters.next() {
         match (quote, c) {
-            (Some('"'), '\\') => drop(characters.next()),
+            (Some('"'), '\\') => {
+                characters.next();
+            }
             // A text in quotes ends with its line at the latest, a comment always does.
             (Some('"' | '#'), '\n') => quote = None,
             (Some(open), _) if open == c && open != '#' => quote = None,

@@ -1,6 +1,8 @@
 //! The rules, each with a test for yes and a test for every no: one thing is spoilt at a time, one code is expected.
 
 #[cfg(test)]
+mod attacks;
+#[cfg(test)]
 mod budget;
 #[cfg(test)]
 mod completion;
