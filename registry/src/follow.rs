@@ -4,6 +4,8 @@
 use std::sync::mpsc::SyncSender;
 use std::time::Instant;
 
+use schemas::Code;
+
 use crate::conn::{self, Db};
 use crate::error::{Fault, tampered};
 use crate::load;
@@ -28,7 +30,9 @@ impl Writer {
         match self.follow() {
             Ok(true) => self.begin(answers),
             Ok(false) => {}
-            Err(Fault::Refused(refusal)) => self.start.face.stop(&refusal.sentence),
+            Err(Fault::Refused(refusal)) if refusal.code != Code::Unavailable => {
+                self.start.face.stop(&refusal.sentence);
+            }
             Err(_) => self.db = None,
         }
     }

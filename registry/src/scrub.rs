@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use schemas::R;
+use schemas::{Code, R};
 
 use crate::error::Fault;
 use crate::load;
@@ -59,6 +59,7 @@ impl Scrub {
                 });
                 match (same, kept) {
                     (false, _) => format!("entry {}: the state in memory is another one", size.saturating_sub(1)),
+                    (_, Err(Fault::Refused(refusal))) if refusal.code == Code::Unavailable => return Err(refusal),
                     (_, Err(Fault::Refused(refusal))) => refusal.sentence,
                     _ => {
                         status.passes += 1;
@@ -67,6 +68,8 @@ impl Scrub {
                     }
                 }
             }
+            // No connection is no difference.
+            Err(Fault::Refused(refusal)) if refusal.code == Code::Unavailable => return Err(refusal),
             Err(Fault::Refused(refusal)) => refusal.sentence,
             Err(fault) => return Err(fault.refusal()),
         };

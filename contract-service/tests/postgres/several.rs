@@ -44,11 +44,13 @@ fn a_reader_whose_database_goes_away_says_nothing_and_comes_back() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://localhost:{}", listener.local_addr().unwrap().port());
     let second = Service::start_on(listener, house.config.clone(), Arc::new(start)).unwrap();
-    let status = |path: &str| crate::http::client().get(format!("{url}{path}")).send().unwrap().status().as_u16();
+    let calls = crate::http::client();
+    let status = |path: &str| calls.get(format!("{url}{path}")).send().unwrap().status().as_u16();
     let both = |wanted: u16| {
         let began = Instant::now();
         while [status("/v1/status-list"), status("/readyz")] != [wanted; 2] {
-            assert!(began.elapsed() < Duration::from_secs(30), "{wanted} does not come");
+            let told = calls.get(format!("{url}/readyz")).send().unwrap().text().unwrap();
+            assert!(began.elapsed() < Duration::from_secs(30), "{wanted} does not come: {told}");
             std::thread::sleep(Duration::from_millis(100));
         }
     };
