@@ -2,6 +2,7 @@
 //! beside it. The chain alone does not show that its newest part is gone; a checkpoint that is kept elsewhere does.
 
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use diesel::prelude::*;
@@ -109,7 +110,8 @@ impl Kms {
         let Some((last, _)) = new.last() else { return Ok(()) };
         let path = self.config.checkpoints_file();
         let fault = |e: std::io::Error| Refusal::new(Code::Unavailable, format!("{}: {e}", path.display()));
-        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&path).map_err(fault)?;
+        let open = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+        let mut file = open.map_err(fault)?;
         for (_, envelope) in &new {
             file.write_all(envelope).and_then(|()| file.write_all(b"\n")).map_err(fault)?;
         }

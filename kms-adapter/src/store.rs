@@ -190,6 +190,10 @@ impl Store {
 
     #[cfg(feature = "software-attester")]
     fn fall(&self, committed: bool) -> R<()> {
+        // What the service does by itself is not what is rehearsed.
+        if std::thread::current().name() == Some("kms-checkpoints") {
+            return Ok(());
+        }
         let mut fall = self.fall.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(at) = fall.as_mut().filter(|at| at.committed == committed) else { return Ok(()) };
         at.transaction = at.transaction.saturating_sub(1);

@@ -134,7 +134,7 @@ fn receipts_that_are_not_ours_come_back_as_nothing() {
         *r = KmsReceipt { seq: 2, ..reserved.read_unverified().unwrap() };
     });
     let pages = [page(&world, &[stated(&forged)])];
-    assert_eq!(catch_up(&mut world, &pages, false).unwrap_err().code, Code::SignerUnknown);
+    assert_eq!(catch_up(&mut world, &pages, false).unwrap_err().code, Code::SignerNotParty);
     // A job that the log does not hold names no consumer.
     let mut unlogged: Value =
         serde_json::from_slice(&page(&world, &[Body::RunOrdered { job: world.bundle.job.clone() }])).unwrap();
@@ -191,7 +191,12 @@ fn a_new_root_key_opens_what_the_old_one_kept_and_the_old_one_nothing_more() {
     let before = world.config.clone();
     let phrase = world.dir.join("phrase");
     std::fs::write(&phrase, "correct horse battery staple\n").unwrap();
-    for to in [format!("file:{}", world.dir.join("root-2.key").display()), format!("passphrase:{}", phrase.display())] {
+    let passphrase = format!("passphrase:{}", phrase.display());
+    let mode = |bits| std::fs::set_permissions(&phrase, std::os::unix::fs::PermissionsExt::from_mode(bits)).unwrap();
+    mode(0o640);
+    assert_eq!(rotate_root(&world.config, &passphrase).unwrap_err().code, Code::ConfigInvalid, "others may read it");
+    mode(0o600);
+    for to in [format!("file:{}", world.dir.join("root-2.key").display()), passphrase] {
         assert_eq!(rotate_root(&world.config, "drawer:2").unwrap_err().code, Code::ConfigInvalid);
         world.config = rotate_root(&world.config, &to).unwrap();
         let old = Service::start(before.clone(), clock_of(&world)).err().unwrap();
@@ -252,15 +257,14 @@ fn a_journal_that_lost_its_end_is_noticed_and_opens_nothing() {
 #[test]
 fn an_unauthenticated_peer_asks_so_often_and_no_more() {
     let changes = crate::support::Changes {
-        config: Box::new(|c| (c.challenges_per_minute, c.open_challenges_per_contract) = (30, 1000)),
+        config: Box::new(|c| (c.challenges_per_minute, c.open_challenges_per_contract) = (5, 1000)),
         ..crate::support::Changes::default()
     };
     let world = World::with(changes);
     let room = Room::new(&world);
-    for _ in 0..30 {
-        room.ask_challenge().unwrap();
-    }
-    world.refuses(Code::RateLimited, || room.ask_challenge());
+    // The count recovers by the clock of the machine, so how many pass depends on its pace.
+    let refused = (0..500).find_map(|_| room.ask_challenge().err()).expect("no end of challenges");
+    assert_eq!(refused.code, Code::RateLimited, "{}", refused.text);
     // Others of its requests are not counted.
     let _: Value = http::get(&world.at("/v1/kms"), None).unwrap();
 }
