@@ -120,6 +120,8 @@ mod tests {
             trainer: PathBuf::new(),
             evidence: schemas::evidence::EvidenceKind::Software,
             software_root: None,
+            swtpm: None,
+            platform_certificates: None,
             storage_roots: vec!["/storage/a".into()],
             max_object_bytes: 10,
             worker_timeout_seconds: 1,

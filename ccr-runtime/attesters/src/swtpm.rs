@@ -119,7 +119,7 @@ fn make_key(tpm: &Tpm) -> R<()> {
 fn has_key(context: &mut Context) -> tss_esapi::Result<bool> {
     let (found, _) = context.execute_without_session(|c| c.get_capability(CapabilityType::Handles, AK, 1))?;
     let wanted = TpmHandle::Persistent(PersistentTpmHandle::new(AK)?);
-    Ok(matches!(found, CapabilityData::Handles(handles) if handles.iter().any(|h| *h == wanted)))
+    Ok(matches!(found, CapabilityData::Handles(handles) if handles.contains(&wanted)))
 }
 
 fn key_template() -> tss_esapi::Result<Public> {
