@@ -24,6 +24,7 @@ const OPEN: &str = "
     GET /.well-known/depa-configuration
     GET /.well-known/did.json
     GET /v1/trust
+    GET /v1/log/keys
     POST /oauth/token
     GET /v1/participants
     GET /v1/participants/{did}

@@ -16,9 +16,16 @@ use crate::support::room::Room;
 use crate::support::world::World;
 
 const NEXT_ORIGIN: &str = "sro.example/log2";
+/// Seconds after which a reservation has ended, so that the next one has budget.
+const GONE: i64 = 3_600;
+
+/// These people of the SRO.
+fn sro<'w>(world: &'w World, by: &[usize]) -> Vec<&'w FileKey> {
+    by.iter().map(|n| &world.people.sro[*n]).collect()
+}
 
 /// The log's next key, and what shows it, signed by these people.
-fn rotated(world: &World, by: &[&FileKey]) -> (FileKey, LogLineage) {
+fn rotated(world: &World, by: &[usize]) -> (FileKey, LogLineage) {
     let old = &world.people.registry;
     let next = FileKey::generate_for(&world.people.registry_did()).unwrap();
     let rotation = LogKey {
@@ -29,7 +36,7 @@ fn rotated(world: &World, by: &[&FileKey]) -> (FileKey, LogLineage) {
         overlap_until: world.now().plus_seconds(3600),
         at: world.now(),
     };
-    let envelope = People::sign(&rotation, by);
+    let envelope = People::sign(&rotation, &sro(world, by));
     let mut log = world.log.lock().unwrap();
     let index = log.append(&Body::LogKeyRotated { rotation: envelope.clone() }, "log", world.now());
     let mut receipt = log.receipt(index, ORIGIN, old);
@@ -57,10 +64,9 @@ fn reserve(
 #[test]
 fn the_next_key_counts_once_it_is_shown_by_the_rules_and_the_old_one_no_more() {
     let mut world = World::new();
-    let sro = [&world.people.sro[0], &world.people.sro[1]].map(|key| (*key).clone());
     let bundle = world.bundle.clone();
-    let (forged, alone) = rotated(&world, &[&sro[0]]);
-    let (next, lineage) = rotated(&world, &[&sro[0], &sro[1]]);
+    let (forged, alone) = rotated(&world, &[0]);
+    let (next, lineage) = rotated(&world, &[0, 1]);
     let mut unsigned = lineage.clone();
     let head = Checkpoint::parse(&unsigned.links[0].receipt.checkpoint).unwrap().head;
     unsigned.links[0].receipt.checkpoint = note::sign_checkpoint(ORIGIN, &head, &next).unwrap().text();
@@ -69,13 +75,16 @@ fn the_next_key_counts_once_it_is_shown_by_the_rules_and_the_old_one_no_more() {
     world.refuses(Code::CheckpointInvalid, || reserve(&Room::new(&world), &next, &bundle, Some(&unsigned), |_| ()));
     let old = &world.people.registry;
     reserve(&Room::new(&world), old, &bundle, None, |_| ()).expect("the pinned key counts until another one is shown");
+    world.pass(GONE);
     {
         let room = Room::new(&world);
         reserve(&room, &next, &bundle, Some(&lineage), |_| ()).unwrap();
     }
     world.refuses(Code::SignerUnknown, || reserve(&Room::new(&world), old, &bundle, None, |_| ()));
     // It is kept: nobody has to show it again, and a start forgets nothing.
+    world.pass(GONE);
     reserve(&Room::new(&world), &next, &bundle, None, |_| ()).unwrap();
+    world.pass(GONE);
     world.stop();
     world.restart().unwrap();
     reserve(&Room::new(&world), &next, &bundle, None, |_| ()).unwrap();
@@ -89,8 +98,7 @@ fn a_run_is_renewed_across_a_change_of_key() {
     let room = Room::new(&world);
     let ours = room.reserve().unwrap();
     room.release(&ours).unwrap();
-    let sro = [&world.people.sro[0], &world.people.sro[1]];
-    let (next, lineage) = rotated(&world, &sro);
+    let (next, lineage) = rotated(&world, &[0, 1]);
     let list = room.status_list(vec![]).read_unverified().unwrap();
     let renew = |log_keys: Option<LogLineage>| {
         let status_list = People::sign(&list, &[&next]);
@@ -115,7 +123,7 @@ fn under(bundle: &JobBundle, origin: &str, key: &FileKey) -> JobBundle {
     bundle
 }
 
-fn succession(world: &World, by: &[&FileKey]) -> LogLineage {
+fn succession(world: &World, by: &[usize]) -> LogLineage {
     let key = &world.people.registry;
     let seen = CheckpointRef { size: 3, root: Digest([3; 32]) };
     let said = LogSucceeded {
@@ -128,7 +136,7 @@ fn succession(world: &World, by: &[&FileKey]) -> LogLineage {
         reason: "The disk was lost".into(),
         at: world.now(),
     };
-    let succeeds = Some(People::sign(&said, by));
+    let succeeds = Some(People::sign(&said, &sro(world, by)));
     LogLineage { origin: NEXT_ORIGIN.into(), first: key.jwk().clone(), links: vec![], succeeds }
 }
 
@@ -136,11 +144,15 @@ fn succession(world: &World, by: &[&FileKey]) -> LogLineage {
 fn a_log_under_another_origin_is_followed_by_the_word_of_two_people_alone() {
     for repinned in [false, true] {
         let mut world = World::new();
-        Room::new(&world).reserve().unwrap();
-        let sro = [&world.people.sro[0], &world.people.sro[1]].map(|key| (*key).clone());
+        let at = |root: u8| {
+            move |a: &mut Admission| a.checkpoint = CheckpointRef { size: a.checkpoint.size + 50, root: Digest([root; 32]) }
+        };
+        let room = Room::new(&world);
+        room.send_reserve(&room.reserve_request(at(6))).unwrap();
+        world.pass(GONE);
         let bundle = under(&world.bundle, NEXT_ORIGIN, &world.people.registry);
         // The log that goes on has other roots at the sizes of the old one.
-        let other = |a: &mut Admission| a.checkpoint.root = Digest([7; 32]);
+        let other = at(7);
         if repinned {
             let trust = signing::Trust { origin: NEXT_ORIGIN.into(), ..world.people.trust() };
             world.stop();
@@ -150,16 +162,17 @@ fn a_log_under_another_origin_is_followed_by_the_word_of_two_people_alone() {
         let key = &world.people.registry;
         let unshown = if repinned { Code::LogLineageInvalid } else { Code::CheckpointInvalid };
         world.refuses(unshown, || reserve(&Room::new(&world), key, &bundle, None, other));
-        let alone = succession(&world, &[&sro[0]]);
+        let alone = succession(&world, &[0]);
         world.refuses(Code::TwoPeopleNeeded, || reserve(&Room::new(&world), key, &bundle, Some(&alone), other));
         let mut bare = alone.clone();
         bare.succeeds = None;
         world.refuses(Code::LogLineageInvalid, || reserve(&Room::new(&world), key, &bundle, Some(&bare), other));
-        let shown = succession(&world, &[&sro[0], &sro[1]]);
+        let shown = succession(&world, &[0, 1]);
         reserve(&Room::new(&world), key, &bundle, Some(&shown), other).unwrap();
+        world.pass(GONE);
         reserve(&Room::new(&world), key, &bundle, None, other).expect("it is kept");
         world.refuses(Code::ConsistencyInvalid, || {
-            reserve(&Room::new(&world), key, &bundle, None, |a| a.checkpoint.root = Digest([8; 32]))
+            reserve(&Room::new(&world), key, &bundle, None, at(8))
         });
         let back = reserve(&Room::new(&world), key, &world.bundle, None, |_| ()).unwrap_err();
         assert_eq!(back.code, Code::CheckpointInvalid, "the closed log opens nothing any more");
