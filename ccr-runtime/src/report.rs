@@ -62,7 +62,7 @@ pub fn complete(
 }
 
 /// The receipt is the log's: under a key that the session knows, or under one that followed on it meanwhile.
-fn receipt_holds(receipt: &Receipt, body: &Body, session: &Session, room: &Room) -> R<()> {
+fn receipt_holds(receipt: &Receipt, body: &schemas::event::Body, session: &Session, room: &Room) -> R<()> {
     let trust = session.book.trust();
     let Err(refusal) = signing::verify_receipt(receipt, body, &trust.origin, trust) else { return Ok(()) };
     let Ok(lineage) = room.desk.log_keys() else { return Err(refusal) };
