@@ -87,7 +87,11 @@ fn survives(kills: u64) {
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let (opened, opening) = std::sync::mpsc::channel();
         let reader = std::thread::spawn(move || {
-            let tell = |line: &String| drop(line.starts_with("opened ").then(|| opened.send(())));
+            let tell = |line: &String| {
+                if line.starts_with("opened ") {
+                    let _ = opened.send(());
+                }
+            };
             lines.map_while(Result::ok).inspect(tell).collect::<Vec<_>>()
         });
         // Three of four are killed while they write, the others at any moment from their start on.

@@ -109,7 +109,7 @@ fn pinning(house: &House, n: u8) -> signing::Trust {
 
 #[test]
 fn a_restored_log_shows_its_lineage_where_both_keys_are_at_hand() {
-    let mut house = House::empty();
+    let house = House::empty();
     house.admit(&house.tdps[0], schemas::party::Kind::Tdp);
     assert!(house.options.next.set(Arc::new(key(101))).is_ok());
     house.enter(rotated(&house)).unwrap();
