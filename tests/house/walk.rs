@@ -47,7 +47,8 @@ fn the_walk_as_processes() {
         |path: &str| report.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{path} in {report:#}"));
     assert!(text("/contract/id").starts_with("ctr_"));
     assert_eq!(text("/contract/sha256").len(), 64);
-    assert_eq!(text("/contract/state"), "active");
+    // The only run spends what is contracted: soon after its payments the service completes the contract.
+    assert!(["active", "completed"].contains(&text("/contract/state")), "{report:#}");
     assert!(text("/run/id").starts_with("run_"));
     assert_eq!(text("/run/state"), "delivered");
     assert_eq!(text("/run/evidence"), "software");
