@@ -3,12 +3,12 @@
 
 use diesel::prelude::*;
 use policies::lifecycle::State;
+use schemas::R;
 use schemas::bundle::Logged;
 use schemas::event::Body;
 use schemas::jwk::Jwk;
 use schemas::lineage::LogLineage;
 use schemas::log::{Checkpoint, CheckpointRef, Receipt};
-use schemas::R;
 
 use crate::conn::{Db, Place};
 use crate::error::{Fault, corrupt};
@@ -77,13 +77,7 @@ fn note(db: &mut Db, index: u64) -> Result<Option<String>, Fault> {
 
 /// Keeps the checkpoint of this head for the changes of key since `old`, signed by each key and the one before it. A key
 /// that is not at hand (after a restore) leaves its change without one.
-pub(crate) fn keep(
-    db: &mut Db,
-    head: &CheckpointRef,
-    old: u64,
-    options: &Options,
-    state: &State,
-) -> Result<(), Fault> {
+pub(crate) fn keep(db: &mut Db, head: &CheckpointRef, old: u64, options: &Options, state: &State) -> Result<(), Fault> {
     for pair in state.registry_keys().windows(2) {
         let [before, after] = pair else { continue };
         if after.from < old {

@@ -85,7 +85,8 @@ fn lost(revoke: bool) -> (Lost, CheckpointRef, PathBuf) {
 /// The succession; on PostgreSQL into an empty database beside the old one, which must be named.
 fn succeed_into(house: &House, signed: &[Envelope<LogSucceeded>], at: Timestamp) -> (CheckpointRef, Config) {
     let mut told = Vec::new();
-    let mut succeed = |into: Option<&str>| keep::succeed(&house.config, signed, into, at, &mut |taken| told.push(taken));
+    let mut succeed =
+        |into: Option<&str>| keep::succeed(&house.config, signed, into, at, &mut |taken| told.push(taken));
     let Some(into) = crate::database::url() else {
         assert_eq!(succeed(Some("postgres://sro@localhost/other")).map(drop).unwrap_err().code, Code::ConfigInvalid);
         let done = succeed(None).unwrap();
@@ -177,7 +178,8 @@ fn without_a_mirror_only_a_succession_by_two_people_opens_the_log() {
     let (asha, bela) = (by(0), by(1));
     let alone = keep::succeed(&house.config, std::slice::from_ref(&asha), None, at, &mut |_| {}).map(drop).unwrap_err();
     assert_eq!(alone.code, Code::TwoPeopleNeeded);
-    let same = keep::succeed(&house.config, &[asha.clone(), asha.clone()], None, at, &mut |_| {}).map(drop).unwrap_err();
+    let same =
+        keep::succeed(&house.config, &[asha.clone(), asha.clone()], None, at, &mut |_| {}).map(drop).unwrap_err();
     assert_eq!(same.code, Code::TwoPeopleNeeded);
     let (opened, config) = succeed_into(house, &[asha, bela], at);
     assert_eq!(config.origin().unwrap(), origin);

@@ -145,7 +145,9 @@ fn a_log_under_another_origin_is_followed_by_the_word_of_two_people_alone() {
     for repinned in [false, true] {
         let mut world = World::new();
         let at = |root: u8| {
-            move |a: &mut Admission| a.checkpoint = CheckpointRef { size: a.checkpoint.size + 50, root: Digest([root; 32]) }
+            move |a: &mut Admission| {
+                a.checkpoint = CheckpointRef { size: a.checkpoint.size + 50, root: Digest([root; 32]) }
+            }
         };
         let room = Room::new(&world);
         room.send_reserve(&room.reserve_request(at(6))).unwrap();
@@ -171,9 +173,7 @@ fn a_log_under_another_origin_is_followed_by_the_word_of_two_people_alone() {
         reserve(&Room::new(&world), key, &bundle, Some(&shown), other).unwrap();
         world.pass(GONE);
         reserve(&Room::new(&world), key, &bundle, None, other).expect("it is kept");
-        world.refuses(Code::ConsistencyInvalid, || {
-            reserve(&Room::new(&world), key, &bundle, None, at(8))
-        });
+        world.refuses(Code::ConsistencyInvalid, || reserve(&Room::new(&world), key, &bundle, None, at(8)));
         let back = reserve(&Room::new(&world), key, &world.bundle, None, |_| ()).unwrap_err();
         assert_eq!(back.code, Code::CheckpointInvalid, "the closed log opens nothing any more");
     }

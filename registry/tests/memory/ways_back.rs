@@ -156,14 +156,13 @@ fn a_succession_of_two_people_opens_a_log_with_what_is_left() {
         at: house.now(),
     };
     let kept_entries = kept;
-    let open =
-        |options: &Options, envelope| {
-            let mut told = 0;
-            let kept = entries.iter().cloned().map(Ok);
-            let opened = succeed(options.clone(), kept, envelope, house.now(), &mut |done| told = done);
-            assert_eq!(told, if opened.is_ok() { kept_entries } else { 0 }, "progress");
-            opened
-        };
+    let open = |options: &Options, envelope| {
+        let mut told = 0;
+        let kept = entries.iter().cloned().map(Ok);
+        let opened = succeed(options.clone(), kept, envelope, house.now(), &mut |done| told = done);
+        assert_eq!(told, if opened.is_ok() { kept_entries } else { 0 }, "progress");
+        opened
+    };
     assert!(open(&options, house.sign(&document, &house.sro[0])).is_err(), "one person does not suffice");
     let mut other = options.clone();
     (other.url, other.origin) = (elsewhere(&house).1.url, "sro.example/log3".into());

@@ -93,7 +93,9 @@ impl Trust {
         let keys = self.keys_of(lineage)?;
         let told = |jwk: &Jwk| keys.iter().any(|key| key.jwk == *jwk);
         if !told(&self.registry_jwk) {
-            return Err(invalid("the pinned key is none of its keys; pin the log's key again, as the SRO publishes it"));
+            return Err(invalid(
+                "the pinned key is none of its keys; pin the log's key again, as the SRO publishes it",
+            ));
         }
         if self.origin != lineage.origin || known.keys.iter().all(|key| told(&key.jwk)) {
             return Ok(self.with(lineage, keys));

@@ -168,9 +168,7 @@ impl Drop for Processes {
 
 /// Writes a witness and a quorum of one into the configuration of a contract service, which stays as it is otherwise.
 pub fn name_witness(config: &Path, url: &str, name: &str, jwk: &Jwk) -> R<()> {
-    let fault = |why: &dyn std::fmt::Display| {
-        Refusal::new(Code::ConfigInvalid, format!("{}: {why}", config.display()))
-    };
+    let fault = |why: &dyn std::fmt::Display| Refusal::new(Code::ConfigInvalid, format!("{}: {why}", config.display()));
     let text = std::fs::read_to_string(config).map_err(|e| fault(&e))?;
     let mut table: toml::Table = text.parse().map_err(|e: toml::de::Error| fault(&e))?;
     let peer = serde_json::json!([{ "url": url, "name": name, "jwk": jwk }]);

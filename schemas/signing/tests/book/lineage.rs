@@ -129,7 +129,11 @@ fn a_forged_successor_is_refused_by_what_is_missing() {
     assert_eq!(rotated.refused(|l| l.links = vec![many; 65]), Code::LimitExceeded);
     let other = FileKey::generate_for(&registry()).unwrap();
     let elsewhere = Trust { registry_jwk: other.jwk().clone(), ..rotated.world.trust() };
-    assert_eq!(elsewhere.following(&rotated.lineage).unwrap_err().code, Code::LogLineageInvalid, "another key is pinned");
+    assert_eq!(
+        elsewhere.following(&rotated.lineage).unwrap_err().code,
+        Code::LogLineageInvalid,
+        "another key is pinned"
+    );
 }
 
 #[test]
