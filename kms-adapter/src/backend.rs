@@ -4,9 +4,13 @@
 //! database, never inside one, and the transaction checks again what may have changed meanwhile.
 
 pub mod embedded;
+mod enclosed;
+mod name;
+mod outbound;
+pub mod transit;
 
-use schemas::R;
 use schemas::id::Did;
+use schemas::{Code, R, Refusal};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
@@ -19,6 +23,8 @@ pub enum Kind {
     /// Key-encryption keys stand in the database, each wrapped under the root key.
     #[default]
     Embedded,
+    /// The transit engine of HashiCorp Vault or OpenBao.
+    Transit,
 }
 
 impl Kind {
@@ -26,6 +32,7 @@ impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Embedded => "embedded",
+            Kind::Transit => "transit",
         }
     }
 }
@@ -77,9 +84,24 @@ pub trait KeyBackend: Send + Sync {
     fn health(&self) -> R<()>;
 }
 
+/// Requires the table of the backend that the configuration names, and no other's.
+pub(crate) fn check(config: &Config) -> R<()> {
+    let invalid = |why: &str| Err(Refusal::new(Code::ConfigInvalid, why).at("backend"));
+    match (config.backend, &config.transit) {
+        (Kind::Transit, Some(settings)) => settings.check(),
+        (Kind::Transit, None) => invalid("backend = \"transit\" needs the table [transit]"),
+        (_, Some(_)) => invalid("the table [transit] is of no use to another backend"),
+        (Kind::Embedded, None) => Ok(()),
+    }
+}
+
 /// The backend that the configuration names.
 pub fn open(config: &Config, root: &Secret) -> R<Box<dyn KeyBackend>> {
     match config.backend {
         Kind::Embedded => Ok(Box::new(embedded::Embedded::new(root)?)),
+        Kind::Transit => match &config.transit {
+            Some(settings) => Ok(Box::new(transit::Transit::new(settings)?)),
+            None => Err(Refusal::new(Code::ConfigInvalid, "the table [transit] is missing").at("backend")),
+        },
     }
 }

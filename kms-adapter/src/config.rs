@@ -9,7 +9,7 @@ use schemas::jwk::Jwk;
 use schemas::{Code, Digest, R, Refusal};
 use serde::{Deserialize, Serialize};
 
-use crate::backend::Kind;
+use crate::backend::{self, Kind};
 use crate::store::Place;
 
 /// Prefix of environment variables that override the file: `DEPA_KMS__LISTEN=127.0.0.1:8451`.
@@ -55,6 +55,9 @@ pub struct Config {
     /// Where key-encryption keys live.
     #[serde(default)]
     pub backend: Kind,
+    /// The vault of `backend = "transit"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transit: Option<crate::backend::transit::Settings>,
     /// Where the root key comes from: `file:PATH` (32 bytes, mode 0600), `credential:NAME` (32 bytes, from systemd) or
     /// `passphrase:PATH` (a file with a passphrase; Argon2id). `root.key` in `dir` without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -132,6 +135,7 @@ impl Config {
             dir: dir.to_owned(),
             database: None,
             backend: Kind::Embedded,
+            transit: None,
             root_key: None,
             provider: provider.clone(),
             provider_jwk: None,
@@ -179,6 +183,7 @@ impl Config {
             return Err(invalid("listen must be a loopback address: plain HTTP stays on this machine").at("listen"));
         }
         self.check_database()?;
+        backend::check(self)?;
         attestation::Level::named(&self.platform_level)?;
         let limits = [
             (self.lease_seconds, 5, 3600, "lease_seconds"),
@@ -286,7 +291,7 @@ fn typed(value: &str) -> toml::Value {
 }
 
 /// `https:` anywhere, `http:` on loopback; no path, query or slash at the end, so that one service has one name.
-fn loopback_or_tls(url: &str) -> R<()> {
+pub(crate) fn loopback_or_tls(url: &str) -> R<()> {
     let bad = |why: &str| Err(invalid(format!("url: {why}")).at("url"));
     let (host, plain) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
         (Some(host), _) => (host, false),

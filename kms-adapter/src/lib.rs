@@ -5,7 +5,7 @@
 //! [`release`], [`lease`] (renew and commit), [`refund`]; then [`budget`], [`journal`], [`cupboard`] (keys at rest) and
 //! [`store`]. [`routes`] only reads bodies and writes answers.
 //!
-//! Invariants of this room: no outbound call; a key is wrapped in [`release`] alone, in the same transaction that makes
+//! Invariants of this room: no outbound call, but to a key backend that the configuration names; a key is wrapped in [`release`] alone, in the same transaction that makes
 //! its charge final and signs the receipt; a challenge is used up before anything that came with it is verified.
 
 mod audit;

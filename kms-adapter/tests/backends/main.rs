@@ -1,0 +1,7 @@
+//! Key backends elsewhere, each against a fake of ours behind TLS: what goes well, and every way in which it does not. No
+//! key comes out of a bad answer, each refusal has its code, and no call is repeated without end.
+
+mod server;
+mod transit;
+mod transit_config;
+mod vault;
