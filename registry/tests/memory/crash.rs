@@ -96,7 +96,7 @@ fn survives(kills: u64) {
         });
         // Three of four are killed while they write, the others at any moment from their start on.
         if round % 4 > 0 {
-            opening.recv_timeout(Duration::from_secs(60)).expect("a child does not open");
+            opening.recv_timeout(Duration::from_secs(60)).unwrap();
         }
         let random = u64::from(signing::signer::random::<1>().unwrap()[0]);
         std::thread::sleep(Duration::from_millis(random + round % 20));

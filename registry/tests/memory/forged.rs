@@ -145,11 +145,15 @@ fn house() -> House {
 /// The scrub names an entry while the log is open, the check at the start when it is opened again.
 fn named(house: &mut House, (scrubbed, started): (&[u64], u64), what: &str) {
     let found = |sentence: &str, index: u64| sentence.contains(&format!("entry {index}:"));
-    let difference = house.registry.scrub().unwrap().first_difference.expect(what);
+    let difference = house.registry.scrub().unwrap().first_difference;
+    assert!(difference.is_some(), "{what}");
+    let difference = difference.unwrap();
     assert!(scrubbed.iter().any(|index| found(&difference, *index)), "{what}, scrub: {difference}");
     assert_eq!(house.apply(&house.sro[2], Kind::Tdp).unwrap_err().code, Code::ReadOnly, "{what}");
     house.close();
-    let refusal = registry::Registry::open(house.options.clone(), house.now()).map(drop).expect_err(what);
+    let refusal = registry::Registry::open(house.options.clone(), house.now()).map(drop);
+    assert!(refusal.is_err(), "{what}");
+    let refusal = refusal.unwrap_err();
     assert_eq!(refusal.code, Code::LogTampered, "{what}");
     assert!(found(&refusal.sentence, started), "{what}, start: {refusal}");
 }
