@@ -59,6 +59,7 @@ fn draft(tdp: &FileKey, tdc: &FileKey, ccrp: &FileKey) -> Envelope<Contract> {
         revocation: Revocation { by: vec![Kind::Tdp], notice_seconds: 0, running: Running::Abort, conditions: vec![] },
         obligations: Obligations { risk_statement: "none but the usual".into() },
         max_runs: None,
+        rules: Vec::new(),
     })
     .unwrap()
 }

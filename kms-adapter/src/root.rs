@@ -113,8 +113,8 @@ fn stretched(file: &Path, stretch: &Stretch) -> R<Secret> {
         return Err(invalid("how the passphrase is stretched was changed"));
     }
     let params = Params::new(stretch.memory_kib, stretch.passes, stretch.lanes, Some(32));
-    let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.map_err(|e| invalid(e))?);
+    let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.map_err(invalid)?);
     let mut key = Zeroizing::new([0; 32]);
-    argon.hash_password_into(phrase, &stretch.salt.0, key.as_mut_slice()).map_err(|e| invalid(e))?;
+    argon.hash_password_into(phrase, &stretch.salt.0, key.as_mut_slice()).map_err(invalid)?;
     Ok(Secret::from_bytes(&key))
 }

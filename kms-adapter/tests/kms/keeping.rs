@@ -73,7 +73,7 @@ fn yesterdays_database_cannot_resurrect_budget() {
     let done = catch_up(&mut world, &[partial], false).unwrap();
     assert_eq!((done.imported, done.missing.clone(), done.opened), (1, vec![1, 2], false));
     world.refuses(Code::KmsBehindLog, || Room::new(&world).reserve());
-    let done = catch_up(&mut world, &[all.clone()], false).unwrap();
+    let done = catch_up(&mut world, std::slice::from_ref(&all), false).unwrap();
     assert_eq!((done.imported, done.missing, done.opened), (2, vec![], true));
     assert_eq!(world.charges(), ["committed"]);
     let ledger = &world.budget()["ledgers"][0];

@@ -108,11 +108,14 @@ pub(super) fn changes(
     Ok(())
 }
 
+/// One half of a kept contract: its digest and the encoded bytes.
+type Half = (Digest, Vec<u8>);
+
 /// Rows of contracts on the way in: text and rest meet by their key.
 #[derive(Default)]
 pub(super) struct Halves {
-    texts: Vec<(Digest, Vec<u8>)>,
-    rests: Vec<(Digest, Vec<u8>)>,
+    texts: Vec<Half>,
+    rests: Vec<Half>,
 }
 
 impl Halves {
@@ -138,7 +141,7 @@ impl Halves {
         if pairs.iter().any(|(text, rest)| text.0 != rest.0) {
             return Err(bad());
         }
-        let read = |half: &[((Digest, Vec<u8>), (Digest, Vec<u8>))]| {
+        let read = |half: &[(Half, Half)]| {
             half.iter().map(|((key, text), (_, rest))| Ok((*key, row(*key, text, rest)?))).collect::<R<Vec<_>>>()
         };
         if pairs.len() < 256 {
