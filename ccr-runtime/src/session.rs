@@ -10,9 +10,9 @@ use schemas::id::{Did, RunId};
 use schemas::jwk::Jwk;
 use schemas::release::{Admission, Attested, Challenge, ChallengeRequest, RunAct, RunRequest};
 use schemas::{Code, Digest, Document, Envelope, R, Refusal, Signed, Signer, Timestamp, canonical};
+use signing::FileKey;
 use signing::book::PinnedBook;
 use signing::jose::EncKey;
-use signing::FileKey;
 
 use crate::admit::Admitted;
 use crate::kms::Kms;

@@ -58,7 +58,12 @@ mod tests {
     #[test]
     fn a_token_is_known_until_it_expires() {
         let at = |seconds| Timestamp::from_seconds(seconds);
-        let holder = Holder { did: Did::parse("did:web:a.example").unwrap(), until: 100, jkt: None, client: KeyId::new("did:web:a.example", "k") };
+        let holder = Holder {
+            did: Did::parse("did:web:a.example").unwrap(),
+            until: 100,
+            jkt: None,
+            client: KeyId::new("did:web:a.example", "k"),
+        };
         let known = Verified::default();
         known.remember("t", holder.clone(), at(1));
         assert_eq!(known.holder("t", at(99)), Some(holder));
@@ -69,7 +74,12 @@ mod tests {
     fn the_memory_is_bounded() {
         let known = Verified::default();
         for n in 0..=MOST {
-            let holder = Holder { did: Did::parse("did:web:a.example").unwrap(), until: 100, jkt: None, client: KeyId::new("did:web:a.example", "k") };
+            let holder = Holder {
+                did: Did::parse("did:web:a.example").unwrap(),
+                until: 100,
+                jkt: None,
+                client: KeyId::new("did:web:a.example", "k"),
+            };
             known.remember(&n.to_string(), holder, Timestamp::from_seconds(1));
         }
         assert!(known.inside().len() <= MOST && known.holder(&MOST.to_string(), Timestamp::from_seconds(1)).is_some());

@@ -51,9 +51,7 @@ pub fn abort(app: &App, call: &Call) -> R<Answer> {
     let body: fn(Envelope<Abort>) -> Body = |abort| Body::RunAborted { abort };
     match collect(app, abort, Some(&body))? {
         Collected::Waiting(signatures) => waiting(signatures),
-        Collected::Ready(abort) => {
-            Answer::created(&Receipted { receipt: app.enter(body(abort))?.receipt })
-        }
+        Collected::Ready(abort) => Answer::created(&Receipted { receipt: app.enter(body(abort))?.receipt }),
     }
 }
 

@@ -123,7 +123,8 @@ fn what_stands_is_no_first_of_two_signatures() {
     let house = House::furnished();
     let decision = house.decision(&house.tdc, Kind::Tdc, Decision::Verified);
     let path = "/v1/participants/decisions";
-    let by_one = |document, status| post::<TwoPeople, _>(&house, path, &document, status).map(|answer| answer.signatures);
+    let by_one =
+        |document, status| post::<TwoPeople, _>(&house, path, &document, status).map(|answer| answer.signatures);
     let standing = by_one(house.sign(&decision, &house.sro[0]), 202);
     assert_eq!(standing.unwrap_err(), Code::StateTransition, "it entered when everybody was admitted");
     let suspended = house.decision(&house.tdc, Kind::Tdc, Decision::Suspended);

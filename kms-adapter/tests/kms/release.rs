@@ -138,7 +138,11 @@ fn status_lists_are_fresh_and_the_registrys() {
     // The request must be a renewal.
     let request = room.request(RunAct::Commit { output_sha256: Digest::of(b"x") });
     world.refuses(Code::SignatureContext, || {
-        room.send_renew(&RenewRequest { request: request.clone(), status_list: room.status_list(vec![]), log_keys: None })
+        room.send_renew(&RenewRequest {
+            request: request.clone(),
+            status_list: room.status_list(vec![]),
+            log_keys: None,
+        })
     });
     world.refuses(Code::SignatureContext, || room.send_commit(&room.request(RunAct::Renew {})));
     world.refuses(Code::RunUnknown, || Room::new(&world).renew(room.status_list(vec![])));

@@ -66,7 +66,8 @@ fn byte_wise_resends_are_refused() {
     let room = Room::new(&world);
     let reserved = room.reserve().unwrap();
     room.release(&reserved).unwrap();
-    let renew = RenewRequest { request: room.request(RunAct::Renew {}), status_list: room.status_list(vec![]), log_keys: None };
+    let renew =
+        RenewRequest { request: room.request(RunAct::Renew {}), status_list: room.status_list(vec![]), log_keys: None };
     room.send_renew(&renew).unwrap();
     world.refuses(Code::RequestReplayed, || room.send_renew(&renew));
     let commit = room.request(RunAct::Commit { output_sha256: Digest::of(b"model") });

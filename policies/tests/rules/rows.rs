@@ -61,7 +61,11 @@ fn a_further_signature_rewrites_no_signed_bytes() {
     log.enter(Body::ContractProposed { contract: contract.clone() }).unwrap();
     let older = log.state.clone();
     let kept = rows(&older);
-    assert_eq!(kept.values().filter(|value| **value == contract.payload.0).count(), 1, "one row holds them as they are");
+    assert_eq!(
+        kept.values().filter(|value| **value == contract.payload.0).count(),
+        1,
+        "one row holds them as they are"
+    );
     let reference = older.contract(&contract.digest()).unwrap().reference();
     log.sign(&reference, &provider(1)).unwrap();
     let changed: Vec<_> = log.state.changed_since(&older).unwrap().into_iter().map(|(table, ..)| table).collect();

@@ -67,9 +67,7 @@ impl KeyBook for Trust {
     fn key(&self, kid: &KeyId, usage: Usage) -> Option<Jwk> {
         match usage {
             Usage::Party => self.sro.iter().find(|p| p.did.as_str() == kid.holder).map(|p| p.jwk.clone()),
-            Usage::Service if kid.holder == self.registry.as_str() => {
-                Some(self.key_in_use().clone())
-            }
+            Usage::Service if kid.holder == self.registry.as_str() => Some(self.key_in_use().clone()),
             Usage::Service | Usage::Run => None,
         }
     }
@@ -154,8 +152,7 @@ impl PinnedBook {
         let trust = self.trust.clone();
         let sha256: Digest = participant.application.digest();
         let application = verify_application(participant.application, &trust.registry)?;
-        let decision =
-            note::entered(participant.decision, &trust.registry, &trust, &trust.origin, &trust)?;
+        let decision = note::entered(participant.decision, &trust.registry, &trust, &trust.origin, &trust)?;
         trust.two_people(&decision)?;
         let about = decision.participant == application.did && decision.participant_sha256 == sha256;
         if !about || decision.decision != Decision::Verified {

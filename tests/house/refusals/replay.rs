@@ -116,8 +116,11 @@ fn a_signed_request_counts_once_and_for_one_service() {
     probe.release_all(&all);
     let renewal = probe.request(RunAct::Renew {}, &kms);
     let renew = |request: &Envelope<RunRequest>| -> R<Envelope<schemas::release::Lease>> {
-        let words =
-            schemas::release::RenewRequest { request: request.clone(), status_list: desk.status_list().unwrap(), log_keys: None };
+        let words = schemas::release::RenewRequest {
+            request: request.clone(),
+            status_list: desk.status_list().unwrap(),
+            log_keys: None,
+        };
         client(&kms).post_once(&format!("/v1/runs/{}/renew", probe.run_id), &words)
     };
     renew(&renewal).unwrap();
