@@ -200,6 +200,12 @@ impl Registry {
         let face = Arc::new(Face::new(Published::new(memory.replay.clone(), head.at.root, head.note), leads, replayed));
         face.tiles.adopt(&memory.log, Vec::new());
         face.tiles.adopt(&memory.twin, Vec::new());
+        if leads && replayed >= snapshot::BEHIND {
+            // A process that is killed young again and again would else replay more each time.
+            if let Err(fault) = snapshots.write_now(&mut db, &face.published()) {
+                tracing::warn!(?fault, "the state could not be kept; the next start replays these entries too");
+            }
+        }
         let (body, did) = (genesis.clone(), options.registry.clone());
         let first = move || -> R<Box<dyn Command>> {
             let body = signing::verify_body(body.clone(), &did, &State::new(), &|_| None)?;
