@@ -3,6 +3,7 @@
 //! A backend may call out to a network. So the cupboard asks it before or after a transaction of the
 //! database, never inside one, and the transaction checks again what may have changed meanwhile.
 
+pub mod azure;
 pub mod embedded;
 mod enclosed;
 mod name;
@@ -25,6 +26,10 @@ pub enum Kind {
     Embedded,
     /// The transit engine of HashiCorp Vault or OpenBao.
     Transit,
+    /// Azure Key Vault unwraps, with a key that does not leave it; the default for production on Azure.
+    AzureWrap,
+    /// Azure Key Vault releases an exportable key to attested hardware: a second gate, which is not ours.
+    AzureSkr,
 }
 
 impl Kind {
@@ -33,6 +38,8 @@ impl Kind {
         match self {
             Kind::Embedded => "embedded",
             Kind::Transit => "transit",
+            Kind::AzureWrap => "azure-wrap",
+            Kind::AzureSkr => "azure-skr",
         }
     }
 }
@@ -87,21 +94,27 @@ pub trait KeyBackend: Send + Sync {
 /// Requires the table of the backend that the configuration names, and no other's.
 pub(crate) fn check(config: &Config) -> R<()> {
     let invalid = |why: &str| Err(Refusal::new(Code::ConfigInvalid, why).at("backend"));
-    match (config.backend, &config.transit) {
-        (Kind::Transit, Some(settings)) => settings.check(),
-        (Kind::Transit, None) => invalid("backend = \"transit\" needs the table [transit]"),
-        (_, Some(_)) => invalid("the table [transit] is of no use to another backend"),
-        (Kind::Embedded, None) => Ok(()),
+    match (config.backend, &config.transit, &config.azure) {
+        (Kind::Embedded, None, None) => Ok(()),
+        (Kind::Transit, Some(settings), None) => settings.check(),
+        (Kind::AzureWrap | Kind::AzureSkr, _, _) if cfg!(not(feature = "azure")) => {
+            invalid("this build knows no Azure: build with --features azure")
+        }
+        (Kind::AzureWrap, None, Some(settings)) => settings.check(false),
+        (Kind::AzureSkr, None, Some(settings)) => settings.check(true),
+        _ => invalid("backend asks for its own table, [transit] or [azure], and for no other"),
     }
 }
 
 /// The backend that the configuration names.
 pub fn open(config: &Config, root: &Secret) -> R<Box<dyn KeyBackend>> {
-    match config.backend {
-        Kind::Embedded => Ok(Box::new(embedded::Embedded::new(root)?)),
-        Kind::Transit => match &config.transit {
-            Some(settings) => Ok(Box::new(transit::Transit::new(settings)?)),
-            None => Err(Refusal::new(Code::ConfigInvalid, "the table [transit] is missing").at("backend")),
-        },
+    check(config)?;
+    match (config.backend, &config.transit, &config.azure) {
+        (Kind::Transit, Some(settings), _) => Ok(Box::new(transit::Transit::new(settings)?)),
+        #[cfg(feature = "azure")]
+        (Kind::AzureWrap, _, Some(settings)) => Ok(Box::new(azure::AzureWrap::new(settings)?)),
+        #[cfg(feature = "azure")]
+        (Kind::AzureSkr, _, Some(settings)) => Ok(Box::new(azure::AzureSkr::new(settings)?)),
+        _ => Ok(Box::new(embedded::Embedded::new(root)?)),
     }
 }

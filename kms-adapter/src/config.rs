@@ -57,7 +57,10 @@ pub struct Config {
     pub backend: Kind,
     /// The vault of `backend = "transit"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub transit: Option<crate::backend::transit::Settings>,
+    pub transit: Option<backend::transit::Settings>,
+    /// The vault of `backend = "azure-wrap"` and `"azure-skr"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub azure: Option<backend::azure::Settings>,
     /// Where the root key comes from: `file:PATH` (32 bytes, mode 0600), `credential:NAME` (32 bytes, from systemd) or
     /// `passphrase:PATH` (a file with a passphrase; Argon2id). `root.key` in `dir` without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -136,6 +139,7 @@ impl Config {
             database: None,
             backend: Kind::Embedded,
             transit: None,
+            azure: None,
             root_key: None,
             provider: provider.clone(),
             provider_jwk: None,

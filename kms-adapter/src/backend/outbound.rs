@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::mpsc;
@@ -118,11 +119,20 @@ pub(super) struct Outbound {
 pub(super) struct Threads(Option<Runtime>);
 
 impl Outbound {
-    /// A client that trusts the authorities in this PEM file alone, or the machine's without one.
-    pub fn new(peer: &'static str, ca_file: Option<&Path>, limits: Limits) -> R<Outbound> {
+    /// A client that trusts the authorities in this PEM file alone, or the machine's without one, and knows one name's
+    /// address, where it is told.
+    pub fn new(
+        peer: &'static str,
+        ca_file: Option<&Path>,
+        place: Option<(&str, IpAddr)>,
+        limits: Limits,
+    ) -> R<Outbound> {
         let invalid = |why: String| Refusal::new(Code::ConfigInvalid, why).at("ca_file");
         let mut builder =
             Client::builder().redirect(Policy::none()).no_proxy().timeout(limits.timeout()).referer(false);
+        if let Some((name, address)) = place {
+            builder = builder.resolve(name, SocketAddr::new(address, 0));
+        }
         if let Some(path) = ca_file {
             let pem = fs::read(path).map_err(|e| invalid(format!("{}: {e}", path.display())))?;
             let found = Certificate::from_pem_bundle(&pem).unwrap_or_default();

@@ -121,7 +121,7 @@ impl Transit {
     /// The backend with these settings. Asks nobody.
     pub fn new(settings: &Settings) -> R<Transit> {
         settings.check()?;
-        let outbound = Outbound::new("the transit vault", settings.ca_file.as_deref(), settings.limits())?;
+        let outbound = Outbound::new("the transit vault", settings.ca_file.as_deref(), None, settings.limits())?;
         Ok(Transit { settings: settings.clone(), outbound, threads: Threads::new()? })
     }
 

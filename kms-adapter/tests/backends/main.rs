@@ -2,6 +2,12 @@
 //! key comes out of a bad answer, each refusal has its code, and no call is repeated without end.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[cfg(feature = "azure")]
+mod azure_cloud;
+#[cfg(feature = "azure")]
+mod azure_release;
+#[cfg(feature = "azure")]
+mod azure_wrap;
 mod server;
 mod transit;
 mod transit_config;

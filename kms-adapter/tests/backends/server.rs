@@ -77,7 +77,7 @@ pub fn folder() -> PathBuf {
 }
 
 /// A certificate for these names by an authority, or an authority's own.
-pub fn certificate(name: &str, key: &PKey<Private>, by: Option<(&X509, &PKey<Private>)>, names: &[&str]) -> X509 {
+fn certificate(name: &str, key: &PKey<Private>, by: Option<(&X509, &PKey<Private>)>, names: &[&str]) -> X509 {
     let mut subject = X509NameBuilder::new().unwrap();
     subject.append_entry_by_text("CN", name).unwrap();
     let subject = subject.build();
@@ -108,7 +108,25 @@ pub fn certificate(name: &str, key: &PKey<Private>, by: Option<(&X509, &PKey<Pri
     builder.build()
 }
 
-pub fn p256() -> PKey<Private> {
+/// An authority of the tests.
+pub struct Authority {
+    pub certificate: X509,
+    key: PKey<Private>,
+}
+
+impl Authority {
+    pub fn new() -> Authority {
+        let key = p256();
+        Authority { certificate: certificate("Test authority", &key, None, &[]), key }
+    }
+
+    /// A certificate for a name.
+    pub fn issue(&self, name: &str, key: &PKey<Private>) -> X509 {
+        certificate(name, key, Some((&self.certificate, &self.key)), &[name])
+    }
+}
+
+fn p256() -> PKey<Private> {
     let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
     PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap()
 }
@@ -121,9 +139,13 @@ impl Server {
 
     /// A server whose certificate has another name.
     pub fn named(name: &str, handler: impl FnMut(&Request) -> Reply + Send + 'static) -> Server {
-        let (ca_key, key) = (p256(), p256());
-        let ca = certificate("Test authority", &ca_key, None, &[]);
-        let leaf = certificate(name, &key, Some((&ca, &ca_key)), &[name]);
+        Server::by(&Authority::new(), name, handler)
+    }
+
+    /// A server whose certificate is of this authority.
+    pub fn by(authority: &Authority, name: &str, handler: impl FnMut(&Request) -> Reply + Send + 'static) -> Server {
+        let key = p256();
+        let (ca, leaf) = (&authority.certificate, authority.issue(name, &key));
         let mut tls = SslAcceptor::mozilla_modern_v5(SslMethod::tls()).unwrap();
         tls.set_private_key(&key).unwrap();
         tls.set_certificate(&leaf).unwrap();

@@ -55,3 +55,12 @@ fn what_is_unknown_unsafe_or_of_no_use_is_refused() {
     assert_eq!(read("backend = \"transit\"").unwrap_err(), Code::ConfigInvalid);
     assert_eq!(read(&TABLE.replace("backend = \"transit\"", "")).unwrap_err(), Code::ConfigInvalid);
 }
+
+#[cfg(not(feature = "azure"))]
+#[test]
+fn a_build_without_azure_refuses_its_backends() {
+    for backend in ["azure-wrap", "azure-skr"] {
+        let text = format!("backend = \"{backend}\"\n[azure]\nvault = \"https://tdp.vault.azure.net\"\n");
+        assert_eq!(read(&text).unwrap_err(), Code::ConfigInvalid, "{backend}");
+    }
+}
