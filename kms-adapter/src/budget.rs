@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use diesel::prelude::*;
 use policies::accountant::RdpVector;
 use schemas::privacy::{Clause, DatasetCharge, Scope};
+use schemas::release::KmsReceipt;
 use schemas::{Code, R, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::judge::OwnDataset;
 use crate::kms::{Kms, use_once};
 use crate::ledger;
-use crate::run::{self, COUNTING};
+use crate::run::{self, COUNTING, RunRow};
 use crate::store::{Db, Tx};
 use crate::tables::{charge, run as runs};
 
@@ -149,10 +150,37 @@ pub(crate) fn complete(c: &mut Db) -> Tx<()> {
     ledger::recount(c, &changed)
 }
 
-/// The charges of a run as the ledger has them, in the order in which they were entered.
-pub(crate) fn of_run(c: &mut Db, run_id: &str) -> Tx<Vec<DatasetCharge>> {
-    let rows = charge::table.filter(charge::run_id.eq(run_id)).order(charge::charge_id.asc()).select(charge::event);
-    Ok(decode(rows.load(c)?)?)
+/// Requires that the charges of a run are those of its newest receipt, column by column: the sums are made of columns.
+pub(crate) fn check_run(c: &mut Db, row: &RunRow, said: &KmsReceipt) -> Tx<()> {
+    let own = charge::table.filter(charge::run_id.eq(&row.run_id)).order(charge::charge_id.asc());
+    let rows: Vec<ChargeRow> = own.select(ChargeRow::as_select()).load(c)?;
+    let mut fits = rows.len() == said.charges.len() && consumer_fits(row, said, &rows)?;
+    for (row, charge) in rows.iter().zip(&said.charges) {
+        let under = said.datasets.iter().find(|d| d.dataset_id == charge.dataset_id && d.version == charge.version);
+        let event: Option<DatasetCharge> = serde_json::from_slice(&row.event).ok();
+        fits &= event.as_ref() == Some(charge)
+            && row.family == charge.family.as_str()
+            && row.dataset_id == charge.dataset_id.as_str()
+            && row.version == i64::from(charge.version)
+            && row.contract_id == under.map(|d| d.contract.id.to_string()).unwrap_or_default()
+            && (row.scope == row.tdc || row.scope == ledger::GLOBAL)
+            && row.rdp == ledger::encode(&policies::budget::vector(&charge.mechanisms)?);
+    }
+    if fits {
+        return Ok(());
+    }
+    let sentence = format!("the charges of {} stand otherwise in the ledger than in the journal", row.run_id);
+    Err(Refusal::new(Code::LogTampered, sentence).into())
+}
+
+/// Whether the charges are of the consumer that ordered the job. A run that is known from the log alone has no job here.
+fn consumer_fits(row: &RunRow, said: &KmsReceipt, rows: &[ChargeRow]) -> R<bool> {
+    if row.bundle.is_empty() {
+        return Ok(row.lost == 1);
+    }
+    let job = row.bundle()?.job;
+    let tdc = job.read_unverified()?.tdc;
+    Ok(job.digest() == said.job_sha256 && rows.iter().all(|row| row.tdc == tdc.as_str()))
 }
 
 /// The ledger as its owner sees it.

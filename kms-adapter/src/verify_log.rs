@@ -7,7 +7,6 @@ use diesel::prelude::*;
 use schemas::envelope::Usage;
 use schemas::id::KeyId;
 use schemas::jwk::Jwk;
-use schemas::privacy::DatasetCharge;
 use schemas::release::{KmsReceipt, KmsStatement};
 use schemas::{Code, Digest, KeyBook, R, Refusal, Signer as _};
 use signing::FileKey;
@@ -90,11 +89,12 @@ impl Kms {
                     KmsStatement::Committed { .. } => State::Committed,
                     KmsStatement::Refunded { .. } => State::Refunded,
                 };
-                states.insert(row.run_id.clone(), Said { state, seq: row.seq, charges: receipt.charges });
+                states.insert(row.run_id.clone(), Said { state, seq: row.seq, receipt });
             }
             let runs = run::table.select(RunRow::as_select()).load(c)?;
             for row in &runs {
-                check_run(row, states.remove(&row.run_id), &budget::of_run(c, &row.run_id)?)?;
+                let said = check_run(row, states.remove(&row.run_id))?;
+                budget::check_run(c, row, &said)?;
             }
             ledger::check(c)?;
             if let Some(run_id) = states.keys().next() {
@@ -132,22 +132,30 @@ impl Kms {
 struct Said {
     state: State,
     seq: i64,
-    charges: Vec<DatasetCharge>,
+    receipt: KmsReceipt,
 }
 
-fn check_run(row: &RunRow, journal: Option<Said>, ledger: &[DatasetCharge]) -> Tx<()> {
-    let fits = journal.is_some_and(|said| {
-        let state = match said.state {
+impl Said {
+    fn fits(&self, row: &RunRow) -> bool {
+        let state = match self.state {
             // A reservation that ran out has no statement of its own.
             State::Reserved if row.lost == 1 => row.state == "charged",
             State::Reserved => matches!(row.state.as_str(), "reserved" | "expired"),
             state => row.state == state.as_str(),
         };
-        state && said.seq == row.last_seq && said.charges == ledger
-    });
-    if fits {
-        Ok(())
-    } else {
-        Err(tampered(format!("{} stands otherwise in the ledger than in the journal", row.run_id)).into())
+        // A run that is known from the log alone may have no key.
+        let key = match row.run_jwk.as_str() {
+            "" => row.lost == 1,
+            _ => row.run_jwk().is_ok_and(|jwk| jwk.thumbprint() == self.receipt.run_jwk_thumbprint),
+        };
+        state && key && self.seq == row.last_seq
+    }
+}
+
+/// Requires that a run's row is what the journal last said about it, and gives that.
+fn check_run(row: &RunRow, journal: Option<Said>) -> R<KmsReceipt> {
+    match journal.filter(|said| said.fits(row)) {
+        Some(said) => Ok(said.receipt),
+        None => Err(tampered(format!("{} stands otherwise in the ledger than in the journal", row.run_id))),
     }
 }

@@ -137,6 +137,8 @@ fn the_journal_is_checked_at_each_start() {
     let report = verify_log(world.config.clone(), None).unwrap();
     assert_eq!((report.receipts, report.runs), (3, 1));
     let backup = std::fs::read(world.database()).unwrap();
+    let other = serde_json::to_string(schemas::Signer::jwk(&world.people.other_kms)).unwrap();
+    let other_key = format!("UPDATE run SET run_jwk = '{other}'");
     for change in [
         "UPDATE journal SET kind = 'refunded' WHERE seq = 3",
         "UPDATE journal SET prev = sha256 WHERE seq = 2",
@@ -145,10 +147,32 @@ fn the_journal_is_checked_at_each_start() {
         "UPDATE run SET last_seq = 1",
         "DELETE FROM charge",
         "UPDATE charge SET event = CAST(replace(CAST(event AS TEXT), '\"steps\":50', '\"steps\":49') AS BLOB)",
+        "UPDATE charge SET family = 'fam_01900000-0000-7000-8000-000000000001'",
+        "UPDATE charge SET contract_id = 'ctr_01900000-0000-7000-8000-000000000001'",
+        "UPDATE charge SET dataset_id = 'dst_01900000-0000-7000-8000-000000000001'",
+        "UPDATE charge SET version = 2",
+        "UPDATE charge SET tdc = 'did:web:nobody.example'",
+        "UPDATE charge SET scope = 'did:web:nobody.example'",
+        "UPDATE charge SET rdp = zeroblob(length(rdp))",
+        "UPDATE run SET bundle = x''",
+        "UPDATE run SET run_jwk = ''",
+        &other_key,
     ] {
         sql(&world, change);
         assert_eq!(verify_log(world.config.clone(), None).unwrap_err().code, Code::LogTampered, "{change}");
         assert_eq!(world.restart().unwrap_err().code, Code::LogTampered);
+        for end in ["-wal", "-shm"] {
+            let _ = std::fs::remove_file(world.config.dir.join(format!("kms.sqlite{end}")));
+        }
+        std::fs::write(world.database(), &backup).unwrap();
+    }
+    // The columns and the sums that hang together, but not with what was signed.
+    for charge in ["rdp = zeroblob(length(rdp))", "family = 'fam_01900000-0000-7000-8000-000000000001'"] {
+        sql(&world, &format!("UPDATE charge SET {charge}"));
+        sql(&world, "UPDATE ledger SET rdp = zeroblob(length(rdp))");
+        let refused = world.restart().unwrap_err();
+        assert_eq!(refused.code, Code::LogTampered);
+        assert!(refused.sentence.starts_with("the charges of "), "{refused}");
         for end in ["-wal", "-shm"] {
             let _ = std::fs::remove_file(world.config.dir.join(format!("kms.sqlite{end}")));
         }
