@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use attestation::PlatformPolicy;
+use attestation::Brought;
 use registry::{Entry, Registry};
 use schemas::event::{Body, SroPerson};
 use schemas::id::Did;
@@ -57,7 +57,7 @@ pub struct App {
     /// What relying parties pin, but for the key in use: see [`App::trust`].
     pinned: Trust,
     /// What counts as a trustworthy platform.
-    pub policy: PlatformPolicy,
+    pub platform: Brought,
     /// Fetches did:web documents.
     pub did_web: DidWeb,
     /// The key of receipts in the CCF shape.
@@ -100,7 +100,8 @@ const RECEIPTS: usize = 8_192;
 impl App {
     /// Puts the parts together.
     pub fn new(registry: Registry, log_keys: LogKeys, config: Config, pinned: Trust, clock: Clock) -> R<App> {
-        let policy = config.platform_policy()?;
+        let platform = config.platform.load(&pinned)?;
+        config.platform_policy(&platform, &config.platform_level)?;
         let did_web = DidWeb::new(config.demo())?;
         let routes =
             crate::routes::list().into_iter().map(|route| ((route.verb, route.path), Arc::new(route))).collect();
@@ -116,7 +117,7 @@ impl App {
             log_keys,
             config,
             pinned,
-            policy,
+            platform,
             did_web,
             receipt_key,
             cosigned,
@@ -178,7 +179,11 @@ impl App {
         }
         match self.registry.lineage().and_then(|l| if l.is_plain() { Ok(trust.clone()) } else { trust.following(&l) }) {
             Ok(followed) => trust = followed,
-            Err(refusal) => tracing::error!(%refusal, "the lineage of the log's keys cannot be shown"),
+            Err(refusal) => {
+                // Not kept: the next reading may show it.
+                tracing::error!(%refusal, "the lineage of the log's keys cannot be shown");
+                return trust;
+            }
         }
         *kept = Some((keys.len(), trust.clone()));
         trust
@@ -205,6 +210,8 @@ impl App {
         self.registry.fresh()?;
         let now = self.now();
         let mut cached = self.status.lock().unwrap_or_else(|e| e.into_inner());
+        // The head before the state: what is said is never older than the head that it names.
+        let head = self.registry.head()?;
         let state = self.registry.state();
         if let Some((size, list)) = cached.as_ref() {
             let issued = list.read_unverified()?.issued_at;
@@ -217,7 +224,7 @@ impl App {
             schema: "status-list.v1".into(),
             registry: self.did().clone(),
             issued_at: now,
-            checkpoint: self.registry.head()?,
+            checkpoint: head,
             not_in_force: state.not_in_force(now),
         };
         let list = signing::sign(&list, &*self.signer()?, now)?;

@@ -56,6 +56,11 @@ pub fn restore_from_mirror(config: &Config, mirror: &str, tell: &mut dyn FnMut(u
     let options = options(config)?;
     let checkpoint = options.own_note(&note)?;
     let own = Checkpoint { signatures: own_lines(&checkpoint), ..checkpoint };
+    let seen = std::fs::read_to_string(config.data_dir.join("cosigned.note")).ok();
+    if seen.and_then(|text| options.own_note(&text).ok()).is_some_and(|seen| seen.head.size > own.head.size) {
+        let sentence = "the mirror ends before a checkpoint that a witness cosigned; take a newer mirror";
+        return Err(Refusal::new(Code::ConsistencyInvalid, sentence));
+    }
     let of = own.head.size;
     let told = Mirror::new(place).inspect(|entry| match entry {
         Ok(entry) if entry.index.is_multiple_of(PER_FILE) => tell(entry.index, of),

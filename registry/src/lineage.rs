@@ -89,6 +89,8 @@ pub(crate) fn keep(db: &mut Db, head: &CheckpointRef, old: u64, options: &Option
         };
         let note = signing::note::sign_checkpoint_with(&options.origin, head, &[new, replaced])?.text();
         let row = (log_key_notes::idx.eq(after.from as i64), log_key_notes::note.eq(note));
+        // A database that lost entries may still have the note of one of them.
+        diesel::delete(log_key_notes::table.find(after.from as i64)).execute(db)?;
         diesel::insert_into(log_key_notes::table).values(row).execute(db)?;
     }
     Ok(())

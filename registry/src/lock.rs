@@ -25,7 +25,8 @@ impl Lock {
     /// Takes the lock of a place, or is refused with `STORE_IN_USE` by the name of the process that has it.
     pub(crate) fn take(place: &Place) -> R<Lock> {
         let Place::Sqlite(database) = place else { return Ok(Lock { _file: None }) };
-        let path = beside(database);
+        // One file has one lock, however its path is written.
+        let path = beside(&database.canonicalize().unwrap_or_else(|_| database.clone()));
         let fault = |e: std::io::Error| Refusal::new(Code::ConfigInvalid, format!("{}: {e}", path.display()));
         let mut file = open(&path).map_err(fault)?;
         let began = Instant::now();

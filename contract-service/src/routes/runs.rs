@@ -1,7 +1,7 @@
 //! Runs: challenge, check-in, Admission. What a run does afterwards is in `run_acts`.
 
-use attestation::{Expected, Level, PlatformPolicy, appraise};
-use policies::lifecycle::{RunRow, State};
+use attestation::{Expected, appraise};
+use policies::lifecycle::RunRow;
 use policies::{Facts, gate, pipeline, privacy, release};
 use registry::StoredChallenge;
 use schemas::contract::ContractRef;
@@ -95,14 +95,14 @@ pub fn check_in(app: &App, call: &Call) -> R<Answer> {
     }
     let facts = facts(&opened);
     release::transcript(&attested.transcript, &challenge, &facts, now)?;
-    let appraisal = appraised(app, &facts, &attested, now)?;
+    let appraisal = appraised(app, &facts, &challenge, &attested, now)?;
     judge(app, &opened, now)?;
     if let Some(token) = claim(app.config.demo(), lease_token.as_deref())? {
         app.registry.require_lease(&job_sha256, token, now)?;
     }
     let run_id = challenge.run_id.clone();
     app.enter(checked_in(&run_id, &attested, &facts, &appraisal))?;
-    Answer::created(&admission(app, &app.registry.state(), &run_id, now)?)
+    Answer::created(&admission(app, &run_id, now)?)
 }
 
 /// The claim that a check-in shows. Evidence says what runs, not whose machine it is: without the claim, which only the
@@ -129,14 +129,15 @@ fn facts(opened: &OpenedBundle) -> Facts<'_> {
 }
 
 /// Appraises the evidence at the service's platform level and at every contract's; the room is told a code only.
-fn appraised(app: &App, facts: &Facts, attested: &Attested, now: Timestamp) -> R<Appraisal> {
-    let expected = Expected::from_transcript(&attested.transcript, facts.image_set)?;
-    let appraisal = appraise(&attested.evidence, &expected, &app.policy, now);
+fn appraised(app: &App, facts: &Facts, challenge: &Challenge, attested: &Attested, now: Timestamp) -> R<Appraisal> {
+    let expected = Expected::from_transcript(&attested.transcript, facts.image_set)?
+        .of_challenge(&challenge.nonce, challenge.expires_at);
+    let policy = app.config.platform_policy(&app.platform, &app.config.platform_level)?;
+    let appraisal = appraise(&attested.evidence, &expected, &policy, now);
     note_failures(&appraisal);
     release::evidence_allowed(facts, &appraisal)?;
     for contract in facts.contracts {
-        let level = Level::named(&contract.compute.platform_level)?;
-        let policy = PlatformPolicy::new(app.policy.profile(), level, app.config.software_roots.clone());
+        let policy = app.config.platform_policy(&app.platform, &contract.compute.platform_level)?;
         release::evidence_allowed(facts, &appraise(&attested.evidence, &expected, &policy, now))?;
     }
     Ok(appraisal)
@@ -178,7 +179,7 @@ pub fn refresh(app: &App, call: &Call) -> R<Answer> {
         return Err(wrong("it is older than 60 seconds"));
     }
     use_once(app, &run_id, &request.jti, now)?;
-    Answer::ok(&admission(app, &state, &run_id, now)?)
+    Answer::ok(&admission(app, &run_id, now)?)
 }
 
 /// A signed request of a run counts once.
@@ -194,8 +195,11 @@ fn use_once(app: &App, run_id: &RunId, jti: &str, now: Timestamp) -> R<()> {
 }
 
 /// The service's word that a run may ask for keys: refused once a contract is not in force or the run has ended.
-fn admission(app: &App, state: &State, run_id: &RunId, now: Timestamp) -> R<Envelope<Admission>> {
+fn admission(app: &App, run_id: &RunId, now: Timestamp) -> R<Envelope<Admission>> {
     app.registry.fresh()?;
+    // The head before the state: what is said is never older than the head that it names.
+    let checkpoint = app.registry.head()?;
+    let state = app.registry.state();
     let run: &RunRow = state.require_run(run_id)?;
     if !run.alive() {
         return Err(Refusal::new(Code::RunState, "the run has ended"));
@@ -217,7 +221,7 @@ fn admission(app: &App, state: &State, run_id: &RunId, now: Timestamp) -> R<Enve
         assurance: run.assurance,
         run_jwk: run.run_jwk.clone(),
         enc_jwk: run.enc_jwk.clone(),
-        checkpoint: app.registry.head()?,
+        checkpoint,
         kms_heads: services.iter().map(|(provider, kms)| state.kms_head(provider, kms)).collect(),
         cosigned: app.cosigned.newest(now).map(|note| note.text()),
     };

@@ -97,6 +97,10 @@ impl Trust {
                 "the pinned key is none of its keys; pin the log's key again, as the SRO publishes it",
             ));
         }
+        // Another log goes on with the key in use here: an older one was replaced, perhaps because it was stolen.
+        if self.origin != lineage.origin && !told(self.key_in_use()) {
+            return Err(invalid("the log that goes on lacks the key that was in use; pin its key again"));
+        }
         if self.origin != lineage.origin || known.keys.iter().all(|key| told(&key.jwk)) {
             return Ok(self.with(lineage, keys));
         }
@@ -122,6 +126,9 @@ impl Trust {
     fn succession(&self, lineage: &LogLineage) -> R<()> {
         let Some(succession) = &lineage.succeeds else {
             let same = lineage.origin == self.origin;
+            if same && self.lineage.succeeds().is_some() {
+                return Err(invalid("the succession that was shown before is left out"));
+            }
             return if same { Ok(()) } else { Err(invalid("it is of another log, and nothing signed says why")) };
         };
         let signed = document::verify(succession.clone(), &self.registry, self)?;

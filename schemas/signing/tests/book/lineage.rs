@@ -178,4 +178,9 @@ fn another_origin_is_followed_by_the_word_of_two_people_alone() {
     assert_eq!(follow(&with(&elsewhere, &people)).unwrap_err().code, Code::LogLineageInvalid);
     let stranger = FileKey::generate().unwrap();
     assert_eq!(follow(&with(&said, &[people[0], &stranger])).unwrap_err().code, Code::SignerUnknown);
+    // Whoever followed to a later key does not go back to an earlier one with the other log.
+    let later = rotated.pinned(0).following(&rotated.lineage).unwrap();
+    assert_eq!(later.following(&with(&said, &people)).unwrap_err().code, Code::LogLineageInvalid, "a replaced key");
+    // The word that was shown is not taken away again.
+    assert_eq!(trust.following(&other).unwrap_err().code, Code::LogLineageInvalid, "the word is left out");
 }
