@@ -12,6 +12,8 @@ areas:
   walk              seconds of every step of the main job, services and training included (one run of the demo)
   contract-service  appends, signatures, reads, audit, restart after kill -9 and open connections of the contract service, beside
                     siglog and PostgreSQL; further arguments go to the bench program: --seconds N, --only append,signature, …
+  attestation       appraisal of Azure evidence, reserve and release at a key service, opening of a dataset of 10 GB beside
+                    `openssl speed`; --only stream,appraisal,opening,release, --stream BYTES, --runs N
 AREAS
 }
 
@@ -35,6 +37,12 @@ contract-service)
     [ -x $siglog ] || cargo install --quiet siglog --version 0.1.0 --locked --root .build/siglog >&2 ||
         echo "bench: siglog could not be built; its column stays empty" >&2
     BENCH_SIGLOG=$PWD/$siglog "${CARGO_TARGET_DIR:-target}/release/bench" "$@"
+    ;;
+attestation)
+    sh infra/bootstrap.sh --no-libtorch
+    . infra/env.sh
+    cargo build --quiet --release -p bench >&2
+    "${CARGO_TARGET_DIR:-target}/release/bench" --area attestation "$@"
     ;;
 '') areas ;;
 *)

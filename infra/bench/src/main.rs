@@ -1,9 +1,12 @@
 //! Measures the contract service as its users meet it: a process of its own, real HTTP, durable commits, the load
-//! generator on the same machine; beside it, in the same run, peers that do a comparable thing.
+//! generator on the same machine; beside it, in the same run, peers that do a comparable thing. And the way to a data
+//! key: appraisal, release, opening.
 //!
 //! Figures are rows with a goal and whether it was met. A row that is not met is a figure like any other: nothing here
 //! asserts a time.
 
+mod attested;
+mod database;
 mod house;
 mod http;
 mod load;
@@ -12,10 +15,14 @@ mod peers;
 mod process;
 mod rows;
 mod scenes;
+/// The world around a key service, as the key service's own tests make it.
+#[path = "../../../kms-adapter/tests/kms/support/mod.rs"]
+#[allow(dead_code, unused_imports, missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod support;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use schemas::R;
 
 use crate::rows::Row;
@@ -24,12 +31,16 @@ const EXAMPLES: &str = "\
 Examples:
   sh infra/bench.sh contract-service
   sh infra/bench.sh contract-service --json | tail -n 1
-  sh infra/bench.sh contract-service --only append,signature --seconds 5";
+  sh infra/bench.sh contract-service --only append,signature --seconds 5
+  sh infra/bench.sh attestation --only appraisal,release";
 
-/// Measures the contract service; talk on stderr, figures on stdout.
+/// Measures one area; talk on stderr, figures on stdout.
 #[derive(Debug, Parser)]
 #[command(name = "bench", version, about, after_help = EXAMPLES)]
 struct Cli {
+    /// What is measured.
+    #[arg(long, value_enum, default_value_t = Area::ContractService)]
+    area: Area,
     /// Print the rows as one JSON document on the last line.
     #[arg(long)]
     json: bool,
@@ -37,7 +48,7 @@ struct Cli {
     #[arg(long, default_value_t = 10)]
     seconds: u64,
     /// Only these scenes, by name, separated by commas: append, signature, single, reads, bundle, audit, restart,
-    /// connections, peers.
+    /// connections, peers; of the area attestation: stream, appraisal, opening, release.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Entries of the audited log, and of the one that is restarted.
@@ -46,6 +57,19 @@ struct Cli {
     /// Connections held open in the mixed load.
     #[arg(long, default_value_t = 10_000)]
     connections: usize,
+    /// Runs that reserve and release.
+    #[arg(long, default_value_t = 200)]
+    runs: usize,
+    /// Bytes of the dataset that is opened as a stream; it lies beside the binary meanwhile.
+    #[arg(long, default_value_t = 10_000_000_000)]
+    stream: u64,
+}
+
+/// What can be measured.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Area {
+    ContractService,
+    Attestation,
 }
 
 fn main() -> ExitCode {
@@ -70,6 +94,16 @@ fn run(cli: &Cli) -> R<Vec<Row>> {
     let wanted = |name: &str| cli.only.is_empty() || cli.only.iter().any(|only| only == name);
     let plan = scenes::Plan { seconds: cli.seconds, entries: cli.entries, connections: cli.connections };
     let mut rows = Vec::new();
+    if cli.area == Area::Attestation {
+        let plan = attested::Plan { seconds: cli.seconds, runs: cli.runs, stream: cli.stream };
+        for (name, scene) in attested::ALL {
+            if wanted(name) {
+                eprintln!("bench: {name}");
+                rows.extend(scene(&plan)?);
+            }
+        }
+        return Ok(rows);
+    }
     let peers = if wanted("peers") || wanted("append") { peers::measure(&plan)? } else { peers::Peers::default() };
     for (name, scene) in scenes::ALL {
         if wanted(name) {

@@ -25,6 +25,8 @@ mod cipher;
 pub mod header;
 mod key;
 mod manifest;
+#[cfg(feature = "measure")]
+pub mod measure;
 mod open;
 mod seal;
 pub mod wrap;
