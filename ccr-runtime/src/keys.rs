@@ -1,6 +1,7 @@
 //! Keys: reserve at every key service, then release; none or all.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use schemas::event::RunEventKind;
 use schemas::id::{DatasetId, ReservationId};
@@ -29,6 +30,31 @@ impl Keys {
     }
 }
 
+/// Pause before an Admission is refreshed a second time. Clocks may differ by 5 s: two refreshes and one pause of this
+/// length outlast that.
+const PAUSE: Duration = Duration::from_secs(6);
+
+/// Asks a key service, again with a fresh Admission where it calls the one at hand stale: it started after that was
+/// issued. Each time under a new challenge; `ask` sees to that.
+fn with_fresh<S, T>(
+    session: &mut S,
+    pause: Duration,
+    refresh: impl Fn(&mut S) -> R<()>,
+    ask: impl Fn(&S) -> R<T>,
+) -> R<T> {
+    let stale = |answer: &R<T>| matches!(answer, Err(refusal) if refusal.code == Code::AdmissionStale);
+    let mut answer = ask(session);
+    for wait in [Duration::ZERO, pause] {
+        if !stale(&answer) {
+            break;
+        }
+        std::thread::sleep(wait);
+        refresh(session)?;
+        answer = ask(session);
+    }
+    answer
+}
+
 fn ask(job: &Admitted, session: &Session) -> ChallengeRequest {
     ChallengeRequest {
         run_id: Some(session.run_id.clone()),
@@ -42,11 +68,17 @@ pub fn reserve(job: &Admitted, session: &mut Session, room: &Room, tell: Tell<'_
     let mut reserved = BTreeMap::new();
     for (url, kms) in session.services.clone() {
         session.fresh_admission(job, room)?;
-        let challenge = kms.challenge(&ask(job, session), &session.book)?;
-        let (attested, _) = session.attest(job, &challenge, &url, room)?;
-        let request =
-            ReserveRequest { attested, admission: session.admission.envelope().clone(), bundle: session.bundle(job) };
-        let receipt = kms.reserve(&request, &session.book)?;
+        let receipt = with_fresh(
+            session,
+            PAUSE,
+            |s| s.refresh_admission(job, room),
+            |session| {
+                let challenge = kms.challenge(&ask(job, session), &session.book)?;
+                let (attested, _) = session.attest(job, &challenge, &url, room)?;
+                let admission = session.admission.envelope().clone();
+                kms.reserve(&ReserveRequest { attested, admission, bundle: session.bundle(job) }, &session.book)
+            },
+        )?;
         let KmsStatement::Reserved { reservation_id, .. } = receipt.statement.clone() else {
             return Err(Refusal::new(Code::PeerFault, format!("{url} answered a reservation with something else")));
         };
@@ -68,17 +100,26 @@ pub fn release(job: &Admitted, session: &mut Session, reserved: Reserved, room: 
         let provider = providers.get(url).ok_or_else(lost)?;
         session.fresh_admission(job, room)?;
         let kms = session.services.get(url).cloned().ok_or_else(lost)?;
-        let challenge = kms.challenge(&ask(job, session), &session.book)?;
-        let (attested, transcript_sha256) = session.attest(job, &challenge, url, room)?;
-        let act =
-            RunAct::Release { challenge_id: challenge.challenge_id.clone(), reservation_id: reservation_id.clone() };
-        let request = ReleaseRequest {
-            request: session.request(act, url, room)?,
-            attested,
-            admission: session.admission.envelope().clone(),
-            reservations: all.clone(),
-        };
-        let release = kms.release(reservation_id, &request, &session.book)?;
+        let (release, transcript_sha256) = with_fresh(
+            session,
+            PAUSE,
+            |s| s.refresh_admission(job, room),
+            |session| {
+                let challenge = kms.challenge(&ask(job, session), &session.book)?;
+                let (attested, transcript_sha256) = session.attest(job, &challenge, url, room)?;
+                let act = RunAct::Release {
+                    challenge_id: challenge.challenge_id.clone(),
+                    reservation_id: reservation_id.clone(),
+                };
+                let request = ReleaseRequest {
+                    request: session.request(act, url, room)?,
+                    attested,
+                    admission: session.admission.envelope().clone(),
+                    reservations: all.clone(),
+                };
+                Ok((kms.release(reservation_id, &request, &session.book)?, transcript_sha256))
+            },
+        )?;
         let receipt = verify_by(release.receipt.clone(), &room.trust.registry, &session.book, provider.as_str())?;
         receipt_is_ours(&receipt, session, job)?;
         unwrap(&release, &receipt, session, &transcript_sha256, &mut keys)?;
@@ -135,4 +176,32 @@ pub fn receipt_is_ours(receipt: &KmsReceipt, session: &Session, job: &Admitted) 
         && receipt.run_jwk_thumbprint == session.run_key.jwk().thumbprint()
         && receipt.enc_jwk_thumbprint == session.enc_key.jwk().thumbprint();
     if ours { Ok(()) } else { Err(Refusal::new(Code::PeerFault, format!("{} answered for another run", receipt.kms))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How often was asked and refreshed, by a service that takes the Admission of this number.
+    fn asked(takes: u32, refusal: Code) -> (R<u32>, u32) {
+        let mut admission = 0;
+        let ask = |number: &u32| if *number >= takes { Ok(*number) } else { Err(Refusal::new(refusal, "no")) };
+        let refresh = |number: &mut u32| {
+            *number += 1;
+            Ok(())
+        };
+        let answer = with_fresh(&mut admission, Duration::from_millis(1), refresh, ask);
+        (answer, admission)
+    }
+
+    #[test]
+    fn a_stale_admission_is_refreshed_and_the_key_service_asked_again() {
+        assert_eq!(asked(0, Code::AdmissionStale), (Ok(0), 0));
+        assert_eq!(asked(1, Code::AdmissionStale), (Ok(1), 1));
+        assert_eq!(asked(2, Code::AdmissionStale), (Ok(2), 2));
+        let (answer, refreshed) = asked(3, Code::AdmissionStale);
+        assert_eq!((answer.unwrap_err().code, refreshed), (Code::AdmissionStale, 2), "not for ever");
+        let (answer, refreshed) = asked(1, Code::BudgetExceeded);
+        assert_eq!((answer.unwrap_err().code, refreshed), (Code::BudgetExceeded, 0), "nothing else is asked again");
+    }
 }

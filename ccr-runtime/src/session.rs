@@ -91,6 +91,11 @@ impl Session {
         if room.now().seconds_since(self.admission.issued_at) < REFRESH_AFTER_SECONDS {
             return Ok(());
         }
+        self.refresh_admission(job, room)
+    }
+
+    /// Fetches a fresh Admission.
+    pub fn refresh_admission(&mut self, job: &Admitted, room: &Room) -> R<()> {
         let request = self.request(RunAct::RefreshAdmission {}, &room.config.contract_service, room)?;
         let answer = room.desk.refresh_admission(&self.run_id, &request)?;
         self.admission = verified(answer, &mut self.book, &room.desk)?;

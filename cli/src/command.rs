@@ -9,11 +9,13 @@ mod doctor;
 mod image_set;
 mod job;
 mod keys;
+mod kms;
 mod log;
 mod model;
 mod party;
 mod passing;
 mod payment;
+mod policy;
 mod run;
 mod sro;
 mod trust;
@@ -169,6 +171,12 @@ enum Noun {
     /// Appraise saved evidence of clean rooms.
     #[command(subcommand)]
     Attest(attest::Verb),
+    /// Work on rules documents in Rego.
+    #[command(subcommand)]
+    Policy(policy::Verb),
+    /// Run a key service: dry runs and reference values.
+    #[command(subcommand)]
+    Kms(kms::Verb),
     /// Look at the transparency log.
     #[command(subcommand)]
     Log(log::Verb),
@@ -195,6 +203,8 @@ pub fn run(cli: Cli) -> R<Answer> {
         Noun::Payment(verb) => payment::run(verb, global),
         Noun::Audit(verb) => audit::run(verb, global),
         Noun::Attest(verb) => attest::run(verb, global),
+        Noun::Policy(verb) => policy::run(verb, global),
+        Noun::Kms(verb) => kms::run(verb, global),
         Noun::Log(verb) => log::run(verb, global),
         Noun::Doctor(args) => doctor::run(&args, global),
     }
@@ -242,6 +252,8 @@ mod tests {
             "payment: list",
             "audit: export verify bench verify-receipt verify-contract monitor diff",
             "attest: verify sign-data",
+            "policy: test digest explain facts",
+            "kms: explain collect",
             "log: checkpoint anchor keys receipt",
             "doctor:",
         ];

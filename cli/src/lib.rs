@@ -2,9 +2,9 @@
 //! reads arguments and prints. The demo and the tests act through this library, as users do through the binary.
 //!
 //! One noun, one module. Read [`party`], [`dataset`], [`contract`], [`job`], [`run`], [`model`] in this order for the walk
-//! of a participant, then [`ccr`], [`webhook`] and [`audit`]; [`attest`] judges saved evidence. [`edge`] holds clock,
-//! random ids and files: functions
-//! elsewhere take `now` and what was drawn.
+//! of a participant, then [`ccr`], [`webhook`] and [`audit`]; [`attest`] judges saved evidence, [`policy`] tests
+//! rules documents, [`kms`] is for who runs a key service. [`edge`] holds clock, random ids and files: functions elsewhere
+//! take `now` and what was drawn.
 //!
 //! Invariants of this room: SQL is parsed in [`sql`] alone; no data key touches the disk; whatever a service answers is
 //! verified under the pinned trust before it is signed, run or paid for; no existing file is overwritten.
@@ -21,11 +21,13 @@ mod fetch;
 pub mod image_set;
 pub mod job;
 pub mod keys;
+pub mod kms;
 pub mod log;
 pub mod model;
 pub mod paper;
 pub mod party;
 pub mod payment;
+pub mod policy;
 pub mod run;
 pub mod sql;
 pub mod sro;

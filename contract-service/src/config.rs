@@ -2,13 +2,14 @@
 
 mod file;
 mod limits;
+mod platform;
 mod webhooks;
 mod witness;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use attestation::{Level, PlatformPolicy, Profile};
+use attestation::{Brought, Level, PlatformPolicy, Profile};
 use schemas::event::SroPerson;
 use schemas::id::Did;
 use schemas::{Code, Digest, R, Refusal};
@@ -19,6 +20,7 @@ use file::read;
 
 pub use file::ENV_PREFIX;
 pub use limits::{Budget, Limits, Rates};
+pub use platform::PlatformSettings;
 pub use webhooks::Webhooks;
 pub use witness::{WitnessConfig, WitnessPeer};
 
@@ -87,6 +89,9 @@ pub struct Config {
     /// Platform level for hardware evidence: `baseline`, `2026` or `strict`.
     #[serde(default = "baseline")]
     pub platform_level: String,
+    /// What else counts as a trustworthy platform: newer platform data, revocation lists, vTPM roots, chips.
+    #[serde(default, skip_serializing_if = "PlatformSettings::is_default")]
+    pub platform: PlatformSettings,
     /// Origin of the log where it is not `<host>/log`: a log that succeeds another one has a new origin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_origin: Option<String>,
@@ -130,6 +135,7 @@ impl Config {
             tls.key_file = folder.join(&tls.key_file);
         }
         config.people = config.people.beside(folder);
+        config.platform = config.platform.beside(folder);
         config.check()?;
         Ok(config)
     }
@@ -149,7 +155,10 @@ impl Config {
         self.metrics_bind.as_ref().map(loopback_only).transpose()?;
         self.did()?;
         self.check_database()?;
-        Level::named(&self.platform_level)?;
+        if self.platform.data.is_none() {
+            // Newer data may name other levels; then the service looks when it starts.
+            Level::named(&self.platform_level)?;
+        }
         if self.sro.len() < 2 {
             return Err(invalid("at least two SRO people are needed").at("sro"));
         }
@@ -231,10 +240,10 @@ impl Config {
         Ok(())
     }
 
-    /// What counts as a trustworthy platform.
-    pub fn platform_policy(&self) -> R<PlatformPolicy> {
+    /// What counts as a trustworthy platform at a named level of what was brought.
+    pub fn platform_policy(&self, brought: &Brought, level: &str) -> R<PlatformPolicy> {
         let profile = if self.demo() { Profile::Demo } else { Profile::Production };
-        Ok(PlatformPolicy::new(profile, Level::named(&self.platform_level)?, self.software_roots.clone()))
+        brought.policy(profile, level, self.software_roots.clone())
     }
 }
 

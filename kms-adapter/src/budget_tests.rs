@@ -78,6 +78,7 @@ fn reserve(store: &Store, tdc: &str, line: &Line, until: i64) -> R<()> {
             bundle: Vec::new(),
             run_jwk: String::new(),
             lost: 0,
+            lease_s: None,
         };
         diesel::insert_into(runs::table).values(&row).execute(c)?;
         enter(c, &run_id, tdc, lines, Timestamp::from_micros(0))

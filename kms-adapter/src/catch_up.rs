@@ -204,6 +204,7 @@ fn enter_run(c: &mut Db, seq: i64, receipt: &KmsReceipt, state: State, said: &Sa
         bundle: Vec::new(),
         run_jwk,
         lost: 1,
+        lease_s: None,
     };
     diesel::insert_into(runs::table).values(&row).execute(c)?;
     let tdc = said.consumers.get(&receipt.job_sha256).map_or(ledger::ANYONE, String::as_str);

@@ -10,6 +10,7 @@ use schemas::{Code, Digest, R, Refusal};
 use serde::{Deserialize, Serialize};
 
 use crate::backend::{self, Kind};
+use crate::platform::Settings;
 use crate::store::Place;
 
 /// Prefix of environment variables that override the file: `DEPA_KMS__LISTEN=127.0.0.1:8451`.
@@ -78,6 +79,15 @@ pub struct Config {
     /// Named platform level asked for besides those of the contracts.
     #[serde(default = "defaults::platform_level")]
     pub platform_level: String,
+    /// What else counts as a trustworthy platform: newer platform data, revocation lists, vTPM roots, chips.
+    #[serde(default, skip_serializing_if = "Settings::is_default")]
+    pub platform: Settings,
+    /// Folder of the rules documents (`<SHA-256>.rego`) that offers and contracts name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules_dir: Option<PathBuf>,
+    /// Minutes east of UTC where this house stands; rules documents read its clock. No daylight saving.
+    #[serde(default)]
+    pub utc_offset_minutes: i32,
     /// Seconds of a lease.
     #[serde(default = "defaults::lease_seconds")]
     pub lease_seconds: u32,
@@ -146,6 +156,9 @@ impl Config {
             trust: trust.to_owned(),
             software_roots: Vec::new(),
             platform_level: defaults::platform_level(),
+            platform: Settings::default(),
+            rules_dir: None,
+            utc_offset_minutes: 0,
             lease_seconds: defaults::lease_seconds(),
             reservation_seconds: defaults::reservation_seconds(),
             challenge_seconds: defaults::challenge_seconds(),
@@ -188,7 +201,13 @@ impl Config {
         }
         self.check_database()?;
         backend::check(self)?;
-        attestation::Level::named(&self.platform_level)?;
+        if self.platform.data.is_none() {
+            // Newer data may name other levels; then the service looks when it starts.
+            attestation::Level::named(&self.platform_level)?;
+        }
+        if !(-1439..=1439).contains(&self.utc_offset_minutes) {
+            return Err(invalid("utc_offset_minutes is -1439 to 1439").at("utc_offset_minutes"));
+        }
         let limits = [
             (self.lease_seconds, 5, 3600, "lease_seconds"),
             (self.reservation_seconds, 10, 86_400, "reservation_seconds"),
@@ -357,6 +376,8 @@ trust = "trust.json"
             ("DEPA_KMS__DATABASE", "postgres://me:secret@host/kms"),
             ("DEPA_KMS__DATABASE", "postgres://me@host/kms?password=secret"),
             ("DEPA_KMS__BACKEND", "drawer"),
+            ("DEPA_KMS__UTC_OFFSET_MINUTES", "1440"),
+            ("DEPA_KMS__PLATFORM", "{ colour = \"red\" }"),
         ];
         for (name, value) in cases {
             assert_eq!(read(FILE, &[(name, value)]).unwrap_err().code, Code::ConfigInvalid, "{name}={value}");

@@ -6,8 +6,11 @@
 
 use schemas::bundle::JobBundle;
 use schemas::contract::ContractState;
+use schemas::evidence::{Appraisal, ImageSet};
+use schemas::id::RunId;
 use schemas::release::ContractStatus;
-use schemas::{Code, R, Refusal};
+use schemas::text::Bytes;
+use schemas::{Code, Digest, R, Refusal};
 use serde::Serialize;
 
 use crate::audit;
@@ -98,6 +101,15 @@ impl Kms {
         });
         let plan =
             course.ask("pipeline and privacy plan", || policies::privacy::plan(&facts(opened.ok_or_else(unreached)?)));
+        course.ask("rules documents of the provider and the SRO", || {
+            let (opened, own, plan) = (
+                opened.ok_or_else(unreached)?,
+                own.as_ref().ok_or_else(unreached)?,
+                plan.as_ref().ok_or_else(unreached)?,
+            );
+            let run_id = RunId::new(uuid::Uuid::now_v7());
+            self.ask_rules(&facts(opened), own, plan, &supposed(&opened.image_set), &run_id, now).map(drop)
+        });
         course.ask("budget of the family and grant of the contract", || {
             let (opened, own, plan) =
                 (opened.ok_or_else(unreached)?, own.as_ref().ok_or_else(unreached)?, plan.ok_or_else(unreached)?);
@@ -119,6 +131,20 @@ impl Kms {
             if fits { Ok(()) } else { undone }
         });
         course.done
+    }
+}
+
+/// What a room of this image set would show at best.
+fn supposed(image_set: &ImageSet) -> Appraisal {
+    Appraisal {
+        kind: image_set.profile,
+        assurance: image_set.profile.assurance(),
+        accepted: true,
+        checks: Vec::new(),
+        measurement: image_set.measurements.first().cloned().unwrap_or_else(|| Bytes(Vec::new())),
+        pcr_sha256: Digest([0; 32]),
+        evidence_sha256: Digest([0; 32]),
+        record: Default::default(),
     }
 }
 

@@ -8,7 +8,7 @@ use schemas::bundle::JobBundle;
 use schemas::contract::Assurance;
 use schemas::evidence::{Appraisal, Transcript};
 use schemas::id::KeyId;
-use schemas::privacy::{Clause, DatasetCharge};
+use schemas::privacy::{Clause, DatasetCharge, Plan};
 use schemas::release::{Admission, Attested, Challenge, ReleasedDataset};
 use schemas::{Code, Digest, Envelope, R, Refusal, Signer as _, Timestamp, canonical};
 use signing::OpenedBundle;
@@ -17,6 +17,7 @@ use crate::audit;
 use crate::history;
 use crate::journal::{self, Statement};
 use crate::kms::Kms;
+use crate::rules::Held;
 
 /// A dataset of the job whose key is kept here.
 pub(crate) struct OwnDataset {
@@ -25,6 +26,8 @@ pub(crate) struct OwnDataset {
     pub clause: Clause,
     /// The most that the offer lets any contract grant.
     pub cap: Clause,
+    /// Rules documents that the offer and the contract name.
+    pub rules: BTreeSet<Digest>,
 }
 
 /// A request that passed all checks but those of the budget.
@@ -35,6 +38,9 @@ pub(crate) struct Judged {
     pub appraisal: Appraisal,
     /// In the order of the job.
     pub own: Vec<OwnDataset>,
+    pub plan: Plan,
+    /// What the rules documents of provider and SRO hold the run to.
+    pub held: Held,
 }
 
 /// The opened bundle as the rules read it.
@@ -57,11 +63,12 @@ impl Kms {
         let facts = facts(&opened);
         let transcript = &attested.transcript;
         policies::release::transcript(transcript, challenge, &facts, now)?;
-        let appraisal = self.appraise(attested, &opened, now)?;
+        let appraisal = self.appraise(challenge, attested, &opened, now)?;
 
         let registry = &trust.registry;
         let admission = signing::verify_by(admission, registry, &trust, registry.as_str())?;
         policies::release::admission(&admission, transcript, now)?;
+        policies::release::admission_since(&admission, self.started)?;
         self.store.transact(|c| {
             audit::check_caught_up(c)?;
             journal::check_not_behind(c, &admission.kms_heads, &self.config.url)
@@ -77,13 +84,22 @@ impl Kms {
         policies::gate::job(&facts, &admission.contracts, now)?;
         policies::release::evidence_allowed(&facts, &appraisal)?;
         let own = self.own_datasets(&opened, appraisal.assurance)?;
+        let plan = policies::privacy::plan(&facts)?;
+        let held = self.ask_rules(&facts, &own, &plan, &appraisal, &transcript.run_id, now)?;
         let transcript_sha256 = Digest::of(&canonical::to_bytes(transcript)?);
-        Ok(Judged { transcript: transcript.clone(), transcript_sha256, appraisal, own, opened })
+        Ok(Judged { transcript: transcript.clone(), transcript_sha256, appraisal, own, plan, held, opened })
     }
 
     /// Appraises under this service's platform level and every level that a contract names; all must accept.
-    fn appraise(&self, attested: &Attested, opened: &OpenedBundle, now: Timestamp) -> R<Appraisal> {
-        let expected = Expected::from_transcript(&attested.transcript, &opened.image_set)?;
+    fn appraise(
+        &self,
+        challenge: &Challenge,
+        attested: &Attested,
+        opened: &OpenedBundle,
+        now: Timestamp,
+    ) -> R<Appraisal> {
+        let expected = Expected::from_transcript(&attested.transcript, &opened.image_set)?
+            .of_challenge(&challenge.nonce, challenge.expires_at);
         let named = opened.contracts.iter().map(|c| c.compute.platform_level.as_str());
         let levels: BTreeSet<&str> = named.chain([self.config.platform_level.as_str()]).collect();
         let mut strictest = None;
@@ -115,11 +131,6 @@ impl Kms {
             if terms.key.kms != self.config.url || terms.provider != self.config.provider {
                 continue;
             }
-            // Rules that nobody asks must not look as if they were: until this service evaluates them, none may be named.
-            if !used.offer.usage.rules.is_empty() || !used.contract.rules.is_empty() {
-                let sentence = "the offer or the contract names rules documents, which this service does not ask yet";
-                return Err(Refusal::new(Code::RulesMissing, sentence).at("rules"));
-            }
             // The SRO vouches for the keys of others; for its own provider's signature this service needs nobody's word.
             if !used.contract.signers().contains(&pinned) || !used.offer.signers().contains(&pinned) {
                 let sentence = "the provider's signature is not by the key that this service pins";
@@ -148,6 +159,7 @@ impl Kms {
                 },
                 clause: terms.privacy.clone(),
                 cap: used.offer.privacy_cap.clone(),
+                rules: used.offer.usage.rules.iter().chain(&used.contract.rules).copied().collect(),
             });
         }
         if own.is_empty() {
@@ -172,7 +184,7 @@ impl Judged {
             evidence_sha256: self.appraisal.evidence_sha256,
             datasets: self.own.iter().map(|d| d.released.clone()).collect(),
             charges,
-            rules: Vec::new(),
+            rules: self.held.documents.clone(),
         }
     }
 }

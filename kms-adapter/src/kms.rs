@@ -1,8 +1,9 @@
 //! The key service itself: its keys, pins and database, and the acts in the modules around it.
 
+use std::path::Path;
 use std::sync::Mutex;
 
-use attestation::{Level, PlatformPolicy};
+use attestation::{Brought, PlatformPolicy};
 use diesel::prelude::*;
 use schemas::envelope::Usage;
 use schemas::evidence::EvidenceKind;
@@ -21,6 +22,7 @@ use crate::cupboard::Cupboard;
 use crate::init;
 use crate::journal;
 use crate::limits::Limits;
+use crate::platform;
 use crate::root;
 use crate::rotate;
 use crate::store::{Db, Store, Tx};
@@ -43,6 +45,9 @@ pub struct Kms {
     /// The newest checkpoint in the file beside the database.
     pub(crate) exported: Mutex<i64>,
     pub(crate) limits: Limits,
+    pub(crate) platform: Brought,
+    /// When this process began to serve.
+    pub(crate) started: Timestamp,
     clock: Clock,
 }
 
@@ -62,6 +67,8 @@ impl Kms {
         if signer.kid().holder != config.provider.as_str() {
             return Err(Refusal::new(Code::ConfigInvalid, "sign.key belongs to another provider").at("provider"));
         }
+        let platform = config.platform.load(&trust)?;
+        let started = clock();
         let kms = Kms {
             import: init::load_import_key(&config.import_key_file(), &root)?,
             cupboard: Cupboard::new(&config.provider, &root, backend::open(&config, &root)?)?,
@@ -70,11 +77,16 @@ impl Kms {
             followed: Mutex::new(trust.clone()),
             exported: Mutex::new(0),
             limits: Limits::new(config.challenges_per_minute),
+            platform,
+            started,
             trust,
             signer,
             config,
             clock,
         };
+        kms.policy(&kms.config.platform_level)?;
+        rules_folder(kms.config.rules_dir.as_deref())?;
+        kms.store.transact(|c| platform::keep_version(c, &kms.platform.table))?;
         kms.store.transact(budget::complete)?;
         kms.settle_lineage()?;
         rotate::check_root(&kms, &root)?;
@@ -138,7 +150,7 @@ impl Kms {
             Profile::Demo => attestation::Profile::Demo,
             Profile::Production => attestation::Profile::Production,
         };
-        Ok(PlatformPolicy::new(profile, Level::named(level)?, self.config.software_roots.clone()))
+        self.platform.policy(profile, level, self.config.software_roots.clone())
     }
 
     /// Verifies what a room asks: signed by the run's key, for this service and this run, timely, its id used once.
@@ -161,6 +173,16 @@ impl Kms {
         let code = Code::RequestReplayed;
         self.store.transact(|c| use_once(c, run_id, &request.jti, code, now))?;
         Ok(request.request.clone())
+    }
+}
+
+/// A folder of rules that is not there is a slip in the configuration, noticed at the start.
+fn rules_folder(folder: Option<&Path>) -> R<()> {
+    match folder {
+        Some(folder) if !folder.is_dir() => {
+            Err(Refusal::new(Code::ConfigInvalid, format!("{} is no folder", folder.display())).at("rules_dir"))
+        }
+        _ => Ok(()),
     }
 }
 

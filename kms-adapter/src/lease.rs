@@ -30,21 +30,22 @@ impl Kms {
         if now < opened.image_set.valid_from || now >= opened.image_set.valid_to {
             return Err(Refusal::new(Code::ImageSetNotApproved, "the image set of the run is no longer approved"));
         }
-        let until = now.plus_seconds(i64::from(self.config.lease_seconds));
-        self.store.transact(|c| {
+        let lease_seconds = self.store.transact(|c| {
             let row = run::find(c, run_id)?.ok_or_else(|| Refusal::new(Code::RunUnknown, "this run is gone"))?;
             match row.state(now)? {
                 State::Charged => row.living_lease(now)?,
                 state => return Err(run::wrong_state(state, "renewed").into()),
             }
-            run::extend(c, run_id.as_str(), until)
+            let lease_seconds = row.lease_seconds(self.config.lease_seconds);
+            run::extend(c, run_id.as_str(), now.plus_seconds(i64::from(lease_seconds)))?;
+            Ok(lease_seconds)
         })?;
         let lease = Lease {
             schema: "kms-lease.v1".into(),
             registry: registry.clone(),
             run_id: run_id.clone(),
             at: now,
-            lease_seconds: self.config.lease_seconds,
+            lease_seconds,
         };
         signing::sign(&lease, &self.signer, now)
     }

@@ -1,7 +1,8 @@
 //! One TDP's key cupboard: it keeps the data keys of its owner and opens them for nobody but a genuine clean room, under
 //! a contract in force, within the privacy budget that its owner granted.
 //!
-//! Read in this order: [`kms`] (the service), [`challenge`], [`judge`] (what reserve and release both ask), [`reserve`],
+//! Read in this order: [`kms`] (the service), [`challenge`], [`judge`] (what reserve and release both ask), [`rules`]
+//! (documents in Rego), [`reserve`],
 //! [`release`], [`lease`] (renew and commit), [`refund`]; then [`budget`], [`journal`], [`cupboard`] (keys at rest) and
 //! [`store`]. [`routes`] only reads bodies and writes answers.
 //!
@@ -32,6 +33,7 @@ mod ledger;
 mod limits;
 mod lineage;
 pub mod openapi;
+pub mod platform;
 pub mod recovery;
 mod refund;
 mod release;
@@ -40,6 +42,7 @@ mod restore;
 mod root;
 mod rotate;
 mod routes;
+mod rules;
 mod run;
 mod secret;
 mod service;

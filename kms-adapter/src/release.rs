@@ -88,14 +88,15 @@ impl Kms {
         let what = KmsStatement::Released { reservation_id: reservation_id.clone(), jwe_sha256 };
         let statement = judged.statement(reserved.charges.clone());
         let (seq, receipt) = journal::append(c, &self.book(), statement, what, now)?;
-        let lease = now.plus_seconds(i64::from(self.config.lease_seconds));
-        run::step(c, &row.run_id, State::Charged, seq, Some(lease))?;
+        let lease_seconds = judged.held.obligations.lease(self.config.lease_seconds);
+        run::step(c, &row.run_id, State::Charged, seq, Some(now.plus_seconds(i64::from(lease_seconds))))?;
+        run::hold(c, &row.run_id, judged.held.obligations.lease_s)?;
         let release = Release {
             schema: "kms-release.v1".into(),
             registry: self.trust.registry.clone(),
             jwe,
             receipt,
-            lease_seconds: self.config.lease_seconds,
+            lease_seconds,
         };
         let answer = signing::sign(&release, &self.signer, now)?;
         tracing::info!(run_id = row.run_id, seq, datasets = judged.own.len(), "keys released; the charge is final");
@@ -134,6 +135,6 @@ impl Kms {
             image_set_id: t.image_set_id.clone(),
         };
         let facts = facts(&judged.opened);
-        policies::release::reservations(&facts, &run, &policies::privacy::plan(&facts)?, &receipts, now)
+        policies::release::reservations(&facts, &run, &judged.plan, &receipts, now)
     }
 }

@@ -8,7 +8,7 @@ use schemas::{Code, Envelope, R, Refusal, Timestamp};
 
 use crate::budget::{self, Line};
 use crate::journal;
-use crate::judge::{Judged, facts};
+use crate::judge::Judged;
 use crate::kms::Kms;
 use crate::run::{self, RunRow, State};
 use crate::store::{Db, Tx};
@@ -21,9 +21,8 @@ impl Kms {
         let challenge = self.consume(&request.attested.transcript.challenge_id, now)?;
         let bundle = encode(&request.bundle)?;
         let judged = self.judge(&challenge, &request.attested, request.admission, request.bundle, now)?;
-        let plan = policies::privacy::plan(&facts(&judged.opened))?;
         let own = |charge: &&DatasetCharge| judged.own.iter().any(|d| d.released.dataset_id == charge.dataset_id);
-        let charges: Vec<DatasetCharge> = plan.charges.iter().filter(own).cloned().collect();
+        let charges: Vec<DatasetCharge> = judged.plan.charges.iter().filter(own).cloned().collect();
         if charges.len() != judged.own.len() {
             return Err(Refusal::new(Code::Internal, "the plan does not charge every dataset"));
         }
@@ -74,6 +73,7 @@ impl Kms {
             run_jwk: serde_json::to_string(&judged.transcript.run_jwk)
                 .map_err(|e| Refusal::new(Code::Internal, e.to_string()))?,
             lost: 0,
+            lease_s: None,
         };
         diesel::insert_into(tables::run::table).values(&row).execute(c)?;
         budget::enter(c, &row.run_id, judged.opened.job.tdc.as_str(), lines, now)?;

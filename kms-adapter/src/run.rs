@@ -65,6 +65,9 @@ pub(crate) struct RunRow {
     pub run_jwk: String,
     /// 1 where the charge is known by a backup or the log alone; it counts for good.
     pub lost: i32,
+    /// The longest lease in seconds that the rules documents let the run have, where they name one.
+    #[serde(default)]
+    pub lease_s: Option<i32>,
 }
 
 impl RunRow {
@@ -92,6 +95,11 @@ impl RunRow {
         }
         serde_json::from_slice(&self.bundle)
             .map_err(|_| Refusal::new(Code::Internal, "the bundle of a run row does not read"))
+    }
+
+    /// Seconds of a lease of this run: the service's own, or less where rules documents say so.
+    pub fn lease_seconds(&self, own: u32) -> u32 {
+        self.lease_s.and_then(|held| u32::try_from(held).ok()).map_or(own, |held| held.min(own))
     }
 
     /// Requires a living lease.
@@ -144,6 +152,13 @@ pub(crate) fn step(c: &mut Db, run_id: &str, state: State, seq: i64, lease: Opti
     let change =
         (run::state.eq(state.as_str()), run::last_seq.eq(seq), run::lease_until.eq(lease.map(Timestamp::micros)));
     diesel::update(run::table.find(run_id)).set(change).execute(c)?;
+    Ok(())
+}
+
+/// Keeps the longest lease that rules documents let the run have.
+pub(crate) fn hold(c: &mut Db, run_id: &str, lease_s: Option<u32>) -> Tx<()> {
+    let held = lease_s.map(|seconds| i32::try_from(seconds).unwrap_or(i32::MAX));
+    diesel::update(run::table.find(run_id)).set(run::lease_s.eq(held)).execute(c)?;
     Ok(())
 }
 

@@ -70,6 +70,7 @@ diesel::table! {
         bundle -> Binary,
         run_jwk -> Text,
         lost -> Integer,
+        lease_s -> Nullable<Integer>,
     }
 }
 

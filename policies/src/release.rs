@@ -71,6 +71,13 @@ pub fn admission(admission: &Signed<Admission>, t: &Transcript, now: Timestamp) 
     admission.contracts.iter().try_for_each(|contract| gate::state(contract.id.as_str(), contract.state))
 }
 
+/// Was this Admission made since the key service started? What an older one says of the service's journal may be true
+/// of a database that was put back in between, and would hide what that database lacks.
+pub fn admission_since(admission: &Admission, started: Timestamp) -> R<()> {
+    let sentence = "The Admission is older than this key service's start; refresh it and ask again.";
+    ensure(admission.issued_at >= started, Code::AdmissionStale, "issued_at", sentence)
+}
+
 /// Do the contracts accept evidence of this kind and strength?
 pub fn evidence_allowed(facts: &Facts<'_>, appraisal: &Appraisal) -> R<()> {
     let sentence = "The evidence does not show an approved clean room.";

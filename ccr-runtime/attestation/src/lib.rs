@@ -11,6 +11,7 @@
 
 mod appraise;
 mod attester;
+mod brought;
 mod checks;
 mod der;
 mod expected;
@@ -30,6 +31,7 @@ mod tests;
 
 pub use appraise::{appraise, bound_to_transcript};
 pub use attester::Attester;
+pub use brought::{Brought, der_blocks};
 pub use checks::{CHECKS, POINTS};
 pub use expected::{Expected, binding, job_pcr, shown_nonce, user_data};
 pub use platform::{Level, PlatformTable};

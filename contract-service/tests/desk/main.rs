@@ -24,6 +24,7 @@ mod log_key;
 mod matrix;
 mod operation;
 mod papers;
+mod platform;
 mod processes;
 mod readings;
 mod register;

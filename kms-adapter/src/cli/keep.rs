@@ -139,10 +139,12 @@ pub(super) fn act(asked: Keep) -> R<Value> {
         }
         Keep::Explain { config, bundle } => {
             let checks = open(&config)?.explain(canonical::parse(&read(&bundle)?)?);
-            println!("{:#}", json!({ "checks": checks }));
             match checks.iter().find_map(|check| check.code).and_then(Code::parse) {
-                None => Ok(json!({"would_reserve": true})),
-                Some(code) => Err(Refusal::new(code, "a reservation of this job would be refused")),
+                None => Ok(json!({"would_reserve": true, "checks": checks})),
+                Some(code) => {
+                    println!("{}", json!({"would_reserve": false, "checks": checks}));
+                    Err(Refusal::new(code, "a reservation of this job would be refused"))
+                }
             }
         }
         Keep::RotateKek { config } => {

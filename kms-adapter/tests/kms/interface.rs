@@ -82,11 +82,11 @@ fn explain_lists_every_check_and_enters_nothing() {
     };
     let skipped = [("not_looked_at", None); 2];
     let passed = ("passed", None);
-    let all = [&[passed], &skipped[..], &[passed; 5]].concat();
+    let all = [&[passed], &skipped[..], &[passed; 6]].concat();
     assert_eq!(verdicts(&world.bundle), all);
     assert!(world.charges().is_empty());
     Room::new(&world).reserve().unwrap();
-    let full = [&all[..7], &[("refused", Some("BUDGET_EXCEEDED"))]].concat();
+    let full = [&all[..8], &[("refused", Some("BUDGET_EXCEEDED"))]].concat();
     assert_eq!(verdicts(&world.bundle), full);
     let mut forged = world.bundle.clone();
     forged.job.signatures[0].sig = schemas::text::Bytes(vec![0; 64]);

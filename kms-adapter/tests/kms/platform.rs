@@ -1,0 +1,135 @@
+//! What counts as a trustworthy platform, from files: signed platform data, revocation lists, chips.
+
+use std::path::PathBuf;
+
+use attestation::{Expected, Level, PlatformPolicy, Profile, appraise};
+use schemas::platform::{PlatformData, PlatformRules};
+use schemas::{Code, Digest};
+use signing::FileKey;
+
+use crate::support::people::{People, software_root};
+use crate::support::{Room, World};
+
+fn embedded() -> PlatformRules {
+    serde_json::from_str(include_str!("../../../ccr-runtime/attestation/data/amd.json")).unwrap()
+}
+
+/// Rules of this version that ask for this SNP firmware on Milan; the software platform has 24.
+fn rules(version: u32, snp: u8) -> PlatformRules {
+    let mut rules = embedded();
+    rules.version = version;
+    let asked = rules.requirements.iter_mut().find(|r| r.id == "sb_3019_milan").unwrap();
+    asked.tcb.as_mut().unwrap().snp = snp;
+    rules
+}
+
+fn file(world: &World, name: &str, rules: PlatformRules, people: usize) -> PathBuf {
+    let sro: Vec<&FileKey> = world.people.sro.iter().take(people).collect();
+    signed(world, name, rules, &sro)
+}
+
+fn signed(world: &World, name: &str, rules: PlatformRules, people: &[&FileKey]) -> PathBuf {
+    let data = PlatformData { schema: "platform-data.v1".into(), registry: world.people.registry_did(), rules };
+    let path = world.dir.join(name);
+    std::fs::write(&path, serde_json::to_vec(&People::sign(&data, people)).unwrap()).unwrap();
+    path
+}
+
+fn restarted(world: &mut World) -> schemas::R<()> {
+    world.stop();
+    world.restart()
+}
+
+#[test]
+fn newer_signed_platform_data_raises_the_minimum_and_older_is_refused() {
+    let mut world = World::new();
+    Room::new(&world).reserve().unwrap();
+    // The same minimum under a newer version: nothing changes for the room.
+    world.config.platform.data = Some(file(&world, "same.json", rules(2, 24), 2));
+    restarted(&mut world).unwrap();
+    world.refuses(Code::BudgetExceeded, || Room::new(&world).reserve());
+    // A higher one: what the room shows is not enough, whatever its contract names.
+    world.config.platform.data = Some(file(&world, "higher.json", rules(3, 25), 2));
+    restarted(&mut world).unwrap();
+    world.refuses(Code::EvidenceRefused, || Room::new(&world).reserve());
+
+    // Older than what was in force: the file of before, and none at all.
+    world.config.platform.data = Some(world.dir.join("same.json"));
+    assert_eq!(restarted(&mut world).unwrap_err().code, Code::ConfigInvalid);
+    world.config.platform.data = None;
+    assert_eq!(restarted(&mut world).unwrap_err().code, Code::ConfigInvalid);
+    // Of the version compiled in with other rules, by one person, of another registry's people.
+    world.config.platform.data = Some(file(&world, "changed.json", rules(1, 25), 2));
+    assert_eq!(restarted(&mut world).unwrap_err().code, Code::ConfigInvalid);
+    world.config.platform.data = Some(file(&world, "one.json", rules(4, 24), 1));
+    assert_eq!(restarted(&mut world).unwrap_err().code, Code::TwoPeopleNeeded);
+    let stranger = FileKey::generate().unwrap();
+    world.config.platform.data =
+        Some(signed(&world, "stranger.json", rules(4, 24), &[&world.people.sro[0], &stranger]));
+    assert!(restarted(&mut world).is_err());
+
+    world.config.platform.data = Some(file(&world, "newest.json", rules(4, 24), 2));
+    restarted(&mut world).unwrap();
+    world.refuses(Code::BudgetExceeded, || Room::new(&world).reserve());
+}
+
+#[test]
+fn a_level_that_newer_data_brings_may_be_asked_for() {
+    let mut world = World::new();
+    world.config.platform_level = "house".into();
+    assert_eq!(restarted(&mut world).unwrap_err().code, Code::ConfigInvalid);
+    let mut rules = rules(2, 24);
+    let mut level = rules.levels[0].clone();
+    level.name = "house".into();
+    rules.levels.push(level);
+    world.config.platform.data = Some(file(&world, "house.json", rules, 2));
+    restarted(&mut world).unwrap();
+    Room::new(&world).reserve().unwrap();
+    world.config.platform_level = "mansion".into();
+    assert_eq!(restarted(&mut world).unwrap_err().code, Code::ConfigInvalid);
+}
+
+#[test]
+fn chips_and_revocation_lists_are_the_operators() {
+    let mut world = World::new();
+    let chip = {
+        let room = Room::new(&world);
+        let request = room.reserve_request(|_| ());
+        let set = world.image_set.envelope.read_unverified().unwrap();
+        let expected = Expected::from_transcript(&request.attested.transcript, &set).unwrap();
+        let roots = vec![software_root().pin()];
+        let policy = PlatformPolicy::new(Profile::Demo, Level::named("baseline").unwrap(), roots);
+        let appraisal = appraise(&request.attested.evidence, &expected, &policy, world.now());
+        appraisal.record.chip_id_sha256.unwrap()
+    };
+    let plain = world.config.platform.clone();
+    world.config.platform.chips_denied = [chip].into();
+    restarted(&mut world).unwrap();
+    world.refuses(Code::EvidenceRefused, || Room::new(&world).reserve());
+
+    world.config.platform = plain.clone();
+    world.config.platform.chips_allowed = Some([Digest::of(b"another chip")].into());
+    restarted(&mut world).unwrap();
+    world.refuses(Code::EvidenceRefused, || Room::new(&world).reserve());
+
+    // No list of this root is there.
+    world.config.platform = plain.clone();
+    world.config.platform.crl_required = true;
+    restarted(&mut world).unwrap();
+    world.refuses(Code::EvidenceRefused, || Room::new(&world).reserve());
+
+    // What is no list stops the start, as does a file that is not there.
+    world.config.platform = plain.clone();
+    world.config.platform.crls = vec![world.config.trust.clone()];
+    assert_eq!(restarted(&mut world).unwrap_err().code, Code::ConfigInvalid);
+    world.config.platform.crls = vec![world.dir.join("nowhere.crl")];
+    assert_eq!(restarted(&mut world).unwrap_err().code, Code::ConfigInvalid);
+    world.config.platform = plain.clone();
+    world.config.platform.vtpm_roots = vec![world.config.trust.clone()];
+    assert_eq!(restarted(&mut world).unwrap_err().code, Code::ConfigInvalid);
+
+    world.config.platform = plain;
+    world.config.platform.chips_allowed = Some([chip].into());
+    restarted(&mut world).unwrap();
+    Room::new(&world).reserve().unwrap();
+}
