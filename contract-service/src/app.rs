@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use attestation::PlatformPolicy;
+use attestation::Brought;
 use registry::{Entry, Registry};
 use schemas::event::{Body, SroPerson};
 use schemas::id::Did;
@@ -57,7 +57,7 @@ pub struct App {
     /// What relying parties pin, but for the key in use: see [`App::trust`].
     pinned: Trust,
     /// What counts as a trustworthy platform.
-    pub policy: PlatformPolicy,
+    pub platform: Brought,
     /// Fetches did:web documents.
     pub did_web: DidWeb,
     /// The key of receipts in the CCF shape.
@@ -100,7 +100,8 @@ const RECEIPTS: usize = 8_192;
 impl App {
     /// Puts the parts together.
     pub fn new(registry: Registry, log_keys: LogKeys, config: Config, pinned: Trust, clock: Clock) -> R<App> {
-        let policy = config.platform_policy()?;
+        let platform = config.platform.load(&pinned)?;
+        config.platform_policy(&platform, &config.platform_level)?;
         let did_web = DidWeb::new(config.demo())?;
         let routes =
             crate::routes::list().into_iter().map(|route| ((route.verb, route.path), Arc::new(route))).collect();
@@ -116,7 +117,7 @@ impl App {
             log_keys,
             config,
             pinned,
-            policy,
+            platform,
             did_web,
             receipt_key,
             cosigned,

@@ -1,6 +1,6 @@
 //! Runs: challenge, check-in, Admission. What a run does afterwards is in `run_acts`.
 
-use attestation::{Expected, Level, PlatformPolicy, appraise};
+use attestation::{Expected, appraise};
 use policies::lifecycle::RunRow;
 use policies::{Facts, gate, pipeline, privacy, release};
 use registry::StoredChallenge;
@@ -95,7 +95,7 @@ pub fn check_in(app: &App, call: &Call) -> R<Answer> {
     }
     let facts = facts(&opened);
     release::transcript(&attested.transcript, &challenge, &facts, now)?;
-    let appraisal = appraised(app, &facts, &attested, now)?;
+    let appraisal = appraised(app, &facts, &challenge, &attested, now)?;
     judge(app, &opened, now)?;
     if let Some(token) = claim(app.config.demo(), lease_token.as_deref())? {
         app.registry.require_lease(&job_sha256, token, now)?;
@@ -129,14 +129,15 @@ fn facts(opened: &OpenedBundle) -> Facts<'_> {
 }
 
 /// Appraises the evidence at the service's platform level and at every contract's; the room is told a code only.
-fn appraised(app: &App, facts: &Facts, attested: &Attested, now: Timestamp) -> R<Appraisal> {
-    let expected = Expected::from_transcript(&attested.transcript, facts.image_set)?;
-    let appraisal = appraise(&attested.evidence, &expected, &app.policy, now);
+fn appraised(app: &App, facts: &Facts, challenge: &Challenge, attested: &Attested, now: Timestamp) -> R<Appraisal> {
+    let expected = Expected::from_transcript(&attested.transcript, facts.image_set)?
+        .of_challenge(&challenge.nonce, challenge.expires_at);
+    let policy = app.config.platform_policy(&app.platform, &app.config.platform_level)?;
+    let appraisal = appraise(&attested.evidence, &expected, &policy, now);
     note_failures(&appraisal);
     release::evidence_allowed(facts, &appraisal)?;
     for contract in facts.contracts {
-        let level = Level::named(&contract.compute.platform_level)?;
-        let policy = PlatformPolicy::new(app.policy.profile(), level, app.config.software_roots.clone());
+        let policy = app.config.platform_policy(&app.platform, &contract.compute.platform_level)?;
         release::evidence_allowed(facts, &appraise(&attested.evidence, &expected, &policy, now))?;
     }
     Ok(appraisal)
