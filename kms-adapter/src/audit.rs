@@ -147,15 +147,17 @@ impl Kms {
     }
 
     /// At the start: where the journal is behind its own checkpoints, its database was put back. Nothing is opened then
-    /// until it has caught up.
+    /// until it has caught up. A number that was left free then is known to be missing.
     pub(crate) fn notice_rollback(&self) -> R<()> {
         let Some(head) = self.newest_checkpoint(&self.config.checkpoints_file())? else { return Ok(()) };
-        if let Err(refusal) = self.store.transact(|c| self.holds(c, &head)) {
+        let seq = i64::try_from(head.seq).unwrap_or(i64::MAX);
+        let known = self.store.transact(|c| self.cupboard.is_free(c, seq))?;
+        if let Some(refusal) = self.store.transact(|c| self.holds(c, &head)).err().filter(|_| !known) {
             tracing::error!(alarm = "kms_behind_itself", seq = head.seq, "{}", refusal.sentence);
             self.store.transact(|c| hold(c, "the database is older than its own checkpoints"))?;
         }
         let mut exported = self.exported.lock().unwrap_or_else(|e| e.into_inner());
-        *exported = i64::try_from(head.seq).unwrap_or(i64::MAX);
+        *exported = seq;
         Ok(())
     }
 }

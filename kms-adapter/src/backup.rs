@@ -20,7 +20,7 @@ use crate::kms::Kms;
 use crate::root;
 use crate::run::{self, RunRow};
 use crate::secret::Secret;
-use crate::tables::{charge, data_key, journal, kek, run as runs};
+use crate::tables::{charge, data_key, journal, journal_gap, kek, log_head, log_lineage, run as runs, service_state};
 
 /// What a backup holds. Challenges and used ids are left out: they are over long before it is put back.
 #[derive(Serialize, Deserialize)]
@@ -35,6 +35,14 @@ pub(crate) struct Contents {
     pub journal: Vec<Row>,
     pub runs: Vec<RunRow>,
     pub charges: Vec<ChargeRow>,
+    /// `journal_gap`: after, next, MAC.
+    pub gaps: Vec<(i64, i64, Vec<u8>)>,
+    /// `service_state`: name, value. Among them the version of the platform data that was in force.
+    pub state: Vec<(String, String)>,
+    /// `log_head`: origin, size, root, when it was seen.
+    pub log_heads: Vec<(String, i64, String, i64)>,
+    /// `log_lineage`: without it a key of the log that was replaced would count again.
+    pub log_lineage: Option<String>,
 }
 
 impl Drop for Contents {
@@ -59,7 +67,7 @@ struct Sealed {
     sealed: Bytes,
 }
 
-const SCHEMA: &str = "kms-backup.v1";
+const SCHEMA: &str = "kms-backup.v2";
 
 fn refused(why: impl std::fmt::Display) -> Refusal {
     Refusal::new(Code::RecoveryRefused, format!("backup: {why}"))
@@ -97,6 +105,10 @@ impl Kms {
                 journal: journal::table.order(journal::seq.asc()).select(Row::as_select()).load(c)?,
                 runs: runs::table.select(RunRow::as_select()).load(c)?,
                 charges: charge::table.order(charge::charge_id.asc()).select(ChargeRow::as_select()).load(c)?,
+                gaps: journal_gap::table.load(c)?,
+                state: service_state::table.load(c)?,
+                log_heads: log_head::table.load(c)?,
+                log_lineage: log_lineage::table.find(1).select(log_lineage::lineage).first(c).optional()?,
             })
         })?;
         let plain = postcard::to_allocvec(&contents).map_err(|e| Refusal::new(Code::Internal, e.to_string()))?;

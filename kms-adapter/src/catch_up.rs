@@ -21,7 +21,7 @@ use crate::kms::Kms;
 use crate::ledger;
 use crate::run::{self, RunRow, State};
 use crate::store::{Db, Tx};
-use crate::tables::{charge, journal as rows, run as runs};
+use crate::tables::{charge, checkpoint, journal as rows, run as runs};
 use crate::verify_log::OwnKey;
 
 /// A page of a contract's entries.
@@ -70,7 +70,11 @@ impl Kms {
                 self.listen(event, &mut said)?;
             }
         }
+        let kept = self.newest_checkpoint(&self.config.checkpoints_file())?;
+        let kept = kept.map_or(0, |head| i64::try_from(head.seq).unwrap_or(i64::MAX - crate::gap::LEFT_FREE));
         self.store.transact(|c| {
+            let newest: Option<i64> = checkpoint::table.select(diesel::dsl::max(checkpoint::seq)).first(c)?;
+            let checked = newest.unwrap_or_default().max(kept);
             let held = audit::check_caught_up(c).is_err();
             let mut changed = BTreeSet::new();
             let mut imported = 0;
@@ -79,9 +83,9 @@ impl Kms {
             }
             ledger::recount(c, &changed)?;
             if held || imported > 0 {
-                self.cupboard.set_gaps(c, true)?;
+                self.cupboard.set_gaps(c, checked)?;
             }
-            let missing = missing(c)?;
+            let missing = missing(c, checked)?;
             let opened = missing.is_empty() || accept_missing;
             if opened {
                 audit::let_go(c)?;
@@ -227,10 +231,19 @@ fn enter_run(c: &mut Db, seq: i64, receipt: &KmsReceipt, state: State, said: &Sa
     Ok(())
 }
 
-/// Numbers that are missing below the highest, but for those that an earlier restore left free.
-fn missing(c: &mut Db) -> Tx<Vec<u64>> {
-    let seqs: Vec<i64> = rows::table.order(rows::seq.asc()).select(rows::seq).load(c)?;
-    let before = std::iter::once(0).chain(seqs.iter().copied());
-    let short = before.zip(seqs.iter().copied()).filter(|(a, b)| b - a != crate::gap::LEFT_FREE);
-    Ok(short.flat_map(|(a, b)| a + 1..b).take(NAMED).map(i64::unsigned_abs).collect())
+/// Numbers below the highest, or below one that a checkpoint names, that are missing. A receipt that follows on the one
+/// before it in the chain shows that nothing was said between the two.
+fn missing(c: &mut Db, checked: i64) -> Tx<Vec<u64>> {
+    let columns = (rows::seq, rows::prev, rows::sha256);
+    let all: Vec<(i64, String, String)> = rows::table.order(rows::seq.asc()).select(columns).load(c)?;
+    let (mut last, mut head) = (0, Digest([0; 32]).to_string());
+    let mut short = Vec::new();
+    for (seq, prev, sha256) in all {
+        if seq != last + 1 && prev != head {
+            short.push(last + 1..seq);
+        }
+        (last, head) = (seq, sha256);
+    }
+    short.push(last + 1..checked.saturating_add(1));
+    Ok(short.into_iter().flatten().take(NAMED).map(i64::unsigned_abs).collect())
 }

@@ -31,16 +31,25 @@ impl Cupboard {
         Ok(found.is_some_and(|(seq, found)| seq == next && same_mac(&mac, &found)))
     }
 
-    /// Makes the gaps anew: between the receipts that are there, and, where `go_on` says so, after the newest.
-    pub(crate) fn set_gaps(&self, c: &mut Db, go_on: bool) -> Tx<()> {
+    /// Whether this number was left free.
+    pub(crate) fn is_free(&self, c: &mut Db, seq: i64) -> Tx<bool> {
+        let around = journal_gap::after_seq.lt(seq).and(journal_gap::next_seq.gt(seq));
+        let gap = journal_gap::table.filter(around).select((journal_gap::after_seq, journal_gap::next_seq));
+        match gap.first::<(i64, i64)>(c).optional()? {
+            Some((after, next)) => self.is_gap(c, after, next),
+            None => Ok(false),
+        }
+    }
+
+    /// Makes the gaps anew: between the receipts that are there, and after the newest. The journal goes on beyond the
+    /// newest and beyond the number `said`, which a checkpoint shows to be used.
+    pub(crate) fn set_gaps(&self, c: &mut Db, said: i64) -> Tx<()> {
         diesel::delete(journal_gap::table).execute(c)?;
         let seqs: Vec<i64> = journal::table.order(journal::seq.asc()).select(journal::seq).load(c)?;
         let before = std::iter::once(0).chain(seqs.iter().copied());
         let mut gaps: Vec<(i64, i64)> = before.zip(seqs.iter().copied()).filter(|(a, b)| a + 1 != *b).collect();
-        if go_on {
-            let last = seqs.last().copied().unwrap_or_default();
-            gaps.push((last, last + LEFT_FREE));
-        }
+        let last = seqs.last().copied().unwrap_or_default();
+        gaps.push((last, last.max(said) + LEFT_FREE));
         for (after, next) in gaps {
             let row = (
                 journal_gap::after_seq.eq(after),

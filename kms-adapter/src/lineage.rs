@@ -2,6 +2,7 @@
 //! that came with a bundle or a status list. It is kept, so that an old key does not count again.
 
 use diesel::prelude::*;
+use schemas::jwk::Jwk;
 use schemas::lineage::LogLineage;
 use schemas::{Code, R, Refusal, canonical};
 use signing::Trust;
@@ -25,7 +26,9 @@ impl Kms {
         Ok(trust)
     }
 
-    /// At the start: heads of before are of the pinned log. What was followed from another pin is forgotten.
+    /// At the start: heads of before are of the pinned log. What was followed from another pin is forgotten; but a pin
+    /// that goes back behind what was followed is refused, so that a key that was replaced, or a log that was closed, does
+    /// not count again.
     pub(crate) fn settle_lineage(&self) -> R<()> {
         let origin = self.trust.origin.clone();
         self.store.transact(|c| {
@@ -34,7 +37,16 @@ impl Kms {
             Ok(())
         })?;
         let stored = self.store.transact(stored)?;
-        if let Some(Err(refusal)) = stored.map(|lineage| self.trust.following(&lineage)) {
+        let Some(lineage) = stored else { return Ok(()) };
+        if let Err(refusal) = self.trust.following(&lineage) {
+            if self.goes_back(&lineage)? {
+                let key = keys(&lineage)?.last().map(Jwk::thumbprint).unwrap_or_default();
+                let sentence = format!(
+                    "{}; the log went on here as {} with the key {key}: pin that origin and key in the trust file",
+                    refusal.sentence, lineage.origin
+                );
+                return Err(Refusal::new(refusal.code, sentence).at("trust"));
+            }
             tracing::warn!(%refusal, "the trust file pins something else than before; what was followed is forgotten");
             self.store.transact(|c| {
                 diesel::delete(log_lineage::table).execute(c)?;
@@ -43,6 +55,24 @@ impl Kms {
         }
         Ok(())
     }
+
+    /// Whether the pin is of a log that was followed here, and not of the key and origin that it came to.
+    fn goes_back(&self, lineage: &LogLineage) -> R<bool> {
+        let keys = keys(lineage)?;
+        let pinned = &self.trust.registry_jwk;
+        let at_end = keys.last() == Some(pinned) && self.trust.origin == lineage.origin;
+        if at_end || !keys.contains(pinned) {
+            return Ok(false);
+        }
+        let heads = log_head::table.filter(log_head::origin.eq(&lineage.origin)).count();
+        Ok(self.store.transact(|c| Ok(heads.get_result::<i64>(c)?))? > 0)
+    }
+}
+
+/// The keys that a kept lineage speaks of, the one in use last.
+fn keys(lineage: &LogLineage) -> R<Vec<Jwk>> {
+    let links = lineage.links.iter().map(|link| Ok(link.envelope.read_unverified()?.jwk));
+    std::iter::once(Ok(lineage.first.clone())).chain(links).collect()
 }
 
 fn stored(c: &mut Db) -> Tx<Option<LogLineage>> {

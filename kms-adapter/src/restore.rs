@@ -16,7 +16,7 @@ use crate::ledger;
 use crate::recovery::{self, Part};
 use crate::secret::Secret;
 use crate::store::{Db, Store, Tx};
-use crate::tables::{charge, data_key, journal, kek, run};
+use crate::tables::{charge, data_key, journal, journal_gap, kek, log_head, log_lineage, run, service_state};
 
 /// Puts a backup back into a folder that does not exist yet, and says where its configuration is.
 pub fn restore(backup: &[u8], parts: &[Part], dir: &Path, database: Option<String>) -> R<PathBuf> {
@@ -65,5 +65,22 @@ fn fill(c: &mut Db, contents: &Contents) -> Tx<()> {
         changed.insert((row.family.clone(), row.tdc.clone()));
     }
     ledger::recount(c, &changed)?;
+    for (after, next, mac) in &contents.gaps {
+        let row = (journal_gap::after_seq.eq(after), journal_gap::next_seq.eq(next), journal_gap::mac.eq(mac));
+        diesel::insert_into(journal_gap::table).values(row).execute(c)?;
+    }
+    for (name, value) in &contents.state {
+        let row = (service_state::name.eq(name), service_state::value.eq(value));
+        diesel::insert_into(service_state::table).values(row).execute(c)?;
+    }
+    for (origin, size, root, at) in &contents.log_heads {
+        let head = (log_head::origin.eq(origin), log_head::size.eq(size));
+        let row = (head, log_head::root.eq(root), log_head::seen_at.eq(at));
+        diesel::insert_into(log_head::table).values(row).execute(c)?;
+    }
+    if let Some(lineage) = &contents.log_lineage {
+        let row = (log_lineage::id.eq(1), log_lineage::lineage.eq(lineage));
+        diesel::insert_into(log_lineage::table).values(row).execute(c)?;
+    }
     audit::hold(c, "this key service was restored from a backup")
 }

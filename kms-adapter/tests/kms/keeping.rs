@@ -4,10 +4,10 @@ use kms_adapter::recovery::{self, Part};
 use kms_adapter::{Config, Kms, Service, restore, rotate_root, verify_log};
 use schemas::event::{Body, RunEventKind};
 use schemas::release::{KmsHead, KmsReceipt};
-use schemas::{Code, Envelope};
+use schemas::{Code, Digest, Envelope};
 use serde_json::{Value, json};
 
-use crate::support::people::ORIGIN;
+use crate::support::people::{ORIGIN, People};
 use crate::support::world::clock_of;
 use crate::support::{Room, World, http};
 
@@ -27,12 +27,12 @@ fn stated(receipt: &Envelope<KmsReceipt>) -> Body {
     Body::KmsStated { receipt: receipt.clone() }
 }
 
-fn kms(world: &World) -> Kms {
+pub fn kms(world: &World) -> Kms {
     Kms::open(world.config.clone(), clock_of(world)).unwrap()
 }
 
 /// The world's key service out of a backup, in another folder, as its operator starts it.
-fn put_back(world: &mut World, backup: &[u8], parts: &[Part], name: &str) {
+pub fn put_back(world: &mut World, backup: &[u8], parts: &[Part], name: &str) {
     world.stop();
     let database = crate::database::url();
     let file = restore(backup, parts, &world.dir.join(name), database).unwrap();
@@ -42,7 +42,7 @@ fn put_back(world: &mut World, backup: &[u8], parts: &[Part], name: &str) {
     world.running = Some(Service::start(world.config.clone(), clock_of(world)).unwrap());
 }
 
-fn catch_up(world: &mut World, pages: &[Vec<u8>], accept: bool) -> schemas::R<kms_adapter::CaughtUp> {
+pub fn catch_up(world: &mut World, pages: &[Vec<u8>], accept: bool) -> schemas::R<kms_adapter::CaughtUp> {
     world.stop();
     let done = kms(world).catch_up(pages, accept);
     world.restart().unwrap();
@@ -106,8 +106,35 @@ fn after_a_restore_the_journal_goes_on_beyond_what_may_have_been_said() {
     assert_eq!(world.charges(), ["charged", "reserved"]);
     let old = Room { world: &world, run_id, run_key, enc, attester: crate::support::people::attester() };
     world.refuses(Code::LeaseExpired, || old.commit(b"model"));
+    // A backup of a journal that went on so goes back as well.
+    let again = kms(&world).backup(&recovery_key).unwrap();
+    put_back(&mut world, &again, &parts, "kms3");
+    let done = catch_up(&mut world, &[], false).unwrap();
+    assert_eq!((done.missing, done.opened), (vec![], true));
+    assert_eq!(world.charges(), ["charged", "charged"]);
     world.stop();
     assert_eq!(verify_log(world.config.clone(), None).unwrap().receipts, 2);
+}
+
+#[test]
+fn numbers_count_as_left_free_only_where_the_chain_goes_on() {
+    let mut world = World::new();
+    let (recovery_key, parts) = recovery::make(2, 2).unwrap();
+    let backup = kms(&world).backup(&recovery_key).unwrap();
+    let signer = signing::FileKey::load(&world.config.sign_key_file()).unwrap();
+    let first = Room::new(&world).reserve().unwrap().read_unverified().unwrap();
+    let said = |prev: Digest| stated(&People::sign(&KmsReceipt { seq: 1000, prev, ..first.clone() }, &[&signer]));
+    let pages = |world: &World, prev| [page(world, &[said(prev)])];
+    put_back(&mut world, &backup, &parts, "kms2");
+    let unchained = pages(&world, Digest([9; 32]));
+    let done = catch_up(&mut world, &unchained, false).unwrap();
+    assert_eq!((done.imported, done.missing, done.opened), (1, (1..1000).collect(), false));
+    world.refuses(Code::KmsBehindLog, || Room::new(&world).reserve());
+    // After the start of the journal nothing was said before this one.
+    put_back(&mut world, &backup, &parts, "kms3");
+    let chained = pages(&world, Digest([0; 32]));
+    let done = catch_up(&mut world, &chained, false).unwrap();
+    assert_eq!((done.imported, done.missing, done.opened), (1, vec![], true));
 }
 
 /// Many runs fit.
@@ -151,7 +178,7 @@ fn a_backup_opens_with_enough_parts_and_unchanged_only() {
     let (_, others) = recovery::make(2, 3).unwrap();
     let backup = kms(&world).backup(&recovery_key).unwrap();
     let text = String::from_utf8(backup.clone()).unwrap();
-    assert!(!text.contains("BEGIN") && text.contains("kms-backup.v1"));
+    assert!(!text.contains("BEGIN") && text.contains("kms-backup.v2"));
     world.stop();
     let back = |bytes: &[u8], parts: &[Part]| restore(bytes, parts, &world.dir.join("x"), None).unwrap_err().code;
     assert_eq!(back(&backup, &parts[..1]), Code::RecoveryRefused);
@@ -252,6 +279,17 @@ fn a_journal_that_lost_its_end_is_noticed_and_opens_nothing() {
     std::fs::write(world.config.checkpoints_file(), &kept).unwrap();
     world.restart().unwrap();
     world.refuses(Code::KmsBehindLog, || Room::new(&world).reserve());
+    // What the checkpoint names was said; its numbers are missing, and are not used again.
+    let done = catch_up(&mut world, &[], false).unwrap();
+    assert_eq!((done.missing, done.opened), (vec![1, 2], false));
+    world.refuses(Code::KmsBehindLog, || Room::new(&world).reserve());
+    assert!(catch_up(&mut world, &[], true).unwrap().opened);
+    let next = Room::new(&world).reserve().unwrap().read_unverified().unwrap();
+    assert_eq!(next.seq, 1002);
+    world.pass(61);
+    kms(&world).keep_up().unwrap();
+    world.stop();
+    assert_eq!(verify_log(world.config.clone(), None).unwrap().receipts, 1, "the new checkpoints are exported");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use schemas::rules::{LogKey, LogSucceeded};
 use schemas::{Code, Digest, Envelope, Signer};
 use signing::{FileKey, note};
 
+use crate::keeping;
 use crate::support::http::Answer;
 use crate::support::people::{ORIGIN, People};
 use crate::support::room::Room;
@@ -124,20 +125,24 @@ fn under(bundle: &JobBundle, origin: &str, key: &FileKey) -> JobBundle {
 }
 
 fn succession(world: &World, by: &[usize]) -> LogLineage {
+    succession_of(world, by, ORIGIN, NEXT_ORIGIN)
+}
+
+fn succession_of(world: &World, by: &[usize], old: &str, new: &str) -> LogLineage {
     let key = &world.people.registry;
     let seen = CheckpointRef { size: 3, root: Digest([3; 32]) };
     let said = LogSucceeded {
         schema: "log-succeeded.v1".into(),
         registry: world.people.registry_did(),
-        old_origin: ORIGIN.into(),
-        old_checkpoint: note::sign_checkpoint(ORIGIN, &seen, key).unwrap().text(),
+        old_origin: old.into(),
+        old_checkpoint: note::sign_checkpoint(old, &seen, key).unwrap().text(),
         kept: 3,
-        new_origin: NEXT_ORIGIN.into(),
+        new_origin: new.into(),
         reason: "The disk was lost".into(),
         at: world.now(),
     };
     let succeeds = Some(People::sign(&said, &sro(world, by)));
-    LogLineage { origin: NEXT_ORIGIN.into(), first: key.jwk().clone(), links: vec![], succeeds }
+    LogLineage { origin: new.into(), first: key.jwk().clone(), links: vec![], succeeds }
 }
 
 #[test]
@@ -177,4 +182,82 @@ fn a_log_under_another_origin_is_followed_by_the_word_of_two_people_alone() {
         let back = reserve(&Room::new(&world), key, &world.bundle, None, |_| ()).unwrap_err();
         assert_eq!(back.code, Code::CheckpointInvalid, "the closed log opens nothing any more");
     }
+}
+
+/// An Admission over a log that is longer by 50, with this root there.
+fn at(root: u8) -> impl Fn(&mut Admission) {
+    move |a| a.checkpoint = CheckpointRef { size: a.checkpoint.size + 50, root: Digest([root; 32]) }
+}
+
+#[test]
+fn a_restored_service_knows_the_key_in_use_and_the_heads_that_it_saw() {
+    let mut world = World::new();
+    let bundle = world.bundle.clone();
+    let (next, lineage) = rotated(&world, &[0, 1]);
+    reserve(&Room::new(&world), &next, &bundle, Some(&lineage), at(6)).unwrap();
+    world.pass(GONE);
+    let (recovery_key, parts) = kms_adapter::recovery::make(2, 2).unwrap();
+    let backup = keeping::kms(&world).backup(&recovery_key).unwrap();
+    keeping::put_back(&mut world, &backup, &parts, "kms2");
+    assert!(keeping::catch_up(&mut world, &[], false).unwrap().opened);
+    let old = &world.people.registry;
+    world.refuses(Code::SignerUnknown, || reserve(&Room::new(&world), old, &bundle, None, at(6)));
+    world.refuses(Code::ConsistencyInvalid, || reserve(&Room::new(&world), &next, &bundle, None, at(7)));
+    reserve(&Room::new(&world), &next, &bundle, None, at(6)).unwrap();
+}
+
+/// Pins another trust and starts.
+fn pin(world: &mut World, trust: &signing::Trust) -> schemas::R<()> {
+    world.stop();
+    std::fs::write(&world.config.trust, serde_json::to_vec(trust).unwrap()).unwrap();
+    world.restart()
+}
+
+#[test]
+fn a_pin_that_goes_back_behind_the_key_in_use_is_refused() {
+    let mut world = World::new();
+    let bundle = world.bundle.clone();
+    let (next, lineage) = rotated(&world, &[0, 1]);
+    reserve(&Room::new(&world), &next, &bundle, Some(&lineage), |_| ()).unwrap();
+    world.pass(GONE);
+    // Other people of the SRO, and the key that was replaced: the lineage is signed by nobody known.
+    let before = world.people.trust();
+    let others = signing::Trust { sro: People::new().trust().sro, ..before.clone() };
+    let refused = pin(&mut world, &others).unwrap_err();
+    assert_eq!(refused.code, Code::SignerUnknown, "{refused}");
+    assert!(refused.sentence.contains(&next.jwk().thumbprint()), "{refused}");
+    // With the key in use it starts.
+    pin(&mut world, &signing::Trust { registry_jwk: next.jwk().clone(), ..others }).unwrap();
+    // Another log's key is another pin: what was followed does not bear on it.
+    let other_key = signing::Trust { registry_jwk: People::new().registry.jwk().clone(), ..before.clone() };
+    pin(&mut world, &other_key).unwrap();
+    pin(&mut world, &signing::Trust { registry_jwk: next.jwk().clone(), ..before }).unwrap();
+    let old = &world.people.registry;
+    world.refuses(Code::SignerUnknown, || reserve(&Room::new(&world), old, &bundle, Some(&lineage), |_| ()));
+    reserve(&Room::new(&world), &next, &bundle, Some(&lineage), |_| ()).unwrap();
+}
+
+#[test]
+fn a_pin_behind_two_successions_is_refused() {
+    const THIRD_ORIGIN: &str = "sro.example/log3";
+    let mut world = World::new();
+    let shown = [
+        succession_of(&world, &[0, 1], ORIGIN, NEXT_ORIGIN),
+        succession_of(&world, &[0, 1], NEXT_ORIGIN, THIRD_ORIGIN),
+    ];
+    reserve(&Room::new(&world), &world.people.registry, &world.bundle, None, at(6)).unwrap();
+    world.pass(GONE);
+    for lineage in &shown {
+        let bundle = under(&world.bundle, &lineage.origin, &world.people.registry);
+        reserve(&Room::new(&world), &world.people.registry, &bundle, Some(lineage), at(7)).unwrap();
+        world.pass(GONE);
+    }
+    world.stop();
+    let refused = world.restart().unwrap_err();
+    assert_eq!(refused.code, Code::LogLineageInvalid, "{refused}");
+    assert!(refused.sentence.contains(THIRD_ORIGIN), "{refused}");
+    let third = signing::Trust { origin: THIRD_ORIGIN.into(), ..world.people.trust() };
+    pin(&mut world, &third).unwrap();
+    let back = reserve(&Room::new(&world), &world.people.registry, &world.bundle, None, at(6)).unwrap_err();
+    assert_eq!(back.code, Code::CheckpointInvalid, "the closed log opens nothing any more");
 }
