@@ -103,7 +103,8 @@ pub struct Config {
     /// Challenges that one address may ask for in a minute.
     #[serde(default = "defaults::challenges_per_minute")]
     pub challenges_per_minute: u32,
-    /// Whether the proxy in front tells who calls, as the last address of `X-Forwarded-For`.
+    /// Whether the proxy in front tells who calls, as the last address of `X-Forwarded-For`. Production asks for it:
+    /// without it all calls count as one caller's.
     #[serde(default)]
     pub proxied: bool,
 }
@@ -165,7 +166,7 @@ impl Config {
             open_challenges_per_contract: defaults::open_challenges(),
             // A demo plays all its rooms from one address.
             challenges_per_minute: if profile == Profile::Demo { 6000 } else { defaults::challenges_per_minute() },
-            proxied: false,
+            proxied: profile == Profile::Production,
         }
     }
 
@@ -231,6 +232,9 @@ impl Config {
         let refused = |why: &str| Err(Refusal::new(Code::ProductionRefused, why));
         if !self.software_roots.is_empty() {
             return refused("production pins no software roots: remove software_roots");
+        }
+        if !self.proxied {
+            return refused("production stands behind a proxy that tells who calls: set proxied = true");
         }
         if attestation::SOFTWARE_ATTESTER {
             return refused(
@@ -391,11 +395,17 @@ trust = "trust.json"
         let pin = format!("[\"{}\"]", "0".repeat(64));
         let with_pin = read(FILE, &[production, url, ("DEPA_KMS__SOFTWARE_ROOTS", &pin)]);
         assert_eq!(with_pin.unwrap_err().code, Code::ProductionRefused);
+        let proxied = ("DEPA_KMS__PROXIED", "true");
+        let unproxied = read(FILE, &[production, url]).unwrap_err();
+        assert_eq!(unproxied.code, Code::ProductionRefused);
+        assert!(unproxied.sentence.contains("proxied = true"), "{unproxied}");
         if attestation::SOFTWARE_ATTESTER {
-            assert_eq!(read(FILE, &[production, url]).unwrap_err().code, Code::ProductionRefused);
+            let refused = read(FILE, &[production, url, proxied]).unwrap_err();
+            assert_eq!(refused.code, Code::ProductionRefused);
+            assert!(refused.sentence.contains("software attester"), "{refused}");
         } else {
-            assert!(read(FILE, &[production, url]).is_ok());
-            assert_eq!(read(FILE, &[production]).unwrap_err().code, Code::ProductionRefused);
+            assert!(read(FILE, &[production, url, proxied]).is_ok());
+            assert_eq!(read(FILE, &[production, proxied]).unwrap_err().code, Code::ProductionRefused);
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::backend;
 use crate::budget;
 use crate::config::{Config, Profile};
 use crate::cupboard::Cupboard;
+use crate::health::Health;
 use crate::init;
 use crate::journal;
 use crate::limits::Limits;
@@ -45,6 +46,7 @@ pub struct Kms {
     /// The newest checkpoint in the file beside the database.
     pub(crate) exported: Mutex<i64>,
     pub(crate) limits: Limits,
+    health: Health,
     pub(crate) platform: Brought,
     /// When this process began to serve.
     pub(crate) started: Timestamp,
@@ -77,6 +79,7 @@ impl Kms {
             followed: Mutex::new(trust.clone()),
             exported: Mutex::new(0),
             limits: Limits::new(config.challenges_per_minute),
+            health: Health::default(),
             platform,
             started,
             trust,
@@ -141,7 +144,7 @@ impl Kms {
     /// Whether the database and the key backend answer.
     pub fn ready(&self) -> R<()> {
         self.store.transact(|c| journal::head(c).map(drop))?;
-        self.cupboard.backend.health()
+        self.health.ask(self.now(), || self.cupboard.backend.health())
     }
 
     /// The platform policy at a named level.

@@ -21,6 +21,7 @@ mod cupboard;
 mod error;
 mod explain;
 mod gap;
+mod health;
 mod history;
 pub mod init;
 mod journal;

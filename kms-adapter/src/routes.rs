@@ -1,5 +1,6 @@
 //! The HTTP face: reads bodies strictly, hands them to the acts, writes answers. Nothing is decided here.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -152,12 +153,19 @@ async fn challenge(kms: Data<Kms>, request: HttpRequest, payload: Payload) -> An
 }
 
 /// Who calls: the peer, or whom the proxy in front names last.
-fn caller(kms: &Kms, request: &HttpRequest) -> Option<std::net::IpAddr> {
+fn caller(kms: &Kms, request: &HttpRequest) -> Option<IpAddr> {
     if !kms.config.proxied {
         return request.peer_addr().map(|peer| peer.ip());
     }
     let told = request.headers().get_all("x-forwarded-for").last().and_then(|value| value.to_str().ok());
-    told.and_then(|list| list.rsplit(',').next()).and_then(|last| last.trim().parse().ok())
+    told.and_then(named_last)
+}
+
+/// The last element of an `X-Forwarded-For`: an address, with or without the port that some proxies add.
+fn named_last(list: &str) -> Option<IpAddr> {
+    let last = list.rsplit(',').next()?.trim();
+    let bare = last.strip_prefix('[').and_then(|v6| v6.strip_suffix(']')).unwrap_or(last);
+    bare.parse().ok().or_else(|| last.parse::<SocketAddr>().ok().map(|socket| socket.ip()))
 }
 
 async fn reserve(kms: Data<Kms>, request: HttpRequest, payload: Payload) -> Answer {
@@ -187,4 +195,27 @@ async fn refund(kms: Data<Kms>, id: Path<String>, request: HttpRequest, payload:
     let body = read(&request, payload, SMALL).await?;
     let id = RunId::parse(&id)?;
     act(kms, 200, move |kms| kms.refund(&id, body)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_address_is_read_with_and_without_a_port() {
+        let read = |list: &str| named_last(list).map(|ip| ip.to_string());
+        for (list, last) in [
+            ("192.0.2.1", "192.0.2.1"),
+            ("192.0.2.1:4711", "192.0.2.1"),
+            ("203.0.113.9, 192.0.2.1:4711", "192.0.2.1"),
+            ("203.0.113.9,2001:db8::1", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("[2001:db8::1]:4711", "2001:db8::1"),
+        ] {
+            assert_eq!(read(list).as_deref(), Some(last), "{list}");
+        }
+        for list in ["", "192.0.2.1,", "unknown", "192.0.2.1:port", "_hidden", "[192.0.2.1"] {
+            assert_eq!(read(list), None, "{list}");
+        }
+    }
 }

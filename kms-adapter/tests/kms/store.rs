@@ -245,6 +245,7 @@ fn production_takes_no_software_evidence() {
     let (dir, mut config) = prepare(&people, Profile::Demo);
     config.software_roots = vec![software_root().pin()];
     kms_adapter::init(&config).unwrap();
+    config.proxied = true;
     // Same folder, production: refused with pins, and without them by a build that carries the attester.
     config.profile = Profile::Production;
     config.url = "https://kms.tdp.example".into();
