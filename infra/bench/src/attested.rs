@@ -5,7 +5,8 @@ mod opening;
 mod release;
 mod stream;
 
-use schemas::R;
+use nix::sys::resource::{UsageWho, getrusage};
+use schemas::{Code, R, Refusal};
 
 use crate::rows::Row;
 
@@ -28,6 +29,17 @@ pub const ALL: &[(&str, Scene)] = &[
     ("opening", opening::measure),
     ("release", release::measure),
 ];
+
+fn fault(e: impl std::fmt::Display) -> Refusal {
+    Refusal::new(Code::ConfigInvalid, e.to_string())
+}
+
+/// Seconds of processor time used so far, the kernel's for it included.
+fn processor(who: UsageWho) -> R<f64> {
+    let usage = getrusage(who).map_err(fault)?;
+    let seconds = |t: nix::sys::time::TimeVal| t.tv_sec() as f64 + t.tv_usec() as f64 / 1e6;
+    Ok(seconds(usage.user_time()) + seconds(usage.system_time()))
+}
 
 /// A percentile of times in milliseconds, which need not be sorted.
 fn percentile(millis: &mut [f64], per_mille: usize) -> f64 {

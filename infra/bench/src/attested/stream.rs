@@ -6,25 +6,14 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::resource::UsageWho;
 use schemas::id::DatasetId;
 use schemas::{Code, R, Refusal};
 use sealing::{DEFAULT_CHUNK, DatasetKey, Opener, Plan as Sealing, Subject};
 
-use super::Plan;
+use super::{Plan, fault, processor};
 use crate::process::{Folder, once};
 use crate::rows::{Better, Row};
-
-fn fault(e: impl std::fmt::Display) -> Refusal {
-    Refusal::new(Code::ConfigInvalid, e.to_string())
-}
-
-/// Seconds of processor time that this thread has used.
-fn processor() -> R<f64> {
-    let usage = getrusage(UsageWho::RUSAGE_THREAD).map_err(fault)?;
-    let seconds = |t: nix::sys::time::TimeVal| t.tv_sec() as f64 + t.tv_usec() as f64 / 1e6;
-    Ok(seconds(usage.user_time()) + seconds(usage.system_time()))
-}
 
 /// A line of `/proc/self/status`, in MiB.
 fn mib(line: &str) -> R<f64> {
@@ -64,7 +53,7 @@ pub fn measure(plan: &Plan) -> R<Vec<Row>> {
     // The high-water mark is set back to what is held now (proc(5), clear_refs).
     fs::write("/proc/self/clear_refs", "5").map_err(fault)?;
     let base = mib("VmRSS:")?;
-    let (began, used) = (Instant::now(), processor()?);
+    let (began, used) = (Instant::now(), processor(UsageWho::RUSAGE_THREAD)?);
     let mut opener = Opener::new(File::open(&path).map_err(fault)?, manifest, &root, &key, &subject)?;
     let mut bytes = 0u64;
     while let Some(chunk) = opener.next_chunk()? {
@@ -73,7 +62,7 @@ pub fn measure(plan: &Plan) -> R<Vec<Row>> {
             return Err(Refusal::new(Code::Internal, "the stream opened to something else"));
         }
     }
-    let (seconds, used) = (began.elapsed().as_secs_f64(), processor()? - used);
+    let (seconds, used) = (began.elapsed().as_secs_f64(), processor(UsageWho::RUSAGE_THREAD)? - used);
     let over = (mib("VmHWM:")? - base).max(0.0);
     if bytes != plan.stream {
         return Err(Refusal::new(Code::Internal, "the stream opened to another length"));
