@@ -104,7 +104,8 @@ impl Mirror {
     fn turn(&mut self) -> R<bool> {
         let Some(text) = self.place.file(&format!("entries/{:09}.jsonl", self.first))? else { return Ok(false) };
         if text.lines().nth(PER_FILE as usize).is_some() {
-            let sentence = format!("the mirror's file of the entries from {} on has more than {PER_FILE} lines", self.first);
+            let sentence =
+                format!("the mirror's file of the entries from {} on has more than {PER_FILE} lines", self.first);
             return Err(Refusal::new(Code::LimitExceeded, sentence));
         }
         self.lines = text.lines().map(str::to_owned).collect::<Vec<_>>().into_iter();
