@@ -52,9 +52,9 @@ fn newer_signed_platform_data_raises_the_minimum_at_check_in() {
 #[test]
 fn the_consumed_challenge_is_one_of_the_checks() {
     let house = House::furnished();
-    let run = house.running();
-    let page = house.as_(&house.tdc).contract_events(&run.job.contracts[0].id, None).unwrap();
-    let passed = page.events.iter().find_map(|event| match &event.body {
+    house.running();
+    let log = house.as_(&house.sro[0]).export(0, 1000).unwrap();
+    let passed = log.entries.iter().find_map(|entry| match &entry.body {
         Body::RunCheckedIn { checks, .. } => Some(checks.clone()),
         _ => None,
     });
