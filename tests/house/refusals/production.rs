@@ -58,6 +58,9 @@ fn started(dir: &Path) {
         };
         let mut command = Command::new(binary);
         command.args(["serve", "--config"]).arg(config).env(variable, "production").stdin(Stdio::null());
+        if name == "kms-adapter" {
+            command.env("DEPA_KMS__PROXIED", "true");
+        }
         let output = command.output().unwrap();
         let words = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
         assert!(!output.status.success() && words.contains("PRODUCTION_REFUSED"), "{name}: {words}");

@@ -84,6 +84,7 @@ fn the_production_package_takes_software_evidence_nowhere() {
 
     let production = |command: &mut Command| {
         command.env("DEPA_KMS__PROFILE", "production").env("DEPA_KMS__URL", secure(&kms_url));
+        command.env("DEPA_KMS__PROXIED", "true");
     };
     let mut pinned = serve("kms.toml", &kms_folder, &kms);
     production(&mut pinned);
