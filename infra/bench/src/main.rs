@@ -75,13 +75,13 @@ enum Area {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(&cli) {
-        Ok(rows) => {
+        Ok(measured) => {
             if cli.json {
-                println!("{}", rows::json(&rows));
+                println!("{}", rows::json(&measured.rows));
             } else {
-                print!("{}", rows::table(&rows));
+                print!("{}", rows::table(&measured.rows));
             }
-            ExitCode::SUCCESS
+            if measured.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
         }
         Err(refusal) => {
             eprintln!("bench: {refusal}");
@@ -90,27 +90,42 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli) -> R<Vec<Row>> {
-    let wanted = |name: &str| cli.only.is_empty() || cli.only.iter().any(|only| only == name);
-    let plan = scenes::Plan { seconds: cli.seconds, entries: cli.entries, connections: cli.connections };
-    let mut rows = Vec::new();
-    if cli.area == Area::Attestation {
-        let plan = attested::Plan { seconds: cli.seconds, runs: cli.runs, stream: cli.stream };
-        for (name, scene) in attested::ALL {
-            if wanted(name) {
-                eprintln!("bench: {name}");
-                rows.extend(scene(&plan)?);
+/// The figures there are, and whether a scene gave none.
+#[derive(Default)]
+struct Measured {
+    rows: Vec<Row>,
+    failed: bool,
+}
+
+impl Measured {
+    /// One scene's rows; a scene that fails takes no other's figures with it.
+    fn scene(&mut self, name: &str, scene: impl FnOnce() -> R<Vec<Row>>) {
+        eprintln!("bench: {name}");
+        match scene() {
+            Ok(rows) => self.rows.extend(rows),
+            Err(refusal) => {
+                eprintln!("bench: {name} failed: {refusal}");
+                self.failed = true;
             }
         }
-        return Ok(rows);
+    }
+}
+
+fn run(cli: &Cli) -> R<Measured> {
+    let wanted = |name: &str| cli.only.is_empty() || cli.only.iter().any(|only| only == name);
+    let plan = scenes::Plan { seconds: cli.seconds, entries: cli.entries, connections: cli.connections };
+    let mut measured = Measured::default();
+    if cli.area == Area::Attestation {
+        let plan = attested::Plan { seconds: cli.seconds, runs: cli.runs, stream: cli.stream };
+        for (name, scene) in attested::ALL.iter().filter(|(name, _)| wanted(name)) {
+            measured.scene(name, || scene(&plan));
+        }
+        return Ok(measured);
     }
     let peers = if wanted("peers") || wanted("append") { peers::measure(&plan)? } else { peers::Peers::default() };
-    for (name, scene) in scenes::ALL {
-        if wanted(name) {
-            eprintln!("bench: {name}");
-            rows.extend(scene(&plan, &peers)?);
-        }
+    for (name, scene) in scenes::ALL.iter().filter(|(name, _)| wanted(name)) {
+        measured.scene(name, || scene(&plan, &peers));
     }
-    rows.extend(peers.rows());
-    Ok(rows)
+    measured.rows.extend(peers.rows());
+    Ok(measured)
 }

@@ -18,7 +18,7 @@ use crate::peers::Peers;
 use crate::rows::{Better, Row};
 
 /// Connections of the load.
-const CONNECTIONS: usize = 256;
+const CONNECTIONS: usize = 96;
 /// Signatures that a contract still needs once its consumer has proposed it.
 const FURTHER: usize = 4;
 
@@ -74,7 +74,12 @@ pub fn measure(plan: &Plan, peers: &Peers) -> R<Vec<Row>> {
     let mut rows = vec![
         Row::new("contract signatures, fully verified, per second", load.rate(), 5_000.0, Better::More)
             .against(peers.postgres),
-        Row::new("contract signature, 256 connections, p99 ms", load.percentile(990), 100.0, Better::Less),
+        Row::new(
+            format!("contract signature, {CONNECTIONS} connections, p99 ms"),
+            load.percentile(990),
+            100.0,
+            Better::Less,
+        ),
     ];
     rows.extend(
         used.map(|micros| Row::beside("contract signature, processor time of the service, microseconds", micros)),
