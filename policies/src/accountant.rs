@@ -7,6 +7,9 @@
 use schemas::problem::{Code, R, Refusal};
 use serde::{Deserialize, Deserializer, Serialize};
 
+pub use calibration::calibrate;
+
+mod calibration;
 pub mod gaussian;
 pub mod pld;
 pub mod rdp;
@@ -136,45 +139,6 @@ pub fn micro_up(epsilon: f64) -> u64 {
     units_up(epsilon, 1e6)
 }
 
-/// The smallest noise multiplier of three decimals with which `steps` sampled steps, charged at σ/`factor`, together
-/// with `other` cost at most `target_epsilon` at `delta`, ε counted in 10⁻⁶ rounded up.
-///
-/// None where a parameter is out of range or no noise multiplier up to 10⁶ reaches the target. What is returned has
-/// itself been accounted for and found within the target, never just its neighbour.
-pub fn calibrate(
-    target_epsilon: f64,
-    delta: f64,
-    sample_rate: f64,
-    steps: u32,
-    other: &RdpVector,
-    factor: f64,
-) -> Option<f64> {
-    let positive = |value: f64| value.is_finite() && value > 0.0;
-    if !positive(target_epsilon) || !positive(factor) || !is_delta(delta) || !is_rate(sample_rate) {
-        return None;
-    }
-    // Floor: a target between two millionths is not reached by the upper one. Capped so that "infinite" never passes.
-    let target = ((target_epsilon * 1e6) as u64).min(RdpVector::INFINITE - 1);
-    let reached = |milli: u64| {
-        let noise_multiplier = milli as f64 / 1000.0 / factor;
-        RdpVector::one(&Event::SampledGaussian { noise_multiplier, sample_rate, steps })
-            .is_ok_and(|cost| micro_up(cost.compose(other).epsilon(delta)) <= target)
-    };
-    // `low` never reaches the target (0 is no noise), `high` does.
-    let (mut low, mut high) = (0, 1000);
-    while !reached(high) {
-        if high == LARGEST_MILLI {
-            return None;
-        }
-        (low, high) = (high, (high * 2).min(LARGEST_MILLI));
-    }
-    while high - low > 1 {
-        let middle = low + (high - low) / 2;
-        if reached(middle) { high = middle } else { low = middle }
-    }
-    Some(high as f64 / 1000.0)
-}
-
 /// Whether this can be a noise multiplier.
 pub(crate) fn is_noise(noise_multiplier: f64) -> bool {
     noise_multiplier.is_finite() && noise_multiplier > 0.0
@@ -235,8 +199,6 @@ const fn orders() -> [f64; 156] {
 const UNITS: f64 = 1e9;
 /// Relative error that the arithmetic is granted before rounding up.
 const SLACK: f64 = 1e-10;
-/// Largest noise multiplier that calibration tries, in thousandths.
-const LARGEST_MILLI: u64 = 1_000_000_000;
 
 #[cfg(test)]
 mod tests {
@@ -313,46 +275,5 @@ mod tests {
         let mut entries = vector.entries().to_vec();
         entries[0] = RdpVector::INFINITE + 1;
         assert!(RdpVector::new(entries).is_err());
-    }
-
-    #[test]
-    fn calibration_is_the_smallest_and_never_overshoots() {
-        let (rate, delta) = (128.0 / 1695.0, 0.0000472);
-        for (target, expected) in [(0.5, 7.507), (1.0, 4.100), (1.5, 2.922)] {
-            let sigma = calibrate(target, delta, rate, 198, &RdpVector::zero(), 1.0).unwrap();
-            assert!((sigma - expected).abs() < 0.002, "ε {target}: σ {sigma}, expected {expected}");
-            let spent = |sigma| RdpVector::of(&[steps(sigma, rate, 198)]).unwrap().epsilon(delta);
-            assert!(spent(sigma) <= target, "ε {target}: σ {sigma} costs {}", spent(sigma));
-            assert!(spent(sigma - 0.001) > target - 1e-6, "ε {target}: σ {sigma} is not the smallest");
-        }
-    }
-
-    #[test]
-    fn calibration_counts_the_factor_and_the_others() {
-        let (rate, delta, none) = (0.05, 1e-5, RdpVector::zero());
-        let single = calibrate(1.0, delta, rate, 100, &none, 1.0).unwrap();
-        let double = calibrate(1.0, delta, rate, 100, &none, 2.0).unwrap();
-        assert!((double - 2.0 * single).abs() <= 0.002, "{double} against twice {single}");
-        let metrics = RdpVector::of(&[Event::Gaussian { noise_multiplier: 20.0, count: 1 }]).unwrap();
-        let with = calibrate(1.0, delta, rate, 100, &metrics, 1.0).unwrap();
-        assert!(with > single);
-        let total = RdpVector::of(&[steps(with, rate, 100)]).unwrap().compose(&metrics);
-        assert!(total.epsilon(delta) <= 1.0);
-        let loud = RdpVector::of(&[Event::Gaussian { noise_multiplier: 1.0, count: 1 }]).unwrap();
-        assert_eq!(calibrate(1.0, delta, rate, 100, &loud, 1.0), None);
-    }
-
-    #[test]
-    fn calibration_refuses_false_parameters() {
-        let none = RdpVector::zero();
-        for target in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            assert_eq!(calibrate(target, 1e-5, 0.1, 10, &none, 1.0), None);
-        }
-        for delta in [0.0, 1.0, f64::NAN] {
-            assert_eq!(calibrate(1.0, delta, 0.1, 10, &none, 1.0), None);
-        }
-        for (rate, factor) in [(-0.1, 1.0), (1.1, 1.0), (f64::NAN, 1.0), (0.1, 0.0), (0.1, f64::NAN)] {
-            assert_eq!(calibrate(1.0, 1e-5, rate, 10, &none, factor), None);
-        }
     }
 }
