@@ -2,7 +2,6 @@
 
 mod file;
 mod limits;
-mod platform;
 mod webhooks;
 mod witness;
 
@@ -20,7 +19,6 @@ use file::read;
 
 pub use file::ENV_PREFIX;
 pub use limits::{Budget, Limits, Rates};
-pub use platform::PlatformSettings;
 pub use webhooks::Webhooks;
 pub use witness::{WitnessConfig, WitnessPeer};
 
@@ -90,8 +88,8 @@ pub struct Config {
     #[serde(default = "baseline")]
     pub platform_level: String,
     /// What else counts as a trustworthy platform: newer platform data, revocation lists, vTPM roots, chips.
-    #[serde(default, skip_serializing_if = "PlatformSettings::is_default")]
-    pub platform: PlatformSettings,
+    #[serde(default, skip_serializing_if = "collateral::Settings::is_default")]
+    pub platform: collateral::Settings,
     /// Origin of the log where it is not `<host>/log`: a log that succeeds another one has a new origin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_origin: Option<String>,

@@ -13,7 +13,7 @@ use schemas::{Code, R, Refusal, Signer as _};
 use signing::{FileKey, Trust};
 
 use crate::app::{App, Clock};
-use crate::config::{Config, Limits, Mode, PlatformSettings, Rates, Webhooks, WitnessConfig, WitnessPeer};
+use crate::config::{Config, Limits, Mode, Rates, Webhooks, WitnessConfig, WitnessPeer};
 use crate::error::fault;
 use crate::log_keys::LogKeys;
 use crate::people::PeopleSettings;
@@ -183,7 +183,7 @@ pub fn init(dir: &Path, url: &str, sro: Vec<SroPerson>) -> R<Config> {
         sro,
         software_roots: Vec::new(),
         platform_level: "baseline".into(),
-        platform: PlatformSettings::default(),
+        platform: collateral::Settings::default(),
         log_origin: None,
         witness_quorum: 0,
         witnesses: Vec::new(),

@@ -10,7 +10,6 @@ use schemas::{Code, Digest, R, Refusal};
 use serde::{Deserialize, Serialize};
 
 use crate::backend::{self, Kind};
-use crate::platform::Settings;
 use crate::store::Place;
 
 /// Prefix of environment variables that override the file: `DEPA_KMS__LISTEN=127.0.0.1:8451`.
@@ -80,8 +79,8 @@ pub struct Config {
     #[serde(default = "defaults::platform_level")]
     pub platform_level: String,
     /// What else counts as a trustworthy platform: newer platform data, revocation lists, vTPM roots, chips.
-    #[serde(default, skip_serializing_if = "Settings::is_default")]
-    pub platform: Settings,
+    #[serde(default, skip_serializing_if = "collateral::Settings::is_default")]
+    pub platform: collateral::Settings,
     /// Folder of the rules documents (`<SHA-256>.rego`) that offers and contracts name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rules_dir: Option<PathBuf>,
@@ -157,7 +156,7 @@ impl Config {
             trust: trust.to_owned(),
             software_roots: Vec::new(),
             platform_level: defaults::platform_level(),
-            platform: Settings::default(),
+            platform: collateral::Settings::default(),
             rules_dir: None,
             utc_offset_minutes: 0,
             lease_seconds: defaults::lease_seconds(),

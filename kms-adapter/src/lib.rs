@@ -34,7 +34,7 @@ mod ledger;
 mod limits;
 mod lineage;
 pub mod openapi;
-pub mod platform;
+mod platform;
 pub mod recovery;
 mod refund;
 mod release;

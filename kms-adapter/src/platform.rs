@@ -1,101 +1,11 @@
-//! What else counts as a trustworthy platform, as the operator configures it: newer platform data that two SRO people
-//! signed, revocation lists, vTPM roots, chips. All of it comes from files; nothing is fetched. Read when the service
-//! starts.
+//! The platform data that was in force here: a version left behind does not come back.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-
-use attestation::{Brought, PlatformTable};
+use attestation::PlatformTable;
 use diesel::prelude::*;
-use schemas::platform::PlatformData;
-use schemas::{Code, Digest, Envelope, R, Refusal, canonical};
-use serde::{Deserialize, Serialize};
-use signing::Trust;
+use schemas::{Code, Refusal};
 
 use crate::store::{Db, Tx};
 use crate::tables::service_state;
-
-/// More than any of these files has.
-const MAX_FILE: u64 = 1024 * 1024;
-
-/// Table `[platform]` of the configuration. Paths are of files in DER or PEM, but for `data`.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Settings {
-    /// Platform data newer than what this release carries (`platform-data.v1`), signed by two SRO people.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub data: Option<PathBuf>,
-    /// Revocation lists of AMD.
-    pub crls: Vec<PathBuf>,
-    /// Whether evidence under a root without a revocation list is refused.
-    pub crl_required: bool,
-    /// Roots that vouch for vTPMs; then every Azure room must show a certificate of its attestation key.
-    pub vtpm_roots: Vec<PathBuf>,
-    /// Authorities below them.
-    pub vtpm_intermediates: Vec<PathBuf>,
-    /// Whether reports signed by a provider's VLEK count.
-    pub vlek: bool,
-    /// SHA-256 of the ids of the only chips that count; all where absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub chips_allowed: Option<BTreeSet<Digest>>,
-    /// SHA-256 of the ids of chips that never count.
-    pub chips_denied: BTreeSet<Digest>,
-}
-
-impl Settings {
-    /// Whether nothing is set.
-    pub fn is_default(&self) -> bool {
-        *self == Settings::default()
-    }
-
-    /// Reads the files. Platform data counts only if two pinned SRO people signed it and its version follows the one
-    /// compiled in (`CONFIG_INVALID` otherwise).
-    pub(crate) fn load(&self, trust: &Trust) -> R<Brought> {
-        let embedded = PlatformTable::embedded()?;
-        let table = match &self.data {
-            None => embedded,
-            Some(path) => {
-                let envelope: Envelope<PlatformData> =
-                    canonical::parse(&read(path)?).map_err(|e| fault(path, e.sentence))?;
-                let signed = signing::verify(envelope, &trust.registry, trust)?;
-                trust.two_people(&signed)?;
-                PlatformTable::signed(&signed, &embedded)?
-            }
-        };
-        let brought = Brought {
-            table,
-            crls: blocks(&self.crls)?,
-            crl_required: self.crl_required,
-            vtpm_roots: blocks(&self.vtpm_roots)?,
-            vtpm_intermediates: blocks(&self.vtpm_intermediates)?,
-            vlek: self.vlek,
-            chips_allowed: self.chips_allowed.clone(),
-            chips_denied: self.chips_denied.clone(),
-        };
-        brought.check().map_err(|refusal| refusal.at("platform"))?;
-        Ok(brought)
-    }
-}
-
-fn fault(path: &Path, why: impl std::fmt::Display) -> Refusal {
-    Refusal::new(Code::ConfigInvalid, format!("{}: {why}", path.display())).at("platform")
-}
-
-fn read(path: &Path) -> R<Vec<u8>> {
-    let length = std::fs::metadata(path).map_err(|e| fault(path, e))?.len();
-    if length > MAX_FILE {
-        return Err(fault(path, "larger than 1 MiB"));
-    }
-    std::fs::read(path).map_err(|e| fault(path, e))
-}
-
-fn blocks(paths: &[PathBuf]) -> R<Vec<Vec<u8>>> {
-    let mut out = Vec::new();
-    for path in paths {
-        out.extend(attestation::der_blocks(&read(path)?).ok_or_else(|| fault(path, "neither DER nor PEM"))?);
-    }
-    Ok(out)
-}
 
 /// Name of the row that says which platform data was in force.
 const HELD: &str = "platform_data";

@@ -14,10 +14,10 @@ use signing::Trust;
 /// More than any of these files has.
 const MAX_FILE: u64 = 1024 * 1024;
 
-/// Table `[platform]` of the configuration. Paths are of files in DER or PEM, but for `data`.
+/// Table `[platform]` of a service's configuration. Paths are of files in DER or PEM, but for `data`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct PlatformSettings {
+pub struct Settings {
     /// Platform data newer than what this release carries (`platform-data.v1`), signed by two SRO people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<PathBuf>,
@@ -38,16 +38,17 @@ pub struct PlatformSettings {
     pub chips_denied: BTreeSet<Digest>,
 }
 
-impl PlatformSettings {
+impl Settings {
     /// Whether nothing is set.
     pub fn is_default(&self) -> bool {
-        *self == PlatformSettings::default()
+        *self == Settings::default()
     }
 
     /// With paths that are not absolute read beside the configuration file.
-    pub(super) fn beside(self, folder: &Path) -> PlatformSettings {
+    #[must_use]
+    pub fn beside(self, folder: &Path) -> Settings {
         let join = |paths: Vec<PathBuf>| paths.iter().map(|path| folder.join(path)).collect();
-        PlatformSettings {
+        Settings {
             data: self.data.map(|path| folder.join(path)),
             crls: join(self.crls),
             vtpm_roots: join(self.vtpm_roots),
@@ -58,7 +59,7 @@ impl PlatformSettings {
 
     /// Reads the files. Platform data counts only if two pinned SRO people signed it and its version follows the one
     /// compiled in (`CONFIG_INVALID` otherwise).
-    pub(crate) fn load(&self, trust: &Trust) -> R<Brought> {
+    pub fn load(&self, trust: &Trust) -> R<Brought> {
         let embedded = PlatformTable::embedded()?;
         let table = match &self.data {
             None => embedded,
