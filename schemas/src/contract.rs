@@ -81,6 +81,19 @@ pub struct ContractDataset {
     pub target_columns: Vec<String>,
     /// What all runs under this contract may reveal of it.
     pub privacy: Clause,
+    /// Whether stock confidential-container guests may fetch its key by the KBS protocol, and which; none may without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kbs: Option<KbsRelease>,
+}
+
+/// Lets guests that know nothing of this house fetch a dataset's key. Nobody sees what such a guest lets out, so its
+/// first fetch costs all that is left of the dataset's clause.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KbsRelease {
+    /// SHA-256 of each init-data document that such a guest may have been started with, ascending, each once, at most
+    /// 16; where the list is empty, only guests without init-data.
+    pub init_data: Vec<Digest>,
 }
 
 /// Where the contract may be executed.

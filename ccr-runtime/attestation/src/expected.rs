@@ -7,6 +7,7 @@ use schemas::problem::{Code, R, Refusal};
 use schemas::text::Bytes;
 use schemas::{Digest, Timestamp, canonical};
 
+use crate::guest::{self, GuestTranscript};
 use crate::snp::quote::Attest;
 
 /// B = SHA-384(JCS(transcript)): the quote's nonce and the first 48 bytes of the user data.
@@ -68,7 +69,8 @@ impl Approved {
     }
 }
 
-/// What the evidence must say. [`Expected::from_transcript`] is the only maker for services.
+/// What the evidence must say. [`Expected::from_transcript`] is the only maker for services, and
+/// [`Expected::from_guest`] for the KBS face of a key service.
 pub struct Expected {
     pub(crate) nonce: Vec<u8>,
     pub(crate) user_data: [u8; 64],
@@ -109,6 +111,23 @@ impl Expected {
             approved: Some(Approved::read(image_set)?),
             recorded: false,
             transcript_nonce: transcript.nonce.0.clone(),
+            challenge: None,
+        })
+    }
+
+    /// What a stock guest of the KBS protocol must show for what it says, having been started with this init-data. As a
+    /// room's transcript it never expects zero user data.
+    ///
+    /// The caller has compared the nonce with its challenge's and tells it by [`Expected::of_challenge`].
+    pub fn from_guest(transcript: &GuestTranscript, init_data: Option<&Digest>, image_set: &ImageSet) -> R<Expected> {
+        let binding = transcript.binding()?;
+        Ok(Expected {
+            nonce: binding.to_vec(),
+            user_data: user_data(&binding),
+            job_pcr: Some(guest::init_data_pcr(init_data)),
+            approved: Some(Approved::read(image_set)?),
+            recorded: false,
+            transcript_nonce: transcript.nonce_bytes(),
             challenge: None,
         })
     }

@@ -17,6 +17,7 @@ mod der;
 mod expected;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
+pub mod guest;
 mod platform;
 mod policy;
 mod raw;

@@ -45,11 +45,17 @@ impl Attester for SoftwareAttester {
     }
 
     fn attest(&self, transcript: &Transcript) -> R<Evidence> {
-        let nonce = expected::binding(transcript)?;
-        let report = envelope(&self.root, &self.ak, &expected::user_data(&nonce))?;
-        let pcrs = pcrs(&self.measurement, &transcript.job_sha256);
+        self.show(&expected::binding(transcript)?, expected::job_pcr(&transcript.job_sha256))
+    }
+}
+
+impl SoftwareAttester {
+    /// Evidence over this binding, with this value in PCR 8: what a room or a guest of others shows.
+    pub fn show(&self, nonce: &[u8; 48], eighth: Digest) -> R<Evidence> {
+        let report = envelope(&self.root, &self.ak, &expected::user_data(nonce))?;
+        let pcrs = pcrs(&self.measurement, eighth);
         let digest = Digest::of_parts(&pcrs.iter().map(|p| p.0.as_slice()).collect::<Vec<_>>());
-        let message = quote::write(&nonce, quote::ALL_PCRS, &digest);
+        let message = quote::write(nonce, quote::ALL_PCRS, &digest);
         let signature = sign_quote(&self.ak, &message)?;
         Ok(Evidence {
             kind: EvidenceKind::Software,

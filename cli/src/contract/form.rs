@@ -216,6 +216,7 @@ fn dataset(terms: &DatasetTerms, offer: &Entered<DatasetOffer>) -> R<ContractDat
         join_keys: asked(&terms.join_keys, &offer.usage.join_keys),
         target_columns: asked(&terms.target_columns, &offer.usage.target_columns),
         privacy: Clause { epsilon: terms.epsilon.clone(), delta: terms.delta.clone(), ..cap.clone() },
+        kbs: None,
     })
 }
 

@@ -179,6 +179,7 @@ pub fn contract(house: &House) -> Contract {
         join_keys: o.usage.join_keys.clone(),
         target_columns: o.usage.target_columns.clone(),
         privacy: o.privacy_cap.clone(),
+        kbs: None,
     });
     let payment = offers.iter().enumerate().map(|(n, o)| PaymentTerm {
         term_id: format!("p{n}"),

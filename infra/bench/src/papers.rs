@@ -149,6 +149,7 @@ pub fn contract(ground: &Ground, now: Timestamp) -> Contract {
         join_keys: o.usage.join_keys.clone(),
         target_columns: o.usage.target_columns.clone(),
         privacy: o.privacy_cap.clone(),
+        kbs: None,
     });
     let terms = ground.offers.iter().flat_map(|(o, _)| &o.payment).enumerate();
     let payment = terms.map(|(n, price)| PaymentTerm {

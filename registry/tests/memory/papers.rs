@@ -168,6 +168,7 @@ pub fn contract(offers: [Envelope<DatasetOffer>; 2], tdc: &Did, ccrp: &Did) -> C
         join_keys: o.usage.join_keys.clone(),
         target_columns: o.usage.target_columns.clone(),
         privacy: o.privacy_cap.clone(),
+        kbs: None,
     });
     let payment = read.iter().enumerate().map(|(n, o)| PaymentTerm {
         term_id: format!("p{n}"),

@@ -160,6 +160,7 @@ pub fn contract() -> Contract {
             join_keys: offer.usage.join_keys,
             target_columns: offer.usage.target_columns,
             privacy: clause(),
+            kbs: None,
         }],
         compute: Compute {
             image_sets: vec![image()],

@@ -12,7 +12,6 @@ use schemas::problem::R;
 use schemas::text::Bytes;
 use schemas::{Digest, Timestamp};
 
-use crate::expected::job_pcr;
 use crate::snp::report::{LENGTH, SIGNED};
 use crate::software::fault;
 
@@ -40,16 +39,16 @@ fn label(what: &str) -> Bytes {
 /// and 12 are fixed.
 pub fn image_set_pcrs(measurement: &Digest) -> BTreeMap<String, Digest> {
     // The job does not enter these five.
-    let all = pcrs(measurement, &Digest([0; 32]));
+    let all = pcrs(measurement, Digest([0; 32]));
     let named = all.iter().enumerate().filter(|(index, _)| matches!(index, 4 | 7 | 9 | 11 | 12));
     named.map(|(index, value)| (index.to_string(), *value)).collect()
 }
 
-/// The 24 PCRs: measurement in 11, job in 8, fixed values in 4, 7, 9 and 12, and the start values of a TPM elsewhere.
-pub(crate) fn pcrs(measurement: &Digest, job: &Digest) -> Vec<Digest> {
+/// The 24 PCRs: measurement in 11, what is given in 8, fixed values in 4, 7, 9 and 12, and the start values of a TPM elsewhere.
+pub(crate) fn pcrs(measurement: &Digest, eighth: Digest) -> Vec<Digest> {
     let value = |index: usize| match index {
         4 | 7 | 9 | 12 => Digest::of(format!("depa software platform: PCR {index}").as_bytes()),
-        8 => job_pcr(job),
+        8 => eighth,
         11 => Digest::of_parts(&[&[0; 32], &measurement.0]),
         17..=22 => Digest([0xff; 32]),
         _ => Digest([0; 32]),

@@ -71,7 +71,7 @@ impl Fake {
             bind: true,
             nonce: nonce.to_vec(),
             selection: quote::ALL_PCRS,
-            pcrs: software::pcrs(&attester.measurement, &transcript().job_sha256),
+            pcrs: software::pcrs(&attester.measurement, crate::job_pcr(&transcript().job_sha256)),
             message: |_| (),
             report_key: attester.root.key().clone(),
             quote_key: attester.ak.clone(),

@@ -121,6 +121,7 @@ pub fn contracted(offer: &DatasetOffer, offer_sha256: Digest) -> ContractDataset
         join_keys: offer.usage.join_keys.clone(),
         target_columns: offer.usage.target_columns.clone(),
         privacy: clause("1.0"),
+        kbs: None,
     }
 }
 
