@@ -67,6 +67,7 @@ pub fn of_code(code: Code) -> u8 {
         | KeyExists
         | KeyWithheld
         | PaymentState
+        | KbsPapersMissing
         | StoreInUse => CONFLICT,
         ParticipantNotVerified
         | ImageSetNotApproved
@@ -109,6 +110,7 @@ pub fn of_code(code: Code) -> u8 {
         | CheckpointStale
         | StatusListStale
         | RunKeyMismatch
+        | KbsNotAllowed
         | RecoveryRefused => POLICY,
         EvidenceForm
         | EvidenceRefused
@@ -121,7 +123,9 @@ pub fn of_code(code: Code) -> u8 {
         | AttesterFailed
         | AttesterStale
         | BootUsed
-        | CertificatesUnavailable => ATTESTATION,
+        | CertificatesUnavailable
+        | KbsInitData
+        | KbsUnattested => ATTESTATION,
         BudgetExceeded => BUDGET,
         Timeout => TIMEOUT,
         SignatureInvalid | SignatureMissing | SignatureForm | AlgorithmRefused | CoseForm | KeyNotActive

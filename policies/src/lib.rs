@@ -2,8 +2,8 @@
 //!
 //! Read in this order: [`facts`] (what is judged), [`registration`] (may this document enter the register?), [`gate`]
 //! (may this job be done now?), [`pipeline`] and [`privacy`] (what does it reveal?), [`release`] (may this room get
-//! keys?), [`budget`], [`output`], [`completion`], [`payment`]. [`accountant`] is the arithmetic, [`lifecycle`] the
-//! fold of the log.
+//! keys?), [`kbs`] (may a guest of others?), [`budget`], [`output`], [`completion`], [`payment`]. [`accountant`] is the
+//! arithmetic, [`lifecycle`] the fold of the log.
 //!
 //! Invariants of this room: no I/O, no clock, no randomness, no signature check. Contract service, clean room and key
 //! services call the same functions, so they come to the same answer. `README.md` lists every rule with its code.
@@ -15,6 +15,7 @@ pub mod draft;
 pub mod facts;
 mod forms;
 pub mod gate;
+pub mod kbs;
 pub mod lifecycle;
 pub mod output;
 pub mod payment;

@@ -258,6 +258,22 @@ codes! {
     KeyRowTampered "KEY_ROW_TAMPERED" 500;
     CheckpointStale "CHECKPOINT_STALE" 403;
     StatusListStale "STATUS_LIST_STALE" 403;
+    // The KBS face of a key service.
+    /// Another version of the protocol than the one that is spoken here.
+    KbsVersion "KBS_VERSION" 400;
+    /// A kind of guest that is not known here.
+    KbsTee "KBS_TEE" 422;
+    /// No session, or one that is not known here.
+    KbsSessionUnknown "KBS_SESSION_UNKNOWN" 401;
+    KbsSessionExpired "KBS_SESSION_EXPIRED" 401;
+    /// The session has shown no evidence that was accepted.
+    KbsUnattested "KBS_UNATTESTED" 401;
+    /// The contract does not let such guests have the key.
+    KbsNotAllowed "KBS_NOT_ALLOWED" 403;
+    /// Init-data that the contract does not name, or that cannot be read.
+    KbsInitData "KBS_INIT_DATA" 403;
+    /// The provider has not brought the papers of this contract.
+    KbsPapersMissing "KBS_PAPERS_MISSING" 409;
     // Rules documents of a provider or the SRO.
     /// A document that an offer or contract names is not at the key service.
     RulesMissing "RULES_MISSING" 409;

@@ -141,9 +141,7 @@ mod tests {
     use schemas::id::ImageSetId;
 
     use super::*;
-    use crate::software::{
-        SoftwareAttester, SoftwareRoot, id_key_digest, image_set_pcrs, launch_measurement,
-    };
+    use crate::software::{SoftwareAttester, SoftwareRoot, id_key_digest, image_set_pcrs, launch_measurement};
     use crate::{Brought, Expected, PlatformTable, Profile, appraise};
 
     fn said() -> GuestTranscript {

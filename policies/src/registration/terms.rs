@@ -34,6 +34,7 @@ pub fn dataset(terms: &ContractDataset, offer: &DatasetOffer) -> R<()> {
         let sentence = format!("Dataset {}: {member} is not the offer's.", terms.dataset_id);
         ensure(same, Code::TermsNotOffer, &format!("datasets.{member}"), sentence)?;
     }
+    crate::kbs::form(terms)?;
     columns(terms, offer)?;
     let (asked, cap) = (&terms.privacy, &offer.privacy_cap);
     let sentence =

@@ -24,6 +24,8 @@ mod fixtures;
 #[cfg(test)]
 mod gate;
 #[cfg(test)]
+mod kbs;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod log;
