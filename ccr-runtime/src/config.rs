@@ -6,6 +6,8 @@ use schemas::evidence::EvidenceKind;
 use schemas::{Code, Digest, R, Refusal};
 use serde::{Deserialize, Serialize};
 
+use crate::second_gate;
+
 /// `demo` or `production`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -43,6 +45,9 @@ pub struct Config {
     /// Folder with `vcek`, `ask` and `ark` (`.der` or `.pem`) of a bare guest whose host hands over none.
     #[serde(default)]
     pub platform_certificates: Option<PathBuf>,
+    /// Where tokens for key services behind a second gate come from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maa: Option<second_gate::Settings>,
     /// Folders below which `file:` locations may be read and written.
     #[serde(default)]
     pub storage_roots: Vec<PathBuf>,
@@ -104,6 +109,9 @@ impl Config {
         if software && self.software_root.is_none() {
             return Err(Refusal::new(Code::ConfigInvalid, "software evidence needs software_root").at("software_root"));
         }
+        if let Some(maa) = &self.maa {
+            maa.check()?;
+        }
         if self.swtpm.is_some() && !software {
             return Err(Refusal::new(Code::ConfigInvalid, "a software TPM shows software evidence only").at("swtpm"));
         }
@@ -125,6 +133,7 @@ mod tests {
             software_root: Some("root".into()),
             swtpm: None,
             platform_certificates: None,
+            maa: None,
             storage_roots: vec![],
             max_object_bytes: 1,
             worker_timeout_seconds: 1,

@@ -8,11 +8,13 @@ use schemas::id::{DatasetId, ReservationId};
 use schemas::release::{ChallengeRequest, KmsReceipt, KmsStatement, Release, ReleaseRequest, ReserveRequest, RunAct};
 use schemas::{Code, Digest, Envelope, R, Refusal, Signed};
 use sealing::DatasetKey;
+use sealing::gate::Gated;
 use signing::verify_by;
 
 use crate::admit::Admitted;
 use crate::room::{Progress, Room};
 use crate::run::Tell;
+use crate::second_gate::{Pass, SecondGate};
 use crate::session::Session;
 
 /// Reservations of all key services, by base URL.
@@ -53,6 +55,15 @@ fn with_fresh<S, T>(
         answer = ask(session);
     }
     answer
+}
+
+/// Asks without a pass, and with one where the key service says that it stands behind a second gate: a token names the
+/// machine, so it goes nowhere else.
+fn through_gate<T>(gate: Option<&dyn SecondGate>, mut ask: impl FnMut(Option<&dyn SecondGate>) -> R<T>) -> R<T> {
+    match (ask(None), gate) {
+        (Err(refusal), Some(gate)) if refusal.code == Code::MaaTokenMissing => ask(Some(gate)),
+        (answer, _) => answer,
+    }
 }
 
 fn ask(job: &Admitted, session: &Session) -> ChallengeRequest {
@@ -100,29 +111,30 @@ pub fn release(job: &Admitted, session: &mut Session, reserved: Reserved, room: 
         let provider = providers.get(url).ok_or_else(lost)?;
         session.fresh_admission(job, room)?;
         let kms = session.services.get(url).cloned().ok_or_else(lost)?;
-        let (release, transcript_sha256) = with_fresh(
-            session,
-            PAUSE,
-            |s| s.refresh_admission(job, room),
-            |session| {
-                let challenge = kms.challenge(&ask(job, session), &session.book)?;
-                let (attested, transcript_sha256) = session.attest(job, &challenge, url, room)?;
-                let act = RunAct::Release {
-                    challenge_id: challenge.challenge_id.clone(),
-                    reservation_id: reservation_id.clone(),
-                };
-                let request = ReleaseRequest {
-                    request: session.request(act, url, room)?,
-                    attested,
-                    admission: session.admission.envelope().clone(),
-                    reservations: all.clone(),
-                };
-                Ok((kms.release(reservation_id, &request, &session.book)?, transcript_sha256))
-            },
-        )?;
+        let ask_with = |session: &Session, gate: Option<&dyn SecondGate>| {
+            let challenge = kms.challenge(&ask(job, session), &session.book)?;
+            let (attested, transcript_sha256) = session.attest(job, &challenge, url, room)?;
+            let pass = gate.map(|gate| gate.pass(&attested.transcript)).transpose()?;
+            let act = RunAct::Release {
+                challenge_id: challenge.challenge_id.clone(),
+                reservation_id: reservation_id.clone(),
+            };
+            let request = ReleaseRequest {
+                request: session.request(act, url, room)?,
+                attested,
+                admission: session.admission.envelope().clone(),
+                reservations: all.clone(),
+                log_keys: session.book.trust().lineage.shown().cloned(),
+                maa_token: pass.as_ref().map(|pass| pass.token.clone()),
+            };
+            Ok((kms.release(reservation_id, &request, &session.book)?, transcript_sha256, pass))
+        };
+        let (release, transcript_sha256, pass) = through_gate(room.second_gate.as_deref(), |gate| {
+            with_fresh(session, PAUSE, |s| s.refresh_admission(job, room), |session| ask_with(session, gate))
+        })?;
         let receipt = verify_by(release.receipt.clone(), &room.trust.registry, &session.book, provider.as_str())?;
         receipt_is_ours(&receipt, session, job)?;
-        unwrap(&release, &receipt, session, &transcript_sha256, &mut keys)?;
+        unwrap(&release, &receipt, session, &transcript_sha256, pass.as_ref(), &mut keys)?;
         session.released.push(receipt.envelope().clone());
         tell(Progress::Released { kms: url.clone() });
     }
@@ -143,6 +155,7 @@ fn unwrap(
     bound: &Digest,
     keys: &mut BTreeMap<(DatasetId, u32), DatasetKey>,
 ) -> R<()> {
+    pass: Option<&Pass>,
     let fault = |why: &str| Refusal::new(Code::PeerFault, format!("release of {}: {why}", receipt.kms));
     let KmsStatement::Released { jwe_sha256, .. } = &receipt.statement else {
         return Err(fault("the receipt states something else"));
@@ -154,10 +167,18 @@ fn unwrap(
     if receipt.transcript_sha256 != *bound {
         return Err(fault("made under another transcript"));
     }
-    for (token, dataset) in release.jwe.iter().zip(&receipt.datasets) {
+    if !release.gated.is_empty() && release.gated.len() != release.jwe.len() {
+        return Err(fault("what lies behind the second gate and the keys to it do not belong together"));
+    }
+    for (at, (token, dataset)) in release.jwe.iter().zip(&receipt.datasets).enumerate() {
         let secret = signing::jose::unwrap_key(token, &session.enc_key, &bound.0)?;
         let name = (dataset.dataset_id.clone(), dataset.version);
         if keys.insert(name, DatasetKey::from_slice(secret.as_slice())?).is_some() {
+        let mut key = DatasetKey::from_slice(secret.as_slice())?;
+        if let Some(sealed) = release.gated.get(at) {
+            let pass = pass.ok_or_else(|| fault("behind a second gate for which no token was asked"))?;
+            key = Gated::unseal(sealed, &key)?.open(&*pass.transport)?;
+        }
             return Err(fault("a key came twice"));
         }
     }
@@ -184,6 +205,33 @@ mod tests {
 
     /// How often was asked and refreshed, by a service that takes the Admission of this number.
     fn asked(takes: u32, refusal: Code) -> (R<u32>, u32) {
+    struct Agent;
+
+    impl SecondGate for Agent {
+        fn pass(&self, _: &schemas::evidence::Transcript) -> R<Pass> {
+            Err(Refusal::new(Code::PeerUnreachable, "no agent"))
+        }
+    }
+
+    #[test]
+    fn a_token_goes_only_where_one_is_asked_for() {
+        let asked = |gate: Option<&dyn SecondGate>, refusal: Option<Code>| {
+            let mut with = Vec::new();
+            let answer = through_gate(gate, |gate| {
+                with.push(gate.is_some());
+                match refusal {
+                    Some(code) if gate.is_none() => Err(Refusal::new(code, "no")),
+                    _ => Ok(()),
+                }
+            });
+            (answer.map_err(|refusal| refusal.code), with)
+        };
+        assert_eq!(asked(Some(&Agent), None), (Ok(()), vec![false]));
+        assert_eq!(asked(Some(&Agent), Some(Code::MaaTokenMissing)), (Ok(()), vec![false, true]));
+        assert_eq!(asked(None, Some(Code::MaaTokenMissing)), (Err(Code::MaaTokenMissing), vec![false]));
+        assert_eq!(asked(Some(&Agent), Some(Code::BudgetExceeded)), (Err(Code::BudgetExceeded), vec![false]));
+    }
+
         let mut admission = 0;
         let ask = |number: &u32| if *number >= takes { Ok(*number) } else { Err(Refusal::new(refusal, "no")) };
         let refresh = |number: &mut u32| {

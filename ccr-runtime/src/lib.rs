@@ -19,6 +19,7 @@ mod registry_word;
 pub mod report;
 pub mod room;
 pub mod run;
+pub mod second_gate;
 pub mod secret;
 pub mod session;
 pub mod upload;

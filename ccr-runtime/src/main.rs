@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use ccr_runtime::{Config, Progress, Room};
 use clap::{Parser, Subcommand};
+use ccr_runtime::second_gate::{Agent, SecondGate};
 use nix::sys::resource::{Resource, setrlimit};
 use schemas::{Code, Refusal};
 use serde_json::{Value, json};
@@ -110,7 +111,16 @@ fn room(path: &Path, lease_token: Option<String>) -> anyhow::Result<Room> {
     let trust = Room::load_trust(&config)?;
     let attester = ccr_runtime::attester::open(&config, path)?;
     let desk = contract_client::Client::new(&config.contract_service, None)?;
-    Ok(Room { config, trust, attester, clock: contract_client::system_clock(), desk, lease_token, hook: None })
+    let second_gate = match &config.maa {
+        Some(maa) => Some(Box::new(Agent::new(maa, None)?) as Box<dyn SecondGate>),
+        None => None,
+    };
+    let clock = contract_client::system_clock();
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGINT] {
+        signal_hook::flag::register(signal, stop.clone())?;
+    }
+    Ok(Room { config, trust, attester, clock, desk, lease_token, second_gate, hook: None, stop })
 }
 
 fn measure(path: &Path) -> anyhow::Result<()> {

@@ -9,6 +9,7 @@ use signing::Trust;
 
 use crate::config::Config;
 
+use crate::second_gate::SecondGate;
 /// The clock, set at the edge.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
@@ -27,6 +28,8 @@ pub struct Room {
     /// The provider agent's claim on the queued order; none where nobody queues.
     pub lease_token: Option<String>,
     /// Transport hook of in-process tests; calls pass through it unchanged otherwise.
+    /// Where passes for key services behind a second gate come from; none where there is no such service.
+    pub second_gate: Option<Box<dyn SecondGate>>,
     pub hook: Option<Arc<dyn Hook>>,
 }
 

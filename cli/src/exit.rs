@@ -34,7 +34,7 @@ pub fn of(refusal: &Refusal) -> u8 {
 pub fn of_code(code: Code) -> u8 {
     use Code::*;
     match code {
-        ConfigInvalid | SqlUnsupported | RulesForm => USAGE,
+        ConfigInvalid | RootKeyMissing | RootKeyExposed | RootKeyForm | SqlUnsupported | RulesForm => USAGE,
         Unauthenticated | Forbidden | TokenReplayed | DpopInvalid | SignInRefused | EnrolmentInvalid | CsrfInvalid
         | StepUpNeeded | SignerNotParty | TwoPeopleNeeded => AUTHENTICATION,
         NotFound | ContractUnknown | RunUnknown | ReservationUnknown | KeyUnknown | PaymentUnknown | DatasetUnknown
@@ -121,6 +121,12 @@ pub fn of_code(code: Code) -> u8 {
         | ChallengeExpired
         | MeasurementNotAllowed
         | AttesterFailed
+        | MaaTokenMissing
+        | MaaTokenForm
+        | MaaTokenIssuer
+        | MaaTokenSignature
+        | MaaTokenExpired
+        | MaaTokenMismatch
         | AttesterStale
         | BootUsed
         | CertificatesUnavailable

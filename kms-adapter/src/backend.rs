@@ -11,7 +11,8 @@ mod outbound;
 pub mod transit;
 
 use schemas::id::Did;
-use schemas::{Code, R, Refusal};
+use schemas::{Code, Digest, R, Refusal, Timestamp};
+use sealing::gate::Gated;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
@@ -56,6 +57,27 @@ pub struct KekRef {
     pub kept: Vec<u8>,
 }
 
+/// What a room shows to a gate of the backend's own, after this service has judged the room itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'a> {
+    /// The token that the room brought, as it came.
+    pub token: Option<&'a str>,
+    /// The user data that its evidence carries: bound to the transcript.
+    pub user_data: [u8; 64],
+    /// SHA-256 of the attestation key that signed its evidence (SubjectPublicKeyInfo); none of a bare guest.
+    pub ak_sha256: Option<Digest>,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// A data key that a backend let go of.
+pub enum Opened {
+    /// The key.
+    Key(Secret),
+    /// What opens in the room alone, with the transport key of the room's token. This service does not see the key.
+    Gated(Gated),
+}
+
 /// Wraps data keys under key-encryption keys that it alone can use.
 ///
 /// `aad` names the data key (provider, dataset, version, manifest root, least assurance, key id). What was wrapped under
@@ -79,6 +101,11 @@ pub trait KeyBackend: Send + Sync {
     /// Opens what [`KeyBackend::wrap`] gave for the same key-encryption key and `aad`. Only asked for after the room was
     /// appraised and every rule has agreed.
     fn unwrap(&self, kek: &KekRef, wrapped: &[u8], aad: &[u8]) -> R<Secret>;
+
+    /// Opens it for a room. As [`KeyBackend::unwrap`], but where the backend judges rooms by itself.
+    fn open_for(&self, kek: &KekRef, wrapped: &[u8], aad: &[u8], _: &Caller<'_>) -> R<Opened> {
+        self.unwrap(kek, wrapped, aad).map(Opened::Key)
+    }
 
     /// Makes the next version of a key-encryption key. The one before still unwraps.
     fn rotate(&self, kek: &KekRef) -> R<KekRef>;

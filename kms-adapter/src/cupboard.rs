@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::backend::KeyBackend;
+use crate::backend::{Caller, KeyBackend, Opened};
 use crate::kek::{ACTIVE, KekRow};
 use crate::secret::Secret;
 use crate::store::{Db, Store, Tx};
@@ -225,7 +225,19 @@ impl Cupboard {
     /// Unwraps the data key of a row that [`Cupboard::row`] gave, under the row of its KEK. Asks the backend.
     pub fn open(&self, row: &KeyRow, kek: &KekRow) -> R<Secret> {
         self.check(row)?;
-        let key = self.backend.unwrap(&kek.reference(), &row.wrapped, &row.context()?)?;
+        self.committed(row, self.backend.unwrap(&kek.reference(), &row.wrapped, &row.context()?)?)
+    }
+
+    /// As [`Cupboard::open`], for a room. A key that opens in the room alone meets its commitment there: the container's.
+    pub fn open_for(&self, row: &KeyRow, kek: &KekRow, room: &Caller<'_>) -> R<Opened> {
+        self.check(row)?;
+        match self.backend.open_for(&kek.reference(), &row.wrapped, &row.context()?, room)? {
+            Opened::Key(key) => self.committed(row, key).map(Opened::Key),
+            gated => Ok(gated),
+        }
+    }
+
+    fn committed(&self, row: &KeyRow, key: Secret) -> R<Secret> {
         let committed = row.commitment.is_empty() || same_mac(&row.commitment_of(&key)?, &row.commitment);
         if !committed {
             return Err(Refusal::new(Code::KeyRowTampered, "the key backend answered with another key"));

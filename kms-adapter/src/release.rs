@@ -5,14 +5,15 @@ use policies::RunView;
 use schemas::id::ReservationId;
 use schemas::release::{KmsReceipt, KmsStatement, Release, ReleaseRequest, RunAct};
 use schemas::{Code, Digest, Envelope, R, Refusal, Timestamp};
+use sealing::DatasetKey;
 
+use crate::backend::{Caller, Opened};
 use crate::cupboard::KeyRow;
 use crate::journal;
 use crate::judge::{Judged, OwnDataset, facts};
 use crate::kms::Kms;
 use crate::reserve::same_run;
 use crate::run::{self, State};
-use crate::secret::Secret;
 use crate::store::{Db, Tx};
 
 impl Kms {
@@ -37,11 +38,21 @@ impl Kms {
         same_run(&own.1, &judged)?;
         self.all_reserved(&judged, request.reservations, &own.0, now)?;
         // The backend may be far away: it is asked before the transaction, which checks the rows and the run again.
-        let keys = self.open_keys(&judged)?;
+        let token = request.maa_token.as_deref();
+        let keys = self.open_keys(&judged, token, now)?;
+        // It may have taken its time: what ran out meanwhile counts no more.
+        let now = self.now();
+        let facts = facts(&judged.opened);
+        policies::release::transcript(&judged.transcript, &challenge, &facts, now)?;
+        policies::release::admission(&judged.admission, &judged.transcript, now)?;
+        policies::gate::job(&facts, &judged.admission.contracts, now)?;
+        self.all_reserved(&judged, &request.reservations, &own.0, now)?;
         self.store.transact(|c| self.hand_out(c, reservation_id, &judged, &own.1, &keys, now))
     }
 
-    fn open_keys(&self, judged: &Judged) -> R<Vec<(KeyRow, Secret)>> {
+    fn open_keys(&self, judged: &Judged, token: Option<&str>, now: Timestamp) -> R<Vec<(KeyRow, Opened)>> {
+        let user_data = attestation::user_data(&attestation::binding(&judged.transcript)?);
+        let room = Caller { token, user_data, ak_sha256: judged.appraisal.record.ak_sha256, now };
         let open = |dataset: &OwnDataset| {
             let (row, kek) = self.store.transact(|c| {
                 let row = self.cupboard.row(c, &dataset.released.key_id)?;
@@ -61,7 +72,7 @@ impl Kms {
         reservation_id: &ReservationId,
         judged: &Judged,
         reserved: &KmsReceipt,
-        keys: &[(KeyRow, Secret)],
+        keys: &[(KeyRow, Opened)],
         now: Timestamp,
     ) -> Tx<Envelope<Release>> {
         run::expire(c, now)?;
@@ -73,7 +84,7 @@ impl Kms {
             }
             state => return Err(run::wrong_state(state, "released").into()),
         }
-        let mut jwe = Vec::new();
+        let (mut jwe, mut gated) = (Vec::new(), Vec::new());
         for (dataset, (opened, key)) in judged.own.iter().zip(keys) {
             let (fresh, released) = (self.cupboard.row(c, &dataset.released.key_id)?, &dataset.released);
             let same =
@@ -82,7 +93,15 @@ impl Kms {
                 return Err(Refusal::new(Code::KeyRowTampered, "the row of a data key changed").into());
             }
             let bound = judged.transcript_sha256.0;
-            jwe.push(signing::jose::wrap_key(key.expose(), &judged.transcript.enc_jwk, &bound)?);
+            let wrap = |key: &[u8; 32]| signing::jose::wrap_key(key, &judged.transcript.enc_jwk, &bound);
+            match key {
+                Opened::Key(key) => jwe.push(wrap(key.expose())?),
+                Opened::Gated(parts) => {
+                    let under = DatasetKey::random()?;
+                    jwe.push(wrap(under.expose())?);
+                    gated.push(parts.seal(&under)?);
+                }
+            }
         }
         let jwe_sha256 = jwe.iter().map(|token| Digest::of(token.as_bytes())).collect();
         let what = KmsStatement::Released { reservation_id: reservation_id.clone(), jwe_sha256 };
@@ -101,6 +120,7 @@ impl Kms {
         let answer = signing::sign(&release, &self.signer, now)?;
         tracing::info!(run_id = row.run_id, seq, datasets = judged.own.len(), "keys released; the charge is final");
         Ok(answer)
+            gated,
     }
 
     /// Every dataset of the job stands in exactly one living reservation of its own key service; ours is the one made

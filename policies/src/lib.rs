@@ -25,6 +25,7 @@ mod reals;
 mod receipts;
 pub mod registration;
 pub mod release;
+pub mod second_gate;
 
 pub use completion::RunView;
 pub use facts::{DatasetUse, Facts};

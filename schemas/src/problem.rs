@@ -268,6 +268,15 @@ codes! {
     KbsSessionExpired "KBS_SESSION_EXPIRED" 401;
     /// The session has shown no evidence that was accepted.
     KbsUnattested "KBS_UNATTESTED" 401;
+    /// The key service stands behind a second gate, which wants a token of the room.
+    MaaTokenMissing "MAA_TOKEN_MISSING" 403;
+    MaaTokenForm "MAA_TOKEN_FORM" 422;
+    /// Issued by another instance than the provider trusts.
+    MaaTokenIssuer "MAA_TOKEN_ISSUER" 403;
+    MaaTokenSignature "MAA_TOKEN_SIGNATURE" 403;
+    MaaTokenExpired "MAA_TOKEN_EXPIRED" 403;
+    /// Says nothing about this room: another machine's, or another transcript's.
+    MaaTokenMismatch "MAA_TOKEN_MISMATCH" 403;
     /// The contract does not let such guests have the key.
     KbsNotAllowed "KBS_NOT_ALLOWED" 403;
     /// Init-data that the contract does not name, or that cannot be read.
@@ -347,6 +356,12 @@ impl fmt::Display for Code {
 }
 
 #[cfg(test)]
+    /// systemd handed no such credential over.
+    RootKeyMissing "ROOT_KEY_MISSING" 400;
+    /// Others may read the credential.
+    RootKeyExposed "ROOT_KEY_EXPOSED" 400;
+    /// A credential that is no key: 32 bytes are expected.
+    RootKeyForm "ROOT_KEY_FORM" 400;
 mod tests {
     use super::*;
 

@@ -203,6 +203,9 @@ pub struct ReleaseRequest {
     /// `RunAct::Release` by the run key.
     pub request: Envelope<RunRequest>,
     /// Transcript under the challenge named in the request, and evidence over it.
+/// The longest token for a second gate, in bytes.
+pub const MOST_TOKEN: usize = 32 * 1024;
+
     pub attested: Attested,
     /// The Admission, at most 60 s old.
     pub admission: Envelope<Admission>,
@@ -215,6 +218,13 @@ pub struct ReleaseRequest {
 #[serde(deny_unknown_fields)]
 pub struct RenewRequest {
     /// `RunAct::Renew` by the run key.
+    /// A token of Microsoft Azure Attestation (compact JWS) over the machine and user data of this evidence, for a KMS
+    /// that stands behind a second gate and refuses with `MAA_TOKEN_MISSING` without it; at most [`MOST_TOKEN`] bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maa_token: Option<String>,
+    /// How the key that signed the Admission follows from earlier ones; none while the log has its first key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_keys: Option<crate::lineage::LogLineage>,
     pub request: Envelope<RunRequest>,
     /// At most 60 s old.
     pub status_list: Envelope<StatusList>,
@@ -345,6 +355,10 @@ document!(Release, "kms-release.v1", "kms-release", Service);
 /// `kms-lease.v1`: the answer to a renewal.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+    /// Behind a second gate, one for each JWE: what opens under the key in that JWE, and then, with the transport key of
+    /// the room's token, gives the data key. Empty where the JWEs hold the data keys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gated: Vec<Bytes>,
 pub struct Lease {
     /// `kms-lease.v1`.
     pub schema: String,

@@ -22,6 +22,7 @@
 
 mod bytes;
 mod cipher;
+pub mod gate;
 pub mod header;
 mod key;
 mod manifest;

@@ -8,9 +8,9 @@
 #[cfg(feature = "azure")]
 mod kept;
 #[cfg(feature = "azure")]
-pub mod released;
+mod maa;
 #[cfg(feature = "azure")]
-mod rsa;
+pub mod released;
 #[cfg(feature = "azure")]
 mod skr;
 #[cfg(feature = "azure")]
@@ -93,6 +93,12 @@ pub struct Settings {
     /// Secure key release: PEM file of the RSA key that the token names, to which the vault wraps; mode 0600.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transport_key_file: Option<PathBuf>,
+    /// Secure key release: the MAA instance (`https://NAME.REGION.attest.azure.net`) whose token each room must bring.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maa: Option<String>,
+    /// Its keys: a JWK set as that instance answers under `/certs`; read anew for each release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maa_keys_file: Option<PathBuf>,
 }
 
 mod defaults {
@@ -129,8 +135,17 @@ impl Settings {
         if release && self.token_file.is_some() != self.transport_key_file.is_some() {
             return bad("token_file and transport_key_file belong together");
         }
-        if !release && parts.iter().any(|part| part.is_some()) {
-            return bad("policy_file, token_file and transport_key_file are of use to azure-skr alone");
+        if self.maa.is_some() != self.maa_keys_file.is_some() {
+            return bad("maa and maa_keys_file belong together");
+        }
+        if let Some(maa) = &self.maa {
+            if !maa.starts_with("https://") {
+                return bad("maa is https:// and a name");
+            }
+            crate::config::loopback_or_tls(maa).map_err(|e| e.at("azure"))?;
+        }
+        if !release && (parts.iter().any(|part| part.is_some()) || self.maa.is_some()) {
+            return bad("policy_file, token_file, transport_key_file and maa are of use to azure-skr alone");
         }
         self.limits().check("azure")
     }

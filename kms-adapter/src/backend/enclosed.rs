@@ -1,49 +1,32 @@
 //! What a backend elsewhere is given to wrap: the data key, and a code of it over the name of the key-encryption key, its
-//! version and the associated data.
+//! version and the associated data ([`sealing::gate`]).
 //!
 //! A vault whose wrap has no associated data (RSA-OAEP), one that ignores it, and one that answers with another plaintext
 //! are all noticed here. Only who knows the data key can make its code. A whole wrapped key of somebody's own making is
 //! caught by the MAC of its row and by the commitment, which the cupboard checks.
 
-use schemas::{Code, R, Refusal};
+use schemas::R;
 use zeroize::Zeroizing;
 
 use super::KekRef;
 use crate::secret::Secret;
 
-const MAGIC: &[u8; 4] = b"DWK1";
-/// Bytes of the structure; RSA-OAEP-256 under 2048 bits carries 190.
-pub(super) const LENGTH: usize = 4 + 32 + 32;
-
-fn code(kek: &KekRef, key: &Secret, aad: &[u8]) -> R<[u8; 32]> {
-    key.mac(&[b"depa/kms/enclosed/1", kek.name.as_bytes(), kek.version.as_bytes(), aad])
-}
-
 /// The plaintext to wrap under this key-encryption key.
 pub(super) fn enclose(kek: &KekRef, key: &Secret, aad: &[u8]) -> R<Zeroizing<Vec<u8>>> {
-    let mut plain = Zeroizing::new(Vec::with_capacity(LENGTH));
-    plain.extend_from_slice(MAGIC);
-    plain.extend_from_slice(key.expose());
-    plain.extend_from_slice(&code(kek, key, aad)?);
-    Ok(plain)
+    sealing::gate::enclose(&kek.name, &kek.version, key.expose(), aad)
 }
 
 /// The data key in a plaintext that a backend gave.
 ///
-/// Errors: [`Code::KeyRowTampered`] where it is none of ours, or was wrapped for something else.
+/// Errors: [`schemas::Code::KeyRowTampered`] where it is none of ours, or was wrapped for something else.
 pub(super) fn disclose(kek: &KekRef, plain: &[u8], aad: &[u8]) -> R<Secret> {
-    let bad = || Refusal::new(Code::KeyRowTampered, "the key backend opened something other than was wrapped");
-    let rest = plain.strip_prefix(MAGIC).ok_or_else(bad)?;
-    let (bytes, found) = rest.split_first_chunk::<32>().ok_or_else(bad)?;
-    let key = Secret::from_bytes(&Zeroizing::new(*bytes));
-    if found.len() != 32 || !openssl::memcmp::eq(&code(kek, &key, aad)?, found) {
-        return Err(bad());
-    }
-    Ok(key)
+    Ok(Secret::from_bytes(&sealing::gate::disclose(&kek.name, &kek.version, plain, aad)?))
 }
 
 #[cfg(test)]
 mod tests {
+    use schemas::Code;
+
     use super::*;
 
     fn kek(name: &str, version: &str) -> KekRef {
@@ -54,7 +37,7 @@ mod tests {
     fn only_the_same_key_name_version_and_context_disclose() {
         let key = Secret::random().unwrap();
         let plain = enclose(&kek("a", "1"), &key, b"aad").unwrap();
-        assert_eq!(plain.len(), LENGTH);
+        assert_eq!(plain.len(), 4 + 32 + 32);
         assert_eq!(disclose(&kek("a", "1"), &plain, b"aad").unwrap().expose(), key.expose());
         let refused = |kek: KekRef, plain: &[u8], aad: &[u8]| disclose(&kek, plain, aad).unwrap_err().code;
         assert_eq!(refused(kek("b", "1"), &plain, b"aad"), Code::KeyRowTampered);

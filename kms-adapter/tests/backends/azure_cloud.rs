@@ -123,6 +123,8 @@ impl Cloud {
             policy_file: None,
             token_file: None,
             transport_key_file: None,
+            maa: None,
+            maa_keys_file: None,
         }
     }
 
@@ -135,8 +137,26 @@ impl Cloud {
         path
     }
 
+    /// The keys of MAA, as its `/certs` would give them.
+    pub fn keys_file(&self) -> PathBuf {
+        let path = folder().join("maa-keys.json");
+        let key = self.state().maa.rsa().unwrap();
+        let jwk = json!({"kty": "RSA", "kid": "maa", "n": b64(&key.n().to_vec()), "e": b64(&key.e().to_vec())});
+        std::fs::write(&path, json!({"keys": [jwk]}).to_string()).unwrap();
+        path
+    }
+
+    pub fn url(&self) -> String {
+        self.state().url.clone()
+    }
+
     /// A token of MAA, asked for over TLS as a machine would.
     pub fn token(&self, transport: &PKey<Private>, status: &str) -> String {
+        self.token_of(transport, &json!({"status": status}))
+    }
+
+    /// The same with more that is asked for: `runtime` (of the HCL report), `nbf`, `exp`, `iss`.
+    pub fn token_of(&self, transport: &PKey<Private>, more: &Value) -> String {
         let ca = reqwest::Certificate::from_pem(&std::fs::read(&self.server.ca_file).unwrap()).unwrap();
         let client = reqwest::blocking::Client::builder()
             .tls_certs_only([ca])
@@ -146,7 +166,8 @@ impl Cloud {
             .unwrap();
         let url = format!("{}/attest/SevSnpVm?api-version=2022-08-01", self.state().url);
         let key = transport.rsa().unwrap();
-        let asked = json!({"n": b64(&key.n().to_vec()), "e": b64(&key.e().to_vec()), "status": status});
+        let mut asked = more.clone();
+        (asked["n"], asked["e"]) = (json!(b64(&key.n().to_vec())), json!(b64(&key.e().to_vec())));
         let answer: Value = client.post(url).json(&asked).send().unwrap().json().unwrap();
         answer["token"].as_str().unwrap().to_owned()
     }
@@ -186,8 +207,16 @@ impl State {
 
     fn attest(&self, asked: &Value) -> Reply {
         let transport = json!({"kty": "RSA", "kid": "TpmEphemeralEncryptionKey", "n": asked["n"], "e": asked["e"]});
-        let claims = json!({"iss": self.url, "x-ms-isolation-tee": {"x-ms-compliance-status": asked["status"]},
+        let mut claims = json!({"iss": self.url, "x-ms-isolation-tee": {"x-ms-compliance-status": asked["status"]},
             "x-ms-runtime": {"keys": [transport]}});
+        for name in ["iss", "nbf", "exp"] {
+            if !asked[name].is_null() {
+                claims[name] = asked[name].clone();
+            }
+        }
+        if asked["runtime"].is_object() {
+            claims["x-ms-isolation-tee"]["x-ms-runtime"] = asked["runtime"].clone();
+        }
         let header = json!({"alg": "RS256", "typ": "JWT", "jku": format!("{}/certs", self.url), "kid": "maa"});
         Reply::Json(200, json!({"token": jws(&header, &claims, &self.maa)}))
     }

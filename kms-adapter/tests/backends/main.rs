@@ -1,6 +1,7 @@
 //! Key backends elsewhere, each against a fake of ours behind TLS: what goes well, and every way in which it does not. No
 //! key comes out of a bad answer, each refusal has its code, and no call is repeated without end.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+// Some helpers serve other test binaries.
+#![allow(missing_docs, dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[cfg(feature = "azure")]
 mod azure_cloud;
@@ -8,7 +9,23 @@ mod azure_cloud;
 mod azure_release;
 #[cfg(feature = "azure")]
 mod azure_wrap;
+#[cfg(feature = "software-attester")]
+#[path = "../kms/database.rs"]
+mod database;
 mod server;
+#[cfg(feature = "software-attester")]
+mod slow;
+#[cfg(feature = "software-attester")]
+mod service;
+#[cfg(all(feature = "software-attester", feature = "azure"))]
+mod service_skr;
+#[cfg(all(feature = "software-attester", feature = "azure"))]
+mod service_wrap;
+#[cfg(feature = "software-attester")]
+mod service_transit;
+#[cfg(feature = "software-attester")]
+#[path = "../kms/support/mod.rs"]
+mod support;
 mod transit;
 mod transit_config;
 mod vault;

@@ -51,3 +51,4 @@ mod rows;
 mod scenarios;
 #[cfg(test)]
 mod sro;
+mod second_gate;

@@ -57,6 +57,7 @@ pub fn release() -> Release {
         registry: registry(),
         jwe: vec!["header.key.iv.text.tag".into()],
         receipt: envelope(&kms_receipt()),
+        gated: vec![],
         lease_seconds: 30,
     }
 }

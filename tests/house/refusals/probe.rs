@@ -246,6 +246,8 @@ impl<'s> Probe<'s> {
             attested: self.attest(self.kms_transcript(&challenge)),
             admission: self.admission.clone().unwrap(),
             reservations: all.to_vec(),
+            log_keys: None,
+            maa_token: None,
         }
     }
 

@@ -109,6 +109,8 @@ fn the_production_package_takes_software_evidence_nowhere() {
         attested: probe.attest(probe.kms_transcript(&challenge)),
         admission: probe.admission.clone().unwrap(),
         reservations: all,
+        log_keys: None,
+        maa_token: None,
     };
     let path = format!("/v1/reservations/{reservation_id}/release");
     refuses(Code::EvidenceRefused, client(&kms_url).post_once::<_, serde_json::Value>(&path, &words));

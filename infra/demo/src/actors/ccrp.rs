@@ -43,6 +43,7 @@ impl Ccrp {
             software_root: Some(self.root.clone()),
             swtpm: None,
             platform_certificates: None,
+            maa: None,
             storage_roots: vec![storage.to_owned()],
             max_object_bytes: 1 << 30,
             worker_timeout_seconds: 600,
@@ -90,7 +91,17 @@ impl Ccrp {
         let desk = contract_client::Client::new(&config.contract_service, None)?.with_clock(person.clock.clone());
         let trust = Room::load_trust(&config)?;
         let clock = person.clock.clone();
-        Ok(Room { config, trust, attester: Box::new(attester), clock, desk, lease_token: None, hook: None })
+        Ok(Room {
+            config,
+            trust,
+            attester: Box::new(attester),
+            clock,
+            desk,
+            lease_token: None,
+            second_gate: None,
+            hook: None,
+            stop: Default::default(),
+        })
     }
 }
 

@@ -4,10 +4,7 @@
 use std::path::Path;
 
 use azure_core::base64;
-use openssl::cipher::Cipher;
-use openssl::cipher_ctx::{CipherCtx, CipherCtxFlags};
 use openssl::hash::MessageDigest;
-use openssl::pkey::{PKey, Private, Public};
 use openssl::sign::Verifier;
 use openssl::stack::Stack;
 use openssl::x509::store::{X509Store, X509StoreBuilder};
@@ -16,11 +13,9 @@ use openssl::x509::{X509, X509StoreContext};
 use schemas::{Code, R, Refusal};
 use serde::Deserialize;
 use serde_json::Value;
-use zeroize::Zeroizing;
 
-use super::{kept, rsa};
-use crate::backend::{KekRef, enclosed};
-use crate::secret::Secret;
+use super::kept;
+use crate::backend::KekRef;
 
 /// What a release must say.
 pub(super) struct Expected<'a> {
@@ -182,40 +177,4 @@ fn chain(x5c: &[String], expected: &Expected<'_>) -> R<X509> {
         Ok(false) => Err(fault("is signed by somebody whom no authority knows as this vault")),
         Err(_) => Err(fault("has a chain that cannot be checked")),
     }
-}
-
-/// The data key: unwraps the key-encryption key with the transport key, holds it against the pinned public half, opens.
-pub(super) fn open(
-    ciphertext: &[u8],
-    transport: &PKey<Private>,
-    public: &PKey<Public>,
-    kek: &KekRef,
-    wrapped: &[u8],
-    aad: &[u8],
-) -> R<Secret> {
-    let (first, second) =
-        ciphertext.split_at_checked(transport.size()).ok_or_else(|| fault("is too short for the transport key"))?;
-    let aes = rsa::open(transport, first).map_err(|_| fault("is not for the transport key of the token"))?;
-    let pkcs8 = unpad(&aes, second).ok_or_else(|| fault("has a key that does not unwrap"))?;
-    let key = PKey::private_key_from_der(&pkcs8).map_err(|_| fault("has a key that cannot be read"))?;
-    if !rsa::same(&key, public) {
-        return Err(fault("has another key than was pinned when it was made"));
-    }
-    let bad = |_| Refusal::new(Code::KeyRowTampered, "a wrapped key does not open");
-    enclosed::disclose(kek, &rsa::open(&key, wrapped).map_err(bad)?, aad)
-}
-
-/// AES-256 key wrap with padding (RFC 5649).
-fn unpad(key: &[u8], wrapped: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    if key.len() != 32 || wrapped.len() > 64 * 1024 {
-        return None;
-    }
-    let mut context = CipherCtx::new().ok()?;
-    context.set_flags(CipherCtxFlags::FLAG_WRAP_ALLOW);
-    context.decrypt_init(Some(Cipher::aes_256_wrap_pad()), Some(key), None).ok()?;
-    let mut plain = Zeroizing::new(vec![0; wrapped.len() + 16]);
-    let length = context.cipher_update(wrapped, Some(&mut plain)).ok()?;
-    let rest = context.cipher_final(plain.get_mut(length..)?).ok()?;
-    plain.truncate(length + rest);
-    Some(plain)
 }

@@ -1,26 +1,28 @@
 //! `azure-skr`: an exportable RSA key under an immutable release policy. The vault judges the MAA token of attested
 //! hardware by that policy and wraps the key to the RSA key that the token names; the data key opens only with both the
 //! vault's word and ours.
+//!
+//! With `maa` in the configuration the token is the room's, and the vault wraps to the room: what this service hands out
+//! opens nowhere else, not here either. Without it the token is this machine's own.
 
 use std::path::Path;
 
-use openssl::pkey::{PKey, Private};
+use openssl::pkey::{PKey, Private, Public};
 use schemas::id::Did;
+use schemas::text::Bytes;
 use schemas::{Code, R, Refusal};
+use sealing::gate::{self, Gated};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::Settings;
 use super::kept::Kept;
 use super::released::{self, Expected};
 use super::vault::Vault;
 use super::wrap::sealed;
+use super::{Settings, maa};
 use crate::backend::outbound::secret_file;
-use crate::backend::{KekRef, KeyBackend, Kind, name};
+use crate::backend::{Caller, KekRef, KeyBackend, Kind, Opened, name};
 use crate::secret::Secret;
-
-/// The longest token that is forwarded.
-const TOKEN_BYTES: usize = 32 * 1024;
 
 /// By what a key is released: the MAA token of attested hardware, and the RSA key that the token names.
 pub struct Grant {
@@ -33,10 +35,7 @@ impl Grant {
     pub fn new(token: &str, key_pem: &[u8]) -> R<Grant> {
         let bad = |why: &str| Refusal::new(Code::ConfigInvalid, format!("azure: {why}")).at("azure");
         let token = token.trim();
-        let part = |part: &str| {
-            !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-        };
-        if token.len() > TOKEN_BYTES || token.split('.').count() != 3 || !token.split('.').all(part) {
+        if maa::parts(token).is_none() {
             return Err(bad("the token is no compact JWS"));
         }
         let key = PKey::private_key_from_pem(key_pem).map_err(|_| bad("the transport key is no PEM"))?;
@@ -80,17 +79,48 @@ impl AzureSkr {
 
     /// [`KeyBackend::unwrap`] under this grant.
     pub fn unwrap_under(&self, grant: &Grant, kek: &KekRef, wrapped: &[u8], aad: &[u8]) -> R<Secret> {
+        let (ciphertext, public) = self.released(&grant.token, kek)?;
+        let key = gate::released_key(&ciphertext, &grant.key, &public)?;
+        Ok(Secret::from_bytes(&gate::opened(&key, &kek.name, &kek.version, wrapped, aad)?))
+    }
+
+    /// What the vault lets go of against a token, checked as far as it can be without the transport key; and the pinned
+    /// public half.
+    fn released(&self, token: &str, kek: &KekRef) -> R<(Vec<u8>, PKey<Public>)> {
         let (kept, public) = Kept::read(kek)?;
         let policy = kept.policy.ok_or_else(|| {
             Refusal::new(Code::KeyRowTampered, "an exportable key without a release policy is not used")
         })?;
         let nonce = format!("{:032x}", u128::from_be_bytes(signing::signer::random::<16>()?));
-        let object = self.vault.release(kek, &grant.token, &nonce)?;
+        let object = self.vault.release(kek, token, &nonce)?;
         let settings = &self.vault.settings;
         let expected =
             Expected { host: settings.host(), ca_file: settings.ca_file.as_deref(), kek, nonce: &nonce, policy };
-        let ciphertext = released::read(&object, &expected)?;
-        released::open(&ciphertext, &grant.key, &public, kek, wrapped, aad)
+        Ok((released::read(&object, &expected)?, public))
+    }
+
+    /// For a room that brings its own token: the vault wraps to that room's transport key, and this service never sees
+    /// the key-encryption key.
+    fn for_room(
+        &self,
+        maa: &str,
+        keys: &Path,
+        kek: &KekRef,
+        wrapped: &[u8],
+        aad: &[u8],
+        room: &Caller<'_>,
+    ) -> R<Gated> {
+        let token = maa::judged(maa, keys, room)?;
+        let (released, public) = self.released(token, kek)?;
+        let der = |_| Refusal::new(Code::Internal, "a public key cannot be written");
+        Ok(Gated {
+            name: kek.name.clone(),
+            version: kek.version.clone(),
+            public: Bytes(public.public_key_to_der().map_err(der)?),
+            released: Bytes(released),
+            wrapped: Bytes(wrapped.to_vec()),
+            context: Bytes(aad.to_vec()),
+        })
     }
 }
 
@@ -126,6 +156,13 @@ impl KeyBackend for AzureSkr {
             return Err(Refusal::new(Code::ConfigInvalid, sentence).at("azure"));
         };
         self.unwrap_under(&Grant::load(token, key)?, kek, wrapped, aad)
+    }
+
+    fn open_for(&self, kek: &KekRef, wrapped: &[u8], aad: &[u8], room: &Caller<'_>) -> R<Opened> {
+        match (&self.vault.settings.maa, &self.vault.settings.maa_keys_file) {
+            (Some(maa), Some(keys)) => self.for_room(maa, keys, kek, wrapped, aad, room).map(Opened::Gated),
+            _ => self.unwrap(kek, wrapped, aad).map(Opened::Key),
+        }
     }
 
     fn rotate(&self, kek: &KekRef) -> R<KekRef> {

@@ -6,7 +6,7 @@ use schemas::{Code, R, Refusal};
 
 use super::kept::Kept;
 use super::vault::Vault;
-use super::{Settings, rsa};
+use super::Settings;
 use crate::backend::{KekRef, KeyBackend, Kind, enclosed, name};
 use crate::secret::Secret;
 
@@ -27,7 +27,7 @@ impl AzureWrap {
 pub(super) fn sealed(kek: &KekRef, key: &Secret, aad: &[u8]) -> R<Vec<u8>> {
     let (_, public) = Kept::read(kek)?;
     let plain = enclosed::enclose(kek, key, aad)?;
-    rsa::seal(&public, &plain).map_err(|_| Refusal::new(Code::Internal, "RSA-OAEP failed"))
+    sealing::gate::rsa_seal(&public, &plain).map_err(|_| Refusal::new(Code::Internal, "RSA-OAEP failed"))
 }
 
 impl KeyBackend for AzureWrap {

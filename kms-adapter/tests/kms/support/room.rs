@@ -201,6 +201,8 @@ impl<'w> Room<'w> {
             attested: self.attest(self.transcript(&challenge, &admission)),
             admission,
             reservations: vec![ours.clone(), self.other_reservation(ours)],
+            log_keys: None,
+            maa_token: None,
         }
     }
 
