@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds the production package into target/production: contract-service, kms-adapter and ccr without the feature
-# software-attester, ccr with the attesters of Azure VMs and bare guests. A build of its own, since cargo would otherwise
-# join the feature in from the demo and the tests.
+# software-attester, the key service with Azure Key Vault, ccr with the attesters of Azure VMs and bare guests. A build of
+# its own, since cargo would otherwise join the feature in from the demo and the tests.
 #
 #   sh infra/production.sh              as the tests start it (profile dev)
 #   sh infra/production.sh --release    as it is shipped
@@ -23,7 +23,7 @@ done
 
 cargo build "$@" --bins --target-dir "$target/production-build" --no-default-features \
     --package contract-service --package kms-adapter --package ccr-runtime \
-    --features ccr-runtime/azure-attester,ccr-runtime/snp-guest-attester
+    --features kms-adapter/azure,ccr-runtime/azure-attester,ccr-runtime/snp-guest-attester
 mkdir -p "$target/production"
 for binary in contract-service kms-adapter ccr; do
     cp "$target/production-build/$folder/$binary" "$target/production/$binary.new"

@@ -8,6 +8,7 @@ mod codes;
 mod completion;
 mod form;
 mod judges;
+mod explain;
 mod key_swap;
 mod period;
 mod pipeline;
