@@ -9,7 +9,7 @@ use crate::admit::Admitted;
 use crate::room::Room;
 use crate::session::Session;
 
-/// A sealed model and what its recipient needs to open it.
+/// A sealed output, the model or the metrics, and what its recipient needs to open it.
 #[derive(Debug)]
 pub struct Sealed {
     /// The container.
@@ -18,7 +18,7 @@ pub struct Sealed {
     pub sha256: Digest,
     /// The content key as JWE to the recipient of the job.
     pub content_key_jwe: String,
-    /// SHA-256 of the model in the clear.
+    /// SHA-256 of the output in the clear.
     pub model_sha256: Digest,
     /// Its size.
     pub model_bytes: u64,
@@ -28,7 +28,7 @@ pub struct Sealed {
 
 /// Seals a checked output; nothing else can be sealed.
 pub fn seal(checked: CheckedOutput, job: &Admitted, session: &Session) -> R<Sealed> {
-    let (sealed, key) = sealing::seal_model(checked.model(), &session.run_id)?;
+    let (sealed, key) = sealing::seal_model(checked.content(), &session.run_id)?;
     let bound = sealing::wrap::content_key_context(&session.run_id);
     let content_key_jwe = signing::jose::wrap_key(key.expose(), &job.output.recipient_jwk, &bound)?;
     Ok(Sealed {
@@ -36,7 +36,7 @@ pub fn seal(checked: CheckedOutput, job: &Admitted, session: &Session) -> R<Seal
         bytes: sealed.bytes,
         content_key_jwe,
         model_sha256: checked.sha256(),
-        model_bytes: checked.model().len() as u64,
+        model_bytes: checked.content().len() as u64,
         metrics: checked.metrics().cloned(),
     })
 }

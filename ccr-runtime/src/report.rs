@@ -43,7 +43,7 @@ pub fn complete(
         image_set_id: job.opened.job.image_set_id.clone(),
         steps: job.plan.steps,
         output: CompletedOutput {
-            kind: "model".into(),
+            kind: job.output.kind.as_str().into(),
             sha256: sealed.sha256,
             bytes: sealed.bytes.len() as u64,
             url: url.into(),

@@ -82,7 +82,7 @@ pub fn offer(
             delta: description.cap.delta.clone(),
             accountant: Accountant::Rdp,
             scope: description.cap.scope,
-            level: 1,
+            level: description.cap.level,
         },
         payment: payment.collect(),
         data_card: description.card.clone(),

@@ -179,6 +179,13 @@ impl Agreed {
         }
     }
 
+    /// The model, where every contract lets it out.
+    fn output(&self) -> OutputKind {
+        let model = OutputKind::Model.as_str();
+        let open = self.contracts.iter().all(|(_, c)| c.outputs.kinds.iter().any(|kind| kind == model));
+        if open { OutputKind::Model } else { OutputKind::Metrics }
+    }
+
     fn offer(&self, terms: &ContractDataset) -> R<&DatasetOffer> {
         let found = self.offers.iter().find(|o| o.dataset_id == terms.dataset_id && o.version == terms.version);
         found.ok_or_else(|| {
@@ -234,7 +241,7 @@ fn job(form: &JobForm, agreed: &Agreed, key: &FileKey, trust: &Trust, drawn: &Dr
     };
     let output = Output {
         input: TRAINED.into(),
-        kind: OutputKind::Model,
+        kind: agreed.output(),
         recipient: tdc.clone(),
         recipient_jwk: form.output.recipient_jwk.clone(),
         upload: form.output.upload.clone(),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
 use policies::accountant::RdpVector;
-use schemas::privacy::{Clause, DatasetCharge, Scope};
+use schemas::privacy::{Clause, DatasetCharge, Scope, level_words};
 use schemas::release::KmsReceipt;
 use schemas::{Code, R, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -215,6 +215,8 @@ pub struct EventView {
     /// The contract.
     pub contract_id: String,
     /// When it was entered.
+    /// What keeps the contract's clause, in words: `legal only`, `enforced budget`, …
+    pub kept: String,
     pub at: Timestamp,
     /// What it costs.
     pub charge: DatasetCharge,
@@ -263,7 +265,9 @@ impl Kms {
             let charge = serde_json::from_slice(&event)
                 .map_err(|_| Refusal::new(Code::Internal, "a charge of the ledger does not read"))?;
             let at = Timestamp::from_micros(at);
-            ledgers.entry(key).or_insert(empty).events.push(EventView { run_id, state, contract_id, at, charge });
+            let kept = level_words(charge.level).to_owned();
+            let event = EventView { run_id, state, contract_id, kept, at, charge };
+            ledgers.entry(key).or_insert(empty).events.push(event);
         }
         let mut ledgers: Vec<LedgerView> = ledgers.into_values().collect();
         ledgers.iter_mut().try_for_each(LedgerView::sum_up)?;

@@ -40,6 +40,7 @@ fn line(family: &FamilyId, scope: Scope) -> Line {
             version: 1,
             family: family.clone(),
             factor: 1,
+            level: 1,
             mechanisms,
             epsilon_micro: 0,
             delta: limit.delta.clone(),

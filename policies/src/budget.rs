@@ -28,7 +28,13 @@ pub fn check(
 }
 
 /// [`check`] for ledgers that keep their sums: of the family in the ledger's scope, and of this contract's own events.
+///
+/// A charge of level 0 always fits, since only law bounds it; it counts in the family's sum all the same, so that the
+/// charges of other levels find it there. Offer and contract must both say so.
 pub fn both_fit(family: &RdpVector, contract: &RdpVector, cap: &Clause, clause: &Clause, cost: &RdpVector) -> R<()> {
+    if cap.level == Clause::LEGAL_ONLY && clause.level == Clause::LEGAL_ONLY {
+        return Ok(());
+    }
     fits(family, cost, cap, "the family's cap")?;
     fits(contract, cost, clause, "the contract's grant")
 }

@@ -7,6 +7,7 @@ use schemas::envelope::Envelope;
 use schemas::event::Completion;
 use schemas::id::{ImageSetId, RunId};
 use schemas::job::JobSpec;
+use schemas::pipeline::{OutputKind, Stage};
 use schemas::privacy::DatasetCharge;
 use schemas::problem::{Code, R, Refusal};
 use schemas::release::{KmsReceipt, KmsStatement};
@@ -67,7 +68,12 @@ fn same_run(completion: &Completion, job: &JobSpec, run: &RunView) -> R<()> {
         mismatch(same, field, format!("The completion's {field} is not that of the run."))?;
     }
     let output = &completion.output;
-    mismatch(output.kind == "model", "output.kind", "A run's output is a model.")?;
+    let wanted = job.stages.iter().find_map(|stage| match stage {
+        Stage::Output(output) => Some(output.kind),
+        Stage::Join(_) | Stage::Train(_) => None,
+    });
+    let kind = wanted.is_some_and(|kind| kind != OutputKind::Table && kind.as_str() == output.kind);
+    mismatch(kind, "output.kind", "A run's output is the model or the metrics, as its job says.")?;
     mismatch(output.bytes > 0, "output.bytes", "The sealed output is empty.")?;
     mismatch(is_object_url(&output.url), "output.url", "The sealed output lies at a file: or https: address.")?;
     let key = (1..=16 << 10).contains(&completion.content_key_jwe.len());
@@ -129,9 +135,13 @@ fn certified_datasets(certificate: &ModelCertificate, run: &Run<'_>, statements:
     let planned = certificate.plan.charges.iter().eq(certificate.datasets.iter().map(|d| &d.charge));
     mismatch(planned, field, "The charges of the certificate's datasets are those of its plan.")?;
     for dataset in &certificate.datasets {
-        let root = run.terms(&dataset.dataset_id, dataset.version).map(|(_, terms)| terms.manifest_root);
+        let terms = run.terms(&dataset.dataset_id, dataset.version).map(|(_, terms)| terms);
+        let root = terms.map(|terms| terms.manifest_root);
         let sentence = format!("The certificate names another sealed object for dataset {}.", dataset.dataset_id);
         mismatch(root == Some(dataset.manifest_root), field, sentence)?;
+        let level = terms.map(|terms| terms.privacy.level) == Some(dataset.charge.level);
+        let sentence = format!("The certificate names another privacy level for dataset {}.", dataset.dataset_id);
+        mismatch(level, field, sentence)?;
         let here = |c: &&DatasetCharge| c.dataset_id == dataset.dataset_id && c.version == dataset.version;
         let charged = statements.iter().flat_map(|r| &r.charges).filter(here).all(|charge| *charge == dataset.charge);
         let own = here(&&dataset.charge) && charged;

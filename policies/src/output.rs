@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use schemas::canonical;
 use schemas::digest::Digest;
+use schemas::pipeline::OutputKind;
 use schemas::privacy::Plan;
-use schemas::problem::{Code, R};
+use schemas::problem::{Code, R, Refusal};
 use schemas::worker::{NoisedMetrics, Outcome};
 use serde_json::Value;
 
@@ -14,22 +15,22 @@ use crate::forms::ensure;
 /// The largest model that leaves a room.
 pub const MAX_MODEL: usize = 64 << 20;
 
-/// A model that may leave, with the figures that may stand beside it.
+/// What may leave, with the figures that may stand beside it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CheckedOutput {
-    model: Vec<u8>,
+    content: Vec<u8>,
     sha256: Digest,
     steps: u32,
     metrics: Option<NoisedMetrics>,
 }
 
 impl CheckedOutput {
-    /// The model in safetensors.
-    pub fn model(&self) -> &[u8] {
-        &self.model
+    /// The model in safetensors, or the noised metrics in canonical JSON where the job writes those alone.
+    pub fn content(&self) -> &[u8] {
+        &self.content
     }
 
-    /// SHA-256 of the model.
+    /// SHA-256 of the content.
     pub fn sha256(&self) -> Digest {
         self.sha256
     }
@@ -45,16 +46,18 @@ impl CheckedOutput {
     }
 }
 
-/// The model is not yet sealed, so Debug shows its size and digest only.
+/// The content is not yet sealed, so Debug shows its size and digest only.
 impl std::fmt::Debug for CheckedOutput {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "CheckedOutput({} bytes, {})", self.model.len(), self.sha256.short())
+        write!(f, "CheckedOutput({} bytes, {})", self.content.len(), self.sha256.short())
     }
 }
 
 /// Does the worker's outcome carry out the plan, and is it a model of the size and digest it says?
-pub fn decide(outcome: Outcome, model: Vec<u8>, plan: &Plan) -> R<CheckedOutput> {
-    refuse(outcome.kind == "model", "kind", "Only a model leaves the room.")?;
+///
+/// Where the job writes metrics the model is judged all the same and ends here: the metrics alone are what may leave.
+pub fn decide(outcome: Outcome, model: Vec<u8>, plan: &Plan, kind: OutputKind) -> R<CheckedOutput> {
+    refuse(outcome.kind == "model", "kind", "A worker delivers a model.")?;
     refuse(model.len() <= MAX_MODEL, "bytes", "A model has at most 64 MiB.")?;
     refuse(
         u64::try_from(model.len()).is_ok_and(|n| n == outcome.bytes),
@@ -72,7 +75,19 @@ pub fn decide(outcome: Outcome, model: Vec<u8>, plan: &Plan) -> R<CheckedOutput>
         refuse(derived, "metrics.accuracy_ppm", "The accuracy does not follow from the noised counts.")?;
     }
     refuse(is_safetensors(&model), "model", "The model is not in safetensors form.")?;
-    Ok(CheckedOutput { model, sha256, steps: outcome.steps, metrics: outcome.metrics })
+    let (content, sha256) = match (kind, &outcome.metrics) {
+        (OutputKind::Model, _) => (model, sha256),
+        (OutputKind::Metrics, Some(metrics)) => {
+            let content = canonical::to_bytes(metrics)?;
+            let sha256 = Digest::of(&content);
+            (content, sha256)
+        }
+        (OutputKind::Metrics | OutputKind::Table, _) => {
+            let sentence = "Only a model or charged metrics leave the room.";
+            return Err(Refusal::new(Code::OutputRefused, sentence).at("kind"));
+        }
+    };
+    Ok(CheckedOutput { content, sha256, steps: outcome.steps, metrics: outcome.metrics })
 }
 
 /// Whether the bytes are a safetensors file whose tensors fill it exactly, without hole or overlap: there is no place for

@@ -1,4 +1,5 @@
-//! The taint walk: sealed tables may go into one join, the join into one private training, and only the model out.
+//! The taint walk: sealed tables may go into one join, the join into one private training, and out goes the model or,
+//! where it stays inside, the noised metrics alone.
 //!
 //! What a stage gives is either raw (rows of people) or a model trained with differential privacy. Raw data has no way
 //! to an output. The room and every key service judge the typed stages with this function; SQL is never judged here.
@@ -9,6 +10,7 @@ mod training;
 use schemas::job::JobSpec;
 use schemas::jwk::Curve;
 use schemas::pipeline::{ColumnRef, Join, Output, OutputKind, Stage, Training};
+use schemas::privacy::Clause;
 use schemas::problem::{Code, R, Refusal};
 
 pub use join::factors;
@@ -23,7 +25,7 @@ pub struct Pipeline<'a> {
     pub join: &'a Join,
     /// The one training, private, on the join.
     pub training: &'a Training,
-    /// The one output, of the model, to the contracts' recipient.
+    /// The one output, of the model or the metrics, to the contracts' recipient.
     pub output: &'a Output,
 }
 
@@ -31,7 +33,8 @@ pub struct Pipeline<'a> {
 ///
 /// 1. a join takes every dataset of the job once, on the principal's keys, and gives permitted columns;
 /// 2. a training reads the join, is private, and uses permitted columns within public bounds;
-/// 3. an output writes the model, encrypted to the contracts' recipient, and nothing else;
+/// 3. an output writes the model, encrypted to the contracts' recipient, or the metrics that the training releases, and
+///    nothing else; the metrics alone where a dataset's clause is of level 2 or a contract lets only them out;
 /// 4. there is one of each.
 pub fn decide<'a>(facts: &Facts<'a>) -> R<Pipeline<'a>> {
     let tables = Tables { uses: facts.datasets()? };
@@ -77,6 +80,7 @@ impl<'a> Walk<'a> {
             Stage::Output(output) => {
                 self.untainted(output, tables)?;
                 only(&self.output, "output")?;
+                self.stays_inside(output, tables, facts)?;
                 self::output(output, facts)?;
                 self.output = Some(output);
             }
@@ -84,7 +88,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Only a model leaves: not a sealed table, not a join, not anything in the form of a table.
+    /// Only what was trained leaves: not a sealed table, not a join, not anything in the form of a table.
     fn untainted(&self, output: &Output, tables: &Tables<'_>) -> R<()> {
         let joined = self.join.is_some_and(|join| join.name == output.input);
         let raw = joined || tables.get(&output.input).is_some() || output.kind == OutputKind::Table;
@@ -92,6 +96,24 @@ impl<'a> Walk<'a> {
         ensure(!raw, Code::PipelineRawOutput, "input", sentence)?;
         let trained = self.training.is_some_and(|training| training.name == output.input);
         ensure(trained, Code::PipelineInvalid, "input", "An output writes the result of the training before it.")
+    }
+
+    /// The model leaves only where every clause and every contract lets it; metrics only where they are charged.
+    fn stays_inside(&self, output: &Output, tables: &Tables<'_>, facts: &Facts<'_>) -> R<()> {
+        if output.kind == OutputKind::Metrics {
+            let charged = self.training.is_some_and(|training| training.metrics.is_some());
+            let sentence = "An output of metrics needs a training that releases noised metrics.";
+            return ensure(charged, Code::PipelineInvalid, "kind", sentence);
+        }
+        let inside = tables.uses.iter().find(|used| used.terms.privacy.level == Clause::STAYS_INSIDE);
+        let sentence =
+            format!("Dataset {}: at level 2 the model stays inside.", inside.map_or("", |u| u.job.dataset_id.as_str()));
+        ensure(inside.is_none(), Code::ModelStaysInside, "kind", sentence)?;
+        let kind = output.kind.as_str();
+        let closed = facts.contracts.iter().find(|contract| !contract.outputs.kinds.iter().any(|named| named == kind));
+        let sentence =
+            format!("Contract {} lets no {kind} out.", closed.map_or("", |contract| contract.contract_id.as_str()));
+        ensure(closed.is_none(), Code::ModelStaysInside, "kind", sentence)
     }
 
     fn new_name(&self, name: &str, tables: &Tables<'_>) -> R<()> {
@@ -108,7 +130,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Where the model goes: to the recipient of every contract, which is the TDC, under a key of the right kind.
+/// Where the output goes: to the recipient of every contract, which is the TDC, under a key of the right kind.
 fn output(output: &Output, facts: &Facts<'_>) -> R<()> {
     let others = facts.contracts.iter().any(|contract| contract.outputs.recipient != output.recipient);
     let sentence = format!("{} is not the recipient that every contract names.", output.recipient);

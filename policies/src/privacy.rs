@@ -4,7 +4,7 @@
 //! asked by the job once for the run, metrics included; every dataset is charged with its own factor.
 
 use schemas::pipeline::Training;
-use schemas::privacy::{DatasetCharge, Mechanism, Plan};
+use schemas::privacy::{Clause, DatasetCharge, Mechanism, Plan};
 use schemas::problem::{Code, R, Refusal};
 use schemas::text::Real;
 
@@ -18,7 +18,8 @@ use crate::reals;
 /// The plan of a run of this job:
 ///
 /// 1. the pipeline is allowed ([`pipeline::decide`]);
-/// 2. ε and δ asked lie within the clause of every dataset, and δ below 1/`public_rows`;
+/// 2. ε and δ asked lie within the clause of every dataset, and δ below 1/`public_rows`; the ε of a clause of level 0
+///    is kept by law alone and refuses nothing here;
 /// 3. σ is the smallest noise multiplier of three decimals, rounded up, with which training and metrics together cost
 ///    every dataset, at σ over its factor, at most the ε asked at the δ asked;
 /// 4. the divisor of the noised sums is sample rate × N × training share, rounded down, where N is the smallest
@@ -52,7 +53,8 @@ fn within_clause(training: &Training, used: &DatasetUse<'_>) -> R<()> {
     let (asked, id, clause) = (&training.epsilon, &used.job.dataset_id, &used.terms.privacy);
     ensure(!reals::is_zero(asked), Code::EpsilonOutOfRange, "epsilon", "ε must be above 0.")?;
     let sentence = format!("ε {asked} is asked, the contract grants {} of dataset {id}.", clause.epsilon);
-    ensure(reals::order(asked, &clause.epsilon).is_le(), Code::EpsilonExceedsContract, "epsilon", sentence)?;
+    let within = clause.level == Clause::LEGAL_ONLY || reals::order(asked, &clause.epsilon).is_le();
+    ensure(within, Code::EpsilonExceedsContract, "epsilon", sentence)?;
     let delta = &training.delta;
     ensure(!reals::is_zero(delta), Code::EpsilonOutOfRange, "delta", "δ must be above 0.")?;
     let sentence = format!("δ {delta} is asked, the contract grants {} of dataset {id}.", clause.delta);
@@ -91,6 +93,7 @@ fn charge(training: &Training, noise: &Real, used: &DatasetUse<'_>, factor: u8) 
         version: used.job.version,
         family: used.terms.family.clone(),
         factor,
+        level: used.terms.privacy.level,
         mechanisms,
         // At the clause's δ, which is not below the one asked: so not above the ε asked.
         epsilon_micro: cost.epsilon_micro(delta_atto(&used.terms.privacy.delta)?),

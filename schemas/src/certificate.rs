@@ -46,7 +46,8 @@ pub struct ModelCertificate {
     pub datasets: Vec<CertifiedDataset>,
     /// The privacy plan that was carried out.
     pub plan: Plan,
-    /// SHA-256 of the model in the clear (safetensors).
+    /// SHA-256 of what left the room, in the clear: the model (safetensors), or the metrics (canonical JSON) where the
+    /// job's output is metrics.
     pub model_sha256: Digest,
     /// Its size.
     pub model_bytes: u64,

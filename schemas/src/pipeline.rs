@@ -176,8 +176,21 @@ pub struct Training {
 pub enum OutputKind {
     /// Model weights in safetensors.
     Model,
+    /// The noised metrics of the training, as canonical JSON; the weights end with the room.
+    Metrics,
     /// A table. No contract allows it; the form exists so that asking for it is refused by rule, not by accident.
     Table,
+}
+
+impl OutputKind {
+    /// As contracts and completions write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OutputKind::Model => "model",
+            OutputKind::Metrics => "metrics",
+            OutputKind::Table => "table",
+        }
+    }
 }
 
 /// An output stage.

@@ -55,8 +55,28 @@ pub struct Clause {
     pub accountant: Accountant,
     /// Ledger scope.
     pub scope: Scope,
-    /// Assurance level of the clause; 1 = differential privacy enforced in the room.
+    /// How the clause is kept: [`Clause::LEGAL_ONLY`], [`Clause::ENFORCED`] or [`Clause::STAYS_INSIDE`].
     pub level: u8,
+}
+
+impl Clause {
+    /// Level 0: the ε of the clause is kept by law alone. Runs are private and their mechanisms are entered in the ledger
+    /// and shown, but no sum of them refuses a run. δ is kept by machine at every level.
+    pub const LEGAL_ONLY: u8 = 0;
+    /// Level 1: the budget is kept by every key service; a new version of the offer may give more.
+    pub const ENFORCED: u8 = 1;
+    /// Level 2: as level 1, and no model leaves the room: only metrics that are noised and charged do.
+    pub const STAYS_INSIDE: u8 = 2;
+}
+
+/// A level in words for people.
+pub fn level_words(level: u8) -> &'static str {
+    match level {
+        Clause::LEGAL_ONLY => "legal only",
+        Clause::ENFORCED => "enforced budget",
+        Clause::STAYS_INSIDE => "enforced budget, the model stays inside",
+        _ => "unknown level",
+    }
 }
 
 /// One release mechanism of a run, as it is charged.
@@ -91,12 +111,25 @@ pub struct DatasetCharge {
     pub family: FamilyId,
     /// 1 where removing a principal removes a row of the join, 2 where it changes one (charged at σ/2).
     pub factor: u8,
+    /// The level of the contract's clause; written where it is not 1. At 0 the charge is recorded and bounded by law only.
+    #[serde(default = "enforced", skip_serializing_if = "is_enforced")]
+    pub level: u8,
     /// The mechanisms at this dataset's factor.
     pub mechanisms: Vec<Mechanism>,
     /// ε that this run alone costs at `delta`, in 10^-6, rounded up.
     pub epsilon_micro: u64,
     /// The δ of the contract's clause.
     pub delta: Real,
+}
+
+fn enforced() -> u8 {
+    Clause::ENFORCED
+}
+
+// serde hands a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_enforced(level: &u8) -> bool {
+    *level == Clause::ENFORCED
 }
 
 /// The privacy plan of a run: the same function makes it in the room (to run) and in the KMS (to charge).

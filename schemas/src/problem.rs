@@ -224,6 +224,8 @@ codes! {
     PipelineColumn "PIPELINE_COLUMN" 422;
     PipelineJoinKey "PIPELINE_JOIN_KEY" 422;
     PipelineTarget "PIPELINE_TARGET" 422;
+    /// A job that hands the model out of the room where a clause of level 2 or a contract keeps it inside.
+    ModelStaysInside "MODEL_STAYS_INSIDE" 422;
     PipelineBounds "PIPELINE_BOUNDS" 422;
     PipelineRecipient "PIPELINE_RECIPIENT" 422;
     EpsilonExceedsContract "EPSILON_EXCEEDS_CONTRACT" 422;

@@ -106,6 +106,8 @@ pub struct BudgetLine {
     pub cap_epsilon: Real,
     /// Its δ.
     pub cap_delta: Real,
+    /// What keeps the cap, in words; `legal only` bounds no sum by machine.
+    pub kept: String,
 }
 
 /// A payment.
@@ -280,6 +282,7 @@ fn budget(key: LedgerKey, ledger: &Ledger) -> BudgetLine {
         epsilon_micro,
         cap_epsilon: ledger.cap.epsilon.clone(),
         cap_delta: ledger.cap.delta.clone(),
+        kept: schemas::privacy::level_words(ledger.cap.level).to_owned(),
     }
 }
 

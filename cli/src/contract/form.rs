@@ -145,6 +145,7 @@ pub fn draft(
     }
     let pairs = || form.datasets.iter().zip(offers);
     let datasets: R<Vec<ContractDataset>> = pairs().map(|(terms, offer)| dataset(terms, offer)).collect();
+    let inside = offers.iter().any(|offer| offer.privacy_cap.level == Clause::STAYS_INSIDE);
     let contract = Contract {
         schema: "contract.v1".into(),
         registry: trust.registry.clone(),
@@ -164,7 +165,7 @@ pub fn draft(
             platform_level: form.compute.platform_level.clone(),
         },
         outputs: Outputs {
-            kinds: vec!["model".into()],
+            kinds: vec![if inside { "metrics" } else { "model" }.into()],
             recipient: form.tdc.clone(),
             release: "encrypted_to_recipient".into(),
         },

@@ -6,7 +6,7 @@ use schemas::contract::{Assurance, Payee, TermKind, Trigger};
 use schemas::dataset::{ColumnType, DataCard, Reference};
 use schemas::id::{DatasetId, FamilyId};
 use schemas::money::{Currency, Minor};
-use schemas::privacy::Scope;
+use schemas::privacy::{Clause, Scope};
 use schemas::text::Real;
 use serde::{Deserialize, Serialize};
 
@@ -106,6 +106,13 @@ pub struct Cap {
     pub delta: Real,
     /// Across whom the budget is shared.
     pub scope: Scope,
+    /// How it is kept: 0 by law alone, 1 by machine (if absent), 2 so and with the model inside.
+    #[serde(default = "enforced")]
+    pub level: u8,
+}
+
+fn enforced() -> u8 {
+    Clause::ENFORCED
 }
 
 /// A price.

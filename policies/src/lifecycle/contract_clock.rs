@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use schemas::contract::{CompletedReason, ContractRef, ContractState};
 use schemas::event::Body;
 use schemas::id::DatasetId;
-use schemas::privacy::DatasetCharge;
+use schemas::privacy::{Clause, DatasetCharge};
 use schemas::release::KmsStatement;
 use schemas::{Code, Digest, R, Refusal, Timestamp};
 
@@ -159,6 +159,10 @@ impl State {
     fn budget_spent(&self, row: &ContractRow) -> R<bool> {
         for dataset in &row.contract.datasets {
             let charges = self.final_charges_of(row, &dataset.dataset_id);
+            // Nothing that a machine counts ends a clause that law alone keeps.
+            if dataset.privacy.level == Clause::LEGAL_ONLY {
+                return Ok(false);
+            }
             let left = crate::budget::left(&charges, &dataset.privacy)?;
             if charges.is_empty() || left > crate::budget::epsilon_micro(&dataset.privacy.epsilon)? / SPENT_PARTS {
                 return Ok(false);

@@ -5,6 +5,7 @@ use schemas::dataset::DatasetOffer;
 use schemas::digest::Digest;
 use schemas::id::Did;
 use schemas::party::Kind;
+use schemas::privacy::Clause;
 use schemas::problem::{Code, R, Refusal};
 use schemas::time::Timestamp;
 
@@ -147,7 +148,12 @@ fn compute(contract: &Contract) -> R<()> {
 fn outputs(contract: &Contract) -> R<()> {
     let outputs = &contract.outputs;
     let model = outputs.kinds.iter().eq(["model"]);
-    ensure(model, Code::SchemaMismatch, "outputs.kinds", "The only output that may leave is one kind: model.")?;
+    let known = model || outputs.kinds.iter().eq(["metrics"]);
+    ensure(known, Code::SchemaMismatch, "outputs.kinds", "One kind of output may leave: model or metrics.")?;
+    let inside = contract.datasets.iter().find(|d| d.privacy.level == Clause::STAYS_INSIDE).filter(|_| model);
+    let sentence =
+        format!("Dataset {}: at level 2 the model stays inside.", inside.map_or("", |d| d.dataset_id.as_str()));
+    ensure(inside.is_none(), Code::ModelStaysInside, "outputs.kinds", sentence)?;
     let sealed = outputs.release == "encrypted_to_recipient";
     ensure(sealed, Code::SchemaMismatch, "outputs.release", "An output is released encrypted_to_recipient.")?;
     let consumer = contract.role_of(&outputs.recipient) == Some(Kind::Tdc);

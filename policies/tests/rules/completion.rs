@@ -7,6 +7,7 @@ use schemas::digest::Digest;
 use schemas::envelope::Envelope;
 use schemas::event::Completion;
 use schemas::id::KeyId;
+use schemas::privacy::Plan;
 use schemas::release::{KmsReceipt, KmsStatement};
 use serde_json::json;
 
@@ -38,13 +39,13 @@ pub fn receipt(house: &House, n: usize, seq: u64, statement: KmsStatement) -> Km
 }
 
 /// A completed run, in parts; signed and put together when it is judged.
-struct Run {
+pub struct Run {
     house: House,
     view: RunView,
-    completion: Completion,
-    certificate: ModelCertificate,
-    releases: Vec<KmsReceipt>,
-    commits: Vec<KmsReceipt>,
+    pub completion: Completion,
+    pub certificate: ModelCertificate,
+    pub releases: Vec<KmsReceipt>,
+    pub commits: Vec<KmsReceipt>,
     /// Who signs in place of the key services.
     signer: Option<&'static str>,
     certifier: KeyId,
@@ -52,8 +53,12 @@ struct Run {
 
 impl Run {
     fn new() -> Run {
-        let house = House::new();
-        let (job, contracts, plan) = (digest(&house.job), house.job.contracts.clone(), plan());
+        Run::of(House::new(), plan())
+    }
+
+    /// The run of this house's job, by its plan.
+    pub fn of(house: House, plan: Plan) -> Run {
+        let (job, contracts) = (digest(&house.job), house.job.contracts.clone());
         let released =
             || KmsStatement::Released { reservation_id: read(id("rsv", 1).into()), jwe_sha256: vec![Digest([1; 32])] };
         let committed = || KmsStatement::Committed { output_sha256: OUTPUT };
@@ -75,12 +80,16 @@ impl Run {
             "certificate": empty, "content_key_jwe": "a.b.c.d.e", "release_receipts": [], "commit_receipts": [],
             "at": "2026-12-01T10:10:00Z"}));
         let (view, certifier) = (view(&house), KeyId::new(id("run", 1), jwk(5).thumbprint()));
-        let releases = (0..3).map(|n| receipt(&house, n, 2, released())).collect();
-        let commits = (0..3).map(|n| receipt(&house, n, 3, committed())).collect();
+        let stated = |n: usize, seq, statement| KmsReceipt {
+            charges: vec![plan.charges[n].clone()],
+            ..receipt(&house, n, seq, statement)
+        };
+        let releases = (0..3).map(|n| stated(n, 2, released())).collect();
+        let commits = (0..3).map(|n| stated(n, 3, committed())).collect();
         Run { house, view, completion, certificate, releases, commits, signer: None, certifier }
     }
 
-    fn judge(&self) -> R<()> {
+    pub fn judge(&self) -> R<()> {
         let sign = |receipts: &[KmsReceipt]| {
             let kid = |r: &KmsReceipt| KeyId::new(self.signer.unwrap_or(r.provider.as_str()), jwk(1).thumbprint());
             receipts.iter().map(|r| envelope(r, kid(r))).collect()
@@ -118,6 +127,7 @@ fn a_completion_is_of_this_run() {
             |r| r.completion.contracts[0].sha256 = Digest([0; 32]),
             |r| r.completion.contracts.push(ContractRef { id: read(id("ctr", 2).into()), sha256: Digest([0; 32]) }),
             |r| r.completion.output.kind = "table".into(),
+            |r| r.completion.output.kind = "metrics".into(),
             |r| r.completion.output.bytes = 0,
             |r| r.completion.output.url = "http://blob.example/x".into(),
             |r| r.completion.content_key_jwe.clear(),

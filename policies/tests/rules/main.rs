@@ -28,6 +28,8 @@ mod kbs;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod levels;
+#[cfg(test)]
 mod log;
 #[cfg(test)]
 mod output;

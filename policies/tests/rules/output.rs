@@ -3,6 +3,7 @@
 use policies::output::{MAX_MODEL, decide};
 use policies::{CheckedOutput, Code, R};
 use schemas::digest::Digest;
+use schemas::pipeline::OutputKind;
 use schemas::privacy::Plan;
 use schemas::worker::{NoisedMetrics, Outcome};
 
@@ -33,14 +34,14 @@ fn judge(model: Vec<u8>, spoil: impl FnOnce(&mut Outcome, &mut Plan)) -> R<Check
     let mut outcome =
         Outcome { kind: "model".into(), bytes, sha256, steps: 198, noise_draws: 198, metrics: Some(metrics()) };
     spoil(&mut outcome, &mut plan);
-    decide(outcome, model, &plan)
+    decide(outcome, model, &plan, OutputKind::Model)
 }
 
 #[test]
 fn a_model_of_the_plan_leaves() {
     let model = file(HEADER, 20);
     let checked = judge(model.clone(), |_, _| {}).unwrap();
-    assert_eq!((checked.model(), checked.sha256(), checked.steps()), (model.as_slice(), Digest::of(&model), 198));
+    assert_eq!((checked.content(), checked.sha256(), checked.steps()), (model.as_slice(), Digest::of(&model), 198));
     assert_eq!(checked.metrics(), Some(&metrics()));
     assert!(!format!("{checked:?}").contains('['));
     let plain = judge(model, |outcome, plan| (outcome.metrics, plan.metrics_noise_multiplier) = (None, None)).unwrap();

@@ -103,6 +103,7 @@ impl House {
             version: 1,
             family: offer.family,
             factor: 1,
+            level: 1,
             mechanisms: vec![Mechanism::Gaussian { noise_multiplier: Real::parse("5").unwrap() }],
             epsilon_micro: 900_000,
             delta: offer.privacy_cap.delta,

@@ -12,6 +12,7 @@ pub fn charge() -> DatasetCharge {
         version: 1,
         family: FamilyId::new(uuid(5)),
         factor: 1,
+        level: 1,
         mechanisms: vec![
             Mechanism::SampledGaussian { noise_multiplier: real("4.12"), sample_rate: real("0.0755162"), steps: 198 },
             Mechanism::Gaussian { noise_multiplier: real("20") },
