@@ -56,7 +56,8 @@ fn in_session(job: &Admitted, session: &mut Session, room: &Room, tell: Tell<'_>
     // From here on the data keys are not needed any more.
     drop(keys);
     let mut delivered = worker::train(job, session, data, &lease, room, tell)?;
-    let checked = policies::output::decide(delivered.outcome, std::mem::take(&mut *delivered.model), &job.plan, job.output.kind)?;
+    let model = std::mem::take(&mut *delivered.model);
+    let checked = policies::output::decide(delivered.outcome, model, &job.plan, job.output.kind)?;
     let sealed = output::seal(checked, job, session)?;
     let commits = lease.commit(job, session, &sealed, room)?;
     tell(Progress::Committed { output: sealed.sha256 });
