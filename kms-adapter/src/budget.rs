@@ -67,7 +67,7 @@ fn decode(events: Vec<Vec<u8>>) -> R<Vec<DatasetCharge>> {
 }
 
 /// What counts of a dataset under one contract.
-fn of_contract(c: &mut Db, contract_id: &str, dataset_id: &str) -> Tx<RdpVector> {
+pub(crate) fn of_contract(c: &mut Db, contract_id: &str, dataset_id: &str) -> Tx<RdpVector> {
     let rows = charge::table
         .inner_join(runs::table)
         .filter(charge::contract_id.eq(contract_id))

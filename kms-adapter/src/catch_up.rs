@@ -70,6 +70,8 @@ impl Kms {
                 self.listen(event, &mut said)?;
             }
         }
+        // Fetches by the KBS face, which the log never hears of.
+        self.kbs_kept().iter().try_for_each(|receipt| self.hear(receipt, &mut said))?;
         let kept = self.newest_checkpoint(&self.config.checkpoints_file())?;
         let kept = kept.map_or(0, |head| i64::try_from(head.seq).unwrap_or(i64::MAX - crate::gap::LEFT_FREE));
         self.store.transact(|c| {

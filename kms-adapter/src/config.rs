@@ -10,6 +10,7 @@ use schemas::{Code, Digest, R, Refusal};
 use serde::{Deserialize, Serialize};
 
 use crate::backend::{self, Kind};
+use crate::kbs;
 use crate::store::Place;
 
 /// Prefix of environment variables that override the file: `DEPA_KMS__LISTEN=127.0.0.1:8451`.
@@ -106,6 +107,9 @@ pub struct Config {
     /// without it all calls count as one caller's.
     #[serde(default)]
     pub proxied: bool,
+    /// The KBS face for stock confidential-container guests; off without it.
+    #[serde(default, skip_serializing_if = "kbs::Settings::is_default")]
+    pub kbs: kbs::Settings,
 }
 
 mod defaults {
@@ -166,6 +170,7 @@ impl Config {
             // A demo plays all its rooms from one address.
             challenges_per_minute: if profile == Profile::Demo { 6000 } else { defaults::challenges_per_minute() },
             proxied: profile == Profile::Production,
+            kbs: kbs::Settings::default(),
         }
     }
 
@@ -200,6 +205,7 @@ impl Config {
             return Err(invalid("listen must be a loopback address: plain HTTP stays on this machine").at("listen"));
         }
         self.check_database()?;
+        self.kbs.check()?;
         backend::check(self)?;
         if self.platform.data.is_none() {
             // Newer data may name other levels; then the service looks when it starts.
@@ -381,6 +387,9 @@ trust = "trust.json"
             ("DEPA_KMS__BACKEND", "drawer"),
             ("DEPA_KMS__UTC_OFFSET_MINUTES", "1440"),
             ("DEPA_KMS__PLATFORM", "{ colour = \"red\" }"),
+            ("DEPA_KMS__KBS", "{ colour = \"red\" }"),
+            ("DEPA_KMS__KBS", "{ enabled = true, session_seconds = 3600 }"),
+            ("DEPA_KMS__KBS", "{ enabled = true, sessions = 0 }"),
         ];
         for (name, value) in cases {
             assert_eq!(read(FILE, &[(name, value)]).unwrap_err().code, Code::ConfigInvalid, "{name}={value}");

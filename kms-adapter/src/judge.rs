@@ -6,7 +6,7 @@ use attestation::Expected;
 use policies::Facts;
 use schemas::bundle::JobBundle;
 use schemas::contract::Assurance;
-use schemas::evidence::{Appraisal, Transcript};
+use schemas::evidence::{Appraisal, Evidence, Transcript};
 use schemas::id::KeyId;
 use schemas::privacy::{Clause, DatasetCharge, Plan};
 use schemas::release::{Admission, Attested, Challenge, ReleasedDataset};
@@ -100,17 +100,33 @@ impl Kms {
     ) -> R<Appraisal> {
         let expected = Expected::from_transcript(&attested.transcript, &opened.image_set)?
             .of_challenge(&challenge.nonce, challenge.expires_at);
-        let named = opened.contracts.iter().map(|c| c.compute.platform_level.as_str());
-        let levels: BTreeSet<&str> = named.chain([self.config.platform_level.as_str()]).collect();
+        let who = attested.transcript.run_id.as_str();
+        self.appraise_as(&attested.evidence, &expected, &self.levels(opened), who, now)
+    }
+
+    /// The platform levels at which evidence must hold for this job.
+    pub(crate) fn levels(&self, opened: &OpenedBundle) -> BTreeSet<String> {
+        let named = opened.contracts.iter().map(|c| c.compute.platform_level.clone());
+        named.chain([self.config.platform_level.clone()]).collect()
+    }
+
+    /// Appraises at each of these levels; the last appraisal, or the first that does not accept.
+    pub(crate) fn appraise_as(
+        &self,
+        evidence: &Evidence,
+        expected: &Expected,
+        levels: &BTreeSet<String>,
+        who: &str,
+        now: Timestamp,
+    ) -> R<Appraisal> {
         let mut strictest = None;
         for level in levels {
             let policy = self
                 .policy(level)
                 .map_err(|_| Refusal::new(Code::EvidenceNotAllowed, "a contract names an unknown platform level"))?;
-            let appraisal = attestation::appraise(&attested.evidence, &expected, &policy, now);
+            let appraisal = attestation::appraise(evidence, expected, &policy, now);
             if !appraisal.accepted {
-                let run_id = attested.transcript.run_id.as_str();
-                tracing::warn!(run_id, level, failed = ?appraisal.failed(), "evidence refused");
+                tracing::warn!(run_id = who, level, failed = ?appraisal.failed(), "evidence refused");
                 return Ok(appraisal);
             }
             strictest = Some(appraisal);

@@ -22,6 +22,7 @@ use crate::cupboard::Cupboard;
 use crate::health::Health;
 use crate::init;
 use crate::journal;
+use crate::kbs;
 use crate::limits::Limits;
 use crate::platform;
 use crate::root;
@@ -46,6 +47,7 @@ pub struct Kms {
     /// The newest checkpoint in the file beside the database.
     pub(crate) exported: Mutex<i64>,
     pub(crate) limits: Limits,
+    pub(crate) kbs: kbs::Face,
     health: Health,
     pub(crate) platform: Brought,
     /// When this process began to serve.
@@ -79,6 +81,7 @@ impl Kms {
             followed: Mutex::new(trust.clone()),
             exported: Mutex::new(0),
             limits: Limits::new(config.challenges_per_minute),
+            kbs: kbs::Face::new(&config.kbs),
             health: Health::default(),
             platform,
             started,

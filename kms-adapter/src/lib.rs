@@ -2,12 +2,13 @@
 //! a contract in force, within the privacy budget that its owner granted.
 //!
 //! Read in this order: [`kms`] (the service), [`challenge`], [`judge`] (what reserve and release both ask), [`rules`]
-//! (documents in Rego), [`reserve`],
-//! [`release`], [`lease`] (renew and commit), [`refund`]; then [`budget`], [`journal`], [`cupboard`] (keys at rest) and
-//! [`store`]. [`routes`] only reads bodies and writes answers.
+//! (documents in Rego), [`reserve`], [`release`], [`lease`] (renew and commit), [`refund`]; [`kbs`] (the face for stock
+//! guests); then [`budget`], [`journal`], [`cupboard`] (keys at rest) and [`store`]. [`routes`] only reads bodies and
+//! writes answers.
 //!
-//! Invariants of this room: no outbound call, but to a key backend that the configuration names; a key is wrapped in [`release`] alone, in the same transaction that makes
-//! its charge final and signs the receipt; a challenge is used up before anything that came with it is verified.
+//! Invariants of this room: no outbound call, but to a key backend that the configuration names; a key is wrapped in
+//! [`release`] and, for stock guests, in [`kbs`] alone, in the same transaction that makes its charge final and signs the
+//! receipt; a challenge is used up before anything that came with it is verified.
 
 mod audit;
 pub mod backend;
@@ -28,6 +29,7 @@ mod journal;
 mod judge;
 mod kek;
 mod keys;
+pub mod kbs;
 pub mod kms;
 mod lease;
 mod ledger;

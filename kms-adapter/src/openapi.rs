@@ -8,6 +8,8 @@ use schemas::problem::Problem;
 use schemas::{Code, R, Refusal};
 use serde_json::{Map, Value, json};
 
+use crate::kbs::wire::ErrorInformation;
+
 type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
 /// A route: what is served, and what is said of it.
@@ -21,12 +23,14 @@ pub(crate) struct Route {
     gives: Option<SchemaOf>,
     /// Whether the provider's own assertion is asked for.
     owner: bool,
+    /// Whether stock guests ask, whom refusals are told in the KBS protocol's form.
+    guest: bool,
 }
 
 impl Route {
     /// A route that reads.
     pub fn get(path: &'static str, serve: fn() -> actix_web::Route, summary: &'static str) -> Route {
-        Route { path, serve, verb: "get", summary, status: 200, takes: None, gives: None, owner: false }
+        Route { path, serve, verb: "get", summary, status: 200, takes: None, gives: None, owner: false, guest: false }
     }
 
     /// A route that takes a body.
@@ -44,6 +48,11 @@ impl Route {
         Route { owner: true, ..self }
     }
 
+    /// A route of the KBS protocol.
+    pub fn guest(self) -> Route {
+        Route { guest: true, ..self }
+    }
+
     fn operation(&self, generator: &mut SchemaGenerator) -> Value {
         let body = match self.gives {
             Some(schema) => json!(schema(generator)),
@@ -51,6 +60,11 @@ impl Route {
         };
         let done = json!({"description": "Done", "content": {"application/json": {"schema": body}}});
         let mut responses = Map::from_iter([(self.status.to_string(), done)]);
+        if self.guest {
+            let schema = generator.subschema_for::<ErrorInformation>();
+            let said = json!({"description": "Refused; the code stands in `type`", "content": {"application/json": {"schema": schema}}});
+            responses.insert("default".into(), said);
+        }
         for status in self.refusals() {
             responses.insert(status.to_string(), json!({"$ref": format!("#/components/responses/refused-{status}")}));
         }
@@ -58,9 +72,11 @@ impl Route {
         let mut operation = json!({
             "summary": self.summary, "operationId": format!("{}_{}", self.verb, words.join("_")), "responses": responses,
         });
-        if self.path.contains("{id}") {
-            let id = json!({"name": "id", "in": "path", "required": true, "schema": {"type": "string"}});
-            operation["parameters"] = json!([id]);
+        let named = self.path.split('{').filter_map(|part| part.split_once('}')).map(|(name, _)| name);
+        let parameter = |name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}});
+        let parameters: Vec<Value> = named.map(parameter).collect();
+        if !parameters.is_empty() {
+            operation["parameters"] = json!(parameters);
         }
         if let Some(takes) = self.takes {
             operation["requestBody"] =
@@ -74,6 +90,10 @@ impl Route {
 
     /// Statuses of the refusals that it may give.
     fn refusals(&self) -> Vec<u16> {
+        if self.guest {
+            // While the face is switched off.
+            return vec![404, 405];
+        }
         let mut all = vec![404, 405, 500, 503];
         if self.takes.is_some() {
             all.extend([400, 403, 409, 413, 415, 422, 504]);

@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 
 use crate::budget::BudgetView;
 use crate::error::Failure;
+use crate::kbs::face;
 use crate::keys::Imported;
 use crate::kms::Kms;
 use crate::openapi::Route;
@@ -32,7 +33,7 @@ type Answer = Result<HttpResponse, Failure>;
 
 /// The list of routes: what is served and what the interface's document says.
 pub(crate) fn list() -> Vec<Route> {
-    vec![
+    let mut all = vec![
         Route::get("/v1/kms", || web::get().to(info), "Its keys, provider and limits").gives::<KmsInfo>(200),
         Route::get("/.well-known/did.json", || web::get().to(did_document), "The provider's did:web document"),
         Route::get("/livez", || web::get().to(livez), "Whether it is alive"),
@@ -59,7 +60,9 @@ pub(crate) fn list() -> Vec<Route> {
             .gives::<Envelope<KmsReceipt>>(200),
         Route::post::<RefundRequest>("/v1/runs/{id}/refund", || web::post().to(refund), "Return the charge")
             .gives::<Envelope<KmsReceipt>>(200),
-    ]
+    ];
+    all.extend(face::list());
+    all
 }
 
 /// All routes of the service. The caller adds [`Kms`] as application data.
@@ -74,7 +77,10 @@ async fn openapi() -> Answer {
     Ok(answer(200, crate::openapi::text()?.into_bytes()))
 }
 
-async fn wrong_method() -> Answer {
+async fn wrong_method(kms: Data<Kms>, request: HttpRequest) -> Answer {
+    if face::is_of_face(request.path()) && !kms.config.kbs.enabled {
+        return not_found().await;
+    }
     Err(Refusal::new(Code::MethodNotAllowed, "this path has no such method").into())
 }
 
@@ -83,7 +89,7 @@ async fn not_found() -> Answer {
 }
 
 /// Reads a body within its limits, strictly.
-async fn read<T: DeserializeOwned>(request: &HttpRequest, payload: Payload, limit: usize) -> Result<T, Failure> {
+pub(crate) async fn read<T: DeserializeOwned>(request: &HttpRequest, payload: Payload, limit: usize) -> Result<T, Failure> {
     let media = request.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     if media.split(';').next().map(str::trim) != Some("application/json") {
         return Err(Refusal::new(Code::MediaType, "application/json is expected").into());
@@ -107,11 +113,11 @@ async fn act<A: Serialize + Send + 'static>(
     Ok(answer(status, bytes))
 }
 
-fn body<A: Serialize>(value: &A) -> R<Vec<u8>> {
+pub(crate) fn body<A: Serialize>(value: &A) -> R<Vec<u8>> {
     serde_json::to_vec(value).map_err(|e| Refusal::new(Code::Internal, e.to_string()))
 }
 
-fn answer(status: u16, bytes: Vec<u8>) -> HttpResponse {
+pub(crate) fn answer(status: u16, bytes: Vec<u8>) -> HttpResponse {
     let status = actix_web::http::StatusCode::from_u16(status).unwrap_or(actix_web::http::StatusCode::OK);
     HttpResponse::build(status)
         .insert_header(("Cache-Control", "no-store"))
@@ -153,7 +159,7 @@ async fn challenge(kms: Data<Kms>, request: HttpRequest, payload: Payload) -> An
 }
 
 /// Who calls: the peer, or whom the proxy in front names last.
-fn caller(kms: &Kms, request: &HttpRequest) -> Option<IpAddr> {
+pub(crate) fn caller(kms: &Kms, request: &HttpRequest) -> Option<IpAddr> {
     if !kms.config.proxied {
         return request.peer_addr().map(|peer| peer.ip());
     }

@@ -12,6 +12,8 @@ mod collateral;
 #[cfg(feature = "software-attester")]
 mod fakes;
 #[cfg(feature = "software-attester")]
+mod guest;
+#[cfg(feature = "software-attester")]
 mod mutation;
 #[cfg(feature = "software-attester")]
 mod software;
