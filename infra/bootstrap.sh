@@ -60,6 +60,8 @@ missing_packages() {
     if [ $libtorch = yes ]; then
         pkg-config --exists tss2-sys 2>/dev/null || echo "libtss2-dev the TPM library that the attesters link"
         command -v swtpm >/dev/null || echo "swtpm the software TPM that the attesters' tests start"
+        python3 -c 'import ensurepip, venv' 2>/dev/null ||
+            echo "python3-venv makes the environments of other people's tools that the tests use"
     fi
     if [ $libtorch = yes ] && ! libtorch_is_there; then
         command -v python3 >/dev/null || echo "python3 unpacks libtorch"
