@@ -84,7 +84,7 @@ impl Kms {
         policies::gate::job(&facts, &admission.contracts, now)?;
         policies::release::evidence_allowed(&facts, &appraisal)?;
         let own = self.own_datasets(&opened, appraisal.assurance)?;
-        let plan = policies::privacy::plan(&facts)?;
+        let plan = self.plans.of(&facts)?;
         let held = self.ask_rules(&facts, &own, &plan, &appraisal, &transcript.run_id, now)?;
         let transcript_sha256 = Digest::of(&canonical::to_bytes(transcript)?);
         Ok(Judged { transcript: transcript.clone(), transcript_sha256, appraisal, own, plan, held, opened })

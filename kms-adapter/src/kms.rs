@@ -24,6 +24,7 @@ use crate::init;
 use crate::journal;
 use crate::kbs;
 use crate::limits::Limits;
+use crate::plans::Plans;
 use crate::platform;
 use crate::root;
 use crate::rotate;
@@ -51,6 +52,7 @@ pub struct Kms {
     health: Health,
     pub(crate) platform: Brought,
     /// When this process began to serve.
+    pub(crate) plans: Plans,
     pub(crate) started: Timestamp,
     clock: Clock,
 }
@@ -85,6 +87,7 @@ impl Kms {
             health: Health::default(),
             platform,
             started,
+            plans: Plans::default(),
             trust,
             signer,
             config,

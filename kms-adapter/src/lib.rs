@@ -37,6 +37,7 @@ mod limits;
 mod lineage;
 pub mod openapi;
 mod platform;
+mod plans;
 pub mod recovery;
 mod refund;
 mod release;
