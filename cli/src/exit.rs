@@ -68,9 +68,12 @@ pub fn of_code(code: Code) -> u8 {
         | KeyWithheld
         | PaymentState
         | KbsPapersMissing
-        | StoreInUse => CONFLICT,
+        | StoreInUse
+        | SuccessionUnfinished
+        | RoomStopped => CONFLICT,
         ParticipantNotVerified
         | ImageSetNotApproved
+        | ImageSetRevoked
         | OfferInvalid
         | SampleIsData
         | DataSchemaMismatch

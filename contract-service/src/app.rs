@@ -226,6 +226,7 @@ impl App {
             issued_at: now,
             checkpoint: head,
             not_in_force: state.not_in_force(now),
+            image_sets_revoked: state.image_sets_revoked(now),
         };
         let list = signing::sign(&list, &*self.signer()?, now)?;
         *cached = Some((state.size(), list.clone()));

@@ -18,6 +18,7 @@ use crate::history;
 use crate::journal::{self, Statement};
 use crate::kms::Kms;
 use crate::rules::Held;
+use crate::withdrawn;
 
 /// A dataset of the job whose key is kept here.
 pub(crate) struct OwnDataset {
@@ -71,7 +72,8 @@ impl Kms {
         policies::release::admission_since(&admission, self.started)?;
         self.store.transact(|c| {
             audit::check_caught_up(c)?;
-            journal::check_not_behind(c, &admission.kms_heads, &self.config.url)
+            journal::check_not_behind(c, &admission.kms_heads, &self.config.url)?;
+            withdrawn::refuse(c, &transcript.image_set_id)
         })?;
         let mut heads = history::heads(&opened)?;
         heads.push(admission.checkpoint.clone());

@@ -9,6 +9,7 @@ use crate::journal::{self, Statement};
 use crate::kms::Kms;
 use crate::run::{self, State};
 
+use crate::withdrawn;
 impl Kms {
     /// Extends a living lease while every contract of the run is in force, or has ended in a way that lets it finish.
     pub fn renew(&self, run_id: &RunId, request: RenewRequest) -> R<Envelope<Lease>> {
@@ -22,7 +23,11 @@ impl Kms {
         let registry = &trust.registry;
         let list = signing::verify_by(request.status_list, registry, &trust, registry.as_str())?;
         let opened = self.reopen(&row)?;
-        policies::release::renewal(&list, &opened.contracts, &opened.job.purpose, now)?;
+        let image_set = &opened.image_set.image_set_id;
+        // What is told of image sets is heard before it ends this run, so that it ends others here too.
+        policies::release::status_list(&list, &[], now)?;
+        self.store.transact(|c| withdrawn::hear(c, &list.image_sets_revoked))?;
+        policies::release::renewal(&list, &opened.contracts, image_set, &opened.job.purpose, now)?;
         self.store.transact(|c| {
             history::not_behind(c, &trust.origin, &list.checkpoint, list.issued_at)?;
             history::keep(c, &trust, std::slice::from_ref(&list.checkpoint), now)

@@ -56,6 +56,7 @@ mod verify_log;
 
 pub use audit::JournalHead;
 pub use budget::{BudgetView, EventView, LedgerView};
+mod withdrawn;
 pub use catch_up::CaughtUp;
 pub use config::{Config, Profile};
 pub use explain::Explained;

@@ -4,10 +4,13 @@
 use schemas::contract::{Contract, ContractRef, ContractState};
 use schemas::envelope::{Entered, Signed};
 use schemas::evidence::{Appraisal, Transcript};
+use schemas::id::ImageSetId;
 use schemas::jwk::Curve;
 use schemas::privacy::Plan;
 use schemas::problem::{Code, R, Refusal};
-use schemas::release::{Admission, Challenge, ContractStatus, KmsReceipt, KmsStatement, StatusList};
+use schemas::release::{
+    Admission, Challenge, ContractStatus, KmsReceipt, KmsStatement, MOST_IMAGE_SETS, StatusList,
+};
 use schemas::time::Timestamp;
 
 use crate::completion::RunView;
@@ -104,14 +107,31 @@ pub fn status_list(list: &Signed<StatusList>, contracts: &[ContractRef], now: Ti
     ensure(own, Code::SignerNotParty, "signatures", "A status list is signed by the registry alone.")?;
     let sentence = format!("The status list of {} is not fresh; ask for a new one.", list.issued_at);
     ensure(fresh(list.issued_at, now), Code::StatusListStale, "issued_at", sentence)?;
+    let sentence = format!("A status list names at most {MOST_IMAGE_SETS} image sets.");
+    let bounded = list.image_sets_revoked.len() <= MOST_IMAGE_SETS;
+    ensure(bounded, Code::LimitExceeded, "image_sets_revoked", sentence)?;
     let ours = |status: &&ContractStatus| contracts.iter().any(|c| c.id == status.id && c.sha256 == status.sha256);
     list.not_in_force.iter().filter(ours).try_for_each(|status| gate::state(status.id.as_str(), status.state))
 }
 
-/// May a run that holds keys go on? Asked at every renewal, by a status list as [`status_list`] wants it: each contract
-/// is in force, or has ended in a way that lets the run finish.
-pub fn renewal(list: &Signed<StatusList>, contracts: &[Entered<Contract>], purpose: &str, now: Timestamp) -> R<()> {
+/// Is this image set none of those that were revoked, as a status list or a key service's own memory names them?
+pub fn image_set_stands<'a>(mut revoked: impl Iterator<Item = &'a ImageSetId>, id: &ImageSetId) -> R<()> {
+    let sentence = format!("The approval of image set {id} was withdrawn.");
+    ensure(!revoked.any(|other| other == id), Code::ImageSetRevoked, "image_set_id", sentence)
+}
+
+/// May a run that holds keys go on? Asked at every renewal, by a status list as [`status_list`] wants it: its image set
+/// still stands, and each contract is in force, or has ended in a way that lets the run finish. An image set that is
+/// withdrawn lets nothing finish: the room is no longer trusted with what it holds.
+pub fn renewal(
+    list: &Signed<StatusList>,
+    contracts: &[Entered<Contract>],
+    image_set: &ImageSetId,
+    purpose: &str,
+    now: Timestamp,
+) -> R<()> {
     status_list(list, &[], now)?;
+    image_set_stands(list.image_sets_revoked.iter(), image_set)?;
     for contract in contracts {
         let sha256 = contract.digest();
         let listed = list.not_in_force.iter().find(|s| s.id == contract.contract_id && s.sha256 == sha256);

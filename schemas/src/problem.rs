@@ -183,6 +183,8 @@ codes! {
     ImageSetNotApproved "IMAGE_SET_NOT_APPROVED" 422;
     DatasetExists "DATASET_EXISTS" 409;
     DatasetUnknown "DATASET_UNKNOWN" 422;
+    /// Two SRO people withdrew their approval.
+    ImageSetRevoked "IMAGE_SET_REVOKED" 409;
     OfferInvalid "OFFER_INVALID" 422;
     DatasetNotAvailable "DATASET_NOT_AVAILABLE" 409;
     SampleIsData "SAMPLE_IS_DATA" 422;
@@ -324,6 +326,8 @@ codes! {
     // Completion and payment.
     CompletionReceipts "COMPLETION_RECEIPTS" 422;
     CompletionMismatch "COMPLETION_MISMATCH" 422;
+    /// The room was told to stop from outside.
+    RoomStopped "ROOM_STOPPED" 409;
     CompletionExists "COMPLETION_EXISTS" 409;
     KeyWithheld "KEY_WITHHELD" 409;
     PaymentUnknown "PAYMENT_UNKNOWN" 404;

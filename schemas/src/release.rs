@@ -124,7 +124,11 @@ pub struct Admission {
 }
 document!(Admission, "admission.v1", "admission", Service);
 
-/// `status-list.v1`: the state of every contract that is or was in force; the only base for "no later event".
+/// The most revoked image sets in a status list: so many may be within their period at once.
+pub const MOST_IMAGE_SETS: usize = 1024;
+
+/// `status-list.v1`: the state of every contract that is or was in force, and what was withdrawn of image sets; the only
+/// base for "no later event".
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StatusList {
@@ -138,6 +142,9 @@ pub struct StatusList {
     pub checkpoint: CheckpointRef,
     /// Contracts that are not in force, sorted by id. Those absent are unknown or in force.
     pub not_in_force: Vec<ContractStatus>,
+    /// Image sets that were revoked before the end of their period, ascending; at most [`MOST_IMAGE_SETS`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub image_sets_revoked: Vec<ImageSetId>,
 }
 document!(StatusList, "status-list.v1", "status-list", Service);
 

@@ -8,7 +8,7 @@ use schemas::Digest;
 use schemas::problem::{Code, R, Refusal};
 
 use crate::platform::PlatformTable;
-use crate::policy::{PlatformPolicy, Profile};
+use crate::policy::{GuestRules, PlatformPolicy, Profile};
 
 /// Everything beyond profile, level and software roots that a service's policies are made of.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,6 +29,8 @@ pub struct Brought {
     pub chips_allowed: Option<BTreeSet<Digest>>,
     /// SHA-256 of chips that never count.
     pub chips_denied: BTreeSet<Digest>,
+    /// What is asked of the guest beyond the image set.
+    pub guest: GuestRules,
 }
 
 impl Brought {
@@ -43,6 +45,7 @@ impl Brought {
             vlek: false,
             chips_allowed: None,
             chips_denied: BTreeSet::new(),
+            guest: GuestRules::default(),
         }
     }
 
@@ -64,7 +67,8 @@ impl Brought {
         let mut policy = PlatformPolicy::new(profile, self.table.level(level)?, software_roots)
             .with_crls(self.crls.clone(), self.crl_required)
             .with_vtpm_roots(self.vtpm_roots.clone(), self.vtpm_intermediates.clone())
-            .without_chips(self.chips_denied.iter().copied());
+            .without_chips(self.chips_denied.iter().copied())
+            .with_guest(self.guest.clone());
         if self.vlek {
             policy = policy.with_vlek();
         }

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use attestation::{Brought, PlatformTable};
+use attestation::{Brought, GuestRules, PlatformTable};
 use schemas::platform::PlatformData;
 use schemas::{Code, Digest, Envelope, R, Refusal, canonical};
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,14 @@ pub struct Settings {
     pub chips_allowed: Option<BTreeSet<Digest>>,
     /// SHA-256 of the ids of chips that never count.
     pub chips_denied: BTreeSet<Digest>,
+    /// The least security version of the guest, or of the paravisor in front of it.
+    pub guest_min_svn: u32,
+    /// Family ids of the only guests that count, 32 hex digits each; all where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guest_family_ids: Option<Vec<String>>,
+    /// The same for image ids.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guest_image_ids: Option<Vec<String>>,
 }
 
 impl Settings {
@@ -80,10 +88,26 @@ impl Settings {
             vlek: self.vlek,
             chips_allowed: self.chips_allowed.clone(),
             chips_denied: self.chips_denied.clone(),
+            guest: GuestRules {
+                min_svn: self.guest_min_svn,
+                family_ids: ids(self.guest_family_ids.as_deref(), "platform.guest_family_ids")?,
+                image_ids: ids(self.guest_image_ids.as_deref(), "platform.guest_image_ids")?,
+            },
         };
         brought.check().map_err(|refusal| refusal.at("platform"))?;
         Ok(brought)
     }
+}
+
+/// Ids of guests (AMD 56860, GUEST_FAMILY_ID): 16 bytes as 32 hex digits.
+fn ids(texts: Option<&[String]>, field: &str) -> R<Option<Vec<[u8; 16]>>> {
+    let bad = || Refusal::new(Code::ConfigInvalid, "an id of a guest is 32 hex digits").at(field);
+    let one = |text: &String| {
+        let hex = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let number = u128::from_str_radix(text, 16).ok().filter(|_| hex);
+        number.map(u128::to_be_bytes).ok_or_else(bad)
+    };
+    texts.map(|texts| texts.iter().map(one).collect()).transpose()
 }
 
 fn fault(path: &Path, why: impl std::fmt::Display) -> Refusal {

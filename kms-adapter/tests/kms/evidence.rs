@@ -166,6 +166,38 @@ fn image_sets_must_be_current() {
     world.refuses(Code::ImageSetNotApproved, || room.renew(room.status_list(vec![])));
 }
 
+/// Also in the minute in which an Admission of before the revocation is still fresh, and for good.
+#[test]
+fn a_withdrawn_image_set_gets_no_lease_no_key_and_no_reservation() {
+    // Two runs fit.
+    let small = |job: &mut schemas::job::JobSpec| {
+        job.stages.iter_mut().for_each(|stage| {
+            if let schemas::pipeline::Stage::Train(training) = stage {
+                training.epsilon = schemas::text::Real::parse("0.3").unwrap();
+            }
+        });
+    };
+    let world = World::with(Changes { job: Box::new(small), ..Changes::default() });
+    let id = world.image_set.envelope.read_unverified().unwrap().image_set_id;
+    let (holder, waiting) = (Room::new(&world), Room::new(&world));
+    holder.release(&holder.reserve().unwrap()).unwrap();
+    let reserved = waiting.reserve().unwrap();
+    let other = schemas::id::ImageSetId::new(uuid());
+    holder.renew(holder.status_list_with(vec![], vec![other])).unwrap();
+    // A list that nobody vouches for is not heard.
+    let mut forged = holder.status_list_with(vec![], vec![id.clone()]);
+    forged.signatures[0].sig.0[5] ^= 1;
+    world.refuses(Code::SignatureInvalid, || holder.renew(forged.clone()));
+    holder.renew(holder.status_list(vec![])).unwrap();
+
+    world.refuses(Code::ImageSetRevoked, || holder.renew(holder.status_list_with(vec![], vec![id.clone()])));
+    world.refuses(Code::ImageSetRevoked, || waiting.release(&reserved));
+    world.refuses(Code::ImageSetRevoked, || Room::new(&world).reserve());
+    // Whoever leaves the list of before in the place of the new one gains nothing at other runs.
+    world.refuses(Code::ImageSetRevoked, || waiting.release(&reserved));
+    assert_eq!(world.charges(), ["charged", "reserved"]);
+}
+
 #[test]
 fn admissions_are_fresh_and_of_this_run() {
     let world = World::new();

@@ -133,3 +133,31 @@ fn chips_and_revocation_lists_are_the_operators() {
     restarted(&mut world).unwrap();
     Room::new(&world).reserve().unwrap();
 }
+
+#[test]
+fn the_version_and_ids_of_the_guest_are_the_operators() {
+    let mut world = World::new();
+    let plain = world.config.platform.clone();
+    // The software platform shows version 10 and ids of zero.
+    world.config.platform.guest_min_svn = 11;
+    restarted(&mut world).unwrap();
+    world.refuses(Code::EvidenceRefused, || Room::new(&world).reserve());
+    for set in [
+        (|p, ids| p.guest_family_ids = ids) as fn(&mut collateral::Settings, Option<Vec<String>>),
+        |p, ids| p.guest_image_ids = ids,
+    ] {
+        world.config.platform = plain.clone();
+        set(&mut world.config.platform, Some(vec!["09".repeat(16)]));
+        restarted(&mut world).unwrap();
+        world.refuses(Code::EvidenceRefused, || Room::new(&world).reserve());
+        for bad in ["", "00", "+0000000000000000000000000000000", "zz000000000000000000000000000000"] {
+            set(&mut world.config.platform, Some(vec![bad.into()]));
+            assert_eq!(restarted(&mut world).unwrap_err().code, Code::ConfigInvalid, "{bad}");
+        }
+    }
+    world.config.platform = plain;
+    world.config.platform.guest_min_svn = 10;
+    world.config.platform.guest_family_ids = Some(vec!["09".repeat(16), "00".repeat(16)]);
+    restarted(&mut world).unwrap();
+    Room::new(&world).reserve().unwrap();
+}

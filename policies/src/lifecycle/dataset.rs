@@ -7,6 +7,7 @@ use schemas::envelope::Envelope;
 use schemas::evidence::ImageSet;
 use schemas::id::{DatasetId, ImageSetId};
 use schemas::party::Kind;
+use schemas::release::MOST_IMAGE_SETS;
 use schemas::rules::ImageSetRevocation;
 use schemas::{Code, Digest, R, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -70,6 +71,13 @@ impl State {
         self.image_sets.get(id).is_some_and(|row| row.revoked.is_none())
     }
 
+    /// Revoked image sets whose period goes on, by id: what a status list names. One whose period is over runs nothing
+    /// anyway.
+    pub fn image_sets_revoked(&self, now: Timestamp) -> Vec<ImageSetId> {
+        let withdrawn = |row: &&ImageSetRow| row.revoked.is_some() && now < row.image_set.valid_to;
+        self.image_sets().filter(withdrawn).map(|row| row.image_set.image_set_id.clone()).collect()
+    }
+
     /// All offers of a dataset, oldest first.
     pub fn offers_of(&self, id: &DatasetId) -> impl DoubleEndedIterator<Item = &OfferRow> {
         self.offers.range((id.clone(), 0, 0)..=(id.clone(), u32::MAX, u32::MAX)).map(|(_, row)| row)
@@ -93,7 +101,7 @@ impl State {
         let unknown = || Refusal::new(Code::ImageSetUnknown, format!("{id} is not approved"));
         let row = self.image_sets.get(id).ok_or_else(unknown)?;
         if row.revoked.is_some() {
-            return Err(Refusal::new(Code::ImageSetNotApproved, format!("{id} is revoked")));
+            return Err(Refusal::new(Code::ImageSetRevoked, format!("{id} is revoked")));
         }
         let set = &row.image_set;
         if now < set.valid_from || now >= set.valid_to {
@@ -107,6 +115,11 @@ impl State {
         let set = read(envelope)?;
         if self.image_sets.contains(&set.image_set_id) {
             return Err(transition("an image set with this id is approved already").at("image_set_id"));
+        }
+        // So that the revoked ones always fit a status list.
+        if self.image_sets().filter(|row| now < row.image_set.valid_to).count() >= MOST_IMAGE_SETS {
+            let sentence = "so many image sets are within their period that no further one is approved";
+            return Err(Refusal::new(Code::LimitExceeded, sentence));
         }
         crate::registration::image_set(&set, self.registry()?, now)
     }

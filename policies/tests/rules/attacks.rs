@@ -2,6 +2,7 @@
 //! one thing, and is refused by its own code, by the gate and the pipeline rule that room and key services share.
 
 use policies::{Code, R};
+use schemas::Envelope;
 use schemas::job::JobSpec;
 use schemas::pipeline::Stage;
 use serde_json::json;
@@ -40,10 +41,11 @@ fn the_seven_attacks_are_refused_each_by_its_code() {
         h.contracts[0].effective_from = crate::fixtures::at("2019-01-01T00:00:00Z");
         h.contracts[0].expires_at = crate::fixtures::at("2020-01-01T00:00:00Z");
     });
-    // 5: there is one signed job and no second copy; what a decoy would need is no member of it.
+    // There is one signed job and no second copy; what a decoy would need is no member of it.
     let mut decoy = serde_json::to_value(&House::new().job).unwrap();
     decoy["azure_filesystems"] = json!([{"mount_point": "/mnt/remote/output", "read_write": true}]);
-    assert!(serde_json::from_value::<JobSpec>(decoy).is_err(), "5 a decoy beside the pipeline");
+    let signed = Envelope::<JobSpec>::new(schemas::canonical::to_bytes(&decoy).unwrap(), vec![]);
+    expect(signed.read_unverified().map(drop), Code::SchemaMismatch, "5 a decoy beside the pipeline");
     refused(Code::SignatureMissing, "6 a forged contract without a clause that its provider never signed", |h| {
         h.absent = Some("did:web:tdp0.example");
     });

@@ -209,6 +209,34 @@ fn a_status_list_ends_renewals() {
 }
 
 #[test]
+fn a_withdrawn_image_set_lets_no_run_go_on() {
+    let list = |ids: Vec<String>| -> StatusList {
+        read(json!({"schema": "status-list.v1", "registry": REGISTRY, "issued_at": now(),
+            "checkpoint": {"size": 1, "root": Digest([0; 32])}, "not_in_force": [], "image_sets_revoked": ids}))
+    };
+    let judge = |running: Running, ids: Vec<String>| {
+        let mut house = House::new();
+        house.contracts[0].revocation.running = running;
+        house.link();
+        let list = signed(&list(ids), &[REGISTRY]);
+        house.judge(|facts| {
+            release::renewal(&list, facts.contracts, &facts.job.image_set_id, "TRAINING", now())
+        })
+    };
+    let own = House::new().image_set.image_set_id.to_string();
+    let other = |at: usize| format!("img_0190a0b0-0000-7000-8000-{at:012x}");
+    for running in [Running::Abort, Running::LetFinish] {
+        assert_eq!(judge(running, vec![]), Ok(()));
+        assert_eq!(judge(running, vec![other(0xfffff)]), Ok(()), "another one");
+        expect(judge(running, vec![own.clone()]), Code::ImageSetRevoked, "its own");
+        expect(judge(running, vec![other(0xfffff), own.clone()]), Code::ImageSetRevoked, "among others");
+    }
+    let many: Vec<String> = (0..schemas::release::MOST_IMAGE_SETS).map(|at| other(0x10000 + at)).collect();
+    assert_eq!(judge(Running::Abort, many.clone()), Ok(()));
+    expect(judge(Running::Abort, [many, vec![other(0)]].concat()), Code::LimitExceeded, "one too many");
+}
+
+#[test]
 fn a_run_goes_on_after_an_end_that_lets_it_finish() {
     let judge = |running: Running, state: Option<ContractState>, now| {
         let mut house = House::new();
@@ -229,7 +257,7 @@ fn a_run_goes_on_after_an_end_that_lets_it_finish() {
         let listed: Vec<schemas::release::ContractStatus> = listed;
         let list: StatusList = read(json!({"schema": "status-list.v1", "registry": REGISTRY, "issued_at": now,
             "checkpoint": {"size": 1, "root": Digest([0; 32])}, "not_in_force": listed}));
-        house.judge(|facts| release::renewal(&signed(&list, &[REGISTRY]), facts.contracts, "TRAINING", now))
+        house.judge(|facts| release::renewal(&signed(&list, &[REGISTRY]), facts.contracts, &facts.job.image_set_id, "TRAINING", now))
     };
     let over = now().plus_seconds(366 * 86_400);
     for running in [Running::Abort, Running::LetFinish] {

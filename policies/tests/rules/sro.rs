@@ -107,12 +107,15 @@ fn a_revoked_image_set_runs_nothing_and_stops_its_contracts() {
     };
     let revoked = |signers: &[&str]| Body::ImageSetRevoked { revocation: by(&revocation, signers) };
     assert!(log.state.require_image_set(&set.image_set_id, log.now).is_ok());
+    assert_eq!(log.state.image_sets_revoked(log.now), []);
     log.refused(revoked(&SRO[..1]), Code::TwoPeopleNeeded, "one person");
     let mut unknown = revocation.clone();
     unknown.image_set_id = read(json!(crate::fixtures::id("img", 9)));
     log.refused(Body::ImageSetRevoked { revocation: by(&unknown, &SRO[..2]) }, Code::ImageSetUnknown, "unknown");
     log.enter(revoked(&SRO[..2])).unwrap();
-    expect(log.state.require_image_set(&set.image_set_id, log.now).map(drop), Code::ImageSetNotApproved, "a run");
+    expect(log.state.require_image_set(&set.image_set_id, log.now).map(drop), Code::ImageSetRevoked, "a run");
+    assert_eq!(log.state.image_sets_revoked(log.now), [set.image_set_id.clone()]);
+    assert_eq!(log.state.image_sets_revoked(set.valid_to), [], "its period is over");
     assert_eq!(log.state.contract_state(&contract.sha256, log.now), Some(ContractState::Suspended));
     log.refused(revoked(&SRO[..2]), Code::StateTransition, "again");
     let mut next = House::new().contracts.remove(0);

@@ -110,6 +110,7 @@ pub fn status_list() -> StatusList {
         issued_at: at("2027-01-10T08:00:02Z"),
         checkpoint: head(),
         not_in_force: vec![status(ContractState::Revoked)],
+        image_sets_revoked: vec![image()],
     }
 }
 

@@ -6,7 +6,7 @@ use schemas::bundle::Logged;
 use schemas::contract::{Assurance, ContractState};
 use schemas::event::{RunEvent, RunEventKind};
 use schemas::evidence::Transcript;
-use schemas::id::{ReservationId, RunId};
+use schemas::id::{ImageSetId, ReservationId, RunId};
 use schemas::privacy::DatasetCharge;
 use schemas::release::{
     Admission, Attested, Challenge, ChallengeRequest, ContractStatus, KmsHead, KmsReceipt, KmsStatement, Lease,
@@ -215,12 +215,21 @@ impl<'w> Room<'w> {
     }
 
     pub fn status_list(&self, not_in_force: Vec<ContractStatus>) -> Envelope<StatusList> {
+        self.status_list_with(not_in_force, Vec::new())
+    }
+
+    pub fn status_list_with(
+        &self,
+        not_in_force: Vec<ContractStatus>,
+        image_sets_revoked: Vec<ImageSetId>,
+    ) -> Envelope<StatusList> {
         let list = StatusList {
             schema: "status-list.v1".into(),
             registry: self.world.people.registry_did(),
             issued_at: self.world.now(),
             checkpoint: self.world.log.lock().unwrap().head(),
             not_in_force,
+            image_sets_revoked,
         };
         People::sign(&list, &[&self.world.people.registry])
     }
