@@ -47,8 +47,9 @@ fn not_built(kind: EvidenceKind) -> Refusal {
         .at("evidence")
 }
 
+/// Captured values in the words that `ccr measure` prints: `depa image-set new` and `depa kms collect` read them.
 #[cfg(any(feature = "azure-attester", feature = "snp-guest-attester", feature = "swtpm-attester"))]
-fn words(values: &attesters::ReferenceValues) -> Value {
+pub fn words(values: &attesters::ReferenceValues) -> Value {
     serde_json::json!({
         "simulated": values.kind == EvidenceKind::Software, "evidence": values.kind, "pcrs": values.pcrs,
         "measurements": values.measurements, "id_key_digests": values.id_key_digests, "host_data": values.host_data,

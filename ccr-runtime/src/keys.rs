@@ -78,6 +78,7 @@ fn ask(job: &Admitted, session: &Session) -> ChallengeRequest {
 pub fn reserve(job: &Admitted, session: &mut Session, room: &Room, tell: Tell<'_>) -> R<Reserved> {
     let mut reserved = BTreeMap::new();
     for (url, kms) in session.services.clone() {
+        room.goes_on()?;
         session.fresh_admission(job, room)?;
         let receipt = with_fresh(
             session,
@@ -108,6 +109,7 @@ pub fn release(job: &Admitted, session: &mut Session, reserved: Reserved, room: 
     let providers = job.kms()?;
     let mut keys = BTreeMap::new();
     for (url, (reservation_id, _)) in &reserved.0 {
+        room.goes_on()?;
         let provider = providers.get(url).ok_or_else(lost)?;
         session.fresh_admission(job, room)?;
         let kms = session.services.get(url).cloned().ok_or_else(lost)?;
@@ -153,9 +155,9 @@ fn unwrap(
     receipt: &KmsReceipt,
     session: &Session,
     bound: &Digest,
+    pass: Option<&Pass>,
     keys: &mut BTreeMap<(DatasetId, u32), DatasetKey>,
 ) -> R<()> {
-    pass: Option<&Pass>,
     let fault = |why: &str| Refusal::new(Code::PeerFault, format!("release of {}: {why}", receipt.kms));
     let KmsStatement::Released { jwe_sha256, .. } = &receipt.statement else {
         return Err(fault("the receipt states something else"));
@@ -172,13 +174,13 @@ fn unwrap(
     }
     for (at, (token, dataset)) in release.jwe.iter().zip(&receipt.datasets).enumerate() {
         let secret = signing::jose::unwrap_key(token, &session.enc_key, &bound.0)?;
-        let name = (dataset.dataset_id.clone(), dataset.version);
-        if keys.insert(name, DatasetKey::from_slice(secret.as_slice())?).is_some() {
         let mut key = DatasetKey::from_slice(secret.as_slice())?;
         if let Some(sealed) = release.gated.get(at) {
             let pass = pass.ok_or_else(|| fault("behind a second gate for which no token was asked"))?;
             key = Gated::unseal(sealed, &key)?.open(&*pass.transport)?;
         }
+        let name = (dataset.dataset_id.clone(), dataset.version);
+        if keys.insert(name, key).is_some() {
             return Err(fault("a key came twice"));
         }
     }
@@ -203,8 +205,6 @@ pub fn receipt_is_ours(receipt: &KmsReceipt, session: &Session, job: &Admitted) 
 mod tests {
     use super::*;
 
-    /// How often was asked and refreshed, by a service that takes the Admission of this number.
-    fn asked(takes: u32, refusal: Code) -> (R<u32>, u32) {
     struct Agent;
 
     impl SecondGate for Agent {
@@ -232,6 +232,8 @@ mod tests {
         assert_eq!(asked(Some(&Agent), Some(Code::BudgetExceeded)), (Err(Code::BudgetExceeded), vec![false]));
     }
 
+    /// How often was asked and refreshed, by a service that takes the Admission of this number.
+    fn asked(takes: u32, refusal: Code) -> (R<u32>, u32) {
         let mut admission = 0;
         let ask = |number: &u32| if *number >= takes { Ok(*number) } else { Err(Refusal::new(refusal, "no")) };
         let refresh = |number: &mut u32| {

@@ -3,13 +3,16 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
+use ccr_runtime::second_gate::{Agent, SecondGate};
 use ccr_runtime::{Config, Progress, Room};
 use clap::{Parser, Subcommand};
-use ccr_runtime::second_gate::{Agent, SecondGate};
 use nix::sys::resource::{Resource, setrlimit};
 use schemas::{Code, Refusal};
 use serde_json::{Value, json};
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 #[derive(Parser)]
 #[command(
@@ -18,6 +21,7 @@ use serde_json::{Value, json};
     about = "The warden of a confidential clean room: one job, one run",
     after_help = "Examples:\n  ccr run --config ccr.toml --bundle job.bundle.json\n  ccr measure --config ccr.toml\n\n\
                   Progress goes to stdout, one JSON object per line; it holds public figures only.\n\
+                  SIGTERM and SIGINT stop a run: keys are wiped, and the log is told how far it got.\n\
                   Exit codes: 0 ok, 1 other failure, 2 arguments or configuration, 5 conflict, 6 policy denied, 7 attestation \
                   failed,\n8 privacy budget exhausted, 9 timeout, 10 verification failed."
 )]

@@ -1,15 +1,16 @@
 //! What a room has: configuration, pinned trust, an attester, a clock, and its lines to the outside.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use attestation::Attester;
 use contract_client::{Client, Hook};
-use schemas::{Digest, R, Timestamp};
+use schemas::{Code, Digest, R, Refusal, Timestamp};
 use signing::Trust;
 
 use crate::config::Config;
-
 use crate::second_gate::SecondGate;
+
 /// The clock, set at the edge.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
@@ -27,16 +28,26 @@ pub struct Room {
     pub desk: Client,
     /// The provider agent's claim on the queued order; none where nobody queues.
     pub lease_token: Option<String>,
-    /// Transport hook of in-process tests; calls pass through it unchanged otherwise.
     /// Where passes for key services behind a second gate come from; none where there is no such service.
     pub second_gate: Option<Box<dyn SecondGate>>,
+    /// Transport hook of in-process tests; calls pass through it unchanged otherwise.
     pub hook: Option<Arc<dyn Hook>>,
+    /// Set from outside (SIGTERM): the run gives up at its next step and says so in the log.
+    pub stop: Arc<AtomicBool>,
 }
 
 impl Room {
     /// Now.
     pub fn now(&self) -> Timestamp {
         (self.clock)()
+    }
+
+    /// Refuses once the room was told to stop (`ROOM_STOPPED`).
+    pub fn goes_on(&self) -> R<()> {
+        if self.stop.load(Ordering::SeqCst) {
+            return Err(Refusal::new(Code::RoomStopped, "the room was told to stop"));
+        }
+        Ok(())
     }
 
     /// Reads the pinned trust.

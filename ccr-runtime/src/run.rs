@@ -1,5 +1,7 @@
 //! The walk of a run, top to bottom, one line per step.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use schemas::bundle::JobBundle;
 use schemas::id::RunId;
 use schemas::log::Receipt;
@@ -38,7 +40,9 @@ pub fn run(bundle: JobBundle, room: &Room, tell: Tell<'_>) -> R<Completed> {
     tell(Progress::Admitted { job: job.opened.job.digest() });
     let mut session = session::check_in(&job, room)?;
     tell(Progress::CheckedIn { run: session.run_id.clone() });
-    match in_session(&job, &mut session, room, tell) {
+    // A fault of this program, too, ends the run with a word in the log, so that its charge can come back.
+    let walked = catch_unwind(AssertUnwindSafe(|| in_session(&job, &mut session, room, tell)));
+    match walked.unwrap_or_else(|_| Err(Refusal::new(Code::Internal, "the room failed within"))) {
         Ok(completed) => Ok(completed),
         Err(refusal) => {
             report::aborted(&job, &session, room, &refusal);
@@ -51,6 +55,7 @@ fn in_session(job: &Admitted, session: &mut Session, room: &Room, tell: Tell<'_>
     let reserved = keys::reserve(job, session, room, tell)?;
     let keys = keys::release(job, session, reserved, room, tell)?;
     let lease = Lease::start(session, room)?;
+    room.goes_on()?;
     let data = open::open(job, &keys, room)?;
     tell(Progress::Opened { objects: data.len() });
     // From here on the data keys are not needed any more.
@@ -59,6 +64,7 @@ fn in_session(job: &Admitted, session: &mut Session, room: &Room, tell: Tell<'_>
     let model = std::mem::take(&mut *delivered.model);
     let checked = policies::output::decide(delivered.outcome, model, &job.plan, job.output.kind)?;
     let sealed = output::seal(checked, job, session)?;
+    room.goes_on()?;
     let commits = lease.commit(job, session, &sealed, room)?;
     tell(Progress::Committed { output: sealed.sha256 });
     let url = upload::upload(&sealed, &job.output.upload, &session.run_id, room)?;

@@ -191,6 +191,7 @@ fn follow(
         if lease.is_lost() {
             return Err(crate::run::lease_lost(lease.cause()));
         }
+        room.goes_on()?;
         match reports.recv_timeout(GLANCE) {
             Ok(heard) => {
                 heard_at = Instant::now();

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use contract_client::Client;
 use schemas::desk::TwoPeople;
 use schemas::evidence::{EvidenceKind, ImageSet};
-use schemas::id::ImageSetId;
 use schemas::text::Bytes;
 use schemas::{Digest, Envelope, R, Timestamp};
 use serde::{Deserialize, Serialize};
 use signing::{FileKey, Trust};
 use uuid::Uuid;
 
-/// What `ccr measure` and `depa ccr measure` print, and what `depa image-set new --pcrs` reads.
+/// What `ccr measure` and `depa ccr measure` print, of whatever kind the room is, and what `depa image-set new --pcrs` and
+/// `depa kms collect` read.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Measurement {
@@ -20,14 +20,18 @@ pub struct Measurement {
     pub simulated: bool,
     /// The kind of evidence.
     pub evidence: EvidenceKind,
-    /// SHA-256 over all measured files.
-    pub measurement: Digest,
-    /// Required PCR values by index.
+    /// SHA-256 over all measured files, of the software attester only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measurement: Option<Digest>,
+    /// Required PCR values by index; none of a bare guest.
     pub pcrs: BTreeMap<String, Digest>,
-    /// Allowed launch measurements.
+    /// Launch measurements.
     pub measurements: Vec<Bytes>,
-    /// Allowed id key digests.
+    /// Id key digests.
     pub id_key_digests: Vec<Bytes>,
+    /// Host data of a bare guest; where a room has none it is all zero.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_data: Option<Digest>,
 }
 
 /// The SIMULATED values of a room with this measurement: those that the software attester shows.
@@ -36,10 +40,11 @@ pub fn software(measurement: Digest) -> Measurement {
     Measurement {
         simulated: true,
         evidence: EvidenceKind::Software,
-        measurement,
+        measurement: Some(measurement),
         pcrs: attestation::software::image_set_pcrs(&measurement),
         measurements: vec![attestation::software::launch_measurement()],
         id_key_digests: vec![attestation::software::id_key_digest()],
+        host_data: None,
     }
 }
 
@@ -52,21 +57,7 @@ pub fn draft(
     id: Uuid,
     now: Timestamp,
 ) -> R<Envelope<ImageSet>> {
-    let set = ImageSet {
-        schema: "image-set.v1".into(),
-        registry: trust.registry.clone(),
-        image_set_id: ImageSetId::new(id),
-        name: name.to_owned(),
-        profile: measured.evidence,
-        pcrs: measured.pcrs.clone(),
-        measurements: measured.measurements.clone(),
-        id_key_digests: measured.id_key_digests.clone(),
-        host_data: None,
-        valid_from: now,
-        valid_to: now.plus_seconds(i64::from(days) * 86_400),
-    };
-    policies::registration::image_set(&set, &trust.registry, now)?;
-    Envelope::draft(&set)
+    crate::kms::collect(name, std::slice::from_ref(measured), days, trust, id, now)
 }
 
 /// Hands in one SRO person's signature; the set is approved once a second person's arrives.

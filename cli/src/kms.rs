@@ -1,17 +1,18 @@
 //! A provider's key service from its operator's side: what a reservation would meet there, and what a known-good room
 //! measures to.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use schemas::evidence::{EvidenceKind, ImageSet};
+use schemas::evidence::ImageSet;
 use schemas::id::ImageSetId;
 use schemas::text::Bytes;
-use schemas::{Code, Digest, Envelope, R, Refusal, Timestamp, canonical};
+use schemas::{Code, Digest, Envelope, R, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
 use signing::Trust;
 use uuid::Uuid;
+
+use crate::image_set::Measurement;
 
 /// A check of a dry run at a key service.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -75,40 +76,13 @@ impl DryRun {
     }
 }
 
-/// Reference values of a known-good room, as `ccr measure` prints them there.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Reference {
-    /// Whether the values are those of the software attester, for which nobody vouches.
-    pub simulated: bool,
-    /// The kind of evidence.
-    pub evidence: EvidenceKind,
-    /// SHA-256 over all measured files, of the software attester only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub measurement: Option<Digest>,
-    /// Required PCR values by index.
-    pub pcrs: BTreeMap<String, Digest>,
-    /// Launch measurements.
-    pub measurements: Vec<Bytes>,
-    /// Id key digests.
-    pub id_key_digests: Vec<Bytes>,
-    /// Host data; where a room has none it is all zero.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub host_data: Option<Digest>,
-}
-
-/// Reads what `ccr measure` printed: one JSON document.
-pub fn read(path: &Path) -> R<Reference> {
-    canonical::parse(&crate::edge::read(path)?).map_err(|e| crate::edge::file_fault(path, e.sentence))
-}
-
 /// Drafts an image set of what rooms of one image measured to, without a signature.
 ///
 /// Machines of one image may differ in launch measurement and id key (the paravisor's): all of them are allowed. What
 /// identifies the image itself, its PCRs and host data, must be the same in each.
 pub fn collect(
     name: &str,
-    rooms: &[Reference],
+    rooms: &[Measurement],
     days: u32,
     trust: &Trust,
     id: Uuid,
@@ -129,7 +103,7 @@ pub fn collect(
             return Err(differ(field));
         }
     }
-    let every = |list: fn(&Reference) -> &Vec<Bytes>| {
+    let every = |list: fn(&Measurement) -> &Vec<Bytes>| {
         let mut all: Vec<Bytes> = Vec::new();
         for value in rooms.iter().flat_map(list) {
             if !all.contains(value) {

@@ -1,14 +1,16 @@
 //! What the house refuses, each case through the real services: the stable code, and that nothing leaked, was charged
 //! or was paid. One thing is spoilt at a time.
 
+mod agent;
+mod attacks;
 mod audit;
 mod binary;
 mod budget;
 mod codes;
 mod completion;
+mod explain;
 mod form;
 mod judges;
-mod explain;
 mod key_swap;
 mod period;
 mod pipeline;

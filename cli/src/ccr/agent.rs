@@ -1,20 +1,28 @@
-//! The provider's agent: takes queued runs one at a time and starts a `ccr` for each. It holds no data key and sees no
-//! data; what it forwards are the public progress lines of the room.
+//! The provider's agent: takes queued runs and starts a `ccr` for each, so many at a time as it was told. It holds no data
+//! key and sees no data; what it forwards are the public progress lines of the rooms.
+//!
+//! Orders wait at the contract service, and an order whose room has not checked in goes back there after a minute. Rooms
+//! are processes of their own: an agent that ends leaves them running, and the next one over the same folder takes them up
+//! again (`kept`).
 
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+mod kept;
+mod room;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::mpsc::RecvTimeoutError;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use contract_client::Client;
 use schemas::desk::Leased;
-use schemas::{Code, Digest, R, Refusal};
+use schemas::{Code, R, Refusal};
 use serde_json::{Value, json};
 
 use crate::edge;
+
+/// The most rooms at once that an agent may be told to run.
+pub const MOST_ROOMS: u32 = 64;
 
 /// How an agent works.
 #[derive(Clone, Debug)]
@@ -29,9 +37,11 @@ pub struct Agent {
     pub wait_seconds: u32,
     /// Return after this many runs; none = until stopped.
     pub runs: Option<u32>,
+    /// Rooms at once, at least 1 and at most [`MOST_ROOMS`]. A machine whose evidence names its boot runs one.
+    pub rooms: u32,
 }
 
-/// Asks the agent to stop: once = after the run that goes on, twice = at once.
+/// Asks the agent to stop: once = after the runs that go on, twice = at once.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(Arc<AtomicU8>);
 
@@ -47,125 +57,91 @@ impl Stop {
     }
 }
 
+/// What reaches the loop from its threads.
+pub(crate) enum News {
+    /// An answer to a request for work.
+    Order(R<Option<Box<Leased>>>),
+    /// An event to tell.
+    Said(Value),
+    /// A room has ended, and all was told of it.
+    Ended,
+}
+
 /// Takes orders until stopped; a run that failed, or a service that cannot be reached, does not end it. `tell` gets one
-/// JSON object per event: those of the agent (`agent_…`) and the lines of the room, each with the job's digest.
+/// JSON object per event: those of the agent (`agent_…`) and the lines of the rooms, each with the job's digest.
+/// Returns how many runs it took.
 pub fn serve(client: &Client, agent: &Agent, stop: &Stop, tell: &mut dyn FnMut(&Value)) -> R<u32> {
+    if !(1..=MOST_ROOMS).contains(&agent.rooms) {
+        let sentence = format!("an agent runs 1 to {MOST_ROOMS} rooms at once");
+        return Err(Refusal::new(Code::ConfigInvalid, sentence).at("rooms"));
+    }
     std::fs::create_dir_all(&agent.work).map_err(|e| edge::file_fault(&agent.work, e))?;
-    tell(&json!({"event": "agent_ready", "service": client.url()}));
+    tell(&json!({"event": "agent_ready", "service": client.url(), "rooms": agent.rooms}));
+    let (send, news) = mpsc::channel();
+    let mut busy = 0;
+    for record in kept::unfinished(&agent.work)? {
+        tell(&json!({"event": "agent_found", "job_sha256": record.job_sha256, "pid": record.pid}));
+        room::take_up(client, record, stop, send.clone());
+        busy += 1;
+    }
+    let mut desk = Desk { client: client.clone(), wait: agent.wait_seconds.min(20), asking: false, send: send.clone() };
     let (mut done, mut pause) = (0, Duration::from_secs(1));
-    while stop.asked() == 0 && agent.runs.is_none_or(|most| done < most) {
-        match client.lease_order(agent.wait_seconds.min(20)) {
-            Ok(Some(leased)) => {
-                carry_out(agent, leased, stop, tell);
-                done += 1;
-                pause = Duration::from_secs(1);
+    loop {
+        let wanted = stop.asked() == 0 && agent.runs.is_none_or(|most| done < most);
+        if wanted && busy < agent.rooms && !desk.asking {
+            desk.ask();
+        }
+        if !wanted && busy == 0 && !desk.asking {
+            break;
+        }
+        match news.recv_timeout(TICK) {
+            Ok(News::Order(answer)) => {
+                desk.asking = false;
+                match answer {
+                    Ok(Some(leased)) => {
+                        room::carry_out(client, agent, *leased, stop, send.clone());
+                        (busy, done) = (busy + 1, done + 1);
+                        pause = Duration::from_secs(1);
+                    }
+                    Ok(None) => pause = Duration::from_secs(1),
+                    // The key is not that of a verified provider: trying again helps nobody.
+                    Err(refusal) if matches!(refusal.code, Code::Forbidden | Code::SignerUnknown) => {
+                        return Err(refusal);
+                    }
+                    Err(refusal) => {
+                        let (code, sentence) = (refusal.code.as_str(), refusal.sentence);
+                        tell(&json!({"event": "agent_waiting", "code": code, "sentence": sentence}));
+                        nap(pause, stop);
+                        pause = (pause * 2).min(Duration::from_secs(30));
+                    }
+                }
             }
-            Ok(None) => pause = Duration::from_secs(1),
-            // The key is not that of a verified provider: trying again helps nobody.
-            Err(refusal) if matches!(refusal.code, Code::Forbidden | Code::SignerUnknown) => return Err(refusal),
-            Err(refusal) => {
-                tell(&json!({"event": "agent_waiting", "code": refusal.code.as_str(), "sentence": refusal.sentence}));
-                nap(pause, stop);
-                pause = (pause * 2).min(Duration::from_secs(30));
-            }
+            Ok(News::Said(event)) => tell(&event),
+            Ok(News::Ended) => busy -= 1,
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
         }
     }
     tell(&json!({"event": "agent_stopped", "runs": done}));
     Ok(done)
 }
 
-/// One run, from its bundle file to the exit of its room.
-fn carry_out(agent: &Agent, leased: Leased, stop: &Stop, tell: &mut dyn FnMut(&Value)) {
-    let job = leased.job_sha256;
-    tell(&json!({"event": "agent_took", "job_sha256": job}));
-    let ended = bundle_file(&agent.work, &leased)
-        .and_then(|bundle| start(agent, &bundle, &leased.lease_token, job, stop, tell));
-    match ended {
-        Ok(exit) => tell(&json!({"event": "agent_ended", "job_sha256": job, "exit": exit})),
-        Err(refusal) => {
-            tell(
-                &json!({"event": "agent_failed", "job_sha256": job, "code": refusal.code.as_str(), "sentence": refusal.sentence}),
-            );
-        }
+/// The contract service, asked for work by a thread, one request at a time: rooms are looked after meanwhile.
+struct Desk {
+    client: Client,
+    wait: u32,
+    asking: bool,
+    send: mpsc::Sender<News>,
+}
+
+impl Desk {
+    fn ask(&mut self) {
+        self.asking = true;
+        let (client, wait, send) = (self.client.clone(), self.wait, self.send.clone());
+        std::thread::spawn(move || {
+            let answer = client.lease_order(wait).map(|order| order.map(Box::new));
+            let _ = send.send(News::Order(answer));
+        });
     }
-}
-
-/// Writes the bundle to a folder of its own; the same job taken again gets another folder.
-fn bundle_file(work: &Path, leased: &Leased) -> R<PathBuf> {
-    let folder = work.join(format!("{}-{}", leased.job_sha256.short(), edge::fresh().simple()));
-    std::fs::create_dir(&folder).map_err(|e| edge::file_fault(&folder, e))?;
-    let path = folder.join("job.bundle.json");
-    edge::write_private(&path, &schemas::canonical::to_bytes(&leased.bundle)?)?;
-    Ok(path)
-}
-
-/// Starts the room and forwards its lines until it ends; returns its exit code, -1 if it was killed.
-fn start(
-    agent: &Agent,
-    bundle: &Path,
-    lease_token: &str,
-    job: Digest,
-    stop: &Stop,
-    tell: &mut dyn FnMut(&Value),
-) -> R<i32> {
-    let fault = |why: String| Refusal::new(Code::WorkerFailed, format!("{}: {why}", agent.ccr.display()));
-    let mut room = Command::new(&agent.ccr)
-        .arg("run")
-        .arg("--config")
-        .arg(&agent.config)
-        .arg("--bundle")
-        .arg(bundle)
-        // A claim on this one order for a minute, used up at check-in; no key of anything.
-        .env("DEPA_CCR_LEASE_TOKEN", lease_token)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .map_err(|e| fault(format!("cannot be started: {e}")))?;
-    let lines = room.stdout.take().ok_or_else(|| fault("has no output".into()))?;
-    let (send, receive) = std::sync::mpsc::channel();
-    let reader = std::thread::spawn(move || {
-        // A room that does not speak in lines is not buffered without bound.
-        for line in BufReader::new(lines.take(MAX_OUTPUT)).lines().map_while(Result::ok) {
-            if send.send(line).is_err() {
-                break;
-            }
-        }
-    });
-    let ended = loop {
-        match receive.recv_timeout(TICK) {
-            Ok(line) => forward(&line, job, tell),
-            // It has closed its output and lives on: look again in a while.
-            Err(RecvTimeoutError::Disconnected) => std::thread::sleep(TICK),
-            Err(RecvTimeoutError::Timeout) => {}
-        }
-        if stop.asked() > 1 {
-            let _ = room.kill();
-        }
-        if let Some(status) = room.try_wait().map_err(|e| fault(e.to_string()))? {
-            break status;
-        }
-    };
-    let _ = reader.join();
-    receive.try_iter().for_each(|line| forward(&line, job, tell));
-    reap(room);
-    Ok(ended.code().unwrap_or(-1))
-}
-
-fn forward(line: &str, job: Digest, tell: &mut dyn FnMut(&Value)) {
-    match serde_json::from_str::<Value>(line) {
-        Ok(Value::Object(mut members)) => {
-            members.entry("job_sha256").or_insert_with(|| json!(job));
-            tell(&Value::Object(members));
-        }
-        _ => {
-            tell(&json!({"event": "room_said", "job_sha256": job, "text": line.chars().take(500).collect::<String>()}))
-        }
-    }
-}
-
-fn reap(mut room: Child) {
-    let _ = room.wait();
 }
 
 fn nap(time: Duration, stop: &Stop) {
@@ -178,9 +154,7 @@ fn nap(time: Duration, stop: &Stop) {
 }
 
 /// How often a room is looked at that says nothing.
-const TICK: Duration = Duration::from_millis(100);
-/// The most output of a room that is read.
-const MAX_OUTPUT: u64 = 64 * 1024 * 1024;
+pub(crate) const TICK: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {
@@ -188,7 +162,7 @@ mod tests {
 
     use schemas::bundle::{JobBundle, Logged};
     use schemas::log::{Receipt, Record};
-    use schemas::{Envelope, Timestamp};
+    use schemas::{Digest, Envelope, Timestamp};
 
     use super::*;
 
@@ -216,46 +190,107 @@ mod tests {
         let ccr = dir.join("ccr");
         std::fs::write(&ccr, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&ccr, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let agent = Agent { ccr, config: dir.join("ccr.toml"), work: dir.join("work"), wait_seconds: 1, runs: None };
-        (agent, dir)
+        let (config, work) = (dir.join("ccr.toml"), dir.join("work"));
+        (Agent { ccr, config, work, wait_seconds: 1, runs: None, rooms: 1 }, dir)
+    }
+
+    /// A contract service that nobody runs.
+    fn nowhere() -> Client {
+        Client::new("http://127.0.0.1:1", None).unwrap()
+    }
+
+    /// What is told of a room until it has ended.
+    fn told(news: &mpsc::Receiver<News>) -> Vec<Value> {
+        let mut seen = Vec::new();
+        while let News::Said(event) = news.recv_timeout(Duration::from_secs(60)).unwrap() {
+            seen.push(event);
+        }
+        seen
     }
 
     fn events(script: &str, stop: &Stop) -> Vec<Value> {
         let (agent, dir) = agent(script);
-        let mut seen = Vec::new();
-        carry_out(&agent, leased(), stop, &mut |event| seen.push(event.clone()));
+        let (send, news) = mpsc::channel();
+        room::carry_out(&nowhere(), &agent, leased(), stop, send);
+        let seen = told(&news);
+        assert_eq!(kept::unfinished(&agent.work).unwrap(), [], "nothing is left to take up");
         std::fs::remove_dir_all(dir).unwrap();
         seen
     }
 
+    fn words(seen: &[Value]) -> Vec<&str> {
+        seen.iter().map(|e| e["event"].as_str().unwrap()).collect()
+    }
+
     #[test]
     fn lines_of_the_room_are_forwarded_with_the_job() {
-        let script = r#"echo '{"event":"training","step":1,"steps":2}'; echo "$1 $2 $4 $DEPA_CCR_LEASE_TOKEN ${6:-none}" | sed 's,/[^ ]*/,,g'; echo plain; cat "$5" >/dev/null && exit 6"#;
+        let script = r#"echo '{"event":"training","step":1,"steps":2}'; echo "$1 $2 $4 $DEPA_CCR_LEASE_TOKEN ${6:-none}" | sed 's,/[^ ]*/,,g'; echo plain; cat "$5" >/dev/null && echo '{"event":"refused"}' && exit 6"#;
         let seen = events(script, &Stop::default());
-        let words: Vec<&str> = seen.iter().map(|e| e["event"].as_str().unwrap()).collect();
-        assert_eq!(words, ["agent_took", "training", "room_said", "room_said", "agent_ended"]);
+        assert_eq!(words(&seen), ["agent_took", "training", "room_said", "room_said", "refused", "agent_ended"]);
         assert!(seen.iter().all(|e| e["job_sha256"] == json!(Digest([7; 32]))));
         assert_eq!(seen[2]["text"], "run --config --bundle claim none");
-        assert_eq!(seen[4]["exit"], 6);
+        assert_eq!(seen[5]["exit"], 6);
     }
 
     #[test]
     fn a_room_that_cannot_start_is_told_and_survived() {
         let (mut agent, dir) = agent("");
         agent.ccr = dir.join("missing");
-        let mut seen = Vec::new();
-        carry_out(&agent, leased(), &Stop::default(), &mut |event| seen.push(event.clone()));
-        assert_eq!(seen[1]["event"], "agent_failed");
+        let (send, news) = mpsc::channel();
+        room::carry_out(&nowhere(), &agent, leased(), &Stop::default(), send);
+        let seen = told(&news);
+        assert_eq!(words(&seen), ["agent_took", "agent_failed"]);
         assert_eq!(seen[1]["code"], "WORKER_FAILED");
         std::fs::remove_dir_all(dir).unwrap();
     }
 
     #[test]
-    fn asked_twice_the_room_is_killed() {
+    fn asked_twice_the_room_is_stopped() {
         let stop = Stop::default();
         stop.ask();
         stop.ask();
         let seen = events("exec sleep 60", &stop);
+        assert_eq!(words(&seen), ["agent_took", "agent_stops_room", "agent_room_died", "agent_ended"]);
         assert_eq!(seen.last().unwrap()["exit"], -1);
+        // One that catches the signal has the time for its own last word.
+        let seen = events(r#"trap 'echo "{\"event\":\"refused\"}"; exit 5' TERM; while :; do sleep 0.1; done"#, &stop);
+        assert_eq!(words(&seen), ["agent_took", "agent_stops_room", "refused", "agent_ended"]);
+        assert_eq!(seen.last().unwrap()["exit"], 5);
+    }
+
+    #[test]
+    fn a_room_that_dies_is_told_with_how() {
+        for (script, how) in [("kill -9 $$", "signal 9"), ("exit 3", "exited with 3")] {
+            let seen = events(script, &Stop::default());
+            assert_eq!(words(&seen), ["agent_took", "agent_room_died", "agent_ended"]);
+            assert_eq!(seen[1]["code"], "WORKER_FAILED");
+            assert!(seen[1]["sentence"].as_str().unwrap().contains(how), "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn a_room_of_an_earlier_agent_is_taken_up_and_its_lines_are_told_whole() {
+        let (agent, dir) = agent(r#"echo '{"event":"early"}'; read word <"$0.go"; echo '{"event":"completed"}'"#);
+        let gate = dir.join("ccr.go");
+        assert!(std::process::Command::new("mkfifo").arg(&gate).status().unwrap().success());
+        let (send, news) = mpsc::channel();
+        room::carry_out(&nowhere(), &agent, leased(), &Stop::default(), send);
+        let heard = |word: &str| {
+            let wanted = |n: &News| matches!(n, News::Said(e) if e["event"] == word);
+            while !wanted(&news.recv_timeout(Duration::from_secs(60)).unwrap()) {}
+        };
+        heard("early");
+        // A second agent over the same folder; the first one is as good as gone.
+        let [record] = kept::unfinished(&agent.work).unwrap().try_into().unwrap();
+        assert!(record.lives());
+        assert!(!kept::Record { began: record.began + 1, ..record.clone() }.lives(), "another process of this number");
+        let (send, later) = mpsc::channel();
+        room::take_up(&nowhere(), record.clone(), &Stop::default(), send);
+        std::fs::write(&gate, "go\n").unwrap();
+        let seen = told(&later);
+        assert_eq!(words(&seen)[..2], ["early", "completed"]);
+        assert_eq!(seen.last().unwrap()["event"], "agent_ended");
+        assert!(!record.lives());
+        std::fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -12,11 +12,19 @@ use crate::output::{Answer, say, stream};
 
 #[derive(Subcommand)]
 pub enum Verb {
-    /// Take queued runs, one at a time, and start a room for each. One JSON object per line on stdout.
+    /// Take queued runs and start a room for each. One JSON object per line on stdout.
     ///
-    /// SIGTERM stops after the run that goes on, a second one at once (the run then fails; its charge stands).
+    /// SIGTERM stops after the runs that go on, a second one at once: rooms are told to stop, and what was charged for
+    /// runs that had begun to train stays. A room whose run is aborted by TDC, TDP or SRO is stopped within seconds.
+    /// An agent that is killed leaves its rooms running; the next one with the same --work takes them up again. An order
+    /// whose room has not checked in goes back to the queue after a minute.
     #[command(
-        after_help = "Example:\n  depa ccr agent --ccr /usr/bin/ccr --config ccr.toml --work /var/lib/depa-agent --key ccrp.key --registry URL"
+        after_help = "Examples:\n  \
+                      depa ccr agent --ccr /usr/bin/ccr --config ccr.toml --work /var/lib/depa-agent --key ccrp.key --registry URL\n  \
+                      depa ccr agent … --rooms 4       four rooms at once; hardware evidence allows one for each boot\n  \
+                      depa ccr agent … --runs 1        one run, then return\n\n\
+                      Events: agent_ready, agent_found (a room of an earlier agent), agent_took, agent_stops_room, agent_room_died,\n\
+                      agent_ended, agent_failed, agent_waiting, agent_stopped, and the lines of the rooms with their job."
     )]
     Agent {
         /// The room's binary.
@@ -31,6 +39,9 @@ pub enum Verb {
         /// Return after this many runs.
         #[arg(long)]
         runs: Option<u32>,
+        /// Rooms at once.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(agent::MOST_ROOMS)))]
+        rooms: u32,
     },
     /// Print what a room measures to, for `depa image-set new`.
     #[command(after_help = "Example:\n  depa ccr measure --ccr /usr/bin/ccr --config ccr.toml --json > measured.json")]
@@ -53,13 +64,13 @@ pub enum Verb {
 
 pub fn run(verb: Verb, global: &Global) -> R<Answer> {
     match verb {
-        Verb::Agent { ccr, config, work, runs } => {
+        Verb::Agent { ccr, config, work, runs, rooms } => {
             let stop = Stop::default();
             let ask = stop.clone();
             let fault = |e: std::io::Error| Refusal::new(Code::Internal, format!("signals cannot be handled: {e}"));
             let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT]).map_err(fault)?;
             std::thread::spawn(move || signals.forever().for_each(|_| ask.ask()));
-            let agent = Agent { ccr, config, work, wait_seconds: 20, runs };
+            let agent = Agent { ccr, config, work, wait_seconds: 20, runs, rooms };
             agent::serve(&global.desk_as()?.0, &agent, &stop, &mut |event| stream(event))?;
             Ok(Answer::new(&json!(null), ""))
         }

@@ -13,7 +13,7 @@ use crate::output::{Answer, say};
 
 #[derive(Subcommand)]
 pub enum Verb {
-    /// Draft an image set from a measurement (`depa ccr measure`).
+    /// Draft an image set from what one room measured to (`ccr measure`, `depa ccr measure`).
     #[command(
         after_help = "Example:\n  depa image-set new --name 'room 1.4' --pcrs measured.json --out image-set.json --trust trust.json"
     )]

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use depa::image_set::Measurement;
 use depa::{edge, exit, kms};
 use schemas::R;
 use serde_json::json;
@@ -54,7 +55,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             Ok(answer)
         }
         Verb::Collect { rooms, name, days, out } => {
-            let rooms = rooms.iter().map(|path| kms::read(path)).collect::<R<Vec<_>>>()?;
+            let rooms = rooms.iter().map(|path| edge::read_json::<Measurement>(path)).collect::<R<Vec<_>>>()?;
             if rooms.iter().any(|room| room.simulated) {
                 say("SIMULATED: a room shown by software evidence is vouched for by nobody");
             }

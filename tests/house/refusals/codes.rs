@@ -6,7 +6,7 @@ use std::path::Path;
 use schemas::Code;
 
 /// Code and cause, in the order of `schemas::problem`.
-const TESTED: [(Code, &str); 77] = [
+const TESTED: [(Code, &str); 82] = [
     (Code::MalformedJson, "a body that is no JSON, is cut off, or goes on after its end"),
     (Code::DuplicateMember, "a member that stands twice, at any depth"),
     (Code::SchemaMismatch, "a member that is unknown or missing; one document sent as another"),
@@ -31,7 +31,9 @@ const TESTED: [(Code, &str); 77] = [
     (Code::IdempotencyKeyReused, "one key for two acts"),
     (Code::ParticipantNotVerified, "a payment answered by somebody who is no payment system"),
     (Code::ImageSetNotApproved, "an approval of the room that has ended"),
+    (Code::ImageSetRevoked, "an image set withdrawn after check-in: at check-in, Admission, reservation, release, renewal"),
     (Code::ContractUnknown, "a contract of others"),
+    (Code::ContractPeriod, "a contract proposed after its end"),
     (Code::ContractNotActive, "a contract that lacks a signature"),
     (Code::ContractNotYetValid, "a contract before its period"),
     (Code::ContractExpired, "a contract after its period, also between order and check-in"),
@@ -69,6 +71,8 @@ const TESTED: [(Code, &str); 77] = [
     (Code::LeaseExpired, "an output after the lease ran out"),
     (Code::CommitConflict, "a second output"),
     (Code::StatusListStale, "a status list of the time before the revocation"),
+    (Code::RoomStopped, "a room that its provider told to stop"),
+    (Code::WorkerFailed, "a room that dies"),
     (Code::SealedForm, "an object that is none; a byte too many"),
     (Code::SealedTampered, "a flipped bit, a flipped tag, chunks swapped or doubled"),
     (Code::SealedTruncated, "an object that ends early"),
@@ -83,6 +87,7 @@ const TESTED: [(Code, &str); 77] = [
     (Code::CheckpointInvalid, "a checkpoint that the witness did not cosign"),
     (Code::ReceiptMismatch, "a receipt of another document"),
     (Code::LogTampered, "an export in which any one entry was changed, left out, doubled or moved"),
+    (Code::Internal, "a fault of the room's own program"),
     (Code::ProductionRefused, "a service of this build under profile production"),
 ];
 

@@ -1,5 +1,8 @@
 //! Contracts outside their period, and everything else that time ends.
 
+use std::sync::{Arc, Mutex};
+
+use contract_client::{Act, Outgoing};
 use depa::job::Drawn;
 use schemas::bundle::JobBundle;
 use schemas::contract::{ContractRef, ContractState};
@@ -100,4 +103,33 @@ fn challenges_admissions_and_reservations_run_out() {
     assert_eq!(scene.states(&deal.contract), [["expired"]; 3]);
     scene.nothing_came_of(&deal);
     each_kms_refuses(&scene, &scene.forged(&deal, |job| job.expires_at = scene.clock.now().whole()), Code::JobExpired);
+}
+
+/// A key service calls an Admission stale that was fresh when the room sent it: the room gets another one, shows fresh
+/// evidence under a fresh challenge, and goes on, at reserve and at release.
+#[test]
+fn a_room_whose_admission_went_stale_on_the_way_gets_a_fresh_one_and_goes_on() {
+    let scene = Scene::new();
+    let deal = scene.deal();
+    scene.house.tdc.orders(&deal.bundle).unwrap();
+    let (clock, sent) = (scene.clock.clone(), Arc::new(Mutex::new(Vec::new())));
+    let log = sent.clone();
+    let mut room = scene.room();
+    room.hook = Some(Arc::new(move |call: &mut Outgoing| {
+        let act = ["challenges", "reservations", "release"].into_iter().find(|act| call.path.ends_with(act));
+        let mut log = log.lock().unwrap();
+        log.extend(act);
+        // The first reservation and the first release are a minute under way.
+        if act.is_some_and(|act| act != "challenges" && log.iter().filter(|sent| **sent == act).count() == 1) {
+            clock.advance(61);
+        }
+        Act::Pass
+    }));
+    let (done, told) = scene.run(&deal.bundle, &room);
+    done.unwrap();
+    let count = |act| sent.lock().unwrap().iter().filter(|sent| **sent == act).count();
+    // One of each was refused and asked again under a challenge of its own.
+    assert_eq!((count("reservations"), count("release"), count("challenges")), (4, 4, 8), "{told:?}");
+    assert_eq!(scene.states(&deal.contract), [["committed"]; 3]);
+    assert_eq!(super::scene::models(&deal), 1);
 }

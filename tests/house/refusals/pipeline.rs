@@ -9,15 +9,15 @@ use schemas::pipeline::{Join, Output, OutputKind, Stage, Training};
 use super::judges::each_refuses;
 use super::scene::{calm, real, refuses};
 
-fn join(job: &mut JobSpec) -> &mut Join {
+pub fn join(job: &mut JobSpec) -> &mut Join {
     job.stages.iter_mut().find_map(|s| if let Stage::Join(join) = s { Some(join) } else { None }).unwrap()
 }
 
-fn training(job: &mut JobSpec) -> &mut Training {
+pub fn training(job: &mut JobSpec) -> &mut Training {
     job.stages.iter_mut().find_map(|s| if let Stage::Train(training) = s { Some(training) } else { None }).unwrap()
 }
 
-fn output(job: &mut JobSpec) -> &mut Output {
+pub fn output(job: &mut JobSpec) -> &mut Output {
     job.stages.iter_mut().find_map(|s| if let Stage::Output(output) = s { Some(output) } else { None }).unwrap()
 }
 

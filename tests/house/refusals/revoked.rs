@@ -6,10 +6,12 @@ use ccr_runtime::Progress;
 use demo::actors::Person;
 use schemas::contract::{ContractRef, ContractState};
 use schemas::event::RunEventKind;
+use schemas::id::ImageSetId;
+use schemas::rules::ImageSetRevocation;
 use schemas::{Code, Digest, R};
 
 use super::probe::Probe;
-use super::scene::{Deal, Scene, calm, refuses};
+use super::scene::{Deal, Scene, calm, real, refuses, to_folder};
 
 fn revoke(scene: &Scene, contract: &ContractRef, people: &[&Person]) -> R<ContractState> {
     let person = people[0];
@@ -101,6 +103,78 @@ fn revoked_while_keys_are_held_no_lease_and_no_output() {
     // Keys have left, so the charge stays, and nothing else came of it.
     assert_eq!(scene.states(&deal.contract), [["charged"]; 3]);
     scene.key_is_withheld(&probe.run_id);
+    scene.nothing_left(&deal);
+}
+
+/// Two SRO people withdraw their approval of an image set.
+fn withdraw(scene: &Scene, id: &ImageSetId) {
+    let document = ImageSetRevocation {
+        schema: "image-set-revocation.v1".into(),
+        registry: scene.house.trust.registry.clone(),
+        image_set_id: id.clone(),
+        reason: "A hole was found.".into(),
+        at: scene.clock.now(),
+    };
+    let by = |person: &Person| {
+        let signed = signing::sign(&document, &*person.key, person.now()).unwrap();
+        person.desk().unwrap().revoke_image_set(&signed).unwrap().receipt
+    };
+    let [asha, bela] = &scene.house.sro.people;
+    assert!(by(asha).is_none(), "one person alone");
+    assert!(by(bela).is_some());
+}
+
+/// The contract stands, since it names another room too; what runs in the withdrawn one does not.
+#[test]
+fn an_image_set_withdrawn_after_check_in_ends_its_runs() {
+    let scene = Scene::new();
+    let house = &scene.house;
+    let other = house.ccrp.image_set(&house.ccrp.measure_here().unwrap()).unwrap();
+    house.sro.approve(&other).unwrap();
+    let (own, other) = (house.image_set().unwrap().clone(), other.read_unverified().unwrap().image_set_id);
+    let both = |form: &mut depa::contract::form::ContractForm| {
+        form.compute.image_sets.push(other.clone());
+        form.compute.image_sets.sort();
+    };
+    let (contract, upload) = (house.signed_contract(both).unwrap(), scene.upload_folder());
+    let part = || {
+        let small = |form: &mut depa::job::form::JobForm| {
+            to_folder(form, &upload);
+            form.training.epsilon = real("0.3");
+        };
+        house.job_with(&contract.id, small).unwrap().bundle
+    };
+    let holder = Probe::admitted(&scene, &part()).unwrap();
+    holder.release_all(&holder.reserve_all());
+    let again = part();
+    let waiting = Probe::admitted(&scene, &again).unwrap();
+    let reserved = waiting.reserve_all();
+    let late = Probe::arrives(&scene, &part()).unwrap();
+    let deal = Deal { bundle: again.clone(), contract: contract.clone(), upload: upload.clone() };
+    let [first, second, _] = [0, 1, 2].map(|at| house.tdps[at].kms.clone());
+    holder.renew(&first, scene.desk().status_list().unwrap()).unwrap();
+
+    withdraw(&scene, &own);
+    let list = scene.desk().status_list().unwrap();
+    assert_eq!(list.read_unverified().unwrap().image_sets_revoked, [own]);
+    assert_eq!(scene.state(&deal.contract), ContractState::Active);
+    refuses(Code::ImageSetRevoked, scene.desk().check_in(&late.check_in(|_| {})));
+    refuses(Code::ImageSetRevoked, holder.refresh());
+    refuses(Code::ImageSetRevoked, holder.renew(&first, list.clone()));
+    // The Admission of before is fresh still: a key service that has heard refuses it all the same, and another one
+    // does so once it has heard.
+    refuses(Code::ImageSetRevoked, waiting.release(&first, &reserved));
+    let mut unseen = Probe::unseen(&scene, &again);
+    unseen.forges_admission();
+    refuses(Code::ImageSetRevoked, unseen.reserve(&first));
+    refuses(Code::ImageSetRevoked, holder.renew(&second, list));
+    refuses(Code::ImageSetRevoked, waiting.release(&second, &reserved));
+    scene.clock.advance(61);
+    refuses(Code::AdmissionStale, waiting.release(&house.tdps[2].kms, &reserved));
+    for tdp in &house.tdps {
+        refuses(Code::LeaseExpired, holder.commit(&tdp.kms, Digest::of(b"model")));
+    }
+    assert_eq!(scene.states(&deal.contract), [["charged", "reserved"]; 3]);
     scene.nothing_left(&deal);
 }
 

@@ -148,7 +148,9 @@ impl Scene {
             clock: self.house.clock.clone(),
             desk: self.house.desk.clone(),
             lease_token: None,
+            second_gate: None,
             hook: None,
+            stop: Default::default(),
         }
     }
 

@@ -132,7 +132,7 @@ fn a_forged_signature_in_a_bundle_is_refused_by_each_judge_alone() {
 }
 
 /// A receipt that the registry's key gives for whatever it is told to.
-fn entered_all_the_same(scene: &Scene, envelope: Envelope<Contract>) -> Logged<Contract> {
+pub fn entered_all_the_same(scene: &Scene, envelope: Envelope<Contract>) -> Logged<Contract> {
     let (salt, subject) = ([7; 32], envelope.read_unverified().unwrap().subject());
     let record = Record {
         v: 1,

@@ -3,8 +3,10 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod cross_check;
+mod guest;
 mod imds;
 mod machine;
 mod snp_guest;
 mod support;
 mod swtpm;
+mod whole_run;

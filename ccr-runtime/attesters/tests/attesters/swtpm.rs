@@ -59,7 +59,7 @@ impl Swtpm {
     }
 
     /// Power off and on in good order: the PCRs start anew, the keys stay.
-    fn reboot(&mut self) {
+    pub fn reboot(&mut self) {
         self.context().shutdown(StartupType::Clear).unwrap();
         self.loses_power();
     }

@@ -41,7 +41,7 @@ impl House {
         let draft = self.ccrp.image_set(&measured)?;
         self.sro.approve(&draft)?;
         let id = draft.read_unverified()?.image_set_id;
-        self.measurement = Some(measured.measurement);
+        self.measurement = measured.measurement;
         self.image_set = Some(id.clone());
         Ok(id)
     }
