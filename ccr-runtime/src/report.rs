@@ -79,9 +79,12 @@ pub fn aborted(job: &Admitted, session: &Session, room: &Room, cause: &Refusal) 
     if session.steps_run > 0 || session.released.is_empty() {
         return;
     }
+    // The receipt may be under a key that came since the room checked in; what the log shows leads there, or changes nothing.
+    let shown = room.desk.log_keys().ok().filter(|lineage| !lineage.is_plain());
+    let log_keys = shown.or_else(|| session.book.trust().lineage.shown().cloned());
     let mut refunds = Vec::new();
     for kms in session.services.values() {
-        let request = RefundRequest { aborted: aborted.clone(), receipt: receipt.clone() };
+        let request = RefundRequest { aborted: aborted.clone(), receipt: receipt.clone(), log_keys: log_keys.clone() };
         if let Ok(refund) = kms.refund(&session.run_id, &request, &session.book) {
             refunds.push(refund.envelope().clone());
         }

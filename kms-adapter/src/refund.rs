@@ -8,6 +8,7 @@ use schemas::{Code, Envelope, R, Refusal};
 
 use crate::journal::{self, Statement};
 use crate::kms::{Kms, RunBook};
+use crate::rows;
 use crate::run::{self, State};
 
 impl Kms {
@@ -18,7 +19,7 @@ impl Kms {
         let row = self.run(run_id)?;
         let run_jwk = row.run_jwk()?;
         let book = RunBook { run_id: run_id.as_str(), run_jwk: &run_jwk };
-        let trust = &self.trust(None)?;
+        let trust = &self.trust(request.log_keys.as_ref())?;
         let logged = Logged { envelope: request.aborted, receipt: request.receipt };
         let aborted = signing::entered(logged, &trust.registry, &book, &trust.origin, trust)?;
         if aborted.run_id != *run_id {
@@ -29,6 +30,7 @@ impl Kms {
         }
         let aborted_sha256 = aborted.digest();
         self.store.transact(|c| {
+            rows::check(c, &self.store.key, run_id.as_str(), &[], now)?;
             let row = run::find(c, run_id)?.ok_or_else(|| Refusal::new(Code::RunUnknown, "this run is gone"))?;
             let (envelope, last) = self.receipt(c, row.last_seq)?;
             if last.job_sha256 != aborted.job_sha256 {

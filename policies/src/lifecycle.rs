@@ -8,6 +8,7 @@
 //! Cloning a state is cheap and a change after it copies little: tables are persistent maps of shared rows.
 
 mod books;
+mod by_key;
 mod contract;
 mod contract_acts;
 mod contract_clock;
@@ -24,6 +25,7 @@ mod latest;
 mod notes;
 mod party;
 mod payment;
+mod people;
 mod replay;
 mod rows;
 mod rules;
@@ -43,6 +45,7 @@ pub use kms::ReceiptRow;
 pub use latest::Latest;
 pub use party::{ParticipantRow, ParticipantState};
 pub use payment::{PaymentRow, PaymentState};
+pub use people::PersonRow;
 pub use replay::{Completed, Digests, Link, Replay};
 pub use rows::{ChangedRow, StoredRow};
 pub use rules::{DataSchemaRow, TemplateRow};
@@ -69,6 +72,10 @@ pub struct State {
     looks: Table<String, Did>,
     /// Thumbprints of participants' keys, and whose they are or were.
     key_holders: Table<String, Did>,
+    /// People of the SRO whose keys changed; the others have the key of the genesis.
+    people: Table<Did, PersonRow>,
+    /// Thumbprints of people's keys with the entries that they signed.
+    person_acts: Table<(String, u64), ()>,
     image_sets: Table<ImageSetId, ImageSetRow>,
     offers: Table<(DatasetId, u32, u32), OfferRow>,
     offers_by_digest: Table<Digest, (DatasetId, u32, u32)>,
@@ -80,6 +87,8 @@ pub struct State {
     templates: Table<String, TemplateRow>,
     data_schemas: Table<String, DataSchemaRow>,
     contracts: Table<Digest, ContractRow>,
+    /// Follows from the contracts.
+    by_key: by_key::ByKey,
     contract_ids: Table<schemas::id::ContractId, contract_row::ContractFile>,
     /// Moments at which the clock may change a contract, not yet told by an entry.
     agenda: Table<(Timestamp, Digest), ()>,
@@ -111,6 +120,8 @@ impl State {
             participants: Table::default(),
             looks: Table::default(),
             key_holders: Table::default(),
+            people: Table::default(),
+            person_acts: Table::default(),
             image_sets: Table::default(),
             offers: Table::default(),
             offers_by_digest: Table::default(),
@@ -121,6 +132,7 @@ impl State {
             templates: Table::default(),
             data_schemas: Table::default(),
             contracts: Table::default(),
+            by_key: by_key::ByKey::default(),
             contract_ids: Table::default(),
             agenda: Table::default(),
             at_work: Table::default(),
@@ -164,6 +176,7 @@ impl State {
         self.follows(index, at)?;
         self.check_body(body, at)?;
         self.fold(index, at, body)?;
+        self.note_person_acts(index, body);
         self.size += 1;
         self.last_at = at;
         Ok(())
@@ -327,7 +340,7 @@ impl State {
 
 /// Keys as of this point in the log.
 ///
-/// Party: SRO people of the genesis, and active keys for documents of participants that are verified now (keys for
+/// Party: active keys of SRO people, and active keys for documents of participants that are verified now (keys for
 /// client assertions: [`State::api_keys`]). Service: the registry's keys, and keys of
 /// key services that registered offers name, under their provider's DID; a suspended provider's key service can still
 /// state facts. Run: keys of runs that checked in.

@@ -46,6 +46,7 @@ pub use backup::{backup, restore};
 pub use drafts::Draft;
 pub use endpoint::Endpoint;
 pub use enter::Entry;
+pub use lock::Lock;
 pub use log::{MAX_EXPORT, TILE};
 pub use once::{Begun, OPEN_CHALLENGES, StoredChallenge};
 pub use orders::{LeasedOrder, OrderState};
@@ -77,7 +78,6 @@ use conn::{Db, Door, Place, Reader};
 use enter::{Append, Prepared, Then};
 use error::Fault;
 use face::{Face, Published};
-use lock::Lock;
 use snapshot::Snapshots;
 use writer::{Command, QUEUE, Side, Start};
 
@@ -166,6 +166,12 @@ impl Registry {
     /// its genesis entry. Where another process writes the log (PostgreSQL), this one follows it until that one ends; where
     /// another one has it open (SQLite), this one is refused with `STORE_IN_USE`.
     pub fn open(options: Options, now: Timestamp) -> R<Registry> {
+        let lock = Lock::take(&Place::parse(&options.url)?)?;
+        Registry::open_under(lock, options, now)
+    }
+
+    /// [`Registry::open`] under a lock of this place that the caller goes on to hold.
+    pub fn open_under(lock: Lock, options: Options, now: Timestamp) -> R<Registry> {
         let genesis = Body::Genesis {
             registry: options.registry.clone(),
             registry_jwk: options.signer.jwk().clone(),
@@ -173,13 +179,12 @@ impl Registry {
             sro: options.sro.clone(),
             succeeds: None,
         };
-        Registry::open_with(options, genesis, now)
+        Registry::open_with(lock, options, genesis, now)
     }
 
     /// [`Registry::open`] with the first entry that a new log gets.
-    fn open_with(options: Options, genesis: Body, now: Timestamp) -> R<Registry> {
+    fn open_with(lock: Lock, options: Options, genesis: Body, now: Timestamp) -> R<Registry> {
         let place = Place::parse(&options.url)?;
-        let lock = Lock::take(&place)?;
         let mut db = place.writer()?;
         let snapshots = Arc::new(Snapshots::new(&options)?);
         let leads = leads(&mut db)?;

@@ -4,7 +4,7 @@
 use diesel::prelude::*;
 use policies::lifecycle::State;
 use schemas::R;
-use schemas::bundle::Logged;
+use schemas::bundle::{Logged, LoggedKeyEvent};
 use schemas::event::Body;
 use schemas::jwk::Jwk;
 use schemas::lineage::LogLineage;
@@ -37,6 +37,7 @@ impl Registry {
             first: genesis.registry_jwk.clone(),
             links: Vec::new(),
             succeeds: genesis.succeeds.clone(),
+            people: Vec::new(),
         };
         for key in genesis.registry_keys.iter().skip(1) {
             match self.read(|db| note(db, key.from))? {
@@ -49,6 +50,9 @@ impl Registry {
                     (lineage.first, lineage.links) = (key.jwk.clone(), Vec::new());
                 }
             }
+        }
+        for (index, event, resolution) in state.people_events() {
+            lineage.people.push(LoggedKeyEvent { event, resolution, receipt: self.receipt(index)? });
         }
         Ok(lineage)
     }

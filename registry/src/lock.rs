@@ -4,6 +4,7 @@
 use std::fs::{File, TryLockError};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use schemas::{Code, R, Refusal};
@@ -16,17 +17,24 @@ const LOOK: Duration = Duration::from_millis(20);
 /// The longest name of a holder that is told.
 const NAME: u64 = 120;
 
-/// Held until it is dropped. The file stays: whoever removed it could let two in.
-pub(crate) struct Lock {
-    _file: Option<File>,
+/// Held until it and all its clones are dropped. The file stays: whoever removed it could let two in.
+#[derive(Clone)]
+pub struct Lock {
+    _file: Option<Arc<File>>,
 }
 
 impl Lock {
+    /// Holds the place of a database over an act of several steps, in which it may be away or be another one. On PostgreSQL
+    /// it holds nothing: there the writer's own lock does. `STORE_IN_USE` names the process that has it.
+    pub fn hold(url: &str) -> R<Lock> {
+        Lock::take(&Place::parse(url)?)
+    }
+
     /// Takes the lock of a place, or is refused with `STORE_IN_USE` by the name of the process that has it.
     pub(crate) fn take(place: &Place) -> R<Lock> {
         let Place::Sqlite(database) = place else { return Ok(Lock { _file: None }) };
         // One file has one lock, however its path is written.
-        let path = beside(&database.canonicalize().unwrap_or_else(|_| database.clone()));
+        let path = beside(&whole(database));
         let fault = |e: std::io::Error| Refusal::new(Code::ConfigInvalid, format!("{}: {e}", path.display()));
         let mut file = open(&path).map_err(fault)?;
         let began = Instant::now();
@@ -39,7 +47,7 @@ impl Lock {
             }
         }
         file.set_len(0).and_then(|()| file.write_all(name().as_bytes())).map_err(fault)?;
-        Ok(Lock { _file: Some(file) })
+        Ok(Lock { _file: Some(Arc::new(file)) })
     }
 }
 
@@ -48,6 +56,13 @@ fn open(path: &Path) -> std::io::Result<File> {
     let mut options = File::options();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);
     options.open(path)
+}
+
+/// The one path of a database, there or not.
+fn whole(database: &Path) -> PathBuf {
+    let folder = database.parent().and_then(|folder| folder.canonicalize().ok());
+    let placed = || folder.and_then(|folder| Some(folder.join(database.file_name()?)));
+    database.canonicalize().ok().or_else(placed).unwrap_or_else(|| database.to_owned())
 }
 
 fn beside(database: &Path) -> PathBuf {

@@ -27,13 +27,17 @@ const PAGE: usize = 512;
 impl Registry {
     /// Takes the entries that a database has lost from a mirror, up to a checkpoint of this log, in one transaction: every
     /// signature, record and rule is checked as they enter, and the root must be the checkpoint's, or nothing changes
-    /// (`CONSISTENCY_INVALID`). Entries that are still there are skipped. No other process may have the log open.
+    /// (`CONSISTENCY_INVALID`). The checkpoint is signed by the key that is in use at its end, as the entries say, and not by
+    /// one that was replaced, though that lies at hand (`CHECKPOINT_INVALID`). Where a witness is known to have seen a head,
+    /// the entries lead through it (`CONSISTENCY_INVALID`): no branch of before a change of key takes its place. Entries that
+    /// are still there are skipped. No other process may have the log open.
     pub fn restore_from(
         options: &Options,
         entries: impl IntoIterator<Item = R<ExportedEntry>>,
         checkpoint: &Checkpoint,
+        seen: Option<&CheckpointRef>,
     ) -> R<CheckpointRef> {
-        let wanted = options.own_note(&checkpoint.text())?.head;
+        let wanted = options.own_note(&checkpoint.text())?;
         let place = Place::parse(&options.url)?;
         let _lock = Lock::take(&place)?;
         let mut db = place.writer()?;
@@ -43,10 +47,10 @@ impl Registry {
         let epoch = load::take_epoch(&mut db).map_err(Fault::refusal)?;
         let snapshots = Snapshots::new(options)?;
         let (memory, ..) = load::load(&mut db, options, &snapshots)?;
-        if wanted.size < memory.log.size() {
+        if wanted.head.size < memory.log.size() {
             return Err(Refusal::new(Code::ConsistencyInvalid, "the database holds more than the checkpoint says"));
         }
-        let outcome = conn::write(&mut db, |db| refill(db, memory, entries, &wanted, epoch, options));
+        let outcome = conn::write(&mut db, |db| refill(db, memory, entries, (&wanted, seen), epoch, options));
         conn::step_down(&mut db);
         outcome.map_err(Fault::refusal)
     }
@@ -56,10 +60,11 @@ fn refill(
     db: &mut Db,
     mut memory: Memory,
     entries: impl IntoIterator<Item = R<ExportedEntry>>,
-    wanted: &CheckpointRef,
+    (checkpoint, seen): (&Checkpoint, Option<&CheckpointRef>),
     epoch: i64,
     options: &Options,
 ) -> Result<CheckpointRef, Fault> {
+    let wanted = &checkpoint.head;
     let (old, mut growth, mut rows) = (memory.log.size(), Growth::default(), Vec::new());
     for entry in entries {
         let entry = entry?;
@@ -82,6 +87,10 @@ fn refill(
         let before = memory.replay.state.clone();
         step.fold(&mut memory, Some(&body), &mut growth)?;
         (growth.log.nodes, growth.twin.nodes) = Default::default();
+        if seen.is_some_and(|seen| seen.size == memory.log.size() && *seen != memory.head()) {
+            let sentence = format!("a witness has seen another root at size {}", memory.log.size());
+            return Err(Refusal::new(Code::ConsistencyInvalid, sentence).into());
+        }
         if !erase::is_erased(&body) {
             told::tell(db, &before, &memory.replay.state, entry.index, entry.record.at, &body)?;
             pending::settle(db, &body)?;
@@ -97,6 +106,11 @@ fn refill(
         let sentence = format!("the entries lead to size {}, not to the checkpoint's root", memory.log.size());
         return Err(Refusal::new(Code::ConsistencyInvalid, sentence).into());
     }
+    let in_use = memory.replay.state.registry_keys().last().ok_or_else(|| tampered("entry 0: no genesis"))?;
+    signing::note::verify_checkpoint(&checkpoint.text(), &options.origin, &in_use.jwk).map_err(|refusal| {
+        let sentence = format!("{}; the key in use there is {}", refusal.sentence, in_use.thumbprint());
+        Refusal::new(refusal.code, sentence)
+    })?;
     if old < wanted.size {
         memory.replay.finish()?;
         memory.log.write(db, old, &growth.log)?;
@@ -152,9 +166,10 @@ pub fn succeed(
         succeeds: Some(succession),
     };
     // Rules of time must judge the old entries as they did; the succession itself says when it was signed.
-    let opened = Registry::open_with(options, genesis, first.record.at.min(now))?;
+    let lock = Lock::take(&Place::parse(&options.url)?)?;
+    let opened = Registry::open_with(lock, options, genesis, first.record.at.min(now))?;
     if opened.head()?.size > 2 {
-        return Err(bad("the database of the new log is not empty"));
+        return Err(bad("the database of the new log is not empty; what was cut short begins again in an empty one"));
     }
     let mut ahead = Ahead::new(&opened);
     let mut next = 1;

@@ -1,9 +1,9 @@
-//! The lineage of a log: its keys one after the other, and the log that it continues. Whoever pins one of the keys can
-//! check offline that another one came to be in use by the rules.
+//! The lineage of a log: its keys one after the other, the log that it continues, and the keys of the SRO's people. Whoever
+//! pins one of the keys, and the people, can check offline that others came to be in use by the rules.
 
 use serde::{Deserialize, Serialize};
 
-use crate::bundle::Logged;
+use crate::bundle::{Logged, LoggedKeyEvent};
 use crate::envelope::Envelope;
 use crate::jwk::Jwk;
 use crate::rules::{LogKey, LogSucceeded};
@@ -22,11 +22,14 @@ pub struct LogLineage {
     /// Why this log stands in the place of another one, signed by two SRO people; none for a log that did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub succeeds: Option<Envelope<LogSucceeded>>,
+    /// Every change of the keys of the SRO's people, in the order of the log, each signed by two of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub people: Vec<LoggedKeyEvent>,
 }
 
 impl LogLineage {
-    /// Whether it tells anything beyond one key of a log that succeeds none.
+    /// Whether it tells nothing beyond one key of a log that succeeds none, and the first keys of its people.
     pub fn is_plain(&self) -> bool {
-        self.links.is_empty() && self.succeeds.is_none()
+        self.links.is_empty() && self.succeeds.is_none() && self.people.is_empty()
     }
 }

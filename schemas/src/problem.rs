@@ -174,6 +174,8 @@ codes! {
     NotWriter "NOT_WRITER" 503;
     /// Another process has the database open.
     StoreInUse "STORE_IN_USE" 503;
+    /// A succession of the log was begun and cut short; nothing else is done before it is finished.
+    SuccessionUnfinished "SUCCESSION_UNFINISHED" 503;
     /// The log is behind what a witness has seen, or damaged: nothing is written.
     ReadOnly "READ_ONLY" 503;
     // Participants, image sets, datasets.
@@ -181,10 +183,10 @@ codes! {
     ParticipantNotVerified "PARTICIPANT_NOT_VERIFIED" 422;
     ImageSetUnknown "IMAGE_SET_UNKNOWN" 422;
     ImageSetNotApproved "IMAGE_SET_NOT_APPROVED" 422;
-    DatasetExists "DATASET_EXISTS" 409;
-    DatasetUnknown "DATASET_UNKNOWN" 422;
     /// Two SRO people withdrew their approval.
     ImageSetRevoked "IMAGE_SET_REVOKED" 409;
+    DatasetExists "DATASET_EXISTS" 409;
+    DatasetUnknown "DATASET_UNKNOWN" 422;
     OfferInvalid "OFFER_INVALID" 422;
     DatasetNotAvailable "DATASET_NOT_AVAILABLE" 409;
     SampleIsData "SAMPLE_IS_DATA" 422;
@@ -222,12 +224,12 @@ codes! {
     JobMismatch "JOB_MISMATCH" 422;
     PipelineInvalid "PIPELINE_INVALID" 422;
     PipelineRawOutput "PIPELINE_RAW_OUTPUT" 422;
+    /// A job that hands the model out of the room where a clause of level 2 or a contract keeps it inside.
+    ModelStaysInside "MODEL_STAYS_INSIDE" 422;
     PipelineNotPrivate "PIPELINE_NOT_PRIVATE" 422;
     PipelineColumn "PIPELINE_COLUMN" 422;
     PipelineJoinKey "PIPELINE_JOIN_KEY" 422;
     PipelineTarget "PIPELINE_TARGET" 422;
-    /// A job that hands the model out of the room where a clause of level 2 or a contract keeps it inside.
-    ModelStaysInside "MODEL_STAYS_INSIDE" 422;
     PipelineBounds "PIPELINE_BOUNDS" 422;
     PipelineRecipient "PIPELINE_RECIPIENT" 422;
     EpsilonExceedsContract "EPSILON_EXCEEDS_CONTRACT" 422;
@@ -257,9 +259,24 @@ codes! {
     RefundRefused "REFUND_REFUSED" 409;
     KmsBehindLog "KMS_BEHIND_LOG" 409;
     RecoveryRefused "RECOVERY_REFUSED" 422;
+    /// A backup that the key service named by its operator did not sign.
+    BackupForged "BACKUP_FORGED" 422;
+    /// A key service's database went back while it ran.
+    StoreRolledBack "STORE_ROLLED_BACK" 503;
+    /// A row of a key service's budget is not as the service wrote it.
+    RowTampered "ROW_TAMPERED" 500;
     KeyUnknown "KEY_UNKNOWN" 404;
     KeyExists "KEY_EXISTS" 409;
     KeyRowTampered "KEY_ROW_TAMPERED" 500;
+    /// The key service stands behind a second gate, which wants a token of the room.
+    MaaTokenMissing "MAA_TOKEN_MISSING" 403;
+    MaaTokenForm "MAA_TOKEN_FORM" 422;
+    /// Issued by another instance than the provider trusts.
+    MaaTokenIssuer "MAA_TOKEN_ISSUER" 403;
+    MaaTokenSignature "MAA_TOKEN_SIGNATURE" 403;
+    MaaTokenExpired "MAA_TOKEN_EXPIRED" 403;
+    /// Says nothing about this room: another machine's, or another transcript's.
+    MaaTokenMismatch "MAA_TOKEN_MISMATCH" 403;
     CheckpointStale "CHECKPOINT_STALE" 403;
     StatusListStale "STATUS_LIST_STALE" 403;
     // The KBS face of a key service.
@@ -272,15 +289,6 @@ codes! {
     KbsSessionExpired "KBS_SESSION_EXPIRED" 401;
     /// The session has shown no evidence that was accepted.
     KbsUnattested "KBS_UNATTESTED" 401;
-    /// The key service stands behind a second gate, which wants a token of the room.
-    MaaTokenMissing "MAA_TOKEN_MISSING" 403;
-    MaaTokenForm "MAA_TOKEN_FORM" 422;
-    /// Issued by another instance than the provider trusts.
-    MaaTokenIssuer "MAA_TOKEN_ISSUER" 403;
-    MaaTokenSignature "MAA_TOKEN_SIGNATURE" 403;
-    MaaTokenExpired "MAA_TOKEN_EXPIRED" 403;
-    /// Says nothing about this room: another machine's, or another transcript's.
-    MaaTokenMismatch "MAA_TOKEN_MISMATCH" 403;
     /// The contract does not let such guests have the key.
     KbsNotAllowed "KBS_NOT_ALLOWED" 403;
     /// Init-data that the contract does not name, or that cannot be read.
@@ -318,6 +326,8 @@ codes! {
     BootUsed "BOOT_USED" 409;
     /// The certificates of the platform could not be had.
     CertificatesUnavailable "CERTIFICATES_UNAVAILABLE" 502;
+    /// The room was told to stop from outside.
+    RoomStopped "ROOM_STOPPED" 409;
     TableForm "TABLE_FORM" 422;
     WorkerFailed "WORKER_FAILED" 500;
     WorkerProtocol "WORKER_PROTOCOL" 500;
@@ -326,8 +336,6 @@ codes! {
     // Completion and payment.
     CompletionReceipts "COMPLETION_RECEIPTS" 422;
     CompletionMismatch "COMPLETION_MISMATCH" 422;
-    /// The room was told to stop from outside.
-    RoomStopped "ROOM_STOPPED" 409;
     CompletionExists "COMPLETION_EXISTS" 409;
     KeyWithheld "KEY_WITHHELD" 409;
     PaymentUnknown "PAYMENT_UNKNOWN" 404;
@@ -348,6 +356,12 @@ codes! {
     WitnessConflict "WITNESS_CONFLICT" 409;
     // Set-up and peers.
     ConfigInvalid "CONFIG_INVALID" 400;
+    /// systemd handed no such credential over.
+    RootKeyMissing "ROOT_KEY_MISSING" 400;
+    /// Others may read the credential.
+    RootKeyExposed "ROOT_KEY_EXPOSED" 400;
+    /// A credential that is no key: 32 bytes are expected.
+    RootKeyForm "ROOT_KEY_FORM" 400;
     ProductionRefused "PRODUCTION_REFUSED" 403;
     PeerUnreachable "PEER_UNREACHABLE" 502;
     PeerFault "PEER_FAULT" 502;
@@ -362,12 +376,6 @@ impl fmt::Display for Code {
 }
 
 #[cfg(test)]
-    /// systemd handed no such credential over.
-    RootKeyMissing "ROOT_KEY_MISSING" 400;
-    /// Others may read the credential.
-    RootKeyExposed "ROOT_KEY_EXPOSED" 400;
-    /// A credential that is no key: 32 bytes are expected.
-    RootKeyForm "ROOT_KEY_FORM" 400;
 mod tests {
     use super::*;
 

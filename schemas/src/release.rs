@@ -203,6 +203,9 @@ pub struct ReserveRequest {
     pub bundle: crate::bundle::JobBundle,
 }
 
+/// The longest token for a second gate, in bytes.
+pub const MOST_TOKEN: usize = 32 * 1024;
+
 /// Body of `POST /v1/reservations/{id}/release` at a KMS. Fresh evidence under a fresh challenge.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -210,21 +213,11 @@ pub struct ReleaseRequest {
     /// `RunAct::Release` by the run key.
     pub request: Envelope<RunRequest>,
     /// Transcript under the challenge named in the request, and evidence over it.
-/// The longest token for a second gate, in bytes.
-pub const MOST_TOKEN: usize = 32 * 1024;
-
     pub attested: Attested,
     /// The Admission, at most 60 s old.
     pub admission: Envelope<Admission>,
     /// Signed reservations of all KMSs of the run.
     pub reservations: Vec<Envelope<KmsReceipt>>,
-}
-
-/// Body of `POST /v1/runs/{id}/renew` at a KMS.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RenewRequest {
-    /// `RunAct::Renew` by the run key.
     /// A token of Microsoft Azure Attestation (compact JWS) over the machine and user data of this evidence, for a KMS
     /// that stands behind a second gate and refuses with `MAA_TOKEN_MISSING` without it; at most [`MOST_TOKEN`] bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -232,6 +225,13 @@ pub struct RenewRequest {
     /// How the key that signed the Admission follows from earlier ones; none while the log has its first key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_keys: Option<crate::lineage::LogLineage>,
+}
+
+/// Body of `POST /v1/runs/{id}/renew` at a KMS.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RenewRequest {
+    /// `RunAct::Renew` by the run key.
     pub request: Envelope<RunRequest>,
     /// At most 60 s old.
     pub status_list: Envelope<StatusList>,
@@ -248,6 +248,9 @@ pub struct RefundRequest {
     pub aborted: Envelope<crate::event::RunEvent>,
     /// Receipt of its entry in the log.
     pub receipt: crate::log::Receipt,
+    /// How the key that signed its checkpoint follows from earlier ones; none while the log has its first key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_keys: Option<crate::lineage::LogLineage>,
 }
 
 /// A dataset in a KMS statement.
@@ -352,6 +355,10 @@ pub struct Release {
     pub registry: Did,
     /// One compact JWE per dataset of the receipt, in its order (ECDH-ES+A256KW, A256GCM), to the run's `enc_jwk`.
     pub jwe: Vec<String>,
+    /// Behind a second gate, one for each JWE: what opens under the key in that JWE, and then, with the transport key of
+    /// the room's token, gives the data key. Empty where the JWEs hold the data keys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gated: Vec<Bytes>,
     /// The receipt.
     pub receipt: Envelope<KmsReceipt>,
     /// Seconds until the keys must be wiped unless renewed.
@@ -362,10 +369,6 @@ document!(Release, "kms-release.v1", "kms-release", Service);
 /// `kms-lease.v1`: the answer to a renewal.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
-    /// Behind a second gate, one for each JWE: what opens under the key in that JWE, and then, with the transport key of
-    /// the room's token, gives the data key. Empty where the JWEs hold the data keys.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub gated: Vec<Bytes>,
 pub struct Lease {
     /// `kms-lease.v1`.
     pub schema: String,

@@ -142,6 +142,9 @@ pub struct LogSucceeded {
     pub kept: u64,
     /// Origin of the log that goes on.
     pub new_origin: String,
+    /// RFC 7638 thumbprint of the key that the log which goes on begins with. None in documents of before it was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_key: Option<String>,
     /// One sentence of reason, at most 500 characters.
     pub reason: String,
     /// When it was written.

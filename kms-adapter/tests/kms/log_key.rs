@@ -3,15 +3,16 @@
 
 use schemas::bundle::{JobBundle, Logged};
 use schemas::event::Body;
+use schemas::event::RunEventKind;
 use schemas::lineage::LogLineage;
 use schemas::log::{Checkpoint, CheckpointRef, Receipt};
-use schemas::release::{Admission, KmsReceipt, RenewRequest, ReserveRequest, RunAct};
+use schemas::release::{Admission, KmsReceipt, RefundRequest, RenewRequest, ReserveRequest, RunAct};
 use schemas::rules::{LogKey, LogSucceeded};
 use schemas::{Code, Digest, Envelope, Signer};
 use signing::{FileKey, note};
 
 use crate::keeping;
-use crate::support::http::Answer;
+use crate::support::http::{self, Answer};
 use crate::support::people::{ORIGIN, People};
 use crate::support::room::Room;
 use crate::support::world::World;
@@ -43,7 +44,7 @@ fn rotated(world: &World, by: &[usize]) -> (FileKey, LogLineage) {
     let mut receipt = log.receipt(index, ORIGIN, old);
     receipt.checkpoint = note::sign_checkpoint_with(ORIGIN, &log.head(), &[&next, old]).unwrap().text();
     let links = vec![Logged { envelope, receipt }];
-    (next, LogLineage { origin: ORIGIN.into(), first: old.jwk().clone(), links, succeeds: None })
+    (next, LogLineage { origin: ORIGIN.into(), first: old.jwk().clone(), links, succeeds: None, people: vec![] })
 }
 
 /// A reservation whose Admission this key signed, with this lineage beside the bundle.
@@ -110,6 +111,51 @@ fn a_run_is_renewed_across_a_change_of_key() {
     renew(None).unwrap();
 }
 
+#[test]
+fn a_reservation_becomes_a_release_across_a_change_of_key() {
+    let world = World::new();
+    let room = Room::new(&world);
+    let ours = room.reserve().unwrap();
+    let (forged, alone) = rotated(&world, &[0]);
+    let (next, lineage) = rotated(&world, &[0, 1]);
+    let release = |key: &FileKey, log_keys: Option<&LogLineage>| {
+        let mut words = room.release_request(&ours);
+        let challenge = room.challenge();
+        words.admission = People::sign(&words.admission.read_unverified().unwrap(), &[key]);
+        let RunAct::Release { reservation_id, .. } = words.request.read_unverified().unwrap().request else {
+            panic!("another act")
+        };
+        let act = RunAct::Release { challenge_id: challenge.challenge_id.clone(), reservation_id };
+        words.request = room.request(act);
+        words.attested = room.attest(room.transcript(&challenge, &words.admission));
+        words.log_keys = log_keys.cloned();
+        room.send_release(&ours, &words)
+    };
+    world.refuses(Code::SignerUnknown, || release(&next, None));
+    world.refuses(Code::TwoPeopleNeeded, || release(&forged, Some(&alone)));
+    release(&next, Some(&lineage)).unwrap();
+}
+
+#[test]
+fn a_charge_comes_back_across_a_change_of_key() {
+    let world = World::new();
+    let room = Room::new(&world);
+    let ours = room.reserve().unwrap();
+    room.release(&ours).unwrap();
+    let mut refund = room.aborted(RunEventKind::Aborted { steps_run: 0, code: "OUT_OF_SPACE".into() });
+    let (next, lineage) = rotated(&world, &[0, 1]);
+    // The receipt is under a head after the change, which the new key alone signed.
+    let log = world.log.lock().unwrap();
+    refund.receipt = log.receipt(refund.receipt.index, ORIGIN, &next);
+    drop(log);
+    let send = |refund: &RefundRequest| -> Answer<Envelope<KmsReceipt>> {
+        http::post(&world.at(&format!("/v1/runs/{}/refund", room.run_id)), refund)
+    };
+    assert_eq!(send(&refund).unwrap_err().code, Code::CheckpointInvalid);
+    refund.log_keys = Some(lineage);
+    send(&refund).unwrap();
+}
+
 /// The same papers under the origin of another log.
 fn under(bundle: &JobBundle, origin: &str, key: &FileKey) -> JobBundle {
     let resign = |receipt: &mut Receipt| {
@@ -138,11 +184,12 @@ fn succession_of(world: &World, by: &[usize], old: &str, new: &str) -> LogLineag
         old_checkpoint: note::sign_checkpoint(old, &seen, key).unwrap().text(),
         kept: 3,
         new_origin: new.into(),
+        new_key: Some(key.jwk().thumbprint()),
         reason: "The disk was lost".into(),
         at: world.now(),
     };
     let succeeds = Some(People::sign(&said, &sro(world, by)));
-    LogLineage { origin: new.into(), first: key.jwk().clone(), links: vec![], succeeds }
+    LogLineage { origin: new.into(), first: key.jwk().clone(), links: vec![], succeeds, people: vec![] }
 }
 
 #[test]

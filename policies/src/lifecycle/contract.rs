@@ -162,6 +162,7 @@ impl State {
         };
         self.agenda.put((lapses_at, sha256), ());
         self.contracts.put(sha256, row);
+        self.index_contract(&sha256);
         match self.contract_ids.get_mut(&id) {
             Some(file) => file.versions.push(sha256),
             None => {
@@ -232,6 +233,7 @@ impl State {
             row.signatures.push(signature.clone());
             row.signed.push(index);
         }
+        self.index_contract(&reference.sha256);
         self.note_contract(&reference.id, index);
         Ok(())
     }

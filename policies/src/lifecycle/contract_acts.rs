@@ -177,14 +177,16 @@ impl State {
 
     /// A party was suspended or withdrawn: its contracts stop.
     pub(super) fn party_gone(&mut self, index: u64, at: Timestamp, did: &Did) {
-        self.stop_where(index, at, Cause::PartyGone, |row| row.contract.role_of(did).is_some());
+        let all = self.contracts.iter().map(|(sha256, _)| *sha256).collect();
+        self.stop_where(index, at, Cause::PartyGone, all, |row| row.contract.role_of(did).is_some());
     }
 
     /// An image set was revoked, as `image_sets` says already: contracts without another one stop.
     pub(super) fn image_set_gone(&mut self, index: u64, at: Timestamp, id: &ImageSetId) {
         let standing: Vec<ImageSetId> = self.image_sets().map(|row| row.image_set.image_set_id.clone()).collect();
         let standing: Vec<ImageSetId> = standing.into_iter().filter(|id| self.image_set_stands(id)).collect();
-        self.stop_where(index, at, Cause::SecurityIncident, |row| {
+        let all = self.contracts.iter().map(|(sha256, _)| *sha256).collect();
+        self.stop_where(index, at, Cause::SecurityIncident, all, |row| {
             let sets = &row.contract.compute.image_sets;
             sets.contains(id) && !sets.iter().any(|id| standing.contains(id))
         });
@@ -199,12 +201,14 @@ impl State {
             };
             row.signatures.iter().zip(&row.signed).any(by_key)
         };
-        self.stop_where(index, at, Cause::SecurityIncident, contested);
+        let signed = self.living_contracts_of_key(thumbprint);
+        self.stop_where(index, at, Cause::SecurityIncident, signed.clone(), contested);
         let open =
             |row: &ContractRow| row.executed.is_none() && row.ended.is_none() && row.state(at) != ContractState::Lapsed;
-        let touched: Vec<Digest> =
-            self.contracts.iter().filter(|(_, row)| open(row) && contested(row)).map(|(sha256, _)| *sha256).collect();
+        let touched = |sha256: &Digest| self.contracts.get(sha256).is_some_and(|row| open(row) && contested(row));
+        let touched: Vec<Digest> = signed.into_iter().filter(touched).collect();
         for sha256 in touched {
+            self.unindex_signature(thumbprint, &sha256);
             let Some(row) = self.contracts.get_mut(&sha256) else { continue };
             let counts = |s: &schemas::envelope::PartySignature, signed: u64| {
                 s.kid.holder != holder || s.kid.thumbprint != thumbprint || signed < since
@@ -216,14 +220,22 @@ impl State {
         }
     }
 
-    /// Suspends standing contracts by the rules; what a TDP had stopped is now the SRO's to lift.
-    fn stop_where(&mut self, index: u64, at: Timestamp, cause: Cause, touched: impl Fn(&ContractRow) -> bool) {
+    /// Suspends standing contracts among these by the rules; what a TDP had stopped is now the SRO's to lift.
+    fn stop_where(
+        &mut self,
+        index: u64,
+        at: Timestamp,
+        cause: Cause,
+        among: Vec<Digest>,
+        touched: impl Fn(&ContractRow) -> bool,
+    ) {
         let stops = |row: &ContractRow| {
             let lifted_by_tdps = |s: &Suspension| matches!(s.by, Suspender::Party(_));
             let free = row.suspended.as_ref().is_none_or(lifted_by_tdps);
             row.executed.is_some() && free && STANDING.contains(&row.state(at)) && touched(row)
         };
-        let all: Vec<Digest> = self.contracts.iter().filter(|(_, row)| stops(row)).map(|(sha256, _)| *sha256).collect();
+        let stopped = |sha256: &Digest| self.contracts.get(sha256).is_some_and(&stops);
+        let all: Vec<Digest> = among.into_iter().filter(stopped).collect();
         for sha256 in all {
             let Some(row) = self.contracts.get_mut(&sha256) else { continue };
             row.suspended = Some(Suspension { index, cause, by: Suspender::Service, at });

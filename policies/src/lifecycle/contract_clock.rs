@@ -58,6 +58,7 @@ impl State {
         }
         if state != ContractState::Active {
             self.at_work.remove(&contract.sha256);
+            self.index_contract(&contract.sha256);
         }
         self.note_contract(&contract.id, index);
         Ok(())
@@ -158,11 +159,11 @@ impl State {
     /// return later must not be counted now.
     fn budget_spent(&self, row: &ContractRow) -> R<bool> {
         for dataset in &row.contract.datasets {
-            let charges = self.final_charges_of(row, &dataset.dataset_id);
             // Nothing that a machine counts ends a clause that law alone keeps.
             if dataset.privacy.level == Clause::LEGAL_ONLY {
                 return Ok(false);
             }
+            let charges = self.final_charges_of(row, &dataset.dataset_id);
             let left = crate::budget::left(&charges, &dataset.privacy)?;
             if charges.is_empty() || left > crate::budget::epsilon_micro(&dataset.privacy.epsilon)? / SPENT_PARTS {
                 return Ok(false);

@@ -75,8 +75,12 @@ impl State {
                 let keys = self.participants.get(&did).map(|row| row.keys.clone()).unwrap_or_default();
                 keys.iter().for_each(|key| self.key_holders.remove(&key.thumbprint));
                 self.participants.remove(&did);
+                self.forget_person_acts(&entries);
             }
-            Subject::Contract(id) => self.forget_contract(&id),
+            Subject::Contract(id) => {
+                self.forget_contract(&id);
+                self.forget_person_acts(&entries);
+            }
         }
         Ok(())
     }
@@ -86,6 +90,9 @@ impl State {
             self.contract_versions(id).map(|row| (row.sha256, row.moments().collect())).collect();
         for (sha256, moments) in versions {
             moments.into_iter().for_each(|moment| self.agenda.remove(&(moment, sha256)));
+            let keys: Vec<String> = self.contracts.get(&sha256).into_iter().flat_map(|row| &row.signatures)
+                .map(|s| s.kid.thumbprint.clone()).collect();
+            keys.iter().for_each(|key| self.unindex_signature(key, &sha256));
             self.contracts.remove(&sha256);
         }
         self.contract_ids.remove(id);

@@ -100,7 +100,7 @@ impl State {
             return Err(Refusal::new(Code::TwoPeopleNeeded, "a genesis names at least two SRO people with a key each")
                 .at("sro"));
         }
-        succeeds.map_or(Ok(()), |succession| succession_fits(succession, registry, origin, sro))
+        succeeds.map_or(Ok(()), |succession| succession_fits(succession, registry, (registry_jwk, origin), sro))
     }
 
     pub(super) fn fold_genesis(
@@ -122,8 +122,16 @@ impl State {
 }
 
 /// A log that continues another one names it, goes by a new origin, and two people of its own SRO say so.
-fn succession_fits(envelope: &Envelope<LogSucceeded>, registry: &Did, origin: &str, sro: &[SroPerson]) -> R<()> {
+fn succession_fits(
+    envelope: &Envelope<LogSucceeded>,
+    registry: &Did,
+    (registry_jwk, origin): (&Jwk, &str),
+    sro: &[SroPerson],
+) -> R<()> {
     let succession = read(envelope)?;
+    if succession.new_key.is_some_and(|key| key != registry_jwk.thumbprint()) {
+        return Err(transition("the log begins with another key than its succession names").at("succeeds.new_key"));
+    }
     if succession.registry != *registry || succession.new_origin != origin || succession.old_origin == origin {
         let sentence = "a succession names this registry, the closed log's origin and this log's own, new one";
         return Err(transition(sentence).at("succeeds"));

@@ -54,7 +54,12 @@ impl KeyRow {
         KeyRow::new(participant.jwk.clone(), uses, index, resolution)
     }
 
-    fn new(jwk: Jwk, uses: Vec<KeyUse>, index: u64, resolution: &Option<Resolution>) -> KeyRow {
+    /// The key of a person in the genesis, for every use.
+    pub(super) fn genesis(jwk: Jwk) -> KeyRow {
+        KeyRow::new(jwk, vec![KeyUse::Document, KeyUse::Api], 0, &None)
+    }
+
+    pub(super) fn new(jwk: Jwk, uses: Vec<KeyUse>, index: u64, resolution: &Option<Resolution>) -> KeyRow {
         KeyRow {
             thumbprint: jwk.thumbprint(),
             jwk,
@@ -73,13 +78,13 @@ impl KeyRow {
         self.ended = self.ended.or(Some(index));
     }
 
-    fn serves(&self, wanted: KeyUse) -> bool {
+    pub(super) fn serves(&self, wanted: KeyUse) -> bool {
         self.state == KeyState::Active && self.uses.contains(&wanted)
     }
 }
 
-/// The most keys that a participant may ever have.
-const MAX_KEYS: usize = 64;
+/// The most keys that a participant or a person may ever have.
+pub(super) const MAX_KEYS: usize = 64;
 
 /// The keys that sign client assertions: a book for `signing::token`, see [`State::api_keys`].
 #[derive(Debug)]
@@ -97,20 +102,15 @@ impl State {
         ApiKeys(self)
     }
 
-    /// The key that signs client assertions under this id: of an SRO person, or an active key for [`KeyUse::Api`] of a
+    /// The key that signs client assertions under this id: an active key of an SRO person, or an active key for [`KeyUse::Api`] of a
     /// verified participant.
     pub fn api_key(&self, kid: &KeyId) -> Option<Jwk> {
-        self.person_key(kid).or_else(|| self.participant_key(kid, KeyUse::Api))
+        self.person_key(kid, KeyUse::Api).or_else(|| self.participant_key(kid, KeyUse::Api))
     }
 
     /// The key that signs documents under this id now.
     pub(super) fn document_key(&self, kid: &KeyId) -> Option<Jwk> {
-        self.person_key(kid).or_else(|| self.participant_key(kid, KeyUse::Document))
-    }
-
-    fn person_key(&self, kid: &KeyId) -> Option<Jwk> {
-        let person = self.genesis()?.person(&kid.holder)?;
-        Some(person.jwk.clone()).filter(|jwk| jwk.thumbprint() == kid.thumbprint)
+        self.person_key(kid, KeyUse::Document).or_else(|| self.participant_key(kid, KeyUse::Document))
     }
 
     fn participant_key(&self, kid: &KeyId, wanted: KeyUse) -> Option<Jwk> {
@@ -121,8 +121,12 @@ impl State {
 
     /// Whether a signature by this key that entered at `index` is in doubt.
     pub fn contested(&self, kid: &KeyId, index: u64) -> bool {
-        let row = Did::parse(&kid.holder).ok().and_then(|did| self.participants.get(&did));
-        let since = row.and_then(|row| row.key(&kid.thumbprint)).and_then(|key| key.compromised_since);
+        let Ok(did) = Did::parse(&kid.holder) else { return false };
+        let keys = match self.participants.get(&did) {
+            Some(row) => row.keys.as_slice(),
+            None => self.people.get(&did).map(|row| row.keys.as_slice()).unwrap_or_default(),
+        };
+        let since = require_key(keys, &kid.thumbprint).ok().and_then(|key| key.compromised_since);
         since.is_some_and(|since| since <= index)
     }
 
@@ -147,6 +151,9 @@ impl State {
         now: Timestamp,
     ) -> R<()> {
         let event = read(envelope)?;
+        if self.is_sro(event.participant.as_str()) {
+            return self.check_person_key_event(envelope, resolution, now);
+        }
         let unknown = || Refusal::new(Code::NotFound, format!("{} is not registered", event.participant));
         let row = self.participants.get(&event.participant).ok_or_else(unknown)?;
         self.signed_by_party_or_two_people(envelope, |holder| holder == event.participant.as_str())?;
@@ -174,20 +181,10 @@ impl State {
             }
             KeyAct::Retire { thumbprint } => may_end(row, thumbprint, own, &[KeyState::Active]),
             KeyAct::Revoke { thumbprint } => may_end(row, thumbprint, own, &[KeyState::Active, KeyState::Retired]),
-            KeyAct::Compromise { thumbprint, since_index } => self.may_contest(row, thumbprint, *since_index),
+            KeyAct::Compromise { thumbprint, since_index } => {
+                may_contest(self.size, &row.keys, thumbprint, *since_index)
+            }
         }
-    }
-
-    /// The last key may be reported, but from an entry that stands, and a report only reaches further back.
-    fn may_contest(&self, row: &ParticipantRow, thumbprint: &str, since: u64) -> R<()> {
-        let key = row.require_key(thumbprint)?;
-        if since > self.size {
-            return Err(Refusal::new(Code::SchemaMismatch, "this entry lies ahead").at("event.since_index"));
-        }
-        if key.compromised_since.is_some_and(|before| before <= since) {
-            return Err(transition("the key is reported from that entry on already"));
-        }
-        Ok(())
     }
 
     pub(super) fn fold_key_event(
@@ -198,6 +195,9 @@ impl State {
         resolution: &Option<Resolution>,
     ) -> R<()> {
         let event = read(envelope)?;
+        if self.is_sro(event.participant.as_str()) {
+            return self.fold_person_key_event(index, at, envelope, resolution);
+        }
         let Some(row) = self.participants.get_mut(&event.participant) else { return Ok(()) };
         row.entries.push(index);
         row.key_events.push((index, envelope.clone()));
@@ -241,7 +241,7 @@ impl State {
 impl ParticipantRow {
     /// The key with this thumbprint, whatever its state.
     pub fn key(&self, thumbprint: &str) -> Option<&KeyRow> {
-        self.keys.iter().find(|key| key.thumbprint == thumbprint)
+        require_key(&self.keys, thumbprint).ok()
     }
 
     /// Keys that this one brought at or after an entry and that are not in doubt from their beginning yet, each with its
@@ -254,15 +254,30 @@ impl ParticipantRow {
         sound.map(|key| (key.thumbprint.clone(), key.active_from)).collect()
     }
 
-    fn require_key(&self, thumbprint: &str) -> R<&KeyRow> {
-        let unknown = || Refusal::new(Code::KeyUnknown, "the participant has no key with this thumbprint");
-        self.key(thumbprint).ok_or_else(unknown)
+}
+
+/// The key with this thumbprint, whatever its state.
+pub(super) fn require_key<'k>(keys: &'k [KeyRow], thumbprint: &str) -> R<&'k KeyRow> {
+    let unknown = || Refusal::new(Code::KeyUnknown, "the holder has no key with this thumbprint");
+    keys.iter().find(|key| key.thumbprint == thumbprint).ok_or_else(unknown)
+}
+
+/// The last key may be reported, but from an entry that stands in a log of this size, and a report only reaches further
+/// back.
+pub(super) fn may_contest(size: u64, keys: &[KeyRow], thumbprint: &str, since: u64) -> R<()> {
+    let key = require_key(keys, thumbprint)?;
+    if since > size {
+        return Err(Refusal::new(Code::SchemaMismatch, "this entry lies ahead").at("event.since_index"));
     }
+    if key.compromised_since.is_some_and(|before| before <= since) {
+        return Err(transition("the key is reported from that entry on already"));
+    }
+    Ok(())
 }
 
 /// Nobody locks oneself out: the last key that signs documents goes after another was added, or by two SRO people.
 fn may_end(row: &ParticipantRow, thumbprint: &str, own: bool, from: &[KeyState]) -> R<()> {
-    let key = row.require_key(thumbprint)?;
+    let key = require_key(&row.keys, thumbprint)?;
     if !from.contains(&key.state) {
         return Err(transition("the key has ended already"));
     }

@@ -34,7 +34,7 @@ const SCALARS: &str = "state";
 macro_rules! every_table {
     ($then:ident) => {
         $then! {
-            participants, looks, key_holders, image_sets, offers, offers_by_digest, datasets, families, objects, services,
+            participants, looks, key_holders, people, person_acts, image_sets, offers, offers_by_digest, datasets, families, objects, services,
             templates, data_schemas, contract_ids, agenda, at_work, orders, runs, run_keys,
             receipts, payments, books, erased
         }
@@ -48,7 +48,7 @@ impl State {
         macro_rules! chain {
             ($($table:ident),*) => {{
                 // Taken apart so that a new member without its row does not compile.
-                let State { size: _, last_at: _, genesis: _, contracts, $($table,)* } = self;
+                let State { size: _, last_at: _, genesis: _, by_key: _, contracts, $($table,)* } = self;
                 scalars.chain(contract_kept::stored(contracts)) $(.chain($table.stored(stringify!($table))))*
             }};
         }
@@ -110,6 +110,7 @@ impl State {
         for (sha256, row) in halves.join()? {
             state.contracts.put(sha256, row);
         }
+        state.by_key = super::by_key::index(&state.contracts);
         Ok(state)
     }
 

@@ -2,7 +2,6 @@
 
 use schemas::envelope::PartySignature;
 use schemas::event::Body;
-use schemas::id::KeyId;
 use schemas::text::Bytes;
 use schemas::{Code, Document, Envelope, KeyBook, R, Refusal, Timestamp};
 
@@ -19,13 +18,13 @@ impl State {
     ) -> R<()> {
         let [signature] = first.signatures.as_slice() else { return Ok(()) };
         let people = self.genesis().into_iter().flat_map(|genesis| &genesis.sro);
-        let mut others = people.filter(|person| person.did.as_str() != signature.kid.holder);
-        let Some(other) = others.next() else { return Ok(()) };
+        let others = people.filter(|person| person.did.as_str() != signature.kid.holder);
+        let Some(other) = others.filter_map(|person| self.person_signs_with(person)).next() else { return Ok(()) };
         let mut both = first.clone();
         both.signatures.push(PartySignature {
             form: signature.form,
             protected: Bytes::default(),
-            kid: KeyId::new(&other.did, other.jwk.thumbprint()),
+            kid: other,
             sig: Bytes::default(),
         });
         self.check_body(&body(both), now)

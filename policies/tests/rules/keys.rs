@@ -14,7 +14,7 @@ use schemas::party::{Decision, KeyAct, KeyEvent, KeyProof, KeyUse, Kind, Partici
 use crate::fixtures::{House, REGISTRY, TDC, did, envelope, jwk, provider};
 use crate::log::{Log, SRO, by, key_of, kid, with_keys};
 
-fn event(log: &Log, holder: &str, act: KeyAct) -> KeyEvent {
+pub fn event(log: &Log, holder: &str, act: KeyAct) -> KeyEvent {
     KeyEvent {
         schema: "key-event.v1".into(),
         registry: did(REGISTRY),
@@ -25,7 +25,7 @@ fn event(log: &Log, holder: &str, act: KeyAct) -> KeyEvent {
     }
 }
 
-fn add(log: &Log, holder: &str, key: Jwk, uses: &[KeyUse]) -> KeyEvent {
+pub fn add(log: &Log, holder: &str, key: Jwk, uses: &[KeyUse]) -> KeyEvent {
     let proof = KeyProof {
         schema: "key-proof.v1".into(),
         registry: did(REGISTRY),
@@ -37,7 +37,7 @@ fn add(log: &Log, holder: &str, key: Jwk, uses: &[KeyUse]) -> KeyEvent {
     event(log, holder, KeyAct::Add { proof, uses: uses.to_vec() })
 }
 
-fn changed(log: &Log, document: &KeyEvent, signers: &[&str]) -> Body {
+pub fn changed(log: &Log, document: &KeyEvent, signers: &[&str]) -> Body {
     let resolution = log.resolved(&document.participant);
     Body::KeyChanged { event: by(document, signers), resolution }
 }
@@ -46,15 +46,15 @@ fn second() -> Jwk {
     jwk(240)
 }
 
-fn id_of(holder: &str, key: &Jwk) -> KeyId {
+pub fn id_of(holder: &str, key: &Jwk) -> KeyId {
     KeyId::new(holder, key.thumbprint())
 }
 
-fn retire(holder: &str) -> KeyAct {
+pub fn retire(holder: &str) -> KeyAct {
     KeyAct::Retire { thumbprint: kid(holder).thumbprint }
 }
 
-fn compromise(holder: &str, since_index: u64) -> KeyAct {
+pub fn compromise(holder: &str, since_index: u64) -> KeyAct {
     KeyAct::Compromise { thumbprint: kid(holder).thumbprint, since_index }
 }
 
@@ -251,4 +251,73 @@ fn an_ended_key_does_not_come_back_by_a_new_application() {
     let refused = log.apply(&crate::log::participant(&tdp, Kind::Tdp)).unwrap_err();
     assert_eq!(refused.code, Code::KeyExists);
     assert!(log.state.contested(&kid(&tdp), 0));
+}
+
+/// The living contracts that a key signed, found by looking at all of them.
+fn scanned(log: &Log, thumbprint: &str) -> Vec<schemas::Digest> {
+    use ContractState::{Active, AwaitingSro, PartiallySigned, Proposed, Scheduled, Suspended};
+    let lives = [Active, AwaitingSro, PartiallySigned, Proposed, Scheduled, Suspended];
+    let signed = |row: &&policies::lifecycle::ContractRow| row.signatures.iter().any(|s| s.kid.thumbprint == thumbprint);
+    let mut found: Vec<_> = log.state.contracts().filter(|row| lives.contains(&row.state(log.now))).filter(signed).collect();
+    found.sort_by_key(|row| row.sha256);
+    found.into_iter().map(|row| row.sha256).collect()
+}
+
+#[test]
+fn the_index_of_contracts_by_key_finds_what_looking_at_all_finds_and_forgets_what_ended() {
+    let mut log = Log::furnished();
+    let mut holders: Vec<String> = (0..3).map(provider).collect();
+    holders.extend([TDC.to_owned(), crate::fixtures::CCRP.to_owned(), SRO[0].to_owned()]);
+    let document = House::new().contracts.remove(0);
+    let first = log.contract();
+    let mut open = Vec::new();
+    for n in 0..6u8 {
+        let mut other = document.clone();
+        other.contract_id = format!("ctr_018f4f5e-7a00-7000-8000-0000000000{:02x}", 0xa0 + n).parse().unwrap();
+        log.enter(Body::ContractProposed { contract: by(&other, &[TDC]) }).unwrap();
+        let reference = log.state.contract_by_id(&other.contract_id).unwrap().reference();
+        if n % 2 == 0 {
+            let holder = document.datasets[0].provider.as_str();
+            let signature = envelope(&other, kid(holder)).signatures.remove(0);
+            log.enter(Body::ContractSigned { contract: reference.clone(), signature }).unwrap();
+        }
+        open.push(reference);
+    }
+    let same = |log: &Log, what: &str| {
+        for holder in &holders {
+            let key = kid(holder).thumbprint;
+            assert_eq!(log.state.living_contracts_of_key(&key), scanned(log, &key), "{holder}: {what}");
+        }
+    };
+    same(&log, "all live");
+    assert_eq!(log.state.living_contracts_of_key(&kid(TDC).thumbprint).len(), 7);
+    let declined = |reference: &schemas::contract::ContractRef, log: &Log| schemas::contract::ContractDecline {
+        schema: "contract-decline.v1".into(),
+        registry: did(REGISTRY),
+        contract: reference.clone(),
+        reason: "No".into(),
+        declined_at: log.now,
+    };
+    for reference in &open[..3] {
+        let decline = by(&declined(reference, &log), &[TDC]);
+        log.enter(Body::ContractDeclined { decline }).unwrap();
+    }
+    same(&log, "three were declined");
+    // A report takes the signatures of open contracts out, and stops the one in force.
+    let holder = document.datasets[0].provider.to_string();
+    let reported = event(&log, &holder, compromise(&holder, 0));
+    log.enter(changed(&log, &reported, &SRO[..2])).unwrap();
+    same(&log, "after the report");
+    assert_eq!(log.state.living_contracts_of_key(&kid(&holder).thumbprint), [first.sha256]);
+    assert_eq!(log.state.contract_state(&first.sha256, log.now), Some(ContractState::Suspended));
+    // What the clock ends leaves the index once an entry tells it.
+    log.now = document.expires_at.plus_seconds(40 * 86_400);
+    for body in log.state.due(log.now, 100) {
+        log.enter(body).unwrap();
+    }
+    for holder in &holders {
+        assert!(log.state.living_contracts_of_key(&kid(holder).thumbprint).is_empty(), "{holder}");
+    }
+    let rows: Vec<_> = log.state.rows().collect::<Result<_, _>>().unwrap();
+    assert_eq!(policies::lifecycle::State::from_rows(rows).unwrap(), log.state, "made again from the kept rows");
 }

@@ -36,6 +36,8 @@ mod output;
 #[cfg(test)]
 mod parties;
 #[cfg(test)]
+mod people;
+#[cfg(test)]
 mod payment;
 #[cfg(test)]
 mod pipeline;
@@ -51,6 +53,6 @@ mod release;
 mod rows;
 #[cfg(test)]
 mod scenarios;
+mod second_gate;
 #[cfg(test)]
 mod sro;
-mod second_gate;

@@ -205,6 +205,14 @@ fn a_log_that_continues_another_is_vouched_for_by_two_people() {
     let mut same = good.clone();
     same.old_origin = "sro.example/log2".into();
     empty.refused(genesis(&same, &SRO[..2]), Code::StateTransition, "its own origin");
+    let mut key = good.clone();
+    key.new_key = Some(jwk(202).thumbprint());
+    empty.refused(genesis(&key, &SRO[..2]), Code::StateTransition, "another key than the succession names");
+    // An older succession names none; a newer one names the key that the log begins with.
+    let state = std::mem::replace(&mut empty.state, policies::lifecycle::State::new());
+    empty.enter(genesis(&good, &SRO[..2])).unwrap();
+    empty.state = state;
+    let good = LogSucceeded { new_key: Some(jwk(201).thumbprint()), ..good };
     empty.enter(genesis(&good, &SRO[..2])).unwrap();
     let kept: &Option<Envelope<LogSucceeded>> = &empty.state.genesis().unwrap().succeeds;
     assert_eq!(kept.as_ref().unwrap().digest(), by(&good, &[]).digest());

@@ -51,7 +51,7 @@ fn a_database_that_is_open_elsewhere_is_refused_and_its_process_is_named() {
     assert_eq!(restored.code, Code::StoreInUse);
     let note = signing::note::sign_checkpoint(&options.origin, &head, &*options.signer).unwrap();
     let note = Checkpoint::parse(&note.text()).unwrap();
-    let refilled = Registry::restore_from(&options, [], &note).unwrap_err();
+    let refilled = Registry::restore_from(&options, [], &note, None).unwrap_err();
     assert_eq!(refilled.code, Code::StoreInUse);
 
     child.kill().unwrap();

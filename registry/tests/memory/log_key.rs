@@ -121,7 +121,7 @@ fn a_restored_log_shows_its_lineage_where_both_keys_are_at_hand() {
     for (first, next, links) in [(100, Some(101), 1), (101, None, 0)] {
         let dir = folder();
         let options = Options { url: options(&dir).url, ..with(&house, first, next) };
-        Registry::restore_from(&options, entries.iter().cloned().map(Ok), &checkpoint).unwrap();
+        Registry::restore_from(&options, entries.iter().cloned().map(Ok), &checkpoint, None).unwrap();
         let restored = Registry::open(options, start()).unwrap();
         let lineage = restored.lineage().unwrap();
         assert_eq!(lineage.links.len(), links, "{first} {next:?}");
@@ -146,4 +146,44 @@ fn a_head_that_only_the_old_key_signed_is_not_the_logs() {
     drop(db);
     assert_eq!(Registry::open(house.options.clone(), start()).map(drop).unwrap_err().code, Code::LogTampered);
     std::fs::remove_dir_all(aside).unwrap();
+}
+
+#[test]
+fn a_mirror_whose_head_a_replaced_key_signed_restores_nothing() {
+    let house = House::empty();
+    house.admit(&house.tdps[0], schemas::party::Kind::Tdp);
+    let before = (house.registry.head().unwrap().size, house.registry.checkpoint().unwrap());
+    assert!(house.options.next.set(Arc::new(key(101))).is_ok());
+    house.enter(rotated(&house)).unwrap();
+    let overlap = house.registry.checkpoint().unwrap();
+    let both = house.registry.entries(0, 1000).unwrap();
+    house.skip(OVERLAP as u64);
+    anchor(&house).unwrap();
+    let entries = house.registry.entries(0, 1000).unwrap();
+    let good = house.registry.checkpoint().unwrap();
+    let by_old = note::sign_checkpoint("sro.example/log", &good.head, &key(100)).unwrap();
+    let restored = |entries: &[schemas::log::ExportedEntry], checkpoint, seen: Option<&schemas::log::CheckpointRef>| {
+        let dir = folder();
+        // Both keys lie at hand, as they do after a change.
+        let options = Options { url: options(&dir).url, ..with(&house, 101, Some(100)) };
+        let done = Registry::restore_from(&options, entries.iter().cloned().map(Ok), checkpoint, seen);
+        std::fs::remove_dir_all(dir).unwrap();
+        done.map_err(|refusal| refusal.code)
+    };
+    assert_eq!(restored(&entries, &by_old, None), Err(Code::CheckpointInvalid), "the replaced key's head");
+    assert_eq!(restored(&entries, &good, None), Ok(good.head.clone()));
+    assert_eq!(restored(&both, &overlap, None), Ok(overlap.head.clone()), "within the overlap the new key signed too");
+    // A branch of before the change, which the old key's holder goes on with: what a witness saw stands against it.
+    let old = entries[..before.0 as usize].to_vec();
+    assert_eq!(restored(&old, &before.1, None), Ok(before.1.head.clone()), "an honest, old mirror");
+    let mut forged = Vec::new();
+    let aside = House::empty();
+    aside.admit(&aside.tdps[0], schemas::party::Kind::Tdp);
+    for _ in 0..8 {
+        anchor(&aside).unwrap();
+    }
+    forged.extend(aside.registry.entries(0, 1000).unwrap());
+    let branch = aside.registry.checkpoint().unwrap();
+    assert!(branch.head.size > good.head.size, "the branch is the longer one");
+    assert_eq!(restored(&forged, &branch, Some(&good.head)), Err(Code::ConsistencyInvalid), "not what was witnessed");
 }

@@ -98,7 +98,7 @@ fn a_log_from_an_old_backup_is_read_only_until_a_mirror_gives_the_rest() {
 
     // Each way of a mirror to be wrong changes nothing.
     let taken = |entries: &[ExportedEntry], checkpoint: &Checkpoint| {
-        Registry::restore_from(&options, entries.iter().cloned().map(Ok), checkpoint)
+        Registry::restore_from(&options, entries.iter().cloned().map(Ok), checkpoint, None)
     };
     let last = entries.len() - 1;
     assert_eq!(taken(&entries[..last], &checkpoint).unwrap_err().code, Code::ConsistencyInvalid, "too few");
@@ -152,6 +152,7 @@ fn a_succession_of_two_people_opens_a_log_with_what_is_left() {
         old_checkpoint: checkpoint.text(),
         kept,
         new_origin: options.origin.clone(),
+        new_key: Some(options.signer.jwk().thumbprint()),
         reason: "the disk was lost".into(),
         at: house.now(),
     };

@@ -6,6 +6,7 @@
 
 mod keys;
 mod open;
+pub(crate) mod people;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -66,7 +67,7 @@ fn is_zero(n: &u32) -> bool {
 impl KeyBook for Trust {
     fn key(&self, kid: &KeyId, usage: Usage) -> Option<Jwk> {
         match usage {
-            Usage::Party => self.sro.iter().find(|p| p.did.as_str() == kid.holder).map(|p| p.jwk.clone()),
+            Usage::Party => self.person_key(kid, None),
             Usage::Service if kid.holder == self.registry.as_str() => Some(self.key_in_use().clone()),
             Usage::Service | Usage::Run => None,
         }
@@ -152,7 +153,8 @@ impl PinnedBook {
         let trust = self.trust.clone();
         let sha256: Digest = participant.application.digest();
         let application = verify_application(participant.application, &trust.registry)?;
-        let decision = note::entered(participant.decision, &trust.registry, &trust, &trust.origin, &trust)?;
+        let at = participant.decision.receipt.index;
+        let decision = note::entered(participant.decision, &trust.registry, &self.as_of(at), &trust.origin, &trust)?;
         trust.two_people(&decision)?;
         let about = decision.participant == application.did && decision.participant_sha256 == sha256;
         if !about || decision.decision != Decision::Verified {
@@ -241,8 +243,9 @@ impl PinnedBook {
 
 impl PinnedBook {
     fn find(&self, kid: &KeyId, usage: Usage, index: Option<u64>) -> Option<Jwk> {
-        if let Some(jwk) = self.trust.key(kid, usage) {
-            return Some(jwk);
+        let own = if usage == Usage::Party { self.trust.person_key(kid, index) } else { self.trust.key(kid, usage) };
+        if own.is_some() {
+            return own;
         }
         match usage {
             Usage::Party => self.parties.get(&kid.holder)?.document_key(&kid.thumbprint, index).cloned(),

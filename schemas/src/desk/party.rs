@@ -36,6 +36,9 @@ messages! {
         ended: Option<u64>,
         /// The first entry whose signature is in doubt.
         compromised_since: Option<u64>,
+        /// Of a reported key of an SRO person the entries that it signed since: what the SRO looks at again.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        in_doubt: Vec<u64>,
     }
     /// The keys of a participant, in the order of their entries.
     KeyList {

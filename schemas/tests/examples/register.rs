@@ -71,6 +71,6 @@ pub fn log_key() -> LogKey {
 
 pub fn log_succeeded() -> LogSucceeded {
     read(json!({"schema": "log-succeeded.v1", "registry": registry(), "old_origin": "sro.example/log",
-        "old_checkpoint": "sro.example/log\n42\nAAAA\n", "kept": 42, "new_origin": "sro.example/log2",
+        "old_checkpoint": "sro.example/log\n42\nAAAA\n", "kept": 42, "new_origin": "sro.example/log2", "new_key": "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs",
         "reason": "The last hour was lost with its disk", "at": AT}))
 }

@@ -296,7 +296,7 @@ fn a_run_that_has_ended_completes_no_more() {
         refuses(Code::RunState, scene.desk().report(&done.probe.run_id, &later));
         (later, deal.bundle.contracts[0].receipt.clone())
     };
-    let refund = schemas::release::RefundRequest { aborted, receipt };
+    let refund = schemas::release::RefundRequest { aborted, receipt, log_keys: None };
     let path = format!("/v1/runs/{}/refund", done.probe.run_id);
     let sent = super::probe::client(&done.probe.services()[0]).post_once::<_, Envelope<KmsReceipt>>(&path, &refund);
     refuses(Code::ReceiptMismatch, sent);

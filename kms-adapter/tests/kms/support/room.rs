@@ -263,7 +263,7 @@ impl<'w> Room<'w> {
         let envelope = People::sign(&event, &[&self.run_key]);
         let mut log = self.world.log.lock().unwrap();
         let Logged { envelope, receipt } = log.enter(envelope, ORIGIN, &self.world.people.registry, self.world.now());
-        RefundRequest { aborted: envelope, receipt }
+        RefundRequest { aborted: envelope, receipt, log_keys: None }
     }
 
     pub fn refund(&self, request: &RefundRequest) -> Answer<Envelope<KmsReceipt>> {

@@ -51,7 +51,7 @@ fn rotated() -> Rotated {
     let (a, b) = (signed(&document(&first, &second), &people), signed(&document(&second, &third), &people));
     let links = vec![link(&mut world, a, &[&second, &first]), link(&mut world, b, &[&third, &second])];
     world.offer(&offer);
-    let lineage = LogLineage { origin: ORIGIN.into(), first: first.jwk().clone(), links, succeeds: None };
+    let lineage = LogLineage { origin: ORIGIN.into(), first: first.jwk().clone(), links, succeeds: None, people: vec![] };
     Rotated { world, keys: [first, second, third], lineage }
 }
 
@@ -163,6 +163,7 @@ fn another_origin_is_followed_by_the_word_of_two_people_alone() {
     let said: LogSucceeded = LogSucceeded {
         old_origin: ORIGIN.into(),
         new_origin: other.origin.clone(),
+        new_key: Some(other.first.thumbprint()),
         registry: registry(),
         ..example("log-succeeded")
     };
@@ -183,4 +184,80 @@ fn another_origin_is_followed_by_the_word_of_two_people_alone() {
     assert_eq!(later.following(&with(&said, &people)).unwrap_err().code, Code::LogLineageInvalid, "a replaced key");
     // The word that was shown is not taken away again.
     assert_eq!(trust.following(&other).unwrap_err().code, Code::LogLineageInvalid, "the word is left out");
+}
+
+/// A lineage of these keys, each link signed by all who must.
+fn chain(world: &mut World, keys: &[&FileKey]) -> LogLineage {
+    let mut links = Vec::new();
+    for pair in keys.windows(2) {
+        let people = [&world.people[0], &world.people[1]];
+        let rotation = signed(&document(pair[0], pair[1]), &people);
+        links.push(link(world, rotation, &[pair[1], pair[0]]));
+    }
+    LogLineage { origin: ORIGIN.into(), first: keys[0].jwk().clone(), links, succeeds: None, people: vec![] }
+}
+
+#[test]
+fn a_reader_who_pins_the_middle_key_ends_at_the_last_and_is_led_past_or_back_by_nothing() {
+    let mut rotated = rotated();
+    let last = rotated.keys[2].jwk().clone();
+    for pinned in 0..3 {
+        let trust = rotated.pinned(pinned).following(&rotated.lineage).unwrap();
+        assert_eq!(trust.key_in_use(), &last, "pinned {pinned}");
+        // Pinned anew at the middle key while it was in use, and on from there.
+        let shorter = LogLineage { links: rotated.lineage.links[..1].to_vec(), ..rotated.lineage.clone() };
+        let middle = rotated.pinned(1).following(&shorter).unwrap();
+        assert_eq!(middle.key_in_use(), rotated.keys[1].jwk());
+        assert_eq!(middle.following(&rotated.lineage).unwrap().key_in_use(), &last);
+    }
+    let keys = [40u8, 41, 42].map(|n| FileKey::from_seed(registry().as_str(), &[n; 32]));
+    let [first, second, third] = &keys;
+    let skips = chain(&mut rotated.world, &[first, third]);
+    let back = chain(&mut rotated.world, &[first, second, first]);
+    let turned = chain(&mut rotated.world, &[second, first]);
+    let again = chain(&mut rotated.world, &[first, second, third]);
+    let reader = rotated.pinned(1);
+    assert_eq!(reader.following(&skips).unwrap_err().code, Code::LogLineageInvalid, "it skips the pinned key");
+    assert_eq!(reader.following(&back).unwrap_err().code, Code::LogLineageInvalid, "a key comes back");
+    let followed = reader.following(&rotated.lineage).unwrap();
+    for (shown, what) in [(&skips, "skips"), (&turned, "the same keys turned round"), (&again, "other entries")] {
+        let refused = followed.following(shown).unwrap_err().code;
+        assert!([Code::ConsistencyInvalid, Code::LogLineageInvalid].contains(&refused), "{what}: {refused}");
+        assert_eq!(followed.key_in_use(), &last, "{what}");
+    }
+    let early = LogLineage { links: rotated.lineage.links[..1].to_vec(), ..rotated.lineage.clone() };
+    let knows_two = rotated.pinned(1).following(&early).unwrap();
+    assert_eq!(knows_two.following(&turned).unwrap_err().code, Code::ConsistencyInvalid, "no way back to the first key");
+    // A lineage that begins with the middle key goes on from it; what was known before it stays known.
+    let links = rotated.lineage.links[1..].to_vec();
+    let later = LogLineage { first: second.jwk().clone(), links, ..rotated.lineage.clone() };
+    let trust = knows_two.following(&later).unwrap();
+    assert_eq!(trust.key_in_use(), &last);
+    for (size, by) in [(1, 0), (2, 1), (3, 2)] {
+        assert!(rotated.counts(&trust, by, size), "size {size}");
+    }
+    assert_eq!(rotated.pinned(0).following(&later).unwrap_err().code, Code::LogLineageInvalid, "behind its beginning");
+}
+
+#[test]
+fn a_succession_leads_to_the_key_that_it_names() {
+    let rotated = rotated();
+    let people = [&rotated.world.people[0], &rotated.world.people[1]];
+    let names = |key: Option<String>| {
+        let said = LogSucceeded {
+            old_origin: ORIGIN.into(),
+            new_origin: "sro.example/log2".into(),
+            new_key: key,
+            registry: registry(),
+            ..example("log-succeeded")
+        };
+        let succeeds = Some(signed(&said, &people));
+        LogLineage { origin: "sro.example/log2".into(), links: vec![], succeeds, ..rotated.lineage.clone() }
+    };
+    let key = rotated.keys[0].jwk().thumbprint();
+    for good in [None, Some(key)] {
+        rotated.pinned(0).following(&names(good)).unwrap();
+    }
+    let other = names(Some(rotated.keys[1].jwk().thumbprint()));
+    assert_eq!(rotated.pinned(0).following(&other).unwrap_err().code, Code::LogLineageInvalid);
 }

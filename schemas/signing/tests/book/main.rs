@@ -5,6 +5,7 @@
 #[path = "../keys/mod.rs"]
 mod keys;
 mod lineage;
+mod people;
 mod world;
 
 use keys::{Key, now, registry};
@@ -223,6 +224,7 @@ fn a_succession_is_signed_by_people_of_the_genesis() {
         old_checkpoint: "note".into(),
         kept: 3,
         new_origin: trust.origin.clone(),
+        new_key: None,
         reason: "restored".into(),
         at: now(),
     };
