@@ -146,7 +146,7 @@ fn a_charge_comes_back_across_a_change_of_key() {
     let (next, lineage) = rotated(&world, &[0, 1]);
     // The receipt is under a head after the change, which the new key alone signed.
     let log = world.log.lock().unwrap();
-    refund.receipt = log.receipt(refund.receipt.index, ORIGIN, &next);
+    refund.receipt = log.receipt(refund.receipt.index as usize, ORIGIN, &next);
     drop(log);
     let send = |refund: &RefundRequest| -> Answer<Envelope<KmsReceipt>> {
         http::post(&world.at(&format!("/v1/runs/{}/refund", room.run_id)), refund)
