@@ -117,7 +117,7 @@ impl Kms {
             }
         })?;
         // Rules documents see what is charged, not what the job's pipeline would cost: nobody holds this guest to it.
-        let mut plan = policies::privacy::plan(&facts)?;
+        let mut plan = self.plans.of(&facts)?;
         plan.charges.iter_mut().filter(|c| c.dataset_id == charge.dataset_id).for_each(|c| *c = charge.clone());
         let held = self.ask_rules(&facts, std::slice::from_ref(&dataset), &plan, &appraisal, run_id, now)?;
         if held.obligations.lease_s.is_some() || held.obligations.output_policy.is_some() {

@@ -17,6 +17,7 @@ use crate::audit;
 use crate::history;
 use crate::judge::facts;
 use crate::kms::{Kms, use_once};
+use crate::withdrawn;
 
 /// Most jobs whose papers lie here at a time; each is looked at when a guest attests.
 const MOST: usize = 16;
@@ -121,8 +122,11 @@ impl Kms {
         let registry = &trust.registry;
         let list = signing::verify_by(list.clone(), registry, trust, registry.as_str())?;
         policies::release::status_list(&list, &[], now)?;
+        // What is told of image sets is kept, also where it ends this very request.
+        self.store.transact(|c| withdrawn::hear(c, &list.image_sets_revoked))?;
         self.store.transact(|c| {
-            audit::check_caught_up(c)
+            audit::check_caught_up(c)?;
+            withdrawn::refuse(c, &opened.image_set.image_set_id)
         })?;
         policies::release::status_list(&list, &opened.job.contracts, now)?;
         let mut heads = history::heads(opened)?;

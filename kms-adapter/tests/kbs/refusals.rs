@@ -1,5 +1,6 @@
 //! Whom the face refuses, each by its own code.
 
+use policies::release::{AHEAD_SECONDS, FRESH_SECONDS};
 use schemas::contract::{Assurance, ContractState};
 use schemas::text::Bytes;
 use schemas::{Code, Signer, canonical};
@@ -210,9 +211,9 @@ fn a_provider_that_falls_silent_ends_it() {
     refuses(&world, Code::KbsPapersMissing, || Guest::new(&world).handshake());
     bring_papers(&world);
     let guest = Guest::attested(&world);
-    world.pass(59);
+    world.pass((FRESH_SECONDS - AHEAD_SECONDS) as i64);
     guest.fetch().unwrap();
-    world.pass(2);
+    world.pass(1);
     refuses(&world, Code::StatusListStale, || guest.fetch());
     bring_papers(&world);
     guest.fetch().unwrap();
@@ -318,6 +319,19 @@ fn a_service_that_asks_for_witnesses_gives_nothing_by_this_face() {
     };
     let world = world_with(vec![], Changes { config: Box::new(config), ..Changes::default() });
     assert_eq!(bring_list(&world, status_list(&world, vec![])).unwrap_err(), Code::CosignaturesMissing);
+}
+
+/// Revoked after the guest attested: the service believes the list, also where the papers of before are brought again.
+#[test]
+fn a_withdrawn_image_set_releases_nothing() {
+    let world = world(vec![]);
+    bring_papers(&world);
+    let guest = Guest::attested(&world);
+    let id = world.image_set.envelope.read_unverified().unwrap().image_set_id;
+    let list = Room::new(&world).status_list_with(vec![], vec![id]);
+    assert_eq!(bring_list(&world, list).unwrap_err(), Code::ImageSetRevoked);
+    refuses(&world, Code::KbsPapersMissing, || guest.fetch());
+    assert_eq!(bring_list(&world, status_list(&world, vec![])).unwrap_err(), Code::ImageSetRevoked);
 }
 
 #[test]
