@@ -142,7 +142,7 @@ mod tests {
 
     use super::*;
     use crate::software::{SoftwareAttester, SoftwareRoot, id_key_digest, image_set_pcrs, launch_measurement};
-    use crate::{Brought, Expected, PlatformTable, Profile, appraise};
+    use crate::{Expected, Level, PlatformPolicy, Profile, appraise};
 
     fn said() -> GuestTranscript {
         GuestTranscript {
@@ -184,17 +184,7 @@ mod tests {
             valid_from: now,
             valid_to: now.plus_seconds(60),
         };
-        let brought = Brought {
-            table: PlatformTable::embedded().unwrap(),
-            crls: vec![],
-            crl_required: false,
-            vtpm_roots: vec![],
-            vtpm_intermediates: vec![],
-            vlek: false,
-            chips_allowed: None,
-            chips_denied: Default::default(),
-        };
-        let policy = |profile| brought.policy(profile, "baseline", vec![root.pin()]).unwrap();
+        let policy = |profile| PlatformPolicy::new(profile, Level::named("baseline").unwrap(), vec![root.pin()]);
         let init_data = Digest::of(b"version = 1");
         let judged = |shown: Option<&Digest>, expected: Option<&Digest>, said: &GuestTranscript| {
             let evidence = attester.show(&super::tests::said().binding().unwrap(), init_data_pcr(shown)).unwrap();
