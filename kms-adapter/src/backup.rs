@@ -4,9 +4,11 @@
 use std::path::Path;
 
 use diesel::prelude::*;
+use schemas::envelope::Usage;
+use schemas::id::{Did, KeyId};
 use schemas::jwk::Jwk;
 use schemas::text::Bytes;
-use schemas::{Code, Digest, R, Refusal, Timestamp, canonical};
+use schemas::{Code, Digest, Envelope, KeyBook, R, Refusal, Timestamp, canonical};
 use serde::{Deserialize, Serialize};
 use signing::jose::EncKey;
 use zeroize::Zeroizing;
@@ -18,6 +20,7 @@ use crate::journal::Row;
 use crate::kek::KekRow;
 use crate::kms::Kms;
 use crate::root;
+use crate::rows;
 use crate::run::{self, RunRow};
 use crate::secret::Secret;
 use crate::tables::{charge, data_key, journal, journal_gap, kek, log_head, log_lineage, run as runs, service_state};
@@ -53,6 +56,18 @@ impl Drop for Contents {
     }
 }
 
+/// What the key service says of its backup, by the key that signs its receipts: anybody who has the recovery key's public
+/// half could seal something.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Seal {
+    schema: String,
+    registry: Did,
+    /// Of everything else in the file.
+    backup_sha256: Digest,
+}
+schemas::document!(Seal, "kms-backup-seal.v1", "kms-backup-seal", Service);
+
 /// A backup file.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -65,9 +80,10 @@ struct Sealed {
     recovery_key: String,
     jwe: String,
     sealed: Bytes,
+    seal: Envelope<Seal>,
 }
 
-const SCHEMA: &str = "kms-backup.v2";
+const SCHEMA: &str = "kms-backup.v3";
 
 fn refused(why: impl std::fmt::Display) -> Refusal {
     Refusal::new(Code::RecoveryRefused, format!("backup: {why}"))
@@ -77,13 +93,58 @@ fn file(path: &Path) -> R<Vec<u8>> {
     std::fs::read(path).map_err(|e| Refusal::new(Code::ConfigInvalid, format!("{}: {e}", path.display())))
 }
 
+/// What the seal covers besides the contents.
+#[derive(Serialize)]
+struct Context<'a> {
+    schema: &'a str,
+    kms: &'a str,
+    provider: &'a str,
+    at: Timestamp,
+    receipts: u64,
+    recovery_key: &'a str,
+}
+
+impl Context<'_> {
+    /// Of the file that these, the wrapped key and the sealed contents make.
+    fn digest(&self, jwe: &str, sealed: &[u8]) -> R<Digest> {
+        let whole = (self, Digest::of(jwe.as_bytes()), Digest::of(sealed));
+        Ok(Digest::of(&canonical::to_bytes(&whole)?))
+    }
+}
+
 impl Sealed {
-    /// What the seal covers besides the contents.
-    fn context(&self) -> R<Vec<u8>> {
-        canonical::to_bytes(&serde_json::json!({
-            "schema": self.schema, "kms": self.kms, "provider": self.provider, "at": self.at,
-            "receipts": self.receipts, "recovery_key": self.recovery_key,
-        }))
+    fn context(&self) -> Context<'_> {
+        let Sealed { schema, kms, provider, at, receipts, recovery_key, .. } = self;
+        Context { schema, kms, provider, at: *at, receipts: *receipts, recovery_key }
+    }
+
+    /// Requires the signature of the key service whose key the operator names.
+    fn check_signer(&self, kms_jwk: &Jwk) -> R<()> {
+        let forged = |why: &dyn std::fmt::Display| {
+            let sentence = format!("the backup is not of the key service that --kms-jwk names: {why}");
+            Refusal::new(Code::BackupForged, sentence).at("kms_jwk")
+        };
+        let seal = self.seal.read_unverified().map_err(|e| forged(&e.sentence))?;
+        let book = Signs { provider: &self.provider, jwk: kms_jwk };
+        let seal = signing::verify_by(self.seal.clone(), &seal.registry, &book, &self.provider);
+        let seal = seal.map_err(|e| forged(&e.sentence))?;
+        if seal.backup_sha256 != self.context().digest(&self.jwe, &self.sealed.0)? {
+            return Err(forged(&"it was changed"));
+        }
+        Ok(())
+    }
+}
+
+/// The key that the operator knows the key service by.
+struct Signs<'a> {
+    provider: &'a str,
+    jwk: &'a Jwk,
+}
+
+impl KeyBook for Signs<'_> {
+    fn key(&self, kid: &KeyId, usage: Usage) -> Option<Jwk> {
+        let known = usage == Usage::Service && kid.holder == self.provider;
+        (known && kid.thumbprint == self.jwk.thumbprint()).then(|| self.jwk.clone())
     }
 }
 
@@ -93,6 +154,7 @@ impl Kms {
         let now = self.now();
         let root = root::load(&self.config)?;
         let contents = self.store.transact(|c| {
+            rows::check(c, &self.store.key, "", &[], now)?;
             run::expire(c, now)?;
             Ok(Contents {
                 config: self.config.to_toml()?,
@@ -106,7 +168,7 @@ impl Kms {
                 runs: runs::table.select(RunRow::as_select()).load(c)?,
                 charges: charge::table.order(charge::charge_id.asc()).select(ChargeRow::as_select()).load(c)?,
                 gaps: journal_gap::table.load(c)?,
-                state: service_state::table.load(c)?,
+                state: service_state::table.select((service_state::name, service_state::value)).load(c)?,
                 log_heads: log_head::table.load(c)?,
                 log_lineage: log_lineage::table.find(1).select(log_lineage::lineage).first(c).optional()?,
             })
@@ -114,33 +176,48 @@ impl Kms {
         let plain = postcard::to_allocvec(&contents).map_err(|e| Refusal::new(Code::Internal, e.to_string()))?;
         let plain = Zeroizing::new(plain);
         let key = Secret::random()?;
-        let mut backup = Sealed {
-            schema: SCHEMA.into(),
-            kms: self.config.url.clone(),
-            provider: self.config.provider.to_string(),
+        let (provider, recovery_key) = (self.config.provider.to_string(), recovery.thumbprint());
+        let context = Context {
+            schema: SCHEMA,
+            kms: &self.config.url,
+            provider: &provider,
             at: now,
             receipts: contents.journal.len() as u64,
-            recovery_key: recovery.thumbprint(),
-            jwe: String::new(),
-            sealed: Bytes(Vec::new()),
+            recovery_key: &recovery_key,
         };
-        let context = backup.context()?;
-        backup.jwe = signing::jose::wrap_key(key.expose(), recovery, &Digest::of(&context).0)?;
-        backup.sealed = Bytes(key.seal(&plain, &context)?);
-        canonical::to_bytes(&backup)
+        let bound = canonical::to_bytes(&context)?;
+        let jwe = signing::jose::wrap_key(key.expose(), recovery, &Digest::of(&bound).0)?;
+        let sealed = key.seal(&plain, &bound)?;
+        let seal = Seal {
+            schema: "kms-backup-seal.v1".into(),
+            registry: self.trust.registry.clone(),
+            backup_sha256: context.digest(&jwe, &sealed)?,
+        };
+        canonical::to_bytes(&Sealed {
+            schema: SCHEMA.into(),
+            kms: self.config.url.clone(),
+            at: now,
+            receipts: context.receipts,
+            seal: signing::sign(&seal, &self.signer, now)?,
+            jwe,
+            sealed: Bytes(sealed),
+            provider,
+            recovery_key,
+        })
     }
 }
 
-/// Opens a backup with the recovery key.
-pub(crate) fn open(bytes: &[u8], recovery: &EncKey) -> R<Contents> {
+/// Opens a backup with the recovery key, once it is known to be that key service's.
+pub(crate) fn open(bytes: &[u8], recovery: &EncKey, kms_jwk: &Jwk) -> R<Contents> {
     let backup: Sealed = serde_json::from_slice(bytes).map_err(|_| refused("the file is none"))?;
     if backup.schema != SCHEMA || backup.recovery_key != recovery.jwk().thumbprint() {
         return Err(refused("it is sealed to another recovery key"));
     }
-    let context = backup.context()?;
-    let key = signing::jose::unwrap_key(&backup.jwe, recovery, &Digest::of(&context).0)
+    backup.check_signer(kms_jwk)?;
+    let bound = canonical::to_bytes(&backup.context())?;
+    let key = signing::jose::unwrap_key(&backup.jwe, recovery, &Digest::of(&bound).0)
         .map_err(|_| refused("it was changed"))?;
-    let plain = Secret::from_bytes(&key).unseal(&backup.sealed.0, &context).ok_or_else(|| refused("it was changed"))?;
+    let plain = Secret::from_bytes(&key).unseal(&backup.sealed.0, &bound).ok_or_else(|| refused("it was changed"))?;
     postcard::from_bytes(&plain).map_err(|_| refused("it is of another build"))
 }
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::judge::OwnDataset;
 use crate::kms::{Kms, use_once};
 use crate::ledger;
+use crate::rows;
 use crate::run::{self, COUNTING, RunRow};
 use crate::store::{Db, Tx};
 use crate::tables::{charge, run as runs};
@@ -214,9 +215,9 @@ pub struct EventView {
     pub state: String,
     /// The contract.
     pub contract_id: String,
-    /// When it was entered.
     /// What keeps the contract's clause, in words: `legal only`, `enforced budget`, …
     pub kept: String,
+    /// When it was entered.
     pub at: Timestamp,
     /// What it costs.
     pub charge: DatasetCharge,
@@ -242,6 +243,7 @@ impl Kms {
         let claims = signing::token::check_assertion(token, &self.config.url, &self.provider_book(), now)?;
         self.store.transact(|c| {
             use_once(c, claims.iss.as_str(), &claims.jti, Code::TokenReplayed, now)?;
+            rows::check(c, &self.store.key, "", &[], now)?;
             run::expire(c, now)
         })?;
         let columns = (
@@ -262,7 +264,7 @@ impl Kms {
         for (run_id, state, family, scope, contract_id, at, event) in rows {
             let key = (family.clone(), scope.clone());
             let empty = LedgerView { family, scope, epsilon_micro: None, delta: None, events: Vec::new() };
-            let charge = serde_json::from_slice(&event)
+            let charge: DatasetCharge = serde_json::from_slice(&event)
                 .map_err(|_| Refusal::new(Code::Internal, "a charge of the ledger does not read"))?;
             let at = Timestamp::from_micros(at);
             let kept = level_words(charge.level).to_owned();

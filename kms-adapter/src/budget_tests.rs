@@ -51,6 +51,10 @@ fn line(family: &FamilyId, scope: Scope) -> Line {
     }
 }
 
+fn open(place: Place) -> Store {
+    Store::open(place, crate::Secret::from_bytes(&zeroize::Zeroizing::new([7; 32]))).unwrap()
+}
+
 /// Reserves a line for a new run, in one transaction as the service does.
 fn reserve(store: &Store, tdc: &str, line: &Line, until: i64) -> R<()> {
     store.transact(|c| {
@@ -87,7 +91,7 @@ fn reserve(store: &Store, tdc: &str, line: &Line, until: i64) -> R<()> {
 }
 
 fn race(place: &Place, rounds: usize) {
-    let stores: Vec<Store> = (0..CONNECTIONS).map(|_| Store::open(place.clone()).unwrap()).collect();
+    let stores: Vec<Store> = (0..CONNECTIONS).map(|_| open(place.clone())).collect();
     let families: Vec<FamilyId> = (0..rounds).map(|_| FamilyId::new(uuid())).collect();
     let won: Vec<AtomicUsize> = (0..rounds).map(|_| AtomicUsize::new(0)).collect();
     let full: Vec<AtomicUsize> = (0..rounds).map(|_| AtomicUsize::new(0)).collect();
@@ -172,7 +176,7 @@ fn of_sixty_four_threads_one_gets_the_budget_in_every_round_on_postgresql() {
 #[test]
 fn what_two_providers_half_reserved_comes_back_whole() {
     let file = File::new();
-    let (first, second) = (Store::open(file.place("a")).unwrap(), Store::open(file.place("b")).unwrap());
+    let (first, second) = (open(file.place("a")), open(file.place("b")));
     let (ours, theirs) = (FamilyId::new(uuid()), FamilyId::new(uuid()));
     let (our_line, their_line) = (line(&ours, Scope::PerTdc), line(&theirs, Scope::PerTdc));
     // The second provider's budget is spent: every run gets one half only.
@@ -196,7 +200,7 @@ fn what_two_providers_half_reserved_comes_back_whole() {
 #[test]
 fn a_charge_of_nobody_known_counts_for_everybody() {
     let file = File::new();
-    let store = Store::open(file.place("kms.sqlite")).unwrap();
+    let store = open(file.place("kms.sqlite"));
     let family = FamilyId::new(uuid());
     let line = line(&family, Scope::PerTdc);
     reserve(&store, ledger::ANYONE, &line, i64::MAX).unwrap();
@@ -207,7 +211,7 @@ fn a_charge_of_nobody_known_counts_for_everybody() {
 #[test]
 fn a_sum_is_changed_only_as_it_was_read() {
     let file = File::new();
-    let store = Store::open(file.place("kms.sqlite")).unwrap();
+    let store = open(file.place("kms.sqlite"));
     let (family, vector) = (FamilyId::new(uuid()), line(&FamilyId::new(uuid()), Scope::Global).cost);
     store.transact(|c| ledger::put(c, family.as_str(), ledger::GLOBAL, &vector, 0)).unwrap();
     store.transact(|c| ledger::put(c, family.as_str(), ledger::GLOBAL, &vector, 1)).unwrap();

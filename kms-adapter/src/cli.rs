@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use nix::sys::prctl::set_dumpable;
 use nix::sys::resource::{Resource, setrlimit};
 use schemas::id::Did;
 use schemas::jwk::Jwk;
@@ -98,7 +99,8 @@ enum ProfileArg {
 /// Runs the command line; the exit code is 0, 1, 2 for a wrong configuration, or 10 for a journal that does not verify.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    if let Err(error) = setrlimit(Resource::RLIMIT_CORE, 0, 0) {
+    // No core dump, and no other process of this user reads this one's memory (ptrace, /proc/PID/mem).
+    if let Err(error) = setrlimit(Resource::RLIMIT_CORE, 0, 0).and_then(|()| set_dumpable(false)) {
         eprintln!("core dumps cannot be switched off: {error}");
         return ExitCode::FAILURE;
     }

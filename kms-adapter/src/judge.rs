@@ -10,7 +10,7 @@ use schemas::evidence::{Appraisal, Evidence, Transcript};
 use schemas::id::KeyId;
 use schemas::privacy::{Clause, DatasetCharge, Plan};
 use schemas::release::{Admission, Attested, Challenge, ReleasedDataset};
-use schemas::{Code, Digest, Envelope, R, Refusal, Signer as _, Timestamp, canonical};
+use schemas::{Code, Digest, Envelope, R, Refusal, Signed, Signer as _, Timestamp, canonical};
 use signing::OpenedBundle;
 
 use crate::audit;
@@ -42,6 +42,7 @@ pub(crate) struct Judged {
     pub plan: Plan,
     /// What the rules documents of provider and SRO hold the run to.
     pub held: Held,
+    pub admission: Signed<Admission>,
 }
 
 /// The opened bundle as the rules read it.
@@ -89,7 +90,7 @@ impl Kms {
         let plan = self.plans.of(&facts)?;
         let held = self.ask_rules(&facts, &own, &plan, &appraisal, &transcript.run_id, now)?;
         let transcript_sha256 = Digest::of(&canonical::to_bytes(transcript)?);
-        Ok(Judged { transcript: transcript.clone(), transcript_sha256, appraisal, own, plan, held, opened })
+        Ok(Judged { transcript: transcript.clone(), transcript_sha256, appraisal, own, plan, held, admission, opened })
     }
 
     /// Appraises under this service's platform level and every level that a contract names; all must accept.

@@ -28,6 +28,7 @@ use crate::plans::Plans;
 use crate::platform;
 use crate::root;
 use crate::rotate;
+use crate::rows;
 use crate::store::{Db, Store, Tx};
 use crate::tables::used_once;
 
@@ -51,8 +52,8 @@ pub struct Kms {
     pub(crate) kbs: kbs::Face,
     health: Health,
     pub(crate) platform: Brought,
-    /// When this process began to serve.
     pub(crate) plans: Plans,
+    /// When this process began to serve.
     pub(crate) started: Timestamp,
     clock: Clock,
 }
@@ -78,7 +79,7 @@ impl Kms {
         let kms = Kms {
             import: init::load_import_key(&config.import_key_file(), &root)?,
             cupboard: Cupboard::new(&config.provider, &root, backend::open(&config, &root)?)?,
-            store: Store::open(config.place())?,
+            store: Store::open(config.place(), rows::key(&root)?)?,
             provider_jwk: config.provider_key()?,
             followed: Mutex::new(trust.clone()),
             exported: Mutex::new(0),
@@ -86,8 +87,8 @@ impl Kms {
             kbs: kbs::Face::new(&config.kbs),
             health: Health::default(),
             platform,
-            started,
             plans: Plans::default(),
+            started,
             trust,
             signer,
             config,
@@ -95,6 +96,7 @@ impl Kms {
         };
         kms.policy(&kms.config.platform_level)?;
         rules_folder(kms.config.rules_dir.as_deref())?;
+        kms.store.transact(|c| rows::check_all(c, &kms.store.key))?;
         kms.store.transact(|c| platform::keep_version(c, &kms.platform.table))?;
         kms.store.transact(budget::complete)?;
         kms.settle_lineage()?;

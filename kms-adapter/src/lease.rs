@@ -7,9 +7,10 @@ use schemas::{Code, Envelope, R, Refusal};
 use crate::history;
 use crate::journal::{self, Statement};
 use crate::kms::Kms;
+use crate::rows;
 use crate::run::{self, State};
-
 use crate::withdrawn;
+
 impl Kms {
     /// Extends a living lease while every contract of the run is in force, or has ended in a way that lets it finish.
     pub fn renew(&self, run_id: &RunId, request: RenewRequest) -> R<Envelope<Lease>> {
@@ -36,12 +37,14 @@ impl Kms {
             return Err(Refusal::new(Code::ImageSetNotApproved, "the image set of the run is no longer approved"));
         }
         let lease_seconds = self.store.transact(|c| {
+            rows::check(c, &self.store.key, run_id.as_str(), &[], now)?;
             let row = run::find(c, run_id)?.ok_or_else(|| Refusal::new(Code::RunUnknown, "this run is gone"))?;
             match row.state(now)? {
                 State::Charged => row.living_lease(now)?,
                 state => return Err(run::wrong_state(state, "renewed").into()),
             }
-            let lease_seconds = row.lease_seconds(self.config.lease_seconds);
+            let asked = row.lease_seconds(self.config.lease_seconds);
+            let lease_seconds = policies::release::lease(asked, list.issued_at, now, Code::StatusListStale)?;
             run::extend(c, run_id.as_str(), now.plus_seconds(i64::from(lease_seconds)))?;
             Ok(lease_seconds)
         })?;
@@ -64,6 +67,7 @@ impl Kms {
             return Err(Refusal::new(Code::SignatureContext, "the request asks for something else").at("request"));
         };
         self.store.transact(|c| {
+            rows::check(c, &self.store.key, run_id.as_str(), &[], now)?;
             let row = run::find(c, run_id)?.ok_or_else(|| Refusal::new(Code::RunUnknown, "this run is gone"))?;
             let (envelope, last) = self.receipt(c, row.last_seq)?;
             match (row.state(now)?, &last.statement) {

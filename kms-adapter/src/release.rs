@@ -13,6 +13,7 @@ use crate::journal;
 use crate::judge::{Judged, OwnDataset, facts};
 use crate::kms::Kms;
 use crate::reserve::same_run;
+use crate::rows;
 use crate::run::{self, State};
 use crate::store::{Db, Tx};
 
@@ -30,13 +31,15 @@ impl Kms {
             let sentence = "the request asks for something else, or under another challenge or reservation";
             return Err(Refusal::new(Code::SignatureContext, sentence).at("request"));
         }
+        // Shown by a run that reserved here; the log's key may have changed since.
+        self.trust(request.log_keys.as_ref())?;
         let judged = self.judge(&challenge, &request.attested, request.admission, row.bundle()?, now)?;
         if judged.transcript.run_id.as_str() != row.run_id {
             return Err(Refusal::new(Code::TranscriptMismatch, "the transcript is of another run").at("run_id"));
         }
         let own = self.store.transact(|c| self.receipt(c, row.reserved_seq))?;
         same_run(&own.1, &judged)?;
-        self.all_reserved(&judged, request.reservations, &own.0, now)?;
+        self.all_reserved(&judged, &request.reservations, &own.0, now)?;
         // The backend may be far away: it is asked before the transaction, which checks the rows and the run again.
         let token = request.maa_token.as_deref();
         let keys = self.open_keys(&judged, token, now)?;
@@ -59,7 +62,7 @@ impl Kms {
                 let kek = self.cupboard.kek(c, row.kek_version)?;
                 Ok((row, kek))
             })?;
-            let key = self.cupboard.open(&row, &kek)?;
+            let key = self.cupboard.open_for(&row, &kek, &room)?;
             Ok((row, key))
         };
         judged.own.iter().map(open).collect()
@@ -75,6 +78,7 @@ impl Kms {
         keys: &[(KeyRow, Opened)],
         now: Timestamp,
     ) -> Tx<Envelope<Release>> {
+        rows::check(c, &self.store.key, judged.transcript.run_id.as_str(), &[], now)?;
         run::expire(c, now)?;
         let row = run::by_reservation(c, reservation_id)?;
         match row.state(now)? {
@@ -107,20 +111,21 @@ impl Kms {
         let what = KmsStatement::Released { reservation_id: reservation_id.clone(), jwe_sha256 };
         let statement = judged.statement(reserved.charges.clone());
         let (seq, receipt) = journal::append(c, &self.book(), statement, what, now)?;
-        let lease_seconds = judged.held.obligations.lease(self.config.lease_seconds);
+        let asked = judged.held.obligations.lease(self.config.lease_seconds);
+        let lease_seconds = policies::release::lease(asked, judged.admission.issued_at, now, Code::AdmissionStale)?;
         run::step(c, &row.run_id, State::Charged, seq, Some(now.plus_seconds(i64::from(lease_seconds))))?;
         run::hold(c, &row.run_id, judged.held.obligations.lease_s)?;
         let release = Release {
             schema: "kms-release.v1".into(),
             registry: self.trust.registry.clone(),
             jwe,
+            gated,
             receipt,
             lease_seconds,
         };
         let answer = signing::sign(&release, &self.signer, now)?;
         tracing::info!(run_id = row.run_id, seq, datasets = judged.own.len(), "keys released; the charge is final");
         Ok(answer)
-            gated,
     }
 
     /// Every dataset of the job stands in exactly one living reservation of its own key service; ours is the one made
@@ -128,7 +133,7 @@ impl Kms {
     fn all_reserved(
         &self,
         judged: &Judged,
-        reservations: Vec<Envelope<KmsReceipt>>,
+        reservations: &[Envelope<KmsReceipt>],
         own: &Envelope<KmsReceipt>,
         now: Timestamp,
     ) -> R<()> {
@@ -140,7 +145,8 @@ impl Kms {
         for envelope in reservations {
             let provider = envelope.read_unverified()?.provider;
             // The book holds the keys that the offers of the bundle pin, each under its provider.
-            let receipt = signing::verify_by(envelope, &self.trust.registry, &judged.opened.book, provider.as_str())?;
+            let receipt =
+                signing::verify_by(envelope.clone(), &self.trust.registry, &judged.opened.book, provider.as_str())?;
             same_run(&receipt, judged)?;
             if receipt.kms == self.url() && receipt.digest() != own.digest() {
                 return Err(incomplete("the reservation of this key service is another one"));

@@ -10,6 +10,7 @@ use crate::budget::{self, Line};
 use crate::journal;
 use crate::judge::Judged;
 use crate::kms::Kms;
+use crate::rows;
 use crate::run::{self, RunRow, State};
 use crate::store::{Db, Tx};
 use crate::tables;
@@ -27,7 +28,9 @@ impl Kms {
             return Err(Refusal::new(Code::Internal, "the plan does not charge every dataset"));
         }
         let lines = budget::lines(&judged.own, &charges)?;
+        let families: Vec<String> = lines.iter().map(|line| line.charge.family.to_string()).collect();
         let receipt = self.store.transact(|c| {
+            rows::check(c, &self.store.key, judged.transcript.run_id.as_str(), &families, now)?;
             run::expire(c, now)?;
             if let Some(row) = run::find(c, &judged.transcript.run_id)? {
                 return self.reserved_before(c, &row, &judged, now);

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use diesel::prelude::*;
+use schemas::jwk::Jwk;
 use schemas::{Code, R, Refusal};
 use zeroize::Zeroizing;
 
@@ -14,25 +15,30 @@ use crate::backup::{self, Contents};
 use crate::init::write_new;
 use crate::ledger;
 use crate::recovery::{self, Part};
+use crate::rows;
 use crate::secret::Secret;
 use crate::store::{Db, Store, Tx};
 use crate::tables::{charge, data_key, journal, journal_gap, kek, log_head, log_lineage, run, service_state};
 
 /// Puts a backup back into a folder that does not exist yet, and says where its configuration is.
-pub fn restore(backup: &[u8], parts: &[Part], dir: &Path, database: Option<String>) -> R<PathBuf> {
-    let contents = backup::open(backup, &recovery::join(parts)?)?;
+///
+/// `kms_jwk` is the key that signs for the key service whose backup this is, as the operator knows it (offers name it):
+/// `BACKUP_FORGED` where the backup is not signed by it.
+pub fn restore(backup: &[u8], parts: &[Part], kms_jwk: &Jwk, dir: &Path, database: Option<String>) -> R<PathBuf> {
+    let contents = backup::open(backup, &recovery::join(parts)?, kms_jwk)?;
     let config = backup::moved(&contents, dir, database)?;
     if config.database.is_none() && config.database_file().exists() {
         return Err(Refusal::new(Code::ConfigInvalid, "a database lies there already").at("dir"));
     }
     use std::os::unix::fs::DirBuilderExt as _;
+    let root = Secret::from_bytes(&Zeroizing::new(contents.root));
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
     made.map_err(|e| Refusal::new(Code::ConfigInvalid, format!("{}: {e}", dir.display())))?;
     write_new(&config.trust, &contents.trust)?;
-    Secret::from_bytes(&Zeroizing::new(contents.root)).save(&config.root_key_file())?;
+    root.save(&config.root_key_file())?;
     write_new(&config.sign_key_file(), &contents.sign_key)?;
     write_new(&config.import_key_file(), &contents.import_key)?;
-    Store::open(config.place())?.transact(|c| fill(c, &contents))?;
+    Store::open(config.place(), rows::key(&root)?)?.transact(|c| fill(c, &contents))?;
     // Last, so that a folder with a configuration is whole.
     let file = dir.join("kms.toml");
     write_new(&file, config.to_toml()?.as_bytes())?;

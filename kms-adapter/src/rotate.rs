@@ -13,6 +13,7 @@ use crate::kek::{ACTIVE, DESTROYED, KekRow, RETIRED};
 use crate::kms::Kms;
 use crate::root;
 use crate::secret::Secret;
+use crate::rows;
 use crate::tables::{data_key, journal_gap, kek, service_state};
 
 /// What a rotation came to.
@@ -141,7 +142,8 @@ pub fn rotate_root(config: &Config, to: &str) -> R<Config> {
     let next = Cupboard::new(&config.provider, &new, backend::open(&after, &new)?)?;
     let (from, into) = (Embedded::new(&old)?, Embedded::new(&new)?);
     init::rewrap_import_key(&config.import_key_file(), &old, &new)?;
-    kms.store.transact(|c| {
+    let row_key = rows::key(&new)?;
+    kms.store.transact_into(&row_key, |c| {
         for mut row in kms.cupboard.keks(c)? {
             if row.backend == Kind::Embedded.as_str() && row.state != DESTROYED {
                 row.wrapped = from.reseal(&row.reference(), &into)?.kept;
@@ -167,7 +169,7 @@ pub fn rotate_root(config: &Config, to: &str) -> R<Config> {
         }
         let known = known_by(&new)?;
         diesel::update(service_state::table.find(ROOT)).set(service_state::value.eq(known)).execute(c)?;
-        Ok(())
+        rows::close_anew(c, &row_key)
     })?;
     // Opens the import key under the new root key, which puts its file in place.
     init::load_import_key(&config.import_key_file(), &new)?;

@@ -5,10 +5,15 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use diesel::connection::SimpleConnection as _;
+use diesel::migration::MigrationVersion;
 use diesel::prelude::*;
 use diesel::{MultiConnection, PgConnection, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use schemas::{Code, R, Refusal};
+
+use crate::audit;
+use crate::generation::{self, Seen};
+use crate::secret::Secret;
 
 /// A connection.
 #[derive(MultiConnection)]
@@ -106,26 +111,53 @@ impl Place {
     }
 }
 
-fn migrate(db: &mut Db) -> Result<(), Failure> {
+/// The migration that brings the MACs of rows.
+const ROW_MACS: &str = "20261121310000";
+
+/// Brings the tables up to date; whether their rows got MACs only now.
+fn migrate(db: &mut Db) -> Result<bool, Failure> {
+    let now = |ran: &[MigrationVersion<'_>]| ran.iter().any(|version| version.to_string() == ROW_MACS);
     match db {
         Db::Pg(db) => {
             db.batch_execute(&format!("SELECT pg_advisory_lock({MIGRATING})"))?;
-            let ran = db.run_pending_migrations(POSTGRES).map(drop);
+            let ran = db.run_pending_migrations(POSTGRES).map(|ran| now(&ran));
             db.batch_execute(&format!("SELECT pg_advisory_unlock({MIGRATING})"))?;
             ran
         }
-        Db::Sqlite(db) => db.run_pending_migrations(SQLITE).map(drop),
+        Db::Sqlite(db) => db.run_pending_migrations(SQLITE).map(|ran| now(&ran)),
+    }
+}
+
+/// Waits for its turn: no other act runs beside this one until its transaction ends.
+fn take_turn(db: &mut Db) -> QueryResult<()> {
+    match db {
+        // What is read afterwards is what the one before left.
+        Db::Pg(db) => db.batch_execute(&format!("SELECT pg_advisory_xact_lock({ACTING})")),
+        // The first statement takes the write lock: a transaction that begins with a read is refused when it goes on to
+        // write.
+        Db::Sqlite(db) => db.batch_execute("UPDATE kek SET version = version WHERE version < 0"),
     }
 }
 
 /// The TDP's database.
 pub(crate) struct Store {
     place: Place,
-    /// None after a connection was lost, until the next act.
-    connection: Mutex<Option<Db>>,
+    held: Mutex<Held>,
+    /// Of the MACs of rows.
+    pub key: Secret,
     /// Rehearsals let an act end here, as a fall of the machine would; not in the production package.
     #[cfg(feature = "software-attester")]
     fall: Mutex<Option<Fall>>,
+}
+
+/// What a process holds of its database.
+struct Held {
+    /// None after a connection was lost, until the next act.
+    db: Option<Db>,
+    /// The newest generation that it saw.
+    seen: Option<Seen>,
+    /// The database was put back: what is refused from then on, and whether the database was told.
+    rolled_back: Option<(Refusal, bool)>,
 }
 
 /// Where a rehearsal lets the service fall.
@@ -139,13 +171,20 @@ pub struct Fall {
 }
 
 impl Store {
-    /// Connects and brings the tables up to date.
-    pub fn open(place: Place) -> R<Store> {
+    /// Connects and brings the tables up to date. `key` is that of the MACs of rows ([`crate::rows::key`]).
+    pub fn open(place: Place, key: Secret) -> R<Store> {
         let mut db = place.connect().map_err(|e| fault(&place, &*e))?;
-        migrate(&mut db).map_err(|e| fault(&place, &*e))?;
+        if migrate(&mut db).map_err(|e| fault(&place, &*e))? {
+            // A new database, or one of an older build: what its receipts say is checked at each start.
+            db.transaction(|db| {
+                take_turn(db)?;
+                generation::anew(db, &key).map(drop)
+            })?;
+        }
         Ok(Store {
             place,
-            connection: Mutex::new(Some(db)),
+            held: Mutex::new(Held { db: Some(db), seen: None, rolled_back: None }),
+            key,
             #[cfg(feature = "software-attester")]
             fall: Mutex::new(None),
         })
@@ -153,33 +192,66 @@ impl Store {
 
     /// Runs one act in a transaction that excludes every other one. It is not repeated: a connection that is lost may
     /// have been lost after the commit.
+    ///
+    /// `STORE_ROLLED_BACK` from the moment on at which the database is older than what this process saw of it;
+    /// `ROW_TAMPERED` where somebody else wrote to it.
     pub fn transact<T>(&self, act: impl FnOnce(&mut Db) -> Tx<T>) -> R<T> {
-        let mut held = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut db = match held.take() {
+        self.transact_into(&self.key, act)
+    }
+
+    /// As [`Store::transact`]; the MACs of rows are made under another key, which this store does not know afterwards.
+    pub fn transact_into<T>(&self, next: &Secret, act: impl FnOnce(&mut Db) -> Tx<T>) -> R<T> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut db = match held.db.take() {
             Some(db) => db,
             None => self.place.connect().map_err(|e| fault(&self.place, &*e))?,
         };
+        if held.rolled_back.is_some() {
+            return Err(self.refuse(&mut held, db));
+        }
         let done = db.transaction(|db| {
-            match db {
-                // Waits for its turn; what is read afterwards is what the one before left.
-                Db::Pg(db) => db.batch_execute(&format!("SELECT pg_advisory_xact_lock({ACTING})"))?,
-                // The first statement takes the write lock: a transaction that begins with a read is refused when it
-                // goes on to write.
-                Db::Sqlite(db) => db.batch_execute("UPDATE kek SET version = version WHERE version < 0")?,
-            }
+            take_turn(db)?;
+            let begun = generation::begin(db, &self.key, held.seen.as_ref())?;
             let done = act(db)?;
+            let seen = generation::end(db, next, begun)?;
             #[cfg(feature = "software-attester")]
             self.fall(false)?;
-            Ok(done)
+            Ok((done, seen))
         });
+        if let Err(Fault::Refused(refusal)) = &done
+            && refusal.code == Code::StoreRolledBack
+        {
+            tracing::error!(alarm = "store_rolled_back", database = ?self.place, "{}", refusal.sentence);
+            held.rolled_back = Some((refusal.clone(), false));
+            return Err(self.refuse(&mut held, db));
+        }
         if !matches!(&done, Err(Fault::Database(_))) || db.batch_execute("SELECT 1").is_ok() {
-            *held = Some(db);
+            held.db = Some(db);
         }
+        let (done, seen) = done?;
+        held.seen = Some(seen);
         #[cfg(feature = "software-attester")]
-        if done.is_ok() {
-            self.fall(true)?;
+        self.fall(true)?;
+        Ok(done)
+    }
+
+    /// After the database was put back: tells the database, so that whoever is started on it opens nothing before it has
+    /// caught up, and refuses. Tried at each act until it was told.
+    fn refuse(&self, held: &mut Held, mut db: Db) -> Refusal {
+        let refused = Refusal::new(Code::StoreRolledBack, "the database was put back");
+        let Some((refusal, told)) = &mut held.rolled_back else { return refused };
+        if !*told {
+            let tell: Tx<()> = db.transaction(|db| {
+                take_turn(db)?;
+                let begun = generation::begin(db, &self.key, None)?;
+                audit::hold(db, "the database was put back beneath the running key service")?;
+                generation::end(db, &self.key, begun).map(drop)
+            });
+            *told = tell.is_ok();
         }
-        Ok(done?)
+        let refusal = refusal.clone();
+        held.db = db.batch_execute("SELECT 1").is_ok().then_some(db);
+        refusal
     }
 
     /// Lets the service fall.
@@ -194,6 +266,7 @@ impl Store {
         if std::thread::current().name() == Some("kms-checkpoints") {
             return Ok(());
         }
+        crate::rehearse::step();
         let mut fall = self.fall.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(at) = fall.as_mut().filter(|at| at.committed == committed) else { return Ok(()) };
         at.transaction = at.transaction.saturating_sub(1);

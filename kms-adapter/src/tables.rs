@@ -71,6 +71,7 @@ diesel::table! {
         run_jwk -> Text,
         lost -> Integer,
         lease_s -> Nullable<Integer>,
+        mac -> Binary,
     }
 }
 
@@ -87,6 +88,7 @@ diesel::table! {
         event -> Binary,
         at -> BigInt,
         rdp -> Binary,
+        mac -> Binary,
     }
 }
 
@@ -97,6 +99,7 @@ diesel::table! {
         grid -> Text,
         rdp -> Binary,
         rev -> BigInt,
+        mac -> Binary,
     }
 }
 
@@ -112,6 +115,7 @@ diesel::table! {
     service_state (name) {
         name -> Text,
         value -> Text,
+        mac -> Binary,
     }
 }
 
@@ -149,5 +153,13 @@ diesel::table! {
         size -> BigInt,
         root -> Text,
         seen_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    generation (n) {
+        n -> BigInt,
+        nonce -> Text,
+        mac -> Text,
     }
 }

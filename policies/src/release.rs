@@ -8,9 +8,7 @@ use schemas::id::ImageSetId;
 use schemas::jwk::Curve;
 use schemas::privacy::Plan;
 use schemas::problem::{Code, R, Refusal};
-use schemas::release::{
-    Admission, Challenge, ContractStatus, KmsReceipt, KmsStatement, MOST_IMAGE_SETS, StatusList,
-};
+use schemas::release::{Admission, Challenge, ContractStatus, KmsReceipt, KmsStatement, MOST_IMAGE_SETS, StatusList};
 use schemas::time::Timestamp;
 
 use crate::completion::RunView;
@@ -179,16 +177,30 @@ pub fn reservations(
     covered.covered_by(&receipts.iter().map(|receipt| -> &KmsReceipt { receipt }).collect::<Vec<_>>()).map_err(refuse)
 }
 
-/// At most [`FRESH_SECONDS`] old, and not further ahead than clocks differ.
+/// Seconds of a lease that begins now on a word of the registry (an Admission or a status list) issued then: as many as
+/// asked, but over before that word is [`FRESH_SECONDS`] old. So nobody holds a lease a minute after a revocation that
+/// the word could not know. Where less than [`LEAST_LEASE_SECONDS`] would be left, or less than asked if that is less, the
+/// word is refused as stale with this code: the room fetches another one, rather than lose its run.
+pub fn lease(asked: u32, issued_at: Timestamp, now: Timestamp, stale: Code) -> R<u32> {
+    let left = (FRESH_SECONDS - AHEAD_SECONDS - now.seconds_since(issued_at)).floor().max(0.0) as u32;
+    let sentence = format!("What was issued at {issued_at} holds for {left} s more; ask for a new one.");
+    ensure(left >= asked.min(LEAST_LEASE_SECONDS), stale, "issued_at", sentence)?;
+    Ok(asked.min(left))
+}
+
+/// Not further ahead than clocks differ, and at most [`FRESH_SECONDS`] old by the clock that is ahead: what says that it
+/// was issued some seconds from now does not live longer for it.
 fn fresh(issued_at: Timestamp, now: Timestamp) -> bool {
-    (-AHEAD_SECONDS..=FRESH_SECONDS).contains(&now.seconds_since(issued_at))
+    (-AHEAD_SECONDS..=FRESH_SECONDS - AHEAD_SECONDS).contains(&now.seconds_since(issued_at))
 }
 
 fn mismatch(same: bool, field: &str) -> R<()> {
     ensure(same, Code::TranscriptMismatch, field, format!("The transcript's {field} is not what was expected."))
 }
 
-/// How old an Admission or a status list may be.
+/// How old an Admission or a status list may be, whichever clock is ahead: [`AHEAD_SECONDS`] of it are kept for that.
 pub const FRESH_SECONDS: f64 = 60.0;
+/// The shortest lease, in seconds, unless less is asked for; rooms renew every ten.
+pub const LEAST_LEASE_SECONDS: u32 = 15;
 /// How far ahead of ours the registry's clock may be.
 pub const AHEAD_SECONDS: f64 = 5.0;

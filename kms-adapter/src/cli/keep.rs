@@ -45,7 +45,8 @@ pub(super) enum Keep {
     },
     /// Puts a backup back. The service then opens nothing until it has caught up with the log.
     #[command(after_help = "Example:
-  kms-adapter restore --backup kms.backup --part part-1.json --part part-4.json --part part-5.json --dir kms2")]
+  kms-adapter restore --backup kms.backup --kms-jwk kms.jwk --part part-1.json --part part-4.json --part part-5.json \\
+    --dir kms2")]
     Restore(RestoreArgs),
     /// Takes pages of the log in after a restore, so that what was spent counts again.
     #[command(after_help = "Example:
@@ -96,6 +97,9 @@ pub(super) struct RestoreArgs {
     /// The backup.
     #[arg(long)]
     backup: PathBuf,
+    /// The public key that signs for the key service, from where you kept it (`sign_jwk` of `init`; offers name it).
+    #[arg(long)]
+    kms_jwk: PathBuf,
     /// A part of the recovery key; as many as are needed together.
     #[arg(long)]
     part: Vec<PathBuf>,
@@ -128,7 +132,8 @@ pub(super) fn act(asked: Keep) -> R<Value> {
         Keep::Restore(args) => {
             let parts = args.part.iter().map(|path| recovery::read(path)).collect::<R<Vec<_>>>()?;
             let dir = std::path::absolute(&args.dir).map_err(|e| Refusal::new(Code::ConfigInvalid, e.to_string()))?;
-            let config = crate::restore(&read(&args.backup)?, &parts, &dir, args.database)?;
+            let signs: Jwk = canonical::parse(&read(&args.kms_jwk)?)?;
+            let config = crate::restore(&read(&args.backup)?, &parts, &signs, &dir, args.database)?;
             let next = "catch-up; nothing is reserved or released before";
             Ok(json!({"config": config, "next": next}))
         }

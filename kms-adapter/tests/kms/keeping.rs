@@ -12,7 +12,7 @@ use crate::support::world::clock_of;
 use crate::support::{Room, World, http};
 
 /// A page of the log as the contract service gives it to the provider.
-fn page(world: &World, bodies: &[Body]) -> Vec<u8> {
+pub fn page(world: &World, bodies: &[Body]) -> Vec<u8> {
     let mut log = world.log.lock().unwrap();
     let event = |body: &Body| {
         let index = log.append(body, "run", world.now());
@@ -23,7 +23,7 @@ fn page(world: &World, bodies: &[Body]) -> Vec<u8> {
     serde_json::to_vec(&json!({"events": events, "next": null})).unwrap()
 }
 
-fn stated(receipt: &Envelope<KmsReceipt>) -> Body {
+pub fn stated(receipt: &Envelope<KmsReceipt>) -> Body {
     Body::KmsStated { receipt: receipt.clone() }
 }
 
@@ -35,7 +35,7 @@ pub fn kms(world: &World) -> Kms {
 pub fn put_back(world: &mut World, backup: &[u8], parts: &[Part], name: &str) {
     world.stop();
     let database = crate::database::url();
-    let file = restore(backup, parts, &world.dir.join(name), database).unwrap();
+    let file = restore(backup, parts, &world.info.sign_jwk, &world.dir.join(name), database).unwrap();
     let mut config = Config::load(&file).unwrap();
     config.listen = world.config.listen;
     world.config = config;
@@ -138,7 +138,7 @@ fn numbers_count_as_left_free_only_where_the_chain_goes_on() {
 }
 
 /// Many runs fit.
-fn small() -> crate::support::Changes {
+pub fn small() -> crate::support::Changes {
     crate::support::Changes {
         job: Box::new(|j| match &mut j.stages[1] {
             schemas::pipeline::Stage::Train(t) => t.epsilon = crate::support::papers::real("0.3"),
@@ -178,21 +178,25 @@ fn a_backup_opens_with_enough_parts_and_unchanged_only() {
     let (_, others) = recovery::make(2, 3).unwrap();
     let backup = kms(&world).backup(&recovery_key).unwrap();
     let text = String::from_utf8(backup.clone()).unwrap();
-    assert!(!text.contains("BEGIN") && text.contains("kms-backup.v2"));
+    assert!(!text.contains("BEGIN") && text.contains("kms-backup.v3"));
     world.stop();
-    let back = |bytes: &[u8], parts: &[Part]| restore(bytes, parts, &world.dir.join("x"), None).unwrap_err().code;
+    let jwk = &world.info.sign_jwk;
+    let back = |bytes: &[u8], parts: &[Part]| restore(bytes, parts, jwk, &world.dir.join("x"), None).unwrap_err().code;
     assert_eq!(back(&backup, &parts[..1]), Code::RecoveryRefused);
     assert_eq!(back(&backup, &others[..2]), Code::RecoveryRefused);
     for (from, to) in [
         ("\"receipts\":0", "\"receipts\":1"),
         ("\"sealed\":\"", "\"sealed\":\"AAAA"),
         ("\"at\":\"2026", "\"at\":\"2025"),
+        ("\"jwe\":\"", "\"jwe\":\"AAAA"),
+        ("\"kms\":\"http", "\"kms\":\"https"),
     ] {
-        assert_eq!(back(text.replacen(from, to, 1).as_bytes(), &parts[..2]), Code::RecoveryRefused, "{from}");
+        assert_eq!(back(text.replacen(from, to, 1).as_bytes(), &parts[..2]), Code::BackupForged, "{from}");
     }
     assert!(!world.dir.join("x").exists(), "a refused restore leaves nothing");
-    restore(&backup, &parts[1..], &world.dir.join("x"), None).unwrap();
-    assert_eq!(restore(&backup, &parts[1..], &world.dir.join("x"), None).unwrap_err().code, Code::ConfigInvalid);
+    restore(&backup, &parts[1..], jwk, &world.dir.join("x"), None).unwrap();
+    let again = restore(&backup, &parts[1..], jwk, &world.dir.join("x"), None);
+    assert_eq!(again.unwrap_err().code, Code::ConfigInvalid);
 }
 
 #[test]
@@ -241,12 +245,23 @@ fn a_new_root_key_opens_what_the_old_one_kept_and_the_old_one_nothing_more() {
     assert_eq!(world.restart().unwrap_err().code, Code::ConfigInvalid, "a short passphrase");
 }
 
+/// Puts the database of before back under a service that does not run.
+pub fn put_file_back(world: &World, before: &[u8]) {
+    for end in ["-wal", "-shm"] {
+        drop(std::fs::remove_file(world.config.dir.join(format!("kms.sqlite{end}"))));
+    }
+    std::fs::write(world.database(), before).unwrap();
+}
+
 #[test]
 fn a_journal_that_lost_its_end_is_noticed_and_opens_nothing() {
     if crate::database::url().is_some() {
         return;
     }
     let mut world = World::new();
+    world.stop();
+    let before = std::fs::read(world.database()).unwrap();
+    world.restart().unwrap();
     let room = Room::new(&world);
     let reserved = room.reserve().unwrap();
     room.release(&reserved).unwrap();
@@ -254,23 +269,11 @@ fn a_journal_that_lost_its_end_is_noticed_and_opens_nothing() {
     kms(&world).keep_up().unwrap();
     let kept = std::fs::read(world.config.checkpoints_file()).unwrap();
     world.stop();
-    for end in ["-wal", "-shm"] {
-        drop(std::fs::remove_file(world.config.dir.join(format!("kms.sqlite{end}"))));
-    }
-    let truncate = [
-        "DELETE FROM charge",
-        "DELETE FROM ledger",
-        "DELETE FROM run",
-        "DELETE FROM journal",
-        "DELETE FROM checkpoint",
-    ];
-    for text in truncate {
-        crate::store::sql(&world, text);
-    }
+    put_file_back(&world, &before);
     assert_eq!(verify_log(world.config.clone(), None).unwrap_err().code, Code::LogTampered);
     // The checkpoints of the folder are gone as well: those that were kept elsewhere tell.
     std::fs::remove_file(world.config.checkpoints_file()).unwrap();
-    crate::store::sql(&world, "DELETE FROM service_state WHERE name = 'catch_up'");
+    put_file_back(&world, &before);
     verify_log(world.config.clone(), None).unwrap();
     let elsewhere = world.dir.join("elsewhere.jsonl");
     std::fs::write(&elsewhere, &kept).unwrap();

@@ -6,6 +6,7 @@
 #[path = "../kms/budget.rs"]
 mod budget;
 mod database;
+mod failover;
 #[path = "../../../registry/tests/memory/postgres.rs"]
 mod postgres;
 #[path = "../kms/race.rs"]

@@ -2,16 +2,17 @@
 //! on a thread of its own.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use regorus::utils::limits::{ExecutionTimerConfig, TimeSource, set_time_source};
 use regorus::{Engine, Value};
-use schemas::{Code, R, Refusal};
+use schemas::{Code, Digest, R, Refusal};
 
 use crate::answer::{self, Answer};
 use crate::document::Document;
@@ -21,8 +22,11 @@ use crate::form::{PACKAGE, Rules};
 pub const MAX_STEPS: u64 = 100_000;
 /// How long one evaluation may take. Thousands of times what an honest one takes, so that a busy machine refuses nobody.
 pub const DEADLINE: Duration = Duration::from_secs(5);
-/// Evaluations that ran out of time and still go on; at this many no document is asked any more.
-const MAX_OVERDUE: usize = 4;
+/// Evaluations of one document that ran out of time and still go on; at this many it is not asked any more.
+const MAX_OVERDUE_EACH: usize = 2;
+/// The same over all documents, for the machine's sake; then none is asked. A document that hides its work cannot keep
+/// those of others from being asked; it takes several.
+const MAX_OVERDUE: usize = 8;
 /// Room for the deepest nesting that the form allows.
 const STACK: usize = 64 << 20;
 
@@ -52,10 +56,24 @@ fn counting() -> R<()> {
     }
 }
 
-static OVERDUE: AtomicUsize = AtomicUsize::new(0);
+/// How many evaluations are overdue, by document.
+static OVERDUE: Mutex<BTreeMap<Digest, usize>> = Mutex::new(BTreeMap::new());
 
-/// Counts an evaluation as overdue from the time-out to its end.
-struct Watch(AtomicUsize);
+fn overdue() -> MutexGuard<'static, BTreeMap<Digest, usize>> {
+    OVERDUE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether a document may be asked.
+fn admitted(digest: &Digest) -> bool {
+    let overdue = overdue();
+    overdue.get(digest).is_none_or(|own| *own < MAX_OVERDUE_EACH) && overdue.values().sum::<usize>() < MAX_OVERDUE
+}
+
+/// Counts an evaluation of a document as overdue from the time-out to its end.
+struct Watch {
+    digest: Digest,
+    state: AtomicUsize,
+}
 
 const RUNNING: usize = 0;
 const GIVEN_UP: usize = 1;
@@ -63,8 +81,10 @@ const ENDED: usize = 2;
 
 impl Watch {
     fn give_up(&self) {
-        if self.0.compare_exchange(RUNNING, GIVEN_UP, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
-            OVERDUE.fetch_add(1, Ordering::SeqCst);
+        // Under the lock, so that the end of the evaluation is not counted before its lateness.
+        let mut overdue = overdue();
+        if self.state.compare_exchange(RUNNING, GIVEN_UP, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+            *overdue.entry(self.digest).or_default() += 1;
         }
     }
 }
@@ -74,8 +94,14 @@ struct End(Arc<Watch>);
 
 impl Drop for End {
     fn drop(&mut self) {
-        if self.0.0.swap(ENDED, Ordering::SeqCst) == GIVEN_UP {
-            OVERDUE.fetch_sub(1, Ordering::SeqCst);
+        let mut overdue = overdue();
+        if self.0.state.swap(ENDED, Ordering::SeqCst) == GIVEN_UP
+            && let Some(own) = overdue.get_mut(&self.0.digest)
+        {
+            *own -= 1;
+            if *own == 0 {
+                overdue.remove(&self.0.digest);
+            }
         }
     }
 }
@@ -91,12 +117,12 @@ pub(crate) fn answer(document: &Document, input: &str) -> R<(Answer, u64)> {
 
 pub(crate) fn within(document: &Document, input: &str, deadline: Duration) -> R<(Answer, u64)> {
     counting()?;
-    if OVERDUE.load(Ordering::SeqCst) >= MAX_OVERDUE {
+    if !admitted(&document.digest()) {
         return Err(limit("too long, as others before it still do"));
     }
     let (engine, rules, input) = (document.engine.clone(), document.rules, input.to_owned());
     let (send, receive) = sync_channel(1);
-    let watch = Arc::new(Watch(AtomicUsize::new(RUNNING)));
+    let watch = Arc::new(Watch { digest: document.digest(), state: AtomicUsize::new(RUNNING) });
     let end = End(watch.clone());
     let run = move || {
         let _end = end;
@@ -150,26 +176,34 @@ mod tests {
     }
 
     /// Forty rules make a value that is small in memory and takes 2^40 comparisons: one step of the evaluator, which only
-    /// a clock ends.
-    fn folded() -> Document {
+    /// a clock ends. `name` makes it another document each time.
+    fn folded(name: usize) -> Document {
         let mut rules = String::from("a0 := [input.a]\n\nb0 := [input.b]\n\n");
         for n in 1..40 {
             let m = n - 1;
             rules += &format!("a{n} := [a{m}, a{m}]\n\nb{n} := [b{m}, b{m}]\n\n");
         }
-        document(&format!("{rules}allow if a39 == b39\n"))
+        document(&format!("{rules}name := {name}\n\nallow if a39 == b39\n"))
     }
 
+    /// One test, since what is overdue stays so to the end of the process.
     #[test]
-    fn what_a_step_hides_ends_by_the_clock_and_then_nobody_is_asked() {
+    fn what_a_step_hides_ends_by_the_clock_and_is_not_asked_again() {
         let honest = document("allow := true");
-        let (answer, _) = super::answer(&honest, "{}").unwrap();
-        assert!(answer.allow);
-        let folded = folded();
-        for _ in 0..MAX_OVERDUE {
-            let refusal = within(&folded, r#"{"a":1,"b":1}"#, Duration::from_millis(20)).unwrap_err();
-            assert_eq!(refusal.code, Code::RulesLimit, "{refusal}");
+        let ask = |document: &Document| within(document, r#"{"a":1,"b":1}"#, Duration::from_millis(20));
+        let others = "as others before it still do";
+        for name in 0..MAX_OVERDUE / MAX_OVERDUE_EACH {
+            assert!(super::answer(&honest, "{}").unwrap().0.allow, "the documents of others do not matter");
+            let folded = folded(name);
+            for _ in 0..MAX_OVERDUE_EACH {
+                let refusal = ask(&folded).unwrap_err();
+                assert_eq!(refusal.code, Code::RulesLimit);
+                assert!(!refusal.sentence.contains(others), "{refusal}");
+            }
+            let refusal = ask(&folded).unwrap_err();
+            assert_eq!(refusal.code, Code::RulesLimit);
+            assert!(refusal.sentence.contains(others), "{refusal}");
         }
-        assert_eq!(super::answer(&honest, "{}").unwrap_err().code, Code::RulesLimit);
+        assert_eq!(super::answer(&honest, "{}").unwrap_err().code, Code::RulesLimit, "the machine has its bound");
     }
 }

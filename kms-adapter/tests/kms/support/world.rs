@@ -177,13 +177,25 @@ impl World {
         Timestamp::from_micros(self.now.load(Ordering::SeqCst))
     }
 
+    /// The hands of the clock, for who lets time pass from elsewhere.
+    pub fn hands(&self) -> Arc<AtomicI64> {
+        self.now.clone()
+    }
+
     /// Lets time pass.
     pub fn pass(&self, seconds: i64) {
         self.now.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
     }
 
+    /// Ends the service. Its last thread closes the database a moment later, and SQLite then takes its side file away: who
+    /// goes on to touch the file waits for that.
     pub fn stop(&mut self) {
         drop(self.running.take());
+        let beside = self.config.dir.join("kms.sqlite-wal");
+        let begun = std::time::Instant::now();
+        while beside.exists() && begun.elapsed() < std::time::Duration::from_secs(30) {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
     }
 
     pub fn restart(&mut self) -> schemas::R<()> {

@@ -1,0 +1,10 @@
+DROP TABLE generation;
+DROP TRIGGER run_changed ON run;
+DROP TRIGGER charge_changed ON charge;
+DROP TRIGGER ledger_changed ON ledger;
+DROP TRIGGER service_state_changed ON service_state;
+DROP FUNCTION depa_row_changed();
+ALTER TABLE run DROP COLUMN mac;
+ALTER TABLE charge DROP COLUMN mac;
+ALTER TABLE ledger DROP COLUMN mac;
+ALTER TABLE service_state DROP COLUMN mac;

@@ -1,0 +1,13 @@
+DROP TABLE generation;
+DROP TRIGGER run_changed;
+DROP TRIGGER charge_changed;
+DROP TRIGGER ledger_changed;
+DROP TRIGGER service_state_changed;
+DROP INDEX run_open;
+DROP INDEX charge_open;
+DROP INDEX ledger_open;
+DROP INDEX service_state_open;
+ALTER TABLE run DROP COLUMN mac;
+ALTER TABLE charge DROP COLUMN mac;
+ALTER TABLE ledger DROP COLUMN mac;
+ALTER TABLE service_state DROP COLUMN mac;

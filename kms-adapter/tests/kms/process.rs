@@ -1,0 +1,78 @@
+//! The service as a process: no core dump of it, and nobody of its own user reads its memory.
+
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use kms_adapter::Profile;
+
+use crate::support::people::People;
+use crate::support::world::prepare;
+
+struct Started(Child);
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+const NOBODY: u32 = 65_534;
+
+/// Root's files of /proc are root's either way: another user shows whose they become.
+fn command(program: &Path) -> Command {
+    if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program);
+    command
+}
+
+fn give_away(path: &Path) {
+    std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+    if path.is_dir() {
+        std::fs::read_dir(path).unwrap().for_each(|entry| give_away(&entry.unwrap().path()));
+    }
+}
+
+fn owner(child: &Child, name: &str) -> u32 {
+    std::fs::metadata(format!("/proc/{}/{name}", child.id())).unwrap().uid()
+}
+
+#[test]
+fn the_running_process_leaves_no_core_and_lets_nobody_read_its_memory() {
+    let root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+    let program = Path::new(env!("CARGO_BIN_EXE_kms-adapter"));
+    let ours = if root { NOBODY } else { std::fs::metadata("/proc/self").unwrap().uid() };
+    // Of a program that one cannot read, the kernel hides the memory anyhow.
+    let readable = command(Path::new("test")).arg("-r").arg(program).status();
+    if !readable.is_ok_and(|status| status.success()) {
+        println!("NOT RUN memory of the key service's process: no other user may run its program here");
+        return;
+    }
+    let sleeping = Started(command(Path::new("sleep")).arg("60").spawn().unwrap());
+    let people = People::new();
+    let (dir, config) = prepare(&people, Profile::Demo);
+    let made = kms_adapter::init(&config).unwrap();
+    if root {
+        give_away(&dir);
+    }
+    let mut serve = command(program);
+    serve.args(["serve", "--config"]).arg(&made.config_file).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = Started(serve.spawn().unwrap());
+    let mut line = String::new();
+    BufReader::new(child.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("listening"), "{line}");
+
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.0.id())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().collect::<Vec<_>>()[4..6], ["0", "0"], "{core}");
+    // proc(5): the files of a process that is not dumpable are root's, and ptrace is refused.
+    assert_eq!(owner(&sleeping.0, "mem"), ours, "any other process");
+    assert_eq!(owner(&child.0, "mem"), 0);
+    drop(child);
+    std::fs::remove_dir_all(dir).unwrap();
+}
