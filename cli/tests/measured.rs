@@ -8,8 +8,8 @@ use std::process::{Command, Output};
 
 use schemas::Envelope;
 use schemas::Signer as _;
-use schemas::evidence::{EvidenceKind, ImageSet};
 use schemas::event::SroPerson;
+use schemas::evidence::{EvidenceKind, ImageSet};
 use serde_json::{Value, json};
 use signing::{FileKey, Trust};
 
@@ -100,8 +100,7 @@ fn every_kind_of_room_becomes_an_image_set() {
         // The same room and a second one of its image, whose paravisor differs.
         let second = at(&format!("{kind}-2.json"));
         std::fs::write(&second, printed(kind, 9).to_string()).unwrap();
-        let made =
-            depa(&[&["kms", "collect", &file, &second], &common[..], &[at(&collected).as_str()]].concat());
+        let made = depa(&[&["kms", "collect", &file, &second], &common[..], &[at(&collected).as_str()]].concat());
         assert!(made.status.success(), "{made:?}");
 
         let (new, collected) = (set(&dir.join(new)), set(&dir.join(collected)));

@@ -18,14 +18,12 @@ pub enum Verb {
     /// runs that had begun to train stays. A room whose run is aborted by TDC, TDP or SRO is stopped within seconds.
     /// An agent that is killed leaves its rooms running; the next one with the same --work takes them up again. An order
     /// whose room has not checked in goes back to the queue after a minute.
-    #[command(
-        after_help = "Examples:\n  \
+    #[command(after_help = "Examples:\n  \
                       depa ccr agent --ccr /usr/bin/ccr --config ccr.toml --work /var/lib/depa-agent --key ccrp.key --registry URL\n  \
                       depa ccr agent … --rooms 4       four rooms at once; hardware evidence allows one for each boot\n  \
                       depa ccr agent … --runs 1        one run, then return\n\n\
                       Events: agent_ready, agent_found (a room of an earlier agent), agent_took, agent_stops_room, agent_room_died,\n\
-                      agent_ended, agent_failed, agent_waiting, agent_stopped, and the lines of the rooms with their job."
-    )]
+                      agent_ended, agent_failed, agent_waiting, agent_stopped, and the lines of the rooms with their job.")]
     Agent {
         /// The room's binary.
         #[arg(long)]

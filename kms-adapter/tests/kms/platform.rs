@@ -142,10 +142,9 @@ fn the_version_and_ids_of_the_guest_are_the_operators() {
     world.config.platform.guest_min_svn = 11;
     restarted(&mut world).unwrap();
     world.refuses(Code::EvidenceRefused, || Room::new(&world).reserve());
-    for set in [
-        (|p, ids| p.guest_family_ids = ids) as fn(&mut collateral::Settings, Option<Vec<String>>),
-        |p, ids| p.guest_image_ids = ids,
-    ] {
+    for set in [(|p, ids| p.guest_family_ids = ids) as fn(&mut collateral::Settings, Option<Vec<String>>), |p, ids| {
+        p.guest_image_ids = ids
+    }] {
         world.config.platform = plain.clone();
         set(&mut world.config.platform, Some(vec!["09".repeat(16)]));
         restarted(&mut world).unwrap();

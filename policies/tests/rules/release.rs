@@ -102,10 +102,12 @@ fn towards_the_contract_service_there_is_a_checkpoint_and_no_admission() {
 #[test]
 fn an_admission_lives_for_a_minute() {
     let room = Room::new();
-    for good in ["2026-12-01T09:59:55Z", "2026-12-01T10:00:00Z", "2026-12-01T10:01:00Z"] {
+    // Five seconds of the minute are kept for a clock that is ahead: what says that it is of 09:59:60 was made at
+    // 09:59:55 at the earliest, and ends a minute later.
+    for good in ["2026-12-01T09:59:55Z", "2026-12-01T10:00:00Z", "2026-12-01T10:00:55Z"] {
         assert_eq!(room.admission(at(good)), Ok(()), "{good}");
     }
-    for stale in ["2026-12-01T10:01:00.000001Z", "2026-12-01T09:59:54Z"] {
+    for stale in ["2026-12-01T10:00:55.000001Z", "2026-12-01T10:01:00Z", "2026-12-01T09:59:54.999999Z"] {
         expect(room.admission(at(stale)), Code::AdmissionStale, stale);
     }
 }
@@ -138,6 +140,38 @@ fn an_admission_is_for_one_run_one_room_and_active_contracts() {
     let by = |holders: &[&str]| release::admission(&signed(&room.admission, holders), &room.transcript, now());
     expect(by(&[&provider(0)]), Code::AdmissionInvalid, "signed by a key service");
     expect(by(&[REGISTRY, &provider(0)]), Code::AdmissionInvalid, "signed by two");
+}
+
+/// However old the word, and whichever clock is ahead: a minute after it was issued no lease on it is left.
+#[test]
+fn a_lease_ends_before_the_word_it_stands_on_is_a_minute_old() {
+    let issued = at("2026-12-01T10:00:00Z");
+    let lease = |asked, micros: i64| {
+        let now = Timestamp::from_micros(issued.micros() + micros);
+        release::lease(asked, issued, now, Code::StatusListStale)
+    };
+    const S: i64 = 1_000_000;
+    for (asked, age, seconds) in [
+        (30, 0, 30),
+        (30, 25 * S, 30),
+        (30, 25 * S + 1, 29),
+        (30, 40 * S, 15),
+        (3600, 0, 55),
+        // The registry's clock is five seconds ahead: it was issued just now.
+        (3600, -5 * S, 60),
+        (3600, -5 * S + 1, 59),
+        // A shorter lease may be asked for than one that is cut to.
+        (5, 50 * S, 5),
+        (5, 49 * S, 5),
+    ] {
+        assert_eq!(lease(asked, age), Ok(seconds), "{asked} s at the age of {age} µs");
+        assert!(age + i64::from(seconds) * S <= 55 * S);
+    }
+    for (asked, age) in [(30, 40 * S + 1), (30, 55 * S), (30, 60 * S), (5, 50 * S + 1), (15, 40 * S + 1), (1, 54 * S + 1)] {
+        expect(lease(asked, age), Code::StatusListStale, &format!("{asked} s at the age of {age} µs"));
+    }
+    let late = Timestamp::from_micros(issued.micros() + 41 * S);
+    expect(release::lease(30, issued, late, Code::AdmissionStale), Code::AdmissionStale, "the caller's code");
 }
 
 fn appraisal(kind: EvidenceKind) -> Appraisal {
@@ -219,9 +253,7 @@ fn a_withdrawn_image_set_lets_no_run_go_on() {
         house.contracts[0].revocation.running = running;
         house.link();
         let list = signed(&list(ids), &[REGISTRY]);
-        house.judge(|facts| {
-            release::renewal(&list, facts.contracts, &facts.job.image_set_id, "TRAINING", now())
-        })
+        house.judge(|facts| release::renewal(&list, facts.contracts, &facts.job.image_set_id, "TRAINING", now()))
     };
     let own = House::new().image_set.image_set_id.to_string();
     let other = |at: usize| format!("img_0190a0b0-0000-7000-8000-{at:012x}");
@@ -257,7 +289,9 @@ fn a_run_goes_on_after_an_end_that_lets_it_finish() {
         let listed: Vec<schemas::release::ContractStatus> = listed;
         let list: StatusList = read(json!({"schema": "status-list.v1", "registry": REGISTRY, "issued_at": now,
             "checkpoint": {"size": 1, "root": Digest([0; 32])}, "not_in_force": listed}));
-        house.judge(|facts| release::renewal(&signed(&list, &[REGISTRY]), facts.contracts, &facts.job.image_set_id, "TRAINING", now))
+        house.judge(|facts| {
+            release::renewal(&signed(&list, &[REGISTRY]), facts.contracts, &facts.job.image_set_id, "TRAINING", now)
+        })
     };
     let over = now().plus_seconds(366 * 86_400);
     for running in [Running::Abort, Running::LetFinish] {

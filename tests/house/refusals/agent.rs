@@ -68,11 +68,8 @@ fn queued_runs_are_all_carried_out_and_never_more_rooms_than_allowed() {
                   ls -d $D/in.* | wc -l >> $D/counts; sleep 0.2; mv $D/in.$$ $D/out.$$; echo '{\"event\":\"refused\"}'";
     let (agent, dir) = agent(&scene, script, 2, 5);
     let told = serves(&scene, &agent, |_| {});
-    let took: Vec<String> = told
-        .iter()
-        .filter(|e| word(e) == "agent_took")
-        .map(|e| e["job_sha256"].as_str().unwrap().to_owned())
-        .collect();
+    let took: Vec<String> =
+        told.iter().filter(|e| word(e) == "agent_took").map(|e| e["job_sha256"].as_str().unwrap().to_owned()).collect();
     assert_eq!(took, jobs, "in the order of the queue");
     assert_eq!(told.iter().filter(|e| word(e) == "agent_ended").count(), 5);
     let counts = std::fs::read_to_string(dir.join("counts")).unwrap();
@@ -166,7 +163,8 @@ fn runs_survive_an_agent_that_is_killed() {
     });
     let deal = scene.deal();
     let job = ordered(&scene, &deal).job.digest();
-    let script = "echo '{\"event\":\"early\"}'; while [ ! -e $D/go ]; do sleep 0.05; done; echo '{\"event\":\"completed\"}'";
+    let script =
+        "echo '{\"event\":\"early\"}'; while [ ! -e $D/go ]; do sleep 0.05; done; echo '{\"event\":\"completed\"}'";
     let (mut kept, dir) = agent(&scene, script, 1, 1);
     let start = |log: &Path| {
         let mut command = Command::new(&depa);

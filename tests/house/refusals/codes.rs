@@ -31,7 +31,10 @@ const TESTED: [(Code, &str); 82] = [
     (Code::IdempotencyKeyReused, "one key for two acts"),
     (Code::ParticipantNotVerified, "a payment answered by somebody who is no payment system"),
     (Code::ImageSetNotApproved, "an approval of the room that has ended"),
-    (Code::ImageSetRevoked, "an image set withdrawn after check-in: at check-in, Admission, reservation, release, renewal"),
+    (
+        Code::ImageSetRevoked,
+        "an image set withdrawn after check-in: at check-in, Admission, reservation, release, renewal",
+    ),
     (Code::ContractUnknown, "a contract of others"),
     (Code::ContractPeriod, "a contract proposed after its end"),
     (Code::ContractNotActive, "a contract that lacks a signature"),
