@@ -77,8 +77,9 @@ gate | full)
     else
         tests --workspace -- --show-output
     fi
-    # The feature azure is off in every package; its tests need a build of their own.
-    tests --package kms-adapter --features azure --test backends -- --show-output
+    # The feature azure is off in every package but the production one; its tests need a build of their own. Of the whole
+    # workspace, so that what it shares with the build above has the same features and is not compiled again.
+    tests --workspace --features kms-adapter/azure --test backends -- --show-output azure service_wrap service_skr
     ;;
 *)
     tests --package "$what" -- --show-output

@@ -110,7 +110,8 @@ pub fn run() -> ExitCode {
             eprintln!("{refusal}");
             ExitCode::from(match refusal.code {
                 Code::ConfigInvalid | Code::ProductionRefused => 2,
-                Code::LogTampered => 10,
+                Code::RootKeyMissing | Code::RootKeyExposed | Code::RootKeyForm => 2,
+                Code::LogTampered | Code::RowTampered => 10,
                 _ => 1,
             })
         }

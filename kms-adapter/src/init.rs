@@ -14,6 +14,7 @@ use signing::jose::EncKey;
 use zeroize::Zeroizing;
 
 use crate::config::Config;
+use crate::rehearse;
 use crate::root;
 use crate::secret::Secret;
 
@@ -68,18 +69,26 @@ fn make_import_key(path: &Path, root: &Secret) -> R<Jwk> {
     Ok(jwk)
 }
 
-/// Reads the import key and unwraps it; refuses halves that do not belong together. One that a change of the root key
-/// left beside it takes its place.
+/// Reads the import key and unwraps it; refuses halves that do not belong together. After a change of the root key it may
+/// still lie beside its place. Nothing is moved: whether this is the root key in use, the database says.
 pub(crate) fn load_import_key(path: &Path, root: &Secret) -> R<EncKey> {
     let next = next_file(path);
     match read_import_key(path, root) {
-        Err(_) if next.exists() => {
-            let key = read_import_key(&next, root)?;
-            fs::rename(&next, path).map_err(|e| fault(path, e))?;
-            Ok(key)
-        }
+        Err(_) if next.exists() => read_import_key(&next, root),
         read => read,
     }
+}
+
+/// Puts the import key that a change of the root key left beside its place there. `root` is the one in use.
+pub(crate) fn settle_import_key(path: &Path, root: &Secret) -> R<()> {
+    if read_import_key(path, root).is_err() {
+        let next = next_file(path);
+        read_import_key(&next, root)?;
+        rehearse::step();
+        fs::rename(&next, path).map_err(|e| fault(path, e))?;
+        rehearse::step();
+    }
+    Ok(())
 }
 
 fn read_import_key(path: &Path, root: &Secret) -> R<EncKey> {
@@ -110,8 +119,33 @@ pub(crate) fn rewrap_import_key(path: &Path, root: &Secret, next: &Secret) -> R<
     write_new(&beside, &canonical::to_bytes(&ImportKeyFile { jwk: file.jwk, wrapped })?)
 }
 
+/// Writes a new file that its owner alone may read: whole, or not at all. An existing file is never overwritten.
 pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> R<()> {
-    let open = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let mut file = open.map_err(|e| fault(path, e))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|e| fault(path, e))
+    write_whole(path, bytes).map_err(|e| fault(path, e))
+}
+
+/// As [`write_new`], with the error of the system.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".part");
+    let part = PathBuf::from(name);
+    if path.exists() {
+        return Err(std::io::ErrorKind::AlreadyExists.into());
+    }
+    if part.exists() {
+        fs::remove_file(&part)?;
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
+    rehearse::step();
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    rehearse::step();
+    // Unlike a rename, a link takes no other file's place.
+    fs::hard_link(&part, path)?;
+    rehearse::step();
+    fs::remove_file(&part)?;
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => fs::File::open(folder)?.sync_all(),
+        _ => Ok(()),
+    }
 }

@@ -101,6 +101,7 @@ impl Kms {
         kms.store.transact(budget::complete)?;
         kms.settle_lineage()?;
         rotate::check_root(&kms, &root)?;
+        init::settle_import_key(&kms.config.import_key_file(), &root)?;
         kms.check_journal()?;
         kms.notice_rollback()?;
         Ok(kms)

@@ -41,6 +41,7 @@ mod plans;
 mod platform;
 pub mod recovery;
 mod refund;
+mod rehearse;
 mod release;
 mod reserve;
 mod restore;

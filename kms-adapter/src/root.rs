@@ -35,6 +35,24 @@ fn invalid(why: impl std::fmt::Display) -> Refusal {
     Refusal::new(Code::ConfigInvalid, why.to_string()).at("root_key")
 }
 
+fn missing(why: impl std::fmt::Display) -> Refusal {
+    Refusal::new(Code::RootKeyMissing, why.to_string()).at("root_key")
+}
+
+/// A key in a file that systemd hands over. Its group's bits show the mask of an access list, and may be set.
+fn credential(path: &Path) -> R<Secret> {
+    let named = |why: &dyn std::fmt::Display| format!("credential {}: {why}", path.display());
+    let mode = fs::metadata(path).map_err(|e| missing(named(&e)))?.permissions().mode();
+    if mode & 0o007 != 0 {
+        let why = named(&"others may use it; systemd's own files are not like that");
+        return Err(Refusal::new(Code::RootKeyExposed, why).at("root_key"));
+    }
+    let bytes = Zeroizing::new(fs::read(path).map_err(|e| missing(named(&e)))?);
+    let form = |_| Refusal::new(Code::RootKeyForm, named(&"a root key has 32 bytes")).at("root_key");
+    let key = <[u8; 32]>::try_from(bytes.as_slice()).map_err(form)?;
+    Ok(Secret::from_bytes(&Zeroizing::new(key)))
+}
+
 enum Source {
     File(PathBuf),
     Credential(PathBuf),
@@ -47,7 +65,7 @@ fn source(config: &Config) -> R<Source> {
         Some(("file", path)) if !path.is_empty() => Ok(Source::File(PathBuf::from(path))),
         Some(("credential", name)) if !name.is_empty() && !name.contains('/') && !name.starts_with('.') => {
             let folder = std::env::var_os("CREDENTIALS_DIRECTORY")
-                .ok_or_else(|| invalid("systemd handed no credentials over (CREDENTIALS_DIRECTORY is not set)"))?;
+                .ok_or_else(|| missing("systemd handed no credentials over (CREDENTIALS_DIRECTORY is not set)"))?;
             Ok(Source::Credential(Path::new(&folder).join(name)))
         }
         Some(("passphrase", path)) if !path.is_empty() => {
@@ -64,12 +82,7 @@ fn source(config: &Config) -> R<Source> {
 pub(crate) fn load(config: &Config) -> R<Secret> {
     match source(config)? {
         Source::File(path) => Secret::load(&path),
-        // systemd looks after who may read it; its mode shows the mask of an access list.
-        Source::Credential(path) => {
-            let bytes = Zeroizing::new(fs::read(&path).map_err(|e| invalid(format!("{}: {e}", path.display())))?);
-            let key = <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| invalid("a credential has 32 bytes"))?;
-            Ok(Secret::from_bytes(&Zeroizing::new(key)))
-        }
+        Source::Credential(path) => credential(&path),
         Source::Passphrase { file, stretch } => {
             let read = fs::read(&stretch).map_err(|e| invalid(format!("{}: {e}", stretch.display())))?;
             stretched(&file, &canonical::parse(&read)?)

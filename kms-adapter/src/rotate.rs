@@ -11,9 +11,10 @@ use crate::cupboard::{Cupboard, KeyRow};
 use crate::init;
 use crate::kek::{ACTIVE, DESTROYED, KekRow, RETIRED};
 use crate::kms::Kms;
+use crate::rehearse;
 use crate::root;
-use crate::secret::Secret;
 use crate::rows;
+use crate::secret::Secret;
 use crate::tables::{data_key, journal_gap, kek, service_state};
 
 /// What a rotation came to.
@@ -33,6 +34,7 @@ impl Kms {
     /// Wraps every data key under a new version of the key-encryption key and ends the versions that nothing is wrapped
     /// under any more. Where an earlier rotation broke off, that one is finished instead. The service may run meanwhile.
     pub fn rotate_kek(&self) -> R<Rotated> {
+        rehearse::begin();
         let now = self.now();
         let current = self.cupboard.current_kek(&self.store, now)?;
         let resumed = self.store.transact(|c| Ok(self.cupboard.keks(c)?.iter().any(|row| row.state == RETIRED)))?;
@@ -134,7 +136,11 @@ pub(crate) fn check_root(kms: &Kms, root: &Secret) -> R<()> {
 pub fn rotate_root(config: &Config, to: &str) -> R<Config> {
     let mut after = config.clone();
     after.root_key = Some(to.to_owned());
+    if finished_before(config, &after) {
+        return Ok(after);
+    }
     let kms = Kms::open(config.clone(), crate::system_clock())?;
+    rehearse::begin();
     let (old, new) = (root::load(config)?, root::load_or_make(&after)?);
     if old.expose() == new.expose() {
         return Err(Refusal::new(Code::ConfigInvalid, "that is the root key in use").at("root_key"));
@@ -171,7 +177,17 @@ pub fn rotate_root(config: &Config, to: &str) -> R<Config> {
         diesel::update(service_state::table.find(ROOT)).set(service_state::value.eq(known)).execute(c)?;
         rows::close_anew(c, &row_key)
     })?;
-    // Opens the import key under the new root key, which puts its file in place.
-    init::load_import_key(&config.import_key_file(), &new)?;
+    init::settle_import_key(&config.import_key_file(), &new)?;
     Ok(after)
+}
+
+/// Whether an earlier call broke off after its commit: then everything stands under the new root key already, and all that
+/// is left is to name it. Asked of the old key first, so that a service that stands under it is not opened under another.
+fn finished_before(config: &Config, after: &Config) -> bool {
+    let other = match (root::load(config), root::load(after)) {
+        (Ok(old), Ok(new)) => old.expose() != new.expose(),
+        _ => false,
+    };
+    let open = |config: &Config| Kms::open(config.clone(), crate::system_clock()).is_ok();
+    other && !open(config) && open(after)
 }

@@ -1,8 +1,7 @@
 //! The root key, the keys derived from it, and AES-256-GCM of OpenSSL under them.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -39,9 +38,7 @@ impl Secret {
 
     /// Writes the key to a new file that its owner alone may read; an existing file is never overwritten.
     pub fn save(&self, path: &Path) -> R<()> {
-        let open = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-        let mut file = open.map_err(|e| fault(path, e))?;
-        file.write_all(self.expose()).and_then(|()| file.sync_all()).map_err(|e| fault(path, e))
+        crate::init::write_whole(path, self.expose()).map_err(|e| fault(path, e))
     }
 
     /// Reads a key file of exactly 32 bytes; refuses one that others may read.

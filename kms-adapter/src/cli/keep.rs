@@ -164,6 +164,7 @@ pub(super) fn act(asked: Keep) -> R<Value> {
             let beside = config.with_extension("toml.next");
             drop(std::fs::remove_file(&beside));
             write_new(&beside, after.to_toml()?.as_bytes())?;
+            crate::rehearse::step();
             std::fs::rename(&beside, &config)
                 .map_err(|e| Refusal::new(Code::ConfigInvalid, format!("set root_key = \"{to}\" by hand: {e}")))?;
             Ok(json!({"config": config, "root_key": to}))

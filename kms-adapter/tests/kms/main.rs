@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod budget;
+mod credential;
 mod database;
 mod evidence;
 mod falls;
@@ -19,6 +20,8 @@ mod process;
 mod put_back;
 mod release;
 mod repeat;
+mod rows;
+mod rotation;
 mod rules;
 mod started;
 mod store;

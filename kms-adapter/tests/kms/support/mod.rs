@@ -1,5 +1,6 @@
 //! The world around a key service, made for each test; the service itself answers over HTTP.
 
+pub mod cut;
 pub mod http;
 pub mod log;
 pub mod papers;
