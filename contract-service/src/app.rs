@@ -168,9 +168,9 @@ impl App {
     /// it too, also those whose receipts an earlier key signed.
     pub fn trust(&self) -> Trust {
         let state = self.registry.state();
-        let keys = state.registry_keys();
+        let (keys, known) = (state.registry_keys(), state.registry_keys().len() + state.people_changes());
         let mut kept = self.trust.lock().unwrap_or_else(|e| e.into_inner());
-        if let Some((_, trust)) = kept.as_ref().filter(|(known, _)| *known == keys.len()) {
+        if let Some((_, trust)) = kept.as_ref().filter(|(seen, _)| *seen == known) {
             return trust.clone();
         }
         let mut trust = self.pinned.clone();
@@ -185,7 +185,7 @@ impl App {
                 return trust;
             }
         }
-        *kept = Some((keys.len(), trust.clone()));
+        *kept = Some((known, trust.clone()));
         trust
     }
 

@@ -47,6 +47,7 @@ impl Service {
     /// Starts the service on a listener that is bound already: a test binds port 0 first to learn its URL.
     pub fn start_on(listener: TcpListener, config: Config, clock: Clock) -> R<Running> {
         config.check()?;
+        crate::succession::unfinished(&config)?;
         let keys = LogKeys::load(&config.key_file)?;
         let trust = trust_of(&config, keys.first())?;
         let (signer, next) = keys.for_registry();

@@ -11,8 +11,9 @@ use signing::FileKey;
 
 use crate::app::system_clock;
 use crate::config::Config;
-use crate::keep;
+use crate::keep::{self, Told};
 use crate::log_keys::LogKeys;
+use crate::succession;
 
 /// Commands on the store and the keys of a log.
 #[derive(Debug, Subcommand)]
@@ -57,7 +58,9 @@ pub enum Keep {
     #[command(
         after_help = "Examples:\n  contract-service succeed --config sro/config.toml --new-origin sro.example/log2 \
                             --reason 'disk lost' --draft succession.json\n  contract-service succeed --config \
-                            sro/config.toml --signed by-asha.json --signed by-bela.json"
+                            sro/config.toml --signed by-asha.json --signed by-bela.json\n\nCut short once the new log is whole, it \
+                            names that at every other command and goes on: contract-service succeed --config \
+                            sro/config.toml"
     )]
     Succeed {
         /// The configuration file; it gets the new origin.
@@ -73,7 +76,7 @@ pub enum Keep {
         #[arg(long)]
         draft: Option<PathBuf>,
         /// The draft as signed; once per file.
-        #[arg(long, required_unless_present = "new_origin", conflicts_with = "new_origin")]
+        #[arg(long, conflicts_with = "new_origin")]
         signed: Vec<PathBuf>,
         /// With PostgreSQL the empty database in which the log goes on; the old one stays as it is.
         #[arg(long, conflicts_with = "new_origin", value_name = "URL")]
@@ -140,12 +143,13 @@ pub fn run(act: Keep) -> R<()> {
         }
         Keep::Succeed { config: path, signed, database, .. } => {
             let signed: Vec<_> = signed.iter().map(|file| envelope(file)).collect::<R<_>>()?;
-            let mut tell = |taken: u64| eprintln!("{taken} entries of the old log");
+            let mut tell = |told: Told<'_>| match told {
+                Told::Entries(taken) => eprintln!("{taken} entries of the old log"),
+                Told::Done(what) => eprintln!("{what}"),
+            };
             let (head, next) = keep::succeed(&read(&path)?, &signed, database.as_deref(), now, &mut tell)?;
-            set(&path, "log_origin", next.log_origin.as_deref().unwrap_or_default())?;
-            if let Some(database) = &next.database {
-                set(&path, "database", database)?;
-            }
+            set(&path, &[("log_origin", next.log_origin.as_deref()), ("database", next.database.as_deref())])?;
+            succession::finish(&next)?;
             say(&head)
         }
         Keep::SignSuccession { draft, key, out } => {
@@ -173,13 +177,16 @@ fn rotate(config: &Config, days: u32, draft: &Path, now: schemas::Timestamp) -> 
     write(draft, &Envelope::draft(&document)?)
 }
 
-/// Puts a value into the configuration file, which stays as it is otherwise.
-fn set(path: &Path, key: &str, value: &str) -> R<()> {
+/// Puts values into the configuration file, all or none of them; it stays as it is otherwise.
+fn set(path: &Path, values: &[(&str, Option<&str>)]) -> R<()> {
     let text = std::fs::read_to_string(path).map_err(crate::error::fault)?;
-    let other = |line: &&str| line.split_once('=').is_none_or(|(name, _)| name.trim() != key);
-    let kept: Vec<&str> = text.lines().filter(other).collect();
-    let text = format!("{key} = {}\n{}\n", toml::Value::from(value), kept.join("\n"));
-    std::fs::write(path, text).map_err(crate::error::fault)
+    let set: Vec<(&str, &str)> = values.iter().filter_map(|(key, value)| Some((*key, (*value)?))).collect();
+    let named =
+        |line: &str| line.split_once('=').is_some_and(|(name, _)| set.iter().any(|(key, _)| name.trim() == *key));
+    let ours = set.iter().map(|(key, value)| format!("{key} = {}", toml::Value::from(*value)));
+    let kept = text.lines().filter(|line| !named(line)).map(str::to_owned);
+    let lines: Vec<String> = ours.chain(kept).collect();
+    succession::write_whole(path, (lines.join("\n") + "\n").as_bytes())
 }
 
 fn envelope<T: serde::de::DeserializeOwned>(file: &Path) -> R<T> {

@@ -31,7 +31,7 @@ pub fn decide(app: &App, call: &Call) -> R<Answer> {
     two_people::hand_in(app, decision, |decision| Body::ParticipantDecided { decision })
 }
 
-/// Changes a key, by the participant or by two SRO people. For an added key a did:web is resolved anew.
+/// Changes a key of a participant, by itself or by two SRO people; or of an SRO person, by two. For an added key a did:web is resolved anew.
 pub fn change_key(app: &App, call: &Call) -> R<Answer> {
     let event: Envelope<KeyEvent> = call.read()?;
     // What it becomes is known once a did:web is resolved, and that waits for the second person.
@@ -66,9 +66,18 @@ pub fn read(app: &App, call: &Call) -> R<Answer> {
     Answer::ok(&ParticipantView { application: row.application.clone(), decision, state: word })
 }
 
-/// The keys of a participant, ended ones too.
+/// The keys of a participant or of a person of the SRO, ended ones too; of a person's key that is reported, what it signed
+/// since.
 pub fn keys(app: &App, call: &Call) -> R<Answer> {
     let state = app.registry.state();
+    if let Some(person) = state.person(&call.param("did")?) {
+        let with_acts = |row: &KeyRow| {
+            let since = row.compromised_since.unwrap_or(u64::MAX);
+            let in_doubt = state.acts_of_person_key(&row.thumbprint, since).collect();
+            Ok(KeyView { in_doubt, ..key(row)? })
+        };
+        return Answer::ok(&KeyList { keys: person.keys.iter().map(with_acts).collect::<R<Vec<_>>>()? });
+    }
     let keys = found(&state, call)?.keys.iter().map(key).collect::<R<Vec<_>>>()?;
     Answer::ok(&KeyList { keys })
 }
@@ -82,6 +91,7 @@ fn key(row: &KeyRow) -> R<KeyView> {
         active_from: row.active_from,
         ended: row.ended,
         compromised_since: row.compromised_since,
+        in_doubt: Vec::new(),
     })
 }
 

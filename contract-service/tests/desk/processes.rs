@@ -77,6 +77,7 @@ fn succession(house: &House) -> Vec<PathBuf> {
         registry: house.config.did().unwrap(),
         old_checkpoint: house.client.checkpoint().unwrap(),
         new_origin: format!("{origin}2"),
+        new_key: None,
         old_origin: origin,
         kept: 1,
         reason: "to see whether it is refused".into(),

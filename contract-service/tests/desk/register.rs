@@ -462,3 +462,54 @@ fn a_rejected_applicant_is_erased() {
     by_two(&house, "/v1/erasures", &erasure(vec![applied.index, rejected.receipt.unwrap().index]));
     assert_eq!(code(house.client.participant(&key.did().unwrap())), Code::NotFound);
 }
+
+#[test]
+fn a_person_of_the_sro_changes_keys_by_two_people_and_relying_parties_follow() {
+    let house = House::furnished();
+    let contract = house.executed();
+    let pinned = house.trust().clone();
+    let (asha, did) = (&house.sro[0], house.sro[0].did().unwrap());
+    let new = Arc::new(FileKey::generate_for(&did).unwrap());
+    let adding = add(&house, &did, &new, &[KeyUse::Document, KeyUse::Api]);
+    assert_eq!(code(house.client.change_key(&house.sign(&adding, &house.tdc))), Code::TwoPeopleNeeded);
+    by_two(&house, KEYS, &adding);
+    let list: KeyList = get(&house, &format!("/v1/participants/{did}/keys")).unwrap();
+    assert_eq!(list.keys.len(), 2);
+    let both = |document: &KeyEvent, first: &FileKey| {
+        let mut envelope = house.sign(document, first);
+        envelope.signatures.push(signing::countersign(&envelope, &*house.sro[1], house.now()).unwrap());
+        envelope
+    };
+    let old = asha.jwk().thumbprint();
+    let retire = key_event(&house, &did, KeyAct::Retire { thumbprint: old.clone() });
+    assert_eq!(code(house.client.change_key(&both(&retire, asha))), Code::TwoPeopleNeeded, "its own end");
+    house.client.change_key(&both(&retire, &new)).unwrap();
+    // The old key signs nothing later, and no longer asks for tokens; the new one does both.
+    let who = FileKey::generate().unwrap();
+    house.client.apply(&house.sign(&papers::participant(&house, &who, Kind::Tdp), &who)).unwrap();
+    let decision = house.decision(&who, Kind::Tdp, Decision::Verified);
+    assert_eq!(code(house.client.decide(&house.by_sro(&decision))), Code::SignerUnknown);
+    assert!(house.as_(asha).contracts().is_err() && house.as_(&new).contracts().is_ok());
+    let mut signed = house.sign(&decision, &new);
+    signed.signatures.push(signing::countersign(&signed, &*house.sro[1], house.now()).unwrap());
+    let entered = house.client.decide(&signed).unwrap().receipt.unwrap().index;
+    // Whoever pinned the first keys opens bundles by the lineage that they carry.
+    let lineage = house.client.log_keys().unwrap();
+    assert_eq!(lineage.people.len(), 2);
+    pinned.following(&lineage).unwrap();
+    let bundle = house.bundle(&contract);
+    assert_eq!(bundle.log_keys.as_ref().map(|lineage| lineage.people.len()), Some(2));
+    signing::open_bundle(bundle, &pinned).unwrap();
+    // A report names what the key signed since.
+    let third = FileKey::generate_for(&did).unwrap();
+    let further = add(&house, &did, &third, &[KeyUse::Document]);
+    house.client.change_key(&both(&further, &new)).unwrap();
+    let thumbprint = new.jwk().thumbprint();
+    let report = key_event(&house, &did, KeyAct::Compromise { thumbprint: thumbprint.clone(), since_index: entered });
+    house.client.change_key(&both(&report, &third)).unwrap();
+    let list: KeyList = get(&house, &format!("/v1/participants/{did}/keys")).unwrap();
+    let reported = list.keys.iter().find(|key| key.thumbprint == thumbprint).unwrap();
+    assert_eq!((reported.state.as_str(), reported.compromised_since), ("compromised", Some(entered)));
+    assert_eq!(reported.in_doubt.first(), Some(&entered), "the decision");
+    assert!(list.keys.iter().filter(|key| key.thumbprint != thumbprint).all(|key| key.in_doubt.is_empty()));
+}
