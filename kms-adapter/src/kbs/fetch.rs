@@ -18,6 +18,7 @@ use crate::cupboard::KeyRow;
 use crate::journal::{self, Statement};
 use crate::judge::{OwnDataset, facts};
 use crate::kms::Kms;
+use crate::rows;
 use crate::run::{self, RunRow, State};
 use crate::secret::Secret;
 use crate::store::{Db, Tx};
@@ -106,11 +107,14 @@ impl Kms {
 
         let charge = self.store.transact(|c| match before {
             Some(run_id) => {
+                rows::check(c, &self.store.key, run_id.as_str(), &[], now)?;
                 let row = run::find(c, run_id)?.ok_or_else(|| Refusal::new(Code::RunUnknown, "this run is gone"))?;
                 let charged = self.receipt(c, row.last_seq)?.1.charges.into_iter().next();
                 Ok(charged.ok_or_else(|| Refusal::new(Code::Internal, "a fetch without a charge"))?)
             }
             None => {
+                let families = [used.terms.family.to_string()];
+                rows::check(c, &self.store.key, run_id.as_str(), &families, now)?;
                 run::expire(c, now)?;
                 let contract = wanted.contract_id.as_str();
                 Ok(policies::kbs::whole(used.terms, &budget::of_contract(c, contract, wanted.dataset_id.as_str())?)?)
@@ -157,6 +161,8 @@ impl Kms {
     fn kbs_first(&self, c: &mut Db, agreed: &Agreed<'_>, run_id: &RunId, now: Timestamp) -> Tx<Done> {
         let tdc = agreed.opened.job.tdc.as_str();
         let lines = budget::lines(std::slice::from_ref(&agreed.dataset), std::slice::from_ref(&agreed.charge))?;
+        let families = [agreed.charge.family.to_string()];
+        rows::check(c, &self.store.key, run_id.as_str(), &families, now)?;
         // Should another run have reserved since the charge was worked out, this no longer fits, and is refused.
         budget::take(c, tdc, &lines)?;
         let (jwe, what) = self.kbs_wrap(c, agreed)?;
@@ -187,6 +193,7 @@ impl Kms {
     }
 
     fn kbs_again(&self, c: &mut Db, agreed: &Agreed<'_>, run_id: &RunId, now: Timestamp) -> Tx<Done> {
+        rows::check(c, &self.store.key, run_id.as_str(), &[], now)?;
         let row = run::find(c, run_id)?.ok_or_else(|| Refusal::new(Code::RunUnknown, "this run is gone"))?;
         match row.state(now)? {
             State::Charged => {}
