@@ -48,16 +48,16 @@ mod restore;
 mod root;
 mod rotate;
 mod routes;
-mod rules;
 mod rows;
+mod rules;
 mod run;
 mod secret;
 mod service;
 mod store;
 mod tables;
 mod verify_log;
-
 mod withdrawn;
+
 pub use audit::JournalHead;
 pub use budget::{BudgetView, EventView, LedgerView};
 pub use catch_up::CaughtUp;

@@ -14,15 +14,15 @@ mod azure_wrap;
 mod database;
 mod server;
 #[cfg(feature = "software-attester")]
-mod slow;
-#[cfg(feature = "software-attester")]
 mod service;
 #[cfg(all(feature = "software-attester", feature = "azure"))]
 mod service_skr;
+#[cfg(feature = "software-attester")]
+mod service_transit;
 #[cfg(all(feature = "software-attester", feature = "azure"))]
 mod service_wrap;
 #[cfg(feature = "software-attester")]
-mod service_transit;
+mod slow;
 #[cfg(feature = "software-attester")]
 #[path = "../kms/support/mod.rs"]
 mod support;

@@ -57,8 +57,8 @@ pub fn release() -> Release {
         schema: "kms-release.v1".into(),
         registry: registry(),
         jwe: vec!["header.key.iv.text.tag".into()],
-        receipt: envelope(&kms_receipt()),
         gated: vec![],
+        receipt: envelope(&kms_receipt()),
         lease_seconds: 30,
     }
 }

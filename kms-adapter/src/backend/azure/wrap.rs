@@ -4,9 +4,9 @@
 use schemas::id::Did;
 use schemas::{Code, R, Refusal};
 
+use super::Settings;
 use super::kept::Kept;
 use super::vault::Vault;
-use super::Settings;
 use crate::backend::{KekRef, KeyBackend, Kind, enclosed, name};
 use crate::secret::Secret;
 
