@@ -90,8 +90,13 @@ impl State {
             self.contract_versions(id).map(|row| (row.sha256, row.moments().collect())).collect();
         for (sha256, moments) in versions {
             moments.into_iter().for_each(|moment| self.agenda.remove(&(moment, sha256)));
-            let keys: Vec<String> = self.contracts.get(&sha256).into_iter().flat_map(|row| &row.signatures)
-                .map(|s| s.kid.thumbprint.clone()).collect();
+            let keys: Vec<String> = self
+                .contracts
+                .get(&sha256)
+                .into_iter()
+                .flat_map(|row| &row.signatures)
+                .map(|s| s.kid.thumbprint.clone())
+                .collect();
             keys.iter().for_each(|key| self.unindex_signature(key, &sha256));
             self.contracts.remove(&sha256);
         }

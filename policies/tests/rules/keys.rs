@@ -257,8 +257,10 @@ fn an_ended_key_does_not_come_back_by_a_new_application() {
 fn scanned(log: &Log, thumbprint: &str) -> Vec<schemas::Digest> {
     use ContractState::{Active, AwaitingSro, PartiallySigned, Proposed, Scheduled, Suspended};
     let lives = [Active, AwaitingSro, PartiallySigned, Proposed, Scheduled, Suspended];
-    let signed = |row: &&policies::lifecycle::ContractRow| row.signatures.iter().any(|s| s.kid.thumbprint == thumbprint);
-    let mut found: Vec<_> = log.state.contracts().filter(|row| lives.contains(&row.state(log.now))).filter(signed).collect();
+    let signed =
+        |row: &&policies::lifecycle::ContractRow| row.signatures.iter().any(|s| s.kid.thumbprint == thumbprint);
+    let mut found: Vec<_> =
+        log.state.contracts().filter(|row| lives.contains(&row.state(log.now))).filter(signed).collect();
     found.sort_by_key(|row| row.sha256);
     found.into_iter().map(|row| row.sha256).collect()
 }

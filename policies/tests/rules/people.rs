@@ -28,7 +28,7 @@ fn changed(document: &KeyEvent, signers: &[KeyId]) -> Body {
 fn template(log: &Log, name: &str, signers: &[KeyId]) -> Body {
     let house = crate::fixtures::read::<schemas::rules::Template>(serde_json::json!({"schema": "template.v1",
         "registry": REGISTRY, "template": name, "title": "T", "text_url": "https://sro.example/t",
-        "text_sha256": "00".repeat(32), "purposes": ["research"], "jurisdictions": [], "max_days": 30,
+        "text_sha256": "00".repeat(32), "purposes": ["TRAINING"], "jurisdictions": [], "max_days": 30,
         "lapse_days": 5, "sro_countersigns": false, "risk_statement": false, "at": log.now}));
     Body::TemplateApproved { template: with_keys(&house, signers) }
 }

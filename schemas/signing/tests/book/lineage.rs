@@ -51,7 +51,8 @@ fn rotated() -> Rotated {
     let (a, b) = (signed(&document(&first, &second), &people), signed(&document(&second, &third), &people));
     let links = vec![link(&mut world, a, &[&second, &first]), link(&mut world, b, &[&third, &second])];
     world.offer(&offer);
-    let lineage = LogLineage { origin: ORIGIN.into(), first: first.jwk().clone(), links, succeeds: None, people: vec![] };
+    let lineage =
+        LogLineage { origin: ORIGIN.into(), first: first.jwk().clone(), links, succeeds: None, people: vec![] };
     Rotated { world, keys: [first, second, third], lineage }
 }
 
@@ -227,7 +228,11 @@ fn a_reader_who_pins_the_middle_key_ends_at_the_last_and_is_led_past_or_back_by_
     }
     let early = LogLineage { links: rotated.lineage.links[..1].to_vec(), ..rotated.lineage.clone() };
     let knows_two = rotated.pinned(1).following(&early).unwrap();
-    assert_eq!(knows_two.following(&turned).unwrap_err().code, Code::ConsistencyInvalid, "no way back to the first key");
+    assert_eq!(
+        knows_two.following(&turned).unwrap_err().code,
+        Code::ConsistencyInvalid,
+        "no way back to the first key"
+    );
     // A lineage that begins with the middle key goes on from it; what was known before it stays known.
     let links = rotated.lineage.links[1..].to_vec();
     let later = LogLineage { first: second.jwk().clone(), links, ..rotated.lineage.clone() };
