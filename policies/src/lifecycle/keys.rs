@@ -253,7 +253,6 @@ impl ParticipantRow {
         let sound = brought.filter(|key| key.compromised_since.is_none_or(|from| from > key.active_from));
         sound.map(|key| (key.thumbprint.clone(), key.active_from)).collect()
     }
-
 }
 
 /// The key with this thumbprint, whatever its state.
