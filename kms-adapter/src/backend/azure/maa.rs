@@ -154,5 +154,5 @@ pub(super) fn judged<'t>(issuer: &str, keys: &Path, room: &Caller<'t>) -> R<&'t 
 fn unhex(text: &str) -> Option<Vec<u8>> {
     let digit = |byte: &u8| (*byte as char).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let pairs = text.as_bytes().chunks(2);
-    pairs.map(|pair| Some(digit(pair.first()?)? << 4 | digit(pair.get(1)?)?)).collect()
+    pairs.map(|pair| Some((digit(pair.first()?)? << 4) | digit(pair.get(1)?)?)).collect()
 }
