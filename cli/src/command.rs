@@ -18,6 +18,7 @@ mod payment;
 mod policy;
 mod run;
 mod sro;
+mod sro_key;
 mod trust;
 mod webhook;
 

@@ -1,12 +1,12 @@
 //! What the SRO lays down for everyone: drafted once, signed by two different people over the same bytes.
 
-use contract_client::Client;
+use contract_client::{Acted, Client};
 use schemas::dataset::Column;
 use schemas::desk::TwoPeople;
 use schemas::evidence::ImageSet;
-use schemas::id::ImageSetId;
+use schemas::id::{Did, ImageSetId};
 use schemas::jwk::Jwk;
-use schemas::party::ParticipantDecision;
+use schemas::party::{KeyAct, KeyEvent, ParticipantDecision};
 use schemas::rules::{DataSchema, Erasure, ImageSetRevocation, LogKey, Template};
 use schemas::{Code, Digest, Document, Envelope, R, Refusal, Timestamp, canonical};
 use serde::{Deserialize, Serialize};
@@ -157,6 +157,10 @@ pub fn approve(client: &Client, draft: &Envelope<serde_json::Value>, person: &Fi
         ImageSetRevocation::SCHEMA => client.revoke_image_set(&own::<ImageSetRevocation>(draft, person, now)?),
         ParticipantDecision::SCHEMA => client.decide(&own::<ParticipantDecision>(draft, person, now)?),
         Erasure::SCHEMA => client.erase(&own::<Erasure>(draft, person, now)?),
+        KeyEvent::SCHEMA => Ok(match client.change_key(&own::<KeyEvent>(draft, person, now)?)? {
+            Acted::Entered(answer) => TwoPeople { signatures: 2, receipt: Some(answer.receipt) },
+            Acted::Waiting(answer) => *answer,
+        }),
         LogKey::SCHEMA => client.rotate_log_key(&own::<LogKey>(draft, person, now)?),
         other => {
             let sentence =
@@ -164,6 +168,26 @@ pub fn approve(client: &Client, draft: &Envelope<serde_json::Value>, person: &Fi
             Err(Refusal::new(Code::ConfigInvalid, sentence))
         }
     }
+}
+
+/// Refused where this is no person of the SRO.
+pub fn is_person(did: &Did, trust: &Trust) -> R<()> {
+    if trust.sro.iter().any(|person| person.did == *did) {
+        return Ok(());
+    }
+    let sentence = format!("{did} is no person of the SRO; a participant's keys change with: depa keys");
+    Err(Refusal::new(Code::ConfigInvalid, sentence))
+}
+
+/// After a report of a person's key: the entries that it signed since. Nothing for any other draft.
+pub fn in_doubt(client: &Client, draft: &Envelope<serde_json::Value>) -> R<Vec<u64>> {
+    let event: KeyEvent = match canonical::parse(&draft.payload.0) {
+        Ok(event) => event,
+        Err(_) => return Ok(Vec::new()),
+    };
+    let KeyAct::Compromise { thumbprint, .. } = &event.event else { return Ok(Vec::new()) };
+    let keys = client.participant_keys(&event.participant)?.keys;
+    Ok(keys.into_iter().filter(|key| key.thumbprint == *thumbprint).flat_map(|key| key.in_doubt).collect())
 }
 
 /// The draft with this person's signature alone: signatures of two people are joined by the service.

@@ -91,6 +91,11 @@ pub enum Verb {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Draft a change of the keys of a person of the SRO: two people sign it.
+    Key {
+        #[command(subcommand)]
+        verb: super::sro_key::Verb,
+    },
     /// Show a draft: read it before you sign it.
     #[command(after_help = "Example:\n  depa sro show template.json")]
     Show {
@@ -124,15 +129,22 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             let jwk: Jwk = edge::read_json(&jwk)?;
             write(&sro::log_key(jwk, overlap_hours.saturating_mul(3600), &global.trust()?, now)?, &out)
         }
+        Verb::Key { verb } => super::sro_key::run(verb, global),
         Verb::Show { draft } => Ok(Answer::value(&sro::show(&edge::read_json(&draft)?)?)),
         Verb::Approve { draft } => {
             let (desk, key) = global.desk_as()?;
-            Ok(two_people(&sro::approve(&desk, &edge::read_json(&draft)?, &key, now)?, "approved"))
+            let draft = edge::read_json(&draft)?;
+            let answer = sro::approve(&desk, &draft, &key, now)?;
+            let in_doubt = if answer.receipt.is_some() { sro::in_doubt(&desk, &draft)? } else { Vec::new() };
+            if !in_doubt.is_empty() {
+                say(&format!("entries that the reported key signed since, to be looked at again: {in_doubt:?}"));
+            }
+            Ok(two_people(&answer, "approved"))
         }
     }
 }
 
-fn write<T: Document>(draft: &Envelope<T>, out: &std::path::Path) -> R<Answer> {
+pub(super) fn write<T: Document>(draft: &Envelope<T>, out: &std::path::Path) -> R<Answer> {
     edge::write_json(out, draft)?;
     say(&format!("wrote {}; two people sign it: depa sro approve {}", out.display(), out.display()));
     Ok(Answer::new(&json!({"schema": T::SCHEMA, "sha256": draft.digest()}), format!("sha256 {}", draft.digest())))

@@ -196,3 +196,80 @@ fn a_fork_is_found_by_whoever_saw_the_other_branch() {
     let refusal = failed(verify_with(&fork, &trust(&house), &seen));
     assert_eq!((refusal.code, exit::of(&refusal)), (Code::ConsistencyInvalid, exit::VERIFICATION));
 }
+
+/// What `depa audit verify` says of an export: exit code 10, nothing on stdout but the refusal, and the entry by its index.
+fn command_names(house: &House, lines: &[Vec<u8>], entry: usize, what: &str) {
+    let (export, pinned) = (house.dir.join("tampered.jsonl"), house.dir.join("trust.json"));
+    std::fs::write(&export, lines.concat()).unwrap();
+    std::fs::write(&pinned, serde_json::to_vec(&trust(house)).unwrap()).unwrap();
+    let told = std::process::Command::new(env!("CARGO_BIN_EXE_depa"))
+        .args(["audit", "verify"])
+        .arg(&export)
+        .arg("--trust")
+        .arg(&pinned)
+        .output()
+        .unwrap();
+    let talk = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert_eq!(told.status.code(), Some(exit::VERIFICATION.into()), "{what}: {talk}");
+    assert!(talk.contains(&format!("entry {entry}:")), "{what}: {talk}");
+}
+
+#[test]
+fn the_command_names_the_entry_of_every_tampering() {
+    let house = lived_in();
+    let good = entries(&house);
+    let offered = position(&good, |b| matches!(b, Body::DatasetRegistered { .. }));
+    let price = |all: &mut Vec<ExportedEntry>| {
+        let Body::DatasetRegistered { offer } = &mut all[offered].body else { panic!("another body") };
+        *offer = reworded::<DatasetOffer>(offer, |o| o.payment[0].amount_minor = Minor::new(1).unwrap());
+    };
+    let decided = position(&good, |b| matches!(b, Body::ParticipantDecided { .. }));
+    let signature = |all: &mut Vec<ExportedEntry>| {
+        let Body::ParticipantDecided { decision } = &mut all[decided].body else { panic!("another body") };
+        decision.signatures.pop();
+    };
+    let applied = position(&good, |b| matches!(b, Body::ParticipantApplied { .. }));
+    let swap = |all: &mut Vec<ExportedEntry>| all.swap(applied, decided);
+    let completed = position(&good, |b| matches!(b, Body::RunCompleted { .. }));
+    let charge = |all: &mut Vec<ExportedEntry>| {
+        let Body::RunCompleted { completion, .. } = &mut all[completed].body else { panic!("another body") };
+        let lower = |r: &mut KmsReceipt| r.charges.iter_mut().for_each(|charge| charge.epsilon_micro = 1);
+        *completion = reworded::<Completion>(completion, |c| {
+            c.release_receipts[0] = reworded::<KmsReceipt>(&c.release_receipts[0], lower);
+        });
+    };
+    let end = good.len();
+    let append = |all: &mut Vec<ExportedEntry>| {
+        let Body::DatasetRegistered { offer } = all[offered].body.clone() else { panic!("another body") };
+        let mut document: DatasetOffer = offer.read_unverified().unwrap();
+        document.offer_version += 1;
+        let forger = FileKey::generate_for(&document.provider).unwrap();
+        let mut forged = all[offered].clone();
+        forged.body = Body::DatasetRegistered { offer: signing::sign(&document, &forger, now()).unwrap() };
+        all.push(forged);
+    };
+    let spoils: [(&dyn Fn(&mut Vec<ExportedEntry>), usize, &str); 5] = [
+        (&price, offered, "a changed price"),
+        (&signature, decided, "a deleted signature"),
+        (&swap, applied, "swapped entries"),
+        (&charge, completed, "a lowered charge"),
+        (&append, end, "an appended forged entry"),
+    ];
+    for (spoil, entry, what) in spoils {
+        let mut all = good.clone();
+        spoil(&mut all);
+        // By somebody without the log's key, and by the SRO's own operator who makes every digest anew.
+        let mut plain = crate::lines(&house);
+        plain.truncate(1);
+        plain.extend(all.iter().map(line));
+        if entry == end {
+            // The head ends the log: what stands beyond it is not read as an entry of it.
+            assert!(verify(&plain, &trust(&house)).is_err(), "{what}");
+        } else {
+            // Of entries that keep their indices the one is named that stands where another is expected.
+            let named = if all[entry].index == good[entry].index { entry } else { decided };
+            command_names(&house, &plain, named, what);
+        }
+        command_names(&house, &rewritten(&house, all, true), entry, what);
+    }
+}

@@ -12,6 +12,7 @@ mod forged;
 #[path = "../../../registry/tests/memory/house.rs"]
 mod house;
 mod jobs;
+mod log_keys;
 mod models;
 #[path = "../../../registry/tests/memory/papers.rs"]
 mod papers;
