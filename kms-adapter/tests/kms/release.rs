@@ -119,6 +119,46 @@ fn a_revocation_ends_the_lease() {
     assert_eq!(world.charges(), ["charged"]);
 }
 
+/// A word of before the revocation carries no lease further than a minute after it.
+#[test]
+fn a_revocation_stops_a_run_within_a_minute() {
+    let world = World::new();
+    let room = Room::new(&world);
+    let reserved = room.reserve().unwrap();
+    room.release(&reserved).unwrap();
+    // Revoked right after this list was made; the room goes on showing it.
+    let before = room.status_list(vec![]);
+    let seconds = |lease: schemas::Envelope<schemas::release::Lease>| lease.read_unverified().unwrap().lease_seconds;
+    world.pass(20);
+    assert_eq!(seconds(room.renew(before.clone()).unwrap()), 30);
+    world.pass(20);
+    assert_eq!(seconds(room.renew(before.clone()).unwrap()), 15);
+    world.pass(1);
+    world.refuses(Code::StatusListStale, || room.renew(before.clone()));
+    world.pass(14);
+    world.refuses(Code::LeaseExpired, || room.renew(room.status_list(vec![])));
+    world.refuses(Code::LeaseExpired, || room.commit(b"model"));
+}
+
+/// The Admission is the word that the first lease stands on.
+#[test]
+fn the_first_lease_ends_with_the_admission() {
+    let world = World::new();
+    let room = Room::new(&world);
+    let reserved = room.reserve().unwrap();
+    let admitted = world.now();
+    let at = |age: i64| {
+        let request = room.release_request_with(&reserved, |a| a.issued_at = admitted);
+        assert_eq!(world.now().seconds_since(admitted), age as f64);
+        room.send_release(&reserved, &request).map(|release| release.read_unverified().unwrap().lease_seconds)
+    };
+    assert_eq!(at(0).unwrap(), 30);
+    world.pass(40);
+    assert_eq!(at(40).unwrap(), 15);
+    world.pass(1);
+    world.refuses(Code::AdmissionStale, || at(41));
+}
+
 #[test]
 fn status_lists_are_fresh_and_the_registrys() {
     let world = World::new();

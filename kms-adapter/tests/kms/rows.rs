@@ -34,7 +34,7 @@ fn edit(column: &Column) -> String {
     let value = match (name.as_str(), column.kind.as_str()) {
         ("state", _) => "CASE state WHEN 'refunded' THEN 'expired' ELSE 'refunded' END".to_owned(),
         ("lost", _) => "1 - lost".to_owned(),
-        (_, "INTEGER") => format!("coalesce({name}, 0) + 1"),
+        (_, "INTEGER") => format!("coalesce({name}, 0) + 1000"),
         (_, "TEXT") => format!("{name} || 'x'"),
         // Zero bytes, as many as there were; one where there were none.
         (_, "BLOB") => format!("zeroblob(max(length({name}), 1))"),
