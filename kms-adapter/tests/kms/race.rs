@@ -7,7 +7,7 @@ use crate::support::{Room, World};
 /// Rooms of a round.
 const ROOMS: usize = 64;
 /// Rounds in the gate; the function level has a thousand (`budget::tests`).
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 3;
 /// Rounds of the full form.
 const FULL: usize = 20;
 
