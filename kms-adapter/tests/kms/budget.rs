@@ -2,6 +2,8 @@
 
 use schemas::Code;
 use schemas::event::RunEventKind;
+use schemas::job::JobSpec;
+use schemas::pipeline::{Metrics, OutputKind, Stage};
 use schemas::privacy::Scope;
 use schemas::release::KmsStatement;
 
@@ -45,6 +47,64 @@ fn the_familys_cap_holds_beside_the_contracts_grant() {
     });
     Room::new(&world).reserve().unwrap();
     assert_eq!(world.budget()["ledgers"][0]["scope"], "global");
+    world.refuses(Code::BudgetExceeded, || Room::new(&world).reserve());
+}
+
+/// A world whose own dataset stands at this level, in offer and contract alike, and whose job may be changed too.
+fn at_level(level: u8, job: fn(&mut JobSpec)) -> World {
+    World::with(Changes {
+        offer: Box::new(move |o| o.privacy_cap.level = level),
+        contract: Box::new(move |c| {
+            c.datasets[0].privacy.level = level;
+            c.outputs.kinds = vec![if level == 2 { "metrics" } else { "model" }.into()];
+        }),
+        job: Box::new(job),
+        ..Changes::default()
+    })
+}
+
+/// The job writes noised metrics alone.
+fn metrics_alone(job: &mut JobSpec) {
+    for stage in &mut job.stages {
+        match stage {
+            Stage::Train(train) => train.metrics = Some(Metrics { noise_multiplier: real("30") }),
+            Stage::Output(output) => output.kind = OutputKind::Metrics,
+            Stage::Join(_) => (),
+        }
+    }
+}
+
+#[test]
+fn what_law_alone_bounds_is_recorded_and_refuses_nothing() {
+    let world = at_level(0, |_| ());
+    for _ in 0..3 {
+        Room::new(&world).reserve().unwrap();
+    }
+    let receipt = Room::new(&world).reserve().unwrap().read_unverified().unwrap();
+    assert_eq!(receipt.charges[0].level, 0);
+    let ledger = &world.budget()["ledgers"][0];
+    assert_eq!(ledger["events"].as_array().unwrap().len(), 4);
+    assert_eq!(
+        (&ledger["events"][3]["kept"], &ledger["events"][3]["charge"]["level"]),
+        (&"legal only".into(), &0.into())
+    );
+    assert!(ledger["epsilon_micro"].as_u64().unwrap() > 1_000_000, "beyond the clause, for all to see");
+}
+
+#[test]
+fn a_contract_of_another_level_than_its_offer_reserves_nothing() {
+    let world = World::with(Changes { contract: Box::new(|c| c.datasets[0].privacy.level = 0), ..Changes::default() });
+    world.refuses(Code::TermsNotOffer, || Room::new(&world).reserve());
+}
+
+#[test]
+fn where_the_model_stays_inside_a_job_that_hands_it_out_is_refused() {
+    let world = at_level(2, |_| ());
+    world.refuses(Code::ModelStaysInside, || Room::new(&world).reserve());
+    assert!(world.charges().is_empty());
+    let world = at_level(2, metrics_alone);
+    let receipt = Room::new(&world).reserve().unwrap().read_unverified().unwrap();
+    assert_eq!(receipt.charges[0].level, 2);
     world.refuses(Code::BudgetExceeded, || Room::new(&world).reserve());
 }
 
