@@ -167,7 +167,9 @@ fn a_lease_ends_before_the_word_it_stands_on_is_a_minute_old() {
         assert_eq!(lease(asked, age), Ok(seconds), "{asked} s at the age of {age} µs");
         assert!(age + i64::from(seconds) * S <= 55 * S);
     }
-    for (asked, age) in [(30, 40 * S + 1), (30, 55 * S), (30, 60 * S), (5, 50 * S + 1), (15, 40 * S + 1), (1, 54 * S + 1)] {
+    for (asked, age) in
+        [(30, 40 * S + 1), (30, 55 * S), (30, 60 * S), (5, 50 * S + 1), (15, 40 * S + 1), (1, 54 * S + 1)]
+    {
         expect(lease(asked, age), Code::StatusListStale, &format!("{asked} s at the age of {age} µs"));
     }
     let late = Timestamp::from_micros(issued.micros() + 41 * S);
