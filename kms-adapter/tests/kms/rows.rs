@@ -24,6 +24,7 @@ struct Column {
 
 fn columns(world: &World, table: &str) -> Vec<Column> {
     let mut connection = SqliteConnection::establish(world.database().to_str().unwrap()).unwrap();
+    connection.batch_execute("PRAGMA busy_timeout = 30000").unwrap();
     let query = format!("SELECT name, type AS kind FROM pragma_table_info('{table}')");
     diesel::sql_query(query).load(&mut connection).unwrap()
 }
@@ -63,7 +64,7 @@ fn world() -> (World, Vec<u8>) {
 fn noticed(world: &mut World, before: &[u8], text: &str) {
     let edited = |world: &World| {
         let mut connection = SqliteConnection::establish(world.database().to_str().unwrap()).unwrap();
-        connection.batch_execute("PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = OFF").unwrap();
+        connection.batch_execute("PRAGMA busy_timeout = 30000; PRAGMA foreign_keys = OFF").unwrap();
         connection.batch_execute(text).unwrap();
     };
     world.restart().unwrap();
