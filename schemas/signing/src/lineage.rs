@@ -117,6 +117,10 @@ impl Trust {
             Some(false) if further && !known.keys.is_empty() => Err(two_lineages()),
             Some(true) => Ok(self.with(lineage, joined(&known.keys, keys), people)),
             None if further => Ok(self.with(lineage, joined(&known.keys, keys), people)),
+            // The same keys, and the word by which the log stands in another one's place, which was not shown before.
+            None if same_end(&known.keys, &keys) && lineage.succeeds.is_some() && known.succeeds().is_none() => {
+                Ok(self.with(lineage, joined(&known.keys, keys), people))
+            }
             // What is known already goes as far.
             _ => Ok(self.clone()),
         }
