@@ -122,6 +122,7 @@ mod tests {
             software_root: None,
             swtpm: None,
             platform_certificates: None,
+            maa: None,
             storage_roots: vec!["/storage/a".into()],
             max_object_bytes: 10,
             worker_timeout_seconds: 1,

@@ -154,4 +154,71 @@ mod tests {
             assert_eq!(settings(url, agent).check().unwrap_err().code, Code::ConfigInvalid, "{url} {agent}");
         }
     }
+
+    /// A guest agent that answers each request in turn and tells what it was asked.
+    fn agent(answers: Vec<String>) -> (String, std::sync::mpsc::Receiver<(String, serde_json::Value)>) {
+        use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://127.0.0.1:{}", listener.local_addr().unwrap().port());
+        let (tell, asked) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for answer in answers {
+                let mut stream = BufReader::new(listener.accept().unwrap().0);
+                let (mut first, mut length) = (String::new(), 0);
+                stream.read_line(&mut first).unwrap();
+                loop {
+                    let mut line = String::new();
+                    stream.read_line(&mut line).unwrap();
+                    let Some((name, value)) = line.trim_end().split_once(':') else { break };
+                    if name.eq_ignore_ascii_case("content-length") {
+                        length = value.trim().parse().unwrap();
+                    }
+                }
+                let mut body = vec![0; length];
+                stream.read_exact(&mut body).unwrap();
+                tell.send((first, serde_json::from_slice(&body).unwrap())).unwrap();
+                let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n";
+                let answer = format!("{head}Content-Length: {}\r\n\r\n{answer}", answer.len());
+                stream.get_mut().write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        (url, asked)
+    }
+
+    fn transcript() -> Transcript {
+        let key = |curve: &str| serde_json::json!({"kty": "OKP", "crv": curve, "x": Bytes(vec![9; 32])});
+        let id = |kind: &str| format!("{kind}_01900000-0000-7000-8000-000000000001");
+        let zero = schemas::Digest([0; 32]);
+        let text = serde_json::json!({
+            "v": 1, "aud": "https://kms.example", "nonce": Bytes(vec![1; 32]), "challenge_id": id("chl"),
+            "run_id": id("run"), "job_sha256": zero, "contracts": [{"id": id("ctr"), "sha256": zero}],
+            "image_set_id": id("img"), "enc_jwk": key("X25519"), "run_jwk": key("Ed25519"),
+            "admission_sha256": zero, "checkpoint": {"size": 1, "root": zero},
+        });
+        serde_json::from_value(text).unwrap()
+    }
+
+    #[test]
+    fn the_agent_is_asked_for_this_transcript_and_opens_with_the_tokens_key() {
+        let answers = vec![
+            r#"{"token":"a.b.c","key_id":"tpm-1","bits":2048}"#.to_owned(),
+            format!(r#"{{"plain":"{}"}}"#, Bytes(vec![5; 32]).text()),
+            r#"{"token":"a.b.c","key_id":"tpm-2","bits":512}"#.to_owned(),
+        ];
+        let (url, asked) = agent(answers);
+        let agent = Agent::new(&Settings { url: "https://maa.example".into(), agent: url }, None).unwrap();
+        let transcript = transcript();
+        let pass = agent.pass(&transcript).unwrap();
+        assert_eq!((pass.token.as_str(), pass.transport.block()), ("a.b.c", 256));
+        let (line, body) = asked.recv().unwrap();
+        assert!(line.starts_with("POST /maa/token "), "{line}");
+        let bound = attestation::user_data(&attestation::binding(&transcript).unwrap());
+        assert_eq!(body, serde_json::json!({"maa": "https://maa.example", "user_data": Bytes(bound.to_vec())}));
+        assert_eq!(*pass.transport.open(&[7; 256]).unwrap(), vec![5; 32]);
+        let (line, body) = asked.recv().unwrap();
+        assert!(line.starts_with("POST /maa/open "), "{line}");
+        assert_eq!(body, serde_json::json!({"key_id": "tpm-1", "block": Bytes(vec![7; 256])}));
+        assert_eq!(agent.pass(&transcript).unwrap_err().code, Code::PeerFault, "a key too short");
+        assert_eq!(format!("{pass:?}"), "Pass(hidden)");
+    }
 }
