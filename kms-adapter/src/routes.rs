@@ -89,7 +89,11 @@ async fn not_found() -> Answer {
 }
 
 /// Reads a body within its limits, strictly.
-pub(crate) async fn read<T: DeserializeOwned>(request: &HttpRequest, payload: Payload, limit: usize) -> Result<T, Failure> {
+pub(crate) async fn read<T: DeserializeOwned>(
+    request: &HttpRequest,
+    payload: Payload,
+    limit: usize,
+) -> Result<T, Failure> {
     let media = request.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     if media.split(';').next().map(str::trim) != Some("application/json") {
         return Err(Refusal::new(Code::MediaType, "application/json is expected").into());

@@ -248,7 +248,8 @@ fn the_command_names_the_entry_of_every_tampering() {
         forged.body = Body::DatasetRegistered { offer: signing::sign(&document, &forger, now()).unwrap() };
         all.push(forged);
     };
-    let spoils: [(&dyn Fn(&mut Vec<ExportedEntry>), usize, &str); 5] = [
+    type Spoil<'a> = &'a dyn Fn(&mut Vec<ExportedEntry>);
+    let spoils: [(Spoil<'_>, usize, &str); 5] = [
         (&price, offered, "a changed price"),
         (&signature, decided, "a deleted signature"),
         (&swap, applied, "swapped entries"),

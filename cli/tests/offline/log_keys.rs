@@ -74,7 +74,8 @@ fn log_keys_keeps_what_follows_and_refuses_what_does_not() {
         Command::new(env!("CARGO_BIN_EXE_depa")).args(args).arg(&pinned).output().unwrap()
     };
     let kept = Trust::lineage_file(&pinned);
-    let spoils: [(fn(&mut LogLineage), &str); 4] = [
+    type Spoil = fn(&mut LogLineage);
+    let spoils: [(Spoil, &str); 4] = [
         (|l| l.links[0].receipt.path[0].0[0] ^= 1, "INCLUSION_INVALID"),
         (|l| drop(l.links[0].envelope.signatures.pop()), "TWO_PEOPLE_NEEDED"),
         (|l| l.first = l.links[0].envelope.read_unverified().unwrap().jwk, "LOG_LINEAGE_INVALID"),

@@ -67,12 +67,12 @@ impl Search<'_> {
     fn best(&self, milli: u64) -> Option<usize> {
         let mut floor = Floor::default();
         let (mut best, mut least) = (None, f64::INFINITY);
-        for at in 0..ORDERS.len() {
+        for (at, order) in ORDERS.iter().enumerate() {
             let wins = |epsilon: f64| epsilon < least && micro_up(epsilon) <= self.target;
             if !wins(self.epsilon(floor.at(self, milli, at), at)) {
                 continue;
             }
-            let cost = self.cost(milli, ORDERS[at])?;
+            let cost = self.cost(milli, *order)?;
             floor.seen(cost);
             let epsilon = self.epsilon(cost, at);
             if wins(epsilon) {

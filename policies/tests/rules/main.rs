@@ -36,9 +36,9 @@ mod output;
 #[cfg(test)]
 mod parties;
 #[cfg(test)]
-mod people;
-#[cfg(test)]
 mod payment;
+#[cfg(test)]
+mod people;
 #[cfg(test)]
 mod pipeline;
 #[cfg(test)]

@@ -114,7 +114,7 @@ fn a_revoked_image_set_runs_nothing_and_stops_its_contracts() {
     log.refused(Body::ImageSetRevoked { revocation: by(&unknown, &SRO[..2]) }, Code::ImageSetUnknown, "unknown");
     log.enter(revoked(&SRO[..2])).unwrap();
     expect(log.state.require_image_set(&set.image_set_id, log.now).map(drop), Code::ImageSetRevoked, "a run");
-    assert_eq!(log.state.image_sets_revoked(log.now), [set.image_set_id.clone()]);
+    assert_eq!(log.state.image_sets_revoked(log.now), std::slice::from_ref(&set.image_set_id));
     assert_eq!(log.state.image_sets_revoked(set.valid_to), [], "its period is over");
     assert_eq!(log.state.contract_state(&contract.sha256, log.now), Some(ContractState::Suspended));
     log.refused(revoked(&SRO[..2]), Code::StateTransition, "again");

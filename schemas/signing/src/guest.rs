@@ -62,7 +62,8 @@ pub fn wrap_for_guest(secret: &[u8; 32], to: &Jwk) -> R<GuestJwe> {
     let protected = Bytes(header.into_bytes()).text();
     let (iv, mut tag) = (crate::signer::random::<12>()?, [0; 16]);
     let cipher = Cipher::aes_256_gcm();
-    let text = encrypt_aead(cipher, &*content_key, Some(&iv), protected.as_bytes(), secret, &mut tag).map_err(failed)?;
+    let text =
+        encrypt_aead(cipher, &*content_key, Some(&iv), protected.as_bytes(), secret, &mut tag).map_err(failed)?;
     let part = |bytes: &[u8]| Bytes(bytes.to_vec()).text();
     Ok(GuestJwe {
         protected,
@@ -87,7 +88,6 @@ fn header(group: &EcGroup, ephemeral: &EcKey<Private>) -> R<String> {
 fn wrapping_key(shared: &[u8]) -> Zeroizing<[u8; 32]> {
     let empty = 0u32.to_be_bytes();
     let length = (ALG.len() as u32).to_be_bytes();
-    let parts =
-        [&1u32.to_be_bytes(), shared, &length, ALG.as_bytes(), &empty, &empty, &256u32.to_be_bytes() as &[u8]];
+    let parts = [&1u32.to_be_bytes(), shared, &length, ALG.as_bytes(), &empty, &empty, &256u32.to_be_bytes() as &[u8]];
     Zeroizing::new(Digest::of_parts(&parts).0)
 }
