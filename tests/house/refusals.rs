@@ -12,6 +12,7 @@ mod explain;
 mod form;
 mod judges;
 mod key_swap;
+mod log_key;
 mod period;
 mod pipeline;
 mod probe;
