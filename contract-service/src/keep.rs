@@ -87,7 +87,12 @@ pub fn verify_store(config: &Config, now: Timestamp) -> R<CheckpointRef> {
     if config.database.is_none() && !config.database().exists() {
         return Err(refused(format!("{} is not there", config.database().display())));
     }
-    let registry = Registry::open(options(config)?, now)?;
+    let options = options(config)?;
+    // Opening an empty database would begin a log there, and then find nothing wrong with it.
+    if config.database.is_some() && Registry::is_empty(&options)? {
+        return Err(refused("the database holds no log; restore a backup or name another in the configuration"));
+    }
+    let registry = Registry::open(options, now)?;
     registry.scrub()?;
     registry.read_only().map_or(Ok(()), Err)?;
     registry.head()

@@ -29,6 +29,17 @@ struct Word {
     value: String,
 }
 
+/// Whether a database holds no log: no table of ours, or no entry. Nothing is changed.
+pub(crate) fn holds_nothing(db: &mut Db) -> Result<bool, Fault> {
+    if let Db::Pg(db) = db {
+        let tables = diesel::sql_query(TABLES).load::<Word>(db)?;
+        if !tables.iter().any(|table| table.value == "log_head") {
+            return Ok(true);
+        }
+    }
+    Ok(load::head(db)?.at.size == 0)
+}
+
 fn fault(file: &Path) -> impl Fn(std::io::Error) -> Refusal {
     move |e| Refusal::new(Code::ConfigInvalid, format!("{}: {e}", file.display()))
 }

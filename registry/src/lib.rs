@@ -301,6 +301,12 @@ impl Registry {
         Ok(head.at)
     }
 
+    /// Whether the database holds no log yet; it is not changed.
+    pub fn is_empty(options: &Options) -> R<bool> {
+        let mut db = Place::parse(&options.url)?.reader()?;
+        backup::holds_nothing(&mut db).map_err(Fault::refusal)
+    }
+
     /// Tells what a witness has seen of this log; to be told before the first write. A log that is behind it, or has
     /// another root at that size, is read-only from then on (`READ_ONLY`); reads go on.
     pub fn set_witnessed(&self, seen: &CheckpointRef) -> R<()> {

@@ -88,6 +88,7 @@ fn lost_when(revoke: bool, act: impl FnOnce(&House)) -> (Lost, CheckpointRef, Pa
     for suffix in ["", "-wal", "-shm"] {
         drop(std::fs::remove_file(format!("{}{suffix}", house.config.database().display())));
     }
+    house.config.database = crate::database::url();
     let old = keep::restore(&house.config, &backup).unwrap();
     assert!(old.size < then.size);
     (Lost { house, _witness: made.unwrap(), backup, contract }, then, mirror)
@@ -369,16 +370,21 @@ fn a_succession_brings_no_stopped_contract_back_into_force() {
     assert_eq!(house.client.checkpoint().map(|note| Checkpoint::parse(&note).unwrap().origin).unwrap() + "2", origin);
 }
 
+/// The house's configuration over another database, with nothing in it.
+fn other(house: &House, name: &str) -> Config {
+    Config { data_dir: house.dir.join(name), database: crate::database::url(), ..house.config.clone() }
+}
+
 #[test]
 fn a_backup_that_was_changed_is_not_put_back() {
     let house = House::empty();
     let backup = house.dir.join("day.backup");
     let head = keep::backup(&house.config, &backup).unwrap();
     assert_eq!(keep::backup(&house.config, &backup).unwrap_err().code, Code::ConfigInvalid, "never overwritten");
-    let elsewhere = Config { data_dir: house.dir.join("elsewhere"), ..house.config.clone() };
+    let elsewhere = other(&house, "elsewhere");
     assert_eq!(keep::restore(&elsewhere, &backup).unwrap(), head);
     assert_eq!(keep::restore(&elsewhere, &backup).unwrap_err().code, Code::ConfigInvalid, "never over a database");
-    let none = Config { data_dir: house.dir.join("none"), ..house.config.clone() };
+    let none = other(&house, "none");
     assert_eq!(keep::verify_store(&none, house.now()).unwrap_err().code, Code::ConfigInvalid);
     let refused = |mirror: &str| keep::restore_from_mirror(&none, mirror, &mut |_, _| {}).unwrap_err().code;
     assert_eq!(refused(house.dir.to_str().unwrap()), Code::ConfigInvalid);

@@ -32,6 +32,8 @@ mod papers;
 mod postgres;
 #[path = "../desk/register.rs"]
 mod register;
+#[path = "../desk/restore.rs"]
+mod restore;
 #[path = "../desk/room.rs"]
 mod room;
 #[path = "../desk/runs.rs"]

@@ -17,7 +17,7 @@ fn sources() -> Vec<(String, String)> {
                 folders.push(path);
             } else {
                 let text = fs::read_to_string(&path).unwrap();
-                out.push((name, text.split("#[cfg(test)]\nmod tests {").next().unwrap().to_owned()));
+                out.push((name, text.split("\nmod tests {").next().unwrap().to_owned()));
             }
         }
     }
