@@ -241,7 +241,7 @@ mod tests {
             "keys: new new-encryption add list retire revoke compromise show",
             "trust: fetch show",
             "party: apply web-document decide withdraw list applications show",
-            "sro: template data-schema revoke-image-set suspend erase log-key show approve",
+            "sro: template data-schema revoke-image-set suspend erase log-key key show approve",
             "image-set: new sign show",
             "dataset: seal offer publish suspend resume withdraw search croissant list show",
             "contract: new fetch list show sign propose submit bundle decline events import-depa draft counter amend check withdraw suspend resume terminate revoke",

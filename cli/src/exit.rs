@@ -91,6 +91,7 @@ pub fn of_code(code: Code) -> u8 {
         | JobMismatch
         | PipelineInvalid
         | PipelineRawOutput
+        | ModelStaysInside
         | PipelineNotPrivate
         | PipelineColumn
         | PipelineJoinKey
@@ -134,6 +135,8 @@ pub fn of_code(code: Code) -> u8 {
         | BootUsed
         | CertificatesUnavailable
         | KbsInitData
+        | KbsSessionUnknown
+        | KbsSessionExpired
         | KbsUnattested => ATTESTATION,
         BudgetExceeded => BUDGET,
         Timeout => TIMEOUT,
@@ -210,6 +213,8 @@ mod tests {
             "READ_ONLY",
             "CROISSANT_INVALID",
             "IMPORT_INVALID",
+            "KBS_VERSION",
+            "KBS_TEE",
             "TABLE_FORM",
             "WORKER_FAILED",
             "WORKER_PROTOCOL",

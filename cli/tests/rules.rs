@@ -192,5 +192,6 @@ fn rooms_of_one_image_make_one_image_set() {
     assert_eq!(collect(&[&files[0]], &out).0, 2);
     let mut more = values(1, 5);
     more["colour"] = json!("red");
-    assert_eq!(collect(&[&folder.write("more.json", &more.to_string())], &folder.path("more-set.json")).0, 2);
+    let (exit, told) = collect(&[&folder.write("more.json", &more.to_string())], &folder.path("more-set.json"));
+    assert_eq!((exit, &told["error"]["code"]), (1, &json!("SCHEMA_MISMATCH")));
 }

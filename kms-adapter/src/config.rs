@@ -108,7 +108,7 @@ pub struct Config {
     #[serde(default)]
     pub proxied: bool,
     /// The KBS face for stock confidential-container guests; off without it.
-    #[serde(default, skip_serializing_if = "kbs::Settings::is_default")]
+    #[serde(default)]
     pub kbs: kbs::Settings,
 }
 

@@ -41,11 +41,6 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Whether nothing is set.
-    pub fn is_default(&self) -> bool {
-        *self == Settings::default()
-    }
-
     /// Minutes, and a number that fits into memory: each session holds evidence of up to 64 KiB.
     pub(crate) fn check(&self) -> R<()> {
         for (value, least, most, name) in

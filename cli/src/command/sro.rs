@@ -92,6 +92,9 @@ pub enum Verb {
         out: PathBuf,
     },
     /// Draft a change of the keys of a person of the SRO: two people sign it.
+    #[command(
+        after_help = "Example:\n  depa sro key add did:key:z6Mk… second.key --reason 'yearly change' --out add.json --trust trust.json"
+    )]
     Key {
         #[command(subcommand)]
         verb: super::sro_key::Verb,
