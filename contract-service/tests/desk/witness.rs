@@ -1,7 +1,7 @@
 //! The log witness: cosigns what continues, refuses what forks, and remembers across restarts.
 
 use contract_service::witness::{Conflict, Fault, RunningWitness};
-use contract_service::{Config, WitnessConfig, WitnessPeer, init_witness, system_clock};
+use contract_service::{Config, WitnessConfig, WitnessPeer, init_witness, keep, system_clock};
 use schemas::log::{Checkpoint, CheckpointRef};
 use schemas::{Code, Digest, Signer};
 use signing::{FileKey, note};
@@ -156,19 +156,16 @@ fn a_service_behind_its_witness_reads_and_does_not_write() {
     let (_, witness) = made.unwrap();
     let backup = house.dir.join("backup.db");
     // A database of the first day, put back after the log has grown under the witness's eyes.
-    let config = house.config.clone();
-    drop(house.running.take());
-    std::fs::copy(config.database(), &backup).unwrap();
-    house.restart();
+    keep::backup(&house.config, &backup).unwrap();
     house.admit(&house.tdps[0], schemas::party::Kind::Tdp);
     let read = || Checkpoint::parse(&house.client.checkpoint().unwrap()).unwrap();
     assert!(eventually(|| note::verify_cosignature(&read(), NAME, &witness.jwk).is_ok()));
     drop(house.running.take());
     for file in ["", "-wal", "-shm"] {
-        let path = format!("{}{file}", config.database().display());
-        drop(std::fs::remove_file(&path));
+        drop(std::fs::remove_file(format!("{}{file}", house.config.database().display())));
     }
-    std::fs::copy(&backup, config.database()).unwrap();
+    house.config.database = crate::database::url();
+    keep::restore(&house.config, &backup).unwrap();
     house.restart();
     let application =
         house.sign(&crate::papers::participant(&house, &house.tdps[1], schemas::party::Kind::Tdp), &house.tdps[1]);

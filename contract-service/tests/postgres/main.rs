@@ -6,6 +6,8 @@
 
 #[path = "../desk/access.rs"]
 mod access;
+#[path = "../desk/bound.rs"]
+mod bound;
 #[path = "../desk/catcher.rs"]
 mod catcher;
 #[path = "../desk/contract_life.rs"]
@@ -15,6 +17,8 @@ mod contracts;
 #[path = "../desk/conventions.rs"]
 mod conventions;
 mod database;
+#[path = "../desk/did_web.rs"]
+mod did_web;
 #[path = "../desk/events.rs"]
 mod events;
 #[path = "../desk/form.rs"]
@@ -23,13 +27,25 @@ mod form;
 mod house;
 #[path = "../desk/http.rs"]
 mod http;
+#[path = "../desk/injection.rs"]
+mod injection;
 mod killed;
 #[path = "../desk/log.rs"]
 mod log;
+#[path = "../desk/log_key.rs"]
+mod log_key;
+#[path = "../desk/matrix.rs"]
+mod matrix;
+#[path = "../desk/operation.rs"]
+mod operation;
 #[path = "../desk/papers.rs"]
 mod papers;
+#[path = "../desk/platform.rs"]
+mod platform;
 #[path = "../../../registry/tests/memory/postgres.rs"]
 mod postgres;
+#[path = "../desk/readings.rs"]
+mod readings;
 #[path = "../desk/register.rs"]
 mod register;
 #[path = "../desk/restore.rs"]
@@ -49,3 +65,5 @@ mod walk;
 mod webhooks;
 #[path = "../desk/wire.rs"]
 mod wire;
+#[path = "../desk/witness.rs"]
+mod witness;
