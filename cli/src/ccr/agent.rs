@@ -252,10 +252,22 @@ mod tests {
         let seen = events("exec sleep 60", &stop);
         assert_eq!(words(&seen), ["agent_took", "agent_stops_room", "agent_room_died", "agent_ended"]);
         assert_eq!(seen.last().unwrap()["exit"], -1);
-        // One that catches the signal has the time for its own last word.
-        let seen = events(r#"trap 'echo "{\"event\":\"refused\"}"; exit 5' TERM; while :; do sleep 0.1; done"#, &stop);
-        assert_eq!(words(&seen), ["agent_took", "agent_stops_room", "refused", "agent_ended"]);
+        // One that catches the signal, once it is ready to, has the time for its own last word.
+        let script = r#"trap 'echo "{\"event\":\"refused\"}"; exit 5' TERM; echo '{"event":"ready"}'; while :; do sleep 0.1; done"#;
+        let ((agent, dir), stop) = (agent(script), Stop::default());
+        let (send, news) = mpsc::channel();
+        room::carry_out(&nowhere(), &agent, leased(), &stop, send);
+        let mut seen = Vec::new();
+        while let News::Said(event) = news.recv_timeout(Duration::from_secs(60)).unwrap() {
+            if event["event"] == "ready" {
+                stop.ask();
+                stop.ask();
+            }
+            seen.push(event);
+        }
+        assert_eq!(words(&seen), ["agent_took", "ready", "agent_stops_room", "refused", "agent_ended"]);
         assert_eq!(seen.last().unwrap()["exit"], 5);
+        std::fs::remove_dir_all(dir).unwrap();
     }
 
     #[test]
