@@ -5,17 +5,15 @@
 //! evidence is taken to be as strong as the image set's kind can be. Nothing is entered.
 
 use schemas::bundle::JobBundle;
-use schemas::contract::ContractState;
 use schemas::evidence::{Appraisal, ImageSet};
 use schemas::id::RunId;
-use schemas::release::ContractStatus;
 use schemas::text::Bytes;
 use schemas::{Code, Digest, R, Refusal};
 use serde::Serialize;
 
 use crate::audit;
 use crate::budget::{self, Line};
-use crate::judge::{OwnDataset, facts};
+use crate::judge::{OwnDataset, facts, job_if_in_force};
 use crate::kms::Kms;
 use crate::run;
 use crate::store::Fault;
@@ -87,13 +85,7 @@ impl Kms {
         let opened = opened.as_ref();
         course.ask("contracts, period, purpose and image set, if the contracts are in force", || {
             let opened = opened.ok_or_else(unreached)?;
-            let active = |c: &schemas::contract::ContractRef| ContractStatus {
-                id: c.id.clone(),
-                sha256: c.sha256,
-                state: ContractState::Active,
-            };
-            let states: Vec<ContractStatus> = opened.job.contracts.iter().map(active).collect();
-            policies::gate::job(&facts(opened), &states, now)
+            job_if_in_force(opened, now)
         });
         let own: Option<Vec<OwnDataset>> = course.ask("datasets, pinned keys and rows of the data keys", || {
             let opened = opened.ok_or_else(unreached)?;

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use attestation::Expected;
 use policies::Facts;
 use schemas::bundle::JobBundle;
-use schemas::contract::Assurance;
+use schemas::contract::{Assurance, ContractRef, ContractState};
 use schemas::evidence::{Appraisal, Evidence, Transcript};
 use schemas::id::KeyId;
 use schemas::privacy::{Clause, DatasetCharge, Plan};
-use schemas::release::{Admission, Attested, Challenge, ReleasedDataset};
+use schemas::release::{Admission, Attested, Challenge, ContractStatus, ReleasedDataset};
 use schemas::{Code, Digest, Envelope, R, Refusal, Signed, Signer as _, Timestamp, canonical};
 use signing::OpenedBundle;
 
@@ -43,6 +43,13 @@ pub(crate) struct Judged {
     /// What the rules documents of provider and SRO hold the run to.
     pub held: Held,
     pub admission: Signed<Admission>,
+}
+
+/// Judges a job as if its contracts were in force, where that is told otherwise: by a status list, or in a dry run.
+pub(crate) fn job_if_in_force(opened: &OpenedBundle, now: Timestamp) -> R<()> {
+    let active = |c: &ContractRef| ContractStatus { id: c.id.clone(), sha256: c.sha256, state: ContractState::Active };
+    let states: Vec<ContractStatus> = opened.job.contracts.iter().map(active).collect();
+    policies::gate::job(&facts(opened), &states, now)
 }
 
 /// The opened bundle as the rules read it.

@@ -5,17 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use schemas::bundle::JobBundle;
-use schemas::contract::{Assurance, ContractState};
+use schemas::contract::Assurance;
 use schemas::evidence::ImageSet;
 use schemas::id::ContractId;
-use schemas::release::{ContractStatus, StatusList};
+use schemas::release::StatusList;
 use schemas::{Code, Envelope, R, Refusal, Timestamp};
 use signing::{OpenedBundle, Trust};
 
 use super::wire::{Papers, PapersTaken};
 use crate::audit;
 use crate::history;
-use crate::judge::facts;
+use crate::judge::job_if_in_force;
 use crate::kms::{Kms, use_once};
 use crate::withdrawn;
 
@@ -135,12 +135,6 @@ impl Kms {
             history::not_behind(c, &trust.origin, &list.checkpoint, list.issued_at)?;
             history::keep(c, trust, &heads, now)
         })?;
-        let active = |c: &schemas::contract::ContractRef| ContractStatus {
-            id: c.id.clone(),
-            sha256: c.sha256,
-            state: ContractState::Active,
-        };
-        let states: Vec<ContractStatus> = opened.job.contracts.iter().map(active).collect();
-        policies::gate::job(&facts(opened), &states, now)
+        job_if_in_force(opened, now)
     }
 }
