@@ -1,31 +1,9 @@
-//! `ccr-trainer`: the worker of the sealed room that holds the tensors, and the only crate that knows libtorch.
-//!
-//! `ccr` starts it, gives it data, plan and one seed over a pipe, and is its only mouth and ears. It has no key, no
-//! file and no network; what it says depends on the data only through the model and the noised metrics.
-//!
-//! Read in this order: [`session`] (the protocol), [`table`] (from CSV to rows in two parts), [`dpsgd`] (the private
-//! training), [`per_sample`] (gradients of each row, clipped), [`noise`] and [`gaussian`] (what protects them),
-//! [`model`], [`metrics`], [`artifact`], [`confine`].
-
-mod artifact;
-mod confine;
-mod dpsgd;
-mod fault;
-#[cfg(test)]
-mod fixtures;
-mod gaussian;
-mod limits;
-mod metrics;
-mod model;
-mod noise;
-mod per_sample;
-#[cfg(test)]
-mod quality;
-mod session;
-mod table;
+//! `ccr-trainer`: the worker of the sealed room. The work is in the library half of this package.
 
 use std::io::{self, BufReader, BufWriter, Write};
 use std::process::ExitCode;
+
+use ccr_trainer::{confine, session};
 
 const HELP: &str = "ccr-trainer: private training inside a clean room; started by `ccr`, not by hand.
 

@@ -1,0 +1,28 @@
+//! The library half of `ccr-trainer`: the worker of the sealed room that holds the tensors, and the only crate that
+//! knows libtorch.
+//!
+//! `ccr` starts it, gives it data, plan and one seed over a pipe, and is its only mouth and ears. It has no key, no
+//! file and no network; what it says depends on the data only through the model and the noised metrics.
+//!
+//! Read in this order: [`session`] (the protocol), [`table`] (from CSV to rows in two parts), [`dpsgd`] (the private
+//! training), [`per_sample`] (gradients of each row, clipped), [`noise`] and [`gaussian`] (what protects them),
+//! [`model`], [`metrics`], [`artifact`], [`confine`].
+//!
+//! Two binaries stand on it: `ccr-trainer` (the worker) and `trainer-bench` (measures steps; never part of a room).
+
+pub mod artifact;
+pub mod confine;
+pub mod dpsgd;
+pub mod fault;
+#[cfg(test)]
+mod fixtures;
+pub mod gaussian;
+pub mod limits;
+pub mod metrics;
+pub mod model;
+pub mod noise;
+pub mod per_sample;
+#[cfg(test)]
+mod quality;
+pub mod session;
+pub mod table;
