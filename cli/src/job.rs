@@ -238,6 +238,7 @@ fn job(form: &JobForm, agreed: &Agreed, key: &FileKey, trust: &Trust, drawn: &Dr
         train_ppm: wanted.train_ppm,
         init_seed: wanted.init_seed,
         metrics: wanted.metrics_noise_multiplier.clone().map(|noise_multiplier| Metrics { noise_multiplier }),
+        recipe: wanted.recipe.clone(),
     };
     let output = Output {
         input: TRAINED.into(),
@@ -278,7 +279,7 @@ fn features(
     let bounds = |c: &ColumnRef| {
         let offer = offers.iter().find(|(handle, _)| *handle == c.handle).map(|(_, offer)| offer)?;
         let schema = offer.columns.iter().find(|s| s.name == c.column && s.column_type == ColumnType::Number)?;
-        Some(Feature { column: c.clone(), lower: schema.lower.clone()?, upper: schema.upper.clone()? })
+        Some(Feature { column: c.clone(), lower: schema.lower.clone()?, upper: schema.upper.clone()?, form: None })
     };
     let Some(named) = &form.training.features else {
         return Ok(projection.iter().filter(|c| !not.contains(c)).filter_map(bounds).collect());

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::Did;
 use crate::jwk::Jwk;
+use crate::network::Network;
+use crate::recipe::Recipe;
 use crate::text::{Bytes, Real};
 
 /// A column of a handle, written `handle.column`. Both parts are `[A-Za-z_][A-Za-z0-9_]*`, at most 64 characters.
@@ -33,6 +35,10 @@ pub enum JoinKind {
     Inner,
     /// All rows of the left side: removing a principal on the right changes a row (factor 2 on the right).
     Left,
+    /// The rows of this table stand below those of the first one, under the first one's column names; `left` and `right`
+    /// are the principal's keys of the first table and of this one. A principal is then called `handle/key`, so that
+    /// equal names of two tables never hide each other (factor 1).
+    Union,
 }
 
 /// One further table of a join.
@@ -79,6 +85,29 @@ pub enum Comparison {
     Ge,
 }
 
+/// What becomes of several rows of one principal in a table, where it is not the first row that counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AggregateFunction {
+    /// Arithmetic mean of the cells that are numbers.
+    Mean,
+    /// The smallest number.
+    Min,
+    /// The largest number.
+    Max,
+}
+
+/// A number taken over all rows that one principal has in one table. It stays within the column's public bounds, and
+/// couples no rows of different people.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Aggregate {
+    /// The column, which keeps its name in the result.
+    pub column: ColumnRef,
+    /// The function.
+    pub function: AggregateFunction,
+}
+
 /// A join of the job's tables: the first handle, then one step per further table.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -93,6 +122,57 @@ pub struct Join {
     pub projection: Vec<ColumnRef>,
     /// Row filters, all of which must hold.
     pub filters: Vec<Filter>,
+    /// Columns taken over all rows of a principal; of every other column the principal's first row counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aggregates: Vec<Aggregate>,
+}
+
+/// What the cells of a feature hold where they are no single numbers.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum FeatureForm {
+    /// A picture (PNG, or a raw array of single-precision numbers in NumPy's form) of exactly this shape. A cell that
+    /// is none counts as one of the midpoint of the bounds everywhere.
+    Image {
+        /// 1 (grey) or 3 (red, green, blue).
+        channels: u32,
+        /// Rows.
+        height: u32,
+        /// Columns.
+        width: u32,
+    },
+    /// A text of a public list: one input per entry, 1 where the cell equals it and 0 elsewhere.
+    Values {
+        /// The list; a cell outside of it gives zeros.
+        values: Vec<String>,
+    },
+}
+
+/// What the target column holds where it is not one of two classes.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Labels {
+    /// One class of a public list: its place in the list is the label. A cell outside the list counts as the first.
+    Classes {
+        /// Cell texts.
+        classes: Vec<String>,
+    },
+    /// A number, clamped and scaled to [−1, 1] by public bounds.
+    Number {
+        /// Lower bound.
+        lower: Real,
+        /// Upper bound, above `lower`.
+        upper: Real,
+    },
+    /// A grey picture of this shape: a label per pixel, 1 above the threshold and 0 elsewhere.
+    Mask {
+        /// Rows.
+        height: u32,
+        /// Columns.
+        width: u32,
+        /// The threshold, in parts per million of the full scale.
+        threshold_ppm: u32,
+    },
 }
 
 /// A feature of the training, with the public bounds that clamp and scale it to [−1, 1].
@@ -105,6 +185,22 @@ pub struct Feature {
     pub lower: Real,
     /// Upper bound, above `lower`, from the public schema.
     pub upper: Real,
+    /// Picture or list of values; a single number if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<FeatureForm>,
+}
+
+impl Feature {
+    /// How many inputs of the model it fills: public.
+    pub fn width(&self) -> usize {
+        match &self.form {
+            None => 1,
+            Some(FeatureForm::Values { values }) => values.len(),
+            Some(FeatureForm::Image { channels, height, width }) => {
+                [*channels, *height, *width].iter().fold(1usize, |n, side| n.saturating_mul(*side as usize))
+            }
+        }
+    }
 }
 
 /// The model to train: data, never code.
@@ -117,6 +213,11 @@ pub enum Model {
     Mlp {
         /// Widths of the hidden layers, 1 to 4 of them, each 1 to 512.
         hidden: Vec<u32>,
+    },
+    /// Any layers that keep samples apart.
+    Network {
+        /// The layers.
+        network: Network,
     },
 }
 
@@ -168,6 +269,28 @@ pub struct Training {
     pub init_seed: u32,
     /// Metrics that leave the room; none if absent.
     pub metrics: Option<Metrics>,
+    /// Loss, optimiser, schedule, frozen parameters, adapters; if absent binary cross-entropy and plain SGD.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipe: Option<Recipe>,
+    /// Classes, number or mask; if absent the target is binary and `positive` names its one. `positive` is empty
+    /// otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Labels>,
+}
+
+impl Training {
+    /// Inputs of the model: the widths of the features, one after the other.
+    pub fn inputs(&self) -> usize {
+        self.features.iter().fold(0, |sum, feature| sum.saturating_add(feature.width()))
+    }
+
+    /// Numbers that a row's label has: 1, or one per pixel of a mask.
+    pub fn label_width(&self) -> usize {
+        match &self.labels {
+            Some(Labels::Mask { height, width, .. }) => (*height as usize).saturating_mul(*width as usize),
+            _ => 1,
+        }
+    }
 }
 
 /// What an output stage writes.

@@ -24,12 +24,12 @@ pub fn column(text: &str) -> ColumnRef {
 }
 
 pub fn feature(name: &str, lower: &str, upper: &str) -> Feature {
-    Feature { column: column(name), lower: real(lower), upper: real(upper) }
+    Feature { column: column(name), lower: real(lower), upper: real(upper), form: None }
 }
 
 pub fn head(handle: &str, columns: &[&str], bytes: usize) -> TableHead {
     let columns = columns.iter().map(|c| (*c).to_owned()).collect();
-    TableHead { handle: handle.into(), bytes: bytes as u64, columns }
+    TableHead { handle: handle.into(), bytes: bytes as u64, columns, format: Default::default() }
 }
 
 pub fn inner(left: &str, right: &str) -> JoinStep {
@@ -89,6 +89,7 @@ pub fn start(
         train_ppm: 800_000,
         init_seed: 1,
         metrics: Some(Metrics { noise_multiplier: real("10.5") }),
+        recipe: None,
     };
     let plan = Plan {
         noise_multiplier: real("1.5"),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemas::id::{ContractId, DatasetId, ImageSetId};
 use schemas::jwk::Jwk;
 use schemas::pipeline::{ColumnRef, Model};
+use schemas::recipe::Recipe;
 use schemas::text::{Bytes, Real};
 use schemas::{Code, R, Refusal};
 use serde::{Deserialize, Serialize};
@@ -75,6 +76,9 @@ pub struct TrainingForm {
     /// Noise on each count of the confusion matrix; no metrics leave the room if absent.
     #[serde(default)]
     pub metrics_noise_multiplier: Option<Real>,
+    /// Loss, optimiser, schedule, frozen parameters, adapters; binary cross-entropy and plain SGD if absent.
+    #[serde(default)]
+    pub recipe: Option<Recipe>,
 }
 
 /// The output of a form.

@@ -18,6 +18,8 @@ pub(super) fn decide(training: &Training, join: &Join, tables: &Tables<'_>) -> R
     target(training, join, tables)?;
     features(training, join, tables)?;
     model(&training.model)?;
+    let sentence = "A recipe is for networks only.";
+    ensure(training.recipe.is_none(), Code::PipelineInvalid, "recipe", sentence)?;
     numbers(training)?;
     training.metrics.as_ref().map_or(Ok(()), |metrics| self::metrics(metrics, join))
 }
@@ -81,6 +83,7 @@ fn model(model: &Model) -> R<()> {
             let sized = (1..=4).contains(&hidden.len()) && hidden.iter().all(|width| (1..=512).contains(width));
             ensure(sized, Code::PipelineInvalid, "model", "An mlp has 1 to 4 hidden layers of 1 to 512 units.")
         }
+        Model::Network { .. } => Err(invalid("Networks are not judged yet.").at("model")),
     }
 }
 

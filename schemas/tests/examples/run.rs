@@ -26,7 +26,7 @@ pub fn job() -> JobSpec {
         input: "joined".into(),
         private: true,
         model: Model::LogisticRegression,
-        features: vec![Feature { column: column("ct_value"), lower: real("10"), upper: real("40") }],
+        features: vec![Feature { column: column("ct_value"), lower: real("10"), upper: real("40"), form: None }],
         target: column("result"),
         positive: "1".into(),
         principal: column("mobile"),
@@ -40,6 +40,7 @@ pub fn job() -> JobSpec {
         train_ppm: 800_000,
         init_seed: 1,
         metrics: Some(Metrics { noise_multiplier: real("20") }),
+        recipe: None,
     };
     JobSpec {
         schema: "job.v1".into(),

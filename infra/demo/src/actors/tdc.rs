@@ -162,6 +162,7 @@ impl Tdc {
                 train_ppm: defaults.train_ppm,
                 init_seed: 0,
                 metrics_noise_multiplier: Some(Real::parse(defaults.metrics_noise)?),
+                recipe: None,
             },
             output: OutputForm { recipient_jwk: self.enc.jwk().clone(), upload: self.upload.clone() },
         })

@@ -189,7 +189,7 @@ pub fn stages(people: &People) -> (Join, Training, Output) {
         projection: vec![column("a", "person"), age_a.clone(), age_b.clone(), target.clone()],
         filters: vec![],
     };
-    let feature = |column| Feature { column, lower: real("0"), upper: real("100") };
+    let feature = |column| Feature { column, lower: real("0"), upper: real("100"), form: None };
     let training = Training {
         name: "model".into(),
         input: "joined".into(),
@@ -209,6 +209,7 @@ pub fn stages(people: &People) -> (Join, Training, Output) {
         train_ppm: 700_000,
         init_seed: 1,
         metrics: None,
+        recipe: None,
     };
     let output = Output {
         input: "model".into(),
