@@ -1,7 +1,7 @@
 //! What the rules judge: a job with everything that it names, every signature and receipt already verified.
 
 use schemas::contract::{Contract, ContractDataset, ContractRef};
-use schemas::dataset::DatasetOffer;
+use schemas::dataset::{Column, DatasetOffer};
 use schemas::evidence::ImageSet;
 use schemas::job::{JobDataset, JobSpec};
 use schemas::problem::{Code, R, Refusal};
@@ -33,6 +33,23 @@ pub struct DatasetUse<'a> {
     pub offer: &'a Entered<DatasetOffer>,
 }
 
+/// A table of a pipeline with what was agreed about it: all that the rules on pipelines and their cost look at.
+#[derive(Clone, Copy, Debug)]
+pub struct TableUse<'a> {
+    /// As the job names it.
+    pub job: &'a JobDataset,
+    /// Its terms.
+    pub terms: &'a ContractDataset,
+    /// Its public schema.
+    pub columns: &'a [Column],
+}
+
+impl<'a> From<DatasetUse<'a>> for TableUse<'a> {
+    fn from(used: DatasetUse<'a>) -> TableUse<'a> {
+        TableUse { job: used.job, terms: used.terms, columns: &used.offer.columns }
+    }
+}
+
 impl DatasetUse<'_> {
     /// The contract by id and digest.
     pub fn contract_ref(&self) -> ContractRef {
@@ -45,6 +62,11 @@ impl<'a> Facts<'a> {
     pub fn datasets(&self) -> R<Vec<DatasetUse<'a>>> {
         let job: &'a JobSpec = self.job;
         job.datasets.iter().map(|dataset| self.dataset(dataset)).collect()
+    }
+
+    /// The same, reduced to what pipelines are judged by.
+    pub fn tables(&self) -> R<Vec<TableUse<'a>>> {
+        Ok(self.datasets()?.into_iter().map(TableUse::from).collect())
     }
 
     fn dataset(&self, job: &'a JobDataset) -> R<DatasetUse<'a>> {

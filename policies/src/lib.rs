@@ -28,7 +28,7 @@ pub mod release;
 pub mod second_gate;
 
 pub use completion::RunView;
-pub use facts::{DatasetUse, Facts};
+pub use facts::{DatasetUse, Facts, TableUse};
 pub use output::CheckedOutput;
 pub use pipeline::Pipeline;
 pub use schemas::problem::{Code, R, Refusal};

@@ -15,7 +15,7 @@ use schemas::problem::{Code, R, Refusal};
 
 pub use join::factors;
 
-use crate::facts::{DatasetUse, Facts};
+use crate::facts::{Facts, TableUse};
 use crate::forms::{ensure, is_name, is_object_url};
 
 /// The stages of an allowed pipeline.
@@ -37,7 +37,7 @@ pub struct Pipeline<'a> {
 ///    nothing else; the metrics alone where a dataset's clause is of level 2 or a contract lets only them out;
 /// 4. there is one of each.
 pub fn decide<'a>(facts: &Facts<'a>) -> R<Pipeline<'a>> {
-    let tables = Tables { uses: facts.datasets()? };
+    let tables = Tables { uses: facts.tables()? };
     tables.handles_are_names()?;
     let job: &'a JobSpec = facts.job;
     let mut walk = Walk::default();
@@ -52,6 +52,16 @@ pub fn decide<'a>(facts: &Facts<'a>) -> R<Pipeline<'a>> {
     }
 }
 
+/// A join and a private training on it, judged as in [`decide`] on tables whose terms nobody has signed: for a rehearsal
+/// on samples, outside any room. Nothing is said about contracts and outputs, because there are none.
+pub(crate) fn rehearse(join: &Join, training: &Training, tables: &[TableUse<'_>]) -> R<()> {
+    let tables = Tables { uses: tables.to_vec() };
+    tables.handles_are_names()?;
+    let mut walk = Walk::default();
+    walk.join(join, &tables)?;
+    walk.train(training, &tables)
+}
+
 /// What was met so far.
 #[derive(Default)]
 struct Walk<'a> {
@@ -63,20 +73,8 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     fn stage(&mut self, stage: &'a Stage, tables: &Tables<'_>, facts: &Facts<'_>) -> R<()> {
         match stage {
-            Stage::Join(join) => {
-                self.new_name(&join.name, tables)?;
-                only(&self.join, "join")?;
-                join::decide(join, tables)?;
-                self.join = Some(join);
-            }
-            Stage::Train(training) => {
-                self.new_name(&training.name, tables)?;
-                only(&self.training, "training")?;
-                let join = self.join.filter(|join| join.name == training.input);
-                let join = join.ok_or_else(|| invalid("A training reads the join before it.").at("input"))?;
-                training::decide(training, join, tables)?;
-                self.training = Some(training);
-            }
+            Stage::Join(join) => self.join(join, tables)?,
+            Stage::Train(training) => self.train(training, tables)?,
             Stage::Output(output) => {
                 self.untainted(output, tables)?;
                 only(&self.output, "output")?;
@@ -85,6 +83,24 @@ impl<'a> Walk<'a> {
                 self.output = Some(output);
             }
         }
+        Ok(())
+    }
+
+    fn join(&mut self, join: &'a Join, tables: &Tables<'_>) -> R<()> {
+        self.new_name(&join.name, tables)?;
+        only(&self.join, "join")?;
+        join::decide(join, tables)?;
+        self.join = Some(join);
+        Ok(())
+    }
+
+    fn train(&mut self, training: &'a Training, tables: &Tables<'_>) -> R<()> {
+        self.new_name(&training.name, tables)?;
+        only(&self.training, "training")?;
+        let join = self.join.filter(|join| join.name == training.input);
+        let join = join.ok_or_else(|| invalid("A training reads the join before it.").at("input"))?;
+        training::decide(training, join, tables)?;
+        self.training = Some(training);
         Ok(())
     }
 
@@ -142,17 +158,17 @@ fn output(output: &Output, facts: &Facts<'_>) -> R<()> {
 
 /// The tables of the job by handle.
 pub(crate) struct Tables<'a> {
-    pub(crate) uses: Vec<DatasetUse<'a>>,
+    pub(crate) uses: Vec<TableUse<'a>>,
 }
 
 impl<'a> Tables<'a> {
     /// The table behind a handle.
-    pub(crate) fn get(&self, handle: &str) -> Option<&DatasetUse<'a>> {
+    pub(crate) fn get(&self, handle: &str) -> Option<&TableUse<'a>> {
         self.uses.iter().find(|used| used.job.handle == handle)
     }
 
     /// The table of a column; unknown handles are refused.
-    pub(crate) fn of(&self, column: &ColumnRef) -> R<&DatasetUse<'a>> {
+    pub(crate) fn of(&self, column: &ColumnRef) -> R<&TableUse<'a>> {
         self.get(&column.handle).ok_or_else(|| invalid(format!("{} is no handle of the job.", column.handle)))
     }
 

@@ -3,14 +3,14 @@
 //! One function makes it in the room (to run) and in every key service (to charge): same bytes, same plan. ε and δ are
 //! asked by the job once for the run, metrics included; every dataset is charged with its own factor.
 
-use schemas::pipeline::Training;
+use schemas::pipeline::{Join, Training};
 use schemas::privacy::{Clause, DatasetCharge, Mechanism, Plan};
 use schemas::problem::{Code, R, Refusal};
 use schemas::text::Real;
 
 use crate::accountant::{RdpVector, calibrate};
 use crate::budget::{delta_atto, epsilon_micro, vector};
-use crate::facts::{DatasetUse, Facts};
+use crate::facts::{Facts, TableUse};
 use crate::forms::ensure;
 use crate::pipeline::{self, factors};
 use crate::reals;
@@ -27,29 +27,39 @@ use crate::reals;
 ///    divisor, never a privacy loss, since a public constant only scales what was already noised.
 pub fn plan(facts: &Facts<'_>) -> R<Plan> {
     let pipeline = pipeline::decide(facts)?;
-    let (training, uses) = (pipeline.training, facts.datasets()?);
-    for used in &uses {
+    of(pipeline.join, pipeline.training, &facts.tables()?)
+}
+
+/// The plan of a rehearsal on samples, outside any room: the same rules and figures on terms that nobody has signed. No
+/// ledger is charged and no contract is kept by it.
+pub fn rehearsal(join: &Join, training: &Training, tables: &[TableUse<'_>]) -> R<Plan> {
+    pipeline::rehearse(join, training, tables)?;
+    of(join, training, tables)
+}
+
+fn of(join: &Join, training: &Training, uses: &[TableUse<'_>]) -> R<Plan> {
+    for used in uses {
         within_clause(training, used)?;
     }
-    let factors = factors(pipeline.join);
+    let factors = factors(join);
     let largest = factors.iter().map(|(_, factor)| *factor).max().unwrap_or(1);
     let noise = noise_multiplier(training, largest)?;
-    let of = |used: &DatasetUse<'_>| {
+    let factor = |used: &TableUse<'_>| {
         let found = factors.iter().find(|(handle, _)| *handle == used.job.handle);
         found.map(|(_, factor)| *factor).ok_or_else(|| internal("a dataset has no factor"))
     };
-    let charges = uses.iter().map(|used| charge(training, &noise, used, of(used)?)).collect::<R<_>>()?;
+    let charges = uses.iter().map(|used| charge(training, &noise, used, factor(used)?)).collect::<R<_>>()?;
     Ok(Plan {
         noise_multiplier: noise,
         sample_rate: training.sample_rate.clone(),
         steps: training.steps,
-        expected_batch: expected_batch(training, &uses)?,
+        expected_batch: expected_batch(training, uses)?,
         metrics_noise_multiplier: training.metrics.as_ref().map(|metrics| metrics.noise_multiplier.clone()),
         charges,
     })
 }
 
-fn within_clause(training: &Training, used: &DatasetUse<'_>) -> R<()> {
+fn within_clause(training: &Training, used: &TableUse<'_>) -> R<()> {
     let (asked, id, clause) = (&training.epsilon, &used.job.dataset_id, &used.terms.privacy);
     ensure(!reals::is_zero(asked), Code::EpsilonOutOfRange, "epsilon", "ε must be above 0.")?;
     let sentence = format!("ε {asked} is asked, the contract grants {} of dataset {id}.", clause.epsilon);
@@ -77,7 +87,7 @@ fn noise_multiplier(training: &Training, factor: u8) -> R<Real> {
 }
 
 /// What the run costs one dataset, at its factor; checked against what was asked once more.
-fn charge(training: &Training, noise: &Real, used: &DatasetUse<'_>, factor: u8) -> R<DatasetCharge> {
+fn charge(training: &Training, noise: &Real, used: &TableUse<'_>, factor: u8) -> R<DatasetCharge> {
     let mut mechanisms = vec![Mechanism::SampledGaussian {
         noise_multiplier: reals::over(noise, factor).ok_or_else(|| internal("σ cannot be divided"))?,
         sample_rate: training.sample_rate.clone(),
@@ -101,18 +111,25 @@ fn charge(training: &Training, noise: &Real, used: &DatasetUse<'_>, factor: u8) 
     })
 }
 
-/// The metrics release, after the training: a row lies in one cell of the confusion matrix (sensitivity 1).
+/// The metrics' releases, after the training: a row lies in one cell of the confusion matrix, in one bin of the curve, and
+/// adds at most the bound to the loss (sensitivity 1 each, in its own unit).
 fn metrics(training: &Training, factor: u8) -> R<Vec<Mechanism>> {
-    let noise = training.metrics.as_ref().map(|metrics| reals::over(&metrics.noise_multiplier, factor));
-    match noise {
-        None => Ok(Vec::new()),
-        Some(Some(noise_multiplier)) => Ok(vec![Mechanism::Gaussian { noise_multiplier }]),
-        Some(None) => Err(internal("the metrics' noise cannot be divided")),
-    }
+    let Some(metrics) = &training.metrics else { return Ok(Vec::new()) };
+    let curve = metrics.curve.as_ref().map(|curve| &curve.noise_multiplier);
+    let loss = metrics.loss.as_ref().map(|loss| &loss.noise_multiplier);
+    let released = [Some(&metrics.noise_multiplier), curve, loss].into_iter().flatten();
+    released
+        .map(|noise| {
+            let noise_multiplier = reals::over(noise, factor);
+            noise_multiplier
+                .map(|noise_multiplier| Mechanism::Gaussian { noise_multiplier })
+                .ok_or_else(|| internal("the metrics' noise cannot be divided"))
+        })
+        .collect()
 }
 
 /// q · N · training share in units of 10⁻⁶, rounded down; in whole numbers, so that everyone gets the same.
-fn expected_batch(training: &Training, uses: &[DatasetUse<'_>]) -> R<Real> {
+fn expected_batch(training: &Training, uses: &[TableUse<'_>]) -> R<Real> {
     let rows = uses.iter().map(|used| used.terms.public_rows).min().unwrap_or(0);
     let pico = reals::floor_units(&training.sample_rate, 12).unwrap_or(0);
     let product = u128::from(pico).checked_mul(u128::from(rows)).and_then(|p| p.checked_mul(training.train_ppm.into()));

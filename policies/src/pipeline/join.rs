@@ -107,7 +107,7 @@ fn filter(filter: &Filter, tables: &Tables<'_>) -> R<()> {
     if matches!(filter.op, Comparison::Eq | Comparison::Ne) {
         return Ok(());
     }
-    let schema = used.offer.columns.iter().find(|c| c.name == column.column);
+    let schema = used.columns.iter().find(|c| c.name == column.column);
     let number = schema.is_some_and(|c| c.column_type == ColumnType::Number)
         && filter.value.trim().parse::<f64>().is_ok_and(f64::is_finite);
     if number { Ok(()) } else { Err(invalid(format!("{column} is not compared with a number.")).at("filters")) }

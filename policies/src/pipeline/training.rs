@@ -62,7 +62,7 @@ fn feature(feature: &Feature, join: &Join, tables: &Tables<'_>) -> R<()> {
     ensure(allowed, Code::PipelineColumn, "features", format!("The contract does not allow the column {column}."))?;
     projected(column, join)?;
     // Bounds clamp and scale; they are public only if they are those of the offer's schema.
-    let schema = used.offer.columns.iter().find(|c| c.name == column.column && c.column_type == ColumnType::Number);
+    let schema = used.columns.iter().find(|c| c.name == column.column && c.column_type == ColumnType::Number);
     let public = schema.and_then(|c| Some((c.lower.as_ref()?, c.upper.as_ref()?))).is_some_and(|(lower, upper)| {
         reals::order(lower, &feature.lower).is_eq() && reals::order(upper, &feature.upper).is_eq()
     });

@@ -2,9 +2,9 @@
 
 use policies::accountant::RdpVector;
 use policies::budget::vector;
-use policies::privacy::plan;
+use policies::privacy::{plan, rehearsal};
 use policies::{Code, R};
-use schemas::pipeline::JoinKind;
+use schemas::pipeline::{JoinKind, Stage};
 use schemas::privacy::{Mechanism, Plan};
 
 use crate::fixtures::{House, expect, real, spoilt};
@@ -144,4 +144,37 @@ fn the_plan_is_a_pure_function() {
     assert_ne!(planned(&house).unwrap(), planned(&other).unwrap());
     other.job.stages.clear();
     expect(planned(&other), Code::PipelineInvalid, "no pipeline, no plan");
+}
+
+/// A rehearsal outside any room is planned and judged as the run under contract is.
+#[test]
+fn a_rehearsal_is_planned_as_the_run() {
+    let rehearse = |house: &House| {
+        house.judge(|facts| {
+            let pipeline = policies::pipeline::decide(facts).ok();
+            let (join, training) = match &pipeline {
+                Some(pipeline) => (pipeline.join, pipeline.training),
+                None => match &facts.job.stages[..] {
+                    [Stage::Join(join), Stage::Train(training), ..] => (join, training),
+                    other => panic!("{other:?}"),
+                },
+            };
+            rehearsal(join, training, &facts.tables()?)
+        })
+    };
+    let mut house = House::new();
+    assert_eq!(rehearse(&house), planned(&house));
+    house.join().steps[1].kind = JoinKind::Left;
+    assert_eq!(rehearse(&house), planned(&house));
+    let judge = |house: &House| rehearse(house).map(drop);
+    spoilt(
+        judge,
+        &[
+            (Code::EpsilonExceedsContract, |h| h.training().epsilon = real("1.6")),
+            (Code::DeltaTooLarge, |h| h.training().delta = real("0.01")),
+            (Code::PipelineNotPrivate, |h| h.training().private = false),
+            (Code::PipelineBounds, |h| h.training().features[0].upper = real("41")),
+            (Code::PipelineInvalid, |h| h.training().input = "other".into()),
+        ],
+    );
 }
