@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use policies::accountant::{Event, RdpVector};
 use schemas::event::RunEventKind;
 use schemas::text::Bytes;
-use schemas::worker::{MAX_MESSAGE, MAX_TABLE, Outcome, Report, SeedBytes, Start, TableHead};
+use schemas::worker::{MAX_MESSAGE, MAX_TABLE, Outcome, Report, SeedBytes, Start, TableFormat, TableHead};
 use schemas::{Code, R, Refusal};
 use zeroize::Zeroizing;
 
@@ -82,7 +82,9 @@ fn start_message(job: &Admitted, session: &Session, data: &[Table]) -> R<Zeroizi
         let wanted = datasets.iter().find(|d| d.job.handle == table.handle);
         let wanted = wanted.ok_or_else(|| failed("a table has no contract"))?;
         let columns = wanted.offer.columns.iter().map(|c| c.name.clone()).collect();
-        tables.push(TableHead { handle: table.handle.clone(), bytes: table.bytes.len() as u64, columns });
+        let media_type = wanted.offer.objects.first().map_or("", |object| object.media_type.as_str());
+        let format = TableFormat::of_media_type(media_type);
+        tables.push(TableHead { handle: table.handle.clone(), bytes: table.bytes.len() as u64, columns, format });
     }
     let seed = session.secret.worker_seed(&job.opened.job.digest())?;
     let start = Start {

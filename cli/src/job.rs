@@ -250,6 +250,7 @@ fn job(form: &JobForm, agreed: &Agreed, key: &FileKey, trust: &Trust, drawn: &Dr
     Ok(JobSpec {
         schema: "job.v1".into(),
         registry: trust.registry.clone(),
+        labels: None,
         job_id: JobId::new(drawn.job),
         tdc,
         ccrp: ccrp(agreed)?,

@@ -59,7 +59,7 @@ pub fn parse(sql: &str, name: &str, tables: &[Table], needed: &[ColumnRef]) -> R
         Some(condition) => select::filters(condition, &scope)?,
         None => Vec::new(),
     };
-    let join = Join { name: name.to_owned(), first, steps, projection, filters };
+    let join = Join { name: name.to_owned(), first, steps, projection, filters, aggregates: Vec::new() };
     check_names(&join)?;
     let tables = scope.open.iter().map(|(handle, table)| (handle.clone(), table.name.clone())).collect();
     Ok(Parsed { join, tables })

@@ -20,6 +20,8 @@ pub enum ColumnType {
     Text,
     /// A number.
     Number,
+    /// A picture, whose bounds are those of its samples (0 and 255 for eight bits).
+    Image,
 }
 
 /// A column of the public schema.

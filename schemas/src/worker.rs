@@ -35,7 +35,38 @@ pub struct Start {
     pub seed: SeedBytes,
 }
 
-/// A table that follows as a raw frame: CSV with a header line.
+impl Start {
+    /// The digest of the public configuration; see [`configuration`].
+    pub fn configuration(&self) -> R<Digest> {
+        configuration(&self.join, &self.training, &self.plan)
+    }
+}
+
+/// The digest of everything public that a training is made of. Noise and sampling are bound to it, a checkpoint holds for
+/// it alone, and the outcome names it.
+pub fn configuration(join: &Join, training: &Training, plan: &Plan) -> R<Digest> {
+    #[derive(Serialize)]
+    struct Configuration<'a> {
+        configuration: &'static str,
+        join: &'a Join,
+        training: &'a Training,
+        plan: &'a Plan,
+    }
+    let configuration = Configuration { configuration: "depa worker configuration v1", join, training, plan };
+    Ok(Digest::of(&canonical::to_bytes(&configuration)?))
+}
+
+/// A checkpoint to go on from.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resume {
+    /// Steps that were done when it was made.
+    pub step: u32,
+    /// Size of the raw frame.
+    pub bytes: u64,
+}
+
+/// A table that follows as a raw frame.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TableHead {
@@ -53,6 +84,40 @@ pub struct TableHead {
 pub struct SeedBytes(pub Bytes);
 
 impl std::fmt::Debug for SeedBytes {
+    /// What the frame holds.
+    #[serde(default, skip_serializing_if = "TableFormat::is_csv")]
+    pub format: TableFormat,
+}
+
+/// The form of a sealed table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TableFormat {
+    /// Comma-separated values with a header line.
+    #[default]
+    Csv,
+    /// Apache Parquet.
+    Parquet,
+}
+
+impl TableFormat {
+    /// Whether it is the form that is not written down.
+    pub fn is_csv(&self) -> bool {
+        *self == TableFormat::Csv
+    }
+
+    /// The media type in an offer.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            TableFormat::Csv => "text/csv",
+            TableFormat::Parquet => "application/vnd.apache.parquet",
+        }
+    }
+
+    /// The form with this media type; an unknown one is read as CSV, as it always was.
+    pub fn of_media_type(text: &str) -> TableFormat {
+        if text == TableFormat::Parquet.media_type() { TableFormat::Parquet } else { TableFormat::Csv }
+    }
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("SeedBytes(secret)")
     }

@@ -55,6 +55,7 @@ pub fn three_tables(rows: usize) -> (Start, Vec<String>) {
         steps: vec![inner("t.person", "u.who"), inner("u.who", "v.id")],
         projection,
         filters: vec![],
+        aggregates: vec![],
     };
     let features =
         vec![feature("t.a", "0", "1"), feature("u.b", "0", "50"), feature("u.c", "0", "1"), feature("v.e", "0", "1")];
@@ -90,6 +91,7 @@ pub fn start(
         init_seed: 1,
         metrics: Some(Metrics { noise_multiplier: real("10.5") }),
         recipe: None,
+        labels: None,
     };
     let plan = Plan {
         noise_multiplier: real("1.5"),

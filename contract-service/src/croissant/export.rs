@@ -152,6 +152,7 @@ fn table(offer: &DatasetOffer) -> RecordSet {
         data_type: OneOrMany::One(match column.column_type {
             ColumnType::Text => "sc:Text".into(),
             ColumnType::Number => "sc:Float".into(),
+            ColumnType::Image => "sc:ImageObject".into(),
         }),
         source: Some(json!({"fileObject": {"@id": "sealed-0"}, "extract": {"column": column.name}})),
         lower: column.lower.as_ref().map(|real| real.as_str().to_owned()),

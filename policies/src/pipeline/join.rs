@@ -27,6 +27,8 @@ pub fn factors(join: &Join) -> Vec<(&str, u8)> {
 
 /// Is this join allowed?
 pub(super) fn decide(join: &Join, tables: &Tables<'_>) -> R<()> {
+    let judged = join.aggregates.is_empty() && join.steps.iter().all(|step| step.kind != JoinKind::Union);
+    ensure(judged, Code::PipelineInvalid, "steps", "Unions and aggregates are not judged yet.")?;
     every_table_once(join, tables)?;
     keys(join, tables)?;
     projection(join, tables)?;

@@ -16,6 +16,8 @@ pub(super) fn decide(training: &Training, join: &Join, tables: &Tables<'_>) -> R
     ensure(training.private, Code::PipelineNotPrivate, "private", sentence)?;
     principal(&training.principal, join, tables)?;
     target(training, join, tables)?;
+    let plain = training.labels.is_none() && training.features.iter().all(|feature| feature.form.is_none());
+    ensure(plain, Code::PipelineInvalid, "features", "Pictures, lists and other labels are not judged yet.")?;
     features(training, join, tables)?;
     model(&training.model)?;
     let sentence = "A recipe is for networks only.";

@@ -20,6 +20,7 @@ pub fn job() -> JobSpec {
         steps: vec![],
         projection: vec![column("ct_value"), column("result")],
         filters: vec![Filter { column: column("ct_value"), op: Comparison::Ge, value: "10".into() }],
+        aggregates: vec![],
     };
     let training = Training {
         name: "model".into(),
@@ -41,6 +42,7 @@ pub fn job() -> JobSpec {
         init_seed: 1,
         metrics: Some(Metrics { noise_multiplier: real("20") }),
         recipe: None,
+        labels: None,
     };
     JobSpec {
         schema: "job.v1".into(),

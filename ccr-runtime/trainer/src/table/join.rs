@@ -170,7 +170,7 @@ mod tests {
     }
 
     fn join(steps: Vec<JoinStep>, filters: Vec<Filter>) -> Join {
-        Join { name: "j".into(), first: "a".into(), steps, projection: vec![], filters }
+        Join { name: "j".into(), first: "a".into(), steps, projection: vec![], filters, aggregates: vec![] }
     }
 
     fn filter(name: &str, op: Comparison, value: &str) -> Filter {
