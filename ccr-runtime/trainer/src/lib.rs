@@ -5,8 +5,8 @@
 //! file and no network; what it says depends on the data only through the model and the noised metrics.
 //!
 //! Read in this order: [`session`] (the protocol), [`table`] (from CSV to rows in two parts), [`dpsgd`] (the private
-//! training), [`per_sample`] (gradients of each row, clipped), [`noise`] and [`gaussian`] (what protects them),
-//! [`model`], [`metrics`], [`artifact`], [`confine`].
+//! training, between whose steps lies a [`checkpoint`]), [`per_sample`] (gradients of each row, clipped), [`noise`], [`gaussian`] and [`ziggurat`] (what protects them),
+//! [`model`], [`metrics`], [`artifact`], [`confine`], [`settle`].
 //!
 //! Two binaries stand on it: `ccr-trainer` (the worker) and `trainer-bench` (measures steps; never part of a room).
 
@@ -26,3 +26,4 @@ pub mod per_sample;
 mod quality;
 pub mod session;
 pub mod table;
+pub mod settle;

@@ -3,7 +3,7 @@
 use std::io::{self, BufReader, BufWriter, Write};
 use std::process::ExitCode;
 
-use ccr_trainer::{confine, session};
+use ccr_trainer::{confine, session, settle};
 
 const HELP: &str = "ccr-trainer: private training inside a clean room; started by `ccr`, not by hand.
 
@@ -29,14 +29,13 @@ fn main() -> ExitCode {
 }
 
 fn work() -> ExitCode {
+    settle::allocator();
     // A panic's text may hold shapes or values; outside only this line is seen, and a `Failed` report.
     std::panic::set_hook(Box::new(|_| eprintln!("ccr-trainer: internal fault")));
     for line in confine::confine() {
         eprintln!("ccr-trainer: {line}");
     }
-    // One thread each: the same inputs give the same bits.
-    tch::set_num_threads(1);
-    tch::set_num_interop_threads(1);
+    settle::threads(settle::THREADS);
     let mut input = BufReader::new(io::stdin().lock());
     let mut output = BufWriter::new(io::stdout().lock());
     if session::serve(&mut input, &mut output) { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -1,0 +1,44 @@
+//! What is settled once for the process, before the first tensor: the allocator and the threads.
+//!
+//! **Allocator.** As glibc comes, it gives every large tensor back to the kernel when it is dropped and faults it in
+//! again at the next step: up to half of a step's time. It reads its settings when a program starts, so a program that
+//! was started without them starts itself anew, in the same process, before it has read or said anything. What was
+//! freed then stays in the process and is used again: the room's memory has to hold the peak, and does so from the
+//! first steps on.
+//!
+//! **Threads.** [`THREADS`] is a constant of this program, never that of the machine. Sums over a tensor are cut into as
+//! many parts as there are threads, so another number may move last bits; the same image on the same class of CPU
+//! gives the same bits, however many cores are free.
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// Threads that work on one tensor operation.
+pub const THREADS: i32 = 2;
+
+/// Read by glibc at start: nothing below 1 GiB is mapped for itself, nothing goes back to the kernel, the heap grows by
+/// 64 MiB at a time, all threads share one heap.
+const ALLOCATOR: [(&str, &str); 4] = [
+    ("MALLOC_MMAP_THRESHOLD_", "1073741824"),
+    ("MALLOC_TRIM_THRESHOLD_", "2147483647"),
+    ("MALLOC_TOP_PAD_", "67108864"),
+    ("MALLOC_ARENA_MAX", "1"),
+];
+
+/// Settles the allocator: returns at once where the environment says it already, else starts this program anew with the
+/// same arguments and streams. Where that cannot be done it returns too, and steps are slower.
+pub fn allocator() {
+    if ALLOCATOR.iter().all(|(name, value)| std::env::var(name).is_ok_and(|found| found == *value)) {
+        return;
+    }
+    if let Ok(program) = std::env::current_exe() {
+        // Only comes back where it failed.
+        let _ = Command::new(program).args(std::env::args_os().skip(1)).envs(ALLOCATOR).exec();
+    }
+}
+
+/// So many threads for each tensor operation of the calling thread, and one operation at a time.
+pub fn threads(count: i32) {
+    tch::set_num_threads(count);
+    tch::set_num_interop_threads(1);
+}
