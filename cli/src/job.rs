@@ -237,7 +237,11 @@ fn job(form: &JobForm, agreed: &Agreed, key: &FileKey, trust: &Trust, drawn: &Dr
         split_salt: wanted.split_salt.clone().unwrap_or_else(|| Bytes(drawn.split_salt.to_vec())),
         train_ppm: wanted.train_ppm,
         init_seed: wanted.init_seed,
-        metrics: wanted.metrics_noise_multiplier.clone().map(|noise_multiplier| Metrics { noise_multiplier }),
+        metrics: wanted.metrics_noise_multiplier.clone().map(|noise_multiplier| Metrics {
+            noise_multiplier,
+            curve: wanted.metrics_curve.clone(),
+            loss: wanted.metrics_loss.clone(),
+        }),
         recipe: wanted.recipe.clone(),
     };
     let output = Output {

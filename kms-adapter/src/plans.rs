@@ -99,6 +99,8 @@ mod tests {
             steps,
             expected_batch: real("10"),
             metrics_noise_multiplier: None,
+            curve: None,
+            loss: None,
             charges: Vec::new(),
         }
     }

@@ -55,6 +55,8 @@ fn of(join: &Join, training: &Training, uses: &[TableUse<'_>]) -> R<Plan> {
         steps: training.steps,
         expected_batch: expected_batch(training, uses)?,
         metrics_noise_multiplier: training.metrics.as_ref().map(|metrics| metrics.noise_multiplier.clone()),
+        curve: training.metrics.as_ref().and_then(|metrics| metrics.curve.clone()),
+        loss: training.metrics.as_ref().and_then(|metrics| metrics.loss.clone()),
         charges,
     })
 }

@@ -23,6 +23,7 @@ pub mod job;
 pub mod jwk;
 pub mod lineage;
 pub mod log;
+pub mod metrics;
 pub mod money;
 pub mod network;
 pub mod party;
@@ -37,6 +38,7 @@ pub mod rules;
 pub mod text;
 pub mod time;
 pub mod worker;
+pub mod trees;
 
 pub use digest::Digest;
 pub use envelope::{Document, Entered, Envelope, KeyBook, PartySignature, Signed, Signer};

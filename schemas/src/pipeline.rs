@@ -7,9 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::Did;
 use crate::jwk::Jwk;
+use crate::metrics::{MeanLoss, ScoreCurve};
 use crate::network::Network;
 use crate::recipe::Recipe;
 use crate::text::{Bytes, Real};
+use crate::trees::Trees;
 
 /// A column of a handle, written `handle.column`. Both parts are `[A-Za-z_][A-Za-z0-9_]*`, at most 64 characters.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize, schemars::JsonSchema)]
@@ -219,6 +221,11 @@ pub enum Model {
         /// The layers.
         network: Network,
     },
+    /// Boosted trees with public splits and private leaves; a step is a tree.
+    Trees {
+        /// The ensemble.
+        trees: Trees,
+    },
 }
 
 /// The metrics that leave the room: a confusion matrix of the held-out part, noised and charged.
@@ -227,6 +234,12 @@ pub enum Model {
 pub struct Metrics {
     /// Noise standard deviation of each count (sensitivity 1).
     pub noise_multiplier: Real,
+    /// The curve of true against false positives, charged by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub curve: Option<ScoreCurve>,
+    /// The mean loss, charged by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss: Option<MeanLoss>,
 }
 
 /// A training stage.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{DatasetId, FamilyId};
+use crate::metrics::{MeanLoss, ScoreCurve};
 use crate::text::Real;
 
 /// Whom the guarantee protects.
@@ -146,6 +147,12 @@ pub struct Plan {
     pub expected_batch: Real,
     /// Noise multiplier of the metrics release; none where no metrics leave the room.
     pub metrics_noise_multiplier: Option<Real>,
+    /// The curve that is released beside the metrics.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub curve: Option<ScoreCurve>,
+    /// The mean loss that is released beside the metrics.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss: Option<MeanLoss>,
     /// One charge per dataset of the job, in the job's order.
     pub charges: Vec<DatasetCharge>,
 }

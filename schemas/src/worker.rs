@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::pipeline::{Join, Training};
 use crate::privacy::Plan;
+use crate::metrics::{NoisedCurve, NoisedLoss};
 use crate::text::Bytes;
 
 /// The largest JSON frame.
@@ -193,3 +194,31 @@ impl NoisedMetrics {
         u32::try_from((right.max(0) * 1_000_000 / all).min(1_000_000)).unwrap_or(0)
     }
 }
+    /// The noised curve, where the plan charges it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub curve: Option<NoisedCurve>,
+    /// The noised loss, where the plan charges it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss: Option<NoisedLoss>,
+    /// Confusion counts, noised already, with the accuracy that follows and nothing beside them.
+    pub fn of_counts(counts: [i64; 4]) -> NoisedMetrics {
+        let [true_positives, false_positives, true_negatives, false_negatives] = counts;
+        let mut metrics = NoisedMetrics {
+            true_positives,
+            false_positives,
+            true_negatives,
+            false_negatives,
+            accuracy_ppm: 0,
+            curve: None,
+            loss: None,
+        };
+        metrics.accuracy_ppm = metrics.accuracy_of_counts();
+        metrics
+    }
+
+    /// All four noised counts together: the noised number of rows.
+    pub fn rows(&self) -> i64 {
+        let counts = [self.true_positives, self.false_positives, self.true_negatives, self.false_negatives];
+        counts.into_iter().fold(0, i64::saturating_add)
+    }
+

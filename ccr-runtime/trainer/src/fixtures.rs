@@ -89,7 +89,7 @@ pub fn start(
         split_salt: Bytes(vec![1; 32]),
         train_ppm: 800_000,
         init_seed: 1,
-        metrics: Some(Metrics { noise_multiplier: real("10.5") }),
+        metrics: Some(Metrics { noise_multiplier: real("10.5"), curve: None, loss: None }),
         recipe: None,
         labels: None,
     };
@@ -99,6 +99,8 @@ pub fn start(
         steps,
         expected_batch: real("48"),
         metrics_noise_multiplier: Some(real("10.5")),
+        curve: None,
+        loss: None,
         charges: vec![],
     };
     Start { v: 1, tables, join, training, plan, seed: SeedBytes(Bytes(vec![42; 32])) }

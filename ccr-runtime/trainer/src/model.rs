@@ -37,6 +37,7 @@ impl Network {
         let parameters = match model {
             Model::LogisticRegression => logistic::parameters(features),
             Model::Mlp { hidden } => mlp::parameters(features, hidden, &Streams::new(&init_seed.to_be_bytes()))?,
+            Model::Trees { .. } => return Err(internal("trees are no network")),
             Model::Network { .. } => return Err(internal("networks are not trained yet")),
         };
         Ok(Network { parameters })

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use schemas::id::{ContractId, DatasetId, ImageSetId};
 use schemas::jwk::Jwk;
+use schemas::metrics::{MeanLoss, ScoreCurve};
 use schemas::pipeline::{ColumnRef, Model};
 use schemas::recipe::Recipe;
 use schemas::text::{Bytes, Real};
@@ -76,6 +77,12 @@ pub struct TrainingForm {
     /// Noise on each count of the confusion matrix; no metrics leave the room if absent.
     #[serde(default)]
     pub metrics_noise_multiplier: Option<Real>,
+    /// A noised curve beside the metrics; charged by itself.
+    #[serde(default)]
+    pub metrics_curve: Option<ScoreCurve>,
+    /// A noised mean loss beside the metrics; charged by itself.
+    #[serde(default)]
+    pub metrics_loss: Option<MeanLoss>,
     /// Loss, optimiser, schedule, frozen parameters, adapters; binary cross-entropy and plain SGD if absent.
     #[serde(default)]
     pub recipe: Option<Recipe>,

@@ -1,6 +1,7 @@
 //! The training of a pipeline: private, on permitted columns, within public bounds and sane limits.
 
 use schemas::dataset::ColumnType;
+use schemas::metrics::{MeanLoss, ScoreCurve};
 use schemas::pipeline::{ColumnRef, Feature, Join, Metrics, Model, Training};
 use schemas::problem::{Code, R};
 use schemas::text::Real;
@@ -19,7 +20,7 @@ pub(super) fn decide(training: &Training, join: &Join, tables: &Tables<'_>) -> R
     let plain = training.labels.is_none() && training.features.iter().all(|feature| feature.form.is_none());
     ensure(plain, Code::PipelineInvalid, "features", "Pictures, lists and other labels are not judged yet.")?;
     features(training, join, tables)?;
-    model(&training.model)?;
+    model(&training.model, training.steps)?;
     let sentence = "A recipe is for networks only.";
     ensure(training.recipe.is_none(), Code::PipelineInvalid, "recipe", sentence)?;
     numbers(training)?;
@@ -78,12 +79,17 @@ fn projected(column: &ColumnRef, join: &Join) -> R<()> {
     ensure(given, Code::PipelineColumn, "projection", format!("The join does not give the column {column}."))
 }
 
-fn model(model: &Model) -> R<()> {
+fn model(model: &Model, steps: u32) -> R<()> {
     match model {
         Model::LogisticRegression => Ok(()),
         Model::Mlp { hidden } => {
             let sized = (1..=4).contains(&hidden.len()) && hidden.iter().all(|width| (1..=512).contains(width));
             ensure(sized, Code::PipelineInvalid, "model", "An mlp has 1 to 4 hidden layers of 1 to 512 units.")
+        }
+        Model::Trees { trees } => {
+            let sentence = "Trees have depth 1 to 6, 1 to depth features each, a regularization from 0.001 to 10^6 and \
+                            together at most 2^20 leaves.";
+            ensure(trees.in_range(steps), Code::PipelineInvalid, "model", sentence)
         }
         Model::Network { .. } => Err(invalid("Networks are not judged yet.").at("model")),
     }
@@ -103,14 +109,27 @@ fn numbers(training: &Training) -> R<()> {
     refuse(share, "train_ppm", "The training part has 1 to 999999 parts per million.")
 }
 
-/// Metrics are four counts under Gaussian noise; a noise multiplier below 1, after the largest factor of the join, would
-/// be a release in name only.
+/// Metrics are noised sums of sensitivity 1 in their own units; a noise multiplier below 1, after the largest factor of
+/// the join, would be a release in name only.
 fn metrics(metrics: &Metrics, join: &Join) -> R<()> {
     let largest = factors(join).into_iter().map(|(_, factor)| factor).max().unwrap_or(1);
-    let noise = reals::over(&metrics.noise_multiplier, largest);
-    let sane = noise.is_some_and(|noise| (1.0..=1e6).contains(&noise.value()));
-    let sentence = "The noise multiplier of the metrics, over the join's largest factor, lies between 1 and 10^6.";
-    ensure(sane, Code::PipelineInvalid, "metrics.noise_multiplier", sentence)
+    let released = [
+        (Some(&metrics.noise_multiplier), 1e6, "metrics.noise_multiplier"),
+        (metrics.curve.as_ref().map(|curve| &curve.noise_multiplier), 1e6, "metrics.curve.noise_multiplier"),
+        (metrics.loss.as_ref().map(|loss| &loss.noise_multiplier), 3e4, "metrics.loss.noise_multiplier"),
+    ];
+    for (noise, most, field) in released {
+        let noise = noise.map(|noise| reals::over(noise, largest));
+        let sane = noise.is_none_or(|noise| noise.is_some_and(|noise| (1.0..=most).contains(&noise.value())));
+        let sentence = "The noise multiplier of a metric, over the join's largest factor, lies between 1 and 10^6, of the \
+                        loss 30000.";
+        ensure(sane, Code::PipelineInvalid, field, sentence)?;
+    }
+    let curve = metrics.curve.as_ref().is_none_or(ScoreCurve::in_range);
+    let sentence = "A curve has 2 to 256 bins and a range from 0.001 to 1000.";
+    ensure(curve, Code::PipelineInvalid, "metrics.curve", sentence)?;
+    let loss = metrics.loss.as_ref().is_none_or(MeanLoss::in_range);
+    ensure(loss, Code::PipelineInvalid, "metrics.loss", "The bound of a loss lies between 0.001 and 1000.")
 }
 
 fn at_least_pico(real: &Real) -> bool {

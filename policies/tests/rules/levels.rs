@@ -179,6 +179,8 @@ fn metrics() -> NoisedMetrics {
         true_negatives: 1,
         false_negatives: 0,
         accuracy_ppm: 1_000_000,
+        curve: None,
+        loss: None,
     }
 }
 

@@ -25,6 +25,8 @@ fn metrics() -> NoisedMetrics {
         true_negatives: 280,
         false_negatives: 47,
         accuracy_ppm: 896_226,
+        curve: None,
+        loss: None,
     }
 }
 
@@ -101,7 +103,7 @@ fn a_model_file_holds_tensors_and_nothing_else() {
 fn accuracy_follows_from_the_noised_counts() {
     let of = |counts: [i64; 4]| {
         let [true_positives, false_positives, true_negatives, false_negatives] = counts;
-        NoisedMetrics { true_positives, false_positives, true_negatives, false_negatives, accuracy_ppm: 0 }
+        NoisedMetrics::of_counts([true_positives, false_positives, true_negatives, false_negatives])
             .accuracy_of_counts()
     };
     assert_eq!(of([50, 25, 25, 0]), 750_000);

@@ -189,6 +189,8 @@ impl House {
                 steps: 198,
                 expected_batch: real("100"),
                 metrics_noise_multiplier: None,
+                curve: None,
+                loss: None,
                 charges: vec![self.charge(0), self.charge(1)],
             },
             model_sha256: Digest([78; 32]),

@@ -31,6 +31,8 @@ pub fn certificate() -> ModelCertificate {
             steps: 198,
             expected_batch: real("128.01"),
             metrics_noise_multiplier: Some(real("20")),
+            curve: None,
+            loss: None,
             charges: vec![charge()],
         },
         model_sha256: digest(15),
@@ -41,6 +43,8 @@ pub fn certificate() -> ModelCertificate {
             true_negatives: 301,
             false_negatives: 22,
             accuracy_ppm: 965_000,
+            curve: None,
+            loss: None,
         }),
         issued_at: at("2026-12-02T10:01:00Z"),
     }

@@ -40,7 +40,7 @@ pub fn job() -> JobSpec {
         split_salt: Bytes(vec![1; 32]),
         train_ppm: 800_000,
         init_seed: 1,
-        metrics: Some(Metrics { noise_multiplier: real("20") }),
+        metrics: Some(Metrics { noise_multiplier: real("20"), curve: None, loss: None }),
         recipe: None,
         labels: None,
     };

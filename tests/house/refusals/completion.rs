@@ -90,6 +90,8 @@ fn certificate(probe: &Probe, model: &[u8]) -> Certificate {
         true_negatives: 1,
         false_negatives: 1,
         accuracy_ppm: 500_000,
+        curve: None,
+        loss: None,
     };
     Certificate(ModelCertificate {
         schema: ModelCertificate::SCHEMA.into(),

@@ -25,6 +25,8 @@ fn work(start: &Start, output: &mut dyn Write) -> io::Result<()> {
         true_negatives: 1,
         false_negatives: 1,
         accuracy_ppm: 500_000,
+        curve: None,
+        loss: None,
     });
     let (bytes, sha256) = (model.len() as u64, Digest::of(&model));
     say(output, &Report::Done(Outcome { kind: "model".into(), bytes, sha256, steps, noise_draws: steps, metrics }))?;

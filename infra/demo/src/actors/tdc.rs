@@ -162,6 +162,8 @@ impl Tdc {
                 train_ppm: defaults.train_ppm,
                 init_seed: 0,
                 metrics_noise_multiplier: Some(Real::parse(defaults.metrics_noise)?),
+                metrics_curve: None,
+                metrics_loss: None,
                 recipe: None,
             },
             output: OutputForm { recipient_jwk: self.enc.jwk().clone(), upload: self.upload.clone() },
