@@ -10,6 +10,9 @@
 //! in the order i, f, g, o). Weights of linear layers have the shape [outputs, inputs], of convolutions [channels out,
 //! channels in, kernel, kernel], of embeddings [count, width].
 
+pub mod shape;
+mod walk;
+
 use serde::{Deserialize, Serialize};
 
 use crate::text::Real;

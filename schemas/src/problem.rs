@@ -234,6 +234,17 @@ codes! {
     PipelineRecipient "PIPELINE_RECIPIENT" 422;
     EpsilonExceedsContract "EPSILON_EXCEEDS_CONTRACT" 422;
     SqlUnsupported "SQL_UNSUPPORTED" 422;
+    // Models: files, networks, weights.
+    /// A pickle, TorchScript, HDF5, or a kind of file that nobody here knows.
+    ModelFormat "MODEL_FORMAT" 422;
+    /// A description of a model, a loss or a training that cannot be read.
+    ModelForm "MODEL_FORM" 422;
+    /// An operation that no network here may have; the sentence names what to take instead.
+    ModelLayer "MODEL_LAYER" 422;
+    /// A layer that does not fit what comes to it.
+    ModelShape "MODEL_SHAPE" 422;
+    /// Weights whose names, shapes or types are not those of the network.
+    ModelWeights "MODEL_WEIGHTS" 422;
     // Attestation.
     EvidenceForm "EVIDENCE_FORM" 422;
     EvidenceRefused "EVIDENCE_REFUSED" 403;
@@ -251,6 +262,10 @@ codes! {
     RunState "RUN_STATE" 409;
     RequestReplayed "REQUEST_REPLAYED" 409;
     BudgetExceeded "BUDGET_EXCEEDED" 409;
+    BudgetNotRenewable "BUDGET_NOT_RENEWABLE" 422;
+    BudgetRenewalInvalid "BUDGET_RENEWAL_INVALID" 422;
+    BudgetRenewalTooLarge "BUDGET_RENEWAL_TOO_LARGE" 422;
+    BudgetRenewalExists "BUDGET_RENEWAL_EXISTS" 409;
     ReservationUnknown "RESERVATION_UNKNOWN" 404;
     ReservationExpired "RESERVATION_EXPIRED" 409;
     ReservationsIncomplete "RESERVATIONS_INCOMPLETE" 409;

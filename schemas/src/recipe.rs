@@ -3,6 +3,9 @@
 //! Losses are per sample, so that each sample's gradient is its own. Optimisers and schedules work on the noised mean
 //! alone: post-processing, which costs no privacy.
 
+mod fit;
+mod loss;
+
 use serde::{Deserialize, Serialize};
 
 use crate::text::Real;
@@ -186,3 +189,6 @@ impl Loss {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
