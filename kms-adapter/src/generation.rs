@@ -3,11 +3,13 @@
 //! to a standby that lagged): then it refuses everything until it is started again and has caught up with the log. Rows
 //! that went away or came without this service are noticed by the MAC.
 
-use diesel::dsl::sql;
+use std::sync::LazyLock;
+
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use schemas::{Code, Refusal};
 
+use crate::fixed::Fixed;
 use crate::rows;
 use crate::secret::Secret;
 use crate::store::{Db, Tx};
@@ -54,12 +56,12 @@ fn broken() -> Refusal {
 }
 
 fn look(c: &mut Db) -> Tx<View> {
+    static PG: LazyLock<String> =
+        LazyLock::new(|| statement("coalesce(CAST(pg_current_xact_id_if_assigned() AS TEXT), '-')"));
+    static SQLITE: LazyLock<String> = LazyLock::new(|| statement("CAST(total_changes() AS TEXT)"));
     let text: String = match c {
-        Db::Pg(c) => {
-            let written = "coalesce(CAST(pg_current_xact_id_if_assigned() AS TEXT), '-')";
-            diesel::select(sql::<Text>(&statement(written))).get_result(c)?
-        }
-        Db::Sqlite(c) => diesel::select(sql::<Text>(&statement("CAST(total_changes() AS TEXT)"))).get_result(c)?,
+        Db::Pg(c) => diesel::select(Fixed::<Text>::new(PG.as_str())).get_result(c)?,
+        Db::Sqlite(c) => diesel::select(Fixed::<Text>::new(SQLITE.as_str())).get_result(c)?,
     };
     let parts: Vec<&str> = text.split('|').collect();
     let [n, nonce, mac, written, open, rows] = parts[..] else { return Err(broken().into()) };

@@ -1,6 +1,7 @@
 //! What reserve and release both ask: is this a genuine room, for this run, under contracts in force?
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use attestation::Expected;
 use policies::Facts;
@@ -33,7 +34,7 @@ pub(crate) struct OwnDataset {
 
 /// A request that passed all checks but those of the budget.
 pub(crate) struct Judged {
-    pub opened: OpenedBundle,
+    pub opened: Arc<OpenedBundle>,
     pub transcript: Transcript,
     pub transcript_sha256: Digest,
     pub appraisal: Appraisal,
@@ -68,7 +69,7 @@ impl Kms {
         now: Timestamp,
     ) -> R<Judged> {
         let trust = self.trust(bundle.log_keys.as_ref())?;
-        let opened = signing::open_bundle(bundle, &trust)?;
+        let opened = self.bundles.open(bundle, trust.clone())?;
         let facts = facts(&opened);
         let transcript = &attested.transcript;
         policies::release::transcript(transcript, challenge, &facts, now)?;

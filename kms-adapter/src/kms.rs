@@ -18,6 +18,7 @@ use crate::Clock;
 use crate::backend;
 use crate::budget;
 use crate::config::{Config, Profile};
+use crate::bundles::Bundles;
 use crate::cupboard::Cupboard;
 use crate::health::Health;
 use crate::init;
@@ -53,6 +54,7 @@ pub struct Kms {
     health: Health,
     pub(crate) platform: Brought,
     pub(crate) plans: Plans,
+    pub(crate) bundles: Bundles,
     /// When this process began to serve.
     pub(crate) started: Timestamp,
     clock: Clock,
@@ -88,6 +90,7 @@ impl Kms {
             health: Health::default(),
             platform,
             plans: Plans::default(),
+            bundles: Bundles::default(),
             started,
             trust,
             signer,

@@ -23,7 +23,11 @@ impl Kms {
     pub fn release(&self, reservation_id: &ReservationId, request: ReleaseRequest) -> R<Envelope<Release>> {
         let now = self.now();
         let challenge = self.consume(&request.attested.transcript.challenge_id, now)?;
-        let row = self.store.transact(|c| run::by_reservation(c, reservation_id))?;
+        let (row, own) = self.store.transact(|c| {
+            let row = run::by_reservation(c, reservation_id)?;
+            let own = self.receipt(c, row.reserved_seq)?;
+            Ok((row, own))
+        })?;
         let act = self.run_request(request.request, &row.run_id, &row.run_jwk()?, now)?;
         let asked =
             RunAct::Release { challenge_id: challenge.challenge_id.clone(), reservation_id: reservation_id.clone() };
@@ -37,7 +41,6 @@ impl Kms {
         if judged.transcript.run_id.as_str() != row.run_id {
             return Err(Refusal::new(Code::TranscriptMismatch, "the transcript is of another run").at("run_id"));
         }
-        let own = self.store.transact(|c| self.receipt(c, row.reserved_seq))?;
         same_run(&own.1, &judged)?;
         self.all_reserved(&judged, &request.reservations, &own.0, now)?;
         // The backend may be far away: it is asked before the transaction, which checks the rows and the run again.

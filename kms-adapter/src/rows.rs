@@ -7,13 +7,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use schemas::{Code, R, Refusal, Timestamp};
 use serde::Serialize;
 
 use crate::cupboard::same_mac;
+use crate::fixed::Fixed;
 use crate::ledger::{ANYONE, GLOBAL, decode, of_charges};
 use crate::run::State;
 use crate::secret::Secret;
@@ -107,7 +107,7 @@ macro_rules! check {
 /// Makes the MAC of each row of a table for which `which` holds.
 macro_rules! close {
     ($c:expr, $key:expr, $table:ident, $row:ty, $which:expr, |$r:ident| $one:expr) => {{
-        let open: Vec<$row> = $table::table.filter(sql::<Bool>($which)).select(<$row>::as_select()).load($c)?;
+        let open: Vec<$row> = $table::table.filter(Fixed::<Bool>::new($which)).select(<$row>::as_select()).load($c)?;
         for $r in &open {
             let mac = mac($key, stringify!($table), $r)?.to_vec();
             diesel::update($table::table.filter($one)).set($table::mac.eq(mac)).execute($c)?;
@@ -115,7 +115,7 @@ macro_rules! close {
     }};
 }
 
-fn close_where(c: &mut Db, key: &Secret, which: &str) -> Tx<()> {
+fn close_where(c: &mut Db, key: &Secret, which: &'static str) -> Tx<()> {
     close!(c, key, run, Run, which, |row| run::run_id.eq(&row.run_id));
     close!(c, key, charge, Charge, which, |row| charge::charge_id.eq(row.charge_id));
     close!(c, key, ledger, Sum, which, |row| ledger::family.eq(&row.family).and(ledger::scope.eq(&row.scope)));
@@ -136,17 +136,17 @@ pub(crate) fn close_anew(c: &mut Db, key: &Secret) -> Tx<()> {
 /// Requires every MAC.
 pub(crate) fn check_all(c: &mut Db, key: &Secret) -> Tx<()> {
     let every = "length(mac) >= 0";
-    check!(c, key, run, Run, sql::<Bool>(every));
-    check!(c, key, charge, Charge, sql::<Bool>(every));
-    check!(c, key, ledger, Sum, sql::<Bool>(every));
-    check!(c, key, service_state, Kept, sql::<Bool>(every));
+    check!(c, key, run, Run, Fixed::<Bool>::new(every));
+    check!(c, key, charge, Charge, Fixed::<Bool>::new(every));
+    check!(c, key, ledger, Sum, Fixed::<Bool>::new(every));
+    check!(c, key, service_state, Kept, Fixed::<Bool>::new(every));
     Ok(())
 }
 
 /// Requires the MACs of what an act on a run is about to read or write: what the service remembers, the run, and the
 /// charges and sums of its families and of those whose reservations run out now.
 pub(crate) fn check(c: &mut Db, key: &Secret, run_id: &str, families: &[String], now: Timestamp) -> Tx<()> {
-    check!(c, key, service_state, Kept, sql::<Bool>("length(mac) >= 0"));
+    check!(c, key, service_state, Kept, Fixed::<Bool>::new("length(mac) >= 0"));
     let due = run::state.eq(State::Reserved.as_str()).and(run::expires_at.le(now.micros()));
     let mut concerned: Vec<String> = run::table.filter(due).select(run::run_id).load(c)?;
     concerned.push(run_id.to_owned());

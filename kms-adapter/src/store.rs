@@ -14,6 +14,7 @@ use schemas::{Code, R, Refusal};
 use crate::audit;
 use crate::generation::{self, Seen};
 use crate::secret::Secret;
+use crate::tables::kek;
 
 /// A connection.
 #[derive(MultiConnection)]
@@ -135,7 +136,9 @@ fn take_turn(db: &mut Db) -> QueryResult<()> {
         Db::Pg(db) => db.batch_execute(&format!("SELECT pg_advisory_xact_lock({ACTING})")),
         // The first statement takes the write lock: a transaction that begins with a read is refused when it goes on to
         // write.
-        Db::Sqlite(db) => db.batch_execute("UPDATE kek SET version = version WHERE version < 0"),
+        Db::Sqlite(db) => {
+            diesel::update(kek::table.filter(kek::version.lt(0))).set(kek::version.eq(kek::version)).execute(db).map(drop)
+        }
     }
 }
 

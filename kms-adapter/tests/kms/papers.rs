@@ -64,6 +64,9 @@ fn with_bundle(world: &World, change: impl FnOnce(&mut ReserveRequest)) -> Reser
 fn signatures_missing_or_forged() {
     let world = World::new();
     let room = Room::new(&world);
+    // The good bundle was opened and is kept so; a spoiled one is not taken for it.
+    let revoked = room.reserve_request(|a| a.contracts[0].state = ContractState::Revoked);
+    world.refuses(Code::ContractRevoked, || room.send_reserve(&revoked));
     type Spoil = fn(&mut ReserveRequest);
     let cases: [(Code, Spoil); 9] = [
         (Code::ReceiptMismatch, |r| drop(r.bundle.contracts[0].envelope.signatures.pop())),
