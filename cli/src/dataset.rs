@@ -4,6 +4,7 @@ pub mod acts;
 pub mod form;
 pub mod kms;
 pub mod line;
+pub mod renewal;
 pub mod seal;
 
 use contract_client::Client;
@@ -84,6 +85,7 @@ pub fn offer(
             scope: description.cap.scope,
             level: description.cap.level,
         },
+        renewable_to: description.cap.renewable_to.clone(),
         payment: payment.collect(),
         data_card: description.card.clone(),
         offered_at: now,

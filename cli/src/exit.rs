@@ -47,6 +47,7 @@ pub fn of_code(code: Code) -> u8 {
         | ContractSuspended
         | ParticipantExists
         | DatasetExists
+        | BudgetRenewalExists
         | ContractExists
         | ContractNotActive
         | ContractNotYetValid
@@ -75,6 +76,9 @@ pub fn of_code(code: Code) -> u8 {
         | ImageSetNotApproved
         | ImageSetRevoked
         | OfferInvalid
+        | BudgetNotRenewable
+        | BudgetRenewalInvalid
+        | BudgetRenewalTooLarge
         | SampleIsData
         | DataSchemaMismatch
         | TemplateMismatch

@@ -102,12 +102,19 @@ pub fn bundle(
             offers.push(offer.clone());
         }
     }
+    let mut renewals: Vec<_> = Vec::new();
+    for renewal in contracts.iter().flat_map(|b| &b.renewals) {
+        if !renewals.contains(renewal) {
+            renewals.push(renewal.clone());
+        }
+    }
     let bundle = JobBundle {
         job: signing::sign(&job, key, now)?,
         contracts: contracts.iter().flat_map(|b| b.contracts.iter().cloned()).collect(),
         offers,
         participants,
         image_set: image_set.ok_or_else(unknown)?,
+        renewals,
         log_keys: trust.lineage.shown().cloned(),
     };
     let estimate = estimate(&bundle, Some(states), trust, now)?;

@@ -32,6 +32,7 @@ use schemas::evidence::ImageSet;
 use schemas::lineage::LogLineage;
 use schemas::party::{KeyEvent, Kind, Participant, ParticipantDecision, ParticipantWithdrawal};
 use schemas::release::{Admission, Challenge, ChallengeRequest, RunRequest, StatusList};
+use schemas::renewal::BudgetRenewal;
 use schemas::rules::{DataSchema, Erasure, ImageSetRevocation, LogKey, Template};
 use schemas::{Code, Envelope, R, Refusal};
 use serde::Serialize;
@@ -137,6 +138,11 @@ pub fn list() -> Vec<Route> {
             .takes::<Envelope<DatasetAct>>()
             .gives::<desk::Receipted>(201)
             .gives::<desk::TwoPeople>(202),
+        post("/v1/datasets/{id}/renewals", datasets::renew, Signed, "Renew a privacy budget: its provider")
+            .takes::<Envelope<BudgetRenewal>>()
+            .gives::<desk::Receipted>(201),
+        get("/v1/datasets/{id}/renewals", datasets::renewals, Open, "The renewals of a dataset's privacy budget")
+            .gives::<desk::BudgetRenewals>(200),
         // Contracts.
         post(
             "/v1/contracts",

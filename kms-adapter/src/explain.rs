@@ -4,12 +4,15 @@
 //! A dry run has no room and no Admission: evidence, challenge and the contracts' states are not looked at, and the
 //! evidence is taken to be as strong as the image set's kind can be. Nothing is entered.
 
+use std::collections::BTreeSet;
+
 use schemas::bundle::JobBundle;
 use schemas::evidence::{Appraisal, ImageSet};
 use schemas::id::RunId;
 use schemas::text::Bytes;
 use schemas::{Code, Digest, R, Refusal};
 use serde::Serialize;
+use signing::OpenedBundle;
 
 use crate::audit;
 use crate::budget::{self, Line};
@@ -56,6 +59,13 @@ impl Course {
                 self.done.push(Explained { check, verdict: "refused", code: Some(refusal.code.as_str()), why });
                 None
             }
+        }
+    }
+
+    /// What a check that passed rests on, for the operator.
+    fn because(&mut self, why: Option<String>) {
+        if let Some(last) = self.done.last_mut().filter(|last| last.verdict == "passed") {
+            last.why = why;
         }
     }
 
@@ -122,8 +132,21 @@ impl Kms {
             });
             if fits { Ok(()) } else { undone }
         });
+        course.because(opened.zip(own.as_ref()).and_then(|(opened, own)| renewed(opened, own)));
         course.done
     }
+}
+
+/// The caps that renewals raised, in words; none where there are no renewals.
+fn renewed(opened: &OpenedBundle, own: &[OwnDataset]) -> Option<String> {
+    let said = |dataset: &OwnDataset| {
+        let id = &dataset.released.dataset_id;
+        let numbers: BTreeSet<u32> = opened.renewals.iter().filter(|r| r.dataset_id == *id).map(|r| r.number).collect();
+        let words = if numbers.len() == 1 { "1 renewal".to_owned() } else { format!("{} renewals", numbers.len()) };
+        (!numbers.is_empty()).then(|| format!("{id}: the cap is ε {} with {words} shown", dataset.cap.epsilon))
+    };
+    let all: Vec<String> = own.iter().filter_map(said).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 /// What a room of this image set would show at best.

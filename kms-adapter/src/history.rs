@@ -20,7 +20,8 @@ use crate::tables::log_head;
 pub(crate) fn heads(opened: &OpenedBundle) -> R<Vec<CheckpointRef>> {
     let contracts = opened.contracts.iter().map(|c| c.receipt());
     let offers = opened.offers.iter().map(|o| o.receipt());
-    let receipts = contracts.chain(offers).chain([opened.image_set.receipt()]);
+    let renewals = opened.renewals.iter().map(|r| r.receipt());
+    let receipts = contracts.chain(offers).chain(renewals).chain([opened.image_set.receipt()]);
     receipts.map(|receipt| Ok(Checkpoint::parse(&receipt.checkpoint)?.head)).collect()
 }
 

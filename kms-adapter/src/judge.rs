@@ -153,6 +153,8 @@ impl Kms {
     pub(crate) fn own_datasets(&self, opened: &OpenedBundle, assurance: Assurance) -> R<Vec<OwnDataset>> {
         let mut own = Vec::new();
         let pinned = KeyId::new(self.config.provider.as_str(), self.provider_jwk.thumbprint());
+        self.renewals_belong(opened)?;
+        let shown = || opened.renewals.iter().map(|renewal| (renewal.digest(), &***renewal));
         for used in facts(opened).datasets()? {
             let (dataset, terms) = (used.job, used.terms);
             if terms.key.kms != self.config.url || terms.provider != self.config.provider {
@@ -185,7 +187,7 @@ impl Kms {
                     key_id: terms.key.key_id.clone(),
                 },
                 clause: terms.privacy.clone(),
-                cap: used.offer.privacy_cap.clone(),
+                cap: policies::renewal::cap(used.offer, &terms.offer_sha256, &opened.job.tdc, shown())?,
                 rules: used.offer.usage.rules.iter().chain(&used.contract.rules).copied().collect(),
             });
         }
@@ -193,6 +195,27 @@ impl Kms {
             return Err(Refusal::new(Code::JobMismatch, "the job uses no dataset whose key is kept here"));
         }
         Ok(own)
+    }
+}
+
+impl Kms {
+    /// Every renewal shown is of an offer of the bundle, and those of this service's provider are signed by the key that
+    /// it pins.
+    fn renewals_belong(&self, opened: &OpenedBundle) -> R<()> {
+        let pinned = KeyId::new(self.config.provider.as_str(), self.provider_jwk.thumbprint());
+        for renewal in &opened.renewals {
+            let offer = opened.offers.iter().find(|offer| offer.digest() == renewal.offer_sha256);
+            let none = || {
+                let sentence = "a renewal is of an offer that the job does not use";
+                Refusal::new(Code::BudgetRenewalInvalid, sentence).at("offer_sha256")
+            };
+            policies::renewal::of_offer(renewal, offer.ok_or_else(none)?, &renewal.offer_sha256)?;
+            if renewal.provider == self.config.provider && !renewal.signers().contains(&pinned) {
+                let sentence = "a renewal is not signed by the provider's key that this service pins";
+                return Err(Refusal::new(Code::SignerUnknown, sentence).at("provider_jwk"));
+            }
+        }
+        Ok(())
     }
 }
 

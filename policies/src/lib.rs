@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`facts`] (what is judged), [`registration`] (may this document enter the register?), [`gate`]
 //! (may this job be done now?), [`pipeline`] and [`privacy`] (what does it reveal?), [`release`] (may this room get
-//! keys?), [`kbs`] (may a guest of others?), [`budget`], [`output`], [`completion`], [`payment`]. [`accountant`] is the
+//! keys?), [`kbs`] (may a guest of others?), [`budget`], [`renewal`], [`output`], [`completion`], [`payment`]. [`accountant`] is the
 //! arithmetic, [`lifecycle`] the fold of the log.
 //!
 //! Invariants of this room: no I/O, no clock, no randomness, no signature check. Contract service, clean room and key
@@ -25,6 +25,7 @@ mod reals;
 mod receipts;
 pub mod registration;
 pub mod release;
+pub mod renewal;
 pub mod second_gate;
 
 pub use completion::RunView;

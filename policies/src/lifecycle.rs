@@ -26,6 +26,7 @@ mod notes;
 mod party;
 mod payment;
 mod people;
+mod renewal;
 mod replay;
 mod rows;
 mod rules;
@@ -46,6 +47,7 @@ pub use latest::Latest;
 pub use party::{ParticipantRow, ParticipantState};
 pub use payment::{PaymentRow, PaymentState};
 pub use people::PersonRow;
+pub use renewal::RenewalRow;
 pub use replay::{Completed, Digests, Link, Replay};
 pub use rows::{ChangedRow, StoredRow};
 pub use rules::{DataSchemaRow, TemplateRow};
@@ -81,6 +83,7 @@ pub struct State {
     offers_by_digest: Table<Digest, (DatasetId, u32, u32)>,
     datasets: Table<(DatasetId, u32), DatasetRow>,
     families: Table<FamilyId, Did>,
+    renewals: Table<renewal::RenewalKey, RenewalRow>,
     /// Digests and addresses of sealed objects and samples.
     objects: Table<String, dataset_state::Lies>,
     services: Table<(Did, String), Jwk>,
@@ -127,6 +130,7 @@ impl State {
             offers_by_digest: Table::default(),
             datasets: Table::default(),
             families: Table::default(),
+            renewals: Table::default(),
             objects: Table::default(),
             services: Table::default(),
             templates: Table::default(),
@@ -229,6 +233,7 @@ impl State {
             Body::TemplateApproved { template } => self.check_template(template, now),
             Body::DataSchemaApproved { data_schema } => self.check_data_schema(data_schema, now),
             Body::DatasetChanged { act } => self.check_dataset_act(act, now),
+            Body::BudgetRenewed { renewal } => self.check_renewal(renewal, now),
             Body::ContractWithdrawn { withdraw } => self.check_contract_withdrawal(withdraw, now),
             Body::ContractSuspended { suspend } => self.check_suspension(suspend, now),
             Body::ContractResumed { resume } => self.check_resumption(resume, now),
@@ -277,6 +282,7 @@ impl State {
             Body::TemplateApproved { template } => self.fold_template(index, template),
             Body::DataSchemaApproved { data_schema } => self.fold_data_schema(index, data_schema),
             Body::DatasetChanged { act } => self.fold_dataset_act(index, act),
+            Body::BudgetRenewed { renewal } => self.fold_renewal(index, renewal),
             Body::ContractWithdrawn { withdraw } => self.fold_contract_withdrawal(index, withdraw),
             Body::ContractSuspended { suspend } => self.fold_suspension(index, suspend),
             Body::ContractResumed { resume } => self.fold_resumption(index, resume),
@@ -322,6 +328,7 @@ impl State {
             Body::TemplateApproved { template } => template.read_unverified()?.template,
             Body::DataSchemaApproved { data_schema } => data_schema.read_unverified()?.uri,
             Body::DatasetChanged { act } => act.read_unverified()?.dataset_id.to_string(),
+            Body::BudgetRenewed { renewal } => renewal.read_unverified()?.dataset_id.to_string(),
             Body::ContractWithdrawn { withdraw } => withdraw.read_unverified()?.contract.id.to_string(),
             Body::ContractSuspended { suspend } => suspend.read_unverified()?.contract.id.to_string(),
             Body::ContractResumed { resume } => resume.read_unverified()?.contract.id.to_string(),

@@ -24,6 +24,7 @@ use schemas::jwk::{Curve, Jwk};
 use schemas::party::{KeyAct, KeyEvent, Kind, Participant, ParticipantDecision, ParticipantWithdrawal, Resolution};
 use schemas::pipeline::Stage;
 use schemas::problem::{Code, R};
+use schemas::renewal::BudgetRenewal;
 use schemas::time::Timestamp;
 
 use crate::forms::{SKEW_SECONDS, count, country, ensure, is_name, text, unique, written};
@@ -75,6 +76,12 @@ const RESOLUTION_SECONDS: f64 = 600.0;
 
 /// What happens to a dataset version.
 pub fn dataset_act(document: &DatasetAct, registry: &Did, now: Timestamp) -> R<()> {
+    same_registry(&document.registry, registry)?;
+    act(&document.reason, document.at, now)
+}
+
+/// A renewal of a budget by itself. Whether it fits its offer is for [`crate::renewal`].
+pub fn budget_renewal(document: &BudgetRenewal, registry: &Did, now: Timestamp) -> R<()> {
     same_registry(&document.registry, registry)?;
     act(&document.reason, document.at, now)
 }

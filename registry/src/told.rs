@@ -3,7 +3,7 @@
 
 use diesel::prelude::*;
 use policies::lifecycle::{ContractRow, State};
-use schemas::contract::{Contract, ContractRef, ContractState};
+use schemas::contract::{Contract, ContractDataset, ContractRef, ContractState};
 use schemas::dataset::DatasetActKind;
 use schemas::envelope::Envelope;
 use schemas::event::{Body, Completion, Obligation, PaymentResult, RunEventKind};
@@ -20,7 +20,7 @@ use crate::tables::outbox;
 pub const PSP: &str = "psp";
 
 /// Everything that is told, by its name.
-pub const TOPICS: [&str; 34] = [
+pub const TOPICS: [&str; 35] = [
     "participant.verified",
     "participant.suspended",
     "participant.withdrawn",
@@ -32,6 +32,7 @@ pub const TOPICS: [&str; 34] = [
     "dataset.suspended",
     "dataset.resumed",
     "dataset.withdrawn",
+    "budget.renewed",
     "contract.proposed",
     "contract.signed",
     "contract.scheduled",
@@ -146,16 +147,15 @@ fn messages(before: &State, after: &State, index: u64, at: Timestamp, body: &Bod
             let data =
                 json!({"dataset_id": act.dataset_id, "version": act.version, "reason": act.reason, "index": index});
             let provider = after.latest_offer(&act.dataset_id).map(|row| row.offer.provider.to_string());
-            let mut audience: Vec<String> = provider.into_iter().collect();
-            let uses = |row: &&ContractRow| {
-                row.executed.is_some()
-                    && row.ended.is_none()
-                    && row.contract.datasets.iter().any(|d| d.dataset_id == act.dataset_id && d.version == act.version)
-            };
-            audience.extend(after.contracts().filter(uses).flat_map(|row| parties(&row.contract)));
-            audience.sort();
-            audience.dedup();
+            let audience = users(after, provider, |d| d.dataset_id == act.dataset_id && d.version == act.version);
             vec![Message { topic, subject: act.dataset_id.to_string(), audience, data }]
+        }
+        Body::BudgetRenewed { renewal } => {
+            let renewal = renewal.read_unverified()?;
+            let data = json!({"dataset_id": renewal.dataset_id, "family": renewal.family, "tdc": renewal.tdc,
+                "number": renewal.number, "epsilon": renewal.epsilon, "reason": renewal.reason, "index": index});
+            let audience = users(after, Some(renewal.provider.to_string()), |d| d.offer_sha256 == renewal.offer_sha256);
+            vec![Message { topic: "budget.renewed", subject: renewal.dataset_id.to_string(), audience, data }]
         }
         Body::ContractProposed { contract: envelope } => {
             let document = envelope.read_unverified()?;
@@ -270,6 +270,17 @@ fn stopped(after: &State, index: u64) -> Vec<Message> {
         Message { topic: "contract.suspended", subject, audience, data }
     };
     after.contracts_stopped_at(index).map(tell).collect()
+}
+
+/// The provider and the parties of the contracts in use that have such a dataset, each once.
+fn users(after: &State, provider: Option<String>, has: impl Fn(&ContractDataset) -> bool) -> Vec<String> {
+    let uses =
+        |row: &&ContractRow| row.executed.is_some() && row.ended.is_none() && row.contract.datasets.iter().any(&has);
+    let mut all: Vec<String> = provider.into_iter().collect();
+    all.extend(after.contracts().filter(uses).flat_map(|row| parties(&row.contract)));
+    all.sort();
+    all.dedup();
+    all
 }
 
 /// The version whose place this entry's contract took, if it did.

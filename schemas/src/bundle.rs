@@ -10,6 +10,7 @@ use crate::job::JobSpec;
 use crate::lineage::LogLineage;
 use crate::log::Receipt;
 use crate::party::{KeyEvent, Participant, ParticipantDecision, Resolution};
+use crate::renewal::BudgetRenewal;
 
 /// A document with the receipt of its entry.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
@@ -65,6 +66,15 @@ impl LoggedDocument for ImageSet {
     }
 }
 
+impl LoggedDocument for BudgetRenewal {
+    fn body(renewal: Envelope<Self>) -> crate::event::Body {
+        crate::event::Body::BudgetRenewed { renewal }
+    }
+    fn subject(&self) -> String {
+        self.dataset_id.to_string()
+    }
+}
+
 impl LoggedDocument for crate::event::RunEvent {
     fn body(event: Envelope<Self>) -> crate::event::Body {
         crate::event::Body::RunReported { event }
@@ -113,6 +123,9 @@ pub struct JobBundle {
     pub participants: Vec<BundledParticipant>,
     /// The image set of the job, signed by two SRO people.
     pub image_set: Logged<ImageSet>,
+    /// Renewals of the offers' budgets; who leaves one out has the lower cap.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub renewals: Vec<Logged<BudgetRenewal>>,
     /// How the log's key in use follows from earlier ones; none while the log has its first key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_keys: Option<LogLineage>,

@@ -218,6 +218,10 @@ pub struct DatasetOffer {
     pub usage: Usage,
     /// The most that a contract may grant.
     pub privacy_cap: Clause,
+    /// How far logged renewals ([`crate::renewal::BudgetRenewal`]) may ever raise the cap's ε, at the cap's δ: the total of
+    /// all that is released together. At level 1 only; none where the cap is never renewed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewable_to: Option<Real>,
     /// Price, the same for every consumer; the contract copies it and names the payer.
     pub payment: Vec<PriceTerm>,
     /// Data card.

@@ -18,6 +18,7 @@ use crate::jwk::Jwk;
 use crate::money::{Currency, Minor};
 use crate::party::{KeyEvent, Participant, ParticipantDecision, ParticipantWithdrawal, Resolution};
 use crate::release::KmsReceipt;
+use crate::renewal::BudgetRenewal;
 use crate::rules::{DataSchema, Erasure, ImageSetRevocation, LogKey, LogSucceeded, Template};
 use crate::text::Bytes;
 use crate::time::Timestamp;
@@ -249,6 +250,11 @@ pub enum Body {
         /// Signed by the provider, or by two SRO people.
         act: Envelope<DatasetAct>,
     },
+    /// A TDP renewed the privacy budget of a family.
+    BudgetRenewed {
+        /// Signed by the TDP.
+        renewal: Envelope<BudgetRenewal>,
+    },
     /// A contract was proposed; with `supersedes` a counter-offer or an amendment. The payload stands here once, signatures follow as entries of their own.
     ContractProposed {
         /// Signed by the proposer, a party of the contract: this is its signature too.
@@ -455,6 +461,7 @@ impl Body {
             Body::TemplateApproved { .. } => "template_approved",
             Body::DataSchemaApproved { .. } => "data_schema_approved",
             Body::DatasetChanged { .. } => "dataset_changed",
+            Body::BudgetRenewed { .. } => "budget_renewed",
             Body::ContractWithdrawn { .. } => "contract_withdrawn",
             Body::ContractSuspended { .. } => "contract_suspended",
             Body::ContractResumed { .. } => "contract_resumed",

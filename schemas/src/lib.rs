@@ -34,6 +34,7 @@ pub mod privacy;
 pub mod problem;
 pub mod recipe;
 pub mod release;
+pub mod renewal;
 pub mod rules;
 pub mod text;
 pub mod time;

@@ -71,6 +71,7 @@ fn published_schemas_and_examples_are_current() {
     publish("key-proof", &key_proof());
     publish("key-event", &key_event());
     publish("dataset-act", &dataset_act());
+    publish("budget-renewal", &budget_renewal());
     publish("template", &template());
     publish("data-schema", &data_schema());
     publish("image-set-revocation", &image_set_revocation());

@@ -26,7 +26,7 @@ pub struct LedgerKey {
 pub struct Ledger {
     /// Charges that stand, each with its contract.
     pub charges: Vec<(ContractRef, DatasetCharge)>,
-    /// The cap, of the offer that the last charge refers to.
+    /// The cap with its renewals, of the offer that the last charge refers to.
     pub cap: Clause,
     /// Clauses of the contracts.
     pub clauses: BTreeMap<ContractRef, Clause>,
@@ -55,13 +55,17 @@ pub fn recompute(state: &State) -> R<BTreeMap<LedgerKey, Ledger>> {
     let mut ledgers = BTreeMap::new();
     for (index, receipt) in released {
         if seen.insert((receipt.provider.clone(), receipt.kms.clone(), receipt.run_id.clone())) {
-            charge(state, receipt, &mut ledgers).map_err(|e| fault(index, &e))?;
+            charge(state, (index, receipt), &mut ledgers).map_err(|e| fault(index, &e))?;
         }
     }
     Ok(ledgers)
 }
 
-fn charge(state: &State, receipt: &KmsReceipt, ledgers: &mut BTreeMap<LedgerKey, Ledger>) -> R<()> {
+fn charge(
+    state: &State,
+    (index, receipt): (u64, &KmsReceipt),
+    ledgers: &mut BTreeMap<LedgerKey, Ledger>,
+) -> R<()> {
     let mismatch = |why: &str| Refusal::new(Code::LogTampered, why.to_owned());
     let run = state.require_run(&receipt.run_id)?;
     let tdc = &state.job_of(run)?.tdc;
@@ -77,7 +81,10 @@ fn charge(state: &State, receipt: &KmsReceipt, ledgers: &mut BTreeMap<LedgerKey,
         if !same || new.delta != terms.privacy.delta {
             return Err(mismatch("a charge is not to the dataset's family at the contract's δ"));
         }
-        let cap = offer(state, &terms.offer_sha256)?.privacy_cap.clone();
+        // Renewals that stood in the log before the charge did.
+        let renewals = state.renewals_of(&terms.offer_sha256).filter(|row| row.index < index);
+        let renewals = renewals.map(|row| (row.envelope.digest(), &row.renewal));
+        let cap = policies::renewal::cap(offer(state, &terms.offer_sha256)?, &terms.offer_sha256, tdc, renewals)?;
         let scoped = match terms.privacy.scope {
             Scope::PerTdc => Some(tdc.clone()),
             Scope::Global => None,

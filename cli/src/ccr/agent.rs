@@ -178,6 +178,7 @@ mod tests {
             offers: vec![],
             participants: vec![],
             image_set: Logged { envelope: Envelope::new(vec![], vec![]), receipt },
+            renewals: vec![],
             log_keys: None,
         };
         Leased { job_sha256: Digest([7; 32]), lease_token: "claim".into(), bundle }

@@ -1,5 +1,6 @@
 mod acts;
 mod find;
+mod renew;
 
 use std::path::PathBuf;
 
@@ -63,6 +64,8 @@ pub enum Verb {
     Act(acts::Verb),
     #[command(flatten)]
     Find(find::Verb),
+    #[command(flatten)]
+    Renewal(renew::Verb),
     /// List the registered datasets.
     #[command(after_help = "Example:\n  depa dataset list --registry URL")]
     List,
@@ -102,6 +105,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         }
         Verb::Act(verb) => acts::run(verb, global),
         Verb::Find(verb) => find::run(verb, global),
+        Verb::Renewal(verb) => renew::run(verb, global),
         Verb::List => {
             let all = dataset::list(&global.desk()?)?;
             let lines: Vec<String> = all.iter().map(DatasetLine::text).collect();

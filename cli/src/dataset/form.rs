@@ -102,6 +102,9 @@ pub struct UsageForm {
 pub struct Cap {
     /// ε.
     pub epsilon: Real,
+    /// How far renewals may ever raise it, at level 1; never without.
+    #[serde(default)]
+    pub renewable_to: Option<Real>,
     /// δ, below 1/`public_rows`.
     pub delta: Real,
     /// Across whom the budget is shared.

@@ -30,6 +30,7 @@ fn made(spoil: impl Fn(&mut schemas::event::Completion)) -> (House, JobBundle, P
         offers: around.offers,
         participants: around.participants,
         image_set: around.image_sets[0].clone(),
+        renewals: around.renewals.clone(),
         log_keys: None,
     };
     (house, bundle, Proof { run_jwk: run.key.jwk().clone(), completion, receipt: entry.receipt })

@@ -37,6 +37,7 @@ pub(crate) fn bundle(house: &House) -> ContractBundle {
         offers: offers.collect(),
         participants: participants.collect(),
         image_sets: image_sets.collect(),
+        renewals: vec![],
         log_keys: None,
     }
 }

@@ -1,9 +1,10 @@
 //! Datasets.
 
 use schemas::dataset::{DatasetAct, DatasetOffer};
-use schemas::desk::{CroissantDraft, DatasetList, DatasetView, Receipted};
+use schemas::desk::{BudgetRenewals, CroissantDraft, DatasetList, DatasetView, Receipted};
 use schemas::id::DatasetId;
 use schemas::log::Receipt;
+use schemas::renewal::BudgetRenewal;
 use schemas::{Envelope, R};
 
 use crate::acted::Acted;
@@ -20,6 +21,17 @@ impl Client {
     pub fn change_dataset(&self, act: &Envelope<DatasetAct>) -> R<Acted<Receipted>> {
         let id = act.read_unverified()?.dataset_id;
         self.post_act(&format!("/v1/datasets/{id}/acts"), act)
+    }
+
+    /// Renews a privacy budget: signed by the provider of the offer.
+    pub fn renew_budget(&self, renewal: &Envelope<BudgetRenewal>) -> R<Receipt> {
+        let id = renewal.read_unverified()?.dataset_id;
+        Ok(self.post::<_, Receipted>(&format!("/v1/datasets/{id}/renewals"), renewal)?.receipt)
+    }
+
+    /// The renewals of a dataset's privacy budget, offer by offer.
+    pub fn budget_renewals(&self, id: &DatasetId) -> R<BudgetRenewals> {
+        self.get(&format!("/v1/datasets/{id}/renewals"))
     }
 
     /// A page of the newest offers that fit: `q`, `provider`, `column`, `column_type`, `purpose`, `data_schema`,

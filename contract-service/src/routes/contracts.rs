@@ -13,6 +13,7 @@ use schemas::desk::{
 use schemas::envelope::Verified;
 use schemas::event::Body;
 use schemas::id::{ContractId, DatasetId, Did, ImageSetId};
+use schemas::party::Kind;
 use schemas::{Code, Digest, Envelope, R, Refusal};
 
 use super::contract_acts;
@@ -191,11 +192,15 @@ pub fn bundle(app: &App, call: &Call) -> R<Answer> {
     });
     let participants = row.contract.parties.iter().map(|p| participant(app, &state, &p.did));
     let image_sets = row.contract.compute.image_sets.iter().map(|id| image_set(app, &state, id));
+    let consumes = |did: &Did| row.contract.in_role(Kind::Tdc).any(|tdc| tdc == did);
+    let renewals = row.contract.datasets.iter().flat_map(|d| state.renewals_of(&d.offer_sha256));
+    let renewals = renewals.filter(|row| row.renewal.tdc.as_ref().is_none_or(consumes));
     Answer::ok(&ContractBundle {
         contracts,
         offers: offers.collect::<R<_>>()?,
         participants: participants.collect::<R<_>>()?,
         image_sets: image_sets.collect::<R<_>>()?,
+        renewals: renewals.map(|row| super::datasets::renewal(app, row)).collect::<R<_>>()?,
         log_keys: app.lineage(),
     })
 }

@@ -1,12 +1,13 @@
 //! Datasets: register an offer, change a version, search and read the register, Croissant in and out. Offers are
 //! public: the same terms for everyone.
 
-use policies::lifecycle::{OfferRow, State};
+use policies::lifecycle::{OfferRow, RenewalRow, State};
 use schemas::bundle::Logged;
 use schemas::dataset::{ColumnType, DatasetAct, DatasetOffer, DatasetState};
-use schemas::desk::{DatasetList, DatasetVersions, DatasetView, Receipted};
+use schemas::desk::{BudgetRenewals, DatasetList, DatasetVersions, DatasetView, Receipted};
 use schemas::event::Body;
 use schemas::id::{DatasetId, Did};
+use schemas::renewal::BudgetRenewal;
 use schemas::text::Real;
 use schemas::{Code, Envelope, R, Refusal};
 
@@ -36,6 +37,29 @@ pub fn change(app: &App, call: &Call) -> R<Answer> {
             Answer::created(&Receipted { receipt })
         }
     }
+}
+
+/// Renews a privacy budget: by the provider of the offer, within what the offer says beforehand.
+pub fn renew(app: &App, call: &Call) -> R<Answer> {
+    let renewal: Envelope<BudgetRenewal> = call.read()?;
+    if renewal.read_unverified()?.dataset_id != call.param("id")? {
+        return Err(Refusal::new(Code::SchemaMismatch, "the renewal is about another dataset").at("dataset_id"));
+    }
+    let receipt = app.enter(Body::BudgetRenewed { renewal })?.receipt;
+    Answer::created(&Receipted { receipt })
+}
+
+/// The renewals of a dataset's budget, offer by offer.
+pub fn renewals(app: &App, call: &Call) -> R<Answer> {
+    let state = app.registry.state();
+    let id = found(&state, call)?.offer.dataset_id.clone();
+    let rows = state.offers_of(&id).flat_map(|offer| state.renewals_of(&offer.sha256));
+    Answer::ok(&BudgetRenewals { renewals: rows.map(|row| renewal(app, row)).collect::<R<_>>()? })
+}
+
+/// A renewal with its receipt.
+pub(super) fn renewal(app: &App, row: &RenewalRow) -> R<Logged<BudgetRenewal>> {
+    Ok(Logged { envelope: row.envelope.clone(), receipt: app.registry.receipt(row.index)? })
 }
 
 /// What a search may ask for.

@@ -139,6 +139,7 @@ fn audience(state: &State, body: &Body) -> R<Option<Audience>> {
         | Body::TemplateApproved { .. }
         | Body::DataSchemaApproved { .. }
         | Body::DatasetChanged { .. }
+        | Body::BudgetRenewed { .. }
         | Body::StatementRegistered { .. }
         | Body::LogKeyRotated { .. }
         | Body::TwinRoot { .. } => Public,

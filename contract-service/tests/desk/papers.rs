@@ -144,6 +144,7 @@ pub fn offer(house: &House, n: usize) -> DatasetOffer {
             rules: Vec::new(),
         },
         privacy_cap: clause(),
+        renewable_to: None,
         payment: vec![PriceTerm {
             term_id: "p1".into(),
             kind: TermKind::PerRun,

@@ -48,6 +48,7 @@ impl House {
             offers: bundle.offers,
             participants: bundle.participants,
             image_set: bundle.image_sets[0].clone(),
+            renewals: bundle.renewals.clone(),
             log_keys: bundle.log_keys,
         }
     }

@@ -101,6 +101,7 @@ pub fn offer(registry: &Did, key: &FileKey, kms: &FileKey, n: usize, now: Timest
             rules: Vec::new(),
         },
         privacy_cap: clause()?,
+        renewable_to: None,
         payment: vec![PriceTerm {
             term_id: "p1".into(),
             kind: TermKind::PerRun,

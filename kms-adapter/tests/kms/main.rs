@@ -19,6 +19,7 @@ mod put_back;
 mod quorum;
 mod race;
 mod release;
+mod renewal;
 mod repeat;
 mod rotation;
 mod rows;

@@ -117,15 +117,18 @@ impl State {
         Ok(())
     }
 
-    /// Offers that a compromised key signed from `since` on: their versions are suspended until the SRO has looked.
+    /// Offers that a compromised key signed or renewed from `since` on: their versions are suspended until the SRO has looked.
     pub(super) fn offers_contested(&mut self, index: u64, holder: &str, thumbprint: &str, since: u64) {
-        let signed = |row: &&super::OfferRow| {
-            let by_key =
-                |s: &schemas::envelope::PartySignature| s.kid.holder == holder && s.kid.thumbprint == thumbprint;
-            row.index >= since && row.envelope.signatures.iter().any(by_key)
+        let by_key = |signatures: &[schemas::envelope::PartySignature]| {
+            signatures.iter().any(|s| s.kid.holder == holder && s.kid.thumbprint == thumbprint)
         };
-        let touched: Vec<_> =
-            self.offers().filter(signed).map(|row| (row.offer.dataset_id.clone(), row.offer.version)).collect();
+        let signed = self.offers().filter(|row| row.index >= since && by_key(&row.envelope.signatures));
+        // A renewal by that key raised the cap of its offer.
+        let renewals = self.renewals.iter().map(|(_, row)| row);
+        let renewed = renewals.filter(|row| row.index >= since && by_key(&row.envelope.signatures));
+        let raised = renewed.filter_map(|row| self.offer(&row.renewal.offer_sha256));
+        let touched: std::collections::BTreeSet<_> =
+            signed.chain(raised).map(|row| (row.offer.dataset_id.clone(), row.offer.version)).collect();
         for key in touched {
             self.change_dataset(index, key, |row| row.suspended = Some(Stopper::Service));
         }

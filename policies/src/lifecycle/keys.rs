@@ -198,16 +198,21 @@ impl State {
         if self.is_sro(event.participant.as_str()) {
             return self.fold_person_key_event(index, at, envelope, resolution);
         }
+        if !self.participants.contains(&event.participant) {
+            return Ok(());
+        }
+        let added = match &event.event {
+            KeyAct::Add { proof, uses } => {
+                Some(self.key_added(&event.participant, read(proof)?.jwk, uses.clone(), (index, resolution)))
+            }
+            _ => None,
+        };
         let Some(row) = self.participants.get_mut(&event.participant) else { return Ok(()) };
         row.entries.push(index);
         row.key_events.push((index, envelope.clone()));
+        row.keys.extend(added);
         let (thumbprint, state) = match event.event {
-            KeyAct::Add { proof, uses } => {
-                let key = KeyRow::new(read(&proof)?.jwk, uses, index, resolution);
-                self.key_holders.put(key.thumbprint.clone(), event.participant.clone());
-                row.keys.push(key);
-                return Ok(());
-            }
+            KeyAct::Add { .. } => return Ok(()),
             KeyAct::Compromise { thumbprint, since_index } => {
                 self.contest(index, at, &event.participant, (thumbprint, since_index));
                 return Ok(());
@@ -219,6 +224,19 @@ impl State {
             key.end(state, index);
         }
         Ok(())
+    }
+
+    /// The row of a key that an entry adds; from now on its holder is known by it.
+    pub(super) fn key_added(
+        &mut self,
+        holder: &Did,
+        jwk: Jwk,
+        uses: Vec<KeyUse>,
+        (index, resolution): (u64, &Option<Resolution>),
+    ) -> KeyRow {
+        let key = KeyRow::new(jwk, uses, index, resolution);
+        self.key_holders.put(key.thumbprint.clone(), holder.clone());
+        key
     }
 
     /// A key is reported from an entry on. What it signed since is in doubt; so are the keys that it brought since, from

@@ -146,8 +146,7 @@ impl State {
         };
         match event.event {
             KeyAct::Add { proof, uses } => {
-                let key = KeyRow::new(read(&proof)?.jwk, uses, index, resolution);
-                self.key_holders.put(key.thumbprint.clone(), did.clone());
+                let key = self.key_added(&did, read(&proof)?.jwk, uses, (index, resolution));
                 row.keys.push(key);
             }
             KeyAct::Retire { thumbprint } => end(&mut row, &thumbprint, KeyState::Retired),

@@ -34,7 +34,7 @@ const SCALARS: &str = "state";
 macro_rules! every_table {
     ($then:ident) => {
         $then! {
-            participants, looks, key_holders, people, person_acts, image_sets, offers, offers_by_digest, datasets, families, objects, services,
+            participants, looks, key_holders, people, person_acts, image_sets, offers, offers_by_digest, datasets, families, renewals, objects, services,
             templates, data_schemas, contract_ids, agenda, at_work, orders, runs, run_keys,
             receipts, payments, books, erased
         }

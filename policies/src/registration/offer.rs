@@ -30,6 +30,7 @@ pub fn offer(offer: &DatasetOffer, registry: &Did, now: Timestamp) -> R<()> {
     ensure(rows, Code::OfferInvalid, "public_rows", "The public count of principals lies between 1 and 10^12.")?;
     usage(&offer.usage, &offer.columns)?;
     clause(&offer.privacy_cap, offer.public_rows, "privacy_cap")?;
+    crate::renewal::ceiling(offer)?;
     prices(offer)?;
     let card = &offer.data_card;
     for (words, field) in [

@@ -37,9 +37,10 @@ pub fn dataset(terms: &ContractDataset, offer: &DatasetOffer) -> R<()> {
     crate::kbs::form(terms)?;
     columns(terms, offer)?;
     let (asked, cap) = (&terms.privacy, &offer.privacy_cap);
-    let sentence =
-        format!("Dataset {}: ε {} exceeds the offer's cap {}.", terms.dataset_id, asked.epsilon, cap.epsilon);
-    let within = reals::order(&asked.epsilon, &cap.epsilon).is_le();
+    // A budget that may be renewed is granted up to its total: what is released together is contracted beforehand.
+    let most = offer.renewable_to.as_ref().unwrap_or(&cap.epsilon);
+    let sentence = format!("Dataset {}: ε {} exceeds the offer's cap {most}.", terms.dataset_id, asked.epsilon);
+    let within = reals::order(&asked.epsilon, most).is_le();
     ensure(within, Code::EpsilonOutOfRange, "datasets.privacy.epsilon", sentence)?;
     let sentence = format!("Dataset {}: δ {} exceeds the offer's cap {}.", terms.dataset_id, asked.delta, cap.delta);
     let within = reals::order(&asked.delta, &cap.delta).is_le();

@@ -49,6 +49,7 @@ mod readme;
 mod registration;
 #[cfg(test)]
 mod release;
+mod renewals;
 #[cfg(test)]
 mod rows;
 #[cfg(test)]

@@ -134,6 +134,7 @@ pub fn offer(n: usize, tdp: &FileKey, kms: &FileKey) -> DatasetOffer {
             rules: Vec::new(),
         },
         privacy_cap: clause(),
+        renewable_to: None,
         payment: vec![PriceTerm {
             term_id: "p1".into(),
             kind: TermKind::PerRun,

@@ -126,6 +126,7 @@ fn an_order_is_leased_by_one_agent_until_a_run_checks_in() {
         offers: vec![],
         participants: vec![],
         image_set: Logged { envelope: row.envelope.clone(), receipt },
+        renewals: vec![],
         log_keys: None,
     };
     let entry = house.registry.order(&bundle, house.now()).unwrap();

@@ -72,6 +72,7 @@ pub fn verify_body(
         Body::TemplateApproved { template } => drop(document::verify(template.clone(), registry, keys)?),
         Body::DataSchemaApproved { data_schema } => drop(document::verify(data_schema.clone(), registry, keys)?),
         Body::DatasetChanged { act } => drop(document::verify(act.clone(), registry, keys)?),
+        Body::BudgetRenewed { renewal } => drop(document::verify(renewal.clone(), registry, keys)?),
         Body::ContractWithdrawn { withdraw } => drop(document::verify(withdraw.clone(), registry, keys)?),
         Body::ContractSuspended { suspend } => drop(document::verify(suspend.clone(), registry, keys)?),
         Body::ContractResumed { resume } => drop(document::verify(resume.clone(), registry, keys)?),

@@ -6,22 +6,14 @@ use schemas::id::KeyId;
 use schemas::jwk::Jwk;
 use schemas::text::Bytes;
 use schemas::{Code, R, Refusal, Signer, Timestamp};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::check;
+use crate::header::Header;
 
 const TYP: &str = "ear+jwt";
 /// No longer token is looked at.
 const MAX_TOKEN: usize = 16 * 1024;
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Header {
-    alg: String,
-    kid: KeyId,
-    typ: String,
-}
 
 fn bad(why: &str) -> Refusal {
     Refusal::new(Code::Unauthenticated, format!("attestation token: {why}"))
@@ -29,9 +21,7 @@ fn bad(why: &str) -> Refusal {
 
 /// Signs claims, which carry `iat` and `exp`.
 pub fn sign(claims: &Value, signer: &dyn Signer) -> R<String> {
-    let header = Header { alg: "EdDSA".into(), kid: signer.kid().clone(), typ: TYP.into() };
-    let part = |value: R<Vec<u8>>| value.map(|bytes| Bytes(bytes).text());
-    let input = format!("{}.{}", part(canonical::to_bytes(&header))?, part(canonical::to_bytes(claims))?);
+    let input = format!("{}.{}", Header::part(TYP, signer)?, Bytes(canonical::to_bytes(claims)?).text());
     let sig = Bytes(signer.sign_bytes(input.as_bytes())?.to_vec()).text();
     Ok(format!("{input}.{sig}"))
 }

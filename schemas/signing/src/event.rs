@@ -5,27 +5,18 @@ use schemas::envelope::Usage;
 use schemas::id::KeyId;
 use schemas::text::Bytes;
 use schemas::{Code, KeyBook, R, Refusal, Signer, canonical};
-use serde::{Deserialize, Serialize};
 
 use crate::check::{self, Alg};
+use crate::header::Header;
 
 /// The type that keeps these signatures apart from those of documents and tokens.
 const TYPE: &str = "depa-event+jws";
 /// The largest signature text.
 const MAX: usize = 4096;
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Header {
-    alg: String,
-    kid: KeyId,
-    typ: String,
-}
-
 /// Signs these bytes.
 pub fn sign(payload: &[u8], signer: &dyn Signer) -> R<String> {
-    let header = Header { alg: "EdDSA".into(), kid: signer.kid().clone(), typ: TYPE.into() };
-    let head = Bytes(canonical::to_bytes(&header)?).text();
+    let head = Header::part(TYPE, signer)?;
     let sig = signer.sign_bytes(input(&head, payload).as_bytes())?;
     Ok(format!("{head}..{}", Bytes(sig.to_vec()).text()))
 }

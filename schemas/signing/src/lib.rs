@@ -18,6 +18,7 @@ pub mod ear;
 pub mod ec_key;
 pub mod event;
 pub mod guest;
+mod header;
 pub mod jose;
 pub mod jws;
 pub mod lineage;

@@ -11,6 +11,7 @@ use schemas::{Code, KeyBook, R, Refusal, Signer, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::check;
+use crate::header::Header;
 
 /// Seconds an access token lives.
 pub const ACCESS_SECONDS: i64 = 600;
@@ -18,14 +19,6 @@ pub const ACCESS_SECONDS: i64 = 600;
 pub const ASSERTION_SECONDS: i64 = 120;
 const TYP_ASSERTION: &str = "client-authentication+jwt";
 const TYP_ACCESS: &str = "at+jwt";
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Header {
-    alg: String,
-    kid: KeyId,
-    typ: String,
-}
 
 /// What the holder of a token must prove.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -72,8 +65,7 @@ fn bad(why: &str) -> Refusal {
 }
 
 fn make(claims: &Claims, typ: &str, signer: &dyn Signer) -> R<String> {
-    let header = Header { alg: "EdDSA".into(), kid: signer.kid().clone(), typ: typ.into() };
-    let header = Bytes(canonical::to_bytes(&header)?).text();
+    let header = Header::part(typ, signer)?;
     let payload = Bytes(canonical::to_bytes(claims)?).text();
     let input = format!("{header}.{payload}");
     let sig = Bytes(signer.sign_bytes(input.as_bytes())?.to_vec()).text();

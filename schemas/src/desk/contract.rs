@@ -75,6 +75,9 @@ messages! {
         participants: Vec<BundledParticipant>,
         /// Its image sets.
         image_sets: Vec<Logged<ImageSet>>,
+        /// Renewals of its offers' budgets, of all consumers or of its own.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        renewals: Vec<Logged<crate::renewal::BudgetRenewal>>,
         /// How the log's key in use follows from earlier ones; none while the log has its first key.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         log_keys: Option<LogLineage>,

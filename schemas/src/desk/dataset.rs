@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::messages;
 use crate::bundle::Logged;
 use crate::dataset::DatasetOffer;
+use crate::renewal::BudgetRenewal;
 
 messages! {
     /// A registered dataset.
@@ -20,6 +21,11 @@ messages! {
         datasets: Vec<DatasetView>,
         /// Where the next page begins; none on the last.
         next: Option<String>,
+    }
+    /// The renewals of a dataset's privacy budget, offer by offer.
+    BudgetRenewals {
+        /// Each with its receipt.
+        renewals: Vec<Logged<BudgetRenewal>>,
     }
     /// Every offer of a dataset, oldest first.
     DatasetVersions {

@@ -5,6 +5,7 @@ use schemas::dataset::DatasetAct;
 use schemas::envelope::{Form, PartySignature};
 use schemas::id::KeyId;
 use schemas::party::{KeyEvent, KeyProof, ParticipantWithdrawal};
+use schemas::renewal::BudgetRenewal;
 use schemas::rules::{DataSchema, Erasure, ImageSetRevocation, LogKey, LogSucceeded, Template};
 use schemas::text::Bytes;
 use serde::de::DeserializeOwned;
@@ -38,6 +39,12 @@ pub fn key_event() -> KeyEvent {
 pub fn dataset_act() -> DatasetAct {
     read(json!({"schema": "dataset-act.v1", "registry": registry(), "dataset_id": format!("dst_{}", uuid(1)),
         "version": 1, "act": "suspend", "reason": "Consent is being renewed", "at": AT}))
+}
+
+pub fn budget_renewal() -> BudgetRenewal {
+    read(json!({"schema": "budget-renewal.v1", "registry": registry(), "provider": tdp(),
+        "family": format!("fam_{}", uuid(1)), "dataset_id": format!("dst_{}", uuid(1)), "offer_sha256": digest(11),
+        "tdc": null, "number": 1, "epsilon": "0.5", "reason": "The second year of the study", "at": AT}))
 }
 
 pub fn template() -> Template {

@@ -91,6 +91,7 @@ pub fn offer(people: &People, provider: &FileKey, table: &Table, kms: &str, kms_
             rules: Vec::new(),
         },
         privacy_cap: clause("2.0"),
+        renewable_to: None,
         payment: vec![],
         data_card: DataCard {
             description: "d".into(),

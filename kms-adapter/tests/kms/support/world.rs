@@ -145,6 +145,7 @@ impl World {
             offers: offers.map(|(_, logged)| logged).to_vec(),
             participants: participants.to_vec(),
             image_set: image_set.clone(),
+            renewals: vec![],
             log_keys: None,
         };
         World {

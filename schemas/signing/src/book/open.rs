@@ -5,6 +5,7 @@ use schemas::contract::Contract;
 use schemas::dataset::DatasetOffer;
 use schemas::evidence::ImageSet;
 use schemas::job::JobSpec;
+use schemas::renewal::BudgetRenewal;
 use schemas::{Code, Entered, R, Refusal, Signed};
 
 use super::{PinnedBook, Trust, kids, only_signer};
@@ -21,16 +22,19 @@ pub struct OpenedBundle {
     pub offers: Vec<Entered<DatasetOffer>>,
     /// The image set of the job, signed by two SRO people.
     pub image_set: Entered<ImageSet>,
+    /// Renewals of budgets, each signed by who it says is the provider.
+    pub renewals: Vec<Entered<BudgetRenewal>>,
     /// Keys of everyone in the bundle.
     pub book: PinnedBook,
 }
 
-/// The most contracts, offers or participants in a bundle.
+/// The most contracts, offers, participants or renewals in a bundle.
 pub const MAX_BUNDLED: usize = 64;
 
 /// Opens a bundle under pinned trust: the log's keys, participants, offers, image set, contracts, job, in this order.
 pub fn open_bundle(bundle: JobBundle, trust: &Trust) -> R<OpenedBundle> {
-    let counts = [bundle.contracts.len(), bundle.offers.len(), bundle.participants.len()];
+    let counts =
+        [bundle.contracts.len(), bundle.offers.len(), bundle.participants.len(), bundle.renewals.len()];
     if counts.iter().any(|n| *n > MAX_BUNDLED) {
         return Err(Refusal::new(Code::LimitExceeded, "a bundle holds at most 64 of each kind of document"));
     }
@@ -55,8 +59,14 @@ pub fn open_bundle(bundle: JobBundle, trust: &Trust) -> R<OpenedBundle> {
         trust.fully_signed(&contract)?;
         contracts.push(contract);
     }
+    let mut renewals = Vec::new();
+    for logged in bundle.renewals {
+        let renewal = book.entered(logged)?;
+        only_signer(&renewal, renewal.provider.as_str())?;
+        renewals.push(renewal);
+    }
     let kids = kids(&bundle.job);
     let job = document::verify(bundle.job, &trust.registry, &book).map_err(|refusal| book.explained(refusal, &kids))?;
     only_signer(&job, job.tdc.as_str())?;
-    Ok(OpenedBundle { job, contracts, offers, image_set, book })
+    Ok(OpenedBundle { job, contracts, offers, image_set, renewals, book })
 }
