@@ -1,0 +1,3 @@
+//! ONNX import. Nothing is imported yet; the messages are declared.
+
+pub mod proto;
