@@ -68,10 +68,35 @@ fn calibrated_noise() {
     }
 }
 
+#[test]
+fn noise_calibrated_by_pld() {
+    let Some(reference) = reference("noise_calibrated_by_pld") else { return };
+    let mut worst = 0.0f64;
+    for row in rows(&reference, "calibration") {
+        let [target, rate, delta, theirs, by_rdp] =
+            ["/target_epsilon", "/sampling_rate", "/delta", "/noise_multiplier_pld", "/noise_multiplier_rdp"]
+                .map(|path| number(row, path));
+        let steps = number(row, "/steps") as u32;
+        let ours = pld::calibrate(target, delta, rate, steps).unwrap();
+        let spent = pld::epsilon(ours, rate, steps, delta).unwrap();
+        println!("calibration by PLD ε {target} q {rate} T {steps}: σ {ours}, theirs {theirs}, spent {spent}");
+        assert!(spent <= target, "ε {target} q {rate} T {steps}: σ {ours} costs {spent}");
+        assert!(pld::epsilon(ours - 0.001, rate, steps, delta).unwrap() > target, "σ {ours} is not the least");
+        // Theirs has four decimals, ours three, rounded up.
+        assert!(ours <= 1.001 * theirs + 0.001 && ours < by_rdp, "ε {target}: σ {ours} above {theirs}");
+        worst = worst.max(ours / theirs - 1.0);
+    }
+    println!("calibration by PLD: at most {:.4} % above the reference", worst * 100.0);
+    for (target, rate) in [(0.0, 0.1), (f64::NAN, 0.1), (1.0, 1.5), (1.0, -0.1)] {
+        assert_eq!(pld::calibrate(target, 1e-5, rate, 10), None);
+    }
+}
+
 /// Compares (our ε, the highest allowed) of each row, and our ε with the row's lower bounds.
 fn each_setting(name: &str, figures: impl Fn(&Setting) -> (f64, f64)) {
     let Some(reference) = reference(name) else { return };
     let mut failures = Vec::new();
+    let (mut closest, mut farthest) = ((f64::INFINITY, ""), (0.0f64, ""));
     let settings = rows(&reference, "settings");
     assert_eq!(settings.len(), 40);
     for row in settings {
@@ -79,6 +104,12 @@ fn each_setting(name: &str, figures: impl Fn(&Setting) -> (f64, f64)) {
         let (ours, highest) = figures(&row);
         let lowest = row.lowest();
         println!("{name} {}: {lowest} <= {ours} <= {highest}", row.name);
+        if lowest > 0.0 && ours / lowest < closest.0 {
+            closest = (ours / lowest, row.name);
+        }
+        if ours / highest > farthest.0 {
+            farthest = (ours / highest, row.name);
+        }
         if exceeds(ours, highest) {
             failures.push(format!("{}: {name} ε {ours} above {highest}", row.name));
         }
@@ -86,6 +117,8 @@ fn each_setting(name: &str, figures: impl Fn(&Setting) -> (f64, f64)) {
             failures.push(format!("{}: {name} ε {ours} below {lowest}", row.name));
         }
     }
+    println!("{name}: nearest to the lower bound {:.6} of it ({})", closest.0, closest.1);
+    println!("{name}: nearest to the highest allowed {:.6} of it ({})", farthest.0, farthest.1);
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 

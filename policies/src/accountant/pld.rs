@@ -4,41 +4,100 @@
 //! exponentially tilted distribution. The tilt centres the transform on the answer, so that its rounding is small
 //! against δ however small δ is. Every approximation errs upwards.
 
-use rustfft::FftPlanner;
+mod composition;
+
 use rustfft::num_complex::Complex;
 
 use super::gaussian::{self, upper_tail};
 use super::rdp::log_sum;
-use super::{is_delta, is_noise, is_rate};
+use super::{Event, is_delta, is_noise, is_rate};
+use composition::{Composition, Part};
 
 /// ε, rounded up to 10⁻⁶, of `steps` Poisson-sampled Gaussian steps at δ, add or remove one: an upper bound, close
 /// to the exact value. None where a parameter is out of range; infinite where nothing bounds it.
 pub fn epsilon(noise_multiplier: f64, sample_rate: f64, steps: u32, delta: f64) -> Option<f64> {
-    if !is_noise(noise_multiplier) || !is_rate(sample_rate) || !is_delta(delta) {
+    epsilon_of(&[Event::SampledGaussian { noise_multiplier, sample_rate, steps }], delta)
+}
+
+/// The same of all these events together.
+pub fn epsilon_of(events: &[Event], delta: f64) -> Option<f64> {
+    if !is_delta(delta) {
         return None;
     }
-    let epsilon = if sample_rate == 0.0 || steps == 0 {
-        0.0
-    } else if sample_rate == 1.0 {
-        gaussian::epsilon(noise_multiplier, steps, delta)?
-    } else {
-        let step = Step { sigma: noise_multiplier, rate: sample_rate };
-        let remove = directed(&step, Direction::Remove, steps, delta);
-        remove.max(directed(&step, Direction::Add, steps, delta))
+    let (mut sampled, mut plain) = (Vec::new(), Vec::new());
+    for event in events {
+        let (sigma, rate, times) = match *event {
+            Event::SampledGaussian { noise_multiplier, sample_rate, steps } => (noise_multiplier, sample_rate, steps),
+            Event::Gaussian { noise_multiplier, count } => (noise_multiplier, 1.0, count),
+        };
+        if !is_noise(sigma) || !is_rate(rate) {
+            return None;
+        }
+        match (rate, times) {
+            (0.0, _) | (_, 0) => {}
+            (1.0, _) => plain.push((sigma, times)),
+            _ => sampled.push((Step { sigma, rate }, times)),
+        }
+    }
+    let epsilon = match (&sampled[..], &plain[..]) {
+        ([], []) => 0.0,
+        ([], [(sigma, times)]) => gaussian::epsilon(*sigma, *times, delta)?,
+        ([], _) => gaussian::epsilon(together(&plain), 1, delta)?,
+        _ => {
+            // Plain Gaussians are together one, whose row is always there.
+            sampled.extend((!plain.is_empty()).then(|| (Step { sigma: together(&plain), rate: 1.0 }, 1)));
+            directed(&sampled, Direction::Remove, delta).max(directed(&sampled, Direction::Add, delta))
+        }
     };
     Some((epsilon * 1e6).ceil() / 1e6)
 }
 
+/// The noise multiplier of the one Gaussian that tells as much as all of these.
+fn together(plain: &[(f64, u32)]) -> f64 {
+    plain.iter().map(|(sigma, times)| f64::from(*times) / sigma / sigma).sum::<f64>().powf(-0.5)
+}
+
+/// The smallest noise multiplier of three decimals with which `steps` sampled steps cost at most `target_epsilon` at
+/// `delta` by this accountant; none where a parameter is out of range or 10⁶ does not reach the target.
+///
+/// What is returned has itself been accounted for. It is what a run needs if nothing is charged beside it: the plan of a
+/// job is calibrated by RDP, since that is what its ledger charges, and since a transform may differ in its last bits
+/// between machines, of which two must agree on a plan.
+pub fn calibrate(target_epsilon: f64, delta: f64, sample_rate: f64, steps: u32) -> Option<f64> {
+    if !(target_epsilon.is_finite() && target_epsilon > 0.0) {
+        return None;
+    }
+    let reaches =
+        |milli: u64| Some(epsilon(milli as f64 / 1000.0, sample_rate, steps, delta)? <= target_epsilon);
+    let (mut low, mut high) = (0u64, 500);
+    while !reaches(high)? {
+        if high >= 1_000_000_000 {
+            return None;
+        }
+        (low, high) = (high, high * 2);
+    }
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        if reaches(middle)? { high = middle } else { low = middle }
+    }
+    Some(high as f64 / 1000.0)
+}
+
 /// One direction, on the finest grid whose window fits.
-fn directed(step: &Step, direction: Direction, steps: u32, delta: f64) -> f64 {
+fn directed(steps: &[(Step, u32)], direction: Direction, delta: f64) -> f64 {
     // Mass cut off per step: together 10⁻⁸ of δ.
-    let reach = (-2.0 * libm::log(1e-8 * delta / f64::from(steps))).sqrt();
-    let (lowest, highest) = step.range(direction, reach);
-    let mut width = step.width();
+    let all: f64 = steps.iter().map(|(_, times)| f64::from(*times)).sum();
+    let reach = (-2.0 * libm::log(1e-8 * delta / all)).sqrt();
+    let ranges: Vec<(f64, f64)> = steps.iter().map(|(step, _)| step.range(direction, reach)).collect();
+    let widest = ranges.iter().map(|(low, high)| high - low).fold(0.0, f64::max);
+    let mut width = steps.iter().map(|(step, _)| step.width()).fold(f64::INFINITY, f64::min);
     while width < 1e12 {
-        if (highest - lowest) / width < MOST_POINTS as f64 {
-            let losses = Losses::of(step, direction, (lowest, highest), width);
-            if let Some(epsilon) = losses.composed(steps, delta) {
+        if widest / width < MOST_POINTS as f64 {
+            let parts = steps.iter().zip(&ranges).map(|((step, times), range)| Part {
+                losses: Losses::of(step, direction, *range, width),
+                times: *times,
+            });
+            if let Some(epsilon) = Composition::of(parts.collect(), width).epsilon(delta) {
                 return epsilon;
             }
         }
@@ -48,6 +107,7 @@ fn directed(step: &Step, direction: Direction, steps: u32, delta: f64) -> f64 {
 }
 
 /// One step: with probability `rate` the row is there and moves a normal distribution of deviation `sigma` by 1.
+#[derive(Clone, Copy)]
 struct Step {
     sigma: f64,
     rate: f64,
@@ -196,175 +256,40 @@ impl Losses {
         index as f64 * self.width
     }
 
+    fn lowest(&self) -> f64 {
+        self.loss(self.low)
+    }
+
+    fn highest(&self) -> f64 {
+        self.loss(self.low + self.mass.len() as i64 - 1)
+    }
+
+    /// The masses times e^{λ·loss}, scaled to sum to one, folded into so many places from the lowest on.
+    fn tilted(&self, tilt: f64, length: usize) -> Vec<Complex<f64>> {
+        let log_moment = self.log_moment(tilt);
+        let mut wave = vec![Complex::new(0.0, 0.0); length];
+        for (at, mass) in self.mass.iter().enumerate().filter(|(_, mass)| **mass > 0.0) {
+            let tilted = libm::exp(libm::log(*mass) + tilt * self.loss(self.low + at as i64) - log_moment);
+            wave[at % length].re += tilted;
+        }
+        wave
+    }
+
     /// The tilt up to which the powers of one block stay within doubles.
     fn largest_tilt(&self) -> f64 {
         300.0 / self.width / BLOCK as f64
     }
-
-    /// ε of `steps` steps; none where the transform would be too long.
-    ///
-    /// The first tilt is aimed at the Chernoff bound of ε, which is far off where rare large losses matter; then the
-    /// allowance for rounding counts, and the next tilt is aimed at the ε just found. Each pass is a bound by itself.
-    fn composed(&self, steps: u32, delta: f64) -> Option<f64> {
-        let times = f64::from(steps);
-        let bound = |tilt: f64| (times * self.log_moment(tilt) - libm::log(delta)) / tilt;
-        let first = least(1.15, self.largest_tilt(), bound).1;
-        let mut best = self.epsilon(&self.window(first, steps, delta)?, steps, delta);
-        for _ in 0..RETRIES {
-            if best.rounding < 1e-4 || best.epsilon.is_infinite() {
-                break;
-            }
-            let tilt = least(1.15, self.largest_tilt(), |tilt| times * self.log_moment(tilt) - tilt * best.epsilon).1;
-            let Some(window) = self.window(tilt, steps, delta) else { break };
-            let next = self.epsilon(&window, steps, delta);
-            if next.epsilon >= best.epsilon {
-                break;
-            }
-            best = next;
-        }
-        Some(best.epsilon)
-    }
-
-    /// The window of the composed losses at this tilt by Chernoff bounds; none where the transform would be too long.
-    fn window(&self, tilt: f64, steps: u32, delta: f64) -> Option<Window> {
-        let times = f64::from(steps);
-        let largest_tilt = self.largest_tilt();
-        let log_moment = times * self.log_moment(tilt);
-        let crude = (log_moment - libm::log(delta)) / tilt;
-        let beyond = |towards: f64| {
-            let bound = |s: f64| (times * self.log_moment(tilt + towards * s) - log_moment - libm::log(TAIL)) / s;
-            least(1.35, largest_tilt, bound).0
-        };
-        // Up to where the answer surely lies, down to 0 at least.
-        let high = beyond(1.0).max(crude).min(times * self.loss(self.low + self.mass.len() as i64 - 1));
-        let low = (-beyond(-1.0)).min(0.0).max(times * self.loss(self.low));
-        if !(high.is_finite() && low.is_finite() && log_moment.is_finite()) {
-            return None;
-        }
-        let points = (high - low) / self.width + 3.0;
-        if points > MOST_POINTS as f64 {
-            return None;
-        }
-        let length = (points.ceil() as usize).next_power_of_two();
-        let tail = TAIL * libm::exp((log_moment - tilt * high - libm::log(delta)).min(700.0));
-        Some(Window { tilt, log_moment, first: (low / self.width).floor() as i64, length, tail })
-    }
-
-    /// The composed and tilted masses over the window, from its first index on, and the norm of their errors.
-    ///
-    /// Forward, the transform errs by about √log₂(length) · 2⁻⁵² in each coefficient X of the one step; the power
-    /// makes steps · |X|^(steps−1) times that of it; backward, root mean squares are norms.
-    fn compose(&self, window: &Window, steps: u32) -> (Vec<f64>, f64) {
-        let length = window.length;
-        let log_once = window.log_moment / f64::from(steps);
-        let mut wave = vec![Complex::new(0.0, 0.0); length];
-        for (at, mass) in self.mass.iter().enumerate().filter(|(_, mass)| **mass > 0.0) {
-            let tilted = libm::exp(libm::log(*mass) + window.tilt * self.loss(self.low + at as i64) - log_once);
-            wave[at % length].re += tilted;
-        }
-        let mut planner = FftPlanner::new();
-        planner.plan_fft_forward(length).process(&mut wave);
-        let mut squares = 0.0;
-        for value in &mut wave {
-            let power = value.powu(steps.saturating_sub(1));
-            squares += power.norm_sqr();
-            *value *= power;
-        }
-        planner.plan_fft_inverse(length).process(&mut wave);
-        let turn = (window.first - i64::from(steps) * self.low).rem_euclid(length as i64) as usize;
-        wave.rotate_left(turn);
-        let once = f64::EPSILON * libm::log2(length as f64).sqrt();
-        let error = once * (f64::from(steps) * (squares / length as f64).sqrt() + 1.0);
-        (wave.iter().map(|value| value.re.max(0.0) / length as f64).collect(), error)
-    }
-
-    /// The least ε whose δ, all allowances included, is at most `delta`. Everything is counted in units of `delta`.
-    fn epsilon(&self, window: &Window, steps: u32, delta: f64) -> Found {
-        let (masses, error) = self.compose(window, steps);
-        let infinite = f64::from(steps) * self.infinite / delta + window.tail;
-        let rounding = error * self.weights(window.tilt);
-        let fade = libm::exp(-self.width);
-        // Σ p and Σ p·e^{ε−loss} over the losses above ε.
-        let (mut above, mut discounted) = (0.0, 0.0);
-        let top = window.first + masses.len() as i64 - 1;
-        for (index, tilted) in (0..=top).rev().zip(masses.iter().rev()) {
-            let loss = self.loss(index);
-            let scale = libm::exp((window.log_moment - window.tilt * loss - libm::log(delta)).min(700.0));
-            let certain = infinite + rounding * scale;
-            if certain + above - discounted > 1.0 {
-                let rounding = rounding * scale;
-                if index == top {
-                    return Found { epsilon: f64::INFINITY, rounding };
-                }
-                // Between this point and the one above, δ(ε) = certain + above − discounted·e^{ε−loss}.
-                let rest = libm::log((certain + above - 1.0) / discounted);
-                let part = if rest.is_nan() { self.width } else { rest.clamp(0.0, self.width) };
-                return Found { epsilon: loss + part, rounding };
-            }
-            above += tilted * scale;
-            discounted = (discounted + tilted * scale) * fade;
-        }
-        Found { epsilon: 0.0, rounding: 0.0 }
-    }
-
-    /// Norm of the weights e^{−λx}(1 − e^{−x}) with which masses at distance x above ε enter δ(ε), on the grid: by
-    /// Cauchy and Schwarz, errors of the masses change δ by no more than their norm times this.
-    fn weights(&self, tilt: f64) -> f64 {
-        let twice = 2.0 * tilt;
-        let integral = 2.0 / twice / (twice + 1.0) / (twice + 2.0);
-        let largest = 1.0 / (tilt + 1.0) / (tilt + 1.0);
-        (integral / self.width + largest).sqrt()
-    }
-}
-
-/// Where and how tilted the composed losses are computed.
-struct Window {
-    tilt: f64,
-    /// ln of the composed moment at the tilt.
-    log_moment: f64,
-    first: i64,
-    length: usize,
-    /// Mass above the window, in units of δ.
-    tail: f64,
-}
-
-/// The answer of one pass.
-struct Found {
-    epsilon: f64,
-    /// The part of δ that was set aside for the rounding of the transform.
-    rounding: f64,
-}
-
-/// Least value and its place of a function that falls and then rises, along 10⁻³·growthᵏ.
-fn least(growth: f64, largest: f64, function: impl Fn(f64) -> f64) -> (f64, f64) {
-    let mut place = 1e-3;
-    let mut best = (f64::INFINITY, place);
-    while place <= largest {
-        let value = function(place);
-        if value > best.0 {
-            break;
-        }
-        if value < best.0 {
-            best = (value, place);
-        }
-        place *= growth;
-    }
-    best
 }
 
 /// Longest grid and transform.
 const MOST_POINTS: usize = 1 << 21;
-/// Tilted mass left outside the window at each end.
-const TAIL: f64 = 1e-10;
-/// Most passes with another tilt.
-const RETRIES: usize = 6;
 /// Grid points that share one exponential in a moment.
 const BLOCK: usize = 256;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accountant::{Event, RdpVector};
+    use crate::accountant::RdpVector;
 
     #[test]
     fn nothing_costs_nothing_and_false_parameters_have_no_epsilon() {
@@ -410,10 +335,40 @@ mod tests {
             let kept = ((-epsilon).exp() - 1.0 + rate) * upper_tail(-x / sigma);
             epsilon.exp() * (kept - rate * upper_tail((1.0 - x) / sigma))
         };
-        let found = directed(&step, Direction::Remove, 1, delta);
+        let found = directed(&[(step, 1)], Direction::Remove, delta);
         assert!(remove(found) <= delta && remove(found - 1e-5) > delta, "{found}");
-        let found = directed(&step, Direction::Add, 1, delta);
+        let found = directed(&[(step, 1)], Direction::Add, delta);
         assert!(add(found) <= delta && add(found - 1e-5) > delta, "{found}");
+    }
+
+    #[test]
+    fn events_together_cost_more_than_each_and_less_than_their_rdp() {
+        let training = Event::SampledGaussian { noise_multiplier: 4.1, sample_rate: 128.0 / 1695.0, steps: 198 };
+        let metrics = Event::Gaussian { noise_multiplier: 10.5, count: 1 };
+        let delta = 47.2e-6;
+        let [alone, noised, both] =
+            [&[training][..], &[metrics], &[training, metrics]].map(|events| epsilon_of(events, delta).unwrap());
+        let rdp = RdpVector::of(&[training, metrics]).unwrap().epsilon(delta);
+        assert!(alone.max(noised) < both && both < rdp, "{alone} {noised} {both} {rdp}");
+        // Two halves are the whole, in either order, and a row that is always there is the plain mechanism.
+        let half = Event::SampledGaussian { noise_multiplier: 4.1, sample_rate: 128.0 / 1695.0, steps: 99 };
+        let halves = epsilon_of(&[metrics, half, half], delta).unwrap();
+        assert!((halves - both).abs() < 1e-5, "{halves} {both}");
+        let plain = [(3.0, 2), (7.0, 1)].map(|(noise_multiplier, count)| Event::Gaussian { noise_multiplier, count });
+        let one = gaussian::epsilon((2.0f64 / 9.0 + 1.0 / 49.0).powf(-0.5), 1, delta).unwrap();
+        assert!((epsilon_of(&plain, delta).unwrap() - one).abs() < 2e-6);
+        assert_eq!(epsilon_of(&[], delta), Some(0.0));
+        assert_eq!(epsilon_of(&[Event::Gaussian { noise_multiplier: 0.0, count: 1 }], delta), None);
+    }
+
+    #[test]
+    fn a_mixture_meets_the_closed_form_where_there_is_one() {
+        // Nearly full rate beside plain Gaussians: all of it is one Gaussian.
+        let sampled = Event::SampledGaussian { noise_multiplier: 5.0, sample_rate: 1.0 - 1e-10, steps: 10 };
+        let plain = Event::Gaussian { noise_multiplier: 2.0, count: 1 };
+        let exact = gaussian::epsilon((10.0f64 / 25.0 + 0.25).powf(-0.5), 1, 1e-6).unwrap();
+        let found = epsilon_of(&[sampled, plain], 1e-6).unwrap();
+        assert!((found / exact - 1.0).abs() < 1e-4, "{found} {exact}");
     }
 
     #[test]
