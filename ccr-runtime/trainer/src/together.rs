@@ -1,0 +1,169 @@
+//! One training over several workers, each with rows of its own.
+//!
+//! A member sums the clipped gradients of its own rows; the sums of all members are added over the group
+//! ([`collective`]); then every member draws the very same noise from the seed that all share, and takes the very same
+//! step: noise is in the weights once. The rows count as if they stood one after the other, by the members' ranks, so
+//! that sampling is that of one training over all of them, and one person's row lies with one member.
+//!
+//! Sums of several members are added in another order than those of one, which moves the last bits of a weight (below
+//! 10^-12 of the clipping norm for numbers of double precision; the grid of the noise and the margin of the clip cover
+//! it). All members hold the same bits.
+
+use chacha20::rand_core::Rng;
+use collective::Group;
+use schemas::R;
+
+use crate::dpsgd::{Acts, Data, Settings, clipped_sums};
+use crate::fault::internal;
+use crate::model::Network;
+use crate::noise::Streams;
+
+/// The steps as the plan wants them, over all members of a group.
+pub struct Together {
+    group: Group,
+    /// Rows of the members before this one: secret.
+    before: u64,
+}
+
+impl Together {
+    /// With the rows that this member holds. Every member of the group calls it at the same point.
+    pub fn new(group: Group, data: &Data) -> R<Together> {
+        let before = group.before(data.rows() as u64)?;
+        Ok(Together { group, before })
+    }
+}
+
+impl Acts for Together {
+    fn rows(&self, settings: &Settings, data: &Data, streams: &Streams, step: u32) -> R<Vec<i64>> {
+        let mut stream = streams.sampling(step)?;
+        // One number for every row of the members before: each row has its own place in the stream, as with one worker.
+        for _ in 0..self.before {
+            stream.next_u64();
+        }
+        Ok(settings.sampling.draw(data.rows(), stream))
+    }
+
+    fn sums(&self, network: &Network, data: &Data, rows: &[i64], settings: &Settings) -> R<Vec<Vec<f64>>> {
+        let mut own = clipped_sums(network, data, rows, settings)?;
+        let mut all = own.concat();
+        self.group.sum(&mut all)?;
+        let mut rest = all.as_slice();
+        for part in &mut own {
+            let (these, others) = rest.split_at_checked(part.len()).ok_or_else(|| internal("a sum lost its tail"))?;
+            part.copy_from_slice(these);
+            rest = others;
+        }
+        Ok(own)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+
+    use collective::Place;
+
+    use super::*;
+    use crate::dpsgd::{Position, train, train_by};
+    use crate::fixtures;
+    use crate::table::Rows;
+
+    const MEMBER: &str = "DEPA_TEST_MEMBER";
+
+    fn rows(count: usize) -> Rows {
+        let unit = |n: usize| (n * 7_919 % 1_000) as f32 / 500.0 - 1.0;
+        Rows {
+            features: (0..count * 4).map(unit).collect(),
+            labels: (0..count).map(|row| f32::from(u8::from(unit(row * 4) + 0.5 * unit(row * 4 + 1) > 0.1))).collect(),
+            ..Rows::default()
+        }
+    }
+
+    fn part(of: &Rows, from: usize, to: usize) -> Rows {
+        let (features, labels) = (of.features[from * 4..to * 4].to_vec(), of.labels[from..to].to_vec());
+        Rows { features, labels, ..Rows::default() }
+    }
+
+    /// The weights after a training on `rows`, by a member of a group or alone.
+    fn weights(rows: &Rows, place: Option<Place>) -> R<Vec<f64>> {
+        let (start, _) = fixtures::three_tables(1);
+        let mut network = Network::new(&start.training.model, 4, 5)?;
+        let data = Data::new(rows, 4)?;
+        let (settings, streams) = (Settings::new(&start.plan, &start.training)?, Streams::new(&[9; 32]));
+        let quiet = |_: &Network, _: Position| Ok(());
+        let begin = Position::default();
+        let trained = match place {
+            None => train(&mut network, &data, &settings, &streams, begin, quiet)?,
+            Some(place) => {
+                let together = Together::new(Group::join(place, Duration::from_secs(20))?, &data)?;
+                train_by(&together, &mut network, &data, &settings, &streams, begin, quiet)?
+            }
+        };
+        assert_eq!(trained.noise_draws, settings.steps);
+        Ok(network.parameters.iter().flat_map(|p| p.values.clone()).collect())
+    }
+
+    /// No test of its own: what the processes of the next one run.
+    #[test]
+    fn a_member() {
+        let Ok(task) = std::env::var(MEMBER) else { return };
+        let numbers: Vec<u32> = task.split(' ').map(|n| n.parse().unwrap()).collect();
+        let [port, rank, members, from, to] = numbers[..] else { panic!("{task}") };
+        let place = Place { port: port.try_into().unwrap(), rank, members };
+        let all = rows(400);
+        match weights(&part(&all, from as usize, to as usize), Some(place)) {
+            Ok(weights) => println!("MEMBER {weights:?}"),
+            Err(refusal) => println!("MEMBER {refusal}"),
+        }
+    }
+
+    /// Weights of the members, each a process of its own with a stretch of 400 rows.
+    fn members(stretches: &[(u32, u32)]) -> Vec<Vec<f64>> {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let started: Vec<_> = stretches
+            .iter()
+            .enumerate()
+            .map(|(rank, (from, to))| {
+                Command::new(std::env::current_exe().unwrap())
+                    .args(["together::tests::a_member", "--exact", "--nocapture"])
+                    .env(MEMBER, format!("{port} {rank} {} {from} {to}", stretches.len()))
+                    .stdout(Stdio::piped())
+                    .stderr(Stdio::null())
+                    .spawn()
+                    .unwrap()
+            })
+            .collect();
+        let told = started.into_iter().map(|child| {
+            let text = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+            let line = text.lines().find_map(|line| line.split_once("MEMBER ")).unwrap_or_else(|| panic!("{text}")).1;
+            serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))
+        });
+        told.collect()
+    }
+
+    #[test]
+    fn two_processes_give_the_weights_of_one() {
+        let one = weights(&rows(400), None).unwrap();
+        let two = members(&[(0, 150), (150, 400)]);
+        assert_eq!(two[0], two[1], "all members hold the same bits");
+        let largest = one.iter().zip(&two[0]).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        println!("two processes beside one: largest difference of a weight {largest:.3e}");
+        assert!(largest <= 1e-5, "{largest}");
+        assert!(one.iter().any(|w| w.abs() > 1e-3), "something was learnt or noised");
+    }
+
+    #[test]
+    fn a_member_without_rows_changes_nothing() {
+        let two = members(&[(0, 200), (200, 200)]);
+        let one = weights(&part(&rows(400), 0, 200), None).unwrap();
+        assert!(one.iter().zip(&two[1]).all(|(a, b)| (a - b).abs() <= 1e-5));
+    }
+
+    #[test]
+    fn each_members_rows_count() {
+        let (half, whole) = (weights(&part(&rows(400), 0, 200), None).unwrap(), weights(&rows(400), None).unwrap());
+        assert!(half.iter().zip(&whole).any(|(a, b)| (a - b).abs() > 1e-4));
+    }
+}
