@@ -6,6 +6,7 @@ pub mod kms;
 pub mod line;
 pub mod renewal;
 pub mod seal;
+pub mod sketch;
 
 use contract_client::Client;
 use schemas::bundle::Logged;

@@ -22,6 +22,20 @@ pub fn fresh() -> Uuid {
     Uuid::now_v7()
 }
 
+/// Uniform random 64-bit numbers of the operating system, drawn in bulk.
+pub fn words() -> impl FnMut() -> R<u64> {
+    let mut bulk = [0u8; 4096];
+    let mut used = bulk.len();
+    move || {
+        if used == bulk.len() {
+            (bulk, used) = (signing::signer::random()?, 0);
+        }
+        let word = bulk.get(used..).and_then(|rest| rest.first_chunk::<8>()).copied();
+        used += 8;
+        word.map(u64::from_be_bytes).ok_or_else(|| Refusal::new(Code::Internal, "random numbers ran out"))
+    }
+}
+
 /// A refusal about a file.
 pub fn file_fault(path: &Path, why: impl std::fmt::Display) -> Refusal {
     Refusal::new(Code::ConfigInvalid, format!("{}: {why}", path.display()))

@@ -1,6 +1,7 @@
 mod acts;
 mod find;
 mod renew;
+mod sketch;
 
 use std::path::PathBuf;
 
@@ -65,6 +66,8 @@ pub enum Verb {
     #[command(flatten)]
     Find(find::Verb),
     #[command(flatten)]
+    Overlap(sketch::Verb),
+    #[command(flatten)]
     Renewal(renew::Verb),
     /// List the registered datasets.
     #[command(after_help = "Example:\n  depa dataset list --registry URL")]
@@ -105,6 +108,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         }
         Verb::Act(verb) => acts::run(verb, global),
         Verb::Find(verb) => find::run(verb, global),
+        Verb::Overlap(verb) => sketch::run(verb),
         Verb::Renewal(verb) => renew::run(verb, global),
         Verb::List => {
             let all = dataset::list(&global.desk()?)?;

@@ -1,0 +1,85 @@
+//! How many people two tables share, before anyone signs.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use depa::dataset::sketch::{self, Sketch, Terms};
+use depa::edge;
+use schemas::R;
+use schemas::text::Real;
+use serde_json::json;
+
+use crate::output::{Answer, say};
+
+#[derive(Subcommand)]
+pub enum Verb {
+    /// Make a private sketch of a table's join keys, for an estimate of the overlap with another provider's table.
+    ///
+    /// Noise is added here, before anything leaves; the sketch holds no key and no hash of one. It costs ε of every person
+    /// in the table, again each time; the charge belongs into the ledger of the dataset's family. Both providers use the
+    /// same session and buckets.
+    #[command(
+        after_help = "Example:\n  depa dataset sketch --csv table.csv --column phone --session 'tdp-a and tdp-b, 2026-11-21' --epsilon 0.5 --out sketch.json"
+    )]
+    Sketch {
+        /// The table.
+        #[arg(long)]
+        csv: PathBuf,
+        /// The column of the keys: one key per person.
+        #[arg(long)]
+        column: String,
+        /// The text both providers agreed on, public, at least 16 characters.
+        #[arg(long)]
+        session: String,
+        /// A power of two, the same for both; about rows · ε² / 2.
+        #[arg(long, default_value_t = 1024)]
+        buckets: u32,
+        /// ε of one person.
+        #[arg(long, value_parser = real)]
+        epsilon: Real,
+        /// The sketch: a new file.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Estimate how many people two sketched tables share.
+    #[command(after_help = "Example:\n  depa dataset overlap a-sketch.json b-sketch.json")]
+    Overlap {
+        /// One provider's sketch.
+        one: PathBuf,
+        /// The other's.
+        other: PathBuf,
+    },
+}
+
+pub fn run(verb: Verb) -> R<Answer> {
+    match verb {
+        Verb::Sketch { csv, column, session, buckets, epsilon, out } => {
+            let terms = Terms { session, buckets, epsilon };
+            let keys = sketch::keys(&edge::read(&csv).map(zeroize::Zeroizing::new)?, &column)?;
+            let sketch = sketch::sketch(keys.iter().map(String::as_str), &terms, &mut edge::words())?;
+            edge::write_json(&out, &sketch)?;
+            say("no key service enters this charge: declare it to the ledger of the dataset's family");
+            let answer = json!({"terms": terms, "charge": sketch.charge});
+            let text = format!(
+                "{} buckets; costs every person ε = {}, no δ\nin the ledger: {}",
+                terms.buckets, terms.epsilon, answer["charge"]
+            );
+            Ok(Answer::new(&answer, text))
+        }
+        Verb::Overlap { one, other } => {
+            let (one, other): (Sketch, Sketch) = (edge::read_json(&one)?, edge::read_json(&other)?);
+            let found = sketch::overlap(&one, &other)?;
+            let text = format!(
+                "about {:.0} people in both, 95 % between {:.0} and {:.0}",
+                found.estimate.max(0.0),
+                found.low,
+                found.high
+            );
+            Ok(Answer::new(&found, text))
+        }
+    }
+}
+
+fn real(text: &str) -> Result<Real, String> {
+    Real::parse(text).map_err(|refusal| refusal.sentence)
+}
