@@ -14,6 +14,7 @@ pub fn safetensors(network: &Network) -> R<Vec<u8>> {
     let bytes: BTreeMap<&str, (Vec<usize>, Vec<u8>)> = network
         .parameters
         .iter()
+        .chain(&network.frozen)
         .map(|p| {
             let data = p.values.iter().flat_map(|value| (*value as f32).to_le_bytes()).collect();
             (p.name.as_str(), (p.shape.clone(), data))

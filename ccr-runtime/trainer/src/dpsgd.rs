@@ -12,13 +12,11 @@ use tch::{Kind, Tensor};
 use crate::fault::{Hush, internal};
 use crate::model::Network;
 use crate::noise::{Grid, PoissonSampling, Streams};
-use crate::per_sample::add_clipped;
+use crate::per_sample::{add_clipped, bound};
 use crate::table::Rows;
 
 /// Rows worked through at once; a logical batch may have many such chunks, and is never cut short.
 pub const CHUNK: usize = 4_096;
-/// A weight beyond this is set back to it (post-processing), so that models hold finite numbers.
-const MAX_WEIGHT: f64 = 1e30;
 
 /// The public constants of a training.
 pub struct Settings {
@@ -86,10 +84,10 @@ pub fn train(
     let mut noise_draws = 0;
     for step in 1..=settings.steps {
         let rows = settings.sampling.draw(data.rows, streams.sampling(step)?);
-        let mut sums = clipped_sums(network, data, &rows, settings.clip)?;
+        let mut sums = clipped_sums(network, data, &rows, settings)?;
         add_noise(network, &grid, &mut sums, streams, step)?;
         noise_draws += 1;
-        descend(network, &sums, settings);
+        network.descend(&sums, settings.expected_batch, settings.learning_rate, step, settings.steps);
         after(step)?;
     }
     if noise_draws != settings.steps {
@@ -99,12 +97,13 @@ pub fn train(
 }
 
 /// The sum of the clipped gradients of the chosen rows, one vector per parameter.
-fn clipped_sums(network: &Network, data: &Data, rows: &[i64], clip: f64) -> R<Vec<Vec<f64>>> {
+fn clipped_sums(network: &Network, data: &Data, rows: &[i64], settings: &Settings) -> R<Vec<Vec<f64>>> {
     let leaves = network.leaves()?;
     let mut sums: Vec<Vec<f64>> = network.parameters.iter().map(|p| vec![0.0; p.values.len()]).collect();
-    for chunk in rows.chunks(CHUNK) {
+    let bound = bound(settings.clip, network.single(), settings.expected_batch);
+    for chunk in network.chunks(rows) {
         let (x, y) = data.chunk(chunk)?;
-        add_clipped(&leaves, &x, &y, clip, &mut sums)?;
+        add_clipped(&leaves, &x, &y, bound, &mut sums)?;
     }
     Ok(sums)
 }
@@ -115,16 +114,6 @@ fn add_noise(network: &Network, grid: &Grid, sums: &mut [Vec<f64>], streams: &St
         grid.add(sum, streams.noise(step, &parameter.name)?);
     }
     Ok(())
-}
-
-/// One plain SGD step: the noised sum over the public expected batch, times the learning rate.
-fn descend(network: &mut Network, sums: &[Vec<f64>], settings: &Settings) {
-    let rate = settings.learning_rate / settings.expected_batch;
-    for (parameter, sum) in network.parameters.iter_mut().zip(sums) {
-        for (value, gradient) in parameter.values.iter_mut().zip(sum) {
-            *value = (*value - rate * gradient).clamp(-MAX_WEIGHT, MAX_WEIGHT);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -178,7 +167,8 @@ mod tests {
         let rows = 2 * CHUNK + 100;
         let data = Data::new(&Rows { features: vec![0.5; rows * 4], labels: vec![1.0; rows] }, 4).unwrap();
         let network = Network::new(&start.training.model, 4, 0).unwrap();
-        let sums = clipped_sums(&network, &data, &(0..rows as i64).collect::<Vec<_>>(), 10.0).unwrap();
+        let settings = Settings { clip: 10.0, ..settings("1", "1") };
+        let sums = clipped_sums(&network, &data, &(0..rows as i64).collect::<Vec<_>>(), &settings).unwrap();
         // With zero weights every row's gradient is −0.5 · (x, 1).
         assert!(sums[0].iter().all(|v| (v + 0.25 * rows as f64).abs() < 1e-6));
         assert!((sums[1][0] + 0.5 * rows as f64).abs() < 1e-6);

@@ -13,14 +13,17 @@
 pub mod artifact;
 pub mod confine;
 pub mod dpsgd;
+pub mod engine;
 pub mod fault;
 #[cfg(test)]
 mod fixtures;
 pub mod gaussian;
 pub mod limits;
+pub mod loss;
 pub mod metrics;
 pub mod model;
 pub mod noise;
+pub mod optimizer;
 pub mod per_sample;
 #[cfg(test)]
 mod quality;

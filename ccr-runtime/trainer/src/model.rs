@@ -1,17 +1,29 @@
-//! Networks as data: linear layers with tanh between them and one output, the logit of the positive class.
+//! Networks with their weights: what is learnt, what is frozen, and the tensors of one step.
 //!
-//! Parameters are named by their place as in a sequence of modules (`0.weight`, `0.bias`, `2.weight`, …; the tanh have
-//! the odd numbers), weights have shape [outputs, inputs]. No layer mixes rows: [`crate::per_sample`] builds on that.
+//! A network is data (`schemas::network`); [`build`] turns it into operations of [`crate::engine`], whose shapes were
+//! judged before. Logistic regression and the mlp are such networks too. Weights are held in double precision; a
+//! network's tensors are single precision, those of the two named models double.
 
-mod logistic;
-mod mlp;
+mod build;
+mod weights;
+
+use std::sync::Arc;
 
 use schemas::R;
 use schemas::pipeline::Model;
-use tch::Tensor;
+use schemas::recipe::{Loss, Recipe};
+use tch::{Kind, Tensor};
 
-use crate::fault::{Hush, internal};
+use crate::engine::{self, Mode, Op, T, Tape, Weights};
+use crate::fault::Hush;
+use crate::loss;
 use crate::noise::Streams;
+use crate::optimizer::{Memory, Rule};
+
+/// Memory that the activations and their gradients of one physical chunk may take.
+const CHUNK_BYTES: u64 = 256 << 20;
+/// Rows of a physical chunk at most.
+const CHUNK_ROWS: usize = 4_096;
 
 /// One tensor of weights, in double precision.
 #[derive(Clone, PartialEq, Debug)]
@@ -24,23 +36,63 @@ pub struct Parameter {
     pub values: Vec<f64>,
 }
 
-/// A network: for every layer its weight and then its bias.
+/// A network.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Network {
-    /// Parameters in the order of the layers.
+    /// What is learnt, in the order of the layers; adapters last.
     pub parameters: Vec<Parameter>,
+    /// What keeps its first values: in no gradient and in no norm, but in the artifact.
+    pub frozen: Vec<Parameter>,
+    /// What the optimiser remembers.
+    pub memory: Memory,
+    body: Arc<Body>,
+}
+
+/// What no step changes.
+#[derive(PartialEq, Debug)]
+struct Body {
+    ops: Vec<Op>,
+    /// Shape of one row's input.
+    input: Vec<i64>,
+    loss: Loss,
+    kind: Kind,
+    rule: Rule,
+    chunk_rows: usize,
 }
 
 impl Network {
     /// A network with its initial weights, which depend on public figures alone.
     pub fn new(model: &Model, features: usize, init_seed: u32) -> R<Network> {
-        let parameters = match model {
-            Model::LogisticRegression => logistic::parameters(features),
-            Model::Mlp { hidden } => mlp::parameters(features, hidden, &Streams::new(&init_seed.to_be_bytes()))?,
-            Model::Trees { .. } => return Err(internal("trees are no network")),
-            Model::Network { .. } => return Err(internal("networks are not trained yet")),
+        Network::with(model, None, features, init_seed)
+    }
+
+    /// The same with a recipe: its loss, optimiser, frozen parameters and adapters.
+    ///
+    /// # Errors
+    /// As `schemas::network::Network::shapes`; `PIPELINE_INVALID` where the recipe names parameters that are not there,
+    /// leaves nothing to learn, or its loss does not fit the output, or the features do not fill the input.
+    pub fn with(model: &Model, recipe: Option<&Recipe>, features: usize, init_seed: u32) -> R<Network> {
+        let built = build::build(model, recipe, features, &Streams::new(&init_seed.to_be_bytes()))?;
+        let rule = Rule::new(recipe);
+        let chunk = CHUNK_BYTES / built.bytes_per_row.max(1);
+        let body = Body {
+            ops: built.ops,
+            input: built.input,
+            loss: built.loss,
+            kind: built.kind,
+            rule,
+            chunk_rows: usize::try_from(chunk).unwrap_or(CHUNK_ROWS).clamp(1, CHUNK_ROWS),
         };
-        Ok(Network { parameters })
+        let memory = body.rule.memory(&built.learnt);
+        Ok(Network { parameters: built.learnt, frozen: built.frozen, memory, body: Arc::new(body) })
+    }
+
+    /// Puts weights of a safetensors file in place of the initial ones, adapters left out.
+    ///
+    /// # Errors
+    /// `MODEL_WEIGHTS` unless names, shapes and types (single precision) are exactly the network's and all are finite.
+    pub fn load(&mut self, safetensors: &[u8]) -> R<()> {
+        weights::load(self, safetensors)
     }
 
     /// How many numbers there are to learn.
@@ -55,56 +107,96 @@ impl Network {
         }
     }
 
+    /// Whether steps are reckoned in single precision.
+    pub fn single(&self) -> bool {
+        self.body.kind == Kind::Float
+    }
+
+    /// Cuts the rows of a step into equal physical chunks that fit the memory. Follows from public figures and the
+    /// number of rows.
+    pub fn chunks<'a>(&self, rows: &'a [i64]) -> std::slice::Chunks<'a, i64> {
+        let count = rows.len().div_ceil(self.body.chunk_rows).max(1);
+        rows.chunks(rows.len().div_ceil(count).max(1))
+    }
+
+    /// One step of the optimiser with a noised sum of gradients over a public divisor; `step` counts from 1.
+    pub fn descend(&mut self, sums: &[Vec<f64>], divisor: f64, learning_rate: f64, step: u32, steps: u32) {
+        let body = self.body.clone();
+        body.rule.step(&mut self.parameters, &mut self.memory, sums, divisor, learning_rate, step, steps);
+    }
+
     /// The weights as tensors of this step.
     pub fn leaves(&self) -> R<Leaves> {
-        let (pairs, rest) = self.parameters.as_chunks::<2>();
-        if !rest.is_empty() {
-            return Err(internal("every layer has a weight and a bias"));
-        }
-        Ok(Leaves(pairs.iter().map(|[weight, bias]| Ok((weight.tensor()?, bias.tensor()?))).collect::<R<_>>()?))
+        let tensor = |p: &Parameter| p.tensor(self.body.kind).hush();
+        let learnt = self.parameters.iter().map(tensor).collect::<R<Vec<_>>>()?;
+        let frozen = self.frozen.iter().map(tensor).collect::<R<Vec<_>>>()?;
+        Ok(Leaves { learnt, frozen, body: self.body.clone() })
     }
 }
 
 impl Parameter {
-    fn tensor(&self) -> R<Tensor> {
+    fn tensor(&self, kind: Kind) -> T<Tensor> {
         let shape: Vec<i64> = self.shape.iter().map(|n| *n as i64).collect();
-        Tensor::f_from_slice(&self.values).and_then(|t| t.f_reshape(shape)).hush()
+        let flat = match kind {
+            Kind::Float => Tensor::f_from_slice(&self.values.iter().map(|v| *v as f32).collect::<Vec<_>>())?,
+            _ => Tensor::f_from_slice(&self.values)?,
+        };
+        flat.f_reshape(shape)
     }
 }
 
-/// The weights of one step.
-pub struct Leaves(pub Vec<(Tensor, Tensor)>);
-
-/// What a forward pass leaves behind for the book-keeping of gradients.
-pub struct Tape {
-    /// Per layer its input and its pre-activation.
-    pub layers: Vec<(Tensor, Tensor)>,
-    /// One logit per row.
-    pub logits: Tensor,
+/// The weights of one step: learnt ones first, in the network's order.
+pub struct Leaves {
+    learnt: Vec<Tensor>,
+    frozen: Vec<Tensor>,
+    body: Arc<Body>,
 }
 
 impl Leaves {
-    /// One logit per row of `x`.
+    /// One logit per row of `x`, in double precision: the output of a network that has one number of it.
     pub fn logits(&self, x: &Tensor) -> R<Tensor> {
-        tch::no_grad(|| Ok(self.tape(x)?.logits))
+        self.output(x)?.f_reshape([-1]).and_then(|t| t.f_to_kind(Kind::Double)).hush()
     }
 
-    /// The forward pass with its tape. Weights take no gradient; pre-activations do.
-    pub fn tape(&self, x: &Tensor) -> R<Tape> {
-        let mut layers: Vec<(Tensor, Tensor)> = Vec::with_capacity(self.0.len());
-        for (weight, bias) in &self.0 {
-            let input = match layers.last() {
-                None => x.shallow_clone(),
-                Some((_, before)) => before.f_tanh().hush()?,
-            };
-            let mut output = input.f_linear(weight, Some(bias)).hush()?;
-            if layers.is_empty() {
-                output = output.f_set_requires_grad(true).hush()?;
-            }
-            layers.push((input.f_detach().hush()?, output));
-        }
-        let last = layers.last().ok_or_else(|| internal("a network has layers"))?;
-        let logits = last.1.f_reshape([-1]).hush()?;
-        Ok(Tape { layers, logits })
+    /// The network's output for rows of features.
+    pub fn output(&self, x: &Tensor) -> R<Tensor> {
+        tch::no_grad(|| {
+            let mut tape = Tape::new(Mode::Infer);
+            engine::run(&self.body.ops, &self.input(x)?, &self.weights(), &mut tape, 0)
+        })
+        .hush()
+    }
+
+    /// What the gradients of the losses of rows are made of.
+    pub fn backward(&self, x: &Tensor, y: &Tensor, mode: Mode) -> T<Vec<engine::Part>> {
+        let weights = self.weights();
+        let mut tape = Tape::new(mode);
+        let output = engine::run(&self.body.ops, &self.input(x)?, &weights, &mut tape, 0)?;
+        let losses = loss::per_row(&self.body.loss, &output, &y.f_to_kind(self.body.kind)?)?;
+        tape.backward(&losses, &weights)
+    }
+
+    /// How many tensors are learnt.
+    pub fn count(&self) -> usize {
+        self.learnt.len()
+    }
+
+    /// Whether tensors are single precision.
+    pub fn single(&self) -> bool {
+        self.body.kind == Kind::Float
+    }
+
+    fn input(&self, x: &Tensor) -> T<Tensor> {
+        let rows = x.size().first().copied().unwrap_or(0);
+        let shape: Vec<i64> = std::iter::once(rows).chain(self.body.input.iter().copied()).collect();
+        x.f_to_kind(self.body.kind)?.f_reshape(shape)
+    }
+
+    fn weights(&self) -> Weights<'_> {
+        let learnt = self.learnt.iter().map(|_| true).chain(self.frozen.iter().map(|_| false)).collect();
+        Weights { tensors: self.learnt.iter().chain(&self.frozen).collect(), learnt }
     }
 }
+
+#[cfg(test)]
+mod tests;

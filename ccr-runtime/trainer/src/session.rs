@@ -40,7 +40,7 @@ fn work(input: &mut impl Read, output: &mut impl Write) -> R<()> {
     let features = start.training.features.len();
     let streams = Streams::new(&start.seed.0.0);
     let settings = Settings::new(&start.plan, &start.training)?;
-    let mut network = Network::new(&start.training.model, features, start.training.init_seed)?;
+    let mut network = Network::with(&start.training.model, start.training.recipe.as_ref(), features, start.training.init_seed)?;
     let data = Data::new(&parts.train, features)?;
     let steps = start.plan.steps;
     let noise_draws = train(&mut network, &data, &settings, &streams, |step| progress(output, step, steps))?;

@@ -1,0 +1,91 @@
+//! What the gradients of one layer's weights are made of, once the backward pass has given g.
+
+use tch::{Kind, Tensor};
+
+use super::tape::Form;
+use super::{T, conv};
+
+/// The gradients of one tensor of weights, or of a layer's.
+pub enum Part {
+    /// Row i's gradient is Σ_t g_t a_tᵀ, with a [rows, (positions,) inputs] and g alike; the bias's is Σ_t g_t.
+    Outer { weights: Outer, a: Tensor, g: Tensor },
+    /// Row i's gradient itself, [rows, …]; `norms` if its squared norms are known.
+    Rows { weight: usize, rows: Tensor, norms: Option<Tensor>, channels_last: bool },
+    /// Norms are known; the sum comes from a second backward pass from s to the leaf.
+    Again { weight: usize, norms: Tensor, s: Tensor, g: Tensor, leaf: Tensor },
+    /// Rows of a table by tokens [rows, positions], g [rows, positions, width].
+    Table { weight: usize, tokens: Tensor, g: Tensor, count: i64 },
+    /// The sum over all rows: plain training.
+    Total { weight: usize, gradient: Tensor },
+}
+
+/// Whose gradients an outer product is: each with the inputs it reads, and the biases, whose gradients are equal.
+pub struct Outer {
+    /// Place of the weight, first input, inputs.
+    pub weights: Vec<(usize, i64, i64)>,
+    /// Places of biases.
+    pub biases: Vec<usize>,
+}
+
+impl Part {
+    /// The parts of one layer.
+    pub fn of(form: Form, s: &Tensor, g: Tensor) -> T<Vec<Part>> {
+        let rows = |weight: Option<usize>, rows: T<Tensor>| -> T<Option<Part>> {
+            let Some(weight) = weight else { return Ok(None) };
+            Ok(Some(Part::Rows { weight, rows: rows?, norms: None, channels_last: false }))
+        };
+        let parts = match form {
+            Form::Linear { weight, bias, a } => {
+                let inputs = a.size().last().copied().unwrap_or(0);
+                let weights = weight.map(|weight| (weight, 0, inputs)).into_iter().collect();
+                let weights = Outer { weights, biases: bias.into_iter().collect() };
+                vec![Part::Outer { weights, a, g }]
+            }
+            Form::Conv(site) => convolution(site, s, g)?,
+            Form::GroupNorm { gamma, beta, x, mean, rstd } => {
+                let (n, channels, height, width) = x.size4()?;
+                let groups = mean.size2()?.1;
+                let flat = [n, groups, channels / groups, height * width];
+                let last = None::<Kind>;
+                let sums = g.f_reshape(flat)?.f_sum_dim_intlist(3i64, false, last)?;
+                let products = g.f_mul(&x)?.f_reshape(flat)?.f_sum_dim_intlist(3i64, false, last)?;
+                let centred = products.f_sub(&sums.f_mul(&mean.f_unsqueeze(2)?)?)?;
+                let scaled = centred.f_mul(&rstd.f_unsqueeze(2)?).and_then(|t| t.f_reshape([n, channels]));
+                [rows(gamma, scaled)?, rows(beta, sums.f_reshape([n, channels]))?].into_iter().flatten().collect()
+            }
+            Form::LayerNorm { gamma, beta, x, mean, rstd } => {
+                let normal = x.f_sub(&mean)?.f_mul(&rstd)?;
+                let over = |t: Tensor| match t.dim() {
+                    2 => Ok(t),
+                    _ => t.f_sum_dim_intlist(1i64, false, None::<Kind>),
+                };
+                let scaled = g.f_mul(&normal).and_then(over);
+                [rows(gamma, scaled)?, rows(beta, over(g))?].into_iter().flatten().collect()
+            }
+            Form::Table { weight, tokens, count } => vec![Part::Table { weight, tokens, g, count }],
+            Form::Direct { weight } => rows(Some(weight), Ok(g))?.into_iter().collect(),
+            Form::Cell { learnt, a, h } => {
+                let inputs = a.size3()?.2;
+                learnt.part(&Tensor::f_cat(&[a, h], 2)?, inputs, g)?.into_iter().collect()
+            }
+        };
+        Ok(parts)
+    }
+}
+
+fn convolution(site: conv::Site, s: &Tensor, g: Tensor) -> T<Vec<Part>> {
+    let mut parts = Vec::new();
+    if let Some(weight) = site.bias {
+        let rows = g.f_sum_dim_intlist(&[2i64, 3][..], false, None::<Kind>)?;
+        parts.push(Part::Rows { weight, rows, norms: None, channels_last: false });
+    }
+    let Some(weight) = site.weight else { return Ok(parts) };
+    let unfolded = conv::unfolded(&site, &g)?;
+    let norms = unfolded.norms;
+    parts.push(match (unfolded.rows, site.leaf) {
+        (Some(rows), _) => Part::Rows { weight, rows, norms: Some(norms), channels_last: true },
+        (None, Some(leaf)) => Part::Again { weight, norms, s: s.shallow_clone(), g, leaf },
+        (None, None) => return Err(super::broken("a convolution keeps its rows or its leaf")),
+    });
+    Ok(parts)
+}

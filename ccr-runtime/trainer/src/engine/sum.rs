@@ -1,0 +1,78 @@
+//! The sum of the rows' gradients, each by its factor.
+
+use tch::{Kind, Tensor};
+
+use super::T;
+use super::part::{Outer, Part};
+
+impl Part {
+    /// Σ_i c_i · gradient of row i, for each weight of this part: its place and the sum in the weight's shape.
+    /// Without factors every row counts whole.
+    pub fn sums(self, factors: Option<&Tensor>) -> T<Vec<(usize, Tensor)>> {
+        match self {
+            Part::Outer { weights, a, g } => outer(&weights, &a, g, factors),
+            Part::Rows { weight, rows, channels_last, .. } => {
+                let sum = weighted(&rows, factors)?;
+                let sum = if channels_last { sum.f_permute([0, 3, 1, 2])? } else { sum };
+                Ok(vec![(weight, sum)])
+            }
+            Part::Again { weight, s, g, leaf, .. } => {
+                let seed = scaled(&g, factors)?;
+                // A root of one number: the seed meets s inside, and the graph ends at the leaf alone.
+                let root = tch::with_grad(|| s.f_mul(&seed)?.f_sum(None::<Kind>))?;
+                let mut sums = Tensor::f_run_backward(&[&root], &[&leaf], true, false)?;
+                sums.pop().map(|sum| vec![(weight, sum)]).ok_or_else(|| super::broken("a gradient is missing"))
+            }
+            Part::Table { weight, tokens, g, count } => {
+                let sum = Tensor::f_embedding_dense_backward(&scaled(&g, factors)?, &tokens, count, -1, false)?;
+                Ok(vec![(weight, sum)])
+            }
+            Part::Total { weight, gradient } => Ok(vec![(weight, gradient)]),
+        }
+    }
+}
+
+/// Every row of `t` by its factor.
+fn scaled(t: &Tensor, factors: Option<&Tensor>) -> T<Tensor> {
+    let Some(factors) = factors else { return Ok(t.shallow_clone()) };
+    let mut shape = vec![1; t.dim()];
+    if let Some(rows) = shape.first_mut() {
+        *rows = -1;
+    }
+    t.f_mul(&factors.f_view(&shape[..])?)
+}
+
+/// The sum over the rows, each by its factor.
+fn weighted(rows: &Tensor, factors: Option<&Tensor>) -> T<Tensor> {
+    let size = rows.size();
+    let flat = rows.f_flatten(1, -1)?;
+    let sum = match factors {
+        Some(factors) => flat.f_tr()?.f_mv(factors)?,
+        None => flat.f_sum_dim_intlist(0i64, false, None::<Kind>)?,
+    };
+    sum.f_reshape(size.get(1..).unwrap_or_default())
+}
+
+fn outer(weights: &Outer, a: &Tensor, g: Tensor, factors: Option<&Tensor>) -> T<Vec<(usize, Tensor)>> {
+    let mut sums = Vec::new();
+    let g = scaled(&g, factors)?;
+    // An LSTM's tensors lie steps first in memory: flattened in that order nothing is copied.
+    let steps_first = g.dim() == 3 && a.stride().first() < a.stride().get(1);
+    let flat = |t: &Tensor| {
+        let width = t.size().last().copied().unwrap_or(1);
+        let t = if steps_first { t.f_transpose(0, 1)? } else { t.shallow_clone() };
+        t.f_reshape([-1, width])
+    };
+    let g = flat(&g)?;
+    if !weights.weights.is_empty() {
+        let whole = g.f_tr()?.f_matmul(&flat(a)?)?;
+        for (weight, first, inputs) in &weights.weights {
+            sums.push((*weight, whole.f_narrow(1, *first, *inputs)?));
+        }
+    }
+    if !weights.biases.is_empty() {
+        let sum = g.f_sum_dim_intlist(0i64, false, None::<Kind>)?;
+        sums.extend(weights.biases.iter().map(|bias| (*bias, sum.shallow_clone())));
+    }
+    Ok(sums)
+}
