@@ -9,6 +9,7 @@ use crate::journal::{self, Statement};
 use crate::kms::Kms;
 use crate::rows;
 use crate::run::{self, State};
+use crate::shown;
 use crate::withdrawn;
 
 impl Kms {
@@ -35,6 +36,12 @@ impl Kms {
         })?;
         if now < opened.image_set.valid_from || now >= opened.image_set.valid_to {
             return Err(Refusal::new(Code::ImageSetNotApproved, "the image set of the run is no longer approved"));
+        }
+        // Chips and platform levels that were withdrawn since the release.
+        let (kept, last) =
+            self.store.transact(|c| Ok((shown::of(c, run_id.as_str())?, self.receipt(c, row.last_seq)?.1)))?;
+        if row.state(now)? == State::Charged {
+            self.still_trusted(kept, &last, &opened, now)?;
         }
         let lease_seconds = self.store.transact(|c| {
             rows::check(c, &self.store.key, run_id.as_str(), &[], now)?;
@@ -89,6 +96,7 @@ impl Kms {
             let what = KmsStatement::Committed { output_sha256 };
             let (seq, receipt) = journal::append(c, &self.book(), Statement::as_in(&last), what, now)?;
             run::step(c, run_id.as_str(), State::Committed, seq, None)?;
+            shown::forget(c, run_id.as_str())?;
             tracing::info!(run_id = run_id.as_str(), seq, "output committed");
             Ok(receipt)
         })

@@ -55,6 +55,7 @@ mod rules;
 mod run;
 mod secret;
 mod service;
+mod shown;
 mod store;
 mod tables;
 mod verify_log;

@@ -15,6 +15,7 @@ use crate::kms::Kms;
 use crate::reserve::same_run;
 use crate::rows;
 use crate::run::{self, State};
+use crate::shown;
 use crate::store::{Db, Tx};
 
 impl Kms {
@@ -53,7 +54,11 @@ impl Kms {
         policies::release::admission(&judged.admission, &judged.transcript, now)?;
         policies::gate::job(&facts, &judged.admission.contracts, now)?;
         self.all_reserved(&judged, &request.reservations, &own.0, now)?;
-        self.store.transact(|c| self.hand_out(c, reservation_id, &judged, &own.1, &keys, now))
+        self.store.transact(|c| {
+            let answer = self.hand_out(c, reservation_id, &judged, &own.1, &keys, now)?;
+            shown::keep(c, &row.run_id, &request.attested)?;
+            Ok(answer)
+        })
     }
 
     fn open_keys(&self, judged: &Judged, token: Option<&str>, now: Timestamp) -> R<Vec<(KeyRow, Opened)>> {

@@ -16,6 +16,7 @@ use crate::budget;
 use crate::journal;
 use crate::kms::Kms;
 use crate::ledger;
+use crate::shown;
 use crate::store::{Db, Tx};
 use crate::tables::run;
 
@@ -143,6 +144,7 @@ pub(crate) fn expire(c: &mut Db, now: Timestamp) -> Tx<()> {
 /// Ends what a run counts for, with the receipt that says so.
 pub(crate) fn give_back(c: &mut Db, run_id: &str, seq: i64) -> Tx<()> {
     step(c, run_id, State::Refunded, seq, None)?;
+    shown::forget(c, run_id)?;
     let changed = budget::charged(c, &[run_id.to_owned()])?;
     ledger::recount(c, &changed)
 }

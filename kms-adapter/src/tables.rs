@@ -140,6 +140,13 @@ diesel::joinable!(charge -> run (run_id));
 diesel::allow_tables_to_appear_in_same_query!(challenge, challenge_contract, charge, run);
 
 diesel::table! {
+    shown (run_id) {
+        run_id -> Text,
+        attested -> Binary,
+    }
+}
+
+diesel::table! {
     /// The lineage of the log's keys.
     log_lineage (id) {
         id -> BigInt,

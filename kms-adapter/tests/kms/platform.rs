@@ -7,8 +7,9 @@ use schemas::platform::{PlatformData, PlatformRules};
 use schemas::{Code, Digest};
 use signing::FileKey;
 
-use crate::support::people::{People, software_root};
-use crate::support::{Room, World};
+use crate::support::papers::clause;
+use crate::support::people::{People, software_root, uuid};
+use crate::support::{Changes, Room, World};
 
 fn embedded() -> PlatformRules {
     serde_json::from_str(include_str!("../../../ccr-runtime/attestation/data/amd.json")).unwrap()
@@ -89,19 +90,99 @@ fn a_level_that_newer_data_brings_may_be_asked_for() {
     assert_eq!(restarted(&mut world).unwrap_err().code, Code::ConfigInvalid);
 }
 
+/// The chip that the software platform shows.
+fn chip(world: &World) -> Digest {
+    let room = Room::new(world);
+    let request = room.reserve_request(|_| ());
+    let set = world.image_set.envelope.read_unverified().unwrap();
+    let expected = Expected::from_transcript(&request.attested.transcript, &set).unwrap();
+    let roots = vec![software_root().pin()];
+    let policy = PlatformPolicy::new(Profile::Demo, Level::named("baseline").unwrap(), roots);
+    let appraisal = appraise(&request.attested.evidence, &expected, &policy, world.now());
+    appraisal.record.chip_id_sha256.unwrap()
+}
+
+/// A room that has its keys, as its run goes on when the service is started anew.
+struct Going {
+    run_id: schemas::id::RunId,
+    run_key: [u8; 32],
+}
+
+impl Going {
+    /// Reserves and releases.
+    fn on(world: &World, run_key: [u8; 32]) -> Going {
+        let going = Going { run_id: schemas::id::RunId::new(uuid()), run_key };
+        let room = going.room(world);
+        let reserved = room.reserve().unwrap();
+        room.release(&reserved).unwrap();
+        going
+    }
+
+    fn room<'w>(&self, world: &'w World) -> Room<'w> {
+        let run_key = FileKey::from_seed(self.run_id.as_str(), &self.run_key);
+        Room { run_id: self.run_id.clone(), run_key, ..Room::new(world) }
+    }
+
+    fn renews(&self, world: &World) -> Result<(), Code> {
+        let room = self.room(world);
+        room.renew(room.status_list(vec![])).map(drop).map_err(|refused| refused.code)
+    }
+}
+
+/// A renewal carries no evidence: what the room showed at its release is judged by the platform data of now.
+#[test]
+fn a_platform_that_is_denied_after_the_release_ends_the_run_at_its_next_renewal() {
+    let mut world = World::new();
+    let (chip, going) = (chip(&world), Going::on(&world, [9; 32]));
+    assert_eq!(going.renews(&world), Ok(()));
+    let plain = world.config.platform.clone();
+    // Newer data that asks for no more.
+    world.config.platform.data = Some(file(&world, "same.json", rules(2, 24), 2));
+    restarted(&mut world).unwrap();
+    assert_eq!(going.renews(&world), Ok(()));
+    world.config.platform.chips_denied = [chip].into();
+    restarted(&mut world).unwrap();
+    assert_eq!(going.renews(&world), Err(Code::EvidenceRefused), "the chip was revoked");
+    world.config.platform = collateral::Settings { data: world.config.platform.data.clone(), ..plain };
+    world.config.platform.crl_required = true;
+    restarted(&mut world).unwrap();
+    assert_eq!(going.renews(&world), Err(Code::EvidenceRefused), "no list of this root is there");
+    world.config.platform.crl_required = false;
+    restarted(&mut world).unwrap();
+    assert_eq!(going.renews(&world), Ok(()), "what is taken back lets the run go on while its lease lives");
+    world.config.platform.data = Some(file(&world, "higher.json", rules(3, 25), 2));
+    restarted(&mut world).unwrap();
+    assert_eq!(going.renews(&world), Err(Code::EvidenceRefused), "the minimum rose");
+}
+
+#[test]
+fn a_renewal_stands_on_what_its_own_release_showed() {
+    let world = World::with(Changes {
+        offer: Box::new(|o| o.privacy_cap = clause("10.0")),
+        contract: Box::new(|c| c.datasets[0].privacy = clause("10.0")),
+        ..Changes::default()
+    });
+    let (first, second) = (Going::on(&world, [8; 32]), Going::on(&world, [9; 32]));
+    let sql = |text: &str| crate::store::sql(&world, text);
+    assert_eq!((first.renews(&world), second.renews(&world)), (Ok(()), Ok(())));
+    let (one, two) = (&first.run_id, &second.run_id);
+    let swap = "UPDATE shown SET attested = (SELECT attested FROM shown WHERE run_id";
+    assert_eq!(sql(&format!("{swap} = '{two}') WHERE run_id = '{one}'")), 1);
+    assert_eq!(first.renews(&world), Err(Code::EvidenceRefused), "another run's");
+    assert_eq!(sql(&format!("UPDATE shown SET attested = x'00' WHERE run_id = '{one}'")), 1);
+    assert_eq!(first.renews(&world), Err(Code::EvidenceRefused), "nothing that reads");
+    assert_eq!(sql(&format!("DELETE FROM shown WHERE run_id = '{one}'")), 1);
+    assert_eq!(first.renews(&world), Err(Code::EvidenceRefused), "nothing at all");
+    assert_eq!(second.renews(&world), Ok(()));
+    // With the commit it is kept no longer.
+    second.room(&world).commit(b"model").unwrap();
+    assert_eq!(sql("DELETE FROM shown"), 0);
+}
+
 #[test]
 fn chips_and_revocation_lists_are_the_operators() {
     let mut world = World::new();
-    let chip = {
-        let room = Room::new(&world);
-        let request = room.reserve_request(|_| ());
-        let set = world.image_set.envelope.read_unverified().unwrap();
-        let expected = Expected::from_transcript(&request.attested.transcript, &set).unwrap();
-        let roots = vec![software_root().pin()];
-        let policy = PlatformPolicy::new(Profile::Demo, Level::named("baseline").unwrap(), roots);
-        let appraisal = appraise(&request.attested.evidence, &expected, &policy, world.now());
-        appraisal.record.chip_id_sha256.unwrap()
-    };
+    let chip = chip(&world);
     let plain = world.config.platform.clone();
     world.config.platform.chips_denied = [chip].into();
     restarted(&mut world).unwrap();
