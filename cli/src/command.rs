@@ -17,8 +17,10 @@ mod passing;
 mod payment;
 mod policy;
 mod run;
+mod scenario;
 mod sro;
 mod sro_key;
+mod train;
 mod trust;
 mod webhook;
 
@@ -154,6 +156,12 @@ enum Noun {
     /// Estimate, order, watch and stop runs.
     #[command(subcommand)]
     Run(run::Verb),
+    /// Train on samples, outside any room.
+    #[command(subcommand)]
+    Train(train::Verb),
+    /// The five reference scenarios in safe variants.
+    #[command(subcommand)]
+    Scenario(scenario::Verb),
     /// Download and verify models.
     #[command(subcommand)]
     Model(model::Verb),
@@ -198,6 +206,8 @@ pub fn run(cli: Cli) -> R<Answer> {
         Noun::Contract(verb) => contract::run(verb, global),
         Noun::Job(verb) => job::run(verb, global),
         Noun::Run(verb) => run::run(verb, global),
+        Noun::Train(verb) => train::run(verb, global),
+        Noun::Scenario(verb) => scenario::run(verb, global),
         Noun::Model(verb) => model::run(verb, global),
         Noun::Ccr(verb) => ccr::run(verb, global),
         Noun::Webhook(verb) => webhook::run(verb, global),
@@ -247,6 +257,8 @@ mod tests {
             "contract: new fetch list show sign propose submit bundle decline events import-depa draft counter amend check withdraw suspend resume terminate revoke",
             "job: bundle",
             "run: estimate start watch abort",
+            "train: local",
+            "scenario: list new run check",
             "model: download verify",
             "ccr: agent measure software-root",
             "webhook: listen endpoint deliveries",

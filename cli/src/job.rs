@@ -1,19 +1,19 @@
 //! Jobs: a form with SQL becomes a signed, typed job in a bundle that room and key services can check alone.
 
 pub mod form;
+pub(crate) mod training;
 
 use schemas::bundle::JobBundle;
 use schemas::contract::{Contract, ContractDataset, ContractRef, ContractState};
-use schemas::dataset::{ColumnType, DatasetOffer};
+use schemas::dataset::DatasetOffer;
 use schemas::desk::ContractBundle;
 use schemas::event::Obligation;
 use schemas::id::JobId;
 use schemas::job::{JobDataset, JobSpec};
 use schemas::jwk::Jwk;
-use schemas::pipeline::{ColumnRef, Feature, Metrics, Output, OutputKind, Stage, Training};
+use schemas::pipeline::{Output, OutputKind, Stage};
 use schemas::privacy::Plan;
 use schemas::release::ContractStatus;
-use schemas::text::Bytes;
 use schemas::{Code, R, Refusal, Timestamp};
 use signing::{FileKey, Trust};
 use uuid::Uuid;
@@ -213,44 +213,17 @@ fn job(form: &JobForm, agreed: &Agreed, key: &FileKey, trust: &Trust, drawn: &Dr
             targets: terms.target_columns.clone(),
         });
     }
-    let wanted = &form.training;
-    let (principal, target) = (column(&wanted.principal)?, column(&wanted.target)?);
-    let parsed = sql::parse(&form.sql, JOINED, &tables, &[principal.clone(), target.clone()])?;
+    let parsed = sql::parse(&form.sql, JOINED, &tables, &training::needed(&form.training)?)?;
     let mut datasets = Vec::new();
     let mut by_handle = Vec::new();
     for (handle, table) in &parsed.tables {
         let id = form.tables.get(table).ok_or_else(|| Refusal::new(Code::Internal, "a table has no dataset"))?;
         let terms = agreed.dataset(id)?;
         datasets.push(JobDataset { dataset_id: id.clone(), version: terms.version, handle: handle.clone() });
-        by_handle.push((handle.as_str(), agreed.offer(terms)?));
+        by_handle.push((handle.as_str(), agreed.offer(terms)?.columns.as_slice()));
     }
-    let features = features(form, &parsed.join.projection, &by_handle, &[&principal, &target])?;
+    let training = training::training(&form.training, &parsed.join.projection, &by_handle, &drawn.split_salt)?;
     let tdc = key.did()?;
-    let training = Training {
-        name: TRAINED.into(),
-        input: JOINED.into(),
-        private: wanted.private,
-        model: wanted.model.clone(),
-        features,
-        target,
-        positive: wanted.positive.clone(),
-        principal,
-        epsilon: wanted.epsilon.clone(),
-        delta: wanted.delta.clone(),
-        steps: wanted.steps,
-        sample_rate: wanted.sample_rate.clone(),
-        clipping_norm: wanted.clipping_norm.clone(),
-        learning_rate: wanted.learning_rate.clone(),
-        split_salt: wanted.split_salt.clone().unwrap_or_else(|| Bytes(drawn.split_salt.to_vec())),
-        train_ppm: wanted.train_ppm,
-        init_seed: wanted.init_seed,
-        metrics: wanted.metrics_noise_multiplier.clone().map(|noise_multiplier| Metrics {
-            noise_multiplier,
-            curve: wanted.metrics_curve.clone(),
-            loss: wanted.metrics_loss.clone(),
-        }),
-        recipe: wanted.recipe.clone(),
-    };
     let output = Output {
         input: TRAINED.into(),
         kind: agreed.output(),
@@ -261,7 +234,6 @@ fn job(form: &JobForm, agreed: &Agreed, key: &FileKey, trust: &Trust, drawn: &Dr
     Ok(JobSpec {
         schema: "job.v1".into(),
         registry: trust.registry.clone(),
-        labels: None,
         job_id: JobId::new(drawn.job),
         tdc,
         ccrp: ccrp(agreed)?,
@@ -281,31 +253,6 @@ fn ccrp(agreed: &Agreed) -> R<schemas::id::Did> {
         .ok_or_else(|| Refusal::new(Code::ContractUnknown, "a job needs at least one contract").at("contracts"))
 }
 
-/// The features of the form, or every number with public bounds that the join gives, but principal and target.
-fn features(
-    form: &JobForm,
-    projection: &[ColumnRef],
-    offers: &[(&str, &DatasetOffer)],
-    not: &[&ColumnRef],
-) -> R<Vec<Feature>> {
-    let bounds = |c: &ColumnRef| {
-        let offer = offers.iter().find(|(handle, _)| *handle == c.handle).map(|(_, offer)| offer)?;
-        let schema = offer.columns.iter().find(|s| s.name == c.column && s.column_type == ColumnType::Number)?;
-        Some(Feature { column: c.clone(), lower: schema.lower.clone()?, upper: schema.upper.clone()?, form: None })
-    };
-    let Some(named) = &form.training.features else {
-        return Ok(projection.iter().filter(|c| !not.contains(c)).filter_map(bounds).collect());
-    };
-    let one = |text: &String| {
-        let named = column(text)?;
-        bounds(&named).ok_or_else(|| {
-            let sentence = format!("{named} has no public bounds in its offer; only bounded numbers are features");
-            Refusal::new(Code::PipelineBounds, sentence).at("training.features")
-        })
-    };
-    named.iter().map(one).collect()
-}
-
 /// The states of a job's contracts: those that the status list names, and active for the rest.
 pub fn states(list: &schemas::release::StatusList, contracts: &[ContractBundle]) -> R<Vec<ContractStatus>> {
     let mut states = Vec::new();
@@ -322,5 +269,5 @@ pub fn recipient(key: &signing::jose::EncKey) -> Jwk {
     key.jwk().clone()
 }
 
-const JOINED: &str = "joined";
+pub(crate) const JOINED: &str = "joined";
 const TRAINED: &str = "model";

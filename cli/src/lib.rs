@@ -3,8 +3,8 @@
 //!
 //! One noun, one module. Read [`party`], [`dataset`], [`contract`], [`job`], [`run`], [`model`] in this order for the walk
 //! of a participant, then [`ccr`], [`webhook`] and [`audit`]; [`attest`] judges saved evidence, [`policy`] tests
-//! rules documents, [`kms`] is for who runs a key service. [`edge`] holds clock, random ids and files: functions elsewhere
-//! take `now` and what was drawn.
+//! rules documents, [`kms`] is for who runs a key service; [`train`] rehearses on samples, [`scenario`] brings some. [`edge`]
+//! holds clock, random ids and files: functions elsewhere take `now` and what was drawn.
 //!
 //! Invariants of this room: SQL is parsed in [`sql`] alone; no data key touches the disk; whatever a service answers is
 //! verified under the pinned trust before it is signed, run or paid for; no existing file is overwritten.
@@ -29,7 +29,9 @@ pub mod party;
 pub mod payment;
 pub mod policy;
 pub mod run;
+pub mod scenario;
 pub mod sql;
 pub mod sro;
+pub mod train;
 pub mod trust;
 pub mod webhook;

@@ -60,7 +60,8 @@ fn dataset(depa: &DepaContract, dataset: &DepaDataset) -> Value {
     terms
 }
 
-fn notices(depa: &DepaContract) -> Vec<String> {
+/// What of such a contract is read and not taken over, and why.
+pub fn notices(depa: &DepaContract) -> Vec<String> {
     let mut notices = Vec::new();
     let hint = |name: &str, why: &str| format!("{name} is a hint and not taken over: {why}.");
     if depa.privacy.iter().any(|p| p.noise_multiplier.is_some()) {

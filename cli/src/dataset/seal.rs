@@ -104,7 +104,7 @@ pub fn seal(
 }
 
 /// The described columns of the source as CSV, under their names in the sealed table, in the order described.
-fn table(source: &[u8], description: &Description) -> R<Zeroizing<Vec<u8>>> {
+pub(crate) fn table(source: &[u8], description: &Description) -> R<Zeroizing<Vec<u8>>> {
     let form = |why: String| Refusal::new(Code::TableForm, format!("the source table: {why}"));
     // The reader names line and field, never a cell.
     let unreadable =

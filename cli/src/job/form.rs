@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemas::id::{ContractId, DatasetId, ImageSetId};
 use schemas::jwk::Jwk;
 use schemas::metrics::{MeanLoss, ScoreCurve};
-use schemas::pipeline::{ColumnRef, Model};
+use schemas::pipeline::{ColumnRef, FeatureForm, Labels, Model};
 use schemas::recipe::Recipe;
 use schemas::text::{Bytes, Real};
 use schemas::{Code, R, Refusal};
@@ -47,10 +47,17 @@ pub struct TrainingForm {
     /// Features in order; every bounded number of the join if absent. Bounds come from the offers.
     #[serde(default)]
     pub features: Option<Vec<String>>,
-    /// The binary target.
+    /// Pictures and lists of values by their column (`handle.column`); a column that is not named holds single numbers.
+    #[serde(default)]
+    pub forms: BTreeMap<String, FeatureForm>,
+    /// The target.
     pub target: String,
-    /// The cell text that counts as positive.
+    /// The cell text that counts as positive, where there are two classes.
+    #[serde(default = "one")]
     pub positive: String,
+    /// What the target holds where it is not one of two classes.
+    #[serde(default)]
+    pub labels: Option<Labels>,
     /// The key of the people: one row of each is kept.
     pub principal: String,
     /// ε asked for this run, metrics included.
@@ -114,6 +121,10 @@ fn training() -> String {
 
 fn day() -> u32 {
     86_400
+}
+
+fn one() -> String {
+    "1".into()
 }
 
 fn yes() -> bool {

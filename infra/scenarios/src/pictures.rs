@@ -39,7 +39,7 @@ fn classified(
     mut draw: impl FnMut(usize) -> Picture,
 ) -> R<Content> {
     let picture = if scenario == Scenario::Mnist { (1, digits::SIDE) } else { (3, textures::SIDE) };
-    let mut index = Table::new(&["id", "image", "label"]);
+    let mut index = Table::new(&["id", "file", "label"]);
     let mut files = Vec::new();
     for place in 0..rows {
         let class = (place % classes.len() as u64) as usize;
@@ -61,7 +61,7 @@ fn classified(
     let labels = format!("[training.labels]\nkind = \"classes\"\nclasses = {classes:?}\n");
     let job = [
         format!("# A convolutional network on the pictures of one provider.\nsql = \"SELECT * FROM {name}\"\n\n"),
-        sources_of(&[(name, &format!("{name}/index.csv"))]),
+        sources_of(&[(name, name)]),
         training(scenario, rows, name, "label", (256.0, 200)),
         form(name, "image", picture),
         labels,
@@ -77,7 +77,7 @@ pub(crate) fn brats(rows: u64, seed: u64) -> R<Content> {
     let mut content = Content { descriptions: Vec::new(), job: String::new(), files: Vec::new() };
     let mut person = 0;
     for (place, set) in SETS.into_iter().enumerate() {
-        let mut index = Table::new(&["id", "flair", "seg"]);
+        let mut index = Table::new(&["id", "flair_file", "seg_file"]);
         let people = rows / 4 + u64::from((place as u64) < rows % 4);
         for _ in 0..people {
             person += 1;
@@ -99,8 +99,7 @@ pub(crate) fn brats(rows: u64, seed: u64) -> R<Content> {
         };
         content.descriptions.push((set.to_owned(), description));
     }
-    let files = SETS.map(|set| (set, format!("{set}/index.csv")));
-    let files: Vec<(&str, &str)> = files.iter().map(|(set, file)| (*set, file.as_str())).collect();
+    let files = SETS.map(|set| (set, set));
     let mask =
         format!("[training.labels]\nkind = \"mask\"\nheight = {SLICE}\nwidth = {SLICE}\nthreshold_ppm = 300000\n\n");
     content.job = [

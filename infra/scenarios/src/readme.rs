@@ -21,7 +21,7 @@ pub(crate) fn text(scenario: Scenario, rows: u64, published: bool) -> String {
          The reference's own files are read as they are and refused: `{verdict}`. With that mended, this is what else is \
          another way here.\n\n| what | reference | here |\n|---|---|---|\n{own}{shared}\n\
          ## How it is run\n\n\
-         ```sh\ndepa scenario run .                                        # train here, outside any room\n\
+         ```sh\ndepa scenario run {name} --dir .                               # train here, outside any room\n\
          depa train local --job job.toml --out model.safetensors    # the same by hand\n```\n\n\
          That is a rehearsal: no room, no guarantee to others. The model comes from the same trainer, noise included, but \
          nobody has attested to anything, no contract was kept and no budget was charged. For the real thing each \

@@ -73,8 +73,8 @@ pub(crate) fn covid(rows: u64, seed: u64, published: Option<&Path>) -> R<Content
     let rate = rate(128.0, rows);
     content.job = format!(
         "# Logistic regression with differential privacy over three inner joins. `depa train local --job job.toml --out FILE`\n\
-         sql = \"SELECT * FROM icmr JOIN idx ON idx.pcnumber = icmr.icmr_patient_mobilenumber \\\n\
-         JOIN cowin ON idx.pcnumber = cowin.cowin_registered_mobile\"\n\n{}\
+         sql = \"\"\"\nSELECT * FROM icmr JOIN idx ON idx.pcnumber = icmr.icmr_patient_mobilenumber\n\
+         JOIN cowin ON idx.pcnumber = cowin.cowin_registered_mobile\"\"\"\n\n{}\
          [training]\nmodel = {{ kind = \"logistic_regression\" }}\ntarget = \"icmr.a_icmr_test_result\"\npositive = \"1\"\n\
          principal = \"icmr.icmr_patient_mobilenumber\"\nepsilon = \"{}\"\ndelta = \"{}\"\nsteps = 198\n\
          sample_rate = \"{rate}\"\nclipping_norm = \"1.0\"\nlearning_rate = \"0.5\"\ntrain_ppm = 800000\n",
@@ -104,14 +104,14 @@ pub(crate) fn credit(rows: u64, seed: u64) -> R<Content> {
             about: format!("{}, summed up per applicant", source.name.replace('_', " ")),
         };
         if !first {
-            joins.push_str(&format!(" \\\nLEFT JOIN {0} ON a.{1} = {0}.{1}", source.alias, credit::KEY));
+            joins.push_str(&format!("\nLEFT JOIN {0} ON a.{1} = {0}.{1}", source.alias, credit::KEY));
         }
         content.files.push((format!("data/{}", source.file), table.csv()?));
         content.descriptions.push((source.alias.to_owned(), description));
         files.push((source.alias, source.file));
     }
     content.job = format!(
-        "# A model of loans with differential privacy over five left joins.\nsql = \"SELECT * FROM a{joins}\"\n\n{}\
+        "# A model of loans with differential privacy over five left joins.\nsql = \"\"\"\nSELECT * FROM a{joins}\"\"\"\n\n{}\
          [training]\nmodel = {{ kind = \"logistic_regression\" }}\ntarget = \"a.{}\"\npositive = \"1\"\nprincipal = \"a.{}\"\n\
          epsilon = \"{}\"\ndelta = \"{}\"\nsteps = 400\nsample_rate = \"{}\"\nclipping_norm = \"1.0\"\nlearning_rate = \"0.5\"\n\
          train_ppm = 800000\n",

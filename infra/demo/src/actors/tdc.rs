@@ -149,6 +149,8 @@ impl Tdc {
                 model: Model::LogisticRegression,
                 private: true,
                 features: Some(FEATURES.iter().map(|f| column(f.table, f.column)).collect()),
+                forms: BTreeMap::new(),
+                labels: None,
                 target: column(TARGET.0, TARGET.1),
                 positive: "1".into(),
                 principal: column(PRINCIPAL.0, PRINCIPAL.1),

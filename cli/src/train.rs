@@ -1,0 +1,261 @@
+//! Rehearsals: the trainer of the clean room on samples, outside any room.
+//!
+//! The same program, the same protocol, the same plan as in a run; but nobody attested to anything, nothing was charged,
+//! and who has the seed could take the noise away. What comes of it is labelled [`LABEL`].
+
+mod evaluate;
+pub mod form;
+mod pipe;
+pub mod quality;
+mod terms;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use policies::accountant::{Event, RdpVector};
+use schemas::bundle::JobBundle;
+use schemas::pipeline::{Join, JoinKind, JoinStep, Stage, Training};
+use schemas::privacy::{Mechanism, Plan};
+use schemas::text::Bytes;
+use schemas::worker::{Outcome, SeedBytes, Start, TableFormat, TableHead};
+use schemas::{Code, Digest, R, Refusal, Timestamp};
+use signing::Trust;
+use tables::{Limits, pack};
+use zeroize::Zeroizing;
+
+pub use evaluate::Evaluation;
+pub use form::LocalForm;
+pub use quality::Quality;
+
+use crate::dataset::Description;
+use crate::job::{JOINED, training};
+use crate::{edge, sql};
+
+/// What stands on everything that a rehearsal gives.
+pub const LABEL: &str = "local, no room, no guarantee to others";
+
+/// A rehearsal, judged and planned, with its tables read.
+pub struct Prepared {
+    /// The join.
+    pub join: Join,
+    /// The training.
+    pub training: Training,
+    /// The plan, made by the function of room and key services.
+    pub plan: Plan,
+    /// The tables by handle.
+    pub tables: Vec<Sample>,
+}
+
+/// A table of a rehearsal.
+pub struct Sample {
+    /// Its handle in the join.
+    pub handle: String,
+    /// Its columns.
+    pub columns: Vec<String>,
+    /// The form of the bytes.
+    pub format: TableFormat,
+    /// The described columns, as they would be sealed.
+    pub bytes: Zeroizing<Vec<u8>>,
+}
+
+/// A model that was rehearsed.
+pub struct Rehearsed {
+    /// The worker's words.
+    pub outcome: Outcome,
+    /// The model in safetensors.
+    pub model: Zeroizing<Vec<u8>>,
+    /// What the worker was sent first.
+    start: Start,
+}
+
+/// Judges and plans the rehearsal of a form. Paths in the form are relative to `base`; `files` go before them, by table.
+pub fn prepare(form: &LocalForm, base: &Path, files: &BTreeMap<String, PathBuf>) -> R<Prepared> {
+    let mut terms = BTreeMap::new();
+    for (place, (name, table)) in form.tables.iter().enumerate() {
+        let description = edge::read_form(&base.join(&table.description))?;
+        terms.insert(name.as_str(), terms::Terms::new(place, description)?);
+    }
+    let (join, names) = join(form, &terms)?;
+    let of = |name: &str| terms.get(name).ok_or_else(|| unknown(name, form.tables.keys()));
+    let named = names.iter().map(|(handle, name)| Ok((handle.as_str(), of(name)?))).collect::<R<Vec<_>>>()?;
+    let schemas: Vec<_> = named.iter().map(|(handle, terms)| (*handle, terms.columns.as_slice())).collect();
+    let salt = Digest::of(b"depa train local: split").0;
+    let training = training::training(&form.training, &join.projection, &schemas, &salt)?;
+    let datasets: Vec<_> = named.iter().map(|(handle, terms)| terms.dataset(handle)).collect();
+    let uses: Vec<_> = named.iter().zip(&datasets).map(|((_, terms), dataset)| terms.used(dataset)).collect();
+    let plan = policies::privacy::rehearsal(&join, &training, &uses)?;
+    given_tables(files, &names)?;
+    let mut tables = Vec::new();
+    for (handle, name) in &names {
+        let given = files.get(handle).or_else(|| files.get(name)).cloned();
+        let own = form.tables.get(name).and_then(|table| table.file.as_ref()).map(|file| base.join(file));
+        let path = given.or(own).ok_or_else(|| no_file(handle))?;
+        let description = &of(name)?.description;
+        let (format, bytes) = sample(&path, description)
+            .map_err(|e| Refusal { sentence: format!("{}: {}", path.display(), e.sentence), ..e })?;
+        let columns = description.columns.iter().map(|c| c.name.clone()).collect();
+        tables.push(Sample { handle: handle.clone(), columns, format, bytes });
+    }
+    Ok(Prepared { join, training, plan, tables })
+}
+
+/// The described columns of a CSV file, a Parquet file or a folder of pictures, as they would be sealed.
+fn sample(path: &Path, description: &Description) -> R<(TableFormat, Zeroizing<Vec<u8>>)> {
+    if !path.is_dir() && !is_parquet(path) {
+        let source = edge::read(path).map(Zeroizing::new)?;
+        return Ok((TableFormat::Csv, crate::dataset::seal::table(&source, description)?));
+    }
+    let columns: Vec<_> = description.columns.iter().map(|c| (c.source().to_owned(), c.name.clone())).collect();
+    let table = if path.is_dir() {
+        pack::folder(path, &Limits::ROOM)?
+    } else {
+        let wanted: Vec<_> = columns.iter().map(|(source, _)| source.clone()).collect();
+        tables::parquet::read(edge::read(path)?.into(), &wanted, &wanted, &Limits::ROOM)?
+    };
+    Ok((TableFormat::Parquet, Zeroizing::new(pack::write(&table, &columns)?)))
+}
+
+fn is_parquet(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "parquet")
+}
+
+/// Judges a signed job as its room will, and rehearses it on samples: CSV files with the sealed tables' columns.
+pub fn prepare_bundle(
+    bundle: &JobBundle,
+    trust: &Trust,
+    files: &BTreeMap<String, PathBuf>,
+    now: Timestamp,
+) -> R<Prepared> {
+    let plan = crate::job::estimate(bundle, None, trust, now)?.plan;
+    let job = signing::open_bundle(bundle.clone(), trust)?;
+    let (mut join, mut training) = (None, None);
+    for stage in &job.job.stages {
+        match stage {
+            Stage::Join(stage) => join = Some(stage.clone()),
+            Stage::Train(stage) => training = Some(stage.clone()),
+            Stage::Output(_) => {}
+        }
+    }
+    let (Some(join), Some(training)) = (join, training) else {
+        return Err(Refusal::new(Code::PipelineInvalid, "the job has no join or no training"));
+    };
+    let names: Vec<_> = job.job.datasets.iter().map(|d| (d.handle.clone(), d.handle.clone())).collect();
+    given_tables(files, &names)?;
+    let mut tables = Vec::new();
+    for dataset in &job.job.datasets {
+        let offer = job.offers.iter().find(|o| o.dataset_id == dataset.dataset_id && o.version == dataset.version);
+        let offer = offer.ok_or_else(|| Refusal::new(Code::DatasetUnknown, "the bundle lacks an offer of its job"))?;
+        let path = files.get(&dataset.handle).ok_or_else(|| no_file(&dataset.handle))?;
+        let columns = offer.columns.iter().map(|c| c.name.clone()).collect();
+        let format = if is_parquet(path) { TableFormat::Parquet } else { TableFormat::Csv };
+        tables.push(Sample {
+            handle: dataset.handle.clone(),
+            columns,
+            format,
+            bytes: Zeroizing::new(edge::read(path)?),
+        });
+    }
+    Ok(Prepared { join, training, plan, tables })
+}
+
+/// Trains, in a process of its own. `seed` is of 32 bytes; `tell` hears of steps done.
+pub fn run(prepared: &Prepared, trainer: &Path, seed: [u8; 32], tell: &mut dyn FnMut(u32, u32)) -> R<Rehearsed> {
+    let head = |t: &Sample| TableHead {
+        handle: t.handle.clone(),
+        bytes: t.bytes.len() as u64,
+        columns: t.columns.clone(),
+        format: t.format,
+    };
+    let start = Start {
+        v: 1,
+        tables: prepared.tables.iter().map(head).collect(),
+        join: prepared.join.clone(),
+        training: prepared.training.clone(),
+        plan: prepared.plan.clone(),
+        seed: SeedBytes(Bytes(seed.to_vec())),
+        checkpoint_every: None,
+        resume: None,
+    };
+    let (outcome, model) = pipe::train(trainer, &start, &prepared.tables, tell)?;
+    if outcome.sha256 != Digest::of(&model) || outcome.steps != prepared.plan.steps {
+        return Err(Refusal::new(Code::WorkerProtocol, "the worker delivered another model than it said"));
+    }
+    Ok(Rehearsed { outcome, model, start })
+}
+
+/// What the model says of the held-out part, by the trainer's own arithmetic in a process beside it: exact, and so for
+/// whoever owns the samples alone.
+pub fn evaluate(prepared: &Prepared, rehearsed: &Rehearsed, evaluator: &Path) -> R<Evaluation> {
+    evaluate::run(evaluator, &rehearsed.start, &prepared.tables, &rehearsed.model)
+}
+
+/// ε that the training alone has cost after `step` steps at the run's δ, at the dearest table; none where it is not
+/// made of equal steps.
+pub fn epsilon_at(prepared: &Prepared, step: u32) -> Option<f64> {
+    let mechanisms = prepared.plan.charges.iter().filter_map(|charge| charge.mechanisms.first());
+    let costs = mechanisms.map(|mechanism| match mechanism {
+        Mechanism::SampledGaussian { noise_multiplier, sample_rate, .. } => {
+            let (noise_multiplier, sample_rate) = (noise_multiplier.value(), sample_rate.value());
+            let event = Event::SampledGaussian { noise_multiplier, sample_rate, steps: step.max(1) };
+            RdpVector::of(&[event]).ok().map(|v| v.epsilon(prepared.training.delta.value()))
+        }
+        _ => None,
+    });
+    costs.collect::<Option<Vec<f64>>>()?.into_iter().reduce(f64::max)
+}
+
+/// The typed join of a form, with handle and table name of every table.
+fn join(form: &LocalForm, terms: &BTreeMap<&str, terms::Terms>) -> R<(Join, Vec<(String, String)>)> {
+    let needed = training::needed(&form.training)?;
+    match (&form.sql, form.union.as_slice()) {
+        (Some(sql), []) => {
+            let tables: Vec<_> = terms.iter().map(|(name, terms)| terms.sql_table(name)).collect();
+            let parsed = sql::parse(sql, JOINED, &tables, &needed)?;
+            Ok((parsed.join, parsed.tables))
+        }
+        (None, [first, rest @ ..]) => union(first, rest, terms, &needed),
+        _ => {
+            Err(Refusal::new(Code::ConfigInvalid, "the form says sql = \"SELECT …\" or union = [tables], one of them"))
+        }
+    }
+}
+
+/// Tables of one schema, one below the other.
+fn union(
+    first: &str,
+    rest: &[String],
+    terms: &BTreeMap<&str, terms::Terms>,
+    needed: &[schemas::pipeline::ColumnRef],
+) -> R<(Join, Vec<(String, String)>)> {
+    let of = |name: &str| terms.get(name).ok_or_else(|| unknown(name, terms.keys()));
+    let left = of(first)?.key(first)?;
+    let step = |name: &String| {
+        Ok(JoinStep { handle: name.clone(), kind: JoinKind::Union, left: left.clone(), right: of(name)?.key(name)? })
+    };
+    let mut projection = of(first)?.allowed(first);
+    projection.extend(needed.iter().filter(|c| !projection.contains(c)).cloned().collect::<Vec<_>>());
+    let steps = rest.iter().map(step).collect::<R<_>>()?;
+    let join =
+        Join { name: JOINED.into(), first: first.to_owned(), steps, projection, filters: vec![], aggregates: vec![] };
+    let names = std::iter::once(first.to_owned()).chain(rest.iter().cloned()).map(|n| (n.clone(), n)).collect();
+    Ok((join, names))
+}
+
+fn unknown(name: &str, known: impl Iterator<Item = impl AsRef<str>>) -> Refusal {
+    let known: Vec<_> = known.map(|k| k.as_ref().to_owned()).collect();
+    Refusal::new(Code::ConfigInvalid, format!("there is no table {name}; the job names {}", known.join(", ")))
+}
+
+fn no_file(handle: &str) -> Refusal {
+    let sentence = format!("no file is given for the table {handle}; add --table {handle}=FILE");
+    Refusal::new(Code::ConfigInvalid, sentence).at("table")
+}
+
+/// Every file that is given belongs to a table: a misspelt name is no silent default.
+fn given_tables(files: &BTreeMap<String, PathBuf>, names: &[(String, String)]) -> R<()> {
+    let known = |given: &&String| names.iter().any(|(handle, name)| handle == *given || name == *given);
+    match files.keys().find(|given| !known(given)) {
+        Some(stranger) => Err(unknown(stranger, names.iter().map(|(handle, _)| handle))),
+        None => Ok(()),
+    }
+}
