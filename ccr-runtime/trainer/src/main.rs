@@ -29,7 +29,7 @@ fn main() -> ExitCode {
 }
 
 fn work() -> ExitCode {
-    settle::allocator();
+    settle::environment();
     // A panic's text may hold shapes or values; outside only this line is seen, and a `Failed` report.
     std::panic::set_hook(Box::new(|_| eprintln!("ccr-trainer: internal fault")));
     for line in confine::confine() {

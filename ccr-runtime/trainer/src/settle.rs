@@ -6,6 +6,9 @@
 //! freed then stays in the process and is used again: the room's memory has to hold the peak, and does so from the
 //! first steps on.
 //!
+//! **Waiting.** Threads that wait for each other sleep. As they come they spin, which on a machine that does anything
+//! else holds up the very thread that is waited for: on two busy cores a step took two to ten times as long.
+//!
 //! **Threads.** [`THREADS`] is a constant of this program, never that of the machine. Sums over a tensor are cut into as
 //! many parts as there are threads, so another number may move last bits; the same image on the same class of CPU
 //! gives the same bits, however many cores are free.
@@ -16,24 +19,25 @@ use std::process::Command;
 /// Threads that work on one tensor operation.
 pub const THREADS: i32 = 2;
 
-/// Read by glibc at start: nothing below 1 GiB is mapped for itself, nothing goes back to the kernel, the heap grows by
-/// 64 MiB at a time, all threads share one heap.
-const ALLOCATOR: [(&str, &str); 4] = [
+/// Read at a program's start. By glibc: nothing below 1 GiB is mapped for itself, nothing goes back to the kernel, the
+/// heap grows by 64 MiB at a time, all threads share one heap. By OpenMP: threads sleep while they wait.
+const ENVIRONMENT: [(&str, &str); 5] = [
     ("MALLOC_MMAP_THRESHOLD_", "1073741824"),
     ("MALLOC_TRIM_THRESHOLD_", "2147483647"),
     ("MALLOC_TOP_PAD_", "67108864"),
     ("MALLOC_ARENA_MAX", "1"),
+    ("OMP_WAIT_POLICY", "passive"),
 ];
 
-/// Settles the allocator: returns at once where the environment says it already, else starts this program anew with the
-/// same arguments and streams. Where that cannot be done it returns too, and steps are slower.
-pub fn allocator() {
-    if ALLOCATOR.iter().all(|(name, value)| std::env::var(name).is_ok_and(|found| found == *value)) {
+/// Settles allocator and waiting: returns at once where the environment says it already, else starts this program anew
+/// with the same arguments and streams. Where that cannot be done it returns too, and steps are slower.
+pub fn environment() {
+    if ENVIRONMENT.iter().all(|(name, value)| std::env::var(name).is_ok_and(|found| found == *value)) {
         return;
     }
     if let Ok(program) = std::env::current_exe() {
         // Only comes back where it failed.
-        let _ = Command::new(program).args(std::env::args_os().skip(1)).envs(ALLOCATOR).exec();
+        let _ = Command::new(program).args(std::env::args_os().skip(1)).envs(ENVIRONMENT).exec();
     }
 }
 
