@@ -144,3 +144,34 @@ fn an_export_that_fails_leaves_nothing_behind() {
     assert!(String::from_utf8(refused.stderr).unwrap().contains("choose another name"));
     assert_eq!(std::fs::read_to_string(&out).unwrap(), "mine");
 }
+
+#[test]
+fn two_tables_are_sketched_and_compared_and_no_key_is_told() {
+    let folder = Folder::new();
+    let table = |name: &str, people: std::ops::Range<u32>| {
+        let rows: String = people.map(|person| format!("98{person:08},x\n")).collect();
+        std::fs::write(folder.path(name), format!("phone,note\n{rows}")).unwrap();
+        folder.path(name)
+    };
+    let sketch = |csv: &str, out: &str| {
+        let session = ["--session", "provider a and provider b", "--epsilon", "4", "--buckets", "4096", "--json"];
+        let args = ["dataset", "sketch", "--csv", csv, "--column", "phone", "--out", out];
+        depa(&[&args[..], &session].concat())
+    };
+    let (a, b) = (table("a.csv", 0..2_000), table("b.csv", 1_000..3_000));
+    let (one, other) = (folder.path("a.json"), folder.path("b.json"));
+    let made = sketch(&a, &one);
+    assert!(made.status.success(), "{made:?}");
+    assert_eq!(json(&made)["charge"], serde_json::json!({"mechanism": "gaussian", "noise_multiplier": "0.249999"}));
+    assert!(sketch(&b, &other).status.success());
+    let text = std::fs::read_to_string(&one).unwrap();
+    assert!(!text.contains("98000"), "a key stands in the sketch");
+    let found = json(&depa(&["dataset", "overlap", &one, &other, "--json"]));
+    let (low, high) = (found["low"].as_f64().unwrap(), found["high"].as_f64().unwrap());
+    println!("1,000 of 2,000 shared: {found}");
+    // Nine deviations wide, so that chance alone does not fail the test.
+    let middle = f64::midpoint(low, high);
+    assert!((middle - 1_000.0).abs() < 2.5 * (high - low), "{found}");
+    assert_eq!(sketch(&a, &one).status.code(), Some(2), "a sketch is never overwritten");
+    assert_eq!(exit(&["dataset", "overlap", &one, &folder.path("none.json")]), 2);
+}

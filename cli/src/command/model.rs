@@ -82,5 +82,11 @@ fn card(certificate: &ModelCertificate) -> String {
     if let Some(metrics) = &certificate.metrics {
         lines.push(format!("noised accuracy {}.{:04} %", metrics.accuracy_ppm / 10_000, metrics.accuracy_ppm % 10_000));
     }
+        if let Some(curve) = &metrics.curve {
+            lines.push(format!("noised area under the curve {:.4}", f64::from(curve.auc_ppm) / 1e6));
+        }
+        if let Some(loss) = &metrics.loss {
+            lines.push(format!("noised mean loss {:.4}", loss.mean_micro as f64 / 1e6));
+        }
     lines.join("\n")
 }
