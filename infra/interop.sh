@@ -25,7 +25,7 @@ done
 [ -n "$python" ] || not_run "Python 3.11 is not installed"
 
 mkdir -p "$base"
-for name in scitt-cose pyscitt model; do
+for name in scitt-cose pyscitt model onnx; do
     wanted=$(cat "infra/interop/$name.txt")
     [ "$(cat "$base/$name/made-of" 2>/dev/null || :)" = "$wanted" ] && continue
     rm -rf "${base:?}/$name"
@@ -35,3 +35,9 @@ for name in scitt-cose pyscitt model; do
         not_run "packages of $name cannot be fetched, see $base/$name.log"
     printf '%s\n' "$wanted" >"$base/$name/made-of"
 done
+
+# Files that the onnx package writes, for the importer's test in ccr-runtime/models.
+if [ ! -e "$base/onnx/fixtures/good-cnn.onnx" ] || [ infra/interop/onnx_files.py -nt "$base/onnx/fixtures/good-cnn.onnx" ]; then
+    "$base/onnx/bin/python" infra/interop/onnx_files.py "$base/onnx/fixtures" >>"$base/onnx.log" 2>&1 ||
+        not_run "the onnx package writes no files, see $base/onnx.log"
+fi

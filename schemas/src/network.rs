@@ -10,6 +10,7 @@
 //! in the order i, f, g, o). Weights of linear layers have the shape [outputs, inputs], of convolutions [channels out,
 //! channels in, kernel, kernel], of embeddings [count, width].
 
+mod op;
 pub mod shape;
 mod walk;
 

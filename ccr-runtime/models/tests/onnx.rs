@@ -69,25 +69,48 @@ fn pieces_are_put_together_again() {
         .weight("b", &[6])
         .weight("g", &[6])
         .weight("h", &[6])
+        .weight("k", &[6])
+        .weight("h2", &[6])
         .real("root", root)
         .real("one", 1.0)
         .real("half", 0.5)
         .with(node("LayerNormalization", &["x", "g", "h"], "n", vec![float("epsilon", 1e-5), whole("axis", -1)]))
         .with(node("MatMul", &["n", "w"], "m", vec![]))
         .with(node("Add", &["b", "m"], "l", vec![]))
-        .with(node("Div", &["l", "root"], "d", vec![]))
+        .with(node("LayerNormalization", &["l", "k", "h2"], "k0", vec![]))
+        .with(node("Div", &["k0", "root"], "d", vec![]))
         .with(node("Erf", &["d"], "e", vec![]))
         .with(node("Add", &["e", "one"], "p", vec![]))
-        .with(node("Mul", &["l", "p"], "q", vec![]))
+        .with(node("Mul", &["k0", "p"], "q", vec![]))
         .with(node("Mul", &["q", "half"], "gelu", vec![]))
         .with(node("Add", &["gelu", "x"], "y", vec![]))
         .output("y");
-    let body = vec![Layer::LayerNorm { width: 6 }, Layer::Linear { inputs: 6, outputs: 6, bias: true }, Layer::Gelu {}];
+    let body = vec![
+        Layer::LayerNorm { width: 6 },
+        Layer::Linear { inputs: 6, outputs: 6, bias: true },
+        Layer::LayerNorm { width: 6 },
+        Layer::Gelu {},
+    ];
     let got = import(&file.bytes(), None).unwrap();
     assert_eq!(got.network.layers, [Layer::Residual { body, shortcut: vec![] }]);
     let (ours, theirs) = (&got.weights["0.body.1.weight"].values, file.values("w"));
     assert_eq!((ours[1], ours[6]), (theirs[6], theirs[1]), "a matrix on the right is turned");
     assert_eq!(got.weights["0.body.1.bias"].values, file.values("b"));
+
+    // First values that an exporter keeps once for two biases; two matrices would be tied.
+    let shared = |matrices: [&str; 2], biases: [&str; 2]| {
+        File::vector(3)
+            .weight("w", &[3, 3])
+            .weight("v", &[3, 3])
+            .weight("b", &[3])
+            .values_of("zeros", &[3], vec![0.0; 3])
+            .with(node("Gemm", &["x", matrices[0], biases[0]], "a", vec![]))
+            .with(node("Gemm", &["a", matrices[1], biases[1]], "y", vec![]))
+            .output("y")
+    };
+    assert_eq!(layers(&shared(["w", "v"], ["zeros", "zeros"])).len(), 2);
+    assert_eq!(code(&shared(["w", "v"], ["b", "b"])), Code::ModelLayer);
+    assert_eq!(code(&shared(["w", "w"], ["b", "zeros"])), Code::ModelLayer);
 
     // SiLU by its sigmoid; a softmax at the end is left off.
     let file = File::vector(4)

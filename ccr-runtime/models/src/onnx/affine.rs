@@ -178,7 +178,7 @@ pub fn mul(import: &mut Import, node: &NodeProto) -> R<Value> {
 /// A piece times a number; `None` where that means nothing by itself.
 fn times(import: &mut Import, node: &NodeProto, value: &Value, factor: f64) -> R<Option<Value>> {
     Ok(match value {
-        Value::Act(act) if giver_is_norm(import, *act) => None,
+        Value::Act(act) if is_single_norm(import, *act) => None,
         Value::Act(act) => Some(Value::Scaled(*act, factor)),
         Value::Scaled(act, before) => Some(Value::Scaled(*act, before * factor)),
         Value::Phi(act, before) => Some(Value::Phi(*act, before * factor)),
@@ -187,9 +187,10 @@ fn times(import: &mut Import, node: &NodeProto, value: &Value, factor: f64) -> R
     })
 }
 
-fn giver_is_norm(import: &Import, act: Act) -> bool {
+/// Whether a norm of a single number gave this: one number times it is its scale.
+fn is_single_norm(import: &Import, act: Act) -> bool {
     let step = import.graph.giver(act.value).and_then(|giver| import.graph.node(giver)).map(|node| &node.step);
-    matches!(step, Some(Step::Layer(Layer::GroupNorm { .. } | Layer::LayerNorm { .. })))
+    matches!(step, Some(Step::Layer(Layer::GroupNorm { channels: 1, .. } | Layer::LayerNorm { width: 1 })))
 }
 
 /// A quotient by a number.

@@ -227,15 +227,18 @@ impl Import {
         }
     }
 
-    /// A constant as weights: once only, since shared weights have no gradient of one sample here.
+    /// A constant as weights: once only, since shared weights have no gradient of one sample here. Exporters keep the
+    /// equal first values of several norms or biases once; those are shared by accident and may come again.
     pub(super) fn weight(&mut self, node: &NodeProto, constant: &Constant, shape: &[usize]) -> R<Tensor> {
         let what = shown(node);
-        if !self.taken.insert(constant.name.clone()) {
+        let unfit = || form(&what, format!("{what}: weights of the shape {:?} do not make {shape:?}", constant.dims));
+        let tensor = constant.tensor(shape).ok_or_else(unfit)?;
+        let even = tensor.values.windows(2).all(|pair| pair.first() == pair.last());
+        if !self.taken.insert(constant.name.clone()) && !(even && shape.len() == 1) {
             let sentence = format!("{what} shares weights with another operation; give each its own");
             return Err(refused(&what, sentence));
         }
-        let unfit = || form(&what, format!("{what}: weights of the shape {:?} do not make {shape:?}", constant.dims));
-        constant.tensor(shape).ok_or_else(unfit)
+        Ok(tensor)
     }
 
     /// Whether only this operation reads that input.
