@@ -21,7 +21,7 @@ use crate::noise::Streams;
 use crate::optimizer::{Memory, Rule};
 
 /// Memory that the activations and their gradients of one physical chunk may take.
-const CHUNK_BYTES: u64 = 256 << 20;
+const CHUNK_BYTES: u64 = 64 << 20;
 /// Rows of a physical chunk at most.
 const CHUNK_ROWS: usize = 4_096;
 
@@ -87,7 +87,7 @@ impl Network {
         Ok(Network { parameters: built.learnt, frozen: built.frozen, memory, body: Arc::new(body) })
     }
 
-    /// Puts weights of a safetensors file in place of the initial ones, adapters left out.
+    /// Puts weights of a safetensors file in place of the initial ones; adapters may be left out, all of them.
     ///
     /// # Errors
     /// `MODEL_WEIGHTS` unless names, shapes and types (single precision) are exactly the network's and all are finite.

@@ -77,8 +77,11 @@ pub fn unfolded(site: &Site, g: &Tensor) -> T<Unfolded> {
     let x = if plain {
         site.x.f_reshape([rows, channels, l])?
     } else {
-        let pad = site.padding;
-        site.x.f_permute([0, 2, 3, 1])?.f_constant_pad_nd([0, 0, pad, pad, pad, pad])?.f_contiguous()?
+        let (pad, (_, _, height, width)) = (site.padding, site.x.size4()?);
+        let options = (site.x.kind(), site.x.device());
+        let padded = Tensor::f_zeros([rows, height + 2 * pad, width + 2 * pad, channels], options)?;
+        padded.f_narrow(1, pad, height)?.f_narrow(2, pad, width)?.f_copy_(&site.x.f_permute([0, 2, 3, 1])?)?;
+        padded
     };
     let bytes = l * patch * if x.kind() == tch::Kind::Double { 8 } else { 4 };
     let step = (CHUNK / bytes.max(1)).clamp(1, rows);

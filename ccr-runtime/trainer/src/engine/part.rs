@@ -39,7 +39,7 @@ impl Part {
                 let inputs = a.size().last().copied().unwrap_or(0);
                 let weights = weight.map(|weight| (weight, 0, inputs)).into_iter().collect();
                 let weights = Outer { weights, biases: bias.into_iter().collect() };
-                vec![Part::Outer { weights, a, g }]
+                vec![Part::Outer { weights, a, g: g.f_contiguous()? }]
             }
             Form::Conv(site) => convolution(site, s, g)?,
             Form::GroupNorm { gamma, beta, x, mean, rstd } => {

@@ -55,23 +55,36 @@ fn weighted(rows: &Tensor, factors: Option<&Tensor>) -> T<Tensor> {
 
 fn outer(weights: &Outer, a: &Tensor, g: Tensor, factors: Option<&Tensor>) -> T<Vec<(usize, Tensor)>> {
     let mut sums = Vec::new();
-    let g = scaled(&g, factors)?;
     // An LSTM's tensors lie steps first in memory: flattened in that order nothing is copied.
-    let steps_first = g.dim() == 3 && a.stride().first() < a.stride().get(1);
+    let steps_first = g.dim() == 3 && g.stride().first() < g.stride().get(1);
     let flat = |t: &Tensor| {
         let width = t.size().last().copied().unwrap_or(1);
         let t = if steps_first { t.f_transpose(0, 1)? } else { t.shallow_clone() };
         t.f_reshape([-1, width])
     };
-    let g = flat(&g)?;
+    let width = |t: &Tensor| t.size().last().copied().unwrap_or(1);
     if !weights.weights.is_empty() {
-        let whole = g.f_tr()?.f_matmul(&flat(a)?)?;
+        // Either of both may take the factors: the narrower one.
+        let (left, right) = if width(a) < width(&g) {
+            (flat(&g)?, flat(&scaled(a, factors)?)?)
+        } else {
+            (flat(&scaled(&g, factors)?)?, flat(a)?)
+        };
+        let whole = left.f_tr()?.f_matmul(&right)?;
         for (weight, first, inputs) in &weights.weights {
             sums.push((*weight, whole.f_narrow(1, *first, *inputs)?));
         }
     }
     if !weights.biases.is_empty() {
-        let sum = g.f_sum_dim_intlist(0i64, false, None::<Kind>)?;
+        let sum = match factors {
+            None => flat(&g)?.f_sum_dim_intlist(0i64, false, None::<Kind>)?,
+            Some(factors) if g.dim() == 2 => g.f_tr()?.f_mv(factors)?,
+            Some(factors) => {
+                let of_rows = factors.f_unsqueeze(1)?.f_expand(g.size().get(..2).unwrap_or_default(), false)?;
+                let of_rows = flat(&of_rows.f_unsqueeze(2)?)?.f_reshape([-1])?;
+                flat(&g)?.f_tr()?.f_mv(&of_rows)?
+            }
+        };
         sums.extend(weights.biases.iter().map(|bias| (*bias, sum.shallow_clone())));
     }
     Ok(sums)

@@ -112,6 +112,11 @@ fn weights_come_in_exactly_or_not_at_all() {
     assert_eq!(network.frozen.len(), 6);
     let frozen = network.frozen.iter().find(|p| p.name == "4.weight").unwrap();
     assert!(frozen.values.iter().zip(&source.parameters[4].values).all(|(a, b)| *a == f64::from(*b as f32)));
+    // What was tuned comes in with its adapters.
+    network.parameters[1].values[0] = 0.5;
+    let mut again = Network::with(&small(), Some(&tuned), 16, 9).unwrap();
+    again.load(&artifact::safetensors(&network).unwrap()).unwrap();
+    assert_eq!(again.parameters[1].values[0], 0.5);
 
     let refused = |bytes: &[u8]| {
         let mut network = Network::with(&small(), Some(&recipe()), 16, 8).unwrap();
