@@ -3,7 +3,7 @@
 //! One function makes it in the room (to run) and in every key service (to charge): same bytes, same plan. ε and δ are
 //! asked by the job once for the run, metrics included; every dataset is charged with its own factor.
 
-use schemas::pipeline::{Join, Training};
+use schemas::pipeline::{Join, JoinKind, Training};
 use schemas::privacy::{Clause, DatasetCharge, Mechanism, Plan};
 use schemas::problem::{Code, R, Refusal};
 use schemas::text::Real;
@@ -53,7 +53,7 @@ fn of(join: &Join, training: &Training, uses: &[TableUse<'_>]) -> R<Plan> {
         noise_multiplier: noise,
         sample_rate: training.sample_rate.clone(),
         steps: training.steps,
-        expected_batch: expected_batch(training, uses)?,
+        expected_batch: expected_batch(join, training, uses)?,
         metrics_noise_multiplier: training.metrics.as_ref().map(|metrics| metrics.noise_multiplier.clone()),
         curve: training.metrics.as_ref().and_then(|metrics| metrics.curve.clone()),
         loss: training.metrics.as_ref().and_then(|metrics| metrics.loss.clone()),
@@ -130,9 +130,12 @@ fn metrics(training: &Training, factor: u8) -> R<Vec<Mechanism>> {
         .collect()
 }
 
-/// q · N · training share in units of 10⁻⁶, rounded down; in whole numbers, so that everyone gets the same.
-fn expected_batch(training: &Training, uses: &[TableUse<'_>]) -> R<Real> {
-    let rows = uses.iter().map(|used| used.terms.public_rows).min().unwrap_or(0);
+/// q · N · training share in units of 10⁻⁶, rounded down; in whole numbers, so that everyone gets the same. N is the
+/// smallest table or, where they are united, the sum of all.
+fn expected_batch(join: &Join, training: &Training, uses: &[TableUse<'_>]) -> R<Real> {
+    let counts = uses.iter().map(|used| used.terms.public_rows);
+    let united = join.steps.iter().any(|step| step.kind == JoinKind::Union);
+    let rows = if united { counts.fold(0, u64::saturating_add) } else { counts.min().unwrap_or(0) };
     let pico = reals::floor_units(&training.sample_rate, 12).unwrap_or(0);
     let product = u128::from(pico).checked_mul(u128::from(rows)).and_then(|p| p.checked_mul(training.train_ppm.into()));
     // 10^-12 of the rate times 10^-6 of the share, to 10^-6.

@@ -27,13 +27,63 @@ pub fn factors(join: &Join) -> Vec<(&str, u8)> {
 
 /// Is this join allowed?
 pub(super) fn decide(join: &Join, tables: &Tables<'_>) -> R<()> {
-    let judged = join.aggregates.is_empty() && join.steps.iter().all(|step| step.kind != JoinKind::Union);
-    ensure(judged, Code::PipelineInvalid, "steps", "Unions and aggregates are not judged yet.")?;
     every_table_once(join, tables)?;
     keys(join, tables)?;
+    union(join)?;
     projection(join, tables)?;
     ensure(join.filters.len() <= 64, Code::LimitExceeded, "filters", "A join has at most 64 filters.")?;
-    join.filters.iter().try_for_each(|filter| self::filter(filter, tables))
+    join.filters.iter().try_for_each(|filter| self::filter(filter, join, tables))?;
+    aggregates(join, tables)
+}
+
+/// Tables are united or joined, not both, and the rows of all stand under the first one's columns.
+fn union(join: &Join) -> R<()> {
+    let united = join.steps.iter().filter(|step| step.kind == JoinKind::Union).count();
+    if united == 0 {
+        return Ok(());
+    }
+    let refuse = |ok, field, sentence| ensure(ok, Code::PipelineInvalid, field, sentence);
+    refuse(united == join.steps.len(), "steps", "Tables are united or joined, not both.")?;
+    refuse(join.aggregates.is_empty(), "aggregates", "Of united tables the first row of a person counts.")?;
+    let below = join.steps.iter().all(|step| step.left.handle == join.first);
+    refuse(below, "steps", "The left key of a united table is the first table's.")?;
+    let named = join.projection.iter().chain(join.filters.iter().map(|filter| &filter.column));
+    let first = named.into_iter().all(|column| column.handle == join.first);
+    refuse(first, "projection", "Columns of united tables are named by the first table.")
+}
+
+/// A column with those that stand below it where tables are united: the same name in each of them, or their own key.
+pub(super) fn everywhere(column: &ColumnRef, join: &Join) -> Vec<ColumnRef> {
+    let united = join.steps.iter().filter(|step| step.kind == JoinKind::Union && column.handle == join.first);
+    let below = united.map(|step| match step.left == *column {
+        true => step.right.clone(),
+        false => ColumnRef { handle: step.handle.clone(), column: column.column.clone() },
+    });
+    std::iter::once(column.clone()).chain(below).collect()
+}
+
+/// A number taken over the rows of one person stays within the column's bounds, and is of a table that is joined by the
+/// person's key: nobody else's row enters into it.
+fn aggregates(join: &Join, tables: &Tables<'_>) -> R<()> {
+    ensure(join.aggregates.len() <= 512, Code::LimitExceeded, "aggregates", "A join has at most 512 aggregates.")?;
+    let refuse = |ok, sentence: String| ensure(ok, Code::PipelineInvalid, "aggregates", sentence);
+    refuse(unique(join.aggregates.iter().map(|a| &a.column)), "A column is aggregated twice.".into())?;
+    for column in join.aggregates.iter().map(|aggregate| &aggregate.column) {
+        let used = tables.of(column)?;
+        let allowed = used.terms.allowed_columns.contains(&column.column);
+        let sentence = format!("The contract does not allow the column {column}.");
+        ensure(allowed, Code::PipelineColumn, "aggregates", sentence)?;
+        let schema = used.columns.iter().find(|c| c.name == column.column);
+        let bounded = schema.is_some_and(|c| c.column_type == ColumnType::Number && c.lower.is_some());
+        let sentence = format!("{column} is no number with public bounds.");
+        ensure(bounded, Code::PipelineBounds, "aggregates", sentence)?;
+        let keyed = principal_keys(join).into_iter().find(|key| key.handle == column.handle);
+        refuse(keyed.is_some_and(|key| key != column), format!("{column} is not of a table that is joined by a key."))?;
+        let as_text = |filter: &&Filter| matches!(filter.op, Comparison::Eq | Comparison::Ne);
+        let compared = join.filters.iter().filter(as_text).any(|filter| filter.column == *column);
+        refuse(!compared, format!("{column} is a number over several rows and is not compared as text."))?;
+    }
+    Ok(())
 }
 
 /// The columns that the join equates, of each table one. All of them hold the principal's key.
@@ -86,8 +136,8 @@ fn keys(join: &Join, tables: &Tables<'_>) -> R<()> {
 fn projection(join: &Join, tables: &Tables<'_>) -> R<()> {
     count(join.projection.len(), 1024, "projection")?;
     ensure(unique(&join.projection), Code::PipelineInvalid, "projection", "A column stands twice in the projection.")?;
-    for column in &join.projection {
-        let terms = tables.of(column)?.terms;
+    for column in join.projection.iter().flat_map(|column| everywhere(column, join)) {
+        let terms = tables.of(&column)?.terms;
         let lists = [&terms.allowed_columns, &terms.join_keys, &terms.target_columns];
         let allowed = lists.iter().any(|list| list.contains(&column.column));
         ensure(
@@ -101,8 +151,12 @@ fn projection(join: &Join, tables: &Tables<'_>) -> R<()> {
 }
 
 /// A filter looks at one allowed column of its row. Filters on the target are refused with the training.
-fn filter(filter: &Filter, tables: &Tables<'_>) -> R<()> {
-    let (column, used) = (&filter.column, tables.of(&filter.column)?);
+fn filter(filter: &Filter, join: &Join, tables: &Tables<'_>) -> R<()> {
+    everywhere(&filter.column, join).iter().try_for_each(|column| on_one(filter, column, tables))
+}
+
+fn on_one(filter: &Filter, column: &ColumnRef, tables: &Tables<'_>) -> R<()> {
+    let used = tables.of(column)?;
     let allowed = used.terms.allowed_columns.contains(&column.column);
     ensure(allowed, Code::PipelineColumn, "filters", format!("The contract does not allow the column {column}."))?;
     ensure(filter.value.len() <= 256, Code::LimitExceeded, "filters", "A filter compares with at most 256 bytes.")?;

@@ -2,11 +2,11 @@
 
 use schemas::dataset::ColumnType;
 use schemas::metrics::{MeanLoss, ScoreCurve};
-use schemas::pipeline::{ColumnRef, Feature, Join, Metrics, Model, Training};
+use schemas::pipeline::{ColumnRef, Feature, FeatureForm, Join, JoinKind, Labels, Metrics, Model, Training};
 use schemas::problem::{Code, R};
 use schemas::text::Real;
 
-use super::join::{factors, principal_keys};
+use super::join::{everywhere, factors, principal_keys};
 use super::{Tables, invalid};
 use crate::forms::{count, ensure, text, unique};
 use crate::reals;
@@ -16,13 +16,10 @@ pub(super) fn decide(training: &Training, join: &Join, tables: &Tables<'_>) -> R
     let sentence = "Training without differential privacy is not allowed by any contract.";
     ensure(training.private, Code::PipelineNotPrivate, "private", sentence)?;
     principal(&training.principal, join, tables)?;
+    trees(training)?;
     target(training, join, tables)?;
-    let plain = training.labels.is_none() && training.features.iter().all(|feature| feature.form.is_none());
-    ensure(plain, Code::PipelineInvalid, "features", "Pictures, lists and other labels are not judged yet.")?;
     features(training, join, tables)?;
-    model(&training.model, training.steps)?;
-    let sentence = "A recipe is for networks only.";
-    ensure(training.recipe.is_none(), Code::PipelineInvalid, "recipe", sentence)?;
+    model(training)?;
     numbers(training)?;
     training.metrics.as_ref().map_or(Ok(()), |metrics| self::metrics(metrics, join))
 }
@@ -33,7 +30,8 @@ fn principal(principal: &ColumnRef, join: &Join, tables: &Tables<'_>) -> R<()> {
     tables.join_key(principal).map_err(|refusal| refusal.at("principal"))?;
     let keys = principal_keys(join);
     let always = factors(join).iter().any(|(handle, factor)| *handle == principal.handle && *factor == 1);
-    let joined_on = keys.is_empty() || keys.contains(&principal);
+    let united = join.steps.iter().find(|step| step.kind == JoinKind::Union);
+    let joined_on = united.map_or(keys.is_empty() || keys.contains(&principal), |step| step.left == *principal);
     let sentence =
         format!("{principal} is not the key that the tables are joined on, in a table whose rows are always there.");
     ensure(joined_on && always, Code::PipelineJoinKey, "principal", sentence)
@@ -41,37 +39,113 @@ fn principal(principal: &ColumnRef, join: &Join, tables: &Tables<'_>) -> R<()> {
 
 fn target(training: &Training, join: &Join, tables: &Tables<'_>) -> R<()> {
     let target = &training.target;
-    let permitted = tables.of(target)?.terms.target_columns.contains(&target.column);
-    ensure(permitted, Code::PipelineTarget, "target", format!("The contract does not allow the target {target}."))?;
+    for target in everywhere(target, join) {
+        let permitted = tables.of(&target)?.terms.target_columns.contains(&target.column);
+        ensure(permitted, Code::PipelineTarget, "target", format!("The contract does not allow the target {target}."))?;
+    }
     let feature = training.features.iter().any(|feature| feature.column == *target);
     ensure(!feature, Code::PipelineTarget, "features", "The target may not be a feature.")?;
     let filtered = join.filters.iter().any(|filter| filter.column == *target);
     ensure(!filtered, Code::PipelineTarget, "target", "Rows may not be chosen by their target.")?;
+    let aggregated = join.aggregates.iter().any(|aggregate| aggregate.column == *target);
+    ensure(!aggregated, Code::PipelineTarget, "target", "The target is that of a person's first row.")?;
     projected(target, join)?;
-    text(&training.positive, 256, "positive").map_err(|refusal| invalid(refusal.sentence).at("positive"))
+    labels(training, join, tables)
 }
+
+/// Classes are a public list of the job; bounds and shapes are public too. None of it is taken from rows.
+fn labels(training: &Training, join: &Join, tables: &Tables<'_>) -> R<()> {
+    let refuse = |ok, sentence: &str| ensure(ok, Code::PipelineInvalid, "labels", sentence);
+    let Some(labels) = &training.labels else {
+        return text(&training.positive, 256, "positive").map_err(|refusal| invalid(refusal.sentence).at("positive"));
+    };
+    refuse(training.positive.is_empty(), "Only a binary target has a positive text.")?;
+    let binary = training.metrics.is_none();
+    refuse(binary, "Noised metrics are counts of two classes; other targets release none.")?;
+    match labels {
+        Labels::Classes { classes } => public_list(classes, 2, "labels"),
+        Labels::Number { lower, upper } => {
+            let target = everywhere(&training.target, join);
+            target.iter().try_for_each(|column| bounds(column, ColumnType::Number, lower, upper, "labels", tables))
+        }
+        Labels::Mask { height, width, threshold_ppm } => {
+            refuse(*threshold_ppm < 1_000_000, "The threshold of a mask lies below the full scale.")?;
+            let sized = (1..=MAX_SIDE).contains(height) && (1..=MAX_SIDE).contains(width);
+            refuse(sized, "A mask has 1 to 1024 rows and columns.")?;
+            everywhere(&training.target, join).iter().try_for_each(|c| of_type(c, ColumnType::Image, "labels", tables))
+        }
+    }
+}
+
+/// The longest side of a picture.
+const MAX_SIDE: u32 = 1_024;
+/// Inputs of a model.
+const MAX_INPUTS: usize = 1 << 20;
 
 fn features(training: &Training, join: &Join, tables: &Tables<'_>) -> R<()> {
     let features = &training.features;
     count(features.len(), 512, "features")?;
     let once = unique(features.iter().map(|feature| &feature.column));
     ensure(once, Code::PipelineInvalid, "features", "A feature stands twice.")?;
-    features.iter().try_for_each(|feature| self::feature(feature, join, tables))
+    features.iter().try_for_each(|feature| self::feature(feature, join, tables))?;
+    let sentence = "The features fill at most 1048576 inputs.";
+    ensure(training.inputs() <= MAX_INPUTS, Code::LimitExceeded, "features", sentence)
 }
 
 fn feature(feature: &Feature, join: &Join, tables: &Tables<'_>) -> R<()> {
-    let (column, used) = (&feature.column, tables.of(&feature.column)?);
-    let allowed = used.terms.allowed_columns.contains(&column.column);
-    ensure(allowed, Code::PipelineColumn, "features", format!("The contract does not allow the column {column}."))?;
-    projected(column, join)?;
-    // Bounds clamp and scale; they are public only if they are those of the offer's schema.
-    let schema = used.columns.iter().find(|c| c.name == column.column && c.column_type == ColumnType::Number);
-    let public = schema.and_then(|c| Some((c.lower.as_ref()?, c.upper.as_ref()?))).is_some_and(|(lower, upper)| {
-        reals::order(lower, &feature.lower).is_eq() && reals::order(upper, &feature.upper).is_eq()
-    });
-    let ordered = reals::order(&feature.lower, &feature.upper).is_lt();
+    let everywhere = everywhere(&feature.column, join);
+    for column in &everywhere {
+        let allowed = tables.of(column)?.terms.allowed_columns.contains(&column.column);
+        let sentence = format!("The contract does not allow the column {column}.");
+        ensure(allowed, Code::PipelineColumn, "features", sentence)?;
+    }
+    projected(&feature.column, join)?;
+    let aggregated = join.aggregates.iter().any(|aggregate| aggregate.column == feature.column);
+    let number = feature.form.is_none() || !aggregated;
+    ensure(number, Code::PipelineInvalid, "features", "Only numbers are taken over several rows.")?;
+    match &feature.form {
+        Some(FeatureForm::Values { values }) => {
+            public_list(values, 1, "features")?;
+            let unit = feature.lower.value() == 0.0 && feature.upper.value() == 1.0;
+            ensure(unit, Code::PipelineBounds, "features", "A list of values has the bounds 0 and 1.")?;
+        }
+        Some(FeatureForm::Image { channels, height, width }) => {
+            let side = |side: &u32| (1..=MAX_SIDE).contains(side);
+            let sized = matches!(channels, 1 | 3) && side(height) && side(width);
+            let sentence = "A picture has 1 or 3 channels and 1 to 1024 rows and columns.";
+            ensure(sized, Code::PipelineInvalid, "features", sentence)?;
+        }
+        None => {}
+    }
+    let (lower, upper) = (&feature.lower, &feature.upper);
+    everywhere.iter().try_for_each(|column| match &feature.form {
+        Some(FeatureForm::Values { .. }) => of_type(column, ColumnType::Text, "features", tables),
+        Some(FeatureForm::Image { .. }) => bounds(column, ColumnType::Image, lower, upper, "features", tables),
+        None => bounds(column, ColumnType::Number, lower, upper, "features", tables),
+    })
+}
+
+/// Bounds clamp and scale; they are public only if they are those of the offer's schema.
+fn bounds(column: &ColumnRef, kind: ColumnType, lower: &Real, upper: &Real, field: &str, tables: &Tables<'_>) -> R<()> {
+    let schema = tables.of(column)?.columns.iter().find(|c| c.name == column.column && c.column_type == kind);
+    let public = schema
+        .and_then(|c| Some((c.lower.as_ref()?, c.upper.as_ref()?)))
+        .is_some_and(|(l, u)| reals::order(l, lower).is_eq() && reals::order(u, upper).is_eq());
+    let ordered = reals::order(lower, upper).is_lt();
     let sentence = format!("The bounds of {column} are not those of the offer's public schema.");
-    ensure(public && ordered, Code::PipelineBounds, "features", sentence)
+    ensure(public && ordered, Code::PipelineBounds, field, sentence)
+}
+
+fn of_type(column: &ColumnRef, kind: ColumnType, field: &str, tables: &Tables<'_>) -> R<()> {
+    let found = tables.of(column)?.columns.iter().any(|c| c.name == column.column && c.column_type == kind);
+    ensure(found, Code::PipelineInvalid, field, format!("{column} holds something else by the offer's public schema."))
+}
+
+/// A list that the job brings: what stands in rows has no part in it.
+fn public_list(list: &[String], least: usize, field: &str) -> R<()> {
+    let sized = (least..=1_024).contains(&list.len()) && list.iter().all(|entry| entry.len() <= 256);
+    let sentence = format!("A list has {least} to 1024 entries of at most 256 bytes, each once.");
+    ensure(sized && unique(list), Code::PipelineInvalid, field, sentence)
 }
 
 fn projected(column: &ColumnRef, join: &Join) -> R<()> {
@@ -79,19 +153,26 @@ fn projected(column: &ColumnRef, join: &Join) -> R<()> {
     ensure(given, Code::PipelineColumn, "projection", format!("The join does not give the column {column}."))
 }
 
-fn model(model: &Model, steps: u32) -> R<()> {
-    match model {
-        Model::LogisticRegression => Ok(()),
+/// Trees read numbers and tell two classes apart.
+fn trees(training: &Training) -> R<()> {
+    let Model::Trees { trees } = &training.model else { return Ok(()) };
+    let sentence = "Trees have depth 1 to 6, 1 to depth features each, a regularization from 0.001 to 10^6 and together \
+                    at most 2^20 leaves.";
+    ensure(trees.in_range(training.steps), Code::PipelineInvalid, "model", sentence)?;
+    let formed = training.features.iter().any(|feature| feature.form.is_some());
+    let plain = training.recipe.is_none() && training.labels.is_none() && !formed;
+    ensure(plain, Code::PipelineInvalid, "model", "Trees read numbers, tell two classes apart and have no recipe.")
+}
+
+fn model(training: &Training) -> R<()> {
+    match &training.model {
+        Model::Trees { .. } => Ok(()),
         Model::Mlp { hidden } => {
             let sized = (1..=4).contains(&hidden.len()) && hidden.iter().all(|width| (1..=512).contains(width));
-            ensure(sized, Code::PipelineInvalid, "model", "An mlp has 1 to 4 hidden layers of 1 to 512 units.")
+            ensure(sized, Code::PipelineInvalid, "model", "An mlp has 1 to 4 hidden layers of 1 to 512 units.")?;
+            training.shapes().map(drop)
         }
-        Model::Trees { trees } => {
-            let sentence = "Trees have depth 1 to 6, 1 to depth features each, a regularization from 0.001 to 10^6 and \
-                            together at most 2^20 leaves.";
-            ensure(trees.in_range(steps), Code::PipelineInvalid, "model", sentence)
-        }
-        Model::Network { .. } => Err(invalid("Networks are not judged yet.").at("model")),
+        Model::LogisticRegression | Model::Network { .. } => training.shapes().map(drop),
     }
 }
 

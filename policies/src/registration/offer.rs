@@ -82,12 +82,12 @@ pub(super) fn columns(columns: &[Column]) -> R<()> {
         let bounded = match (&column.lower, &column.upper) {
             (None, None) => true,
             (Some(lower), Some(upper)) => {
-                column.column_type == ColumnType::Number && reals::order(lower, upper).is_lt()
+                column.column_type != ColumnType::Text && reals::order(lower, upper).is_lt()
             }
             _ => false,
         };
         let sentence =
-            format!("Column {}: a number has both bounds, lower below upper, or none; text none.", column.name);
+            format!("Column {}: a number or picture has both bounds, lower below upper, or none; text none.", column.name);
         ensure(bounded, Code::OfferInvalid, "columns", sentence)?;
     }
     Ok(())

@@ -22,6 +22,8 @@ mod erasure;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
+mod forms_of_data;
+#[cfg(test)]
 mod gate;
 #[cfg(test)]
 mod kbs;
