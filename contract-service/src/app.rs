@@ -31,6 +31,7 @@ use crate::people::People;
 use crate::route::{Route, Run};
 use crate::scitt::ReceiptKey;
 use crate::serve::{Begun, Desk, Verb, Work};
+use crate::silence::Heard;
 use crate::tls::Tls;
 use crate::upkeep::Pulse;
 use crate::witness::Cosigned;
@@ -80,6 +81,8 @@ pub struct App {
     pub events: Hub,
     /// The writer's pulse.
     pub pulse: Pulse,
+    /// When each living run was last heard of.
+    pub(crate) heard: Heard,
     /// The certificate that is served.
     pub tls: Option<Tls>,
     clock: Clock,
@@ -129,6 +132,7 @@ impl App {
             proofs: Used::default(),
             events: Hub::default(),
             pulse: Pulse::default(),
+            heard: Heard::default(),
             tls,
             clock,
             routes,

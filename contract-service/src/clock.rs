@@ -1,8 +1,9 @@
 //! What time brings to contracts, entered by the service itself: lapsed, active, revoked after notice, expired; and
-//! completed, when no further run will come. States follow from the time alone; these entries tell of them.
+//! completed, when no further run will come. States follow from the time alone; these entries tell of them. And runs whose
+//! rooms have fallen silent end.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use schemas::contract::ContractRef;
 use schemas::event::Body;
@@ -51,6 +52,15 @@ fn round(app: &App, asked: &mut Asked, now: Timestamp) -> Result<usize, Code> {
             bodies.push(Body::ContractCompleted { contract, reason });
         }
     }
+    if app.registry.is_writer() {
+        let most = Duration::from_secs(app.config.limits.run_silence_seconds);
+        for run_id in app.heard.silent(state.living().cloned(), most, Instant::now()) {
+            tracing::warn!(run_id = run_id.as_str(), "nothing was heard of a run any more; it ends");
+            bodies.push(Body::RunLost { run_id });
+        }
+    } else {
+        app.heard.nothing();
+    }
     let made = bodies.len();
     for body in bodies {
         enter(app, body).map_err(|e| e.code)?;
@@ -61,7 +71,7 @@ fn round(app: &App, asked: &mut Asked, now: Timestamp) -> Result<usize, Code> {
 /// Somebody else may have been faster: what is told already need not be told again.
 fn enter(app: &App, body: Body) -> R<()> {
     match app.enter(body) {
-        Err(refusal) if refusal.code != Code::StateTransition => Err(refusal),
+        Err(refusal) if !matches!(refusal.code, Code::StateTransition | Code::RunState) => Err(refusal),
         Ok(_) | Err(_) => Ok(()),
     }
 }

@@ -113,6 +113,9 @@ pub struct Config {
     pub people: PeopleSettings,
 }
 
+/// The shortest silence in seconds after which a run may count as gone.
+const LEAST_SILENCE: u64 = 60;
+
 fn baseline() -> String {
     "baseline".to_owned()
 }
@@ -165,6 +168,11 @@ impl Config {
         }
         if self.webhooks.retry_seconds.is_empty() || self.limits.workers == 0 {
             return Err(invalid("retry_seconds and workers must not be empty"));
+        }
+        if self.limits.run_silence_seconds < LEAST_SILENCE && !self.demo() {
+            return Err(
+                invalid("a room speaks every ten seconds; less than 60 s is no silence").at("run_silence_seconds")
+            );
         }
         let refused = |why: &str| Err(Refusal::new(Code::ProductionRefused, why));
         if self.profile == Mode::Production {
@@ -291,6 +299,15 @@ sro = [
         let typo = load(&format!("colour = 1\n{SAMPLE}"), &[]).unwrap_err();
         assert_eq!(typo.code, Code::ConfigInvalid);
         assert_eq!(load(SAMPLE, &[("DEPA_CONTRACT_SERVICE__COLOUR", "red")]).unwrap_err().code, Code::ConfigInvalid);
+    }
+
+    #[test]
+    fn a_room_is_not_gone_within_a_minute() {
+        let mut config = load(SAMPLE, &[("DEPA_CONTRACT_SERVICE__LIMITS__RUN_SILENCE_SECONDS", "1")]).unwrap();
+        config.profile = Mode::Production;
+        assert_eq!(config.check().unwrap_err().field.as_deref(), Some("run_silence_seconds"));
+        config.limits.run_silence_seconds = 60;
+        assert_ne!(config.check().unwrap_err().field.as_deref(), Some("run_silence_seconds"));
     }
 
     #[test]

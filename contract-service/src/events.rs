@@ -212,7 +212,9 @@ fn subject(body: &Body) -> R<(Option<ContractRef>, Option<RunId>)> {
         Body::ContractSuspended { suspend } => of_contract(suspend.read_unverified()?.contract),
         Body::ContractResumed { resume } => of_contract(resume.read_unverified()?.contract),
         Body::ContractTerminated { terminate } => of_contract(terminate.read_unverified()?.contract),
-        Body::RunCheckedIn { run_id, .. } | Body::ModelHandedOver { run_id } => of_run(run_id.clone()),
+        Body::RunCheckedIn { run_id, .. } | Body::ModelHandedOver { run_id } | Body::RunLost { run_id } => {
+            of_run(run_id.clone())
+        }
         Body::KmsStated { receipt } => of_run(receipt.read_unverified()?.run_id),
         Body::RunReported { event } => of_run(event.read_unverified()?.run_id),
         Body::RunAborted { abort } => of_run(abort.read_unverified()?.run_id),

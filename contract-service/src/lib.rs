@@ -35,6 +35,7 @@ pub mod routes;
 mod scitt;
 mod serve;
 mod service;
+mod silence;
 pub mod succession;
 mod tls;
 mod upkeep;

@@ -31,6 +31,7 @@ mod replay;
 mod rows;
 mod rules;
 mod run;
+mod run_end;
 mod signers;
 mod table;
 mod twin;
@@ -99,6 +100,8 @@ pub struct State {
     at_work: Table<Digest, ()>,
     orders: Table<Digest, OrderRow>,
     runs: Table<RunId, RunRow>,
+    /// Runs that may still complete; follows from the runs.
+    living: Table<RunId, ()>,
     run_keys: Table<String, RunId>,
     receipts: Table<(Digest, u64), ReceiptRow>,
     payments: Table<String, PaymentRow>,
@@ -142,6 +145,7 @@ impl State {
             at_work: Table::default(),
             orders: Table::default(),
             runs: Table::default(),
+            living: Table::default(),
             run_keys: Table::default(),
             receipts: Table::default(),
             payments: Table::default(),
@@ -224,6 +228,7 @@ impl State {
             Body::KmsStated { receipt } => self.check_statement(receipt),
             Body::RunReported { event } => self.check_report(event),
             Body::RunAborted { abort } => self.check_abort(abort),
+            Body::RunLost { run_id } => self.check_lost(run_id, now),
             Body::RunCompleted { completion, obligations } => self.check_completion(completion, obligations, now),
             Body::PaymentAnswered { callback } => self.check_callback(callback),
             Body::ModelHandedOver { run_id } => self.check_hand_over(run_id),
@@ -273,6 +278,7 @@ impl State {
             Body::KmsStated { receipt } => self.fold_statement(index, receipt),
             Body::RunReported { event } => self.fold_report(index, event),
             Body::RunAborted { abort } => self.fold_abort(index, abort),
+            Body::RunLost { run_id } => self.fold_lost(index, run_id),
             Body::RunCompleted { completion, obligations } => self.fold_completion(index, at, completion, obligations),
             Body::PaymentAnswered { callback } => self.fold_callback(index, callback),
             Body::ModelHandedOver { run_id } => self.fold_hand_over(index, run_id),
@@ -316,7 +322,9 @@ impl State {
             Body::ContractDeclined { decline } => decline.read_unverified()?.contract.id.to_string(),
             Body::ContractRevoked { revoke } => revoke.read_unverified()?.contract.id.to_string(),
             Body::RunOrdered { job } => job.read_unverified()?.job_id.to_string(),
-            Body::RunCheckedIn { run_id, .. } | Body::ModelHandedOver { run_id } => run_id.to_string(),
+            Body::RunCheckedIn { run_id, .. } | Body::ModelHandedOver { run_id } | Body::RunLost { run_id } => {
+                run_id.to_string()
+            }
             Body::KmsStated { receipt } => receipt.read_unverified()?.run_id.to_string(),
             Body::RunReported { event } => event.read_unverified()?.run_id.to_string(),
             Body::RunAborted { abort } => abort.read_unverified()?.run_id.to_string(),

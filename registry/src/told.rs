@@ -231,6 +231,7 @@ fn messages(before: &State, after: &State, index: u64, at: Timestamp, body: &Bod
             vec![run(topic, &event.run_id)?]
         }
         Body::RunAborted { abort } => vec![run("run.aborted", &abort.read_unverified()?.run_id)?],
+        Body::RunLost { run_id } => vec![run("run.aborted", run_id)?],
         Body::RunCompleted { completion, obligations } => {
             let mut all: Vec<Message> = obligations.iter().map(instructed).collect::<R<_>>()?;
             all.push(completed(after, index, completion)?);

@@ -356,6 +356,12 @@ pub enum Body {
         /// Signed by TDC, a TDP or two SRO people.
         abort: Envelope<Abort>,
     },
+    /// The service heard nothing of a run for so long that its room is gone: it ended without output, and its charge
+    /// stands. By the service's own word.
+    RunLost {
+        /// The run.
+        run_id: RunId,
+    },
     /// A run completed; what it owes enters in the same entry, so neither is ever without the other.
     RunCompleted {
         /// Signed by the run key.
@@ -452,6 +458,7 @@ impl Body {
             Body::KmsStated { .. } => "kms_stated",
             Body::RunReported { .. } => "run_reported",
             Body::RunAborted { .. } => "run_aborted",
+            Body::RunLost { .. } => "run_lost",
             Body::RunCompleted { .. } => "run_completed",
             Body::PaymentAnswered { .. } => "payment_answered",
             Body::ModelHandedOver { .. } => "model_handed_over",

@@ -126,6 +126,8 @@ fn payload_types_are_unique() {
         schemas::job::JobSpec::PAYLOAD_TYPE,
         schemas::event::Completion::PAYLOAD_TYPE,
         schemas::event::Abort::PAYLOAD_TYPE,
+        schemas::dataset::DatasetAct::PAYLOAD_TYPE,
+        schemas::renewal::BudgetRenewal::PAYLOAD_TYPE,
     ];
     let unique: std::collections::BTreeSet<_> = types.iter().collect();
     assert_eq!(unique.len(), types.len());

@@ -154,7 +154,9 @@ fn audience(state: &State, body: &Body) -> R<Option<Audience>> {
         Body::ContractResumed { resume } => Contract(resume.read_unverified()?.contract.sha256),
         Body::ContractTerminated { terminate } => Contract(terminate.read_unverified()?.contract.sha256),
         Body::RunOrdered { job } => Job(Box::new(job.read_unverified()?)),
-        Body::RunCheckedIn { run_id, .. } | Body::ModelHandedOver { run_id } => Run(run_id.clone()),
+        Body::RunCheckedIn { run_id, .. } | Body::ModelHandedOver { run_id } | Body::RunLost { run_id } => {
+            Run(run_id.clone())
+        }
         Body::KmsStated { receipt } => Run(receipt.read_unverified()?.run_id),
         Body::RunReported { event } => Run(event.read_unverified()?.run_id),
         Body::RunAborted { abort } => Run(abort.read_unverified()?.run_id),

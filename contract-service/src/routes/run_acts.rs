@@ -1,5 +1,7 @@
 //! What a run does after check-in: receipts of key services, events, abort, completion, hand-over.
 
+use std::time::Instant;
+
 use policies::lifecycle::{RunRow, RunState, State};
 use schemas::desk::{CompletionAnswer, ContentKey, KmsReceipts, Receipted, ReceiptedAll, RunView};
 use schemas::event::{Abort, Body, Completion, RunEvent};
@@ -39,8 +41,11 @@ pub fn receipts(app: &App, call: &Call) -> R<Answer> {
 /// Enters what the room reports.
 pub fn report(app: &App, call: &Call) -> R<Answer> {
     let event: Envelope<RunEvent> = call.read()?;
-    same(&call.param("id")?, &event.read_unverified()?.run_id)?;
-    Answer::created(&Receipted { receipt: app.enter(Body::RunReported { event })?.receipt })
+    let run_id: RunId = call.param("id")?;
+    same(&run_id, &event.read_unverified()?.run_id)?;
+    let receipt = app.enter(Body::RunReported { event })?.receipt;
+    app.heard.of(&run_id, Instant::now());
+    Answer::created(&Receipted { receipt })
 }
 
 /// Enters an abort from outside; that of SRO people once two have signed.

@@ -1,5 +1,7 @@
 //! Runs: challenge, check-in, Admission. What a run does afterwards is in `run_acts`.
 
+use std::time::Instant;
+
 use attestation::{Expected, appraise};
 use policies::lifecycle::RunRow;
 use policies::{Facts, gate, pipeline, privacy, release};
@@ -179,6 +181,7 @@ pub fn refresh(app: &App, call: &Call) -> R<Answer> {
         return Err(wrong("it is older than 60 seconds"));
     }
     use_once(app, &run_id, &request.jti, now)?;
+    app.heard.of(&run_id, Instant::now());
     Answer::ok(&admission(app, &run_id, now)?)
 }
 

@@ -28,6 +28,7 @@ mod platform;
 mod processes;
 mod readings;
 mod register;
+mod renewals;
 mod restore;
 mod room;
 mod runs;

@@ -37,6 +37,7 @@ const OPEN: &str = "
     GET /v1/datasets
     GET /v1/datasets/{id}
     GET /v1/datasets/{id}/versions
+    GET /v1/datasets/{id}/renewals
     GET /v1/datasets/{id}/croissant
     GET /v1/status-list
     GET /log/checkpoint
@@ -99,6 +100,7 @@ const SIGNED: &str = "
     POST /v1/erasures
     POST /v1/datasets
     POST /v1/datasets/{id}/acts
+    POST /v1/datasets/{id}/renewals
     POST /v1/contracts
     POST /v1/contracts/{id}/signatures
     POST /v1/contracts/{id}/decline

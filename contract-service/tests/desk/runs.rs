@@ -194,6 +194,31 @@ fn runs_are_stopped_by_those_who_may() {
     assert_eq!(code(house.client.refresh_admission(&unknown, &request)), Code::RunUnknown);
 }
 
+/// A room that died says nothing any more: its run ends without it, and another room may take the order up.
+#[test]
+fn a_run_whose_room_fell_silent_ends() {
+    let house = House::with(|config| config.limits.run_silence_seconds = 1).furnish();
+    let bundle = house.bundle(&house.executed());
+    house.client.order_run(&bundle).unwrap();
+    let arrival = house.arrive(&bundle);
+    let admission = house.check_in(&arrival, &bundle).unwrap();
+    let run = house.run_of(arrival, &bundle, admission);
+    // By the service's clock it checked in a minute ago.
+    house.skip(60);
+    let reads = house.as_(&house.tdc);
+    let begun = std::time::Instant::now();
+    while reads.run(&run.run_id).unwrap().state != "aborted" {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "the run goes on");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let request = house.sign(&house.refresh_words(&run), &run.key);
+    assert_eq!(code(house.client.refresh_admission(&run.run_id, &request)), Code::RunState);
+    let event = house.event(&run, RunEventKind::KeysReleased {});
+    assert_eq!(code(house.client.report(&run.run_id, &event)), Code::RunState);
+    let next = house.arrive(&bundle);
+    house.check_in(&next, &bundle).unwrap();
+}
+
 #[test]
 fn completions_that_pay_nobody() {
     let mut house = House::furnished();

@@ -48,7 +48,7 @@ impl State {
         macro_rules! chain {
             ($($table:ident),*) => {{
                 // Taken apart so that a new member without its row does not compile.
-                let State { size: _, last_at: _, genesis: _, by_key: _, contracts, $($table,)* } = self;
+                let State { size: _, last_at: _, genesis: _, by_key: _, living: _, contracts, $($table,)* } = self;
                 scalars.chain(contract_kept::stored(contracts)) $(.chain($table.stored(stringify!($table))))*
             }};
         }
@@ -111,6 +111,7 @@ impl State {
             state.contracts.put(sha256, row);
         }
         state.by_key = super::by_key::index(&state.contracts);
+        state.living = super::run_end::living(&state.runs);
         Ok(state)
     }
 

@@ -2,8 +2,8 @@
 
 use schemas::contract::{Assurance, Contract, ContractRef};
 use schemas::envelope::Envelope;
-use schemas::event::{Abort, Body, Completion, Obligation, RunEvent, RunEventKind};
-use schemas::id::{Did, ImageSetId, RunId};
+use schemas::event::{Body, Completion, Obligation, RunEvent, RunEventKind};
+use schemas::id::{ImageSetId, RunId};
 use schemas::job::JobSpec;
 use schemas::jwk::Jwk;
 use schemas::party::Kind;
@@ -61,6 +61,11 @@ pub enum AbortFact {
     },
     /// TDC, a TDP or two SRO people stopped it.
     FromOutside {
+        /// Index of the entry.
+        index: u64,
+    },
+    /// Nothing was heard of it any more.
+    Silent {
         /// Index of the entry.
         index: u64,
     },
@@ -307,6 +312,7 @@ impl State {
             receipts: Vec::new(),
         };
         self.runs.put(run_id.clone(), row);
+        self.living.put(run_id.clone(), ());
         Ok(())
     }
 
@@ -334,27 +340,9 @@ impl State {
                 RunEventKind::Aborted { steps_run, .. } => {
                     run.state = RunState::Aborted;
                     run.aborted = Some(AbortFact::ByRoom { index, sha256: envelope.digest(), steps_run });
+                    self.living.remove(&event.run_id);
                 }
             }
-        }
-        Ok(())
-    }
-
-    pub(super) fn check_abort(&self, envelope: &Envelope<Abort>) -> R<()> {
-        let run = self.require_run(&read(envelope)?.run_id)?;
-        let job = self.job_of(run)?;
-        let contracts = self.contracts_of(job)?;
-        self.signed_by_party_or_two_people(envelope, |holder| {
-            let tdp = |did: &Did| contracts.iter().any(|(_, c)| c.role_of(did) == Some(Kind::Tdp));
-            holder == job.tdc.as_str() || Did::parse(holder).is_ok_and(|did| tdp(&did))
-        })?;
-        if run.alive() { Ok(()) } else { Err(Refusal::new(Code::RunState, "the run has ended already")) }
-    }
-
-    pub(super) fn fold_abort(&mut self, index: u64, envelope: &Envelope<Abort>) -> R<()> {
-        if let Some(run) = self.runs.get_mut(&read(envelope)?.run_id) {
-            run.state = RunState::Aborted;
-            run.aborted = Some(AbortFact::FromOutside { index });
         }
         Ok(())
     }
@@ -393,6 +381,7 @@ impl State {
             run.owed = owed.iter().map(|o| o.instruction_id.clone()).collect();
             run.completion = Some((index, at, envelope.clone()));
         }
+        self.living.remove(&completion.run_id);
         Ok(())
     }
 }

@@ -57,5 +57,6 @@ mod rows;
 #[cfg(test)]
 mod scenarios;
 mod second_gate;
+mod run_ends;
 #[cfg(test)]
 mod sro;

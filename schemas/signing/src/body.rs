@@ -83,6 +83,7 @@ pub fn verify_body(
         }
         Body::StatementRegistered { issuer, statement } => verify_statement(issuer, &statement.0, keys)?,
         Body::ModelHandedOver { .. }
+        | Body::RunLost { .. }
         | Body::ContractTimed { .. }
         | Body::ContractCompleted { .. }
         | Body::DigestAnchored { .. }
