@@ -26,36 +26,23 @@ use crate::table::Table;
 const MEMORY: usize = 8 << 30;
 
 /// Rows ready for a model: features scaled to [−1, 1] and laid side by side, and labels.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Rows {
     /// Row-major features, as many per row as [`Training::inputs`].
     pub features: Vec<f32>,
-    /// Row-major labels, `label_width` per row: 0 or 1, the place of a class, or a scaled number.
+    /// Row-major labels, as many per row as [`Training::label_width`]: 0 or 1, the place of a class, or a scaled number.
     pub labels: Vec<f32>,
-    /// Numbers that a row's label has, from 1.
-    pub label_width: usize,
-}
-
-impl Default for Rows {
-    fn default() -> Rows {
-        Rows::new(Vec::new(), Vec::new())
-    }
 }
 
 impl Rows {
-    /// Rows with one label each.
-    pub fn new(features: Vec<f32>, labels: Vec<f32>) -> Rows {
-        Rows { features, labels, label_width: 1 }
-    }
-
-    /// How many rows there are: secret.
+    /// How many labels there are, which is how many rows where each has one: secret.
     pub fn len(&self) -> usize {
-        self.labels.len().checked_div(self.label_width).unwrap_or(0)
+        self.labels.len()
     }
 
     /// Whether there are none: secret.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.labels.is_empty()
     }
 }
 
@@ -95,8 +82,6 @@ pub fn prepare(join: &Join, training: &Training, tables: &[(String, Table)]) -> 
     let raw = Raw::new(join, &taken, tables)?;
     let joined = Joined { given: &given, raw: &raw, batches: &batches };
     let mut parts = Parts::default();
-    parts.train.label_width = training.label_width();
-    parts.held_out.label_width = training.label_width();
     let principal = joined.place(&Given::Cell(Use::new(&training.principal, Role::Key)))?;
     let (features, target) = joined.places(&taken)?;
     let mut seen = HashSet::new();

@@ -50,11 +50,14 @@ pub struct Data {
 }
 
 impl Data {
-    /// Copies rows of `features` features each.
+    /// Copies rows of `features` features each; labels have one dimension more where a row has several.
     pub fn new(rows: &Rows, features: usize) -> R<Data> {
-        let shape = [rows.len() as i64, features as i64];
+        let count = rows.features.len().checked_div(features).ok_or_else(|| internal("a row has features"))?;
+        let shape = [count as i64, features as i64];
         let x = Tensor::f_from_slice(&rows.features).and_then(|x| x.f_reshape(shape)).hush()?;
-        Ok(Data { x, y: Tensor::f_from_slice(&rows.labels).hush()?, rows: rows.len() })
+        let y = Tensor::f_from_slice(&rows.labels).hush()?;
+        let y = if rows.labels.len() == count { y } else { y.f_reshape([count as i64, -1]).hush()? };
+        Ok(Data { x, y, rows: count })
     }
 
     /// How many rows there are: secret.

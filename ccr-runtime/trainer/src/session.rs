@@ -74,7 +74,7 @@ fn read_parts(input: &mut impl Read, start: &Start) -> R<table::Parts> {
         if bytes.len() as u64 != head.bytes {
             return Err(protocol("a table has another size than announced"));
         }
-        tables.push(table::read(head, &bytes)?);
+        tables.push(table::read_needed(start, head, bytes)?);
     }
     table::prepare(start, tables)
 }
