@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use schemas::network::shape::Shapes;
 use schemas::network::{Network, refused};
-use schemas::{Code, R, Refusal};
+use schemas::{Code, R, Refusal, canonical};
 use serde_json::Value;
 
 use crate::kind::{self, Kind};
@@ -17,7 +17,7 @@ use crate::kind::{self, Kind};
 pub fn network(bytes: &[u8]) -> R<Network> {
     kind::expect(bytes, Kind::Json)?;
     let unread = |e: serde_json::Error| Refusal::new(Code::ModelForm, format!("this is no network: {e}"));
-    let value: Value = serde_json::from_slice(bytes).map_err(unread)?;
+    let value = canonical::parse_value(bytes)?;
     unknown_operation(value.get("layers").unwrap_or(&Value::Null), "")?;
     serde_json::from_value(value).map_err(unread)
 }

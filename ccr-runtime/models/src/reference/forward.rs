@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::network::{Input, Layer, MAX_DEPTH, Network};
 use schemas::{Code, R, Refusal};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::classes::{self, Made};
@@ -21,7 +22,7 @@ pub struct Options {
 }
 
 /// A network out of another description.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Read {
     /// The network.
     pub network: Network,

@@ -5,7 +5,7 @@ use schemas::network::{Input, Layer};
 use schemas::recipe::Recipe;
 use schemas::text::Real;
 use schemas::{Code, R, Refusal};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::forward::{self, Options, Read};
@@ -26,7 +26,7 @@ pub struct Public {
 }
 
 /// A training out of its configuration.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct ReadTraining {
     /// The network, if the configuration describes one; else the model is a file of its own.
     pub model: Option<Read>,
