@@ -61,6 +61,12 @@ fn training(training: &Training, join: &str) -> R<()> {
     {
         return Err(exceeded("1 to 4 hidden layers of 1 to 512 are allowed"));
     }
+    if let Model::Network { network } = &training.model {
+        let shapes = network.shapes()?;
+        if training.metrics.is_some() && shapes.output.numbers() != 1 {
+            return Err(pipeline("noised metrics are those of a network with one output"));
+        }
+    }
     if training.split_salt.0.len() != 32 || !(1..=1_000_000).contains(&training.train_ppm) {
         return Err(pipeline("the split needs a salt of 32 bytes and 1 to 1000000 parts per million"));
     }
