@@ -13,7 +13,7 @@
 pub mod artifact;
 pub mod confine;
 pub mod dpsgd;
-pub mod engine;
+mod engine;
 pub mod fault;
 #[cfg(test)]
 mod fixtures;

@@ -18,7 +18,7 @@ use crate::engine::{self, Mode, Op, T, Tape, Weights};
 use crate::fault::Hush;
 use crate::loss;
 use crate::noise::Streams;
-use crate::optimizer::{Memory, Rule};
+use crate::optimizer::{Memory, Pace, Rule};
 
 /// Memory that the activations and their gradients of one physical chunk may take.
 const CHUNK_BYTES: u64 = 64 << 20;
@@ -122,7 +122,8 @@ impl Network {
     /// One step of the optimiser with a noised sum of gradients over a public divisor; `step` counts from 1.
     pub fn descend(&mut self, sums: &[Vec<f64>], divisor: f64, learning_rate: f64, step: u32, steps: u32) {
         let body = self.body.clone();
-        body.rule.step(&mut self.parameters, &mut self.memory, sums, divisor, learning_rate, step, steps);
+        let pace = Pace { divisor, learning_rate, step, steps };
+        body.rule.step(&mut self.parameters, &mut self.memory, sums, pace);
     }
 
     /// The weights as tensors of this step.
@@ -168,7 +169,7 @@ impl Leaves {
     }
 
     /// What the gradients of the losses of rows are made of.
-    pub fn backward(&self, x: &Tensor, y: &Tensor, mode: Mode) -> T<Vec<engine::Part>> {
+    pub(crate) fn backward(&self, x: &Tensor, y: &Tensor, mode: Mode) -> T<Vec<engine::Part>> {
         let weights = self.weights();
         let mut tape = Tape::new(mode);
         let output = engine::run(&self.body.ops, &self.input(x)?, &weights, &mut tape, 0)?;

@@ -13,6 +13,19 @@ const MAX_WEIGHT: f64 = 1e30;
 /// What an optimiser remembers: for every parameter its running moments, one after the other; empty for plain SGD.
 pub type Memory = Vec<Vec<f64>>;
 
+/// The public figures of one step.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// What noised sums are divided by.
+    pub divisor: f64,
+    /// The training's learning rate.
+    pub learning_rate: f64,
+    /// The step, from 1.
+    pub step: u32,
+    /// All steps.
+    pub steps: u32,
+}
+
 /// The rule of a training.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Rule {
@@ -57,18 +70,10 @@ impl Rule {
         parameters.iter().flat_map(|p| (0..moments).map(|_| vec![0.0; p.values.len()])).collect()
     }
 
-    /// One step: `sums` over `divisor` is the noised mean. `step` counts from 1.
-    pub fn step(
-        &self,
-        parameters: &mut [Parameter],
-        memory: &mut Memory,
-        sums: &[Vec<f64>],
-        divisor: f64,
-        learning_rate: f64,
-        step: u32,
-        steps: u32,
-    ) {
-        let rate = learning_rate * factor(&self.schedule, step.saturating_sub(1), steps);
+    /// One step: `sums` over the divisor is the noised mean.
+    pub fn step(&self, parameters: &mut [Parameter], memory: &mut Memory, sums: &[Vec<f64>], pace: Pace) {
+        let Pace { divisor, step, .. } = pace;
+        let rate = pace.learning_rate * factor(&self.schedule, step.saturating_sub(1), pace.steps);
         match self.kind {
             Kind::Sgd { momentum: 0.0, decay: 0.0 } => {
                 let rate = rate / divisor;
@@ -158,7 +163,7 @@ mod tests {
         let mut memory = rule.memory(&parameters);
         for step in 1..=steps {
             let sums = [vec![parameters[0].values[0] * 10.0]];
-            rule.step(&mut parameters, &mut memory, &sums, 10.0, 0.1, step, steps);
+            rule.step(&mut parameters, &mut memory, &sums, Pace { divisor: 10.0, learning_rate: 0.1, step, steps });
         }
         parameters[0].values[0]
     }

@@ -72,7 +72,7 @@ fn clipped(leaves: &Leaves, x: &Tensor, y: &Tensor, bound: f64) -> T<Vec<(usize,
 }
 
 /// Each row's squared gradient norm over all learnt weights together.
-pub fn squared_norms(parts: &[Part]) -> T<Tensor> {
+pub(crate) fn squared_norms(parts: &[Part]) -> T<Tensor> {
     let mut total: Option<Tensor> = None;
     for part in parts {
         if let Some(norms) = part.norms()? {

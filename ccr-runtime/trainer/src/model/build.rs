@@ -42,8 +42,7 @@ pub fn build(model: &Model, recipe: Option<&Recipe>, features: usize, streams: &
         Model::LogisticRegression => (fully_connected(features, &[])?, Kind::Double),
         Model::Mlp { hidden } => (fully_connected(features, hidden)?, Kind::Double),
         Model::Network { network } => (network.clone(), Kind::Float),
-        #[allow(unreachable_patterns)]
-        _ => return Err(pipeline("the model is no network")),
+        Model::Trees { .. } => return Err(pipeline("trees are no network")),
     };
     let shapes = description.shapes()?;
     if shapes.input.numbers() != features as u128 {
