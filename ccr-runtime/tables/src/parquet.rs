@@ -122,6 +122,9 @@ fn pieces(
             pages::check(piece, rows, meter)?;
         }
     }
+    if u64::try_from(seen.metadata().file_metadata().num_rows()).ok() != Some(all) {
+        return Err(form("its pieces have another number of rows than it says"));
+    }
     Ok(all)
 }
 

@@ -80,3 +80,65 @@ fn inside(reader: &mut Reader<'_>, encoding: i16, page: &mut Page) -> R<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use schemas::Code;
+
+    use super::*;
+    use crate::limits::Limits;
+
+    fn varint(number: i64) -> Vec<u8> {
+        let mut value = ((number << 1) ^ (number >> 63)) as u64;
+        let mut bytes = Vec::new();
+        while value >= 0x80 {
+            bytes.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        bytes.push(value as u8);
+        bytes
+    }
+
+    /// A page of the first version (5), a dictionary (7), or a page of the second version (8).
+    fn page(kind: i64, unpacked: i64, packed: i64, values: i64, encoding: i64) -> Vec<u8> {
+        let field = |bytes: &mut Vec<u8>, number: i64| {
+            bytes.push(0x15);
+            bytes.extend(varint(number));
+        };
+        let mut bytes = Vec::new();
+        [kind, unpacked, packed].iter().for_each(|number| field(&mut bytes, *number));
+        bytes.push(if kind == 2 { 0x4c } else { 0x2c });
+        [values, encoding].iter().for_each(|number| field(&mut bytes, *number));
+        bytes.extend([0, 0]);
+        bytes.extend(vec![b'x'; usize::try_from(packed).unwrap_or(0).min(64)]);
+        bytes
+    }
+
+    fn judged(pieces: &[Vec<u8>]) -> Option<Code> {
+        check(&pieces.concat(), 5, &mut Limits::ROOM.meter(&[0; 1_000])).err().map(|refusal| refusal.code)
+    }
+
+    #[test]
+    fn pages_that_lie_about_themselves_are_refused() {
+        let dictionary = || page(2, 40, 40, 3, 0);
+        assert_eq!(judged(&[dictionary(), page(0, 20, 20, 2, 8), page(0, 9, 9, 3, 0)]), None);
+        for (pieces, code) in [
+            (vec![page(0, i64::from(i32::MAX), 20, 5, 0)], Code::LimitExceeded),
+            (vec![page(0, 200 << 20, 20, 5, 0)], Code::LimitExceeded), // more than a file of that size may become
+            (vec![page(0, -1, 20, 5, 0)], Code::LimitExceeded),
+            (vec![page(0, 20, 65, 5, 0)], Code::TableForm),
+            (vec![page(0, 20, -1, 5, 0)], Code::TableForm),
+            (vec![page(0, 20, 20, 4, 0)], Code::TableForm),
+            (vec![page(0, 20, 20, -5, 0)], Code::TableForm),
+            (vec![page(0, 20, 20, 6, 0)], Code::TableForm),
+            (vec![page(0, 20, 20, 5, 7)], Code::TableForm), // delta byte array
+            (vec![page(0, 20, 20, 5, 5)], Code::TableForm), // delta binary packed
+            (vec![page(1, 20, 20, 5, 0)], Code::TableForm),
+            (vec![page(2, 40, 40, 41, 0), page(0, 20, 20, 5, 8)], Code::TableForm),
+            (vec![page(2, 40, 40, i64::from(i32::MAX), 0), page(0, 20, 20, 5, 8)], Code::TableForm),
+            (vec![page(0, 20, 20, 5, 0), vec![0x15]], Code::TableForm),
+        ] {
+            assert_eq!(judged(&pieces), Some(code), "{pieces:?}");
+        }
+    }
+}
