@@ -13,6 +13,7 @@
 pub mod artifact;
 pub mod confine;
 pub mod dpsgd;
+pub mod evaluate;
 mod engine;
 pub mod fault;
 #[cfg(test)]
