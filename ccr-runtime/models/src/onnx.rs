@@ -4,11 +4,13 @@
 //! attribute must be known. Refused by code: control flow, functions and operators of other domains, training graphs,
 //! sparse and external tensors, BatchNormalization and whatever runs along the batch. A graph must be made of chains,
 //! residuals and skips. Exporters write some operations in pieces; GELU by Erf, SiLU, GroupNorm by InstanceNormalization
-//! and flattening by Shape are put together again. Attention written in pieces is not.
+//! flattening by Shape, and self-attention without a mask are put together again; `nn.MultiheadAttention` is written in
+//! other pieces, which are not.
 //!
 //! Versions: IR 3 to 13, operator set 9 and later.
 
 mod affine;
+mod attention;
 mod attributes;
 mod constant;
 mod import;

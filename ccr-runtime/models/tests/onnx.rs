@@ -216,6 +216,91 @@ fn an_lstm_comes_with_its_gates_in_our_order() {
     assert_eq!(spoilt("Gather", &|n| n.attribute.push(whole("axis", 1))), Code::ModelLayer);
 }
 
+/// Self-attention of four positions and two heads, as exporters write it, behind positions that are learnt.
+fn attention(scale: f32, thirds: bool) -> File {
+    let linear =
+        |file: File, name: &str, from: &str, outputs: i64| {
+            let (w, b, m) = (format!("{name}.w"), format!("{name}.b"), format!("{name}.m"));
+            file.weight(&w, &[6, outputs])
+                .weight(&b, &[outputs])
+                .with(node("MatMul", &[from, &w], &m, vec![]))
+                .with(node("Add", &[&b, &m], name, vec![]))
+        };
+    let mut file = File::sequence(4, 6)
+        .weight("positions", &[1, 4, 6])
+        .whole("by_head", &[0, 0, 2, 3])
+        .whole("back", &[0, 0, -1])
+        .real("scale", scale)
+        .with(node("Add", &["x", "positions"], "p", vec![]));
+    if thirds {
+        file = linear(file, "qkv", "p", 18);
+        let mut split = node("Split", &["qkv"], "q", vec![whole("axis", -1)]);
+        split.output = ["q", "k", "v"].map(String::from).into();
+        file = file.with(split);
+    } else {
+        for name in ["q", "k", "v"] {
+            file = linear(file, name, "p", 6);
+        }
+    }
+    for (name, order) in [("q", [0, 2, 1, 3]), ("k", [0, 2, 3, 1]), ("v", [0, 2, 1, 3])] {
+        let (shaped, turned) = (format!("{name}.r"), format!("{name}.t"));
+        file = file.with(node("Reshape", &[name, "by_head"], &shaped, vec![])).with(node(
+            "Transpose",
+            &[&shaped],
+            &turned,
+            vec![ints("perm", &order)],
+        ));
+    }
+    file = file
+        .with(node("MatMul", &["q.t", "k.t"], "scores", vec![]))
+        .with(node("Div", &["scores", "scale"], "scaled", vec![]))
+        .with(node("Softmax", &["scaled"], "shares", vec![whole("axis", -1)]))
+        .with(node("MatMul", &["shares", "v.t"], "context", vec![]))
+        .with(node("Transpose", &["context"], "turned", vec![ints("perm", &[0, 2, 1, 3])]))
+        .with(node("Reshape", &["turned", "back"], "joined", vec![]));
+    linear(file, "proj", "joined", 6).with(node("Add", &["p", "proj"], "y", vec![])).output("y")
+}
+
+#[test]
+fn attention_is_put_together_with_the_weights_of_its_four_matrices() {
+    let root = 3f32.sqrt();
+    let body = vec![Layer::Attention { width: 6, heads: 2, causal: false }];
+    let wanted = [Layer::Positions { length: 4, width: 6 }, Layer::Residual { body, shortcut: vec![] }];
+    let file = attention(root, false);
+    let apart = import(&file.bytes(), None).unwrap();
+    assert_eq!(apart.network.layers, wanted);
+    let turned = |name: &str, outputs: usize| {
+        let values = file.values(name);
+        (0..outputs).flat_map(|o| (0..6).map(|i| values[i * outputs + o]).collect::<Vec<_>>()).collect::<Vec<_>>()
+    };
+    let rows = ["q.w", "k.w", "v.w"].map(|name| turned(name, 6)).concat();
+    assert_eq!(apart.weights["1.body.0.qkv.weight"].values, rows);
+    assert_eq!(apart.weights["1.body.0.qkv.bias"].values, ["q.b", "k.b", "v.b"].map(|n| file.values(n)).concat());
+    assert_eq!(apart.weights["1.body.0.proj.weight"].values, turned("proj.w", 6));
+    assert_eq!(apart.weights["1.body.0.proj.bias"].values, file.values("proj.b"));
+    let thirds = attention(root, true);
+    let got = import(&thirds.bytes(), None).unwrap();
+    assert_eq!(got.network.layers, wanted);
+    assert_eq!(got.weights["1.body.0.qkv.bias"].values, thirds.values("qkv.b"));
+
+    assert_eq!(code(&attention(2.0, false)), Code::ModelLayer, "another scale");
+    let spoilt = |change: &dyn Fn(&mut File)| {
+        let mut file = attention(root, false);
+        change(&mut file);
+        code(&file)
+    };
+    let rename = |output: &'static str, input: &'static str| {
+        move |file: &mut File| {
+            file.graph.node.iter_mut().find(|n| n.output[0] == output).unwrap().input[0] = input.into();
+        }
+    };
+    assert_eq!(spoilt(&rename("k.r", "q")), Code::ModelLayer, "queries and keys of the same weights");
+    assert_eq!(spoilt(&rename("scores", "v.t")), Code::ModelLayer, "values twice");
+    assert_eq!(spoilt(&rename("k.m", "x")), Code::ModelLayer, "keys of another sequence");
+    assert_eq!(spoilt(&|f| f.set_whole("by_head", &[0, 0, 4, 3])), Code::PipelineRowCoupling);
+    assert_eq!(spoilt(&|f| f.set_whole("back", &[-1, 6])), Code::PipelineRowCoupling, "positions become samples");
+}
+
 #[test]
 fn one_spoilt_operation_is_refused_by_its_code() {
     let op = |name: &'static str| {

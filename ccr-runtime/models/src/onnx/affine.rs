@@ -6,6 +6,7 @@ use schemas::network::Layer;
 use schemas::network::shape::Shape;
 use schemas::{Code, R, Refusal};
 
+use super::attention;
 use super::attributes::Attributes;
 use super::constant::Constant;
 use super::import::{Act, Import, Value};
@@ -43,13 +44,18 @@ pub fn gemm(import: &mut Import, node: &NodeProto) -> R<Value> {
     linear(import, node, act, &weight, bias.as_deref())
 }
 
-/// A matrix of weights behind an activation. Two activations are attention, which is a layer of its own here.
+/// A matrix of weights behind an activation, or a product inside an attention.
 pub fn matmul(import: &mut Import, node: &NodeProto) -> R<Value> {
-    let weight = match import.value(node, 1)? {
-        Value::Constant(weight) => weight,
+    let weight = match (import.value(node, 0)?, import.value(node, 1)?) {
+        (_, Value::Constant(weight)) => weight,
+        (Value::Attention(one), Value::Attention(other)) => return attention::product(import, node, one, other),
         _ => return Err(import.unknown(node)),
     };
     let weight = weight.transposed().ok_or_else(|| import.unknown(node))?;
+    if let Value::Attention(piece) = import.value(node, 0)? {
+        let weight = import.weight(node, &weight, &weight.dims)?;
+        return attention::closed(import, node, &piece, weight);
+    }
     let act = import.act(node, 0)?;
     linear(import, node, act, &weight, None)
 }
@@ -99,7 +105,9 @@ fn giver(import: &Import, node: &NodeProto, at: usize, act: Act) -> Option<(usiz
 fn shifted(import: &mut Import, node: &NodeProto, at: usize, act: Act, constant: &Constant) -> R<Value> {
     let found = giver(import, node, at, act);
     let outputs = found.as_ref().and_then(|(_, layer)| match layer {
-        Layer::Linear { outputs, .. } | Layer::LayerNorm { width: outputs } => Some((*outputs as usize, false)),
+        Layer::Linear { outputs, .. }
+        | Layer::LayerNorm { width: outputs }
+        | Layer::Attention { width: outputs, .. } => Some((*outputs as usize, false)),
         Layer::Conv2d { channels_out, .. } | Layer::GroupNorm { channels: channels_out, .. } => {
             Some((*channels_out as usize, true))
         }
@@ -111,7 +119,7 @@ fn shifted(import: &mut Import, node: &NodeProto, at: usize, act: Act, constant:
         let more = import.weight(node, constant, &[outputs])?;
         let bare = matches!(layer, Layer::Linear { bias: false, .. } | Layer::Conv2d { bias: false, .. });
         let parts = import.weights.entry(giver).or_default();
-        match parts.iter_mut().find(|(part, _)| *part == "bias") {
+        match parts.iter_mut().find(|(part, _)| ["bias", "proj.bias"].contains(part)) {
             Some((_, bias)) => bias.values.iter_mut().zip(&more.values).for_each(|(bias, more)| *bias += more),
             None => parts.push(("bias", more)),
         }
@@ -183,6 +191,7 @@ fn times(import: &mut Import, node: &NodeProto, value: &Value, factor: f64) -> R
         Value::Scaled(act, before) => Some(Value::Scaled(*act, before * factor)),
         Value::Phi(act, before) => Some(Value::Phi(*act, before * factor)),
         Value::Gelu(act, before) => Some(gelu(import, node, *act, before * factor)?),
+        Value::Attention(piece) => attention::scaled(piece, factor),
         _ => None,
     })
 }

@@ -7,6 +7,7 @@ use schemas::network::shape::Shape;
 use schemas::network::{Input, Layer, Network};
 use schemas::{R, Refusal};
 
+use super::attention::Piece;
 use super::constant::Constant;
 use super::nodes::{self, shown};
 use super::proto::{FLOAT, GraphProto, INT32, INT64, NodeProto, ValueInfo};
@@ -62,6 +63,8 @@ pub enum Value {
     Directed(Act),
     /// The last state of an LSTM whose output is this.
     LastState(Act),
+    /// A piece of attention.
+    Attention(Piece),
 }
 
 /// What a graph comes to.
@@ -274,8 +277,8 @@ impl Import {
     pub(super) fn unknown(&self, node: &NodeProto) -> Refusal {
         let what = shown(node);
         let sentence = format!(
-            "{what} is not among the operations that are trained here, or not in this use; attention is written as a \
-             layer of the network, see `depa model new transformer`"
+            "{what} is not among the operations that are trained here, or not in this use; attention is known \
+             without a mask, from three linear layers; `depa model new transformer` shows it as a layer"
         );
         refused(&what, sentence)
     }

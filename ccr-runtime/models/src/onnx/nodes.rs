@@ -8,7 +8,7 @@ use super::attributes::Attributes;
 use super::constant::Constant;
 use super::import::{Dim, Import, Value};
 use super::proto::NodeProto;
-use super::{affine, form, picture, sequence, shaping};
+use super::{affine, attention, form, picture, sequence, shaping};
 use crate::graph::Step;
 use crate::notice::Notice;
 
@@ -22,6 +22,7 @@ pub fn shown(node: &NodeProto) -> String {
 pub fn carry_out(import: &mut Import, node: &NodeProto) -> R<()> {
     let value = match node.op_type.as_str() {
         "LSTM" => return sequence::lstm(import, node),
+        "Split" => return attention::split(import, node),
         "Constant" => constant(node)?,
         "Identity" => import.value(node, 0)?,
         "Cast" => cast(import, node)?,
@@ -143,6 +144,9 @@ fn softmax(import: &mut Import, node: &NodeProto) -> R<Value> {
     let mut attributes = Attributes::of(node);
     let axis = attributes.int("axis", -1);
     attributes.end()?;
+    if let Value::Attention(piece) = import.value(node, 0)? {
+        return attention::shares(import, node, &piece, axis);
+    }
     let act = import.act(node, 0)?;
     if node.output.first() != Some(&import.output) || ![1, -1].contains(&axis) {
         let sentence = format!("{} stands at the end of a model alone, over its classes", shown(node));

@@ -9,7 +9,7 @@ use super::constant::Constant;
 use super::import::{Act, Dim, Import, Value};
 use super::nodes::shown;
 use super::proto::NodeProto;
-use super::{form, refused};
+use super::{attention, form, refused};
 use crate::weights::Tensor;
 
 fn size(number: usize) -> R<u32> {
@@ -70,6 +70,7 @@ pub fn transpose(import: &mut Import, node: &NodeProto) -> R<Value> {
         }
         (Value::Act(act), [1, 0, 2]) if matches!(act.shape, Shape::Sequence { .. }) => Ok(Value::TimeFirst(act)),
         (Value::TimeFirst(act), [1, 0, 2]) => Ok(Value::Act(act)),
+        (Value::Attention(piece), order) => attention::transpose(import, node, piece, order),
         _ => Err(import.unknown(node)),
     }
 }

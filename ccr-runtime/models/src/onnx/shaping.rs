@@ -10,7 +10,7 @@ use super::attributes::Attributes;
 use super::import::{Act, Dim, Import, Value};
 use super::nodes::shown;
 use super::proto::NodeProto;
-use super::{picture, sequence};
+use super::{attention, picture, sequence};
 
 fn coupling(node: &NodeProto) -> Refusal {
     let sentence =
@@ -64,6 +64,9 @@ pub fn reshape(import: &mut Import, node: &NodeProto) -> R<Value> {
         Value::Act(act) => {
             let rest = per_sample(import, node, act.shape, &target)?;
             let own = sizes(act.shape);
+            if let (Shape::Sequence { .. }, [_, _, _]) = (act.shape, rest.as_slice()) {
+                return attention::by_head(import, node, attention::whole(act), &rest);
+            }
             match (act.shape, rest.as_slice()) {
                 (_, rest) if rest == own.as_slice() => Ok(Value::Act(act)),
                 (_, [_]) => flat(import, node, act),
@@ -79,6 +82,11 @@ pub fn reshape(import: &mut Import, node: &NodeProto) -> R<Value> {
                 }
                 _ => Err(import.unknown(node)),
             }
+        }
+        Value::Attention(piece) => {
+            let shape = attention::sequence(&piece).ok_or_else(|| import.unknown(node))?;
+            let rest = per_sample(import, node, shape, &target)?;
+            attention::reshape(import, node, &piece, &rest)
         }
         Value::Normed(act, groups, scale, shift) => {
             let rest = per_sample(import, node, act.shape, &target)?;

@@ -58,6 +58,10 @@ impl File {
         File::new(FLOAT, &[channels, side, side])
     }
 
+    pub fn sequence(length: i64, width: i64) -> File {
+        File::new(FLOAT, &[length, width])
+    }
+
     pub fn tokens(length: i64) -> File {
         File::new(INT64, &[length])
     }
