@@ -54,12 +54,13 @@ impl Part {
                 [rows(gamma, scaled)?, rows(beta, sums.f_reshape([n, channels]))?].into_iter().flatten().collect()
             }
             Form::LayerNorm { gamma, beta, x, mean, rstd } => {
-                let normal = x.f_sub(&mean)?.f_mul(&rstd)?;
+                let mut normal = x.f_sub(&mean)?;
+                let _ = normal.f_mul_(&rstd)?.f_mul_(&g)?;
                 let over = |t: Tensor| match t.dim() {
                     2 => Ok(t),
                     _ => t.f_sum_dim_intlist(1i64, false, None::<Kind>),
                 };
-                let scaled = g.f_mul(&normal).and_then(over);
+                let scaled = over(normal);
                 [rows(gamma, scaled)?, rows(beta, over(g))?].into_iter().flatten().collect()
             }
             Form::Table { weight, tokens, count } => vec![Part::Table { weight, tokens, g, count }],

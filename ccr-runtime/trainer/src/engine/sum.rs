@@ -64,13 +64,12 @@ fn outer(weights: &Outer, a: &Tensor, g: Tensor, factors: Option<&Tensor>) -> T<
     };
     let width = |t: &Tensor| t.size().last().copied().unwrap_or(1);
     if !weights.weights.is_empty() {
-        // Either of both may take the factors: the narrower one.
-        let (left, right) = if width(a) < width(&g) {
-            (flat(&g)?, flat(&scaled(a, factors)?)?)
+        // Either of both may take the factors: the narrower one, which also comes first, for the product's sake.
+        let whole = if width(a) < width(&g) {
+            flat(&scaled(a, factors)?)?.f_tr()?.f_matmul(&flat(&g)?)?.f_tr()?
         } else {
-            (flat(&scaled(&g, factors)?)?, flat(a)?)
+            flat(&scaled(&g, factors)?)?.f_tr()?.f_matmul(&flat(a)?)?
         };
-        let whole = left.f_tr()?.f_matmul(&right)?;
         for (weight, first, inputs) in &weights.weights {
             sums.push((*weight, whole.f_narrow(1, *first, *inputs)?));
         }
