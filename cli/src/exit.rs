@@ -94,6 +94,8 @@ pub fn of_code(code: Code) -> u8 {
         | PurposeNotAllowed
         | JobMismatch
         | PipelineInvalid
+        | ModelLayer
+        | ModelShape
         | PipelineRawOutput
         | ModelStaysInside
         | PipelineNotPrivate

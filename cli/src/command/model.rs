@@ -1,3 +1,5 @@
+mod network;
+
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -12,6 +14,8 @@ use crate::output::{Answer, say};
 
 #[derive(Subcommand)]
 pub enum Verb {
+    #[command(flatten)]
+    Network(network::Verb),
     /// Fetch the model of a completed run, verify everything about it, and open it with your encryption key.
     #[command(
         after_help = "Example:\n  depa model download run_… --bundle job.bundle.json --open-with models.key --out model.safetensors --key tdc.key --trust trust.json --registry URL"
@@ -48,6 +52,7 @@ pub enum Verb {
 
 pub fn run(verb: Verb, global: &Global) -> R<Answer> {
     match verb {
+        Verb::Network(verb) => network::run(verb),
         Verb::Download { run, bundle, open_with, out } => {
             let (desk, key) = (global.desk_as()?.0, EncKey::load(&open_with)?);
             let got = model::download(&desk, &run, &edge::read_json(&bundle)?, &key, &global.trust()?, &out)?;
