@@ -6,7 +6,7 @@
 //!
 //! Read in this order: [`session`] (the protocol), [`table`] (from CSV to rows in two parts), [`dpsgd`] (the private
 //! training, between whose steps lies a [`checkpoint`]), [`per_sample`] (gradients of each row, clipped), [`noise`], [`gaussian`] and [`ziggurat`] (what protects them),
-//! [`model`], [`metrics`], [`artifact`], [`confine`], [`settle`].
+//! [`model`] (networks; their passes are those of `engine`), [`loss`], [`optimizer`], [`metrics`], [`artifact`], [`confine`], [`settle`].
 //!
 //! Two binaries stand on it: `ccr-trainer` (the worker) and `trainer-bench` (measures steps; never part of a room).
 
