@@ -2,6 +2,7 @@
 
 use schemas::dataset::ColumnType;
 use schemas::metrics::{MeanLoss, ScoreCurve};
+use schemas::network::shape::Shapes;
 use schemas::pipeline::{ColumnRef, Feature, FeatureForm, Join, JoinKind, Labels, Metrics, Model, Training};
 use schemas::problem::{Code, R};
 use schemas::text::Real;
@@ -9,6 +10,7 @@ use schemas::text::Real;
 use super::join::{everywhere, factors, principal_keys};
 use super::{Tables, invalid};
 use crate::forms::{count, ensure, text, unique};
+use crate::output::MAX_MODEL;
 use crate::reals;
 
 /// Is this training allowed on this join?
@@ -170,10 +172,27 @@ fn model(training: &Training) -> R<()> {
         Model::Mlp { hidden } => {
             let sized = (1..=4).contains(&hidden.len()) && hidden.iter().all(|width| (1..=512).contains(width));
             ensure(sized, Code::PipelineInvalid, "model", "An mlp has 1 to 4 hidden layers of 1 to 512 units.")?;
-            training.shapes().map(drop)
+            training.shapes().and_then(|shapes| leaves(training, &shapes))
         }
-        Model::LogisticRegression | Model::Network { .. } => training.shapes().map(drop),
+        Model::LogisticRegression | Model::Network { .. } => {
+            training.shapes().and_then(|shapes| leaves(training, &shapes))
+        }
     }
+}
+
+/// A model that would be too large to leave the room is refused before it is paid for: four bytes a number, adapters
+/// included, and a line of the header for every tensor.
+fn leaves(training: &Training, shapes: &Shapes) -> R<()> {
+    let adapters = training.recipe.as_ref().and_then(|recipe| recipe.adapters.as_ref());
+    let beside = |target: &String| {
+        let weight = shapes.parameters.iter().find(|p| p.name.strip_suffix(".weight") == Some(target.as_str()));
+        weight.map_or(0, |weight| weight.shape.iter().sum::<usize>() as u64)
+    };
+    let more = adapters.map_or(0, |a| a.targets.iter().map(beside).sum::<u64>().saturating_mul(a.rank.into()));
+    let tensors = shapes.parameters.len() + adapters.map_or(0, |a| 2 * a.targets.len());
+    let bytes = shapes.parameter_count.saturating_add(more).saturating_mul(4).saturating_add(256 * tensors as u64);
+    let sentence = "The model would have more than 64 MiB and could not leave the room.";
+    ensure(bytes <= MAX_MODEL as u64, Code::LimitExceeded, "model", sentence)
 }
 
 fn numbers(training: &Training) -> R<()> {

@@ -34,6 +34,8 @@ mod levels;
 #[cfg(test)]
 mod log;
 #[cfg(test)]
+mod networks;
+#[cfg(test)]
 mod output;
 #[cfg(test)]
 mod parties;
