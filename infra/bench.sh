@@ -14,6 +14,8 @@ areas:
                     siglog and PostgreSQL; further arguments go to the bench program: --seconds N, --only append,signature, …
   attestation       appraisal of Azure evidence, reserve and release at a key service, opening of a dataset of 10 GB beside
                     `openssl speed`; --only stream,appraisal,opening,release, --stream BYTES, --runs N
+  training          private and plain steps of the trainer beside Opacus on the same torch, which is fetched once into
+                    .build/opacus; --only mlp-256,lstm-64,…, --steps N, --threads 2,1, --untuned
 AREAS
 }
 
@@ -43,6 +45,13 @@ attestation)
     . infra/env.sh
     cargo build --quiet --release -p bench >&2
     "${CARGO_TARGET_DIR:-target}/release/bench" --area attestation "$@"
+    ;;
+training)
+    sh infra/bootstrap.sh
+    . infra/env.sh
+    cargo build --quiet --release -p ccr-trainer --bin trainer-bench >&2
+    sh infra/bench/opacus.sh || echo "bench: Opacus's columns stay empty" >&2
+    python3 infra/bench/opacus/measure.py "${CARGO_TARGET_DIR:-target}/release/trainer-bench" "$@"
     ;;
 '') areas ;;
 *)

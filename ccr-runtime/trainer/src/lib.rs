@@ -24,6 +24,7 @@ pub mod loss;
 pub mod metrics;
 pub mod model;
 pub mod noise;
+pub mod measure;
 pub mod optimizer;
 pub mod per_sample;
 #[cfg(test)]

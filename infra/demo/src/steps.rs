@@ -226,6 +226,7 @@ fn watch(house: &mut House, prepared: &Prepared, narrator: &mut Narrator) -> R<R
 struct Told {
     reserved: usize,
     released: usize,
+    training: bool,
     trained: bool,
 }
 
@@ -306,6 +307,10 @@ impl Told {
     }
 
     fn training(&mut self, step: u32, steps: u32, epsilon: f64, narrator: &mut Narrator) {
+        // The worker reads and joins its tables before its first step; the first word comes after a hundredth of the steps.
+        if !std::mem::replace(&mut self.training, true) {
+            narrator.lap("join");
+        }
         narrator.progress(step, steps, epsilon);
         if step == steps && !self.trained {
             self.trained = true;

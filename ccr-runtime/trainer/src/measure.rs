@@ -1,0 +1,148 @@
+//! Steps on random data, to be timed: private ones of the same pieces in the same order as those of [`crate::dpsgd`], and
+//! plain ones of the same network.
+
+use chacha20::rand_core::Rng;
+use schemas::network::{Input, Network as Description};
+use schemas::pipeline::Model;
+use schemas::recipe::{Loss, Optimizer, Recipe, Schedule};
+use schemas::text::Real;
+use schemas::{Digest, R};
+use serde::Deserialize;
+
+use crate::dpsgd::Data;
+use crate::model::Network;
+use crate::noise::{Grid, PoissonSampling, Streams};
+use crate::per_sample::{add_clipped, add_plain, bound};
+use crate::table::Rows;
+
+/// What is to be measured.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Order {
+    /// The network; its last layer has one output for each class.
+    pub network: Description,
+    /// Rows of a step.
+    pub batch: usize,
+    /// Classes of the labels.
+    pub classes: u32,
+    /// Threads of a tensor operation.
+    pub threads: i32,
+    /// Which steps.
+    pub mode: Mode,
+}
+
+/// Which steps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Forward, backward, SGD.
+    Plain,
+    /// As the trainer does them: sampled (at rate 1, so that every step has the whole batch), clipped, noised.
+    Private,
+}
+
+/// What a row's gradient is clipped to, and the noise over it.
+const CLIP: f64 = 1.0;
+const NOISE_MULTIPLIER: f64 = 1.0;
+const LEARNING_RATE: f64 = 0.05;
+
+/// A network in training on one batch of random rows.
+pub struct Stepper {
+    network: Network,
+    data: Data,
+    streams: Streams,
+    sampling: PoissonSampling,
+    /// None where steps are plain.
+    grid: Option<Grid>,
+    done: u32,
+}
+
+impl Stepper {
+    /// A network with its initial weights.
+    ///
+    /// # Errors
+    /// As [`Network::with`].
+    pub fn new(order: &Order) -> R<Stepper> {
+        let zero = Real::parse("0")?;
+        let recipe = Recipe {
+            loss: Loss::CrossEntropy { classes: order.classes },
+            optimizer: Optimizer::Sgd { momentum: zero.clone(), weight_decay: zero },
+            schedule: Schedule::Constant {},
+            frozen: vec![],
+            adapters: None,
+        };
+        let (width, vocabulary) = size(&order.network.input);
+        let model = Model::Network { network: order.network.clone() };
+        let network = Network::with(&model, Some(&recipe), width, 1)?;
+        let streams = Streams::new(&[7; 32]);
+        let data = Data::new(&rows(order, width, vocabulary, &streams)?, width)?;
+        let grid = match order.mode {
+            Mode::Plain => None,
+            Mode::Private => Some(Grid::new(NOISE_MULTIPLIER, CLIP, network.coordinates())?),
+        };
+        let sampling = PoissonSampling::new(&Real::parse("1")?)?;
+        Ok(Stepper { network, data, streams, sampling, grid, done: 0 })
+    }
+
+    /// So many steps more.
+    ///
+    /// # Errors
+    /// `WORKER_FAILED` where the tensor library gives up.
+    pub fn take(&mut self, steps: u32) -> R<()> {
+        for _ in 0..steps {
+            self.done += 1;
+            self.step(self.done)?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, step: u32) -> R<()> {
+        let rows = self.sampling.draw(self.data.rows(), self.streams.sampling(step)?);
+        let batch = self.data.rows() as f64;
+        let leaves = self.network.leaves()?;
+        let bound = bound(CLIP, self.network.single(), batch);
+        let mut sums: Vec<Vec<f64>> = self.network.parameters.iter().map(|p| vec![0.0; p.values.len()]).collect();
+        for chunk in self.network.chunks(&rows) {
+            let (x, y) = self.data.chunk(chunk)?;
+            match self.grid {
+                Some(_) => add_clipped(&leaves, &x, &y, bound, &mut sums)?,
+                None => add_plain(&leaves, &x, &y, &mut sums)?,
+            }
+        }
+        if let Some(grid) = &self.grid {
+            for (parameter, sum) in self.network.parameters.iter().zip(&mut sums) {
+                grid.add(sum, self.streams.noise(step, &parameter.name)?);
+            }
+        }
+        self.network.descend(&sums, batch, LEARNING_RATE, step, u32::MAX);
+        Ok(())
+    }
+
+    /// A digest of all weights, bit by bit.
+    pub fn digest(&self) -> Digest {
+        let values = self.network.parameters.iter().flat_map(|parameter| &parameter.values);
+        Digest::of(&values.flat_map(|value| value.to_bits().to_be_bytes()).collect::<Vec<u8>>())
+    }
+}
+
+/// Numbers of one row, and for tokens how many different ones there are.
+fn size(input: &Input) -> (usize, Option<u32>) {
+    let (width, vocabulary) = match *input {
+        Input::Vector { features } => (features, None),
+        Input::Image { channels, height, width } => (channels * height * width, None),
+        Input::Tokens { length, vocabulary } => (length, Some(vocabulary)),
+        Input::Sequence { length, width } => (length * width, None),
+    };
+    (width as usize, vocabulary)
+}
+
+fn rows(order: &Order, width: usize, vocabulary: Option<u32>, streams: &Streams) -> R<Rows> {
+    let mut stream = streams.init("rows")?;
+    let mut below = |most: u32| (u64::from(stream.next_u32()) * u64::from(most) >> 32) as u32;
+    let features = (0..order.batch * width).map(|_| match vocabulary {
+        Some(tokens) => below(tokens) as f32,
+        None => below(1 << 20) as f32 / (1 << 18) as f32 - 2.0,
+    });
+    let features = features.collect();
+    Ok(Rows { features, labels: (0..order.batch).map(|_| below(order.classes) as f32).collect() })
+}
