@@ -51,7 +51,7 @@ training)
     . infra/env.sh
     cargo build --quiet --release -p ccr-trainer --bin trainer-bench >&2
     sh infra/bench/opacus.sh || echo "bench: Opacus's columns stay empty" >&2
-    python3 infra/bench/opacus/measure.py "${CARGO_TARGET_DIR:-target}/release/trainer-bench" "$@"
+    python3 -B infra/bench/opacus/measure.py "${CARGO_TARGET_DIR:-target}/release/trainer-bench" "$@"
     ;;
 '') areas ;;
 *)
