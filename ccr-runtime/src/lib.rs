@@ -6,6 +6,7 @@
 
 pub mod admit;
 pub mod attester;
+pub mod checkpoint;
 pub mod config;
 pub mod fetch;
 pub mod keys;

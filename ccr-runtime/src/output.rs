@@ -1,8 +1,10 @@
 //! Sealing: a checked output is encrypted under a key of its own, and that key to the TDC alone.
 
+use policies::accountant::pld;
 use policies::output::CheckedOutput;
 use schemas::certificate::{CertifiedDataset, ModelCertificate};
-use schemas::worker::NoisedMetrics;
+use schemas::pipeline::OutputKind;
+use schemas::worker::{NoiseSampler, NoisedMetrics};
 use schemas::{Code, Digest, Document, Envelope, R, Refusal, Timestamp};
 
 use crate::admit::Admitted;
@@ -22,6 +24,8 @@ pub struct Sealed {
     pub model_sha256: Digest,
     /// Its size.
     pub model_bytes: u64,
+    /// What drew the noise.
+    pub noise: NoiseSampler,
     /// Noised metrics.
     pub metrics: Option<NoisedMetrics>,
 }
@@ -37,22 +41,28 @@ pub fn seal(checked: CheckedOutput, job: &Admitted, session: &Session) -> R<Seal
         content_key_jwe,
         model_sha256: checked.sha256(),
         model_bytes: checked.content().len() as u64,
+        noise: checked.noise(),
         metrics: checked.metrics().cloned(),
     })
 }
 
 /// The model certificate, signed by the run key.
 pub fn certify(sealed: &Sealed, job: &Admitted, session: &Session, room: &Room) -> R<Envelope<ModelCertificate>> {
-    let mut datasets = Vec::new();
+    let mut datasets: Vec<CertifiedDataset> = Vec::new();
     for wanted in job.datasets()? {
         let (id, version) = (&wanted.job.dataset_id, wanted.job.version);
         let charge = job.plan.charges.iter().find(|c| &c.dataset_id == id && c.version == version);
         let charge = charge.ok_or_else(|| Refusal::new(Code::Internal, "the plan lacks a dataset"))?;
+        // Datasets at the same factor and δ cost the same, and this figure takes a second to work out.
+        let same = |d: &&CertifiedDataset| d.charge.mechanisms == charge.mechanisms && d.charge.delta == charge.delta;
+        let known = datasets.iter().find(same).map(|dataset| dataset.epsilon_pld_micro);
+        let epsilon_pld_micro = known.unwrap_or_else(|| pld::epsilon_micro(charge));
         datasets.push(CertifiedDataset {
             dataset_id: id.clone(),
             version,
             manifest_root: wanted.terms.manifest_root,
             charge: charge.clone(),
+            epsilon_pld_micro,
         });
     }
     let now: Timestamp = room.now().whole();
@@ -70,6 +80,7 @@ pub fn certify(sealed: &Sealed, job: &Admitted, session: &Session, room: &Room) 
         model_bytes: sealed.model_bytes,
         metrics: sealed.metrics.clone(),
         issued_at: now,
+        noise: Some(sealed.noise),
     };
     signing::sign(&certificate, &session.run_key, now)
 }

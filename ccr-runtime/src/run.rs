@@ -62,7 +62,8 @@ fn in_session(job: &Admitted, session: &mut Session, room: &Room, tell: Tell<'_>
     drop(keys);
     let mut delivered = worker::train(job, session, data, &lease, room, tell)?;
     let model = std::mem::take(&mut *delivered.model);
-    let checked = policies::output::decide(delivered.outcome, model, &job.plan, job.output.kind)?;
+    let configuration = schemas::worker::configuration(&job.join, &job.training, &job.plan)?;
+    let checked = policies::output::decide(delivered.outcome, model, &job.plan, &configuration, job.output.kind)?;
     let sealed = output::seal(checked, job, session)?;
     room.goes_on()?;
     let commits = lease.commit(job, session, &sealed, room)?;

@@ -39,6 +39,16 @@ impl RunSecret {
     pub fn worker_seed(&self, job: &Digest) -> R<Zeroizing<[u8; 32]>> {
         self.derive("depa/run/noise/1", &job.0)
     }
+
+    /// The key of the checkpoint after one step of one configuration of the job.
+    pub fn checkpoint_key(&self, job: &Digest, configuration: &Digest, step: u32) -> R<Zeroizing<[u8; 32]>> {
+        self.derive("depa/run/checkpoint/1", &[&job.0[..], &configuration.0, &step.to_be_bytes()].concat())
+    }
+
+    /// The same secret for another part of the same run.
+    pub(crate) fn copy(&self) -> RunSecret {
+        RunSecret(self.0.clone())
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! to ε. Every rounding is against the spender. All functions are pure and use one software math library, so the room
 //! that runs and the KMS that charges get the same integers. [`pld`] is the tighter accountant of one run's report.
 
+use schemas::privacy::Mechanism;
 use schemas::problem::{Code, R, Refusal};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -39,6 +40,21 @@ pub enum Event {
         /// Number of releases.
         count: u32,
     },
+}
+
+impl From<&Mechanism> for Event {
+    fn from(mechanism: &Mechanism) -> Event {
+        match mechanism {
+            Mechanism::SampledGaussian { noise_multiplier, sample_rate, steps } => Event::SampledGaussian {
+                noise_multiplier: noise_multiplier.value(),
+                sample_rate: sample_rate.value(),
+                steps: *steps,
+            },
+            Mechanism::Gaussian { noise_multiplier } => {
+                Event::Gaussian { noise_multiplier: noise_multiplier.value(), count: 1 }
+            }
+        }
+    }
 }
 
 impl Event {

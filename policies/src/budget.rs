@@ -67,17 +67,7 @@ pub fn left(charges: &[DatasetCharge], limit: &Clause) -> R<u64> {
 
 /// The Rényi-DP vector of a list of mechanisms.
 pub fn vector(mechanisms: &[Mechanism]) -> R<RdpVector> {
-    let event = |mechanism: &Mechanism| match mechanism {
-        Mechanism::SampledGaussian { noise_multiplier, sample_rate, steps } => Event::SampledGaussian {
-            noise_multiplier: noise_multiplier.value(),
-            sample_rate: sample_rate.value(),
-            steps: *steps,
-        },
-        Mechanism::Gaussian { noise_multiplier } => {
-            Event::Gaussian { noise_multiplier: noise_multiplier.value(), count: 1 }
-        }
-    };
-    RdpVector::of(&mechanisms.iter().map(event).collect::<Vec<_>>())
+    RdpVector::of(&mechanisms.iter().map(Event::from).collect::<Vec<_>>())
 }
 
 /// A limit's ε in 10⁻⁶, rounded down.

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use schemas::canonical;
 use schemas::digest::Digest;
+use schemas::metrics::NoisedLoss;
 use schemas::pipeline::OutputKind;
 use schemas::privacy::Plan;
 use schemas::problem::{Code, R, Refusal};
-use schemas::worker::{NoisedMetrics, Outcome};
+use schemas::worker::{NoiseSampler, NoisedMetrics, Outcome};
 use serde_json::Value;
 
 use crate::forms::ensure;
@@ -21,6 +22,7 @@ pub struct CheckedOutput {
     content: Vec<u8>,
     sha256: Digest,
     steps: u32,
+    noise: NoiseSampler,
     metrics: Option<NoisedMetrics>,
 }
 
@@ -40,6 +42,11 @@ impl CheckedOutput {
         self.steps
     }
 
+    /// What drew the noise.
+    pub fn noise(&self) -> NoiseSampler {
+        self.noise
+    }
+
     /// The noised metrics, where the plan charged them.
     pub fn metrics(&self) -> Option<&NoisedMetrics> {
         self.metrics.as_ref()
@@ -55,8 +62,17 @@ impl std::fmt::Debug for CheckedOutput {
 
 /// Does the worker's outcome carry out the plan, and is it a model of the size and digest it says?
 ///
+/// `configuration` is that of the job ([`schemas::worker::configuration`]): a worker that went on from the checkpoint of
+/// another one names another, and nothing of it leaves.
+///
 /// Where the job writes metrics the model is judged all the same and ends here: the metrics alone are what may leave.
-pub fn decide(outcome: Outcome, model: Vec<u8>, plan: &Plan, kind: OutputKind) -> R<CheckedOutput> {
+pub fn decide(
+    outcome: Outcome,
+    model: Vec<u8>,
+    plan: &Plan,
+    configuration: &Digest,
+    kind: OutputKind,
+) -> R<CheckedOutput> {
     refuse(outcome.kind == "model", "kind", "A worker delivers a model.")?;
     refuse(model.len() <= MAX_MODEL, "bytes", "A model has at most 64 MiB.")?;
     refuse(
@@ -66,6 +82,8 @@ pub fn decide(outcome: Outcome, model: Vec<u8>, plan: &Plan, kind: OutputKind) -
     )?;
     let sha256 = Digest::of(&model);
     refuse(sha256 == outcome.sha256, "sha256", "The model has another digest than said.")?;
+    let same = outcome.configuration == *configuration;
+    refuse(same, "configuration", "The training was not that of the job from its first step on.")?;
     refuse(outcome.steps == plan.steps, "steps", "The training did not carry out the planned steps.")?;
     refuse(outcome.noise_draws == plan.steps, "noise_draws", "Noise was not drawn once for every step.")?;
     let charged = outcome.metrics.is_some() == plan.metrics_noise_multiplier.is_some();
@@ -73,6 +91,8 @@ pub fn decide(outcome: Outcome, model: Vec<u8>, plan: &Plan, kind: OutputKind) -
     if let Some(metrics) = &outcome.metrics {
         let derived = metrics.accuracy_of_counts() == metrics.accuracy_ppm;
         refuse(derived, "metrics.accuracy_ppm", "The accuracy does not follow from the noised counts.")?;
+        curve(metrics, plan)?;
+        loss(metrics, plan)?;
     }
     refuse(is_safetensors(&model), "model", "The model is not in safetensors form.")?;
     let (content, sha256) = match (kind, &outcome.metrics) {
@@ -87,7 +107,31 @@ pub fn decide(outcome: Outcome, model: Vec<u8>, plan: &Plan, kind: OutputKind) -
             return Err(Refusal::new(Code::OutputRefused, sentence).at("kind"));
         }
     };
-    Ok(CheckedOutput { content, sha256, steps: outcome.steps, metrics: outcome.metrics })
+    Ok(CheckedOutput { content, sha256, steps: outcome.steps, noise: outcome.noise, metrics: outcome.metrics })
+}
+
+/// The curve leaves where the plan charges it, in the planned bins, and the area follows from its counts.
+fn curve(metrics: &NoisedMetrics, plan: &Plan) -> R<()> {
+    let follows = match (&metrics.curve, &plan.curve) {
+        (None, None) => true,
+        (Some(noised), Some(asked)) => {
+            let bins = usize::from(asked.bins);
+            (noised.positives.len(), noised.negatives.len()) == (bins, bins)
+                && noised.auc_of_counts() == noised.auc_ppm
+        }
+        _ => false,
+    };
+    refuse(follows, "metrics.curve", "The curve is not the one that the plan charges.")
+}
+
+/// The loss leaves where the plan charges it, and its mean follows from the noised sum and counts.
+fn loss(metrics: &NoisedMetrics, plan: &Plan) -> R<()> {
+    let follows = match (&metrics.loss, &plan.loss) {
+        (None, None) => true,
+        (Some(noised), Some(asked)) => NoisedLoss::mean_of(noised.sum, metrics.rows(), asked) == noised.mean_micro,
+        _ => false,
+    };
+    refuse(follows, "metrics.loss", "The loss is not the one that the plan charges.")
 }
 
 /// Whether the bytes are a safetensors file whose tensors fill it exactly, without hole or overlap: there is no place for

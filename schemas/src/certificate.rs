@@ -8,7 +8,7 @@ use crate::document;
 use crate::id::{DatasetId, Did, ImageSetId, RunId};
 use crate::privacy::{DatasetCharge, Plan};
 use crate::time::Timestamp;
-use crate::worker::NoisedMetrics;
+use crate::worker::{NoiseSampler, NoisedMetrics};
 
 /// A dataset that the model was trained on.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
@@ -20,9 +20,13 @@ pub struct CertifiedDataset {
     pub version: u32,
     /// Merkle root of the sealed object that was read.
     pub manifest_root: Digest,
-    /// What the run cost it.
+    /// What the run cost it: what its ledger was charged.
     pub charge: DatasetCharge,
 }
+    /// The ε of the same mechanisms at the same δ by their privacy loss distribution, in 10^-6, rounded up: a tighter
+    /// bound of what this run alone reveals. No ledger counts with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epsilon_pld_micro: Option<u64>,
 
 /// `certificate.v1`: signed by the run key. Holds no row count, loss or exact metric.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
@@ -57,3 +61,6 @@ pub struct ModelCertificate {
     pub issued_at: Timestamp,
 }
 document!(ModelCertificate, "certificate.v1", "certificate", Run);
+    /// What drew the noise of the training; absent in certificates of before it was said: the exact sampler.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise: Option<NoiseSampler>,

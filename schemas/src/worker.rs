@@ -1,16 +1,19 @@
 //! Messages between `ccr` and its worker `ccr-trainer` over one pipe pair: no key, no network, no file.
 //!
 //! A frame is a big-endian u32 length and that many bytes. `ccr` sends one [`Start`] frame (JSON) and then one raw
-//! frame per table, in the order of [`Start::tables`]. The worker answers with JSON [`Report`] frames; after
-//! [`Report::Done`] follows one raw frame with the model in safetensors. Nothing in a report depends on the data
-//! but the model and the noised metrics.
+//! frame per table, in the order of [`Start::tables`], and one with the checkpoint where the worker goes on from one. The
+//! worker answers with JSON [`Report`] frames; after [`Report::Done`] follows one raw frame with the model in safetensors,
+//! after [`Report::Checkpoint`] one with the state of the training. Nothing in a report depends on the data but the model
+//! and the noised metrics.
 
 use serde::{Deserialize, Serialize};
 
+use crate::canonical;
 use crate::digest::Digest;
+use crate::metrics::{NoisedCurve, NoisedLoss};
 use crate::pipeline::{Join, Training};
 use crate::privacy::Plan;
-use crate::metrics::{NoisedCurve, NoisedLoss};
+use crate::problem::R;
 use crate::text::Bytes;
 
 /// The largest JSON frame.
@@ -34,6 +37,12 @@ pub struct Start {
     pub plan: Plan,
     /// Seed for sampling and noise, derived from the run key: 32 bytes. Never logged.
     pub seed: SeedBytes,
+    /// Steps between two checkpoints, a public figure; none where nobody would go on from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_every: Option<u32>,
+    /// The checkpoint that follows the tables as a raw frame, to go on from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume: Option<Resume>,
 }
 
 impl Start {
@@ -77,14 +86,6 @@ pub struct TableHead {
     pub bytes: u64,
     /// Column names that must all be there; a missing one is a file-structure fault.
     pub columns: Vec<String>,
-}
-
-/// A secret seed; its Debug form shows nothing.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct SeedBytes(pub Bytes);
-
-impl std::fmt::Debug for SeedBytes {
     /// What the frame holds.
     #[serde(default, skip_serializing_if = "TableFormat::is_csv")]
     pub format: TableFormat,
@@ -119,6 +120,14 @@ impl TableFormat {
     pub fn of_media_type(text: &str) -> TableFormat {
         if text == TableFormat::Parquet.media_type() { TableFormat::Parquet } else { TableFormat::Csv }
     }
+}
+
+/// A secret seed; its Debug form shows nothing.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SeedBytes(pub Bytes);
+
+impl std::fmt::Debug for SeedBytes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("SeedBytes(secret)")
     }
@@ -136,6 +145,14 @@ pub enum Report {
         step: u32,
         /// Steps planned.
         steps: u32,
+    },
+    /// The state after a fixed number of steps follows as a raw frame, to go on from should the worker die. It is for
+    /// `ccr` alone, which seals it and gives it back to a worker of the same run or to nobody.
+    Checkpoint {
+        /// Steps done.
+        step: u32,
+        /// Size of the raw frame: it follows from the network and the step.
+        bytes: u64,
     },
     /// The end; the model follows as a raw frame.
     Done(Outcome),
@@ -162,8 +179,22 @@ pub struct Outcome {
     pub steps: u32,
     /// Noise draws made; must equal the steps.
     pub noise_draws: u32,
+    /// The configuration under which all of its steps were run, those before a checkpoint included.
+    pub configuration: Digest,
+    /// What drew the noise.
+    pub noise: NoiseSampler,
     /// The noised metrics, where the plan charges them.
     pub metrics: Option<NoisedMetrics>,
+}
+
+/// What drew the noise of a training; it follows from the number of parameters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NoiseSampler {
+    /// The discrete Gaussian on a public grid, sampled exactly (Canonne, Kamath, Steinke 2020).
+    DiscreteGaussian,
+    /// The discrete Gaussian on a public grid, sampled by an integer ziggurat: within 2^-90 of exact for one draw.
+    DiscreteGaussianZiggurat,
 }
 
 /// A confusion matrix of the held-out part, every count noised; and what follows from it by arithmetic alone.
@@ -180,26 +211,15 @@ pub struct NoisedMetrics {
     pub false_negatives: i64,
     /// Accuracy from the noised counts, clamped to 0 ..= 1, in parts per million.
     pub accuracy_ppm: u32,
-}
-
-impl NoisedMetrics {
-    /// Accuracy that follows from noised counts alone, clamped to 0 ..= 1, in parts per million; 0 where nothing was
-    /// counted. The worker states it, the room checks it.
-    pub fn accuracy_of_counts(&self) -> u32 {
-        let right = i128::from(self.true_positives) + i128::from(self.true_negatives);
-        let all = right + i128::from(self.false_positives) + i128::from(self.false_negatives);
-        if all <= 0 {
-            return 0;
-        }
-        u32::try_from((right.max(0) * 1_000_000 / all).min(1_000_000)).unwrap_or(0)
-    }
-}
     /// The noised curve, where the plan charges it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub curve: Option<NoisedCurve>,
     /// The noised loss, where the plan charges it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss: Option<NoisedLoss>,
+}
+
+impl NoisedMetrics {
     /// Confusion counts, noised already, with the accuracy that follows and nothing beside them.
     pub fn of_counts(counts: [i64; 4]) -> NoisedMetrics {
         let [true_positives, false_positives, true_negatives, false_negatives] = counts;
@@ -222,3 +242,14 @@ impl NoisedMetrics {
         counts.into_iter().fold(0, i64::saturating_add)
     }
 
+    /// Accuracy that follows from noised counts alone, clamped to 0 ..= 1, in parts per million; 0 where nothing was
+    /// counted. The worker states it, the room checks it.
+    pub fn accuracy_of_counts(&self) -> u32 {
+        let right = i128::from(self.true_positives) + i128::from(self.true_negatives);
+        let all = right + i128::from(self.false_positives) + i128::from(self.false_negatives);
+        if all <= 0 {
+            return 0;
+        }
+        u32::try_from((right.max(0) * 1_000_000 / all).min(1_000_000)).unwrap_or(0)
+    }
+}

@@ -3,10 +3,14 @@
 //! Every step draws its rows by Poisson sampling, sums their clipped gradients in physical chunks, adds noise once,
 //! divides by a public constant and takes one plain SGD step. A step without rows does all of this too. Nothing here
 //! looks at a loss, stops early or tells how many rows there were.
+//!
+//! A training may go on from a [`Position`]: since every draw follows from the seed, the configuration and the step, the
+//! steps that come are the very steps that would have come.
 
 use schemas::R;
 use schemas::pipeline::Training;
 use schemas::privacy::Plan;
+use schemas::worker::NoiseSampler;
 use tch::{Kind, Tensor};
 
 use crate::fault::{Hush, internal};
@@ -19,13 +23,20 @@ use crate::table::Rows;
 pub const CHUNK: usize = 4_096;
 
 /// The public constants of a training.
+#[derive(Clone)]
 pub struct Settings {
-    steps: u32,
-    sampling: PoissonSampling,
-    clip: f64,
-    noise_multiplier: f64,
-    expected_batch: f64,
-    learning_rate: f64,
+    /// How many steps.
+    pub steps: u32,
+    /// Which rows enter one.
+    pub sampling: PoissonSampling,
+    /// The most that one row adds to a sum, as a norm.
+    pub clip: f64,
+    /// Noise standard deviation over `clip`.
+    pub noise_multiplier: f64,
+    /// What noised sums are divided by.
+    pub expected_batch: f64,
+    /// The learning rate.
+    pub learning_rate: f64,
 }
 
 impl Settings {
@@ -73,34 +84,110 @@ impl Data {
     }
 }
 
-/// Trains for exactly the planned steps and returns how often noise was drawn, which the caller compares with them.
-///
-/// `after` learns the number of each step done.
+/// How far a training has got.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Position {
+    /// Steps done.
+    pub step: u32,
+    /// Draws of noise made.
+    pub noise_draws: u32,
+}
+
+/// How a training ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Trained {
+    /// Draws of noise made: as many as there were steps.
+    pub noise_draws: u32,
+    /// What drew them.
+    pub noise: NoiseSampler,
+}
+
+/// Trains from `begin` on for exactly the planned steps. `after` is shown the network after each step.
 pub fn train(
     network: &mut Network,
     data: &Data,
     settings: &Settings,
     streams: &Streams,
-    mut after: impl FnMut(u32) -> R<()>,
-) -> R<u32> {
-    let grid = Grid::new(settings.noise_multiplier, settings.clip, network.coordinates())?;
-    let mut noise_draws = 0;
-    for step in 1..=settings.steps {
-        let rows = settings.sampling.draw(data.rows, streams.sampling(step)?);
-        let mut sums = clipped_sums(network, data, &rows, settings)?;
-        add_noise(network, &grid, &mut sums, streams, step)?;
-        noise_draws += 1;
-        network.descend(&sums, settings.expected_batch, settings.learning_rate, step, settings.steps);
-        after(step)?;
-    }
-    if noise_draws != settings.steps {
-        return Err(internal("noise draws and steps differ"));
-    }
-    Ok(noise_draws)
+    begin: Position,
+    after: impl FnMut(&Network, Position) -> R<()>,
+) -> R<Trained> {
+    train_by(&AsPlanned, network, data, settings, streams, begin, after)
 }
 
+/// The same by other acts than the planned ones: audits do one of them wrongly, to see it found out.
+pub(crate) fn train_by(
+    acts: &dyn Acts,
+    network: &mut Network,
+    data: &Data,
+    settings: &Settings,
+    streams: &Streams,
+    begin: Position,
+    mut after: impl FnMut(&Network, Position) -> R<()>,
+) -> R<Trained> {
+    let grid = Grid::new(settings.noise_multiplier, settings.clip, network.coordinates())?;
+    let mut at = begin;
+    while at.step < settings.steps {
+        at.step += 1;
+        at.noise_draws += acts.step(network, data, settings, &grid, streams, at.step)?;
+        after(network, at)?;
+    }
+    if at.noise_draws != settings.steps {
+        return Err(internal("noise draws and steps differ"));
+    }
+    Ok(Trained { noise_draws: at.noise_draws, noise: grid.sampler() })
+}
+
+/// What one step is made of. Outside of audits there is one way to do it, [`AsPlanned`]: the provided methods.
+pub(crate) trait Acts {
+    /// One step; how often it drew noise.
+    fn step(
+        &self,
+        network: &mut Network,
+        data: &Data,
+        settings: &Settings,
+        grid: &Grid,
+        streams: &Streams,
+        step: u32,
+    ) -> R<u32> {
+        let rows = self.rows(settings, data, streams, step)?;
+        let mut sums = self.sums(network, data, &rows, settings)?;
+        self.noise(network, grid, &mut sums, streams, step)?;
+        let divisor = self.divisor(settings, data);
+        network.descend(&sums, divisor, settings.learning_rate, step, settings.steps);
+        Ok(1)
+    }
+
+    /// The rows of a step.
+    fn rows(&self, settings: &Settings, data: &Data, streams: &Streams, step: u32) -> R<Vec<i64>> {
+        Ok(settings.sampling.draw(data.rows, streams.sampling(step)?))
+    }
+
+    /// The sum of their clipped gradients.
+    fn sums(&self, network: &Network, data: &Data, rows: &[i64], settings: &Settings) -> R<Vec<Vec<f64>>> {
+        clipped_sums(network, data, rows, settings)
+    }
+
+    /// One draw of the whole vector: every parameter from its own stream.
+    fn noise(&self, network: &Network, grid: &Grid, sums: &mut [Vec<f64>], streams: &Streams, step: u32) -> R<()> {
+        for (parameter, sum) in network.parameters.iter().zip(sums) {
+            grid.add(sum, streams.noise(step, &parameter.name)?);
+        }
+        Ok(())
+    }
+
+    /// What the noised sum is divided by: a public constant.
+    fn divisor(&self, settings: &Settings, _data: &Data) -> f64 {
+        settings.expected_batch
+    }
+}
+
+/// The steps as the plan wants them.
+pub(crate) struct AsPlanned;
+
+impl Acts for AsPlanned {}
+
 /// The sum of the clipped gradients of the chosen rows, one vector per parameter.
-fn clipped_sums(network: &Network, data: &Data, rows: &[i64], settings: &Settings) -> R<Vec<Vec<f64>>> {
+pub(crate) fn clipped_sums(network: &Network, data: &Data, rows: &[i64], settings: &Settings) -> R<Vec<Vec<f64>>> {
     let leaves = network.leaves()?;
     let mut sums: Vec<Vec<f64>> = network.parameters.iter().map(|p| vec![0.0; p.values.len()]).collect();
     let bound = bound(settings.clip, network.single(), settings.expected_batch);
@@ -109,14 +196,6 @@ fn clipped_sums(network: &Network, data: &Data, rows: &[i64], settings: &Setting
         add_clipped(&leaves, &x, &y, bound, &mut sums)?;
     }
     Ok(sums)
-}
-
-/// One draw of the whole vector: every parameter from its own stream.
-fn add_noise(network: &Network, grid: &Grid, sums: &mut [Vec<f64>], streams: &Streams, step: u32) -> R<()> {
-    for (parameter, sum) in network.parameters.iter().zip(sums) {
-        grid.add(sum, streams.noise(step, &parameter.name)?);
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -139,12 +218,34 @@ mod tests {
         let mut network = Network::new(&start.training.model, 4, 0).unwrap();
         let data = Data::new(&rows, 4).unwrap();
         let mut told = Vec::new();
-        let draws = train(&mut network, &data, settings, &Streams::new(&[seed; 32]), |step| {
-            told.push(step);
+        let begin = Position::default();
+        let trained = train(&mut network, &data, settings, &Streams::new(&[seed; 32]), begin, |_, at| {
+            told.push(at.step);
             Ok(())
         });
         assert_eq!(told, (1..=settings.steps).collect::<Vec<_>>());
-        (network, draws.unwrap())
+        (network, trained.unwrap().noise_draws)
+    }
+
+    #[test]
+    fn a_training_that_goes_on_gives_the_same_bits() {
+        let settings = settings("0.3", "1.0");
+        let rows = Rows { features: (0..800).map(|i| (i % 17) as f32 / 17.0).collect(), labels: vec![1.0; 200] };
+        let (data, streams) = (Data::new(&rows, 4).unwrap(), Streams::new(&[4; 32]));
+        let (start, _) = fixtures::three_tables(1);
+        let mut network = Network::new(&start.training.model, 4, 0).unwrap();
+        let mut kept = vec![(network.clone(), Position::default())];
+        let whole = train(&mut network, &data, &settings, &streams, Position::default(), |network, at| {
+            kept.push((network.clone(), at));
+            Ok(())
+        });
+        for (mut resumed, at) in kept {
+            let trained = train(&mut resumed, &data, &settings, &streams, at, |_, _| Ok(())).unwrap();
+            assert_eq!((&resumed, trained), (&network, whole.clone().unwrap()), "from step {}", at.step);
+        }
+        // A position that lacks a draw never ends well.
+        let at = Position { step: 3, noise_draws: 2 };
+        assert!(train(&mut network, &data, &settings, &streams, at, |_, _| Ok(())).is_err());
     }
 
     #[test]

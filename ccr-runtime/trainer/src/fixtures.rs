@@ -103,22 +103,63 @@ pub fn start(
         loss: None,
         charges: vec![],
     };
-    Start { v: 1, tables, join, training, plan, seed: SeedBytes(Bytes(vec![42; 32])) }
+    Start {
+        v: 1,
+        tables,
+        join,
+        training,
+        plan,
+        seed: SeedBytes(Bytes(vec![42; 32])),
+        checkpoint_every: None,
+        resume: None,
+    }
 }
 
 /// Plays `ccr`: sends a job, reads all answers.
 pub fn serve(start: &Start, files: &[String]) -> Served {
+    let mut frames = raw(start, files, None);
+    let last = frames.iter().rev().nth(1).map(|frame| serde_json::from_slice(frame));
+    let model = if let Some(Ok(Report::Done(_))) = last { frames.pop() } else { None };
+    Served { reports: frames.iter().map(|frame| serde_json::from_slice(frame).unwrap()).collect(), model }
+}
+
+/// Sends a job, with a checkpoint where there is one, and cuts what comes back into its frames.
+pub fn raw(start: &Start, files: &[String], checkpoint: Option<&Vec<u8>>) -> Vec<Vec<u8>> {
+    let first = serde_json::to_vec(start).unwrap();
+    let files = files.iter().map(|file| file.clone().into_bytes());
     let mut input = Vec::new();
-    for bytes in std::iter::once(serde_json::to_vec(start).unwrap()).chain(files.iter().map(|f| f.clone().into_bytes()))
-    {
+    for bytes in std::iter::once(first).chain(files).chain(checkpoint.cloned()) {
         input.extend((bytes.len() as u32).to_be_bytes());
         input.extend(bytes);
     }
     let mut output = Vec::new();
-    let delivered = crate::session::serve(&mut &input[..], &mut output);
-    let mut frames = frames(&output);
-    let model = if delivered { frames.pop() } else { None };
-    Served { reports: frames.iter().map(|frame| serde_json::from_slice(frame).unwrap()).collect(), model }
+    crate::session::serve(&mut &input[..], &mut output);
+    frames(&output)
+}
+
+/// The model, and every byte that was said beside it, with the noised figures and the states of checkpoints blanked:
+/// those are what noise protects. Their sizes stay.
+pub fn spoken(start: &Start, files: &[String]) -> (Vec<Vec<u8>>, Vec<u8>) {
+    let mut frames = raw(start, files, None);
+    let model = frames.pop().unwrap();
+    let mut blank = false;
+    for frame in &mut frames {
+        if std::mem::replace(&mut blank, false) {
+            *frame = vec![0; frame.len()];
+            continue;
+        }
+        match serde_json::from_slice(frame).unwrap() {
+            Report::Checkpoint { .. } => blank = true,
+            Report::Done(mut outcome) => {
+                assert_eq!((outcome.bytes, outcome.sha256), (model.len() as u64, schemas::Digest::of(&model)));
+                (outcome.sha256, outcome.metrics) = (schemas::Digest([0; 32]), None);
+                *frame = serde_json::to_vec(&Report::Done(outcome)).unwrap();
+            }
+            _ => {}
+        }
+    }
+    frames.push(vec![0; model.len()]);
+    (frames, model)
 }
 
 /// Cuts a stream into its frames.

@@ -11,6 +11,9 @@
 //! Two binaries stand on it: `ccr-trainer` (the worker) and `trainer-bench` (measures steps; never part of a room).
 
 pub mod artifact;
+#[cfg(test)]
+mod audit;
+pub mod checkpoint;
 pub mod confine;
 pub mod dpsgd;
 pub mod evaluate;
@@ -30,5 +33,8 @@ pub mod per_sample;
 #[cfg(test)]
 mod quality;
 pub mod session;
-pub mod table;
 pub mod settle;
+pub mod table;
+pub mod together;
+pub mod trees;
+pub mod ziggurat;

@@ -1,5 +1,6 @@
 //! What a [`Start`] may ask for. Judged before any table is read, on public figures only.
 
+use schemas::metrics::{MeanLoss, ScoreCurve};
 use schemas::pipeline::{Model, Training};
 use schemas::privacy::Plan;
 use schemas::text::Real;
@@ -27,6 +28,9 @@ pub fn check(start: &Start) -> R<()> {
     plan(&start.plan, &start.training)?;
     if start.seed.0.0.len() != 32 {
         return Err(protocol("the seed has 32 bytes"));
+    }
+    if start.checkpoint_every == Some(0) || start.resume.as_ref().is_some_and(|r| r.step > start.plan.steps) {
+        return Err(protocol("checkpoints lie between the first step and the last"));
     }
     Ok(())
 }
@@ -85,6 +89,13 @@ fn plan(plan: &Plan, training: &Training) -> R<()> {
     }
     if plan.metrics_noise_multiplier.is_some() != training.metrics.is_some() {
         return Err(protocol("plan and training differ about metrics"));
+    }
+    let asked = training.metrics.as_ref();
+    if plan.curve != asked.and_then(|m| m.curve.clone()) || plan.loss != asked.and_then(|m| m.loss.clone()) {
+        return Err(protocol("plan and training differ about metrics"));
+    }
+    if !plan.curve.as_ref().is_none_or(ScoreCurve::in_range) || !plan.loss.as_ref().is_none_or(MeanLoss::in_range) {
+        return Err(protocol("the metrics' figures are out of range"));
     }
     let rate = plan.sample_rate.value();
     if !(rate > 0.0 && rate <= 1.0 && positive(&plan.expected_batch) && positive(&plan.noise_multiplier)) {

@@ -1,27 +1,52 @@
 //! Where randomness comes from, and how noise meets a sum.
 //!
 //! [`Streams`] cuts the one secret seed into independent ChaCha20 streams by HKDF labels, so that a step asked for
-//! again draws the very same numbers and no two uses share any. [`Grid`] rounds a clipped sum to a public grid and adds
-//! discrete Gaussians in integers; what follows (floats, division, learning rate) is post-processing.
+//! again draws the very same numbers and no two uses share any. The streams of a run are bound to its public
+//! configuration too (join, training, plan): an honest re-execution draws the same noise, one with another clipping norm
+//! or learning rate draws noise that has nothing to do with it, so that two such models do not cancel it out.
+//!
+//! [`Grid`] rounds a clipped sum to a public grid and adds discrete Gaussians in integers; what follows (floats,
+//! division, learning rate) is post-processing. That is the hardening against floating-point attacks (Mironov 2012; Jin
+//! et al. 2021): whatever the data, a noised sum is an integer times γ, every integer is possible, and its probability
+//! does not depend on how floats are spaced.
+//!
+//! Two samplers make the integers. Up to [`EXACT_COORDINATES`] parameters, a public figure, it is the exact one
+//! ([`crate::gaussian`], some 200 ns a draw); above, where that would cost more than the gradients, it is the
+//! [`crate::ziggurat`] on the same integers, 2^−90 from exact for one draw. Which of them ran is said in the outcome and
+//! in the certificate.
 
 use chacha20::ChaCha20Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
 use hkdf::Hkdf;
-use schemas::R;
 use schemas::text::Real;
+use schemas::worker::NoiseSampler;
+use schemas::{Digest, R};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::fault::{internal, protocol};
 use crate::gaussian::{DiscreteGaussian, next_bits};
+use crate::ziggurat::Ziggurat;
 
-/// ChaCha20 streams by label: key = HKDF-SHA256(salt `depa ccr-trainer v1`, seed, label).
-pub struct Streams(Hkdf<Sha256>);
+/// The most parameters whose noise is drawn by the exact sampler: 4 ms a step.
+pub const EXACT_COORDINATES: usize = 20_000;
+
+/// ChaCha20 streams by label: key = HKDF-SHA256(salt `depa ccr-trainer v1`, seed, label), for the streams of a run with
+/// a zero byte and the digest of its configuration behind the label.
+pub struct Streams {
+    seed: Hkdf<Sha256>,
+    configuration: Option<Digest>,
+}
 
 impl Streams {
-    /// Streams of a seed: the secret one of a run, or the public one of initial weights.
+    /// Streams of a seed alone: the public one of initial weights.
     pub fn new(seed: &[u8]) -> Streams {
-        Streams(Hkdf::new(Some(b"depa ccr-trainer v1"), seed))
+        Streams { seed: Hkdf::new(Some(b"depa ccr-trainer v1"), seed), configuration: None }
+    }
+
+    /// Streams of a run: of its secret seed and its public configuration ([`schemas::worker::configuration`]).
+    pub fn of_run(seed: &[u8], configuration: Digest) -> Streams {
+        Streams { configuration: Some(configuration), ..Streams::new(seed) }
     }
 
     /// Which rows enter a step: label `sampling/<step>`.
@@ -46,12 +71,17 @@ impl Streams {
 
     fn stream(&self, label: &str) -> R<ChaCha20Rng> {
         let mut key = Zeroizing::new([0; 32]);
-        self.0.expand(label.as_bytes(), &mut *key).map_err(|_| internal("a stream could not be derived"))?;
+        let bound: &[&[u8]] = match &self.configuration {
+            None => &[label.as_bytes()],
+            Some(configuration) => &[label.as_bytes(), &[0], &configuration.0],
+        };
+        self.seed.expand_multi_info(bound, &mut *key).map_err(|_| internal("a stream could not be derived"))?;
         Ok(ChaCha20Rng::from_seed(*key))
     }
 }
 
 /// Poisson sampling: each row is taken with probability ⌊q · 2^64⌋ / 2^64, independently of all others.
+#[derive(Clone)]
 pub struct PoissonSampling {
     threshold: u128,
 }
@@ -73,6 +103,11 @@ impl PoissonSampling {
         }
     }
 
+    /// The rate.
+    pub fn rate(&self) -> f64 {
+        self.threshold as f64 * 2f64.powi(-64)
+    }
+
     /// The rows of one step, in order; it may well be none.
     pub fn draw(&self, rows: usize, mut stream: ChaCha20Rng) -> Vec<i64> {
         (0..rows as i64).filter(|_| u128::from(stream.next_u64()) < self.threshold).collect()
@@ -86,7 +121,13 @@ impl PoissonSampling {
 /// to C' = C + γ√d; the noise has σ' = ⌈σC'/γ⌉ units, so its share of the sensitivity is at least σ.
 pub struct Grid {
     unit: f64,
-    gaussian: DiscreteGaussian,
+    sampler: Sampler,
+}
+
+/// What draws the units of noise.
+enum Sampler {
+    Exact(DiscreteGaussian),
+    Ziggurat(Ziggurat),
 }
 
 impl Grid {
@@ -101,16 +142,49 @@ impl Grid {
         let enlarged = clip + unit * (coordinates as f64).sqrt();
         // The tiny factor stands for the rounding of this very line.
         let units = (noise_multiplier * enlarged / unit * (1.0 + 1e-12)).ceil();
-        let gaussian = DiscreteGaussian::new(units as u64, 1).ok_or_else(bad)?;
-        Ok(Grid { unit, gaussian })
+        let sampler = if coordinates <= EXACT_COORDINATES {
+            Sampler::Exact(DiscreteGaussian::new(units as u64, 1).ok_or_else(bad)?)
+        } else {
+            Sampler::Ziggurat(Ziggurat::new(units as u64).ok_or_else(bad)?)
+        };
+        Ok(Grid { unit, sampler })
+    }
+
+    /// Which sampler it draws from.
+    pub fn sampler(&self) -> NoiseSampler {
+        match self.sampler {
+            Sampler::Exact(_) => NoiseSampler::DiscreteGaussian,
+            Sampler::Ziggurat(_) => NoiseSampler::DiscreteGaussianZiggurat,
+        }
     }
 
     /// Rounds every coordinate to the grid and adds its noise.
     pub fn add(&self, values: &mut [f64], mut stream: ChaCha20Rng) {
-        for value in values {
-            let units = (*value / self.unit).round_ties_even() as i64;
-            *value = units.saturating_add(self.gaussian.draw(&mut stream)) as f64 * self.unit;
+        match &self.sampler {
+            Sampler::Exact(gaussian) => self.add_drawn(values, || gaussian.draw(&mut stream)),
+            Sampler::Ziggurat(ziggurat) => self.add_drawn(values, || ziggurat.draw(&mut stream)),
         }
+    }
+
+    fn add_drawn(&self, values: &mut [f64], mut draw: impl FnMut() -> i64) {
+        // The unit is a power of two: times its inverse is the division itself.
+        let inverse = 1.0 / self.unit;
+        for value in values {
+            *value = with_noise(*value * inverse, draw()) * self.unit;
+        }
+    }
+}
+
+/// `value` rounded to a whole number, ties to even, plus `noise`. Below 2^51 doubles do both exactly: adding and taking
+/// away 1.5 · 2^52 leaves no place for a fraction. Beyond, integers do, and saturate.
+#[inline]
+fn with_noise(value: f64, noise: i64) -> f64 {
+    const SHIFT: f64 = 6_755_399_441_055_744.0;
+    const SMALL: f64 = 2_251_799_813_685_248.0;
+    if value.abs() < SMALL && noise.unsigned_abs() < 1 << 50 {
+        (value + SHIFT) - SHIFT + noise as f64
+    } else {
+        (value.round_ties_even() as i64).saturating_add(noise) as f64
     }
 }
 
@@ -128,6 +202,40 @@ mod tests {
         let noise = streams.noise(1, "0.weight").unwrap().next_u64();
         assert_ne!(noise, streams.noise(1, "0.bias").unwrap().next_u64());
         assert_ne!(noise, streams.noise(2, "0.weight").unwrap().next_u64());
+    }
+
+    #[test]
+    fn streams_of_a_run_are_bound_to_its_configuration() {
+        let of = |seed: u8, configuration: u8| {
+            let streams = Streams::of_run(&[seed; 32], Digest([configuration; 32]));
+            [streams.sampling(1), streams.noise(1, "w"), streams.metrics()].map(|stream| stream.unwrap().next_u64())
+        };
+        assert_eq!(of(1, 1), of(1, 1));
+        for other in [of(1, 2), of(2, 1)] {
+            assert!(of(1, 1).iter().zip(other).all(|(a, b)| *a != b));
+        }
+        assert_ne!(of(1, 1)[0], Streams::new(&[1; 32]).sampling(1).unwrap().next_u64());
+    }
+
+    #[test]
+    fn rounding_and_adding_is_that_of_integers() {
+        let halves: Vec<f64> = (-9..9).map(|i| f64::from(i) / 2.0).collect();
+        let near = |k| [-1.0, -0.5, -0.25, 0.25, 0.5, 1.5].map(|d| 2f64.powi(k) + d);
+        let large: Vec<f64> = [49, 50, 51, 52, 60].into_iter().flat_map(near).flat_map(|x| [x, -x]).collect();
+        let odd = [f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 1e300, -1e300, 5e-324, 0.499_999_999_999_999_94];
+        for x in halves.iter().chain(&large).chain(&odd) {
+            for noise in [0, 1, -1, 12_345_678_901, -(1 << 50), i64::MAX] {
+                let expected = (x.round_ties_even() as i64).saturating_add(noise) as f64;
+                assert_eq!(with_noise(*x, noise), expected, "{x} {noise}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_sampler_follows_from_the_public_number_of_parameters() {
+        let of = |coordinates| Grid::new(1.5, 1.0, coordinates).unwrap().sampler();
+        assert_eq!([of(1), of(EXACT_COORDINATES)], [NoiseSampler::DiscreteGaussian; 2]);
+        assert_eq!([of(EXACT_COORDINATES + 1), of(50_000_000)], [NoiseSampler::DiscreteGaussianZiggurat; 2]);
     }
 
     #[test]
@@ -156,8 +264,13 @@ mod tests {
 
     #[test]
     fn noise_on_the_grid_has_the_planned_deviation_and_no_memory() {
+        noise_is_right(10);
+        noise_is_right(1_000_000);
+    }
+
+    fn noise_is_right(coordinates: usize) {
         let (sigma, clip) = (4.1, 0.7);
-        let grid = Grid::new(sigma, clip, 10).unwrap();
+        let grid = Grid::new(sigma, clip, coordinates).unwrap();
         assert!(grid.unit <= sigma * clip * 2f64.powi(-24) && grid.unit > sigma * clip * 2f64.powi(-26));
         let streams = Streams::new(&[5; 32]);
         let mut values = [vec![0.25; 100_000], vec![0.25; 100_000]];

@@ -38,7 +38,8 @@ fn tables() -> Option<(Start, Vec<String>)> {
     }
     let key = "icmr.icmr_patient_mobilenumber";
     let steps = vec![inner("index.pcnumber", key), inner("index.pcnumber", "cowin.cowin_registered_mobile")];
-    let join = Join { name: "joined".into(), first: "index".into(), steps, projection, filters: vec![], aggregates: vec![] };
+    let join =
+        Join { name: "joined".into(), first: "index".into(), steps, projection, filters: vec![], aggregates: vec![] };
     let features = vec![
         feature("icmr.a_test_ct_value", "10", "40"),
         feature("icmr.a_sample_genetic_sequenced", "0", "1"),

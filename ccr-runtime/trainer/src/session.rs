@@ -3,15 +3,18 @@
 use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use schemas::pipeline::Model;
+use schemas::trees::Trees;
 use schemas::worker::{MAX_MESSAGE, MAX_TABLE, Outcome, Report, Start};
 use schemas::{Digest, R};
 use zeroize::Zeroizing;
 
-use crate::dpsgd::{Data, Settings, train};
+use crate::dpsgd::{Data, Position, Settings, Trained, train};
 use crate::fault::{internal, protocol};
+use crate::metrics::Scored;
 use crate::model::Network;
 use crate::noise::Streams;
-use crate::{artifact, limits, metrics, table};
+use crate::{artifact, checkpoint, limits, metrics, table, trees};
 
 /// At most this many progress reports per job.
 const MAX_PROGRESS: u32 = 100;
@@ -35,31 +38,73 @@ fn work(input: &mut impl Read, output: &mut impl Write) -> R<()> {
     let start = read_start(input)?;
     limits::check(&start)?;
     let parts = read_parts(input, &start)?;
-    report(output, &Report::Ready {})?;
-
-    let features = start.training.features.len();
-    let streams = Streams::new(&start.seed.0.0);
-    let settings = Settings::new(&start.plan, &start.training)?;
-    let mut network = Network::with(&start.training.model, start.training.recipe.as_ref(), features, start.training.init_seed)?;
-    let data = Data::new(&parts.train, features)?;
-    let steps = start.plan.steps;
-    let noise_draws = train(&mut network, &data, &settings, &streams, |step| progress(output, step, steps))?;
-    network.round();
-
-    let held_out = Data::new(&parts.held_out, features)?;
-    let noise = start.plan.metrics_noise_multiplier.as_ref();
-    let metrics = noise.map(|noise| metrics::measure(&network, &held_out, noise, &streams)).transpose()?;
-    let model = artifact::safetensors(&network)?;
+    let configuration = start.configuration()?;
+    let streams = Streams::of_run(&start.seed.0.0, configuration);
+    let done = match &start.training.model {
+        Model::Trees { trees } => forest(output, &start, trees, &parts, &streams)?,
+        _ => network(input, output, &start, &configuration, &parts, &streams)?,
+    };
     let outcome = Outcome {
         kind: "model".into(),
-        bytes: model.len() as u64,
-        sha256: Digest::of(&model),
-        steps,
-        noise_draws,
-        metrics,
+        bytes: done.model.len() as u64,
+        sha256: Digest::of(&done.model),
+        steps: start.plan.steps,
+        noise_draws: done.trained.noise_draws,
+        configuration,
+        noise: done.trained.noise,
+        metrics: metrics::measure(&done.scored, &start.plan, &streams)?,
     };
     report(output, &Report::Done(outcome))?;
-    frame(output, &model)
+    frame(output, &done.model)
+}
+
+/// What a training leaves behind.
+struct Done {
+    trained: Trained,
+    model: Vec<u8>,
+    /// The held-out part under the model as it leaves.
+    scored: Scored,
+}
+
+fn network(
+    input: &mut impl Read,
+    output: &mut impl Write,
+    start: &Start,
+    configuration: &Digest,
+    parts: &table::Parts,
+    streams: &Streams,
+) -> R<Done> {
+    let features = start.training.inputs();
+    let mut network = Network::with(&start.training.model, start.training.recipe.as_ref(), features, start.training.init_seed)?;
+    let begin = read_checkpoint(input, start, configuration, &mut network)?;
+    report(output, &Report::Ready {})?;
+    let settings = Settings::new(&start.plan, &start.training)?;
+    let data = Data::new(&parts.train, features)?;
+    let trained = train(&mut network, &data, &settings, streams, begin, |network, at| {
+        progress(output, at.step, start.plan.steps)?;
+        keep(output, network, at, start, configuration)
+    })?;
+    network.round();
+    let scored = match &start.plan.metrics_noise_multiplier {
+        Some(_) => Scored::by_network(&network, &Data::new(&parts.held_out, features)?)?,
+        None => Scored::default(),
+    };
+    Ok(Done { trained, model: artifact::safetensors(&network)?, scored })
+}
+
+/// Trees grow in moments, so they keep no checkpoint: a worker that died begins again and grows the same.
+fn forest(output: &mut impl Write, start: &Start, asked: &Trees, parts: &table::Parts, streams: &Streams) -> R<Done> {
+    if start.resume.is_some() {
+        return Err(protocol("trees keep no checkpoint"));
+    }
+    report(output, &Report::Ready {})?;
+    let (settings, width) = (trees::Settings::new(asked, &start.plan, &start.training)?, start.training.features.len());
+    let after = |step| progress(output, step, start.plan.steps);
+    let (forest, trained) =
+        trees::grow(&parts.train.features, &parts.train.labels, width, &settings, streams, after)?;
+    let logits = forest.logits(&parts.held_out.features, width);
+    let scored = Scored { logits, labels: parts.held_out.labels.clone() };
+    Ok(Done { trained, model: trees::artifact::safetensors(&forest)?, scored })
 }
 
 fn read_start(input: &mut impl Read) -> R<Start> {
@@ -77,6 +122,32 @@ fn read_parts(input: &mut impl Read, start: &Start) -> R<table::Parts> {
         tables.push(table::read_needed(start, head, bytes)?);
     }
     table::prepare(start, tables)
+}
+
+/// Where to begin: at a checkpoint where there is one, else before the first step.
+fn read_checkpoint(
+    input: &mut impl Read,
+    start: &Start,
+    configuration: &Digest,
+    network: &mut Network,
+) -> R<Position> {
+    let Some(resume) = &start.resume else { return Ok(Position::default()) };
+    let bytes = Zeroizing::new(read_frame(input, MAX_TABLE)?);
+    if bytes.len() as u64 != resume.bytes {
+        return Err(protocol("a checkpoint has another size than announced"));
+    }
+    checkpoint::read(&bytes, resume.step, configuration, network)
+}
+
+/// Hands `ccr` the state after fixed numbers of steps, but not after the last.
+fn keep(output: &mut impl Write, network: &Network, at: Position, start: &Start, configuration: &Digest) -> R<()> {
+    let due = start.checkpoint_every.is_some_and(|every| at.step.is_multiple_of(every));
+    if !due || at.step == start.plan.steps {
+        return Ok(());
+    }
+    let bytes = Zeroizing::new(checkpoint::write(network, at, configuration)?);
+    report(output, &Report::Checkpoint { step: at.step, bytes: bytes.len() as u64 })?;
+    frame(output, &bytes)
 }
 
 /// Tells of steps at fixed, evenly spaced numbers, and of the last.
@@ -115,9 +186,8 @@ fn read_frame(input: &mut impl Read, most: usize) -> R<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use schemas::pipeline::Model;
     use schemas::text::{Bytes, Real};
-    use schemas::worker::SeedBytes;
+    use schemas::worker::{Resume, SeedBytes};
 
     use super::*;
     use crate::fixtures::{self, Served};
@@ -172,6 +242,90 @@ mod tests {
         assert_eq!(said(&files), said(&spoilt));
     }
 
+    /// Noise alone, since there is no row: another configuration gives other noise, even where it changes no figure of
+    /// the training, and the same configuration the same.
+    #[test]
+    fn noise_is_bound_to_the_whole_configuration() {
+        let (start, files) = fixtures::three_tables(0);
+        let model = |start: &Start| fixtures::serve(start, &files).model.unwrap();
+        let first = model(&start);
+        assert_eq!(first, model(&start));
+        let spoils: [fn(&mut Start); 6] = [
+            |s| s.training.positive = "yes".into(),
+            |s| s.training.delta = Real::parse("0.00004").unwrap(),
+            |s| s.training.split_salt = Bytes(vec![2; 32]),
+            |s| (s.join.name, s.training.input) = ("other".into(), "other".into()),
+            |s| s.plan.metrics_noise_multiplier = Some(Real::parse("11").unwrap()),
+            |s| s.training.name = "other".into(),
+        ];
+        let mut seen = vec![first];
+        for (at, spoil) in spoils.into_iter().enumerate() {
+            let mut other = start.clone();
+            spoil(&mut other);
+            let model = model(&other);
+            assert!(!seen.contains(&model), "spoil {at}");
+            seen.push(model);
+        }
+    }
+
+    /// Every byte that leaves the worker but the model and the noised metrics: the same for neighbours, whatever the
+    /// row, and for tables that share nothing.
+    #[test]
+    fn neighbours_differ_in_the_model_and_the_noised_metrics_alone() {
+        let (mut start, files) = fixtures::three_tables(300);
+        start.checkpoint_every = Some(7);
+        start.training.train_ppm = 1_000_000; // else the row might be held out, and the model be the same
+        let without = |line: &str, file: &String| file.replace(line, "");
+        let row = files[0].lines().nth(40).unwrap().to_owned() + "\n";
+        let (principal, _) = row.split_once(',').unwrap();
+        let mut one_less = files.clone();
+        one_less[0] = without(&row, &files[0]);
+        let with = |cells: &str| {
+            let mut files = files.clone();
+            files[0] = files[0].replace(&row, &format!("{principal},{cells}\n"));
+            files
+        };
+        let long = format!("1,{}", "9".repeat(100_000));
+        let neighbours = [one_less, with("1,1e30"), with("nan,nan"), with("1,-1e38"), with(&long), with(",")];
+        let (whole, model) = fixtures::spoken(&start, &files);
+        assert!(whole.len() > 4 + 30 + 4, "reports and checkpoints are told of");
+        for (at, files) in neighbours.iter().enumerate() {
+            let mut start = start.clone();
+            start.tables.iter_mut().zip(files).for_each(|(head, file)| head.bytes = file.len() as u64);
+            let (said, other) = fixtures::spoken(&start, files);
+            assert_eq!(said, whole, "neighbour {at}");
+            assert_ne!(other, model, "neighbour {at} changes the model");
+        }
+    }
+
+    #[test]
+    fn a_worker_that_died_is_followed_by_one_that_gives_the_same_model() {
+        let (mut start, files) = fixtures::three_tables(300);
+        start.training.model = Model::Mlp { hidden: vec![8] };
+        let whole = fixtures::serve(&start, &files).model.unwrap();
+        start.checkpoint_every = Some(4);
+        let frames = fixtures::raw(&start, &files, None);
+        let mut checkpoints = Vec::new();
+        for (report, state) in frames.iter().zip(&frames[1..]) {
+            if let Ok(Report::Checkpoint { step, bytes }) = serde_json::from_slice(report) {
+                assert_eq!(bytes, state.len() as u64);
+                checkpoints.push((step, state.clone()));
+            }
+        }
+        let steps: Vec<u32> = checkpoints.iter().map(|(step, _)| *step).collect();
+        assert_eq!(steps, [4, 8, 12, 16, 20, 24, 28]);
+        for (step, state) in &checkpoints {
+            let mut start = start.clone();
+            start.resume = Some(Resume { step: *step, bytes: state.len() as u64 });
+            let frames = fixtures::raw(&start, &files, Some(state));
+            assert_eq!(frames.last().unwrap(), &whole, "from step {step}");
+            // The checkpoint of one configuration is none of another.
+            start.training.learning_rate = Real::parse("0.4").unwrap();
+            let frames = fixtures::raw(&start, &files, Some(state));
+            assert!(matches!(serde_json::from_slice(&frames[0]).unwrap(), Report::Failed { code, .. } if code == "WORKER_PROTOCOL"));
+        }
+    }
+
     #[test]
     fn progress_stays_below_a_hundred_reports() {
         for steps in [1, 99, 100, 101, 150, 198, 199, 10_001, 1_000_000] {
@@ -185,11 +339,14 @@ mod tests {
     #[test]
     fn broken_jobs_fail_with_a_fixed_code() {
         type Spoil = fn(&mut Start, &mut Vec<String>);
-        let cases: [(&str, Spoil); 14] = [
+        let cases: [(&str, Spoil); 17] = [
             ("WORKER_PROTOCOL", |s, _| s.v = 2),
             ("WORKER_PROTOCOL", |s, _| s.seed = SeedBytes(Bytes(vec![1; 31]))),
             ("WORKER_PROTOCOL", |s, _| s.tables[0].bytes += 1),
             ("WORKER_PROTOCOL", |s, _| s.plan.steps += 1),
+            ("WORKER_PROTOCOL", |s, _| s.checkpoint_every = Some(0)),
+            ("WORKER_PROTOCOL", |s, _| s.resume = Some(Resume { step: 31, bytes: 1 })),
+            ("WORKER_PROTOCOL", |s, _| s.resume = Some(Resume { step: 3, bytes: 1 })), // and none follows
             ("WORKER_PROTOCOL", |s, _| s.plan.noise_multiplier = Real::parse("0").unwrap()),
             ("WORKER_PROTOCOL", |s, _| s.plan.metrics_noise_multiplier = None),
             ("WORKER_PROTOCOL", |_, f| f.truncate(2)),

@@ -167,7 +167,7 @@ impl House {
         let certified = |n: usize| {
             let offer = papers::offer(self, n);
             let (manifest_root, charge) = (offer.manifest_root, run.plan.charges[n].clone());
-            CertifiedDataset { dataset_id: offer.dataset_id, version: 1, manifest_root, charge }
+            CertifiedDataset { dataset_id: offer.dataset_id, version: 1, manifest_root, charge, epsilon_pld_micro: None }
         };
         let certificate = ModelCertificate {
             schema: "certificate.v1".into(),
@@ -183,6 +183,7 @@ impl House {
             model_bytes: 1000,
             metrics: None,
             issued_at: self.now(),
+            noise: None,
         };
         Completion {
             schema: "completion.v1".into(),

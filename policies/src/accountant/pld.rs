@@ -7,10 +7,11 @@
 mod composition;
 
 use rustfft::num_complex::Complex;
+use schemas::privacy::DatasetCharge;
 
 use super::gaussian::{self, upper_tail};
 use super::rdp::log_sum;
-use super::{Event, is_delta, is_noise, is_rate};
+use super::{Event, RdpVector, is_delta, is_noise, is_rate, micro_up};
 use composition::{Composition, Part};
 
 /// ε, rounded up to 10⁻⁶, of `steps` Poisson-sampled Gaussian steps at δ, add or remove one: an upper bound, close
@@ -50,6 +51,13 @@ pub fn epsilon_of(events: &[Event], delta: f64) -> Option<f64> {
         }
     };
     Some((epsilon * 1e6).ceil() / 1e6)
+}
+
+/// The ε of a charge's mechanisms at its δ in 10⁻⁶, rounded up; none where this accountant bounds nothing.
+pub fn epsilon_micro(charge: &DatasetCharge) -> Option<u64> {
+    let events: Vec<Event> = charge.mechanisms.iter().map(Event::from).collect();
+    let micro = micro_up(epsilon_of(&events, charge.delta.value())?);
+    (micro < RdpVector::INFINITE).then_some(micro)
 }
 
 /// The noise multiplier of the one Gaussian that tells as much as all of these.
@@ -289,7 +297,6 @@ const BLOCK: usize = 256;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accountant::RdpVector;
 
     #[test]
     fn nothing_costs_nothing_and_false_parameters_have_no_epsilon() {

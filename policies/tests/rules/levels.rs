@@ -5,7 +5,7 @@ use policies::{Code, R, gate, output, pipeline, privacy, registration};
 use schemas::digest::Digest;
 use schemas::pipeline::OutputKind;
 use schemas::privacy::{Clause, DatasetCharge, Plan, level_words};
-use schemas::worker::{NoisedMetrics, Outcome};
+use schemas::worker::{NoiseSampler, NoisedMetrics, Outcome};
 use serde_json::json;
 
 use crate::completion::Run;
@@ -190,10 +190,18 @@ fn of_a_job_that_writes_metrics_the_weights_do_not_leave() {
     let model: Vec<u8> = (header.len() as u64).to_le_bytes().into_iter().chain(header.bytes()).chain([7; 4]).collect();
     let judge = |kind, spoil: fn(&mut Outcome)| {
         let (bytes, sha256) = (model.len() as u64, Digest::of(&model));
-        let mut outcome =
-            Outcome { kind: "model".into(), bytes, sha256, steps: 198, noise_draws: 198, metrics: Some(metrics()) };
+        let mut outcome = Outcome {
+            kind: "model".into(),
+            bytes,
+            sha256,
+            steps: 198,
+            noise_draws: 198,
+            configuration: Digest([7; 32]),
+            noise: NoiseSampler::DiscreteGaussian,
+            metrics: Some(metrics()),
+        };
         spoil(&mut outcome);
-        output::decide(outcome, model.clone(), &plan(), kind)
+        output::decide(outcome, model.clone(), &plan(), &Digest([7; 32]), kind)
     };
     let checked = judge(OutputKind::Metrics, |_| ()).unwrap();
     assert_eq!(checked.content(), schemas::canonical::to_bytes(&metrics()).unwrap());

@@ -5,7 +5,7 @@ use policies::{CheckedOutput, Code, R};
 use schemas::digest::Digest;
 use schemas::pipeline::OutputKind;
 use schemas::privacy::Plan;
-use schemas::worker::{NoisedMetrics, Outcome};
+use schemas::worker::{NoiseSampler, NoisedMetrics, Outcome};
 
 use crate::fixtures::{expect, plan};
 
@@ -33,10 +33,18 @@ fn metrics() -> NoisedMetrics {
 fn judge(model: Vec<u8>, spoil: impl FnOnce(&mut Outcome, &mut Plan)) -> R<CheckedOutput> {
     let mut plan = plan();
     let (bytes, sha256) = (model.len() as u64, Digest::of(&model));
-    let mut outcome =
-        Outcome { kind: "model".into(), bytes, sha256, steps: 198, noise_draws: 198, metrics: Some(metrics()) };
+    let mut outcome = Outcome {
+        kind: "model".into(),
+        bytes,
+        sha256,
+        steps: 198,
+        noise_draws: 198,
+        configuration: Digest([7; 32]),
+        noise: NoiseSampler::DiscreteGaussian,
+        metrics: Some(metrics()),
+    };
     spoil(&mut outcome, &mut plan);
-    decide(outcome, model, &plan, OutputKind::Model)
+    decide(outcome, model, &plan, &Digest([7; 32]), OutputKind::Model)
 }
 
 #[test]
@@ -52,12 +60,13 @@ fn a_model_of_the_plan_leaves() {
 
 #[test]
 fn outcomes_are_refused_for_one_thing_at_a_time() {
-    let rows: [fn(&mut Outcome, &mut Plan); 9] = [
+    let rows: [fn(&mut Outcome, &mut Plan); 10] = [
         |o, _| o.kind = "table".into(),
         |o, _| o.bytes += 1,
         |o, _| o.sha256 = Digest([0; 32]),
         |o, _| o.steps = 197,
         |o, _| o.noise_draws = 197,
+        |o, _| o.configuration = Digest([8; 32]),
         |o, _| (o.steps, o.noise_draws) = (199, 199),
         |o, _| o.metrics = None,
         |_, p| p.metrics_noise_multiplier = None,

@@ -173,6 +173,7 @@ impl House {
             version: 1,
             manifest_root: offers[n].manifest_root,
             charge: self.charge(n),
+            epsilon_pld_micro: None,
         };
         let certificate = ModelCertificate {
             schema: "certificate.v1".into(),
@@ -197,6 +198,7 @@ impl House {
             model_bytes: 1000,
             metrics: None,
             issued_at: self.now(),
+            noise: None,
         };
         Completion {
             schema: "completion.v1".into(),

@@ -24,6 +24,7 @@ pub fn certificate() -> ModelCertificate {
             version: 1,
             manifest_root: digest(7),
             charge: charge(),
+            epsilon_pld_micro: None,
         }],
         plan: Plan {
             noise_multiplier: real("4.12"),
@@ -47,6 +48,7 @@ pub fn certificate() -> ModelCertificate {
             loss: None,
         }),
         issued_at: at("2026-12-02T10:01:00Z"),
+        noise: None,
     }
 }
 

@@ -83,6 +83,7 @@ fn certificate(probe: &Probe, model: &[u8]) -> Certificate {
         version: charge.version,
         manifest_root: root(&charge.dataset_id),
         charge: charge.clone(),
+        epsilon_pld_micro: None,
     });
     let metrics = schemas::worker::NoisedMetrics {
         true_positives: 1,
@@ -107,6 +108,7 @@ fn certificate(probe: &Probe, model: &[u8]) -> Certificate {
         model_bytes: model.len() as u64,
         metrics: Some(metrics),
         issued_at: scene.clock.now(),
+        noise: None,
     })
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use house_tests::{say, worker, write};
 use schemas::Digest;
-use schemas::worker::{NoisedMetrics, Outcome, Report, Start};
+use schemas::worker::{NoiseSampler, NoisedMetrics, Outcome, Report, Start};
 
 fn main() -> ExitCode {
     worker(work)
@@ -29,7 +29,17 @@ fn work(start: &Start, output: &mut dyn Write) -> io::Result<()> {
         loss: None,
     });
     let (bytes, sha256) = (model.len() as u64, Digest::of(&model));
-    say(output, &Report::Done(Outcome { kind: "model".into(), bytes, sha256, steps, noise_draws: steps, metrics }))?;
+    let outcome = Outcome {
+        kind: "model".into(),
+        bytes,
+        sha256,
+        steps,
+        noise_draws: steps,
+        configuration: start.configuration().map_err(|_| io::Error::other("no configuration"))?,
+        noise: NoiseSampler::DiscreteGaussian,
+        metrics,
+    };
+    say(output, &Report::Done(outcome))?;
     write(output, &model)
 }
 

@@ -1,0 +1,205 @@
+//! The worker as a process: started with nothing but a pipe pair, spoken to in frames, dead with its value.
+
+use std::io::{BufReader, BufWriter, Read, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+
+use schemas::worker::{MAX_MESSAGE, MAX_TABLE, Report};
+use schemas::{Code, R, Refusal};
+use zeroize::Zeroizing;
+
+use crate::open::Table;
+
+/// A worker process that dies with this value.
+pub struct Worker(Child);
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A frame in either direction, wiped when it is dropped.
+pub type Frame = Zeroizing<Vec<u8>>;
+
+/// Why nothing more is heard of a worker.
+#[derive(Debug)]
+pub enum Silence {
+    /// Its process ended in the middle: another may go on where it was.
+    Died,
+    /// It said what no worker says.
+    Wrong(Refusal),
+}
+
+/// A report, and the raw frame behind it where there is one.
+pub type Heard = Result<(Report, Option<Frame>), Silence>;
+
+/// A worker at work: its process, what it says, and the thread that feeds it.
+pub struct Started {
+    /// The process.
+    pub worker: Worker,
+    /// Its reports.
+    pub reports: mpsc::Receiver<Heard>,
+    /// Whether it took all of its data.
+    pub feeder: JoinHandle<std::io::Result<()>>,
+}
+
+/// Starts a worker and feeds it its first frame, the tables and, where there is one, the state to go on from.
+pub fn start(trainer: &Path, first: Frame, tables: Arc<Vec<Table>>, state: Option<Frame>) -> R<Started> {
+    let mut worker = spawn(trainer)?;
+    let no_pipe = || super::failed("no pipe");
+    let stdin = worker.0.stdin.take().ok_or_else(no_pipe)?;
+    let stdout = worker.0.stdout.take().ok_or_else(no_pipe)?;
+    let feeder = std::thread::spawn(move || feed(stdin, &first, &tables, state.as_ref()));
+    Ok(Started { worker, reports: listen(stdout), feeder })
+}
+
+fn spawn(trainer: &Path) -> R<Worker> {
+    let child = Command::new(trainer)
+        .env_clear() // allocator and threads it settles itself: `settle` of the trainer
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn();
+    child
+        .map(Worker)
+        .map_err(|e| Refusal::new(Code::WorkerFailed, format!("{} cannot be started: {e}", trainer.display())))
+}
+
+fn feed(stdin: impl Write, first: &[u8], tables: &[Table], state: Option<&Frame>) -> std::io::Result<()> {
+    let mut out = BufWriter::new(stdin);
+    frame(&mut out, first)?;
+    for table in tables {
+        frame(&mut out, &table.bytes)?;
+    }
+    if let Some(state) = state {
+        frame(&mut out, state)?;
+    }
+    out.flush()
+}
+
+fn frame(out: &mut impl Write, bytes: &[u8]) -> std::io::Result<()> {
+    let length = u32::try_from(bytes.len()).map_err(|_| std::io::Error::other("frame too large"))?;
+    out.write_all(&length.to_be_bytes())?;
+    out.write_all(bytes)
+}
+
+fn listen(stdout: impl Read + Send + 'static) -> mpsc::Receiver<Heard> {
+    let (send, receive) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut input = BufReader::new(stdout);
+        loop {
+            let heard = hear(&mut input);
+            let last = matches!(heard, Err(_) | Ok((Report::Done(_) | Report::Failed { .. }, _)));
+            if send.send(heard).is_err() || last {
+                return;
+            }
+        }
+    });
+    receive
+}
+
+fn hear(input: &mut impl Read) -> Heard {
+    let wrong = |why| Silence::Wrong(super::failed(why));
+    let bytes = read_frame(input, MAX_MESSAGE)?;
+    let report: Report = schemas::canonical::parse(&bytes).map_err(|_| wrong("a report cannot be read"))?;
+    let announced = match &report {
+        Report::Done(outcome) => outcome.bytes,
+        Report::Checkpoint { bytes, .. } => *bytes,
+        _ => return Ok((report, None)),
+    };
+    let raw = read_frame(input, MAX_TABLE)?;
+    if raw.len() as u64 != announced {
+        return Err(wrong("a frame has another size than announced"));
+    }
+    Ok((report, Some(raw)))
+}
+
+fn read_frame(input: &mut impl Read, limit: usize) -> Result<Frame, Silence> {
+    let died = |_| Silence::Died;
+    let mut length = [0; 4];
+    input.read_exact(&mut length).map_err(died)?;
+    let length = u32::from_be_bytes(length) as usize;
+    if length > limit {
+        return Err(Silence::Wrong(super::failed("a frame is too large")));
+    }
+    let mut bytes = Zeroizing::new(Vec::new());
+    input.take(length as u64).read_to_end(&mut bytes).map_err(died)?;
+    if bytes.len() == length { Ok(bytes) } else { Err(Silence::Died) }
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::Digest;
+    use schemas::worker::{NoiseSampler, Outcome};
+
+    use super::super::supervise::unheard;
+    use super::*;
+
+    fn framed(parts: &[&[u8]]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for part in parts {
+            frame(&mut out, part).unwrap();
+        }
+        out
+    }
+
+    fn done(bytes: u64) -> Vec<u8> {
+        let outcome = Outcome {
+            kind: "model".into(),
+            bytes,
+            sha256: Digest::of(b"abc"),
+            steps: 1,
+            noise_draws: 1,
+            configuration: Digest([1; 32]),
+            noise: NoiseSampler::DiscreteGaussian,
+            metrics: None,
+        };
+        serde_json::to_vec(&Report::Done(outcome)).unwrap()
+    }
+
+    /// The code of what is wrong; none where the worker died.
+    fn code(bytes: &[u8]) -> Option<Code> {
+        match hear(&mut &*bytes).map(|_| ()).unwrap_err() {
+            Silence::Died => None,
+            Silence::Wrong(refusal) => Some(refusal.code),
+        }
+    }
+
+    #[test]
+    fn what_a_stopped_worker_had_said_still_counts() {
+        let ready = br#"{"report":"ready"}"#;
+        let progress = br#"{"report":"progress","step":7,"steps":9}"#;
+        let checkpoint = br#"{"report":"checkpoint","step":8,"bytes":3}"#;
+        let steps = |said: Vec<u8>| unheard(&listen(std::io::Cursor::new(said)));
+        assert_eq!(steps(framed(&[])), 0);
+        assert_eq!(steps(framed(&[br#"{"report":"failed","code":"TABLE_FORM","sentence":"x"}"#])), 0);
+        assert_eq!(steps(framed(&[ready])), 1);
+        assert_eq!(steps(framed(&[ready, progress])), 7);
+        assert_eq!(steps(framed(&[ready, progress, &progress[..5]])), 7);
+        assert_eq!(steps(framed(&[ready, progress, checkpoint, b"abc"])), 8);
+    }
+
+    #[test]
+    fn reports_are_read_strictly() {
+        let (report, model) = hear(&mut &*framed(&[&done(3), b"abc"])).unwrap();
+        assert!(matches!(report, Report::Done(_)));
+        assert_eq!(model.unwrap().as_slice(), b"abc");
+        assert!(matches!(hear(&mut &*framed(&[br#"{"report":"ready"}"#])).unwrap().0, Report::Ready {}));
+        let checkpoint = br#"{"report":"checkpoint","step":8,"bytes":3}"#;
+        assert_eq!(hear(&mut &*framed(&[checkpoint, b"abc"])).unwrap().1.unwrap().as_slice(), b"abc");
+
+        assert_eq!(code(&framed(&[&done(4), b"abc"])), Some(Code::WorkerProtocol));
+        assert_eq!(code(&framed(&[checkpoint, b"ab"])), Some(Code::WorkerProtocol));
+        assert_eq!(code(&framed(&[br#"{"report":"ready","loss":"0.5"}"#])), Some(Code::WorkerProtocol));
+        assert_eq!(code(&framed(&[br#"{"report":"rows","rows":3}"#])), Some(Code::WorkerProtocol));
+        assert_eq!(code(&u32::MAX.to_be_bytes()), Some(Code::WorkerProtocol));
+        for died in [framed(&[&done(3)]), framed(&[checkpoint]), vec![0, 0, 0, 9, b'{'], vec![]] {
+            assert_eq!(code(&died), None);
+        }
+    }
+}
