@@ -82,11 +82,7 @@ fn refused(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
 /// Protocols 2 to 5 begin with PROTO and their number. Protocols 0 and 1 begin with a mark, a list, a dictionary or a
 /// global and end with a full stop.
 fn is_pickle(bytes: &[u8]) -> bool {
-    match bytes {
-        [0x80, 2..=5, ..] => true,
-        [b'(' | b']' | b'}' | b'c', .., b'.'] => true,
-        _ => false,
-    }
+    matches!(bytes, [0x80, 2..=5, ..] | [b'(' | b']' | b'}' | b'c', .., b'.'])
 }
 
 /// Eight bytes of header length, then the header's opening brace.

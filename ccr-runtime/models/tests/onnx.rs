@@ -314,7 +314,8 @@ fn one_spoilt_operation_is_refused_by_its_code() {
         }
     };
     let graph_inside = AttributeProto { name: "body".into(), g: Some(Skipped {}), ..Default::default() };
-    let cases: Vec<(Box<dyn Fn(&mut File)>, Code, &str)> = vec![
+    type Case = (Box<dyn Fn(&mut File)>, Code, &'static str);
+    let cases: Vec<Case> = vec![
         (Box::new(op("BatchNormalization")), Code::PipelineRowCoupling, "group_norm"),
         (Box::new(op("Dropout")), Code::ModelLayer, "leave it out"),
         (Box::new(op("ConvTranspose")), Code::ModelLayer, "upsample"),

@@ -237,7 +237,9 @@ impl Import {
         let unfit = || form(&what, format!("{what}: weights of the shape {:?} do not make {shape:?}", constant.dims));
         let tensor = constant.tensor(shape).ok_or_else(unfit)?;
         let even = tensor.values.windows(2).all(|pair| pair.first() == pair.last());
-        if !self.taken.insert(constant.name.clone()) && !(even && shape.len() == 1) {
+        let again = !self.taken.insert(constant.name.clone());
+        let accident = even && shape.len() == 1;
+        if again && !accident {
             let sentence = format!("{what} shares weights with another operation; give each its own");
             return Err(refused(&what, sentence));
         }
