@@ -200,4 +200,6 @@ impl Leaves {
 }
 
 #[cfg(test)]
+mod served;
+#[cfg(test)]
 mod tests;
