@@ -59,9 +59,12 @@ pub fn cost(estimate: &Estimate) -> String {
     )];
     if let Some(metrics) = &plan.metrics_noise_multiplier {
         lines.push(format!("metrics leave the room with noise {metrics} on each count"));
-        let curve = plan.curve.as_ref().map(|curve| format!("a curve, with noise {} on each count", curve.noise_multiplier));
-        let loss =
-            plan.loss.as_ref().map(|loss| format!("a mean loss, with noise {} times {}", loss.noise_multiplier, loss.bound));
+        let curve =
+            plan.curve.as_ref().map(|curve| format!("a curve, with noise {} on each count", curve.noise_multiplier));
+        let loss = plan
+            .loss
+            .as_ref()
+            .map(|loss| format!("a mean loss, with noise {} times {}", loss.noise_multiplier, loss.bound));
         lines.extend([curve, loss].into_iter().flatten());
     }
     for charge in &plan.charges {
