@@ -78,9 +78,10 @@ pub fn certify(sealed: &Sealed, job: &Admitted, session: &Session, room: &Room) 
         plan: job.plan.clone(),
         model_sha256: sealed.model_sha256,
         model_bytes: sealed.model_bytes,
+        output_kind: (job.output.kind != OutputKind::Model).then_some(job.output.kind),
         metrics: sealed.metrics.clone(),
-        issued_at: now,
         noise: Some(sealed.noise),
+        issued_at: now,
     };
     signing::sign(&certificate, &session.run_key, now)
 }

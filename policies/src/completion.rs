@@ -110,6 +110,8 @@ fn certificate(completion: &Completion, run: &Run<'_>, statements: &[&KmsReceipt
     let certificate = completion.certificate.read_unverified()?;
     let signed = matches!(completion.certificate.signatures.as_slice(), [one]
         if one.kid.holder == run.view.run_id.as_str() && one.kid.thumbprint == run.view.run_jwk_thumbprint);
+    let metrics = certificate.metrics.as_ref();
+    let charged = (certificate.plan.curve.is_some(), certificate.plan.loss.is_some());
     for (same, field) in [
         (signed, "certificate.signatures"),
         (certificate.registry == completion.registry, "certificate.registry"),
@@ -120,7 +122,9 @@ fn certificate(completion: &Completion, run: &Run<'_>, statements: &[&KmsReceipt
         (certificate.plan.steps == completion.steps, "steps"),
         (statements.iter().all(|r| r.assurance == certificate.assurance), "certificate.assurance"),
         ((1..=MAX_MODEL as u64).contains(&certificate.model_bytes), "certificate.model_bytes"),
+        (certificate.output_kind.is_none_or(|kind| kind.as_str() == completion.output.kind), "certificate.output_kind"),
         (certificate.metrics.is_some() == certificate.plan.metrics_noise_multiplier.is_some(), "certificate.metrics"),
+        (metrics.is_none_or(|m| (m.curve.is_some(), m.loss.is_some()) == charged), "certificate.metrics"),
     ] {
         mismatch(same, field, format!("The certificate and the completion disagree about {field}."))?;
     }

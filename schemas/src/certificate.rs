@@ -6,6 +6,7 @@ use crate::contract::{Assurance, ContractRef};
 use crate::digest::Digest;
 use crate::document;
 use crate::id::{DatasetId, Did, ImageSetId, RunId};
+use crate::pipeline::OutputKind;
 use crate::privacy::{DatasetCharge, Plan};
 use crate::time::Timestamp;
 use crate::worker::{NoiseSampler, NoisedMetrics};
@@ -22,11 +23,11 @@ pub struct CertifiedDataset {
     pub manifest_root: Digest,
     /// What the run cost it: what its ledger was charged.
     pub charge: DatasetCharge,
-}
     /// The ε of the same mechanisms at the same δ by their privacy loss distribution, in 10^-6, rounded up: a tighter
     /// bound of what this run alone reveals. No ledger counts with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epsilon_pld_micro: Option<u64>,
+}
 
 /// `certificate.v1`: signed by the run key. Holds no row count, loss or exact metric.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
@@ -55,12 +56,15 @@ pub struct ModelCertificate {
     pub model_sha256: Digest,
     /// Its size.
     pub model_bytes: u64,
+    /// What that output is, written where it is no model: `metrics`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_kind: Option<OutputKind>,
     /// Noised metrics, charged to the datasets.
     pub metrics: Option<NoisedMetrics>,
+    /// What drew the noise of the training; absent in certificates of before it was said: the exact sampler.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise: Option<NoiseSampler>,
     /// When it was made.
     pub issued_at: Timestamp,
 }
 document!(ModelCertificate, "certificate.v1", "certificate", Run);
-    /// What drew the noise of the training; absent in certificates of before it was said: the exact sampler.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub noise: Option<NoiseSampler>,

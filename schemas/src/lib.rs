@@ -38,8 +38,8 @@ pub mod renewal;
 pub mod rules;
 pub mod text;
 pub mod time;
-pub mod worker;
 pub mod trees;
+pub mod worker;
 
 pub use digest::Digest;
 pub use envelope::{Document, Entered, Envelope, KeyBook, PartySignature, Signed, Signer};

@@ -254,8 +254,8 @@ pub fn job(house: &House, contract: &ContractRef) -> JobSpec {
         }],
         projection: vec![column("t0", "x"), column("t0", "y"), column("t1", "x")],
         filters: vec![],
-    };
         aggregates: vec![],
+    };
     let train = Training {
         name: "model".into(),
         input: "joined".into(),
@@ -276,8 +276,8 @@ pub fn job(house: &House, contract: &ContractRef) -> JobSpec {
         init_seed: 1,
         metrics: None,
         recipe: None,
-    };
         labels: None,
+    };
     let output = Output {
         input: "model".into(),
         kind: OutputKind::Model,

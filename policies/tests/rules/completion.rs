@@ -7,6 +7,7 @@ use schemas::digest::Digest;
 use schemas::envelope::Envelope;
 use schemas::event::Completion;
 use schemas::id::KeyId;
+use schemas::pipeline::OutputKind;
 use schemas::privacy::Plan;
 use schemas::release::{KmsReceipt, KmsStatement};
 use serde_json::json;
@@ -206,6 +207,7 @@ fn the_certificate_says_what_was_done_and_charged() {
             |r| r.certificate.image_set_id = read(id("img", 2).into()),
             |r| r.certificate.assurance = Assurance::Software,
             |r| r.certificate.plan.steps = 199,
+            |r| r.certificate.output_kind = Some(OutputKind::Metrics),
             |r| r.certificate.model_bytes = 0,
             |r| r.certificate.model_bytes = (64 << 20) + 1,
             |r| r.certificate.metrics = None,

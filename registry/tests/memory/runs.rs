@@ -196,9 +196,10 @@ impl House {
             },
             model_sha256: Digest([78; 32]),
             model_bytes: 1000,
+            output_kind: None,
             metrics: None,
-            issued_at: self.now(),
             noise: None,
+            issued_at: self.now(),
         };
         Completion {
             schema: "completion.v1".into(),

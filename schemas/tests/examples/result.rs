@@ -38,6 +38,7 @@ pub fn certificate() -> ModelCertificate {
         },
         model_sha256: digest(15),
         model_bytes: 264,
+        output_kind: None,
         metrics: Some(NoisedMetrics {
             true_positives: 118,
             false_positives: -7,
@@ -47,8 +48,8 @@ pub fn certificate() -> ModelCertificate {
             curve: None,
             loss: None,
         }),
-        issued_at: at("2026-12-02T10:01:00Z"),
         noise: None,
+        issued_at: at("2026-12-02T10:01:00Z"),
     }
 }
 

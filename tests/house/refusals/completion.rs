@@ -106,9 +106,10 @@ fn certificate(probe: &Probe, model: &[u8]) -> Certificate {
         plan: plan.clone(),
         model_sha256: Digest::of(model),
         model_bytes: model.len() as u64,
+        output_kind: None,
         metrics: Some(metrics),
-        issued_at: scene.clock.now(),
         noise: None,
+        issued_at: scene.clock.now(),
     })
 }
 

@@ -189,8 +189,8 @@ pub fn stages(people: &People) -> (Join, Training, Output) {
         }],
         projection: vec![column("a", "person"), age_a.clone(), age_b.clone(), target.clone()],
         filters: vec![],
-    };
         aggregates: vec![],
+    };
     let feature = |column| Feature { column, lower: real("0"), upper: real("100"), form: None };
     let training = Training {
         name: "model".into(),
@@ -212,8 +212,8 @@ pub fn stages(people: &People) -> (Join, Training, Output) {
         init_seed: 1,
         metrics: None,
         recipe: None,
-    };
         labels: None,
+    };
     let output = Output {
         input: "model".into(),
         kind: OutputKind::Model,
