@@ -2,9 +2,9 @@
 //! tensor; what comes in is hostile until it is read.
 //!
 //! Read in this order: [`limits`], [`csv`] and [`parquet`] (from bytes to a [`Table`]), `plan` and `check` (the typed join
-//! as a plan of DataFusion, and the walk that refuses anything else), `engine` (its execution), `rows` (one row per
-//! principal, scaled by public bounds and split), [`picture`] (PNG and NumPy arrays), [`pack`] (a folder of pictures as
-//! one table, on the provider's own machine).
+//! as a plan of DataFusion, and the walk that refuses anything else), `names` (pseudonyms in place of keys), `engine` (its
+//! execution), `rows` (one row per principal, scaled by public bounds and split), [`picture`] (PNG and NumPy arrays),
+//! [`pack`] (a folder of pictures as one table, on the provider's own machine).
 //!
 //! Faults of a file's structure refuse, with a fixed sentence that quotes nothing. Faults of cells never do: they are
 //! clamped or replaced by public constants, and change nothing else.
@@ -20,6 +20,8 @@ mod fault;
 #[cfg(feature = "join")]
 mod inputs;
 pub mod limits;
+#[cfg(feature = "join")]
+mod names;
 pub mod pack;
 pub mod parquet;
 pub mod picture;

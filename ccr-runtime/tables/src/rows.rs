@@ -16,6 +16,7 @@ use schemas::pipeline::{Join, JoinKind, Training};
 use crate::engine;
 use crate::fault::{internal, pipeline};
 use crate::inputs::{Cell, Label, Maker};
+use crate::names::Names;
 use crate::plan::{Given, every_row, every_table_once};
 use crate::roles::{Role, Use, keys, taken, united, uses};
 use crate::source::{Part, Source, first_rows, source};
@@ -64,8 +65,9 @@ pub fn needed(join: &Join, training: &Training, handle: &str) -> Vec<String> {
     names
 }
 
-/// Joins, filters, keeps one row per principal, scales and splits.
-pub fn prepare(join: &Join, training: &Training, tables: &[(String, Table)]) -> R<Parts> {
+/// Joins, filters, keeps one row per principal, scales and splits. From the join on principals go by pseudonyms under
+/// `key`, a secret of the run, on which nothing of the result depends.
+pub fn prepare(join: &Join, training: &Training, tables: &[(String, Table)], key: &[u8; 32]) -> R<Parts> {
     let handles: Vec<&str> = tables.iter().map(|(handle, _)| handle.as_str()).collect();
     every_table_once(join, &handles)?;
     let taken = taken(training);
@@ -75,10 +77,10 @@ pub fn prepare(join: &Join, training: &Training, tables: &[(String, Table)]) -> 
     let makers = training.features.iter().map(|f| Maker::new(&f.form, f.lower.value(), f.upper.value()));
     let makers = makers.collect::<R<Vec<_>>>()?;
     let label = Label::new(training)?;
-    let split = Split::new(&training.split_salt.0, training.train_ppm)?;
+    let names = Names::new(key, Split::new(&training.split_salt.0, training.train_ppm)?)?;
 
     let given = given(join, training, &taken);
-    let batches = engine::run(join, &sources(join, training, tables)?, &given, MEMORY)?;
+    let batches = engine::run(join, &sources(join, training, tables, &names)?, &given, MEMORY)?;
     let raw = Raw::new(join, &taken, tables)?;
     let joined = Joined { given: &given, raw: &raw, batches: &batches };
     let mut parts = Parts::default();
@@ -89,7 +91,7 @@ pub fn prepare(join: &Join, training: &Training, tables: &[(String, Table)]) -> 
         // A row without a principal belongs to nobody; of several rows of one principal the first is kept.
         let Some(name) = joined.text(place, principal) else { continue };
         if seen.insert(name) {
-            let part = if split.trains(name)? { &mut parts.train } else { &mut parts.held_out };
+            let part = if Names::trains(name) { &mut parts.train } else { &mut parts.held_out };
             for (maker, column) in makers.iter().zip(&features) {
                 maker.push(&joined.cell(place, *column), &mut part.features);
             }
@@ -119,7 +121,7 @@ fn find<'a>(tables: &'a [(String, Table)], handle: &str) -> R<&'a Table> {
     found.ok_or_else(|| pipeline("the job uses a table that was not announced"))
 }
 
-fn sources(join: &Join, training: &Training, tables: &[(String, Table)]) -> R<Vec<Source>> {
+fn sources(join: &Join, training: &Training, tables: &[(String, Table)], names: &Names) -> R<Vec<Source>> {
     let uses = uses(join, training);
     let unites = united(join).next().is_some();
     let mut sources = Vec::new();
@@ -141,7 +143,7 @@ fn sources(join: &Join, training: &Training, tables: &[(String, Table)]) -> R<Ve
             }
         }
         let own: Vec<&Use> = uses.iter().filter(of_this).filter(|used| !aggregated(used)).collect();
-        sources.push(source(handle, &own, &parts)?);
+        sources.push(source(handle, &own, &parts, names)?);
         let over_all: Vec<&Use> = uses.iter().filter(of_this).filter(aggregated).collect();
         if !over_all.is_empty() {
             let key = keys(join, handle).first().map(|key| Use::new(key, Role::Key));
@@ -149,7 +151,7 @@ fn sources(join: &Join, training: &Training, tables: &[(String, Table)]) -> R<Ve
             let columns: Vec<&Use> = std::iter::once(&key).chain(over_all).collect();
             let rows = (0..table.rows()).collect();
             let all = Part { table, rows, prefix: String::new(), key: None };
-            sources.push(source(&every_row(handle), &columns, &[all])?);
+            sources.push(source(&every_row(handle), &columns, &[all], names)?);
         }
     }
     Ok(sources)

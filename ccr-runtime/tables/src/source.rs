@@ -10,6 +10,7 @@ use schemas::R;
 use schemas::pipeline::{ColumnRef, Join};
 
 use crate::fault::{internal, pipeline};
+use crate::names::Names;
 use crate::roles::{Role, Use, keys};
 use crate::table::Table;
 
@@ -52,15 +53,16 @@ pub struct Part<'a> {
     pub key: Option<&'a ColumnRef>,
 }
 
-/// The engine's table `name` with the columns of `uses`, and the number of each row counted over all parts.
-pub fn source(name: &str, uses: &[&Use], parts: &[Part<'_>]) -> R<Source> {
+/// The engine's table `name` with the columns of `uses`, and the number of each row counted over all parts. Keys become
+/// pseudonyms here.
+pub fn source(name: &str, uses: &[&Use], parts: &[Part<'_>], names: &Names) -> R<Source> {
     let kind = |used: &Use| if used.role == Role::Number { DataType::Float64 } else { DataType::Utf8 };
     let mut fields: Vec<Field> = uses.iter().map(|used| Field::new(used.name(), kind(used), true)).collect();
     fields.push(Field::new(ROW, DataType::UInt64, false));
     let schema = Arc::new(Schema::new(fields));
     let (mut pieces, mut before) = (Vec::new(), 0u64);
     for part in parts {
-        let mut columns: Vec<Vec<ArrayRef>> = uses.iter().map(|used| column(used, part)).collect::<R<_>>()?;
+        let mut columns: Vec<Vec<ArrayRef>> = uses.iter().map(|used| column(used, part, names)).collect::<R<_>>()?;
         let numbers = part.rows.chunks(PIECE).map(|rows| {
             Arc::new(UInt64Array::from_iter_values(rows.iter().map(|row| before + *row as u64))) as ArrayRef
         });
@@ -75,7 +77,7 @@ pub fn source(name: &str, uses: &[&Use], parts: &[Part<'_>]) -> R<Source> {
     Ok(Source { name: name.to_owned(), schema, pieces })
 }
 
-fn column(used: &Use, part: &Part<'_>) -> R<Vec<ArrayRef>> {
+fn column(used: &Use, part: &Part<'_>, names: &Names) -> R<Vec<ArrayRef>> {
     let own = part.key.filter(|_| used.role == Role::Key).map_or(&used.column.column, |key| &key.column);
     if used.role == Role::Number {
         let cells: Vec<Option<f64>> = part.table.numbers(own).ok_or_else(unknown)?.collect();
@@ -87,21 +89,52 @@ fn column(used: &Use, part: &Part<'_>) -> R<Vec<ArrayRef>> {
         return Ok(part.rows.chunks(PIECE).map(piece).collect());
     }
     let cells: Vec<_> = part.table.text(own).ok_or_else(unknown)?.collect();
-    let piece = |rows: &[usize]| {
+    let piece = |rows: &[usize]| -> R<ArrayRef> {
         let mut builder = StringBuilder::new();
         for row in rows {
             let cell = cells.get(*row).map_or("", |cell| cell.as_ref());
             match used.role == Role::Key {
                 true if cell.is_empty() => builder.append_null(),
-                true if !part.prefix.is_empty() => builder.append_value(format!("{}{cell}", part.prefix)),
-                _ => builder.append_value(cell),
+                true => builder.append_value(names.of(&format!("{}{cell}", part.prefix))?),
+                false => builder.append_value(cell),
             }
         }
-        Arc::new(builder.finish()) as ArrayRef
+        Ok(Arc::new(builder.finish()))
     };
-    Ok(part.rows.chunks(PIECE).map(piece).collect())
+    part.rows.chunks(PIECE).map(piece).collect()
 }
 
 fn unknown() -> schemas::Refusal {
     pipeline("the job uses a column that was not announced")
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::Array as _;
+    use arrow_array::cast::AsArray as _;
+
+    use super::*;
+    use crate::split::Split;
+    use crate::{Limits, csv};
+
+    #[test]
+    fn the_engine_sees_pseudonyms_and_no_key() {
+        let columns = ["id".to_owned(), "v".to_owned()];
+        let table = csv::read(b"id,v\np1,p1x\n,2\np2,3\np1,4\n", &columns, &columns, &Limits::ROOM).unwrap();
+        let names = Names::new(&[3; 32], Split::new(&[1; 32], 500_000).unwrap()).unwrap();
+        let of = |column: &str, role| Use::new(&ColumnRef { handle: "a".into(), column: column.into() }, role);
+        let uses = [of("id", Role::Key), of("v", Role::Text)];
+        let read = |prefix: &str| {
+            let part = Part { table: &table, rows: (0..4).collect(), prefix: prefix.into(), key: None };
+            let source = source("a", &uses.iter().collect::<Vec<_>>(), &[part], &names).unwrap();
+            let cells = source.pieces[0].column(0).as_string::<i32>();
+            (0..4).map(|row| cells.is_valid(row).then(|| cells.value(row).to_owned())).collect::<Vec<_>>()
+        };
+        let plain = read("");
+        assert_eq!(plain[0].as_deref(), Some(names.of("p1").unwrap().as_str()));
+        assert_eq!((&plain[3], &plain[1]), (&plain[0], &None));
+        assert_ne!(plain[2], plain[0]);
+        assert!(plain.iter().flatten().all(|name| !name.contains('p')));
+        assert_eq!(read("b/")[0].as_deref(), Some(names.of("b/p1").unwrap().as_str()));
+    }
 }

@@ -1,10 +1,13 @@
 //! Tables over the pipe: the work is in the crate `tables`, which knows nothing of tensors.
 
+use chacha20::rand_core::Rng;
 use schemas::R;
 use schemas::worker::{Start, TableHead};
 use tables::Limits;
 pub use tables::{Parts, Rows, Table};
 use zeroize::Zeroizing;
+
+use crate::noise::Streams;
 
 /// Reads of one table what the job needs; refuses with `TABLE_FORM` what is no table or lacks a column, and with
 /// `LIMIT_EXCEEDED` what is, or becomes, too large. The frame is wiped when the table goes.
@@ -20,5 +23,7 @@ pub fn read(head: &TableHead, bytes: &[u8]) -> R<Table> {
 /// Joins, filters, keeps one row per principal, scales and splits.
 pub fn prepare(start: &Start, tables: Vec<Table>) -> R<Parts> {
     let handles = start.tables.iter().map(|head| head.handle.clone());
-    tables::prepare(&start.join, &start.training, &handles.zip(tables).collect::<Vec<_>>())
+    let mut key = Zeroizing::new([0; 32]);
+    Streams::of_run(&start.seed.0.0, start.configuration()?).noise(0, "names")?.fill_bytes(&mut *key);
+    tables::prepare(&start.join, &start.training, &handles.zip(tables).collect::<Vec<_>>(), &key)
 }

@@ -4,7 +4,7 @@ use schemas::Code;
 use schemas::pipeline::{FeatureForm, Labels};
 use schemas::text::Real;
 
-use crate::house::{csv, is_subsequence, join, prepare, read, three, training};
+use crate::house::{csv, is_subsequence, join, prepare, prepare_under, read, three, training};
 
 #[test]
 fn taking_one_principal_away_leaves_every_other_row_as_it_was() {
@@ -102,4 +102,12 @@ fn only_the_structure_of_a_file_refuses_and_no_cell_is_told() {
         assert_eq!(refusal.code, Code::TableForm);
         assert!(!refusal.sentence.contains("SECRET") && refusal.sentence.starts_with("table t: "), "{refusal}");
     }
+}
+
+#[test]
+fn what_principals_are_called_inside_changes_no_row() {
+    let (join, training, files) = three(200);
+    let under = |key| prepare_under(&join, &training, &files, key).unwrap();
+    assert!(under(1).train.len() > 100);
+    assert_eq!(under(1), under(2));
 }

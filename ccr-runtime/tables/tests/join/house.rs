@@ -64,8 +64,13 @@ pub fn read(handle: &str, text: &str) -> R<Table> {
 }
 
 pub fn prepare(join: &Join, training: &Training, files: &[(String, String)]) -> R<Parts> {
+    prepare_under(join, training, files, 7)
+}
+
+/// The same under another key of names.
+pub fn prepare_under(join: &Join, training: &Training, files: &[(String, String)], key: u8) -> R<Parts> {
     let read = files.iter().map(|(handle, text)| Ok((handle.clone(), read(handle, text)?)));
-    tables::prepare(join, training, &read.collect::<R<Vec<_>>>()?)
+    tables::prepare(join, training, &read.collect::<R<Vec<_>>>()?, &[key; 32])
 }
 
 /// Tables t, u and v with principals p0, p1, …

@@ -52,7 +52,7 @@ fn pictures_and_masks_of_two_hospitals_become_rows() {
     training.features[0].form = Some(FeatureForm::Image { channels: 1, height: 2, width: 2 });
     training.labels = Some(Labels::Mask { height: 2, width: 2, threshold_ppm: 300_000 });
     assert_eq!((training.inputs(), training.label_width()), (4, 4));
-    let parts = tables::prepare(&join, &training, &[("a".into(), one), ("b".into(), two)]).unwrap();
+    let parts = tables::prepare(&join, &training, &[("a".into(), one), ("b".into(), two)], &[7; 32]).unwrap();
     assert_eq!(parts.train.len(), 3 * 4);
     let v = |sample: f64| (2.0 * (sample / 255.0) - 1.0) as f32;
     let expected = [-1.0, v(51.0), v(102.0), 1.0, 0.0, 0.0, 0.0, 0.0, -1.0, v(102.0), v(102.0), 1.0];
