@@ -53,6 +53,8 @@ mod readme;
 mod registration;
 #[cfg(test)]
 mod release;
+mod released;
+#[cfg(test)]
 mod renewals;
 #[cfg(test)]
 mod rows;
