@@ -1,7 +1,8 @@
 //! Checkpoints of a training, sealed in memory: for a worker of the same run, job, configuration and step, or nobody.
 //!
 //! Each is an object of its own under a key that follows from the run secret, the digest of the job, that of the
-//! configuration and the step; the object's header names the run. One that is put in the place of another does not open.
+//! configuration and the step; the object's header names the run. One that is put in the place of another does not open
+//! (`SEALED_WRONG_OBJECT`), nor one that was changed (`SEALED_TAMPERED`).
 //! They lie in memory and nowhere else: with `ccr` they are gone, and so is the run.
 
 use schemas::id::RunId;
@@ -67,16 +68,16 @@ mod tests {
         assert_eq!(vault.open(&kept).unwrap().as_slice(), b"weights");
         assert!(!kept.sealed.windows(7).any(|window| window == b"weights"));
         let refused = |vault: &Vault, kept: &Kept| vault.open(kept).unwrap_err().code;
-        let tampered = [
+        let others = [
             Vault::new(&other, &run, job, configuration),
             Vault::new(&secret, &run, Digest([3; 32]), configuration),
             Vault::new(&secret, &run, job, Digest([3; 32])),
         ];
-        for (at, vault) in tampered.iter().enumerate() {
-            assert_eq!(refused(vault, &kept), Code::SealedTampered, "vault {at}");
+        for (at, vault) in others.iter().enumerate() {
+            assert_eq!(refused(vault, &kept), Code::SealedWrongObject, "vault {at}");
         }
         assert_eq!(refused(&Vault::new(&secret, &another, job, configuration), &kept), Code::SealedWrongObject);
-        assert_eq!(refused(&vault, &Kept { step: 8, ..kept.clone() }), Code::SealedTampered);
+        assert_eq!(refused(&vault, &Kept { step: 8, ..kept.clone() }), Code::SealedWrongObject);
         let mut flipped = kept.clone();
         *flipped.sealed.last_mut().unwrap() ^= 1;
         assert_eq!(refused(&vault, &flipped), Code::SealedTampered);

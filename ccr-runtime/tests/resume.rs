@@ -43,7 +43,8 @@ impl Trainer {
     fn kill(&self) -> usize {
         let processes = std::fs::read_dir("/proc").unwrap().flatten();
         let name = self.0.as_os_str().as_encoded_bytes();
-        let ours = processes.filter(|p| std::fs::read(p.path().join("cmdline")).is_ok_and(|line| line.starts_with(name)));
+        let ours =
+            processes.filter(|p| std::fs::read(p.path().join("cmdline")).is_ok_and(|line| line.starts_with(name)));
         let pids: Vec<i32> = ours.filter_map(|p| p.file_name().to_str()?.parse().ok()).collect();
         for pid in &pids {
             let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(*pid), nix::sys::signal::Signal::SIGKILL);
@@ -149,6 +150,17 @@ fn a_killed_worker_is_followed_by_one_that_ends_with_the_same_bits() {
         all += killed;
     }
     assert!(all >= 15, "only {all} processes were killed");
+}
+
+#[test]
+#[ignore = "minutes: one run per step of the training"]
+fn a_worker_killed_after_any_step_is_followed_to_the_same_bits() {
+    let Some(trainer) = Trainer::copy("every-step") else { return };
+    let (whole, _) = train_killed(&trainer, &[]);
+    for moment in 0..=STEPS {
+        let (resumed, _) = train_killed(&trainer, &[moment]);
+        assert_eq!((&*resumed.model, &resumed.outcome), (&*whole.model, &whole.outcome), "after {moment}");
+    }
 }
 
 /// The same at instants that no report marks, in the middle of a step or of a frame.

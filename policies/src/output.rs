@@ -116,8 +116,7 @@ fn curve(metrics: &NoisedMetrics, plan: &Plan) -> R<()> {
         (None, None) => true,
         (Some(noised), Some(asked)) => {
             let bins = usize::from(asked.bins);
-            (noised.positives.len(), noised.negatives.len()) == (bins, bins)
-                && noised.auc_of_counts() == noised.auc_ppm
+            (noised.positives.len(), noised.negatives.len()) == (bins, bins) && noised.auc_of_counts() == noised.auc_ppm
         }
         _ => false,
     };

@@ -41,8 +41,7 @@ pub type Watch<'a> = &'a mut dyn FnMut(Option<&Report>) -> R<()>;
 /// Carries a training to its end; the second part is how many steps may have been run, also where it failed.
 pub fn supervise(work: Work<'_>, watch: Watch<'_>) -> (R<Delivered>, u32) {
     let Work { trainer, start, tables, vault, patience } = work;
-    let mut training =
-        Training { trainer, start, tables: Arc::new(tables), vault, patience, kept: None, steps: 0 };
+    let mut training = Training { trainer, start, tables: Arc::new(tables), vault, patience, kept: None, steps: 0 };
     let mut deaths = 0;
     loop {
         match training.attempt(watch) {

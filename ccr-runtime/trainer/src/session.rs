@@ -75,7 +75,8 @@ fn network(
     streams: &Streams,
 ) -> R<Done> {
     let features = start.training.inputs();
-    let mut network = Network::with(&start.training.model, start.training.recipe.as_ref(), features, start.training.init_seed)?;
+    let mut network =
+        Network::with(&start.training.model, start.training.recipe.as_ref(), features, start.training.init_seed)?;
     let begin = read_checkpoint(input, start, configuration, &mut network)?;
     report(output, &Report::Ready {})?;
     let settings = Settings::new(&start.plan, &start.training)?;
@@ -100,8 +101,7 @@ fn forest(output: &mut impl Write, start: &Start, asked: &Trees, parts: &table::
     report(output, &Report::Ready {})?;
     let (settings, width) = (trees::Settings::new(asked, &start.plan, &start.training)?, start.training.features.len());
     let after = |step| progress(output, step, start.plan.steps);
-    let (forest, trained) =
-        trees::grow(&parts.train.features, &parts.train.labels, width, &settings, streams, after)?;
+    let (forest, trained) = trees::grow(&parts.train.features, &parts.train.labels, width, &settings, streams, after)?;
     let logits = forest.logits(&parts.held_out.features, width);
     let scored = Scored { logits, labels: parts.held_out.labels.clone() };
     Ok(Done { trained, model: trees::artifact::safetensors(&forest)?, scored })
@@ -125,12 +125,7 @@ fn read_parts(input: &mut impl Read, start: &Start) -> R<table::Parts> {
 }
 
 /// Where to begin: at a checkpoint where there is one, else before the first step.
-fn read_checkpoint(
-    input: &mut impl Read,
-    start: &Start,
-    configuration: &Digest,
-    network: &mut Network,
-) -> R<Position> {
+fn read_checkpoint(input: &mut impl Read, start: &Start, configuration: &Digest, network: &mut Network) -> R<Position> {
     let Some(resume) = &start.resume else { return Ok(Position::default()) };
     let bytes = Zeroizing::new(read_frame(input, MAX_TABLE)?);
     if bytes.len() as u64 != resume.bytes {
@@ -322,7 +317,9 @@ mod tests {
             // The checkpoint of one configuration is none of another.
             start.training.learning_rate = Real::parse("0.4").unwrap();
             let frames = fixtures::raw(&start, &files, Some(state));
-            assert!(matches!(serde_json::from_slice(&frames[0]).unwrap(), Report::Failed { code, .. } if code == "WORKER_PROTOCOL"));
+            assert!(
+                matches!(serde_json::from_slice(&frames[0]).unwrap(), Report::Failed { code, .. } if code == "WORKER_PROTOCOL")
+            );
         }
     }
 

@@ -75,8 +75,7 @@ pub fn calibrate(target_epsilon: f64, delta: f64, sample_rate: f64, steps: u32) 
     if !(target_epsilon.is_finite() && target_epsilon > 0.0) {
         return None;
     }
-    let reaches =
-        |milli: u64| Some(epsilon(milli as f64 / 1000.0, sample_rate, steps, delta)? <= target_epsilon);
+    let reaches = |milli: u64| Some(epsilon(milli as f64 / 1000.0, sample_rate, steps, delta)? <= target_epsilon);
     let (mut low, mut high) = (0u64, 500);
     while !reaches(high)? {
         if high >= 1_000_000_000 {

@@ -140,8 +140,10 @@ pub fn sampling(acts: &dyn Acts) -> Finding {
     let of_rows = spread(&counts, t * rate, t * rate * (1.0 - rate));
     let of_sizes = spread(&sizes, n * rate, n * rate * (1.0 - rate));
     let both = rate * rate;
-    let met: Vec<f64> =
-        (0..rows).flat_map(|low| (low + 1..rows).map(move |high| (low, high))).map(|(low, high)| f64::from(pairs[low * rows + high])).collect();
+    let met: Vec<f64> = (0..rows)
+        .flat_map(|low| (low + 1..rows).map(move |high| (low, high)))
+        .map(|(low, high)| f64::from(pairs[low * rows + high]))
+        .collect();
     let of_pairs = spread(&met, t * both, t * both * (1.0 - both));
     let statistic = [of_rows, of_sizes, of_pairs].iter().map(|ratio| (ratio - 1.0).abs()).fold(0.0, f64::max);
     Finding { check: "sampler: counts, sizes, pairs", statistic, bound: 0.25 }
@@ -153,12 +155,15 @@ pub fn empty_steps(acts: &dyn Acts) -> Finding {
     let (mut network, data) = (logistic(3), data(vec![], vec![], 3));
     let mut before = network.clone();
     let mut idle = 0.0;
-    let trained = train_by(acts, &mut network, &data, &settings, &Streams::new(&[24; 32]), Position::default(), |now, _| {
-        let still = |(a, b): (&crate::model::Parameter, &crate::model::Parameter)| a.values.iter().zip(&b.values).any(|(a, b)| a == b);
-        idle += f64::from(u8::from(now.parameters.iter().zip(&before.parameters).any(still)));
-        before = now.clone();
-        Ok(())
-    });
+    let trained =
+        train_by(acts, &mut network, &data, &settings, &Streams::new(&[24; 32]), Position::default(), |now, _| {
+            let still = |(a, b): (&crate::model::Parameter, &crate::model::Parameter)| {
+                a.values.iter().zip(&b.values).any(|(a, b)| a == b)
+            };
+            idle += f64::from(u8::from(now.parameters.iter().zip(&before.parameters).any(still)));
+            before = now.clone();
+            Ok(())
+        });
     let uncounted = if trained.is_ok_and(|trained| trained.noise_draws == settings.steps) { 0.0 } else { 1.0 };
     Finding { check: "empty steps without noise", statistic: idle + uncounted, bound: 0.0 }
 }

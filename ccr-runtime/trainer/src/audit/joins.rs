@@ -35,7 +35,14 @@ fn clipped(kind: JoinKind, model: &Model, without: Option<(&str, usize)>) -> (Ve
     step.kind = kind;
     let projection = ["l.id", "l.result"].map(column).into_iter();
     let projection = projection.chain(names.iter().map(|name| column(&format!("r.{name}")))).collect();
-    let join = Join { name: "j".into(), first: "l".into(), steps: vec![step], projection, filters: vec![], aggregates: vec![] };
+    let join = Join {
+        name: "j".into(),
+        first: "l".into(),
+        steps: vec![step],
+        projection,
+        filters: vec![],
+        aggregates: vec![],
+    };
     let features = names.iter().map(|name| feature(&format!("r.{name}"), "0", "1")).collect();
     let mut start = start(heads, join, features, "l.result", "l.id", 1);
     start.training.train_ppm = 1_000_000;
@@ -47,7 +54,8 @@ fn clipped(kind: JoinKind, model: &Model, without: Option<(&str, usize)>) -> (Ve
     let settings = settings("1", 1, 1.0, 0.1, 1.0);
     let data = data(rows.features, rows.labels, WIDTH);
     let sums = clipped_sums(&network, &data, &(0..count).collect::<Vec<_>>(), &settings).unwrap();
-    let factors = policies::pipeline::factors(&start.join).into_iter().map(|(handle, factor)| (handle.to_owned(), factor));
+    let factors =
+        policies::pipeline::factors(&start.join).into_iter().map(|(handle, factor)| (handle.to_owned(), factor));
     (sums.concat(), factors.collect())
 }
 

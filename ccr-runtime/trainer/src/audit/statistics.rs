@@ -16,7 +16,9 @@ pub fn normal_quantile(probability: f64) -> f64 {
 
 /// P[Bin(n, p) = k] for every k.
 pub fn binomial(n: u32, p: f64) -> Vec<f64> {
-    let choose = |k: u32| libm::lgamma(f64::from(n) + 1.0) - libm::lgamma(f64::from(k) + 1.0) - libm::lgamma(f64::from(n - k) + 1.0);
+    let choose = |k: u32| {
+        libm::lgamma(f64::from(n) + 1.0) - libm::lgamma(f64::from(k) + 1.0) - libm::lgamma(f64::from(n - k) + 1.0)
+    };
     let log = |count: u32, p: f64| if count == 0 { 0.0 } else { f64::from(count) * p.ln() };
     (0..=n).map(|k| (choose(k) + log(k, p) + log(n - k, 1.0 - p)).exp()).collect()
 }
