@@ -1,5 +1,4 @@
-//! Steps on random data, to be timed: private ones of the same pieces in the same order as those of [`crate::dpsgd`], and
-//! plain ones of the same network.
+//! Steps on random data, to be timed: private ones by [`dpsgd::train`] itself, and plain ones of the same network.
 
 use chacha20::rand_core::Rng;
 use schemas::network::{Input, Network as Description};
@@ -9,10 +8,10 @@ use schemas::text::Real;
 use schemas::{Digest, R};
 use serde::Deserialize;
 
-use crate::dpsgd::Data;
+use crate::dpsgd::{self, Data, Position, Settings};
 use crate::model::Network;
-use crate::noise::{Grid, PoissonSampling, Streams};
-use crate::per_sample::{add_clipped, add_plain, bound};
+use crate::noise::{PoissonSampling, Streams};
+use crate::per_sample::add_plain;
 use crate::table::Rows;
 
 /// What is to be measured.
@@ -41,20 +40,13 @@ pub enum Mode {
     Private,
 }
 
-/// What a row's gradient is clipped to, and the noise over it.
-const CLIP: f64 = 1.0;
-const NOISE_MULTIPLIER: f64 = 1.0;
-const LEARNING_RATE: f64 = 0.05;
-
 /// A network in training on one batch of random rows.
 pub struct Stepper {
     network: Network,
     data: Data,
     streams: Streams,
-    sampling: PoissonSampling,
-    /// None where steps are plain.
-    grid: Option<Grid>,
-    done: u32,
+    mode: Mode,
+    settings: Settings,
 }
 
 impl Stepper {
@@ -76,12 +68,15 @@ impl Stepper {
         let network = Network::with(&model, Some(&recipe), width, 1)?;
         let streams = Streams::new(&[7; 32]);
         let data = Data::new(&rows(order, width, vocabulary, &streams)?, width)?;
-        let grid = match order.mode {
-            Mode::Plain => None,
-            Mode::Private => Some(Grid::new(NOISE_MULTIPLIER, CLIP, network.coordinates())?),
+        let settings = Settings {
+            steps: 0,
+            sampling: PoissonSampling::new(&Real::parse("1")?)?,
+            clip: 1.0,
+            noise_multiplier: 1.0,
+            expected_batch: order.batch as f64,
+            learning_rate: 0.05,
         };
-        let sampling = PoissonSampling::new(&Real::parse("1")?)?;
-        Ok(Stepper { network, data, streams, sampling, grid, done: 0 })
+        Ok(Stepper { network, data, streams, mode: order.mode, settings })
     }
 
     /// So many steps more.
@@ -89,32 +84,28 @@ impl Stepper {
     /// # Errors
     /// `WORKER_FAILED` where the tensor library gives up.
     pub fn take(&mut self, steps: u32) -> R<()> {
-        for _ in 0..steps {
-            self.done += 1;
-            self.step(self.done)?;
+        let done = self.settings.steps;
+        self.settings.steps += steps;
+        match self.mode {
+            Mode::Private => {
+                let begin = Position { step: done, noise_draws: done };
+                dpsgd::train(&mut self.network, &self.data, &self.settings, &self.streams, begin, |_, _| Ok(()))
+                    .map(drop)
+            }
+            Mode::Plain => (done..self.settings.steps).try_for_each(|done| self.plain(done + 1)),
         }
-        Ok(())
     }
 
-    fn step(&mut self, step: u32) -> R<()> {
-        let rows = self.sampling.draw(self.data.rows(), self.streams.sampling(step)?);
-        let batch = self.data.rows() as f64;
+    fn plain(&mut self, step: u32) -> R<()> {
+        let Settings { sampling, expected_batch, learning_rate, steps, .. } = &self.settings;
+        let rows = sampling.draw(self.data.rows(), self.streams.sampling(step)?);
         let leaves = self.network.leaves()?;
-        let bound = bound(CLIP, self.network.single(), batch);
         let mut sums: Vec<Vec<f64>> = self.network.parameters.iter().map(|p| vec![0.0; p.values.len()]).collect();
         for chunk in self.network.chunks(&rows) {
             let (x, y) = self.data.chunk(chunk)?;
-            match self.grid {
-                Some(_) => add_clipped(&leaves, &x, &y, bound, &mut sums)?,
-                None => add_plain(&leaves, &x, &y, &mut sums)?,
-            }
+            add_plain(&leaves, &x, &y, &mut sums)?;
         }
-        if let Some(grid) = &self.grid {
-            for (parameter, sum) in self.network.parameters.iter().zip(&mut sums) {
-                grid.add(sum, self.streams.noise(step, &parameter.name)?);
-            }
-        }
-        self.network.descend(&sums, batch, LEARNING_RATE, step, u32::MAX);
+        self.network.descend(&sums, *expected_batch, *learning_rate, step, *steps);
         Ok(())
     }
 
