@@ -63,6 +63,10 @@ pub fn import(bytes: &[u8], input: Option<Input>) -> R<Imported> {
     let run = import::run(&graph, input)?;
 
     let structure = structure::of(&run.graph, run.output)?;
+    if run.absorbed.iter().any(|node| structure.paths.contains_key(node)) {
+        let sentence = "a linear layer of an attention is read outside of it as well; give each its own";
+        return Err(refused("attention", sentence));
+    }
     let network = Network { input: run.input, layers: structure.layers };
     let shapes = network.shapes()?;
     let mut tensors: Tensors = BTreeMap::new();

@@ -297,6 +297,7 @@ fn attention_is_put_together_with_the_weights_of_its_four_matrices() {
     assert_eq!(spoilt(&rename("k.r", "q")), Code::ModelLayer, "queries and keys of the same weights");
     assert_eq!(spoilt(&rename("scores", "v.t")), Code::ModelLayer, "values twice");
     assert_eq!(spoilt(&rename("k.m", "x")), Code::ModelLayer, "keys of another sequence");
+    assert_eq!(spoilt(&|f| f.graph.node.last_mut().unwrap().input[0] = "v".into()), Code::ModelLayer, "values outside");
     assert_eq!(spoilt(&|f| f.set_whole("by_head", &[0, 0, 4, 3])), Code::PipelineRowCoupling);
     assert_eq!(spoilt(&|f| f.set_whole("back", &[-1, 6])), Code::PipelineRowCoupling, "positions become samples");
 }

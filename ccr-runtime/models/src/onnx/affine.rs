@@ -1,6 +1,7 @@
 //! Matrices, sums and products: linear layers with their biases, norms with their scales, GELU and SiLU in pieces.
 
 use std::f64::consts::FRAC_1_SQRT_2;
+use std::rc::Rc;
 
 use schemas::network::Layer;
 use schemas::network::shape::Shape;
@@ -8,11 +9,11 @@ use schemas::{Code, R, Refusal};
 
 use super::attention;
 use super::attributes::Attributes;
-use super::constant::Constant;
+use super::constant::{Constant, Data};
 use super::import::{Act, Import, Value};
 use super::nodes::shown;
 use super::proto::NodeProto;
-use super::refused;
+use super::{refused, shaping};
 use crate::graph::Step;
 use crate::weights::Tensor;
 
@@ -72,6 +73,9 @@ fn linear(import: &mut Import, node: &NodeProto, act: Act, weight: &Constant, bi
 
 /// A sum: a bias, learnt positions, a piece of GELU, or the end of a residual.
 pub fn add(import: &mut Import, node: &NodeProto) -> R<Value> {
+    if let Some(size) = arithmetic(import, node)? {
+        return Ok(size);
+    }
     match (import.value(node, 0)?, import.value(node, 1)?) {
         (Value::Act(one), Value::Act(other)) => {
             if one.shape != other.shape {
@@ -157,6 +161,9 @@ fn biased(layer: Layer) -> Layer {
 
 /// A product: the scale of a norm, or a piece of GELU or SiLU.
 pub fn mul(import: &mut Import, node: &NodeProto) -> R<Value> {
+    if let Some(size) = arithmetic(import, node)? {
+        return Ok(size);
+    }
     match (import.value(node, 0)?, import.value(node, 1)?) {
         (Value::Constant(constant), other) | (other, Value::Constant(constant)) => {
             if let Some(factor) = constant.scalar()
@@ -204,12 +211,35 @@ fn is_single_norm(import: &Import, act: Act) -> bool {
 
 /// A quotient by a number.
 pub fn div(import: &mut Import, node: &NodeProto) -> R<Value> {
+    if let Some(size) = arithmetic(import, node)? {
+        return Ok(size);
+    }
     let by = import.constant(node, 1)?.and_then(|constant| constant.scalar()).filter(|by| *by != 0.0);
     let value = import.value(node, 0)?;
-    match by {
-        Some(by) => times(import, node, &value, 1.0 / by)?.ok_or_else(|| import.unknown(node)),
-        None => Err(import.unknown(node)),
+    match (by, &value) {
+        (Some(by), Value::Constant(of)) => match of.scalar() {
+            Some(of) => Ok(scalar(of / by)),
+            None => Err(import.unknown(node)),
+        },
+        (Some(by), _) => times(import, node, &value, 1.0 / by)?.ok_or_else(|| import.unknown(node)),
+        (None, _) => Err(import.unknown(node)),
     }
+}
+
+/// Whole arithmetic on members of a shape.
+fn arithmetic(import: &Import, node: &NodeProto) -> R<Option<Value>> {
+    Ok(shaping::arithmetic(&node.op_type, &import.value(node, 0)?, &import.value(node, 1)?))
+}
+
+/// A number that was computed from constants.
+pub fn scalar(number: f64) -> Value {
+    Value::Constant(Rc::new(Constant { name: String::new(), dims: Vec::new(), data: Data::Real(vec![number as f32]) }))
+}
+
+/// The root of a number: the scale of attention.
+pub fn sqrt(import: &Import, node: &NodeProto) -> R<Value> {
+    let number = import.constant(node, 0)?.and_then(|constant| constant.scalar()).filter(|number| *number > 0.0);
+    number.map(|number| scalar(number.sqrt())).ok_or_else(|| import.unknown(node))
 }
 
 /// erf of x / √2.

@@ -10,8 +10,9 @@ use schemas::network::Layer;
 use schemas::network::shape::Shape;
 
 use super::attributes::Attributes;
-use super::import::{Act, Import, Value};
+use super::import::{Act, Dim, Import, Value};
 use super::proto::NodeProto;
+use super::shaping;
 use crate::graph::Step;
 use crate::weights::Tensor;
 
@@ -78,12 +79,7 @@ pub fn split(import: &mut Import, node: &NodeProto) -> R<()> {
     let act = import.act(node, 0)?;
     let Shape::Sequence { width, .. } = act.shape else { return Err(import.unknown(node)) };
     let even = sizes.is_none_or(|sizes| sizes == [i64::from(width) / 3; 3]);
-    if !import.only_reader(node, 0)
-        || ![2, -1].contains(&axis)
-        || !width.is_multiple_of(3)
-        || !even
-        || node.output.len() != 3
-    {
+    if ![2, -1].contains(&axis) || !width.is_multiple_of(3) || !even || node.output.len() != 3 {
         return Err(import.unknown(node));
     }
     for (third, name) in node.output.iter().enumerate() {
@@ -93,14 +89,41 @@ pub fn split(import: &mut Import, node: &NodeProto) -> R<()> {
     Ok(())
 }
 
+/// A third of a sequence's width, cut out by places that are written or computed.
+pub fn slice(import: &Import, node: &NodeProto, act: Act) -> R<Value> {
+    let Shape::Sequence { width, .. } = act.shape else { return Err(import.unknown(node)) };
+    let number = |at: usize| import.maybe(node, at).map(|value| value.and_then(|value| shaping::single(&value)));
+    let (start, end, axis, step) = (number(1)?, number(2)?, number(3)?, number(4)?.unwrap_or(1));
+    let each = i64::from(width) / 3;
+    let third = (0..3).find(|third| start == Some(third * each) && end == Some((third + 1) * each));
+    match third.and_then(|third| usize::try_from(third).ok()) {
+        Some(third) if width.is_multiple_of(3) && step == 1 && matches!(axis, Some(2 | -1)) => {
+            Ok(Value::Attention(Piece::Third(Source { linear: act, third: Some(third) })))
+        }
+        _ => Err(import.unknown(node)),
+    }
+}
+
+/// The shape of queries, keys or values by head.
+pub fn dims(piece: &Piece) -> Option<Vec<Dim>> {
+    let Piece::Heads(Heads { source, heads, order, .. }) = piece else { return None };
+    let Shape::Sequence { length, .. } = source.linear.shape else { return None };
+    let each = Dim::Size((width(source)? / heads).into());
+    let (length, heads) = (Dim::Size(length.into()), Dim::Size((*heads).into()));
+    Some(match order {
+        Order::Positions => vec![Dim::Batch, length, heads, each],
+        Order::Heads => vec![Dim::Batch, heads, length, each],
+        Order::Turned => vec![Dim::Batch, heads, each, length],
+    })
+}
+
 /// [samples, positions, heads, d] of a sequence: the beginning.
 pub fn by_head(import: &Import, node: &NodeProto, source: Source, sizes: &[i64]) -> R<Value> {
     let Shape::Sequence { length, .. } = source.linear.shape else { return Err(import.unknown(node)) };
     let &[positions, heads, each] = sizes else { return Err(import.unknown(node)) };
     let whole = width(&source).map(i64::from) == heads.checked_mul(each) && positions == i64::from(length);
     match u32::try_from(heads) {
-        // What else reads these values would share their weights.
-        Ok(heads) if whole && heads > 0 && import.only_reader(node, 0) => {
+        Ok(heads) if whole && heads > 0 => {
             Ok(Value::Attention(Piece::Heads(Heads { source, heads, order: Order::Positions, factor: 1.0 })))
         }
         _ => Err(import.unknown(node)),
@@ -204,8 +227,8 @@ pub fn shares(import: &Import, node: &NodeProto, piece: &Piece, axis: i64) -> R<
 /// Its own bias comes behind it as a sum, and is folded in there.
 pub fn closed(import: &mut Import, node: &NodeProto, piece: &Piece, weight: Tensor) -> R<Value> {
     let Piece::Joined(sources, heads) = piece else { return Err(import.unknown(node)) };
-    let [queries, keys, values] = sources.as_ref();
-    if queries == keys || queries == values || keys == values {
+    let taken: Vec<(usize, Option<usize>)> = sources.iter().map(|s| (s.linear.value, s.third)).collect();
+    if !taken.into_iter().all(|source| import.absorbed.insert(source)) {
         let sentence = "queries, keys and values share weights; give each its own";
         return Err(super::refused(&super::nodes::shown(node), sentence));
     }

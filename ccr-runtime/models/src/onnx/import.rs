@@ -77,6 +77,8 @@ pub struct Run {
     pub input: Input,
     /// By operation its tensors.
     pub weights: BTreeMap<usize, Vec<(&'static str, Tensor)>>,
+    /// Operations whose weights went into a layer of another: they may have no place of their own.
+    pub absorbed: BTreeSet<usize>,
     /// What was left off.
     pub notices: Vec<Notice>,
 }
@@ -96,6 +98,8 @@ pub struct Import {
     /// Constants that became weights.
     taken: BTreeSet<String>,
     vocabulary: u32,
+    /// Linear layers, or thirds of one, that became part of an attention: they may not stand by themselves too.
+    pub(super) absorbed: BTreeSet<(usize, Option<usize>)>,
 }
 
 /// Carries the graph out.
@@ -117,6 +121,7 @@ pub fn run(graph: &GraphProto, given: Option<Input>) -> R<Run> {
         uses: BTreeMap::new(),
         taken: BTreeSet::new(),
         vocabulary: 0,
+        absorbed: BTreeSet::new(),
     };
     for name in graph.node.iter().flat_map(|node| &node.input).chain([&output.name]) {
         *import.uses.entry(name.clone()).or_default() += 1;
@@ -135,7 +140,9 @@ pub fn run(graph: &GraphProto, given: Option<Input>) -> R<Run> {
     if let Input::Tokens { vocabulary, .. } = &mut shape {
         *vocabulary = import.vocabulary;
     }
-    Ok(Run { graph: import.graph, output: act.value, input: shape, weights: import.weights, notices: import.notices })
+    let absorbed = import.absorbed.iter().filter_map(|(value, _)| import.graph.giver(*value)).collect();
+    let (graph, weights, notices) = (import.graph, import.weights, import.notices);
+    Ok(Run { graph, output: act.value, input: shape, weights, absorbed, notices })
 }
 
 /// The sizes of a tensor; `None` where one is open.

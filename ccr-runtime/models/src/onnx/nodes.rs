@@ -34,6 +34,7 @@ pub fn carry_out(import: &mut Import, node: &NodeProto) -> R<()> {
         "Mul" => affine::mul(import, node)?,
         "Div" => affine::div(import, node)?,
         "Erf" => affine::erf(import, node)?,
+        "Sqrt" => affine::sqrt(import, node)?,
         "LayerNormalization" => affine::layer_norm(import, node)?,
         "Conv" => picture::conv(import, node)?,
         "MaxPool" | "AveragePool" => picture::pool(import, node)?,
@@ -111,6 +112,9 @@ fn cast(import: &Import, node: &NodeProto) -> R<Value> {
     let mut attributes = Attributes::of(node);
     let to = attributes.int("to", 0);
     let value = import.value(node, 0)?;
+    if let (1, Value::Dims(_), Some(size)) = (to, &value, shaping::single(&value)) {
+        return Ok(affine::scalar(size as f64));
+    }
     let tokens =
         matches!(&value, Value::Act(act) if matches!(act.shape, schemas::network::shape::Shape::Tokens { .. }));
     let whole = matches!(&value, Value::Dims(_)) || tokens;

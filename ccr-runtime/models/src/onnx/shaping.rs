@@ -144,6 +144,7 @@ pub fn shape(import: &mut Import, node: &NodeProto) -> R<Value> {
             Ok(Value::Dims([Dim::Batch].into_iter().chain(sizes).collect()))
         }
         Value::TimeFirst(act) => Ok(Value::Dims(sequence::time_first(act).ok_or_else(|| import.unknown(node))?)),
+        Value::Attention(piece) => Ok(Value::Dims(attention::dims(&piece).ok_or_else(|| import.unknown(node))?)),
         _ => Err(import.unknown(node)),
     }
 }
@@ -159,7 +160,11 @@ pub fn unsqueeze(import: &mut Import, node: &NodeProto) -> R<Value> {
 
 /// Some members of a shape, one after the other.
 pub fn slice(import: &mut Import, node: &NodeProto) -> R<Value> {
-    let Value::Dims(dims) = import.value(node, 0)? else { return Err(import.unknown(node)) };
+    let dims = match import.value(node, 0)? {
+        Value::Dims(dims) => dims,
+        Value::Act(act) => return attention::slice(import, node, act),
+        _ => return Err(import.unknown(node)),
+    };
     let number = |at: usize| import.constant(node, at).map(|c| c.and_then(|c| c.scalar()).map(|n| n as i64));
     let (start, end) = (number(1)?, number(2)?);
     let (axis, step) = (number(3)?.unwrap_or(0), number(4)?.unwrap_or(1));
@@ -182,4 +187,33 @@ pub fn zeros(import: &mut Import, node: &NodeProto) -> R<Value> {
     };
     attributes.end()?;
     if zero { Ok(Value::Zeros) } else { Err(import.unknown(node)) }
+}
+
+/// The only number that is computed from a shape or written as a constant.
+pub fn single(value: &Value) -> Option<i64> {
+    match value {
+        Value::Dims(dims) => match dims.as_slice() {
+            [Dim::Size(size)] => Some(*size),
+            _ => None,
+        },
+        Value::Constant(constant) => match constant.whole()? {
+            [number] => Some(*number),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whole arithmetic on two such numbers, of which at least one is a member of a shape; `None` for other values.
+pub fn arithmetic(operator: &str, one: &Value, other: &Value) -> Option<Value> {
+    if !matches!(one, Value::Dims(_)) && !matches!(other, Value::Dims(_)) {
+        return None;
+    }
+    let (one, other) = (single(one)?, single(other)?);
+    let result = match operator {
+        "Add" => one.checked_add(other),
+        "Mul" => one.checked_mul(other),
+        _ => one.checked_div(other),
+    };
+    result.map(|size| Value::Dims(vec![Dim::Size(size)]))
 }
