@@ -447,6 +447,10 @@ fn other_operator_sets_beside_the_standard_one_do_not_matter() {
     let mut file = cnn();
     file.model.opset_import.push(OperatorSet { domain: "pkg.example".into(), version: 1 });
     assert!(import(&file.bytes(), None).is_ok());
+    // A zero may be left out of its attribute: axis 0 folds samples, whatever the default is.
+    let axis = AttributeProto { name: "axis".into(), ..Default::default() };
+    let flat = File::image(1, 2).with(node("Flatten", &["x"], "y", vec![axis])).output("y");
+    assert_eq!(code(&flat), Code::PipelineRowCoupling);
     // Values may stand in typed fields too.
     let values = file.values("w1");
     let tensor: &mut TensorProto = file.tensor("w1");

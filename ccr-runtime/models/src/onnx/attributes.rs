@@ -26,14 +26,14 @@ impl<'a> Attributes<'a> {
         form(&self.what, format!("{}: {why}", self.what))
     }
 
-    /// A whole number, or what holds without it.
+    /// A whole number, or what holds without it. Some writers leave a zero out of the attribute that holds it.
     pub fn int(&mut self, name: &str, otherwise: i64) -> i64 {
-        self.left.remove(name).and_then(|a| a.i).unwrap_or(otherwise)
+        self.left.remove(name).map_or(otherwise, |a| a.i.unwrap_or(0))
     }
 
     /// A real, or what holds without it.
     pub fn float(&mut self, name: &str, otherwise: f32) -> f32 {
-        self.left.remove(name).and_then(|a| a.f).unwrap_or(otherwise)
+        self.left.remove(name).map_or(otherwise, |a| a.f.unwrap_or(0.0))
     }
 
     /// Whole numbers.
@@ -59,7 +59,7 @@ impl<'a> Attributes<'a> {
 
     /// Refuses every value of a whole number but these.
     pub fn only(&mut self, name: &str, allowed: &[i64]) -> R<()> {
-        match self.left.remove(name).and_then(|a| a.i) {
+        match self.left.remove(name).map(|a| a.i.unwrap_or(0)) {
             Some(value) if !allowed.contains(&value) => Err(self.refuse(format!("{name} {value} is not read here"))),
             _ => Ok(()),
         }
