@@ -111,12 +111,12 @@ impl Composition {
         for (at, part) in self.parts.iter().enumerate() {
             // All but one step of this part.
             let mut squares = 0.0;
-            for place in 0..length {
+            for (place, product) in whole.iter_mut().enumerate() {
                 let others = waves.iter().zip(&self.parts).enumerate().filter(|(other, _)| *other != at);
                 let others: f64 = others.map(|(_, (wave, part))| wave[place].powu(part.times).norm()).product();
                 let rest = waves[at][place].powu(part.times.saturating_sub(1));
                 squares += (rest.norm() * others).powi(2);
-                whole[place] *= rest * waves[at][place];
+                *product *= rest * waves[at][place];
             }
             error += once * f64::from(part.times) * (squares / length as f64).sqrt();
         }
