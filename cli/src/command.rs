@@ -253,7 +253,7 @@ mod tests {
             "party: apply web-document decide withdraw list applications show",
             "sro: template data-schema revoke-image-set suspend erase log-key key show approve",
             "image-set: new sign show",
-            "dataset: seal offer publish suspend resume withdraw search croissant list show",
+            "dataset: seal offer publish suspend resume withdraw search croissant sketch overlap renew renewals list show",
             "contract: new fetch list show sign propose submit bundle decline events import-depa draft counter amend check withdraw suspend resume terminate revoke",
             "job: bundle",
             "run: estimate start watch abort",
@@ -266,7 +266,7 @@ mod tests {
             "audit: export verify bench verify-receipt verify-contract monitor diff",
             "attest: verify sign-data",
             "policy: test digest explain facts",
-            "kms: explain collect",
+            "kms: explain init-data papers collect",
             "log: checkpoint anchor keys receipt",
             "doctor:",
         ];

@@ -1,6 +1,8 @@
 //! A provider's key service from its operator's side: what a reservation would meet there, and what a known-good room
 //! measures to.
 
+pub mod kbs;
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 

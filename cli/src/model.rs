@@ -10,7 +10,7 @@ use schemas::event::{Body, Completion};
 use schemas::id::RunId;
 use schemas::jwk::Jwk;
 use schemas::log::Receipt;
-use schemas::pipeline::Stage;
+use schemas::pipeline::{OutputKind, Stage};
 use schemas::{Code, Digest, Envelope, R, Refusal, Signed};
 use sealing::DatasetKey;
 use serde::{Deserialize, Serialize};
@@ -31,10 +31,12 @@ pub struct Proof {
     pub receipt: Receipt,
 }
 
-/// A downloaded model.
+/// A downloaded model, or metrics.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Model {
-    /// Where it was written: safetensors, readable by its owner alone.
+    /// What it is: the model, or metrics alone where the model stays inside.
+    pub kind: OutputKind,
+    /// Where it was written, readable by its owner alone: safetensors, or canonical JSON for metrics.
     pub path: PathBuf,
     /// Where its proof was written.
     pub proof: PathBuf,
@@ -64,6 +66,7 @@ pub fn download(client: &Client, run: &RunId, bundle: &JobBundle, key: &EncKey, 
     if &completion.run_id != run {
         return Err(Refusal::new(Code::CompletionMismatch, "the completion is of another run"));
     }
+    let kind = named_as(&completion, out)?;
     let handed = client.content_key(run)?;
     let same = handed.content_key_jwe == completion.content_key_jwe
         && handed.output == completion.output
@@ -82,7 +85,20 @@ pub fn download(client: &Client, run: &RunId, bundle: &JobBundle, key: &EncKey, 
     edge::write_private(out, &model)?;
     edge::write_json(&proof_path(out), &proof)?;
     let certificate = (*certificate).clone();
-    Ok(Model { path: out.to_owned(), proof: proof_path(out), sha256: certificate.model_sha256, certificate })
+    Ok(Model { kind, path: out.to_owned(), proof: proof_path(out), sha256: certificate.model_sha256, certificate })
+}
+
+/// What the output is, under a file name that does not call it something else.
+fn named_as(completion: &Completion, out: &Path) -> R<OutputKind> {
+    let kind = [OutputKind::Model, OutputKind::Metrics].into_iter().find(|k| k.as_str() == completion.output.kind);
+    let unknown = || Refusal::new(Code::CompletionMismatch, "the completion names an unknown kind of output");
+    let kind = kind.ok_or_else(unknown)?;
+    let tensors = out.extension().is_some_and(|extension| extension == "safetensors");
+    if kind == OutputKind::Metrics && tensors {
+        let sentence = "the model stayed inside; what left are metrics in JSON: name the file .json";
+        return Err(Refusal::new(Code::ConfigInvalid, sentence).at("out"));
+    }
+    Ok(kind)
 }
 
 /// Verifies a model in the clear against its proof, its job bundle and the pinned trust. Offline.

@@ -161,3 +161,55 @@ fn authorities_that_are_no_certificates_are_refused() {
     assert_eq!(refused.status.code(), Some(2), "{refused:?}");
     assert!(String::from_utf8(refused.stderr).unwrap().contains("no PEM certificate"));
 }
+
+/// Changes of the keys of the SRO's people: one drafts, the file goes to the two who sign.
+#[test]
+fn keys_of_the_sros_people_are_drafted_by_the_command() {
+    let scratch = Scratch::new();
+    let (person, pinned) = (FileKey::generate().unwrap(), scratch.path("trust.json"));
+    let did = person.did().unwrap();
+    let sro = schemas::event::SroPerson { did: did.clone(), jwk: person.jwk().clone(), name: "A person".into() };
+    depa::trust::save(&Trust { sro: vec![sro], ..trust() }, Path::new(&pinned)).unwrap();
+    let (new, foreign) = (scratch.path("new.key"), scratch.path("foreign.key"));
+    assert!(depa(&["keys", "new", "--out", &new, "--did", did.as_str()]).status.success());
+    assert!(depa(&["keys", "new", "--out", &foreign]).status.success());
+    let draft = |verb: &str, more: &[&str], out: &str| {
+        let args = [&["sro", "key", verb, did.as_str()], more].concat();
+        depa(&[&args[..], &["--reason", "yearly change", "--out", out, "--trust", &pinned]].concat())
+    };
+    let out = scratch.path("add.json");
+    let made = draft("add", &[&new], &out);
+    assert!(made.status.success(), "{made:?}");
+    let event: Envelope<KeyEvent> = read(&out);
+    let document = event.read_unverified().unwrap();
+    assert_eq!((event.signatures.len(), &document.participant), (0, &did), "a draft that nobody signed");
+    signing::book::verify_added_key(&document, None, &trust().registry).unwrap();
+    let KeyAct::Add { uses, .. } = &document.event else { panic!("{document:?}") };
+    assert_eq!(uses, &[KeyUse::Document, KeyUse::Api]);
+    // Drafts are new files; a key of somebody else's is no key of this person.
+    assert_eq!(draft("add", &[&new], &out).status.code(), Some(2));
+    let refused = draft("add", &[&foreign], &scratch.path("foreign.json"));
+    assert_eq!(refused.status.code(), Some(3), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("SIGNER_NOT_PARTY"), "{refused:?}");
+
+    let thumbprint = person.jwk().thumbprint();
+    for (verb, more) in [("retire", &[][..]), ("revoke", &[][..]), ("compromise", &["--since-index", "5310"][..])] {
+        let out = scratch.path(&format!("{verb}.json"));
+        let made = draft(verb, &[&[thumbprint.as_str()], more].concat(), &out);
+        assert!(made.status.success(), "{verb}: {made:?}");
+        let event = read::<Envelope<KeyEvent>>(&out).read_unverified().unwrap().event;
+        let meant = match verb {
+            "retire" => KeyAct::Retire { thumbprint: thumbprint.clone() },
+            "revoke" => KeyAct::Revoke { thumbprint: thumbprint.clone() },
+            _ => KeyAct::Compromise { thumbprint: thumbprint.clone(), since_index: 5310 },
+        };
+        assert_eq!(event, meant);
+    }
+    // Nobody's: the trust file does not name this person.
+    let stranger = FileKey::generate().unwrap().did().unwrap();
+    let args =
+        ["sro", "key", "retire", stranger.as_str(), &thumbprint, "--reason", "x", "--out", &scratch.path("n.json")];
+    let refused = depa(&[&args[..], &["--trust", &pinned]].concat());
+    assert!(!refused.status.success(), "{refused:?}");
+    assert_eq!(depa(&["sro", "key", "compromise", did.as_str(), &thumbprint, "--reason", "x"]).status.code(), Some(2));
+}

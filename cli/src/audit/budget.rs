@@ -61,11 +61,7 @@ pub fn recompute(state: &State) -> R<BTreeMap<LedgerKey, Ledger>> {
     Ok(ledgers)
 }
 
-fn charge(
-    state: &State,
-    (index, receipt): (u64, &KmsReceipt),
-    ledgers: &mut BTreeMap<LedgerKey, Ledger>,
-) -> R<()> {
+fn charge(state: &State, (index, receipt): (u64, &KmsReceipt), ledgers: &mut BTreeMap<LedgerKey, Ledger>) -> R<()> {
     let mismatch = |why: &str| Refusal::new(Code::LogTampered, why.to_owned());
     let run = state.require_run(&receipt.run_id)?;
     let tdc = &state.job_of(run)?.tdc;

@@ -1,9 +1,13 @@
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Subcommand;
+use depa::dataset::kms::Kms;
 use depa::image_set::Measurement;
+use depa::kms::kbs;
 use depa::{edge, exit, kms};
 use schemas::R;
+use schemas::bundle::JobBundle;
 use serde_json::json;
 
 use super::Global;
@@ -23,6 +27,33 @@ pub enum Verb {
         /// The key service's configuration.
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+    },
+    /// Print the digest under which a contract names an init-data document of stock confidential guests.
+    #[command(
+        after_help = "The contract form takes it as  kbs = { init_data = [\"DIGEST\"] }  under [[datasets]].\n\nExample:\n  \
+                            depa kms init-data initdata.toml"
+    )]
+    InitData {
+        /// The document as the guest's host has it.
+        file: PathBuf,
+    },
+    /// Bring a job's papers to your own key service, so that stock confidential guests may fetch its data keys by the KBS
+    /// protocol: for a minute each time. Falling silent ends it.
+    #[command(after_help = "Examples:\n  \
+                            depa kms papers bundle.json --kms https://kms.tdp.example --key tdp.key --registry URL\n  \
+                            depa kms papers bundle.json --kms https://kms.tdp.example --times 60 --every 30 --key tdp.key --registry URL")]
+    Papers {
+        /// What `depa job bundle` made of a job under contracts that name the release.
+        bundle: PathBuf,
+        /// Base URL of the key service.
+        #[arg(long, value_name = "URL")]
+        kms: String,
+        /// How often they are brought.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+        times: u32,
+        /// Seconds between two times; a status list holds for 60.
+        #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=60))]
+        every: u64,
     },
     /// Draft an image set of what known-good rooms of one image measured to.
     #[command(after_help = "In each room: ccr measure --config ccr.toml > room-1.json\n\nExample:\n  \
@@ -53,6 +84,23 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
                 answer.exit = dry.code().map_or(exit::POLICY, exit::of_code);
             }
             Ok(answer)
+        }
+        Verb::InitData { file } => {
+            let digest = kbs::init_data_digest(&edge::read(&file)?)?;
+            Ok(Answer::new(&json!({"init_data": digest}), digest.to_string()))
+        }
+        Verb::Papers { bundle, kms, times, every } => {
+            let (bundle, desk, key) = (edge::read_json::<JobBundle>(&bundle)?, global.desk()?, global.key()?);
+            let kms = Kms::new(&kms)?;
+            let bring = || kbs::bring_papers(&bundle, &desk, &kms, &key, (edge::fresh(), edge::now()));
+            let mut taken = bring()?;
+            for time in 1..times {
+                say(&format!("brought {time} of {times} times"));
+                std::thread::sleep(Duration::from_secs(every));
+                taken = bring()?;
+            }
+            let contracts: Vec<String> = taken.contracts.iter().map(ToString::to_string).collect();
+            Ok(Answer::new(&taken, format!("guests may fetch for a minute under {}", contracts.join(", "))))
         }
         Verb::Collect { rooms, name, days, out } => {
             let rooms = rooms.iter().map(|path| edge::read_json::<Measurement>(path)).collect::<R<Vec<_>>>()?;

@@ -18,7 +18,7 @@ pub enum Verb {
     Network(network::Verb),
     /// Fetch the model of a completed run, verify everything about it, and open it with your encryption key.
     #[command(
-        after_help = "Example:\n  depa model download run_… --bundle job.bundle.json --open-with models.key --out model.safetensors --key tdc.key --trust trust.json --registry URL"
+        after_help = "Example:\n  depa model download run_… --bundle job.bundle.json --open-with models.key --out model.safetensors --key tdc.key --trust trust.json --registry URL\n\nOf a job whose model stays inside:\n  depa model download run_… --bundle job.bundle.json --open-with models.key --out metrics.json --key tdc.key --trust trust.json --registry URL"
     )]
     Download {
         /// The run.
@@ -30,7 +30,7 @@ pub enum Verb {
         /// Your encryption key.
         #[arg(long)]
         open_with: PathBuf,
-        /// The model: a new file in safetensors; its proof comes beside it.
+        /// A new file: the model in safetensors, or metrics in JSON where the model stays inside. Its proof comes beside it.
         #[arg(long)]
         out: PathBuf,
     },
@@ -68,7 +68,8 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
 }
 
 fn card(certificate: &ModelCertificate) -> String {
-    let mut lines = vec![format!("model sha256 {}, {} bytes", certificate.model_sha256, certificate.model_bytes)];
+    let what = certificate.output_kind.map_or("model", |kind| kind.as_str());
+    let mut lines = vec![format!("{what} sha256 {}, {} bytes", certificate.model_sha256, certificate.model_bytes)];
     lines.push(format!("made by {} on image set {}", certificate.run_id, certificate.image_set_id));
     if certificate.assurance == schemas::contract::Assurance::Software {
         lines.push("SIMULATED: the room was shown by software evidence".into());
@@ -86,12 +87,12 @@ fn card(certificate: &ModelCertificate) -> String {
     }
     if let Some(metrics) = &certificate.metrics {
         lines.push(format!("noised accuracy {}.{:04} %", metrics.accuracy_ppm / 10_000, metrics.accuracy_ppm % 10_000));
-    }
         if let Some(curve) = &metrics.curve {
             lines.push(format!("noised area under the curve {:.4}", f64::from(curve.auc_ppm) / 1e6));
         }
         if let Some(loss) = &metrics.loss {
             lines.push(format!("noised mean loss {:.4}", loss.mean_micro as f64 / 1e6));
         }
+    }
     lines.join("\n")
 }

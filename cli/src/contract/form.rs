@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use schemas::contract::{
-    Compute, Condition, Contract, ContractDataset, ContractKey, Obligations, Outputs, Party, Payee, PaymentTerm,
-    Revocation, Running, TermKind, Trigger,
+    Compute, Condition, Contract, ContractDataset, ContractKey, KbsRelease, Obligations, Outputs, Party, Payee,
+    PaymentTerm, Revocation, Running, TermKind, Trigger,
 };
 use schemas::dataset::DatasetOffer;
 use schemas::evidence::EvidenceKind;
@@ -86,6 +86,10 @@ pub struct DatasetTerms {
     /// Columns that may be the target; all that are offered if absent.
     #[serde(default)]
     pub target_columns: Option<Vec<String>>,
+    /// Lets stock confidential guests fetch the key by the KBS protocol, at the price of all that is left of the clause;
+    /// not if absent. `init_data` lists the digests of `depa kms init-data`.
+    #[serde(default)]
+    pub kbs: Option<KbsRelease>,
 }
 
 /// Where it may run.
@@ -217,7 +221,7 @@ fn dataset(terms: &DatasetTerms, offer: &Entered<DatasetOffer>) -> R<ContractDat
         join_keys: asked(&terms.join_keys, &offer.usage.join_keys),
         target_columns: asked(&terms.target_columns, &offer.usage.target_columns),
         privacy: Clause { epsilon: terms.epsilon.clone(), delta: terms.delta.clone(), ..cap.clone() },
-        kbs: None,
+        kbs: terms.kbs.clone(),
     })
 }
 

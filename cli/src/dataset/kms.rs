@@ -52,6 +52,11 @@ impl Kms {
         call(self.http.get(format!("{}/v1/kms", self.url)), &self.url)
     }
 
+    /// A call with a JSON body.
+    pub(crate) fn post(&self, path: &str) -> RequestBuilder {
+        self.http.post(format!("{}{path}", self.url)).header("content-type", "application/json")
+    }
+
     /// The base URL.
     pub fn url(&self) -> &str {
         &self.url
@@ -83,8 +88,8 @@ pub(super) fn import(
         at: now,
     };
     let envelope = signing::sign(&document, key, now)?;
-    let request = kms.http.post(format!("{}/v1/keys", kms.url)).header("content-type", "application/json");
-    let answer: serde_json::Value = call(request.body(canonical::to_bytes(&envelope)?), &kms.url)?;
+    let request = kms.post("/v1/keys").body(canonical::to_bytes(&envelope)?);
+    let answer: serde_json::Value = call(request, &kms.url)?;
     match answer.get("key_id").and_then(|k| k.as_str()) {
         Some(id) if id == sealed.key_id.as_str() => Ok(()),
         _ => Err(Refusal::new(Code::PeerFault, "the key service took the key under another id")),

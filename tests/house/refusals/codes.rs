@@ -6,7 +6,7 @@ use std::path::Path;
 use schemas::Code;
 
 /// Code and cause, in the order of `schemas::problem`.
-const TESTED: [(Code, &str); 82] = [
+const TESTED: [(Code, &str); 88] = [
     (Code::MalformedJson, "a body that is no JSON, is cut off, or goes on after its end"),
     (Code::DuplicateMember, "a member that stands twice, at any depth"),
     (Code::SchemaMismatch, "a member that is unknown or missing; one document sent as another"),
@@ -57,6 +57,7 @@ const TESTED: [(Code, &str); 82] = [
     (Code::PipelineRecipient, "a model for somebody else"),
     (Code::EpsilonExceedsContract, "more ε than contracted"),
     (Code::SqlUnsupported, "SQL that is no plain join"),
+    (Code::EvidenceForm, "simulated evidence that is called a hardware's, in production"),
     (Code::EvidenceRefused, "changed code, changed worker, unpinned root, old evidence, swapped key, production"),
     (Code::EvidenceNotAllowed, "a kind of evidence that the contract does not accept"),
     (Code::TranscriptMismatch, "a transcript of another challenge, job, run, nonce or service"),
@@ -69,11 +70,15 @@ const TESTED: [(Code, &str); 82] = [
     (Code::RunState, "a second room for an order; a report, completion or renewal after the end"),
     (Code::RequestReplayed, "a signed request used twice"),
     (Code::BudgetExceeded, "a second run; a run beyond the cap; nineteen of twenty at once"),
+    (Code::BudgetRenewalInvalid, "a renewal that leaves a number out"),
+    (Code::BudgetRenewalTooLarge, "a renewal beyond the total that the offer says"),
+    (Code::BudgetRenewalExists, "the same renewal twice"),
     (Code::ReservationExpired, "a reservation after its time"),
     (Code::ReservationsIncomplete, "a release before every key service has reserved"),
     (Code::LeaseExpired, "an output after the lease ran out"),
     (Code::CommitConflict, "a second output"),
     (Code::StatusListStale, "a status list of the time before the revocation"),
+    (Code::KbsTee, "a simulated guest of the KBS protocol, in production"),
     (Code::RoomStopped, "a room that its provider told to stop"),
     (Code::WorkerFailed, "a room that dies"),
     (Code::SealedForm, "an object that is none; a byte too many"),
@@ -91,6 +96,7 @@ const TESTED: [(Code, &str); 82] = [
     (Code::ReceiptMismatch, "a receipt of another document"),
     (Code::LogTampered, "an export in which any one entry was changed, left out, doubled or moved"),
     (Code::Internal, "a fault of the room's own program"),
+    (Code::ConfigInvalid, "metrics under the file name of a model"),
     (Code::ProductionRefused, "a service of this build under profile production"),
 ];
 

@@ -5,15 +5,19 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use attestation::guest::{self, GuestTranscript, init_data_pcr};
 use demo::TestClock;
 use demo::house::Roles;
 use demo::house::process::Process;
+use reqwest::blocking::Response;
 use schemas::Code;
 use schemas::contract::Assurance;
 use schemas::release::{ReleaseRequest, RunAct};
+use serde_json::{Value, json};
 
 use super::probe::{Probe, client, reservation};
 use super::scene::{Scene, refuses};
+use super::wire::http;
 
 /// A binary of the package, in the folder beside the one that tests run from.
 fn packaged(name: &str) -> Option<PathBuf> {
@@ -91,7 +95,7 @@ fn the_production_package_takes_software_evidence_nowhere() {
     is_refused(pinned.env("DEPA_KMS__SOFTWARE_ROOTS", &pin), Code::ProductionRefused);
     let mut command = serve("kms.toml", &kms_folder, &kms);
     production(&mut command);
-    command.env("DEPA_KMS__SOFTWARE_ROOTS", "[]");
+    command.env("DEPA_KMS__SOFTWARE_ROOTS", "[]").env("DEPA_KMS__KBS__ENABLED", "true");
     let mut cupboard = Process::start("production-kms", &kms_folder, &mut command).unwrap();
     cupboard.ready(port(&kms_url), "/readyz").unwrap();
     let mut probe = kept.back(&scene);
@@ -113,7 +117,8 @@ fn the_production_package_takes_software_evidence_nowhere() {
         maa_token: None,
     };
     let path = format!("/v1/reservations/{reservation_id}/release");
-    refuses(Code::EvidenceRefused, client(&kms_url).post_once::<_, serde_json::Value>(&path, &words));
+    refuses(Code::EvidenceRefused, client(&kms_url).post_once::<_, Value>(&path, &words));
+    refused_at_the_kbs_face(&scene, &kms_url);
 
     // The room shows none, whatever it is told.
     let config = scene.house.ccrp.config_file();
@@ -125,6 +130,40 @@ fn the_production_package_takes_software_evidence_nowhere() {
     is_refused(&mut measure(&ccr), Code::EvidenceNotAllowed);
     is_refused(measure(&ccr).env("DEPA_CCR__PROFILE", "production"), Code::ProductionRefused);
 }
+
+/// A guest of the KBS protocol that says what it is, and one that calls its SIMULATED evidence a hardware's.
+fn refused_at_the_kbs_face(scene: &Scene, url: &str) {
+    let hashes = json!({"supported-hash-algorithms": ["sha384"]});
+    let auth = |tee: &str| {
+        let words = json!({"version": "0.4.0", "tee": tee, "extra-params": hashes});
+        http().post(format!("{url}/kbs/v0/auth")).json(&words).send().unwrap()
+    };
+    let code = |response: Response| {
+        let status = response.status().as_u16();
+        let told: Value = response.json().unwrap();
+        let code = Code::parse(told["type"].as_str().unwrap().strip_prefix("urn:depa:problem:").unwrap()).unwrap();
+        assert_eq!(code.status(), status, "{told}");
+        code
+    };
+    assert_eq!(code(auth("depa-sample")), Code::KbsTee);
+
+    let challenge = auth("az-snp-vtpm");
+    let cookie = challenge.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let nonce = challenge.json::<Value>().unwrap()["nonce"].as_str().unwrap().to_owned();
+    let tee_pubkey = json!({"kty": "EC", "crv": "P-256", "alg": "ECDH-ES+A256KW", "x": POINT[0], "y": POINT[1]});
+    let said =
+        GuestTranscript { tee_pubkey: tee_pubkey.clone(), nonce: nonce.clone(), additional_evidence: String::new() };
+    let evidence = scene.attester.show(&said.binding().unwrap(), init_data_pcr(None)).unwrap();
+    let shown = json!({
+        "runtime-data": {"nonce": nonce, "tee-pubkey": tee_pubkey},
+        "tee-evidence": {"primary_evidence": guest::write(&evidence), "additional_evidence": ""},
+    });
+    let attested = http().post(format!("{url}/kbs/v0/attest")).header("cookie", cookie).json(&shown).send().unwrap();
+    assert_eq!(code(attested), Code::EvidenceForm);
+}
+
+/// The curve's base point: a key of nobody's.
+const POINT: [&str; 2] = ["axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY", "T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU"];
 
 fn port(url: &str) -> u16 {
     url.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap()

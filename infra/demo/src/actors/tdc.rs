@@ -90,6 +90,7 @@ impl Tdc {
                 allowed_columns: None,
                 join_keys: None,
                 target_columns: None,
+                kbs: None,
             })
         };
         let now = self.person.now();
