@@ -20,14 +20,12 @@ use schemas::text::Bytes;
 use schemas::worker::{Outcome, SeedBytes, Start, TableFormat, TableHead};
 use schemas::{Code, Digest, R, Refusal, Timestamp};
 use signing::Trust;
-use tables::{Limits, pack};
 use zeroize::Zeroizing;
 
 pub use evaluate::Evaluation;
 pub use form::LocalForm;
 pub use quality::Quality;
 
-use crate::dataset::Description;
 use crate::job::{JOINED, training};
 use crate::{edge, sql};
 
@@ -91,32 +89,12 @@ pub fn prepare(form: &LocalForm, base: &Path, files: &BTreeMap<String, PathBuf>)
         let own = form.tables.get(name).and_then(|table| table.file.as_ref()).map(|file| base.join(file));
         let path = given.or(own).ok_or_else(|| no_file(handle))?;
         let description = &of(name)?.description;
-        let (format, bytes) = sample(&path, description)
+        let (format, bytes) = crate::dataset::seal::plain(&path, description)
             .map_err(|e| Refusal { sentence: format!("{}: {}", path.display(), e.sentence), ..e })?;
         let columns = description.columns.iter().map(|c| c.name.clone()).collect();
         tables.push(Sample { handle: handle.clone(), columns, format, bytes });
     }
     Ok(Prepared { join, training, plan, tables })
-}
-
-/// The described columns of a CSV file, a Parquet file or a folder of pictures, as they would be sealed.
-fn sample(path: &Path, description: &Description) -> R<(TableFormat, Zeroizing<Vec<u8>>)> {
-    if !path.is_dir() && !is_parquet(path) {
-        let source = edge::read(path).map(Zeroizing::new)?;
-        return Ok((TableFormat::Csv, crate::dataset::seal::table(&source, description)?));
-    }
-    let columns: Vec<_> = description.columns.iter().map(|c| (c.source().to_owned(), c.name.clone())).collect();
-    let table = if path.is_dir() {
-        pack::folder(path, &Limits::ROOM)?
-    } else {
-        let wanted: Vec<_> = columns.iter().map(|(source, _)| source.clone()).collect();
-        tables::parquet::read(edge::read(path)?.into(), &wanted, &wanted, &Limits::ROOM)?
-    };
-    Ok((TableFormat::Parquet, Zeroizing::new(pack::write(&table, &columns)?)))
-}
-
-fn is_parquet(path: &Path) -> bool {
-    path.extension().is_some_and(|e| e == "parquet")
 }
 
 /// Judges a signed job as its room will, and rehearses it on samples: CSV files with the sealed tables' columns.
@@ -147,7 +125,7 @@ pub fn prepare_bundle(
         let offer = offer.ok_or_else(|| Refusal::new(Code::DatasetUnknown, "the bundle lacks an offer of its job"))?;
         let path = files.get(&dataset.handle).ok_or_else(|| no_file(&dataset.handle))?;
         let columns = offer.columns.iter().map(|c| c.name.clone()).collect();
-        let format = if is_parquet(path) { TableFormat::Parquet } else { TableFormat::Csv };
+        let format = if crate::dataset::seal::is_parquet(path) { TableFormat::Parquet } else { TableFormat::Csv };
         tables.push(Sample {
             handle: dataset.handle.clone(),
             columns,

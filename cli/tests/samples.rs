@@ -79,6 +79,7 @@ fn the_form_of_a_dataset_makes_an_offer() {
         kms_jwk: key.jwk().clone(),
         key_id: DataKeyId::new(uuid),
         min_assurance: description.min_assurance,
+        media_type: "text/csv".into(),
     };
     let offer = dataset::offer(&description, &sealed, &key, &trust(), now()).unwrap().read_unverified().unwrap();
     assert_eq!((offer.columns.len(), offer.payment[0].amount_minor.get()), (3, 500_000));

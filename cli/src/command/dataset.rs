@@ -19,17 +19,19 @@ use crate::output::{Answer, say};
 
 #[derive(Subcommand)]
 pub enum Verb {
-    /// Seal the described columns of a CSV and hand the data key to your own key service.
+    /// Seal the described columns of a table and hand the data key to your own key service.
     ///
-    /// The key is never written to disk. Columns that the description does not list are dropped.
+    /// The key is never written to disk. Columns that the description does not list are dropped. A folder of pictures
+    /// has `index.csv` (columns `file`, `…_file` name pictures), or a folder per sample (`s1/s1_scan.png`), or a folder
+    /// per class; it is packed into one table with the columns `image` or `…` beside the others.
     #[command(
         after_help = concat!("Example:\n  depa dataset seal dataset.toml --csv table.csv --out enc/table.depa --record sealed.json --key tdp.key --trust trust.json\n\nA form with everything that is needed:\n\n", include_str!("../../samples/dataset.toml"))
     )]
     Seal {
         /// The description (TOML, or JSON).
         description: PathBuf,
-        /// The table.
-        #[arg(long)]
+        /// The table: a CSV file, a file that ends in .parquet, or a folder of pictures.
+        #[arg(long, visible_alias = "table")]
         csv: PathBuf,
         /// The sealed object: a new file; its manifest comes beside it.
         #[arg(long)]

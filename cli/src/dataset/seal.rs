@@ -1,4 +1,4 @@
-//! Sealing: a CSV goes in, the described columns come out encrypted, and the data key goes to the provider's own key
+//! Sealing: a table goes in (CSV, Parquet, or a folder of pictures), the described columns come out encrypted, and the data key goes to the provider's own key
 //! service and nowhere else. It is never written to disk, and nothing is printed of the rows.
 
 use std::fs;
@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use schemas::contract::Assurance;
 use schemas::id::{DataKeyId, DatasetId, FamilyId};
 use schemas::jwk::Jwk;
+use schemas::worker::TableFormat;
 use schemas::{Code, Digest, R, Refusal, Timestamp};
 use sealing::{DEFAULT_CHUNK, DatasetKey, Plan, Subject, manifest_path};
 use serde::{Deserialize, Serialize};
 use signing::{FileKey, Trust};
+use tables::{Limits, pack};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -43,13 +45,20 @@ pub struct SealedDataset {
     pub key_id: DataKeyId,
     /// The least assurance that opens it; fixed at the key service.
     pub min_assurance: Assurance,
+    /// What is sealed, for the offer.
+    #[serde(default = "csv_form")]
+    pub media_type: String,
+}
+
+fn csv_form() -> String {
+    TableFormat::Csv.media_type().to_owned()
 }
 
 /// What is sealed, and whereto.
 pub struct Job<'a> {
     /// The description.
     pub description: &'a Description,
-    /// The source.
+    /// The source: a CSV file, a file whose name ends in `.parquet`, or a folder of pictures.
     pub csv: &'a Path,
     /// The sealed object; its manifest lies beside it. Neither may exist.
     pub out: &'a Path,
@@ -68,7 +77,7 @@ pub fn seal(
     now: Timestamp,
 ) -> R<SealedDataset> {
     let description = job.description;
-    let plain = table(&edge::read(job.csv).map(Zeroizing::new)?, description)?;
+    let (format, plain) = plain(job.csv, description)?;
     let dataset_id = description.dataset_id.clone().unwrap_or_else(|| DatasetId::new(draw()));
     let family = description.family.clone().unwrap_or_else(|| FamilyId::new(draw()));
     let key_id = DataKeyId::new(draw());
@@ -89,6 +98,7 @@ pub fn seal(
         kms: info.kms.clone(),
         kms_jwk: info.sign_jwk.clone(),
         min_assurance: description.min_assurance,
+        media_type: format.media_type().to_owned(),
         version: description.version,
         dataset_id,
         family,
@@ -103,8 +113,28 @@ pub fn seal(
     Ok(sealed)
 }
 
+/// Whether a file is read as Parquet: by its name.
+pub(crate) fn is_parquet(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "parquet")
+}
+
+/// The described columns of a source, as they are sealed: CSV stays CSV, everything else becomes Parquet.
+pub(crate) fn plain(path: &Path, description: &Description) -> R<(TableFormat, Zeroizing<Vec<u8>>)> {
+    if !path.is_dir() && !is_parquet(path) {
+        return Ok((TableFormat::Csv, table(&edge::read(path).map(Zeroizing::new)?, description)?));
+    }
+    let columns: Vec<_> = description.columns.iter().map(|c| (c.source().to_owned(), c.name.clone())).collect();
+    let table = if path.is_dir() {
+        pack::folder(path, &Limits::ROOM)?
+    } else {
+        let wanted: Vec<_> = columns.iter().map(|(source, _)| source.clone()).collect();
+        tables::parquet::read(edge::read(path)?.into(), &wanted, &wanted, &Limits::ROOM)?
+    };
+    Ok((TableFormat::Parquet, Zeroizing::new(pack::write(&table, &columns)?)))
+}
+
 /// The described columns of the source as CSV, under their names in the sealed table, in the order described.
-pub(crate) fn table(source: &[u8], description: &Description) -> R<Zeroizing<Vec<u8>>> {
+fn table(source: &[u8], description: &Description) -> R<Zeroizing<Vec<u8>>> {
     let form = |why: String| Refusal::new(Code::TableForm, format!("the source table: {why}"));
     // The reader names line and field, never a cell.
     let unreadable =
@@ -218,5 +248,32 @@ mod tests {
             assert!(!refusal.sentence.contains("secretcell"), "{refusal}");
         }
         assert_eq!(table(b"phone,age\n\xff,1\n", &description(TWO)).unwrap_err().code, Code::TableForm);
+    }
+
+    #[test]
+    fn pictures_and_parquet_are_sealed_as_one_table_of_the_described_columns() {
+        let place = std::env::temp_dir().join(format!("depa-seal-{}", std::process::id()));
+        fs::create_dir_all(place.join("cat")).unwrap();
+        fs::write(place.join("cat/1.png"), b"one").unwrap();
+        let described = description(
+            r#"
+            columns = [{ name = "person", source = "id", type = "text" }, { name = "scan", source = "image", type = "image", lower = "0", upper = "255" }]
+            "#,
+        );
+        let (format, packed) = plain(&place, &described).unwrap();
+        let again = place.join("again.parquet");
+        fs::write(&again, packed.as_slice()).unwrap();
+        let names = ["person".to_owned(), "scan".to_owned()];
+        let table = tables::parquet::read(packed.to_vec().into(), &names, &names, &Limits::ROOM).unwrap();
+        assert_eq!((format, table.rows(), table.column("label").is_none()), (TableFormat::Parquet, 1, true));
+        assert_eq!(table.bytes("scan").unwrap(), [Some(&b"one"[..])]);
+        let mut renamed = described.clone();
+        renamed.columns.iter_mut().for_each(|column| column.source = None);
+        renamed.columns.pop();
+        let (_, narrow) = plain(&again, &renamed).unwrap();
+        assert!(narrow.len() < packed.len());
+        renamed.columns[0].name = "nowhere".into();
+        assert_eq!(plain(&again, &renamed).err().map(|refusal| refusal.code), Some(Code::TableForm));
+        fs::remove_dir_all(place).unwrap();
     }
 }

@@ -75,6 +75,7 @@ fn offers_in_small_chunks(tdp: &Tdp, tables: &Tables) -> Offered {
         kms_jwk: info.sign_jwk,
         key_id,
         min_assurance: description.min_assurance,
+        media_type: "text/csv".into(),
     };
     let offer = dataset::offer(&description, &sealed, &person.key, trust, person.now()).unwrap();
     let receipt = dataset::publish(person.desk().unwrap(), &offer).unwrap();
