@@ -61,7 +61,11 @@ pub fn offer(
         name: description.name.clone(),
         reference: description.reference.clone().unwrap_or_else(|| Reference::plain(provider.to_string())),
         columns: columns.collect(),
-        objects: vec![SealedObject { url: sealed.url.clone(), bytes: sealed.bytes, media_type: sealed.media_type.clone() }],
+        objects: vec![SealedObject {
+            url: sealed.url.clone(),
+            bytes: sealed.bytes,
+            media_type: sealed.media_type.clone(),
+        }],
         manifest_root: sealed.manifest_root,
         key: OfferKey {
             kms: sealed.kms.clone(),

@@ -69,3 +69,42 @@ fn fault(error: DataFusionError) -> Refusal {
         _ => internal("the join's engine gave up"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use schemas::Code;
+    use schemas::pipeline::{ColumnRef, JoinKind, JoinStep};
+
+    use super::*;
+    use crate::names::Names;
+    use crate::roles::{Role, Use};
+    use crate::source::{Part, source};
+    use crate::split::Split;
+    use crate::{Limits, csv};
+
+    #[test]
+    fn a_join_beyond_its_memory_is_refused_and_writes_nothing_to_disk() {
+        let text = (0..20_000).fold(String::from("k\n"), |text, i| text + &format!("person {i}\n"));
+        let columns = ["k".to_owned()];
+        let table = csv::read(text.as_bytes(), &columns, &columns, &Limits::ROOM).unwrap();
+        let names = Names::new(&[3; 32], Split::new(&[1; 32], 500_000).unwrap()).unwrap();
+        let key = |handle: &str| ColumnRef { handle: handle.into(), column: "k".into() };
+        let join = Join {
+            name: "j".into(),
+            first: "a".into(),
+            steps: vec![JoinStep { handle: "b".into(), kind: JoinKind::Inner, left: key("a"), right: key("b") }],
+            projection: vec![],
+            filters: vec![],
+            aggregates: vec![],
+        };
+        let sources = ["a", "b"].map(|handle| {
+            let part = Part { table: &table, rows: (0..20_000).collect(), prefix: String::new(), key: None };
+            source(handle, &[&Use::new(&key(handle), Role::Key)], &[part], &names).unwrap()
+        });
+        let given = [Given::Row("a".into())];
+        let rows = run(&join, &sources, &given, 64 << 20).unwrap();
+        assert_eq!(rows.iter().map(RecordBatch::num_rows).sum::<usize>(), 20_000);
+        let refused = run(&join, &sources, &given, 64 << 10).err().map(|refusal| refusal.code);
+        assert_eq!(refused, Some(Code::LimitExceeded));
+    }
+}

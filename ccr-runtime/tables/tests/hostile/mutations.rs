@@ -1,7 +1,7 @@
 //! Every cut and every changed byte of a Parquet file ends in a table or in a code.
 
-use schemas::worker::TableFormat;
 use schemas::Code;
+use schemas::worker::TableFormat;
 use tables::Limits;
 
 use crate::files::{head, parquet};
