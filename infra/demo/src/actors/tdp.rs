@@ -93,7 +93,13 @@ impl Tdp {
                 target_columns: target.map(str::to_owned).into_iter().collect(),
                 rules: Vec::new(),
             },
-            cap: Cap { epsilon: Real::parse(CAP)?, delta: Real::parse(DELTA)?, scope: Scope::PerTdc, level: 1 },
+            cap: Cap {
+                epsilon: Real::parse(CAP)?,
+                renewable_to: None,
+                delta: Real::parse(DELTA)?,
+                scope: Scope::PerTdc,
+                level: 1,
+            },
             price: vec![PriceForm {
                 term_id: "per-run".into(),
                 kind: TermKind::PerRun,
