@@ -123,17 +123,40 @@ fn errors_name_the_next_step() {
     std::fs::remove_dir_all(dir).unwrap();
 }
 
+/// Trains a folder's job and lets Python come to the trainer's outputs; the environment must be there.
+fn python_agrees(name: &str, dir: &Path) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let (job, out, predictions) = (dir.join("job.toml"), dir.join("model.safetensors"), dir.join("predictions.json"));
+    let document = answer(&local(dir, &out, &["--predictions", predictions.to_str().unwrap()]));
+    let output = Command::new(root.join(PYTHON))
+        .arg(root.join("cli/examples/load_model.py"))
+        .arg("--job")
+        .arg(&job)
+        .arg("--model")
+        .arg(&out)
+        .arg("--predictions")
+        .arg(&predictions)
+        .output()
+        .unwrap();
+    println!("{name}: {} {}", document["held_out_exact_computed_here"], text(&output.stdout).trim());
+    assert!(output.status.success(), "{name}: {}{}", text(&output.stdout), text(&output.stderr));
+}
+
+const PYTHON: &str = ".build/interop/model/bin/python";
+
+fn python(test: &str) -> bool {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let there = root.join(PYTHON).exists() && root.join(".build/interop/model/made-of").exists();
+    if !there {
+        println!("NOT RUN {test}: no environment, see infra/interop.sh");
+    }
+    there && built(test)
+}
+
 /// Python loads the model and comes to the trainer's outputs.
 #[test]
 fn python_loads_the_model_and_says_what_the_trainer_says() {
-    let test = "python_loads_the_model_and_says_what_the_trainer_says";
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let python = root.join(".build/interop/model/bin/python");
-    if !python.exists() || !root.join(".build/interop/model/made-of").exists() {
-        println!("NOT RUN {test}: no environment, see infra/interop.sh");
-        return;
-    }
-    if !built(test) {
+    if !python("python_loads_the_model_and_says_what_the_trainer_says") {
         return;
     }
     let logistic = "model = { kind = \"logistic_regression\" }";
@@ -145,20 +168,77 @@ fn python_loads_the_model_and_says_what_the_trainer_says() {
         let form = std::fs::read_to_string(&job).unwrap();
         assert!(form.contains(logistic));
         std::fs::write(&job, form.replace(logistic, model)).unwrap();
-        let (out, predictions) = (dir.join("model.safetensors"), dir.join("predictions.json"));
-        let document = answer(&local(&dir, &out, &["--predictions", predictions.to_str().unwrap()]));
-        let output = Command::new(&python)
-            .arg(root.join("cli/examples/load_model.py"))
-            .arg("--job")
-            .arg(&job)
-            .arg("--model")
-            .arg(&out)
-            .arg("--predictions")
-            .arg(&predictions)
-            .output()
-            .unwrap();
-        println!("{name}: {} {}", document["held_out_exact_computed_here"], text(&output.stdout).trim());
-        assert!(output.status.success(), "{name}: {}{}", text(&output.stdout), text(&output.stderr));
+        python_agrees(name, &dir);
         std::fs::remove_dir_all(dir).unwrap();
     }
+}
+
+#[test]
+fn python_runs_the_networks_of_the_picture_scenarios() {
+    if !python("python_runs_the_networks_of_the_picture_scenarios") {
+        return;
+    }
+    for (name, steps) in [("mnist", "steps = 200"), ("cifar10", "steps = 200"), ("brats", "steps = 80")] {
+        let dir = made(name, "60");
+        let job = dir.join("job.toml");
+        let form = std::fs::read_to_string(&job).unwrap();
+        assert!(form.contains(steps));
+        std::fs::write(&job, form.replace(steps, "steps = 3")).unwrap();
+        python_agrees(name, &dir);
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}
+
+/// The shipped picture scenarios, as they are shipped.
+#[test]
+#[ignore = "minutes: three networks on thousands of pictures"]
+fn picture_scenarios_learn_something() {
+    if !built("picture_scenarios_learn_something") {
+        return;
+    }
+    for (name, figure, floor) in [("mnist", "accuracy", 0.5), ("cifar10", "accuracy", 0.2), ("brats", "dice", 0.05)] {
+        let dir = fresh(name);
+        let output = depa().args(["scenario", "run", name, "--json", "--noise-seed", "1", "--dir"]).arg(&dir).output();
+        let document = answer(&output.unwrap());
+        let quality = &document["held_out_exact_computed_here"];
+        println!("{name}: {quality}");
+        assert!(quality[figure].as_f64().unwrap() > floor, "{name}: {quality}");
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}
+
+/// At the same ε, on the same people: boosted trees see the curves that a line cannot.
+#[test]
+fn trees_beat_the_line_on_the_credit_tables() {
+    let test = "trees_beat_the_line_on_the_credit_tables";
+    if !built(test) {
+        return;
+    }
+    let dir = made("credit-risk", "7548");
+    let job = dir.join("job.toml");
+    let form = std::fs::read_to_string(&job).unwrap();
+    let trees = form.lines().find(|line| line.starts_with("model = { kind = \"trees\"")).unwrap();
+    let linear = form
+        .replace(trees, "model = { kind = \"logistic_regression\" }")
+        .replace("steps = 220", "steps = 60")
+        .replace("clipping_norm = \"0.3\"", "clipping_norm = \"1\"")
+        .replace("learning_rate = \"0.3\"", "learning_rate = \"8\"");
+    let mut areas = [form.clone(), linear].into_iter().enumerate().map(|(place, form)| {
+        std::fs::write(&job, form).unwrap();
+        let auc = |seed: u32| {
+            let out = dir.join(format!("m{place}-{seed}"));
+            let document = answer(&local(&dir, &out, &["--seed", &seed.to_string()]));
+            document["held_out_exact_computed_here"]["auc"].as_f64().unwrap()
+        };
+        let mut three = [1, 2, 3].map(auc);
+        three.sort_by(f64::total_cmp);
+        three[1]
+    });
+    let (trees, linear) = (areas.next().unwrap(), areas.next().unwrap());
+    println!(
+        "credit risk, ε = 4, five left joins at factor 2: median AUC of trees {trees:.4}, of the line {linear:.4}"
+    );
+    assert!(trees > linear && trees > 0.6, "{trees} {linear}");
+    drop(areas);
+    std::fs::remove_dir_all(dir).unwrap();
 }

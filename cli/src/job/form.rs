@@ -52,8 +52,8 @@ pub struct TrainingForm {
     pub forms: BTreeMap<String, FeatureForm>,
     /// The target.
     pub target: String,
-    /// The cell text that counts as positive, where there are two classes.
-    #[serde(default = "one")]
+    /// The cell text that counts as positive; left out where `labels` says otherwise.
+    #[serde(default)]
     pub positive: String,
     /// What the target holds where it is not one of two classes.
     #[serde(default)]
@@ -121,10 +121,6 @@ fn training() -> String {
 
 fn day() -> u32 {
     86_400
-}
-
-fn one() -> String {
-    "1".into()
 }
 
 fn yes() -> bool {

@@ -58,7 +58,7 @@ fn classified(
         delta: scenario.delta(rows),
         about: format!("{name}, one per person"),
     };
-    let labels = format!("[training.labels]\nkind = \"classes\"\nclasses = {classes:?}\n");
+    let labels = format!("[training.labels]\nkind = \"classes\"\nclasses = {classes:?}\n\n");
     let job = [
         format!("# A convolutional network on the pictures of one provider.\nsql = \"SELECT * FROM {name}\"\n\n"),
         sources_of(&[(name, name)]),

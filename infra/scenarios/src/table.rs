@@ -1,5 +1,6 @@
 //! A table in memory, and as CSV.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use schemas::{Code, R, Refusal};
@@ -39,6 +40,12 @@ impl Table {
     pub fn column(&self, name: &str) -> R<usize> {
         let missing = || Refusal::new(Code::TableForm, format!("there is no column {name}"));
         self.header.iter().position(|h| h == name).ok_or_else(missing)
+    }
+
+    /// The distinct cells of a column.
+    pub fn distinct(&self, column: &str) -> R<HashSet<&str>> {
+        let place = self.column(column)?;
+        Ok(self.rows.iter().filter_map(|row| row.get(place).map(String::as_str)).collect())
     }
 
     /// Only these columns, in this order, as CSV.

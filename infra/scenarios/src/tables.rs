@@ -111,16 +111,17 @@ pub(crate) fn credit(rows: u64, seed: u64) -> R<Content> {
         files.push((source.alias, source.file));
     }
     content.job = format!(
-        "# A model of loans with differential privacy over five left joins.\nsql = \"\"\"\nSELECT * FROM a{joins}\"\"\"\n\n{}\
-         [training]\nmodel = {{ kind = \"logistic_regression\" }}\ntarget = \"a.{}\"\npositive = \"1\"\nprincipal = \"a.{}\"\n\
-         epsilon = \"{}\"\ndelta = \"{}\"\nsteps = 400\nsample_rate = \"{}\"\nclipping_norm = \"1.0\"\nlearning_rate = \"0.5\"\n\
+        "# Boosted trees with differential privacy over five left joins.\nsql = \"\"\"\nSELECT * FROM a{joins}\"\"\"\n\n{}\
+         [training]\n\
+         model = {{ kind = \"trees\", trees = {{ depth = 3, features_per_tree = 2, regularization = \"20\" }} }}\n\
+         target = \"a.{}\"\npositive = \"1\"\nprincipal = \"a.{}\"\n\
+         epsilon = \"{}\"\ndelta = \"{}\"\nsteps = 220\nsample_rate = \"1\"\nclipping_norm = \"0.3\"\nlearning_rate = \"0.3\"\n\
          train_ppm = 800000\n",
         sources_of(&files),
         credit::TARGET,
         credit::KEY,
         Scenario::CreditRisk.epsilon(),
         Scenario::CreditRisk.delta(rows),
-        rate(256.0, rows),
     );
     Ok(content)
 }
