@@ -59,8 +59,8 @@ mod renewals;
 #[cfg(test)]
 mod rows;
 #[cfg(test)]
+mod run_ends;
 mod scenarios;
 mod second_gate;
-mod run_ends;
 #[cfg(test)]
 mod sro;
