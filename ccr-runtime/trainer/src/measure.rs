@@ -129,7 +129,7 @@ fn size(input: &Input) -> (usize, Option<u32>) {
 
 fn rows(order: &Order, width: usize, vocabulary: Option<u32>, streams: &Streams) -> R<Rows> {
     let mut stream = streams.init("rows")?;
-    let mut below = |most: u32| (u64::from(stream.next_u32()) * u64::from(most) >> 32) as u32;
+    let mut below = |most: u32| ((u64::from(stream.next_u32()) * u64::from(most)) >> 32) as u32;
     let features = (0..order.batch * width).map(|_| match vocabulary {
         Some(tokens) => below(tokens) as f32,
         None => below(1 << 20) as f32 / (1 << 18) as f32 - 2.0,
