@@ -136,9 +136,10 @@ fn take_turn(db: &mut Db) -> QueryResult<()> {
         Db::Pg(db) => db.batch_execute(&format!("SELECT pg_advisory_xact_lock({ACTING})")),
         // The first statement takes the write lock: a transaction that begins with a read is refused when it goes on to
         // write.
-        Db::Sqlite(db) => {
-            diesel::update(kek::table.filter(kek::version.lt(0))).set(kek::version.eq(kek::version)).execute(db).map(drop)
-        }
+        Db::Sqlite(db) => diesel::update(kek::table.filter(kek::version.lt(0)))
+            .set(kek::version.eq(kek::version))
+            .execute(db)
+            .map(drop),
     }
 }
 

@@ -16,18 +16,18 @@ mod audit;
 pub mod checkpoint;
 pub mod confine;
 pub mod dpsgd;
-pub mod evaluate;
 mod engine;
+pub mod evaluate;
 pub mod fault;
 #[cfg(test)]
 mod fixtures;
 pub mod gaussian;
 pub mod limits;
 pub mod loss;
+pub mod measure;
 pub mod metrics;
 pub mod model;
 pub mod noise;
-pub mod measure;
 pub mod optimizer;
 pub mod per_sample;
 #[cfg(test)]

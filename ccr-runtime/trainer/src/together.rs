@@ -77,13 +77,12 @@ mod tests {
         Rows {
             features: (0..count * 4).map(unit).collect(),
             labels: (0..count).map(|row| f32::from(u8::from(unit(row * 4) + 0.5 * unit(row * 4 + 1) > 0.1))).collect(),
-            ..Rows::default()
         }
     }
 
     fn part(of: &Rows, from: usize, to: usize) -> Rows {
         let (features, labels) = (of.features[from * 4..to * 4].to_vec(), of.labels[from..to].to_vec());
-        Rows { features, labels, ..Rows::default() }
+        Rows { features, labels }
     }
 
     /// The weights after a training on `rows`, by a member of a group or alone.

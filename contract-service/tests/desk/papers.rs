@@ -238,7 +238,8 @@ pub fn revoke(house: &House, contract: &ContractRef) -> ContractRevoke {
 
 pub fn job(house: &House, contract: &ContractRef) -> JobSpec {
     let column = |handle: &str, column: &str| ColumnRef { handle: handle.into(), column: column.into() };
-    let feature = |handle: &str| Feature { column: column(handle, "x"), lower: real("0"), upper: real("9"), form: None };
+    let feature =
+        |handle: &str| Feature { column: column(handle, "x"), lower: real("0"), upper: real("9"), form: None };
     let offers = [offer(house, 0), offer(house, 1)];
     let dataset =
         |n: usize| JobDataset { dataset_id: offers[n].dataset_id.clone(), version: 1, handle: format!("t{n}") };

@@ -167,7 +167,13 @@ impl House {
         let certified = |n: usize| {
             let offer = papers::offer(self, n);
             let (manifest_root, charge) = (offer.manifest_root, run.plan.charges[n].clone());
-            CertifiedDataset { dataset_id: offer.dataset_id, version: 1, manifest_root, charge, epsilon_pld_micro: None }
+            CertifiedDataset {
+                dataset_id: offer.dataset_id,
+                version: 1,
+                manifest_root,
+                charge,
+                epsilon_pld_micro: None,
+            }
         };
         let certificate = ModelCertificate {
             schema: "certificate.v1".into(),

@@ -67,7 +67,9 @@ fn at_level(level: u8, job: fn(&mut JobSpec)) -> World {
 fn metrics_alone(job: &mut JobSpec) {
     for stage in &mut job.stages {
         match stage {
-            Stage::Train(train) => train.metrics = Some(Metrics { noise_multiplier: real("30"), curve: None, loss: None }),
+            Stage::Train(train) => {
+                train.metrics = Some(Metrics { noise_multiplier: real("30"), curve: None, loss: None })
+            }
             Stage::Output(output) => output.kind = OutputKind::Metrics,
             Stage::Join(_) => (),
         }

@@ -81,13 +81,13 @@ pub(super) fn columns(columns: &[Column]) -> R<()> {
         ensure(is_name(&column.name), Code::OfferInvalid, "columns", sentence)?;
         let bounded = match (&column.lower, &column.upper) {
             (None, None) => true,
-            (Some(lower), Some(upper)) => {
-                column.column_type != ColumnType::Text && reals::order(lower, upper).is_lt()
-            }
+            (Some(lower), Some(upper)) => column.column_type != ColumnType::Text && reals::order(lower, upper).is_lt(),
             _ => false,
         };
-        let sentence =
-            format!("Column {}: a number or picture has both bounds, lower below upper, or none; text none.", column.name);
+        let sentence = format!(
+            "Column {}: a number or picture has both bounds, lower below upper, or none; text none.",
+            column.name
+        );
         ensure(bounded, Code::OfferInvalid, "columns", sentence)?;
     }
     Ok(())

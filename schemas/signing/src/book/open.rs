@@ -33,8 +33,7 @@ pub const MAX_BUNDLED: usize = 64;
 
 /// Opens a bundle under pinned trust: the log's keys, participants, offers, image set, contracts, job, in this order.
 pub fn open_bundle(bundle: JobBundle, trust: &Trust) -> R<OpenedBundle> {
-    let counts =
-        [bundle.contracts.len(), bundle.offers.len(), bundle.participants.len(), bundle.renewals.len()];
+    let counts = [bundle.contracts.len(), bundle.offers.len(), bundle.participants.len(), bundle.renewals.len()];
     if counts.iter().any(|n| *n > MAX_BUNDLED) {
         return Err(Refusal::new(Code::LimitExceeded, "a bundle holds at most 64 of each kind of document"));
     }
