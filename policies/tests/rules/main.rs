@@ -8,6 +8,7 @@ mod budget;
 mod completion;
 #[cfg(test)]
 mod contract_completion;
+#[cfg(test)]
 mod contract_ends;
 #[cfg(test)]
 mod contract_scene;
@@ -53,6 +54,7 @@ mod readme;
 mod registration;
 #[cfg(test)]
 mod release;
+#[cfg(test)]
 mod released;
 #[cfg(test)]
 mod renewals;
@@ -60,7 +62,9 @@ mod renewals;
 mod rows;
 #[cfg(test)]
 mod run_ends;
+#[cfg(test)]
 mod scenarios;
+#[cfg(test)]
 mod second_gate;
 #[cfg(test)]
 mod sro;
