@@ -22,17 +22,18 @@ use zeroize::Zeroizing;
 const STEPS: u32 = 120;
 const JOB: Digest = Digest([5; 32]);
 
-/// A copy of the worker under a name of its own, so that this test kills no other's.
+/// The worker under a name of its own, so that a test kills no other's. A link, not a copy: a file that was just written
+/// cannot be executed while a process that another test forked meanwhile still holds it open for writing.
 struct Trainer(PathBuf);
 
 impl Trainer {
-    fn copy(test: &str) -> Option<Trainer> {
+    fn named(test: &str) -> Option<Trainer> {
         let mut folder = std::env::current_exe().unwrap();
         folder.pop();
         folder.pop();
         let built = folder.join("ccr-trainer");
-        let copy = std::env::temp_dir().join(format!("ccr-resume-{test}-{}", std::process::id()));
-        if !built.is_file() || std::fs::copy(&built, &copy).is_err() {
+        let copy = folder.join(format!("ccr-resume-{test}-{}", std::process::id()));
+        if !built.is_file() || std::fs::hard_link(&built, &copy).is_err() {
             println!("NOT RUN {test}: ccr-trainer is not built");
             return None;
         }
@@ -134,7 +135,7 @@ fn train_killed(trainer: &Trainer, moments: &[u32]) -> (Delivered, usize) {
 
 #[test]
 fn a_killed_worker_is_followed_by_one_that_ends_with_the_same_bits() {
-    let Some(trainer) = Trainer::copy("killed") else { return };
+    let Some(trainer) = Trainer::named("killed") else { return };
     let begun = Instant::now();
     let (whole, _) = train_killed(&trainer, &[]);
     println!("uninterrupted: {:.2} s", begun.elapsed().as_secs_f64());
@@ -155,7 +156,7 @@ fn a_killed_worker_is_followed_by_one_that_ends_with_the_same_bits() {
 #[test]
 #[ignore = "minutes: one run per step of the training"]
 fn a_worker_killed_after_any_step_is_followed_to_the_same_bits() {
-    let Some(trainer) = Trainer::copy("every-step") else { return };
+    let Some(trainer) = Trainer::named("every-step") else { return };
     let (whole, _) = train_killed(&trainer, &[]);
     for moment in 0..=STEPS {
         let (resumed, _) = train_killed(&trainer, &[moment]);
@@ -166,7 +167,7 @@ fn a_worker_killed_after_any_step_is_followed_to_the_same_bits() {
 /// The same at instants that no report marks, in the middle of a step or of a frame.
 #[test]
 fn a_worker_killed_at_any_instant_ends_with_the_same_bits() {
-    let Some(trainer) = Trainer::copy("instants") else { return };
+    let Some(trainer) = Trainer::named("instants") else { return };
     let (whole, _) = train_killed(&trainer, &[]);
     let mut killed = 0;
     for instant in [40u64, 170, 230, 310, 420] {
@@ -187,7 +188,7 @@ fn a_worker_killed_at_any_instant_ends_with_the_same_bits() {
 
 #[test]
 fn deaths_are_counted_and_the_last_one_ends_the_run_as_failed_and_charged() {
-    let Some(trainer) = Trainer::copy("deaths") else { return };
+    let Some(trainer) = Trainer::named("deaths") else { return };
     let mut killed = 0;
     let (delivered, steps) = train(&trainer.0, &mut |report| {
         if matches!(report, Some(Report::Progress { .. })) {
@@ -201,7 +202,7 @@ fn deaths_are_counted_and_the_last_one_ends_the_run_as_failed_and_charged() {
 
 #[test]
 fn a_room_that_stops_starts_no_successor() {
-    let Some(trainer) = Trainer::copy("stopped") else { return };
+    let Some(trainer) = Trainer::named("stopped") else { return };
     let (delivered, steps) = train(&trainer.0, &mut |report| match report {
         Some(Report::Progress { step: 30.., .. }) => {
             trainer.kill();
@@ -216,7 +217,7 @@ fn a_room_that_stops_starts_no_successor() {
 /// A model whose first steps were another configuration's does not leave.
 #[test]
 fn an_outcome_of_another_configuration_is_refused_at_output() {
-    let Some(trainer) = Trainer::copy("output") else { return };
+    let Some(trainer) = Trainer::named("output") else { return };
     let (delivered, _) = train_killed(&trainer, &[]);
     let start = start();
     let judge = |configuration: Digest| {

@@ -38,8 +38,9 @@ fn answer(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-fn made(scenario: &str, rows: &str) -> PathBuf {
-    let dir = fresh(scenario);
+/// The folder of a scenario, for one test alone: they run side by side.
+fn made(test: &str, scenario: &str, rows: &str) -> PathBuf {
+    let dir = fresh(&format!("{test}-{scenario}"));
     let output = depa().args(["scenario", "new", scenario, "--rows", rows, "--dir"]).arg(&dir).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     dir
@@ -56,7 +57,7 @@ fn a_rehearsal_says_what_it_is_and_the_same_seed_gives_the_same_model() {
     if !built("a_rehearsal_says_what_it_is_and_the_same_seed_gives_the_same_model") {
         return;
     }
-    let dir = made("covid", "2119");
+    let dir = made("same", "covid", "2119");
     let run = |out: &str, seed: &str| {
         let output = local(&dir, &dir.join(out), &["--seed", seed]);
         let said = text(&output.stderr);
@@ -78,7 +79,7 @@ fn a_rehearsal_says_what_it_is_and_the_same_seed_gives_the_same_model() {
 
 #[test]
 fn errors_name_the_next_step() {
-    let dir = made("covid", "40");
+    let dir = made("errors", "covid", "40");
     let stranger = ["--table", "icnr=x.csv"];
     let nowhere = ["--trainer", "/nowhere/ccr-trainer"];
     let cases: [(&[&str], &str); 4] = [
@@ -163,7 +164,7 @@ fn python_loads_the_model_and_says_what_the_trainer_says() {
     let mlp = "model = { kind = \"mlp\", hidden = [16, 8] }";
     let trees = "model = { kind = \"trees\", trees = { depth = 2, features_per_tree = 1, regularization = \"10\" } }";
     for (name, model) in [("logistic", logistic), ("mlp", mlp), ("trees", trees)] {
-        let dir = made("covid", "400");
+        let dir = made("python", "covid", "400");
         let job = dir.join("job.toml");
         let form = std::fs::read_to_string(&job).unwrap();
         assert!(form.contains(logistic));
@@ -179,7 +180,7 @@ fn python_runs_the_networks_of_the_picture_scenarios() {
         return;
     }
     for (name, steps) in [("mnist", "steps = 200"), ("cifar10", "steps = 200"), ("brats", "steps = 80")] {
-        let dir = made(name, "60");
+        let dir = made("pictures", name, "60");
         let job = dir.join("job.toml");
         let form = std::fs::read_to_string(&job).unwrap();
         assert!(form.contains(steps));
@@ -214,7 +215,7 @@ fn trees_beat_the_line_on_the_credit_tables() {
     if !built(test) {
         return;
     }
-    let dir = made("credit-risk", "7548");
+    let dir = made("trees", "credit-risk", "7548");
     let job = dir.join("job.toml");
     let form = std::fs::read_to_string(&job).unwrap();
     let trees = form.lines().find(|line| line.starts_with("model = { kind = \"trees\"")).unwrap();

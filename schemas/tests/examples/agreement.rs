@@ -110,7 +110,7 @@ pub fn offer() -> DatasetOffer {
             rules: Vec::new(),
         },
         privacy_cap: Clause { epsilon: real("3.0"), ..clause() },
-        renewable_to: Some(real("6.0")),
+        renewable_to: None,
         payment: vec![PriceTerm {
             term_id: "run".into(),
             kind: TermKind::PerRun,

@@ -95,7 +95,7 @@ fn the_production_package_takes_software_evidence_nowhere() {
     is_refused(pinned.env("DEPA_KMS__SOFTWARE_ROOTS", &pin), Code::ProductionRefused);
     let mut command = serve("kms.toml", &kms_folder, &kms);
     production(&mut command);
-    command.env("DEPA_KMS__SOFTWARE_ROOTS", "[]").env("DEPA_KMS__KBS__ENABLED", "true");
+    command.env("DEPA_KMS__SOFTWARE_ROOTS", "[]").env("DEPA_KMS__KBS", "{ enabled = true }");
     let mut cupboard = Process::start("production-kms", &kms_folder, &mut command).unwrap();
     cupboard.ready(port(&kms_url), "/readyz").unwrap();
     let mut probe = kept.back(&scene);
