@@ -25,7 +25,8 @@ pub fn slice(side: usize, random: &mut Random) -> Slice {
     let (angle, reach) = (random.between(0.0, std::f64::consts::TAU), random.between(0.08, 0.24));
     let tumour = (0.5 + reach * angle.cos(), 0.5 + reach * angle.sin());
     let radius = random.between(0.07, 0.14);
-    let waves: Vec<(f64, f64)> = (2..6).map(|_| (random.between(0.0, 0.18), random.between(0.0, std::f64::consts::TAU))).collect();
+    let waves: Vec<(f64, f64)> =
+        (2..6).map(|_| (random.between(0.0, 0.18), random.between(0.0, std::f64::consts::TAU))).collect();
     let edge = |point: Point| {
         let (x, y) = (point.0 - tumour.0, point.1 - tumour.1);
         let around = y.atan2(x);
