@@ -60,7 +60,7 @@ fn tables() -> Option<(Start, Vec<String>)> {
 }
 
 /// Area under the curve by ranks, ties counting half.
-fn auc(scores: &[f64], labels: &[f32]) -> f64 {
+pub fn auc(scores: &[f64], labels: &[f32]) -> f64 {
     let of = |wanted: f32| scores.iter().zip(labels).filter(move |(_, l)| **l == wanted).map(|(s, _)| *s);
     let (mut won, mut pairs) = (0.0, 0.0);
     for positive in of(1.0) {
@@ -78,7 +78,8 @@ fn auc(scores: &[f64], labels: &[f32]) -> f64 {
     won / pairs
 }
 
-fn numbers(model: &SafeTensors<'_>, name: &str) -> Vec<f64> {
+/// The numbers of a tensor of the artifact.
+pub fn numbers(model: &SafeTensors<'_>, name: &str) -> Vec<f64> {
     let data = model.tensor(name).unwrap();
     data.data().chunks(4).map(|b| f64::from(f32::from_le_bytes(b.try_into().unwrap()))).collect()
 }

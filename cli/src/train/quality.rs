@@ -100,7 +100,7 @@ fn macro_f1(said: &[(usize, usize)], classes: usize) -> f64 {
 }
 
 /// Mann and Whitney's statistic with half a point for ties; one half where a class is missing.
-fn auc(mut scored: Vec<(f64, bool)>) -> f64 {
+pub fn auc(mut scored: Vec<(f64, bool)>) -> f64 {
     scored.sort_by(|a, b| a.0.total_cmp(&b.0));
     let positives = scored.iter().filter(|(_, positive)| *positive).count() as f64;
     let negatives = scored.len() as f64 - positives;

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use depa::train::quality::auc;
 use hmac::{Hmac, KeyInit, Mac};
 use schemas::{Code, R, Refusal};
 use serde::{Deserialize, Serialize};
@@ -139,24 +140,6 @@ impl Linear {
         let right = scored.iter().filter(|(logit, positive)| (*logit >= 0.0) == *positive).count();
         Quality { auc: auc(scored), accuracy: right as f64 / people.len().max(1) as f64, test_rows: people.len() }
     }
-}
-
-/// Mann and Whitney's statistic with half a point for ties; one half where a class is missing.
-fn auc(mut scored: Vec<(f64, bool)>) -> f64 {
-    scored.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let positives = scored.iter().filter(|(_, positive)| *positive).count() as f64;
-    let negatives = scored.len() as f64 - positives;
-    if positives == 0.0 || negatives == 0.0 {
-        return 0.5;
-    }
-    let (mut below, mut sum) = (0.0, 0.0);
-    for tied in scored.chunk_by(|a, b| a.0 == b.0) {
-        let up = tied.iter().filter(|(_, positive)| *positive).count() as f64;
-        let down = tied.len() as f64 - up;
-        sum += up * (below + down / 2.0);
-        below += down;
-    }
-    sum / (positives * negatives)
 }
 
 fn scaled(cell: &str, lower: &str, upper: &str) -> R<f64> {

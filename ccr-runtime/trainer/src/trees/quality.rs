@@ -14,6 +14,7 @@ use schemas::worker::Start;
 use super::tests::trees;
 use crate::fixtures::{column, feature, head, real, serve, start};
 use crate::noise::Streams;
+use crate::quality::{auc, numbers};
 use crate::table;
 
 const ROWS: usize = 8_000;
@@ -89,36 +90,12 @@ fn job(text: &str, model: Model, epsilon: f64, steps: u32, clip: &str, rate: &st
     start
 }
 
-/// Area under the curve by ranks, ties counting half.
-fn area(scores: &[f64], labels: &[f32]) -> f64 {
-    let of = |wanted: f32| scores.iter().zip(labels).filter(move |(_, l)| **l == wanted).map(|(s, _)| *s);
-    let (mut won, mut pairs) = (0.0, 0.0);
-    for positive in of(1.0) {
-        for negative in of(0.0) {
-            won += if positive > negative {
-                1.0
-            } else if positive == negative {
-                0.5
-            } else {
-                0.0
-            };
-            pairs += 1.0;
-        }
-    }
-    won / pairs
-}
-
-fn floats(model: &SafeTensors<'_>, name: &str) -> Vec<f64> {
-    let data = model.tensor(name).unwrap();
-    data.data().chunks(4).map(|b| f64::from(f32::from_le_bytes(b.try_into().unwrap()))).collect()
-}
-
 /// Scores from the artifact alone, as its documentation says.
 fn scores(model: &[u8], rows: &[f32]) -> Vec<f64> {
     let model = SafeTensors::deserialize(model).unwrap();
     let rows = rows.chunks(FEATURES);
     if model.names().iter().any(|name| name.as_str() == "0.weight") {
-        let (weights, bias) = (floats(&model, "0.weight"), floats(&model, "0.bias")[0]);
+        let (weights, bias) = (numbers(&model, "0.weight"), numbers(&model, "0.bias")[0]);
         return rows.map(|x| x.iter().zip(&weights).map(|(x, w)| f64::from(*x) * w).sum::<f64>() + bias).collect();
     }
     let shape = model.tensor("trees.leaf").unwrap().shape().to_vec();
@@ -126,7 +103,7 @@ fn scores(model: &[u8], rows: &[f32]) -> Vec<f64> {
     let data = model.tensor("trees.feature").unwrap();
     let features: Vec<usize> =
         data.data().chunks(4).map(|b| i32::from_le_bytes(b.try_into().unwrap()) as usize).collect();
-    let (thresholds, values) = (floats(&model, "trees.threshold"), floats(&model, "trees.leaf"));
+    let (thresholds, values) = (numbers(&model, "trees.threshold"), numbers(&model, "trees.leaf"));
     let score = |x: &[f32]| {
         let of_tree = |tree: usize| {
             let mut at = 0;
@@ -151,7 +128,7 @@ fn median(start: &Start, text: &str, seeds: u8) -> f64 {
             let model = serve(&start, &[text.to_owned()]).model.unwrap();
             let read = table::read(&start.tables[0], text.as_bytes()).unwrap();
             let held_out = table::prepare(&start, vec![read]).unwrap().held_out;
-            area(&scores(&model, &held_out.features), &held_out.labels)
+            auc(&scores(&model, &held_out.features), &held_out.labels)
         })
         .collect();
     areas.sort_by(f64::total_cmp);
