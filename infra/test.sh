@@ -13,6 +13,18 @@ sh infra/bootstrap.sh
 
 what=${1:-gate}
 mkdir -p .build
+
+# A first build of everything fills 8 GB; a disk that fills up under way gives errors of the compiler, not of the cause.
+target=${CARGO_TARGET_DIR:-target}
+if [ ! -d "$target/debug/deps" ]; then
+    mkdir -p "$target"
+    free_kib=$(df -Pk "$target" | awk 'NR == 2 { print $4 }')
+    if [ "$free_kib" -lt 10485760 ]; then
+        echo "test: $((free_kib / 1048576)) GiB are free where $target lies; building everything needs 10 GiB." \
+            "Free some, or name another folder in CARGO_TARGET_DIR" >&2
+        exit 1
+    fi
+fi
 log=$(mktemp .build/test.XXXXXX)
 trap 'rm -f "$log"' EXIT
 trap 'exit 130' INT TERM
