@@ -16,6 +16,8 @@ areas:
                     `openssl speed`; --only stream,appraisal,opening,release, --stream BYTES, --runs N
   training          private and plain steps of the trainer beside Opacus on the same torch, which is fetched once into
                     .build/opacus; --only mlp-256,lstm-64,…, --steps N, --threads 2,1, --untuned
+  quality           figures of models that were trained with privacy, beside Opacus at the same ε: COVID over ten fixed
+                    splits, credit-schema trees, MNIST-schema digits; --only covid,credit,mnist, --splits N, --draws N
 AREAS
 }
 
@@ -52,6 +54,13 @@ training)
     cargo build --quiet --release -p ccr-trainer --bin trainer-bench >&2
     sh infra/bench/opacus.sh || echo "bench: Opacus's columns stay empty" >&2
     python3 -B infra/bench/opacus/measure.py "${CARGO_TARGET_DIR:-target}/release/trainer-bench" "$@"
+    ;;
+quality)
+    sh infra/bootstrap.sh
+    . infra/env.sh
+    cargo build --quiet --release -p ccr-trainer -p depa --bins >&2
+    sh infra/bench/opacus.sh || echo "bench: Opacus's columns stay empty" >&2
+    python3 -B infra/bench/quality/measure.py "${CARGO_TARGET_DIR:-target}/release/depa" "$@"
     ;;
 '') areas ;;
 *)
