@@ -62,8 +62,6 @@ pub struct Rehearsed {
     pub outcome: Outcome,
     /// The model in safetensors.
     pub model: Zeroizing<Vec<u8>>,
-    /// What the worker was sent first.
-    start: Start,
 }
 
 /// Judges and plans the rehearsal of a form. Paths in the form are relative to `base`; `files` go before them, by table.
@@ -138,13 +136,22 @@ pub fn prepare_bundle(
 
 /// Trains, in a process of its own. `seed` is of 32 bytes; `tell` hears of steps done.
 pub fn run(prepared: &Prepared, trainer: &Path, seed: [u8; 32], tell: &mut dyn FnMut(u32, u32)) -> R<Rehearsed> {
+    let (outcome, model) = pipe::train(trainer, &start(prepared, seed), &prepared.tables, tell)?;
+    if outcome.sha256 != Digest::of(&model) || outcome.steps != prepared.plan.steps {
+        return Err(Refusal::new(Code::WorkerProtocol, "the worker delivered another model than it said"));
+    }
+    Ok(Rehearsed { outcome, model })
+}
+
+/// What the worker is sent first.
+fn start(prepared: &Prepared, seed: [u8; 32]) -> Start {
     let head = |t: &Sample| TableHead {
         handle: t.handle.clone(),
         bytes: t.bytes.len() as u64,
         columns: t.columns.clone(),
         format: t.format,
     };
-    let start = Start {
+    Start {
         v: 1,
         tables: prepared.tables.iter().map(head).collect(),
         join: prepared.join.clone(),
@@ -153,18 +160,14 @@ pub fn run(prepared: &Prepared, trainer: &Path, seed: [u8; 32], tell: &mut dyn F
         seed: SeedBytes(Bytes(seed.to_vec())),
         checkpoint_every: None,
         resume: None,
-    };
-    let (outcome, model) = pipe::train(trainer, &start, &prepared.tables, tell)?;
-    if outcome.sha256 != Digest::of(&model) || outcome.steps != prepared.plan.steps {
-        return Err(Refusal::new(Code::WorkerProtocol, "the worker delivered another model than it said"));
     }
-    Ok(Rehearsed { outcome, model, start })
 }
 
-/// What the model says of the held-out part, by the trainer's own arithmetic in a process beside it: exact, and so for
-/// whoever owns the samples alone.
-pub fn evaluate(prepared: &Prepared, rehearsed: &Rehearsed, evaluator: &Path) -> R<Evaluation> {
-    evaluate::run(evaluator, &rehearsed.start, &prepared.tables, &rehearsed.model)
+/// What a model says of the held-out part, by the trainer's own arithmetic in a process beside it: exact, and so for
+/// whoever owns the samples alone. The model is a rehearsal's, or that of a run whose data the caller owns.
+pub fn evaluate(prepared: &Prepared, model: &[u8], evaluator: &Path) -> R<Evaluation> {
+    // A seed draws sampling and noise, and neither is left to be drawn here.
+    evaluate::run(evaluator, &start(prepared, [0; 32]), &prepared.tables, model)
 }
 
 /// ε that the training alone has cost after `step` steps at the run's δ, at the dearest table; none where it is not

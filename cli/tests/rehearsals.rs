@@ -190,6 +190,24 @@ fn python_runs_the_networks_of_the_picture_scenarios() {
     }
 }
 
+/// At ε = 4, from 1,500 generated digits and a fixed seed: a private network tells most digits apart.
+#[test]
+fn a_private_network_reads_digits() {
+    if !built("a_private_network_reads_digits") {
+        return;
+    }
+    let dir = made("digits", "mnist", "1500");
+    let job = dir.join("job.toml");
+    let form = std::fs::read_to_string(&job).unwrap();
+    assert!(form.contains("steps = 200"));
+    std::fs::write(&job, form.replace("steps = 200", "steps = 60")).unwrap();
+    let document = answer(&local(&dir, &dir.join("m"), &["--seed", "1"]));
+    let quality = &document["held_out_exact_computed_here"];
+    println!("mnist, generated, 60 steps: {quality}");
+    assert!(quality["accuracy"].as_f64().unwrap() >= 0.8 && quality["rows"].as_u64().unwrap() > 200, "{quality}");
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
 /// The shipped picture scenarios, as they are shipped.
 #[test]
 #[ignore = "minutes: three networks on thousands of pictures"]
@@ -197,7 +215,7 @@ fn picture_scenarios_learn_something() {
     if !built("picture_scenarios_learn_something") {
         return;
     }
-    for (name, figure, floor) in [("mnist", "accuracy", 0.5), ("cifar10", "accuracy", 0.2), ("brats", "dice", 0.05)] {
+    for (name, figure, floor) in [("mnist", "accuracy", 0.9), ("cifar10", "accuracy", 0.5), ("brats", "dice", 0.7)] {
         let dir = fresh(name);
         let output = depa().args(["scenario", "run", name, "--json", "--noise-seed", "1", "--dir"]).arg(&dir).output();
         let document = answer(&output.unwrap());

@@ -8,7 +8,11 @@ use std::path::{Path, PathBuf};
 
 use depa::scenario::{self, check};
 use depa::{edge, train};
+use models::reference::Options;
 use scenarios::{Order, Scenario};
+use schemas::Code;
+use schemas::network::Input;
+use serde_json::Value;
 
 const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/depa-scenarios");
 
@@ -116,6 +120,54 @@ fn the_references_own_files_are_read_and_get_their_verdicts() {
             read.pipeline_with_delta_mended.unwrap_or("accepted")
         );
     }
+}
+
+/// Every one of the reference's files: a contract and a pipeline with their verdicts above, a part that stands in that
+/// pipeline word for word and so shares its verdict, or a variant with a verdict of its own.
+#[test]
+fn no_file_of_the_reference_is_left_unread() {
+    if !Path::new(REFERENCE).is_dir() {
+        println!("NOT RUN no_file_of_the_reference_is_left_unread: no ../shared/data/depa-scenarios");
+        return;
+    }
+    let json = |path: &Path| -> Value { serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap() };
+    let mut files = 0;
+    for scenario in Scenario::ALL {
+        let folder = Path::new(REFERENCE).join(scenario.name());
+        let pipeline = json(&folder.join("pipeline_config.json"));
+        let stages = pipeline["pipeline"].as_array().unwrap();
+        let train = &stages.iter().find(|s| s["name"].as_str().unwrap().starts_with("Train")).unwrap()["config"];
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            files += 1;
+            match name.as_str() {
+                "contract.json" | "pipeline_config.json" => {}
+                "train_config.json" | "join_config.json" => assert!(stages.contains(&json(&path)), "{name}"),
+                "dataset_config.json" | "loss_config.json" | "model_config.json" => {
+                    assert_eq!(json(&path), train[name.trim_end_matches(".json")], "{name}");
+                }
+                "eval_config.json" => {
+                    for (member, value) in json(&path).as_object().unwrap() {
+                        assert_eq!(value, &train[member], "{name}: {member}");
+                    }
+                }
+                "sample_variants" => {
+                    let read = |name: &str| {
+                        let input = Input::Vector { features: 10 };
+                        models::reference::model(&json(&path.join(name)), input, &Options::default())
+                    };
+                    let refusal = read("model_config_safetensors.json").unwrap_err();
+                    assert_eq!((refusal.code, refusal.field.as_deref()), (Code::ModelLayer, Some("dropout")));
+                    assert_eq!(read("model_config_xgboost.json").unwrap_err().code, Code::ModelForm);
+                    files += std::fs::read_dir(&path).unwrap().count() - 1;
+                }
+                _ => panic!("{}: who reads {name}?", scenario.name()),
+            }
+        }
+    }
+    println!("{files} files of the reference are read");
+    assert_eq!(files, 37);
 }
 
 fn fresh(name: &str) -> PathBuf {

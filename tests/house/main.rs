@@ -5,6 +5,7 @@ mod conformance;
 mod layering;
 mod quality;
 mod refusals;
+mod scenarios;
 mod walk;
 
 use std::path::{Path, PathBuf};

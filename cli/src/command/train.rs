@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use depa::edge;
 use depa::train::{self, LABEL, LocalForm, Quality};
-use schemas::pipeline::Model;
 use schemas::{Code, Digest, R, Refusal};
 use serde_json::{Value, json};
 
@@ -125,11 +124,11 @@ fn held_out(
         say(&format!("the held-out part is not looked at: there is no {}", evaluator.display()));
         return Ok(None);
     }
-    let evaluation = train::evaluate(prepared, rehearsed, evaluator)?;
+    let evaluation = train::evaluate(prepared, &rehearsed.model, evaluator)?;
     if let Some(path) = &options.predictions {
         edge::write_json(path, &evaluation)?;
     }
-    Ok(Some(Quality::of(&prepared.training, &evaluation, ends_in_sigmoid(&prepared.training.model))))
+    Ok(Some(Quality::of(&prepared.training, &evaluation)))
 }
 
 fn plan_line(prepared: &train::Prepared) -> String {
@@ -142,11 +141,6 @@ fn plan_line(prepared: &train::Prepared) -> String {
 
 fn micro(micro: u64) -> String {
     format!("{}.{:06}", micro / 1_000_000, micro % 1_000_000)
-}
-
-fn ends_in_sigmoid(model: &Model) -> bool {
-    let Model::Network { network } = model else { return false };
-    network.layers.last() == Some(&schemas::network::Layer::Sigmoid {})
 }
 
 fn pair(text: &str) -> R<(String, PathBuf)> {

@@ -1,6 +1,7 @@
 //! How good a model is on the held-out part: exact figures, computed where the samples lie and nowhere else.
 
-use schemas::pipeline::{Labels, Training};
+use schemas::network::Layer;
+use schemas::pipeline::{Labels, Model, Training};
 use serde::Serialize;
 
 use super::Evaluation;
@@ -28,13 +29,13 @@ pub struct Quality {
 }
 
 impl Quality {
-    /// Reads the figures from what a model said. `ends_in_sigmoid` says whether its outputs are probabilities.
-    pub fn of(training: &Training, evaluation: &Evaluation, ends_in_sigmoid: bool) -> Quality {
+    /// Reads the figures from what a model said: logits, or probabilities where it is a network that ends in a sigmoid.
+    pub fn of(training: &Training, evaluation: &Evaluation) -> Quality {
         let rows = evaluation.outputs.len();
         let pairs = || evaluation.outputs.iter().zip(&evaluation.labels);
         let first = |values: &[f64]| values.first().copied().unwrap_or_default();
         let label = |values: &[f32]| f64::from(values.first().copied().unwrap_or_default());
-        let cut = if ends_in_sigmoid { 0.5 } else { 0.0 };
+        let cut = if ends_in_sigmoid(&training.model) { 0.5 } else { 0.0 };
         match &training.labels {
             None => {
                 let scored: Vec<(f64, bool)> = pairs().map(|(o, l)| (first(o), label(l) > 0.5)).collect();
@@ -80,6 +81,10 @@ impl Quality {
             figures.iter().filter_map(|(name, figure)| figure.map(|f| format!("{name} {f:.4}"))).collect();
         format!("{} over {} held-out rows", words.join(", "), self.rows)
     }
+}
+
+fn ends_in_sigmoid(model: &Model) -> bool {
+    matches!(model, Model::Network { network } if network.layers.last() == Some(&Layer::Sigmoid {}))
 }
 
 fn share(part: usize, whole: usize) -> f64 {

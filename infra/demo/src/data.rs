@@ -1,37 +1,22 @@
-//! The three tables of the demo: read from the DEPA COVID files, or made by a generator of our own with the same schema.
+//! The three tables of the demo: read from the DEPA COVID files, or made by the scenario's generator (`scenarios::covid`).
 //!
 //! The demo plays all three data providers and so owns the plaintext. What it seals of a table is only what the
 //! contract needs: join key, features, target. Names, addresses and all other columns never leave the provider.
 
 mod columns;
-mod generate;
 
-use std::collections::HashSet;
 use std::path::Path;
 
 use schemas::{Code, R, Refusal};
 
 pub use columns::{EXPECTED, FEATURES, FeatureColumn, PRINCIPAL, TARGET, TableKind};
-pub use generate::generate;
+pub use scenarios::Table;
+pub use scenarios::covid::{ROWS, SEED};
 
-/// The seed of the generated tables; another seed gives other people.
-pub const SEED: u64 = 20_210_501;
-/// Rows of each generated table, and the public count that the demo's offers state: that of the COVID tables.
-pub const ROWS: usize = 2_119;
-
-/// A table in the clear: a header and rows of cells.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Table {
-    /// Column names.
-    pub header: Vec<String>,
-    /// Cells, as many per row as columns.
-    pub rows: Vec<Vec<String>>,
-}
-
-impl std::fmt::Debug for Table {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Table({} columns)", self.header.len())
-    }
+/// Makes the three tables with this many people, who do not exist: those of the COVID scenario.
+pub fn generate(seed: u64, rows: usize) -> Tables {
+    let [icmr, cowin, statewarroom] = scenarios::covid::generate(seed, rows);
+    Tables { icmr, cowin, statewarroom }
 }
 
 /// The tables of the three providers.
@@ -67,51 +52,12 @@ impl Tables {
 }
 
 fn read(path: &Path, kind: TableKind) -> R<Table> {
-    let fault = |why: String| Refusal::new(Code::TableForm, format!("{}: {why}", path.display()));
-    let mut reader = csv::Reader::from_path(path).map_err(|e| fault(e.to_string()))?;
-    let header: Vec<String> = reader.headers().map_err(|e| fault(e.to_string()))?.iter().map(str::to_owned).collect();
-    if let Some(missing) = kind.sealed().iter().find(|c| !header.iter().any(|h| h == *c)) {
-        return Err(fault(format!("has no column {missing}; the DEPA COVID tables are expected")));
+    let table = Table::read(path)?;
+    if let Some(missing) = kind.sealed().iter().find(|c| !table.header.iter().any(|h| h == *c)) {
+        let why = format!("{}: has no column {missing}; the DEPA COVID tables are expected", path.display());
+        return Err(Refusal::new(Code::TableForm, why));
     }
-    let rows = reader
-        .records()
-        .map(|record| record.map(|r| r.iter().map(str::to_owned).collect()))
-        .collect::<Result<_, _>>()
-        .map_err(|_| fault("is no regular CSV file".into()))?;
-    Ok(Table { header, rows })
-}
-
-impl Table {
-    /// The place of a column.
-    pub fn column(&self, name: &str) -> R<usize> {
-        let missing = || Refusal::new(Code::TableForm, format!("there is no column {name}"));
-        self.header.iter().position(|h| h == name).ok_or_else(missing)
-    }
-
-    /// Only these columns, in this order, as CSV: what is sealed.
-    pub fn csv_of(&self, columns: &[&str]) -> R<Vec<u8>> {
-        let places = columns.iter().map(|c| self.column(c)).collect::<R<Vec<usize>>>()?;
-        let fault = |_| Refusal::new(Code::Internal, "the table cannot be written");
-        let mut out = csv::Writer::from_writer(Vec::new());
-        out.write_record(columns).map_err(|_| Refusal::new(Code::Internal, "the table cannot be written"))?;
-        for row in &self.rows {
-            let cells = places.iter().map(|p| row.get(*p).map_or("", String::as_str));
-            out.write_record(cells).map_err(|_| Refusal::new(Code::Internal, "the table cannot be written"))?;
-        }
-        out.into_inner().map_err(fault)
-    }
-
-    /// The whole table as CSV.
-    pub fn csv(&self) -> R<Vec<u8>> {
-        let all: Vec<&str> = self.header.iter().map(String::as_str).collect();
-        self.csv_of(&all)
-    }
-
-    /// The principals of this table: the distinct cells of a column.
-    pub fn distinct(&self, column: &str) -> R<HashSet<&str>> {
-        let place = self.column(column)?;
-        Ok(self.rows.iter().filter_map(|row| row.get(place).map(String::as_str)).collect())
-    }
+    Ok(table)
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use schemas::jwk::Jwk;
 use schemas::{Code, Digest, R, Refusal};
 use signing::Trust;
 
+pub use acts::EPSILON;
 pub use clock::TestClock;
 pub use here::InProcess;
 pub use processes::{Processes, name_witness};

@@ -7,9 +7,11 @@ use clap::{Parser, Subcommand};
 use demo::data::{self, Tables};
 use demo::house::House;
 use demo::narrate::Narrator;
-use demo::report::Report;
+use demo::scenario;
 use demo::steps;
+use scenarios::{Order, Scenario};
 use schemas::{Code, R, Refusal};
+use serde::Serialize;
 
 #[derive(Parser)]
 #[command(
@@ -36,12 +38,15 @@ Examples:
   demo run
   demo run --data DIR --json > report.json
   demo run --keep --dir /tmp/house
+  demo run --scenario mnist --rows 1000
 
 The JSON document: contract{id,sha256,state}, run{id,state,evidence,assurance,simulated},
 privacy{epsilon,delta,noise_multiplier,steps,sample_rate,metrics_noise_multiplier},
 model{sha256,auc,accuracy,test_rows,computed_outside_the_room,noised_metrics}, joined_rows,
 payments[{payee,name,amount_minor,currency,state}], webhooks_received, log{size,root,cosigned_at},
-audit{verified,command}, seconds{of every step, total}. With `simulated` true nobody vouches for the machine.
+audit{verified,command}, room{seconds,parts[{part,seconds,share}]}, seconds{of every step, total}. With `simulated`
+true nobody vouches for the machine. With --scenario: scenario, published_tables, public_rows, and model{sha256,
+held_out_computed_outside_the_room,noised_metrics} in place of model, joined_rows and webhooks_received.
 
 A temporary folder is removed at the end but for the files of the audit; after a failure, but for the logs.
 It holds tables and private keys while the demo runs; --keep and --dir leave them there.
@@ -59,6 +64,12 @@ struct Run {
     /// Leave the services running and print their addresses.
     #[arg(long)]
     keep: bool,
+    /// Another of the reference scenarios, as `depa scenario new` writes it: covid, credit-risk, mnist or cifar10.
+    #[arg(long, value_name = "NAME", conflicts_with = "epsilon")]
+    scenario: Option<String>,
+    /// People to generate for the scenario.
+    #[arg(long, requires = "scenario")]
+    rows: Option<u64>,
     /// ε contracted per dataset and asked by the run.
     #[arg(long, default_value = "1.0", value_parser = epsilon, allow_hyphen_values = true)]
     epsilon: String,
@@ -89,6 +100,10 @@ fn main() -> ExitCode {
 
 fn perform(run: &Run) -> R<()> {
     let mut narrator = Narrator::new();
+    if let Some(name) = &run.scenario {
+        let order = Order { scenario: Scenario::parse(name)?, rows: run.rows, seed: None, tables: run.data.clone() };
+        return in_a_house(run, &mut narrator, |house, narrator| scenario::walk(house, &order, narrator));
+    }
     let tables = match &run.data {
         Some(dir) => Tables::read(dir)?,
         None => data::generate(data::SEED, data::ROWS),
@@ -96,16 +111,25 @@ fn perform(run: &Run) -> R<()> {
     let from = run.data.as_ref().map_or("generated (seeded)".to_owned(), |d| d.display().to_string());
     narrator.line(&format!("Tables: {from}. Attestation is SIMULATED; nothing leaves this machine; no money moves."));
     narrator.lap("tables");
+    in_a_house(run, &mut narrator, |house, narrator| steps::walk(house, &tables, &run.epsilon, narrator))
+}
+
+/// Starts a house, does what is to be done in it, reports, and takes it down as asked.
+fn in_a_house<T: Serialize>(
+    run: &Run,
+    narrator: &mut Narrator,
+    walk: impl FnOnce(&mut House, &mut Narrator) -> R<T>,
+) -> R<()> {
     watch_signals()?;
     let mut house = House::start(run.dir.as_deref())?;
     narrator.lap("start");
-    let report = steps::walk(&mut house, &tables, &run.epsilon, &mut narrator).map_err(|r| with_logs(&mut house, r))?;
+    let report = walk(&mut house, narrator).map_err(|r| with_logs(&mut house, r))?;
     house.leave_audit();
     if run.json {
         print_json(&report)?;
     }
     if run.keep {
-        keep(&mut house, &mut narrator);
+        keep(&mut house, narrator);
     } else if run.dir.is_none() {
         narrator.line(
             "\nThe house is taken down but for the files of the audit. To look around in it: --keep, or --dir DIR.",
@@ -114,7 +138,7 @@ fn perform(run: &Run) -> R<()> {
     Ok(())
 }
 
-fn print_json(report: &Report) -> R<()> {
+fn print_json(report: &impl Serialize) -> R<()> {
     let text = serde_json::to_string_pretty(report);
     println!("{}", text.map_err(|e| Refusal::new(Code::Internal, e.to_string()))?);
     Ok(())

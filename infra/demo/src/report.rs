@@ -1,14 +1,14 @@
 //! What came of the walk: the one JSON document of `--json`, and the same for people.
 
-use schemas::Digest;
-use schemas::contract::{Assurance, ContractState};
-use schemas::desk::ObligationView;
+use schemas::contract::{Assurance, ContractRef, ContractState};
+use schemas::desk::{ObligationView, RunView};
 use schemas::evidence::EvidenceKind;
 use schemas::id::{ContractId, Did, RunId};
 use schemas::money::{Currency, Minor};
 use schemas::privacy::DatasetCharge;
 use schemas::text::Real;
 use schemas::worker::NoisedMetrics;
+use schemas::{Digest, R};
 use serde::Serialize;
 
 use crate::narrate::Narrator;
@@ -37,6 +37,56 @@ pub struct RunPart {
     pub assurance: Assurance,
     /// Whether nobody vouches for the machine it ran on.
     pub simulated: bool,
+}
+
+/// The run as the room lived it, part by part.
+#[derive(Clone, Debug, Serialize)]
+pub struct RoomPart {
+    /// Seconds from the order taken to the entry of completion.
+    pub seconds: f64,
+    /// Its parts in order.
+    pub parts: Vec<PartOfRun>,
+}
+
+/// A part of a run.
+#[derive(Clone, Debug, Serialize)]
+pub struct PartOfRun {
+    /// Its name: `attest` (check, show evidence, reserve), `decrypt` (get the keys and open), `join`, `train`, `seal`
+    /// (commit, upload, complete).
+    pub part: &'static str,
+    /// How long it took.
+    pub seconds: f64,
+    /// Of all seconds of the run, 0 to 1.
+    pub share: f64,
+}
+
+/// Which steps make up a part.
+const PARTS: [(&str, &[&str]); 5] = [
+    ("attest", &["admit", "check_in", "reserve"]),
+    ("decrypt", &["release", "open_data"]),
+    ("join", &["join"]),
+    ("train", &["train"]),
+    ("seal", &["commit", "complete"]),
+];
+
+impl RoomPart {
+    /// Of the seconds of every step.
+    pub fn of(seconds: &serde_json::Map<String, serde_json::Value>) -> RoomPart {
+        let of_step = |step: &&str| seconds.get(*step).and_then(serde_json::Value::as_f64).unwrap_or(0.0);
+        let took = PARTS.map(|(part, steps)| (part, steps.iter().map(of_step).sum::<f64>()));
+        let whole: f64 = took.iter().map(|(_, seconds)| seconds).sum();
+        let round = |number: f64| (number * 1000.0).round() / 1000.0;
+        let share = |seconds: f64| if whole > 0.0 { round(seconds / whole) } else { 0.0 };
+        let part = |(part, seconds)| PartOfRun { part, seconds: round(seconds), share: share(seconds) };
+        RoomPart { seconds: round(whole), parts: took.map(part).into() }
+    }
+
+    /// In a line.
+    pub fn words(&self) -> String {
+        let part = |p: &PartOfRun| format!("{} {:.0} %", p.part, p.share * 100.0);
+        let parts: Vec<String> = self.parts.iter().map(part).collect();
+        format!("{:.1} s from the order taken to the entry of completion: {}", self.seconds, parts.join(", "))
+    }
 }
 
 /// What the run spent of everybody's privacy.
@@ -129,6 +179,8 @@ pub struct Report {
     pub log: LogPart,
     /// The audit.
     pub audit: AuditPart,
+    /// The run by its parts.
+    pub room: RoomPart,
     /// Seconds per step, and in all.
     pub seconds: serde_json::Map<String, serde_json::Value>,
 }
@@ -146,6 +198,26 @@ impl PrivacyPart {
             sample_rate: plan.sample_rate.clone(),
             metrics_noise_multiplier: plan.metrics_noise_multiplier.clone(),
         })
+    }
+}
+
+impl ContractPart {
+    /// A contract with the state that the desk tells.
+    pub fn of(desk: &contract_client::Client, contract: ContractRef) -> R<ContractPart> {
+        Ok(ContractPart { state: depa::contract::state(desk, &contract.id)?, id: contract.id, sha256: contract.sha256 })
+    }
+}
+
+impl RunPart {
+    /// Of what the contract service shows.
+    pub fn of(view: RunView) -> RunPart {
+        RunPart {
+            id: view.run_id,
+            state: view.state,
+            evidence: view.evidence,
+            assurance: view.assurance,
+            simulated: view.evidence == EvidenceKind::Software,
+        }
     }
 }
 
@@ -179,6 +251,7 @@ impl Report {
             "  privacy    ε {} and δ {} spent of every provider's data (σ {}, {} steps, sampling rate {})",
             p.epsilon, p.delta, p.noise_multiplier, p.steps, p.sample_rate
         ));
+        narrator.line(&format!("  room       {}", self.room.words()));
         for payment in &self.payments {
             narrator.line(&format!("  payment    {} to {}: {}", amount(payment), payment.name, payment.state));
         }
@@ -196,4 +269,23 @@ impl Report {
 fn amount(payment: &PaymentPart) -> String {
     let minor = payment.amount_minor.get();
     format!("{} {}.{:02}", payment.currency, minor / 100, minor % 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_a_run_add_up_and_other_steps_are_none_of_it() {
+        let seconds = serde_json::json!({
+            "start": 9.0, "admit": 0.5, "check_in": 0.25, "reserve": 0.25, "release": 0.5, "open_data": 0.5, "join": 0.25,
+            "train": 1.5, "commit": 0.125, "complete": 0.125, "total": 20.0,
+        });
+        let room = RoomPart::of(seconds.as_object().unwrap());
+        let shares: Vec<_> = room.parts.iter().map(|p| (p.part, p.share)).collect();
+        let expected = [("attest", 0.25), ("decrypt", 0.25), ("join", 0.063), ("train", 0.375), ("seal", 0.063)];
+        assert_eq!((room.seconds, shares), (4.0, expected.to_vec()));
+        assert!(room.words().contains("train 38 %"), "{}", room.words());
+        assert_eq!(RoomPart::of(&serde_json::Map::new()).seconds, 0.0);
+    }
 }

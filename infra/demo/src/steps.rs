@@ -4,20 +4,20 @@ use std::io::BufReader;
 use std::time::{Duration, Instant};
 
 use depa::job::Prepared;
-use schemas::contract::ContractRef;
+use schemas::contract::{Contract, ContractRef};
 use schemas::desk::RunView;
-use schemas::evidence::EvidenceKind;
 use schemas::id::RunId;
 use schemas::text::Real;
-use schemas::{Code, R, Refusal};
+use schemas::{Code, Envelope, R, Refusal};
 use serde_json::Value;
 
+use crate::actors::Person;
 use crate::data::Tables;
 use crate::golden;
 use crate::house::{House, Roles};
 use crate::narrate::Narrator;
 use crate::outside::{self, Linear};
-use crate::report::{AuditPart, ContractPart, LogPart, ModelPart, PaymentPart, PrivacyPart, Report, RunPart};
+use crate::report::{AuditPart, ContractPart, LogPart, ModelPart, PaymentPart, PrivacyPart, Report, RoomPart, RunPart};
 
 /// How long a run may take.
 const RUN: Duration = Duration::from_secs(600);
@@ -43,20 +43,10 @@ pub fn walk(house: &mut House, tables: &Tables, epsilon: &str, narrator: &mut Na
     narrator.part("8. The audit");
     let (log, audit) = audit(house, narrator)?;
     let desk = house.tdc.person.desk()?;
-    let view = desk.run(&run.run_id)?;
+    let seconds = narrator.seconds();
     let report = Report {
-        contract: ContractPart {
-            state: depa::contract::state(desk, &contract.id)?,
-            id: contract.id,
-            sha256: contract.sha256,
-        },
-        run: RunPart {
-            id: view.run_id,
-            state: view.state,
-            evidence: view.evidence,
-            assurance: view.assurance,
-            simulated: view.evidence == EvidenceKind::Software,
-        },
+        contract: ContractPart::of(desk, contract)?,
+        run: RunPart::of(desk.run(&run.run_id)?),
         privacy: PrivacyPart::of(&prepared.estimate.plan).ok_or_else(|| fault("the plan charges nobody"))?,
         model,
         joined_rows: outside::joined(tables)?.len(),
@@ -64,17 +54,18 @@ pub fn walk(house: &mut House, tables: &Tables, epsilon: &str, narrator: &mut Na
         webhooks_received: house.psp.received(),
         log,
         audit,
-        seconds: narrator.seconds(),
+        room: RoomPart::of(&seconds),
+        seconds,
     };
     report.tell(narrator);
     Ok(report)
 }
 
-fn fault(sentence: &str) -> Refusal {
+pub(crate) fn fault(sentence: &str) -> Refusal {
     Refusal::new(Code::Internal, sentence)
 }
 
-fn people(house: &mut House, narrator: &mut Narrator) -> R<()> {
+pub(crate) fn people(house: &mut House, narrator: &mut Narrator) -> R<()> {
     let print = depa::trust::fingerprints(&house.trust)?;
     let registry = format!(
         "registry {} with a log, started by two SRO people; trust file {}",
@@ -136,10 +127,16 @@ fn contract(house: &House, epsilon: &str, narrator: &mut Narrator) -> R<Contract
         contract.sha256.short()
     );
     narrator.step("draft", &made, "its parties, the SRO");
+    sign(house, &draft, &house.signers(), narrator)?;
+    Ok(contract)
+}
+
+/// Every party signs the same bytes alone, the consumer first; the full set puts the contract in force.
+pub(crate) fn sign(house: &House, draft: &Envelope<Contract>, signers: &[&Person], narrator: &mut Narrator) -> R<()> {
     let mut last = None;
-    for (at, person) in house.signers().into_iter().enumerate() {
-        let signature = house.signature(&draft, person)?;
-        let answer = depa::contract::submit(person.desk()?, &draft, &signature, at == 0)?;
+    for (at, person) in signers.iter().enumerate() {
+        let signature = house.signature(draft, person)?;
+        let answer = depa::contract::submit(person.desk()?, draft, &signature, at == 0)?;
         let made = format!(
             "{} signed the same bytes, alone: the contract is {}, log entry {}",
             person.name,
@@ -151,12 +148,12 @@ fn contract(house: &House, epsilon: &str, narrator: &mut Narrator) -> R<Contract
     }
     let executed =
         last.and_then(|a| a.executed).ok_or_else(|| fault("all have signed and the contract is not in force"))?;
-    let bundle = depa::contract::bundle(house.tdc.person.desk()?, &contract.id)?;
+    let bundle = depa::contract::bundle(house.tdc.person.desk()?, &draft.read_unverified()?.contract_id)?;
     depa::contract::verify_bundle(&bundle, &house.trust)?;
     let made =
         format!("the full set of signatures made it active: receipt of log entry {} verifies offline", executed.index);
     narrator.step("active", &made, "its parties, the SRO");
-    Ok(contract)
+    Ok(())
 }
 
 fn order(house: &House, contract: &ContractRef, epsilon: &str, narrator: &mut Narrator) -> R<Prepared> {
@@ -181,7 +178,7 @@ fn order(house: &House, contract: &ContractRef, epsilon: &str, narrator: &mut Na
     Ok(prepared)
 }
 
-fn room(house: &mut House, prepared: &Prepared, narrator: &mut Narrator) -> R<RunView> {
+pub(crate) fn room(house: &mut House, prepared: &Prepared, narrator: &mut Narrator) -> R<RunView> {
     let run = match &house.roles {
         Roles::Processes(_) => watch(house, prepared, narrator)?,
         Roles::InProcess(_) => {
@@ -301,7 +298,7 @@ impl Told {
         narrator.step("release", &made, "the room");
         narrator.step(
             "open_data",
-            "three tables are decrypted in memory, every chunk checked against the contract",
+            "the tables are decrypted in memory, every chunk checked against the contract",
             "the room",
         );
     }
@@ -367,7 +364,12 @@ fn model(house: &House, tables: &Tables, prepared: &Prepared, run: &RunView, nar
     })
 }
 
-fn money(house: &House, contract: &ContractRef, run: &RunView, narrator: &mut Narrator) -> R<Vec<PaymentPart>> {
+pub(crate) fn money(
+    house: &House,
+    contract: &ContractRef,
+    run: &RunView,
+    narrator: &mut Narrator,
+) -> R<Vec<PaymentPart>> {
     let payments = house.wait_until_settled(&contract.id, SETTLE)?;
     let of_run: Vec<_> = payments.into_iter().filter(|p| p.run_id == run.run_id).collect();
     let made = format!(
@@ -382,7 +384,7 @@ fn money(house: &House, contract: &ContractRef, run: &RunView, narrator: &mut Na
     Ok(of_run.iter().map(|p| PaymentPart::of(p, name(&p.payee))).collect())
 }
 
-fn audit(house: &House, narrator: &mut Narrator) -> R<(LogPart, AuditPart)> {
+pub(crate) fn audit(house: &House, narrator: &mut Narrator) -> R<(LogPart, AuditPart)> {
     let began = Instant::now();
     let (file, report) = loop {
         match exported(house) {

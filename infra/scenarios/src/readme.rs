@@ -134,16 +134,16 @@ fn own(scenario: Scenario) -> &'static [(&'static str, &'static str, &'static st
             (
                 "optimiser",
                 "Adam 0.0001 with CyclicLR to 0.01, batch 16, 1 epoch",
-                "Adam 0.002, expected batch 256, 200 steps",
+                "Adam 0.008, expected batch 256, 200 steps",
             ),
             ("container", "HDF5", "a folder of PNG files with an index"),
         ],
         Scenario::Cifar10 => &[
             ("privacy", "none: no clause, `is_private` false", "ε 4, δ 0.000002, DP-SGD"),
-            ("pictures", "50,000 photographs", "shapes and textures in random colours, 4,000 of them"),
+            ("pictures", "50,000 photographs", "shapes and textures in random colours, 10,000 of them"),
             ("normalisation", "mean and deviation of another data set", "public bounds 0 to 255, to [−1, 1]"),
             ("model", "6-16-120-84-10 with max pooling", "16-32-32-10 with strides and tanh"),
-            ("optimiser", "Adam 0.0001, batch 16, 2 epochs", "Adam 0.002, expected batch 256, 200 steps"),
+            ("optimiser", "Adam 0.0001, batch 16, 2 epochs", "Adam 0.01, expected batch 1,024, 200 steps"),
             ("container", "safetensors", "a folder of PNG files with an index"),
         ],
     }

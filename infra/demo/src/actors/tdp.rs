@@ -1,7 +1,7 @@
 //! A training data provider: owns one table in the clear, seals it, offers it, and alone holds its key.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use depa::dataset::form::{Cap, ColumnForm, Description, PriceForm, UsageForm};
 use depa::dataset::kms::Kms;
@@ -165,12 +165,33 @@ impl Tdp {
             depa::edge::write_private(&csv, &table.csv()?)?;
         }
         let file = self.storage.join(format!("{}-v{}.depa", self.kind.name(), description.version));
-        let job = dataset::seal::Job { description: &description, csv: &csv, out: &file, url: None };
+        let (sealed, offer, receipt) = self.registers(&description, &csv, &file)?;
+        Ok(Offered { kind: self.kind, sealed, file, offer, receipt })
+    }
+
+    /// Seals any table as it is described, under a name among this provider's objects, and registers the offer.
+    pub fn seals(
+        &self,
+        name: &str,
+        description: &Description,
+        table: &Path,
+    ) -> R<(SealedDataset, Envelope<DatasetOffer>, Receipt)> {
+        crate::house::make_dir(&self.storage)?;
+        self.registers(description, table, &self.storage.join(format!("{name}-v{}.depa", description.version)))
+    }
+
+    fn registers(
+        &self,
+        description: &Description,
+        table: &Path,
+        out: &Path,
+    ) -> R<(SealedDataset, Envelope<DatasetOffer>, Receipt)> {
+        let job = dataset::seal::Job { description, csv: table, out, url: None };
         let (person, trust) = (&self.person, self.person.trust()?);
         let kms = Kms::new(&self.kms)?;
         let sealed = dataset::seal(&job, &kms, &person.key, trust, &mut depa::edge::fresh, person.now())?;
-        let offer = dataset::offer(&description, &sealed, &person.key, trust, person.now())?;
+        let offer = dataset::offer(description, &sealed, &person.key, trust, person.now())?;
         let receipt = dataset::publish(person.desk()?, &offer)?;
-        Ok(Offered { kind: self.kind, sealed, file, offer, receipt })
+        Ok((sealed, offer, receipt))
     }
 }

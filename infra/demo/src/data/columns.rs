@@ -1,5 +1,7 @@
 //! The columns of the three tables, and which of them the demo contracts.
 
+use scenarios::covid;
+
 /// Which table.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum TableKind {
@@ -72,22 +74,22 @@ impl TableKind {
         }
     }
 
+    fn source(self) -> covid::Source {
+        match self {
+            Icmr => covid::ICMR,
+            Cowin => covid::COWIN,
+            Statewarroom => covid::STATEWARROOM,
+        }
+    }
+
     /// The file of the DEPA COVID scenario.
     pub fn file(self) -> &'static str {
-        match self {
-            Icmr => "poc_data_icmr_data.csv",
-            Cowin => "poc_data_cowin_data.csv",
-            Statewarroom => "poc_data_statewarroom_data.csv",
-        }
+        self.source().file
     }
 
     /// The column by which the table is joined: a person's mobile number, once per table.
     pub fn key(self) -> &'static str {
-        match self {
-            Icmr => "icmr_patient_mobilenumber",
-            Cowin => "cowin_registered_mobile",
-            Statewarroom => "pcnumber",
-        }
+        self.source().key
     }
 
     /// The features that come from this table.
@@ -103,22 +105,6 @@ impl TableKind {
 
     /// All columns of the raw table.
     pub fn columns(self) -> Vec<&'static str> {
-        let names = match self {
-            Icmr => {
-                "icmrnumber icmr_patient_mobilenumber srfnumber a_icmr_test_type a_icmr_test_result a_test_ct_value \
-                 a_lab_id a_sample_genetic_sequenced a_sample_genetic_strain pupdate"
-            }
-            Cowin => {
-                "cowin_registered_mobile beneficiary_name age gender id_verified uhid beneficiary_reference_id \
-                 vaccine_name dose_1_date d1_vaccinated_by d1_vaccinated_at dose_2_date d2_vaccinated_by \
-                 d2_vaccinated_at pupdate"
-            }
-            Statewarroom => {
-                "idcpatient pname pcnumber srfnumber icmrnumber bucode trbucode commby pstatus statusuby ureason \
-                 pahospital tpahospital htype pbtype pbquota fdate todate pasymp dsinfection potravel labcode page \
-                 pgender pstate pdistrict paddress pzone pward ptaluka pudate distcode"
-            }
-        };
-        names.split_whitespace().collect()
+        self.source().columns()
     }
 }
