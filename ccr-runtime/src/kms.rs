@@ -8,6 +8,7 @@ use schemas::release::{
     Challenge, ChallengeRequest, KmsReceipt, Lease, RefundRequest, Release, ReleaseRequest, RenewRequest,
     ReserveRequest, RunRequest,
 };
+use schemas::weights::{WeightsRelease, WeightsRequest};
 use schemas::{Envelope, R, Signed};
 use signing::book::PinnedBook;
 use signing::verify_by;
@@ -43,6 +44,11 @@ impl Kms {
     /// Asks for the keys of a reservation.
     pub fn release(&self, id: &ReservationId, request: &ReleaseRequest, book: &PinnedBook) -> R<Signed<Release>> {
         self.verified(self.http.post_once(&format!("/v1/reservations/{id}/release"), request)?, book)
+    }
+
+    /// Asks for the key of weights.
+    pub fn weights(&self, request: &WeightsRequest, book: &PinnedBook) -> R<Signed<WeightsRelease>> {
+        self.verified(self.http.post_once("/v1/weights/release", request)?, book)
     }
 
     /// Extends the lease.

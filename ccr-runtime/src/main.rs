@@ -138,6 +138,7 @@ fn words(progress: &Progress) -> Value {
         Progress::Admitted { job } => json!({"event": "admitted", "job_sha256": job}),
         Progress::CheckedIn { run } => json!({"event": "checked_in", "run_id": run}),
         Progress::Reserved { kms } => json!({"event": "reserved", "kms": kms}),
+        Progress::Weights { kms } => json!({"event": "weights", "kms": kms}),
         Progress::Released { kms } => json!({"event": "released", "kms": kms}),
         Progress::Opened { objects } => json!({"event": "opened", "objects": objects}),
         Progress::Training { step, steps, epsilon } => {

@@ -74,6 +74,11 @@ pub enum Progress {
         /// Its base URL.
         kms: String,
     },
+    /// The weights that the training begins with were opened.
+    Weights {
+        /// The consumer's own key service.
+        kms: String,
+    },
     /// A KMS released its keys.
     Released {
         /// Its base URL.

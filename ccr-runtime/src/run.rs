@@ -13,7 +13,7 @@ use crate::lease::Lease;
 use crate::output::Sealed;
 use crate::room::{Progress, Room};
 use crate::session::Session;
-use crate::{keys, open, output, report, session, upload, worker};
+use crate::{keys, open, output, report, session, upload, weights, worker};
 
 /// A finished run.
 #[derive(Debug)]
@@ -52,6 +52,8 @@ pub fn run(bundle: JobBundle, room: &Room, tell: Tell<'_>) -> R<Completed> {
 }
 
 fn in_session(job: &Admitted, session: &mut Session, room: &Room, tell: Tell<'_>) -> R<Completed> {
+    // First of all, so that no budget is held for weights that are not to be had.
+    let weights = weights::open(job, session, room, tell)?;
     let reserved = keys::reserve(job, session, room, tell)?;
     let keys = keys::release(job, session, reserved, room, tell)?;
     let lease = Lease::start(session, room)?;
@@ -60,7 +62,7 @@ fn in_session(job: &Admitted, session: &mut Session, room: &Room, tell: Tell<'_>
     tell(Progress::Opened { objects: data.len() });
     // From here on the data keys are not needed any more.
     drop(keys);
-    let mut delivered = worker::train(job, session, data, &lease, room, tell)?;
+    let mut delivered = worker::train(job, session, data, weights, &lease, room, tell)?;
     let model = std::mem::take(&mut *delivered.model);
     let configuration = schemas::worker::configuration(&job.join, &job.training, &job.plan)?;
     let checked = policies::output::decide(delivered.outcome, model, &job.plan, &configuration, job.output.kind)?;

@@ -23,6 +23,7 @@ use crate::open::Table;
 use crate::room::{Progress, Room};
 use crate::run::Tell;
 use crate::session::Session;
+use crate::weights;
 use supervise::{Work, reached, supervise};
 
 /// Checkpoints of one training, whatever its length: a public figure.
@@ -40,11 +41,12 @@ fn failed(why: &str) -> Refusal {
     Refusal::new(Code::WorkerProtocol, format!("worker: {why}"))
 }
 
-/// Trains: starts the worker, hands it the tables, follows its reports.
+/// Trains: starts the worker, hands it the tables and the weights to begin with, follows its reports.
 pub fn train(
     job: &Admitted,
     session: &mut Session,
     data: Vec<Table>,
+    weights: Option<weights::File>,
     lease: &Lease,
     room: &Room,
     tell: Tell<'_>,
@@ -53,7 +55,7 @@ pub fn train(
     let start = start_message(job, session, &data)?;
     let vault = Vault::new(&session.secret, &session.run_id, job.opened.job.digest(), start.configuration()?);
     let patience = Duration::from_secs(room.config.worker_timeout_seconds);
-    let work = Work { trainer: &room.config.trainer, start, tables: data, vault: &vault, patience };
+    let work = Work { trainer: &room.config.trainer, start, tables: data, weights, vault: &vault, patience };
     let (delivered, steps) = supervise(work, &mut |report| {
         if let Some(report) = report {
             session.steps_run = session.steps_run.max(reached(report));

@@ -259,7 +259,7 @@ mod tests {
             "run: estimate start watch abort",
             "train: local",
             "scenario: list new run check",
-            "model: new check import download verify",
+            "model: new check import seal download verify",
             "ccr: agent measure software-root",
             "webhook: listen endpoint deliveries",
             "payment: list",

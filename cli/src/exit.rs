@@ -96,6 +96,8 @@ pub fn of_code(code: Code) -> u8 {
         | PipelineInvalid
         | ModelLayer
         | ModelShape
+        | WeightsUnsealed
+        | WeightsForeign
         | PipelineRawOutput
         | ModelStaysInside
         | PipelineNotPrivate
@@ -148,7 +150,7 @@ pub fn of_code(code: Code) -> u8 {
         Timeout => TIMEOUT,
         SignatureInvalid | SignatureMissing | SignatureForm | AlgorithmRefused | CoseForm | KeyNotActive
         | CosignaturesMissing | SignatureContext | SignerUnknown | KeyWeak | WrongRegistry | SealedForm
-        | SealedTampered | SealedTruncated | SealedWrongObject | JweRefused | KeyRowTampered | RowTampered
+        | SealedTampered | SealedTruncated | SealedWrongObject | WeightsMismatch | JweRefused | KeyRowTampered | RowTampered
         | StoreRolledBack | BackupForged | CompletionReceipts | CompletionMismatch | InclusionInvalid
         | ConsistencyInvalid | CheckpointInvalid | ReceiptMismatch | LogTampered | LogLineageInvalid
         | WitnessConflict => VERIFICATION,

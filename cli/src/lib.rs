@@ -35,3 +35,4 @@ pub mod sro;
 pub mod train;
 pub mod trust;
 pub mod webhook;
+pub mod weights;

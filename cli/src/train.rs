@@ -17,6 +17,7 @@ use schemas::bundle::JobBundle;
 use schemas::pipeline::{Join, JoinKind, JoinStep, Stage, Training};
 use schemas::privacy::{Mechanism, Plan};
 use schemas::text::Bytes;
+use schemas::weights::Weights;
 use schemas::worker::{Outcome, SeedBytes, Start, TableFormat, TableHead};
 use schemas::{Code, Digest, R, Refusal, Timestamp};
 use signing::Trust;
@@ -42,6 +43,29 @@ pub struct Prepared {
     pub plan: Plan,
     /// The tables by handle.
     pub tables: Vec<Sample>,
+    /// The weights that it begins with, where it names any.
+    weights: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl Prepared {
+    /// Begins with the weights of a file: those that the training names, or, where it names none, these, with prefixes of
+    /// parameters that they do not give.
+    pub fn begin_with(&mut self, file: &Path, fresh: Vec<String>) -> R<()> {
+        let weights = crate::weights::read(file)?;
+        match &self.training.weights {
+            Some(named) if fresh.is_empty() => named.expect(&weights)?,
+            Some(_) => {
+                let sentence = "the job says itself which parameters are fresh; leave --fresh out";
+                return Err(Refusal::new(Code::ConfigInvalid, sentence).at("fresh"));
+            }
+            None => {
+                self.training.weights = Some(Weights { sha256: Digest::of(&weights), fresh, sealed: None });
+                self.training.shapes()?;
+            }
+        }
+        self.weights = Some(weights);
+        Ok(())
+    }
 }
 
 /// A table of a rehearsal.
@@ -92,7 +116,7 @@ pub fn prepare(form: &LocalForm, base: &Path, files: &BTreeMap<String, PathBuf>)
         let columns = description.columns.iter().map(|c| c.name.clone()).collect();
         tables.push(Sample { handle: handle.clone(), columns, format, bytes });
     }
-    Ok(Prepared { join, training, plan, tables })
+    Ok(Prepared { join, training, plan, tables, weights: None })
 }
 
 /// Judges a signed job as its room will, and rehearses it on samples: CSV files with the sealed tables' columns.
@@ -131,12 +155,16 @@ pub fn prepare_bundle(
             bytes: Zeroizing::new(edge::read(path)?),
         });
     }
-    Ok(Prepared { join, training, plan, tables })
+    Ok(Prepared { join, training, plan, tables, weights: None })
 }
 
 /// Trains, in a process of its own. `seed` is of 32 bytes; `tell` hears of steps done.
 pub fn run(prepared: &Prepared, trainer: &Path, seed: [u8; 32], tell: &mut dyn FnMut(u32, u32)) -> R<Rehearsed> {
-    let (outcome, model) = pipe::train(trainer, &start(prepared, seed), &prepared.tables, tell)?;
+    if prepared.training.weights.is_some() != prepared.weights.is_some() {
+        let sentence = "the training begins with weights; name their file with --weights";
+        return Err(Refusal::new(Code::ConfigInvalid, sentence).at("weights"));
+    }
+    let (outcome, model) = pipe::train(trainer, &start(prepared, seed), prepared, tell)?;
     if outcome.sha256 != Digest::of(&model) || outcome.steps != prepared.plan.steps {
         return Err(Refusal::new(Code::WorkerProtocol, "the worker delivered another model than it said"));
     }

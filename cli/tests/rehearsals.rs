@@ -124,6 +124,45 @@ fn errors_name_the_next_step() {
     std::fs::remove_dir_all(dir).unwrap();
 }
 
+/// A rehearsal of fine-tuning: frozen layers stay as they came in, and what does not fit is refused before it starts.
+#[test]
+fn a_rehearsal_begins_with_weights() {
+    let dir = made("weights", "covid", "400");
+    let (job, first, second) = (dir.join("job.toml"), dir.join("first"), dir.join("second"));
+    let form = std::fs::read_to_string(&job).unwrap();
+    let logistic = "model = { kind = \"logistic_regression\" }";
+    let recipe = "recipe = { loss = { kind = \"binary_cross_entropy\" }, optimizer = { kind = \"sgd\", momentum = \"0\", \
+                  weight_decay = \"0\" }, schedule = { kind = \"constant\" }, frozen = [\"0.\"] }";
+    assert!(form.contains(logistic));
+    let form = form.replace(logistic, &format!("model = {{ kind = \"mlp\", hidden = [8] }}\n{recipe}"));
+    std::fs::write(&job, form).unwrap();
+    std::fs::write(dir.join("pickle"), b"\x80\x02}q\x00.").unwrap();
+    let pickle = dir.join("pickle").display().to_string();
+    let mut cases = vec![(vec!["--weights", &pickle], "MODEL_FORMAT"), (vec!["--fresh", "2."], "--weights")];
+    let weights = first.display().to_string();
+    if built("a_rehearsal_begins_with_weights") {
+        answer(&local(&dir, &first, &["--seed", "1"]));
+        answer(&local(&dir, &second, &["--seed", "2", "--weights", &weights]));
+        let read = |path: &Path| models::weights::read(&std::fs::read(path).unwrap()).unwrap();
+        let (before, after) = (read(&first), read(&second));
+        assert_eq!(before.keys().collect::<Vec<_>>(), ["0.bias", "0.weight", "2.bias", "2.weight"]);
+        for (name, tensor) in &before {
+            assert_eq!(tensor == &after[name], name.starts_with("0."), "{name}");
+        }
+        // A whole file is none without the last layer, and what is called fresh is a parameter that is learnt.
+        cases.push((vec!["--weights", &weights, "--fresh", "2."], "MODEL_WEIGHTS"));
+        cases.push((vec!["--weights", &weights, "--fresh", "7."], "PIPELINE_INVALID"));
+        cases.push((vec!["--weights", &weights, "--fresh", "0."], "PIPELINE_INVALID"));
+    }
+    for (more, expected) in cases {
+        let output = local(&dir, &dir.join("third"), &more);
+        let said = text(&output.stderr) + &text(&output.stdout);
+        assert!(!output.status.success() && said.contains(expected), "{more:?}: {said}");
+        assert!(!dir.join("third").exists());
+    }
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
 /// Trains a folder's job and lets Python come to the trainer's outputs; the environment must be there.
 fn python_agrees(name: &str, dir: &Path) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

@@ -5,8 +5,9 @@
 
 use diesel::prelude::*;
 use schemas::contract::Assurance;
-use schemas::id::{DataKeyId, DatasetId, Did};
+use schemas::id::{DataKeyId, DatasetId, Did, WeightsId};
 use schemas::release::KeyImport;
+use schemas::weights::WeightsImport;
 use schemas::{Code, Digest, R, Refusal, Timestamp, canonical};
 use sealing::DatasetKey;
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,43 @@ pub(crate) struct KeyRow {
     pub commitment: Vec<u8>,
 }
 
+/// A key that comes in, and of what.
+pub(crate) struct Incoming<'a> {
+    key_id: &'a DataKeyId,
+    provider: &'a Did,
+    /// A dataset or weights: their ids never look alike.
+    subject: &'a str,
+    version: u32,
+    manifest_root: &'a Digest,
+    min_assurance: Assurance,
+}
+
+impl<'a> From<&'a KeyImport> for Incoming<'a> {
+    fn from(import: &'a KeyImport) -> Incoming<'a> {
+        Incoming {
+            key_id: &import.key_id,
+            provider: &import.provider,
+            subject: import.dataset_id.as_str(),
+            version: import.version,
+            manifest_root: &import.manifest_root,
+            min_assurance: import.min_assurance,
+        }
+    }
+}
+
+impl<'a> From<&'a WeightsImport> for Incoming<'a> {
+    fn from(import: &'a WeightsImport) -> Incoming<'a> {
+        Incoming {
+            key_id: &import.key_id,
+            provider: &import.provider,
+            subject: import.weights_id.as_str(),
+            version: 1,
+            manifest_root: &import.manifest_root,
+            min_assurance: import.min_assurance,
+        }
+    }
+}
+
 pub(crate) fn tampered(what: &str) -> Refusal {
     Refusal::new(Code::KeyRowTampered, format!("{what} was changed outside this service"))
 }
@@ -75,6 +113,11 @@ impl KeyRow {
         self.dataset_id == dataset.as_str()
             && self.version == i64::from(version)
             && self.manifest_root == manifest_root.to_string()
+    }
+
+    /// Whether this is the key of these weights.
+    pub fn is_of_weights(&self, weights: &WeightsId, manifest_root: &Digest) -> bool {
+        self.dataset_id == weights.as_str() && self.version == 1 && self.manifest_root == manifest_root.to_string()
     }
 
     /// Whether both rows keep the same data key for the same use, whatever it is wrapped under now.
@@ -149,7 +192,7 @@ impl Cupboard {
     pub fn store(
         &self,
         store: &Store,
-        import: &KeyImport,
+        import: &Incoming<'_>,
         import_sha256: Digest,
         key: &DatasetKey,
         now: Timestamp,
@@ -161,7 +204,7 @@ impl Cupboard {
         let bare = KeyRow {
             key_id: import.key_id.to_string(),
             provider: import.provider.to_string(),
-            dataset_id: import.dataset_id.to_string(),
+            dataset_id: import.subject.to_owned(),
             version: i64::from(import.version),
             manifest_root: import.manifest_root.to_string(),
             min_assurance: assurance_text(import.min_assurance).to_owned(),
@@ -188,7 +231,7 @@ impl Cupboard {
     }
 
     /// Whether this import was stored before; refuses one that contradicts what is kept.
-    fn stored(&self, c: &mut Db, import: &KeyImport, import_sha256: Digest) -> Tx<bool> {
+    fn stored(&self, c: &mut Db, import: &Incoming<'_>, import_sha256: Digest) -> Tx<bool> {
         let same_key = data_key::table.find(import.key_id.as_str()).select(KeyRow::as_select()).first(c).optional()?;
         if let Some(row) = same_key {
             self.check(&row)?;
@@ -197,7 +240,7 @@ impl Cupboard {
             }
             return Err(Refusal::new(Code::KeyExists, format!("{} is another key already", import.key_id)).into());
         }
-        let (dataset, version) = (import.dataset_id.as_str(), i64::from(import.version));
+        let (dataset, version) = (import.subject, i64::from(import.version));
         let taken = data_key::table.filter(data_key::dataset_id.eq(dataset).and(data_key::version.eq(version)));
         if taken.count().get_result::<i64>(c)? > 0 {
             let sentence = format!("version {version} of {dataset} has a key already; seal a new version");

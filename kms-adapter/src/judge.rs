@@ -58,6 +58,20 @@ pub(crate) fn facts(opened: &OpenedBundle) -> Facts<'_> {
     Facts { job: &opened.job, contracts: &opened.contracts, offers: &opened.offers, image_set: &opened.image_set }
 }
 
+/// A room that was shown to be genuine and admitted, for a job under contracts in force.
+pub(crate) struct Vouched {
+    pub opened: Arc<OpenedBundle>,
+    pub appraisal: Appraisal,
+    pub admission: Signed<Admission>,
+}
+
+/// Whether what is asked spends of a budget. Where it does not, it is all the same whether this database was put back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Spends {
+    Budget,
+    Nothing,
+}
+
 impl Kms {
     /// Judges a request in the order of the run protocol; the challenge was consumed before.
     pub(crate) fn judge(
@@ -68,6 +82,26 @@ impl Kms {
         bundle: JobBundle,
         now: Timestamp,
     ) -> R<Judged> {
+        let Vouched { opened, appraisal, admission } =
+            self.vouched(challenge, attested, admission, bundle, Spends::Budget, now)?;
+        let (facts, transcript) = (facts(&opened), &attested.transcript);
+        let own = self.own_datasets(&opened, appraisal.assurance)?;
+        let plan = self.plans.of(&facts)?;
+        let held = self.ask_rules(&facts, &own, &plan, &appraisal, &transcript.run_id, now)?;
+        let transcript_sha256 = Digest::of(&canonical::to_bytes(transcript)?);
+        Ok(Judged { transcript: transcript.clone(), transcript_sha256, appraisal, own, plan, held, admission, opened })
+    }
+
+    /// Is this a genuine room, admitted to a job under contracts in force? What key it gets is judged after.
+    pub(crate) fn vouched(
+        &self,
+        challenge: &Challenge,
+        attested: &Attested,
+        admission: Envelope<Admission>,
+        bundle: JobBundle,
+        spends: Spends,
+        now: Timestamp,
+    ) -> R<Vouched> {
         let trust = self.trust(bundle.log_keys.as_ref())?;
         let opened = self.bundles.open(bundle, trust.clone())?;
         let facts = facts(&opened);
@@ -78,12 +112,14 @@ impl Kms {
         let registry = &trust.registry;
         let admission = signing::verify_by(admission, registry, &trust, registry.as_str())?;
         policies::release::admission(&admission, transcript, now)?;
-        policies::release::admission_since(&admission, self.started)?;
-        self.store.transact(|c| {
-            audit::check_caught_up(c)?;
-            journal::check_not_behind(c, &admission.kms_heads, &self.config.url)?;
-            withdrawn::refuse(c, &transcript.image_set_id)
-        })?;
+        if spends == Spends::Budget {
+            policies::release::admission_since(&admission, self.started)?;
+            self.store.transact(|c| {
+                audit::check_caught_up(c)?;
+                journal::check_not_behind(c, &admission.kms_heads, &self.config.url)
+            })?;
+        }
+        self.store.transact(|c| withdrawn::refuse(c, &transcript.image_set_id))?;
         let mut heads = history::heads(&opened)?;
         heads.push(admission.checkpoint.clone());
         heads.extend(signing::witnessed(&trust, &admission, &opened.contracts, now)?);
@@ -94,11 +130,7 @@ impl Kms {
 
         policies::gate::job(&facts, &admission.contracts, now)?;
         policies::release::evidence_allowed(&facts, &appraisal)?;
-        let own = self.own_datasets(&opened, appraisal.assurance)?;
-        let plan = self.plans.of(&facts)?;
-        let held = self.ask_rules(&facts, &own, &plan, &appraisal, &transcript.run_id, now)?;
-        let transcript_sha256 = Digest::of(&canonical::to_bytes(transcript)?);
-        Ok(Judged { transcript: transcript.clone(), transcript_sha256, appraisal, own, plan, held, admission, opened })
+        Ok(Vouched { opened, appraisal, admission })
     }
 
     /// Appraises under this service's platform level and every level that a contract names; all must accept.

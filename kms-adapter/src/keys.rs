@@ -8,6 +8,7 @@ use schemas::{Code, Envelope, KeyBook, R, Refusal};
 use sealing::DatasetKey;
 use serde::Serialize;
 
+use crate::cupboard::Incoming;
 use crate::kms::Kms;
 
 /// What an import answers.
@@ -45,7 +46,7 @@ impl Kms {
         }
         let bound = sealing::wrap::import_context(&import.key_id, &import.manifest_root);
         let key = DatasetKey::from_slice(signing::jose::unwrap_key(&import.jwe, &self.import, &bound)?.as_slice())?;
-        self.cupboard.store(&self.store, &import, import.digest(), &key, now)?;
+        self.cupboard.store(&self.store, &Incoming::from(&*import), import.digest(), &key, now)?;
         tracing::info!(key_id = import.key_id.as_str(), dataset = import.dataset_id.as_str(), "data key imported");
         Ok(Imported { key_id: import.key_id.clone() })
     }

@@ -59,6 +59,7 @@ mod shown;
 mod store;
 mod tables;
 mod verify_log;
+mod weights;
 mod withdrawn;
 
 pub use audit::JournalHead;

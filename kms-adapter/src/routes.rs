@@ -11,6 +11,7 @@ use schemas::release::{
     Challenge, ChallengeRequest, KeyImport, KmsInfo, KmsReceipt, Lease, RefundRequest, Release, ReleaseRequest,
     RenewRequest, ReserveRequest, RunRequest,
 };
+use schemas::weights::{WeightsImport, WeightsRelease, WeightsRequest};
 use schemas::{Code, Envelope, R, Refusal, canonical};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -44,6 +45,12 @@ pub(crate) fn list() -> Vec<Route> {
             .gives::<BudgetView>(200),
         Route::post::<Envelope<KeyImport>>("/v1/keys", || web::post().to(import), "Import a data key")
             .gives::<Imported>(201),
+        Route::post::<Envelope<WeightsImport>>(
+            "/v1/weights/keys",
+            || web::post().to(import_weights),
+            "Import the key of sealed weights",
+        )
+        .gives::<Imported>(201),
         Route::post::<ChallengeRequest>("/v1/challenges", || web::post().to(challenge), "A nonce that is good once")
             .gives::<Envelope<Challenge>>(201),
         Route::post::<ReserveRequest>("/v1/reservations", || web::post().to(reserve), "Hold budget; no key leaves")
@@ -60,6 +67,12 @@ pub(crate) fn list() -> Vec<Route> {
             .gives::<Envelope<KmsReceipt>>(200),
         Route::post::<RefundRequest>("/v1/runs/{id}/refund", || web::post().to(refund), "Return the charge")
             .gives::<Envelope<KmsReceipt>>(200),
+        Route::post::<WeightsRequest>(
+            "/v1/weights/release",
+            || web::post().to(release_weights),
+            "The wrapped key of the weights that a job of the provider's own begins with",
+        )
+        .gives::<Envelope<WeightsRelease>>(200),
     ];
     all.extend(face::list());
     all
@@ -154,6 +167,16 @@ async fn budget(kms: Data<Kms>, request: HttpRequest) -> Answer {
 async fn import(kms: Data<Kms>, request: HttpRequest, payload: Payload) -> Answer {
     let body = read(&request, payload, SMALL).await?;
     act(kms, 201, move |kms| kms.import(body)).await
+}
+
+async fn import_weights(kms: Data<Kms>, request: HttpRequest, payload: Payload) -> Answer {
+    let body = read(&request, payload, SMALL).await?;
+    act(kms, 201, move |kms| kms.import_weights(body)).await
+}
+
+async fn release_weights(kms: Data<Kms>, request: HttpRequest, payload: Payload) -> Answer {
+    let body = read(&request, payload, LARGE).await?;
+    act(kms, 200, move |kms| kms.release_weights(body)).await
 }
 
 async fn challenge(kms: Data<Kms>, request: HttpRequest, payload: Payload) -> Answer {

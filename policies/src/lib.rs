@@ -27,6 +27,7 @@ pub mod registration;
 pub mod release;
 pub mod renewal;
 pub mod second_gate;
+pub mod weights;
 
 pub use completion::RunView;
 pub use facts::{DatasetUse, Facts, TableUse};

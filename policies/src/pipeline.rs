@@ -74,7 +74,10 @@ impl<'a> Walk<'a> {
     fn stage(&mut self, stage: &'a Stage, tables: &Tables<'_>, facts: &Facts<'_>) -> R<()> {
         match stage {
             Stage::Join(join) => self.join(join, tables)?,
-            Stage::Train(training) => self.train(training, tables)?,
+            Stage::Train(training) => {
+                self.train(training, tables)?;
+                training.weights.as_ref().map_or(Ok(()), crate::weights::in_a_job)?;
+            }
             Stage::Output(output) => {
                 self.untainted(output, tables)?;
                 only(&self.output, "output")?;

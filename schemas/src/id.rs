@@ -169,6 +169,8 @@ ids! {
     ReservationId = "rsv";
     /// A data key held by a KMS.
     DataKeyId = "key";
+    /// A consumer's sealed weights.
+    WeightsId = "wgt";
     /// A webhook endpoint.
     EndpointId = "whe";
     /// A contract being written.

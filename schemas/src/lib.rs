@@ -39,6 +39,7 @@ pub mod rules;
 pub mod text;
 pub mod time;
 pub mod trees;
+pub mod weights;
 pub mod worker;
 
 pub use digest::Digest;

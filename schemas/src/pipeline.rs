@@ -12,6 +12,7 @@ use crate::network::Network;
 use crate::recipe::Recipe;
 use crate::text::{Bytes, Real};
 use crate::trees::Trees;
+use crate::weights::Weights;
 
 /// A column of a handle, written `handle.column`. Both parts are `[A-Za-z_][A-Za-z0-9_]*`, at most 64 characters.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize, schemars::JsonSchema)]
@@ -289,6 +290,9 @@ pub struct Training {
     /// otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<Labels>,
+    /// Weights that the training begins with; those of the initial seed if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<Weights>,
 }
 
 impl Training {

@@ -245,6 +245,12 @@ codes! {
     ModelShape "MODEL_SHAPE" 422;
     /// Weights whose names, shapes or types are not those of the network.
     ModelWeights "MODEL_WEIGHTS" 422;
+    /// Weights of a job that lie nowhere sealed.
+    WeightsUnsealed "WEIGHTS_UNSEALED" 422;
+    /// The key of weights is kept for somebody else than the job's consumer.
+    WeightsForeign "WEIGHTS_FOREIGN" 403;
+    /// Weights in the clear that are not those named by their SHA-256.
+    WeightsMismatch "WEIGHTS_MISMATCH" 422;
     // Attestation.
     EvidenceForm "EVIDENCE_FORM" 422;
     EvidenceRefused "EVIDENCE_REFUSED" 403;

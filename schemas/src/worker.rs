@@ -1,10 +1,11 @@
 //! Messages between `ccr` and its worker `ccr-trainer` over one pipe pair: no key, no network, no file.
 //!
 //! A frame is a big-endian u32 length and that many bytes. `ccr` sends one [`Start`] frame (JSON) and then one raw
-//! frame per table, in the order of [`Start::tables`], and one with the checkpoint where the worker goes on from one. The
-//! worker answers with JSON [`Report`] frames; after [`Report::Done`] follows one raw frame with the model in safetensors,
-//! after [`Report::Checkpoint`] one with the state of the training. Nothing in a report depends on the data but the model
-//! and the noised metrics.
+//! frame per table, in the order of [`Start::tables`], one with the weights that the training names where it names any
+//! ([`Training::weights`]), and one with the checkpoint where the worker goes on from one. The worker answers with JSON
+//! [`Report`] frames; after [`Report::Done`] follows one raw frame with the model in safetensors, after
+//! [`Report::Checkpoint`] one with the state of the training. Nothing in a report depends on the data but the model and the
+//! noised metrics.
 
 use serde::{Deserialize, Serialize};
 

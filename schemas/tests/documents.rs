@@ -97,6 +97,8 @@ fn published_schemas_and_examples_are_current() {
     publish("kms-release", &release());
     publish("kms-lease", &lease());
     publish("kms-key", &key_import());
+    publish("weights-key", &weights_import());
+    publish("weights-release", &weights_release());
     publish("run-event", &run_event());
     publish("abort", &abort());
     publish("certificate", &certificate());
@@ -128,6 +130,8 @@ fn payload_types_are_unique() {
         schemas::event::Abort::PAYLOAD_TYPE,
         schemas::dataset::DatasetAct::PAYLOAD_TYPE,
         schemas::renewal::BudgetRenewal::PAYLOAD_TYPE,
+        schemas::weights::WeightsImport::PAYLOAD_TYPE,
+        schemas::weights::WeightsRelease::PAYLOAD_TYPE,
     ];
     let unique: std::collections::BTreeSet<_> = types.iter().collect();
     assert_eq!(unique.len(), types.len());

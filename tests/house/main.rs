@@ -2,10 +2,12 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod conformance;
+mod lab;
 mod layering;
 mod quality;
 mod refusals;
 mod scenarios;
+mod tuning;
 mod walk;
 
 use std::path::{Path, PathBuf};

@@ -20,7 +20,7 @@ pub fn worker(work: impl FnOnce(&Start, &mut dyn Write) -> io::Result<()>) -> Ex
 
 fn start(input: &mut impl Read) -> io::Result<Start> {
     let start: Start = serde_json::from_slice(&read(input)?)?;
-    for _ in &start.tables {
+    for _ in 0..start.tables.len() + usize::from(start.training.weights.is_some()) {
         read(input)?;
     }
     Ok(start)

@@ -47,13 +47,21 @@ pub struct Started {
     pub feeder: JoinHandle<std::io::Result<()>>,
 }
 
-/// Starts a worker and feeds it its first frame, the tables and, where there is one, the state to go on from.
-pub fn start(trainer: &Path, first: Frame, tables: Arc<Vec<Table>>, state: Option<Frame>) -> R<Started> {
+/// What every worker of a training gets again.
+pub struct Inputs {
+    /// The tables.
+    pub tables: Vec<Table>,
+    /// The weights to begin with.
+    pub weights: Option<Frame>,
+}
+
+/// Starts a worker and feeds it its first frame, the tables, the weights and the state to go on from, where there are any.
+pub fn start(trainer: &Path, first: Frame, inputs: Arc<Inputs>, state: Option<Frame>) -> R<Started> {
     let mut worker = spawn(trainer)?;
     let no_pipe = || super::failed("no pipe");
     let stdin = worker.0.stdin.take().ok_or_else(no_pipe)?;
     let stdout = worker.0.stdout.take().ok_or_else(no_pipe)?;
-    let feeder = std::thread::spawn(move || feed(stdin, &first, &tables, state.as_ref()));
+    let feeder = std::thread::spawn(move || feed(stdin, &first, &inputs, state.as_ref()));
     Ok(Started { worker, reports: listen(stdout), feeder })
 }
 
@@ -70,14 +78,14 @@ fn spawn(trainer: &Path) -> R<Worker> {
         .map_err(|e| Refusal::new(Code::WorkerFailed, format!("{} cannot be started: {e}", trainer.display())))
 }
 
-fn feed(stdin: impl Write, first: &[u8], tables: &[Table], state: Option<&Frame>) -> std::io::Result<()> {
+fn feed(stdin: impl Write, first: &[u8], inputs: &Inputs, state: Option<&Frame>) -> std::io::Result<()> {
     let mut out = BufWriter::new(stdin);
     frame(&mut out, first)?;
-    for table in tables {
+    for table in &inputs.tables {
         frame(&mut out, &table.bytes)?;
     }
-    if let Some(state) = state {
-        frame(&mut out, state)?;
+    for bytes in inputs.weights.as_ref().into_iter().chain(state) {
+        frame(&mut out, bytes)?;
     }
     out.flush()
 }

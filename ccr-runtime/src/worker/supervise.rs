@@ -9,10 +9,11 @@ use schemas::worker::{Report, Resume, Start};
 use schemas::{Code, R, Refusal};
 use zeroize::Zeroizing;
 
-use super::process::{self, Heard, Silence, Started};
+use super::process::{self, Heard, Inputs, Silence, Started};
 use super::{Delivered, failed};
 use crate::checkpoint::{Kept, Vault};
 use crate::open::Table;
+use crate::weights::File;
 
 /// How often the watcher is asked while the worker is silent.
 const GLANCE: Duration = Duration::from_millis(200);
@@ -29,6 +30,8 @@ pub struct Work<'a> {
     pub start: Start,
     /// The tables. They stay until the training is done, since a successor needs them again.
     pub tables: Vec<Table>,
+    /// The weights to begin with, where the training names any. They stay as long.
+    pub weights: Option<File>,
     /// What seals and opens checkpoints.
     pub vault: &'a Vault,
     /// Seconds of silence after which a worker is stopped.
@@ -40,8 +43,9 @@ pub type Watch<'a> = &'a mut dyn FnMut(Option<&Report>) -> R<()>;
 
 /// Carries a training to its end; the second part is how many steps may have been run, also where it failed.
 pub fn supervise(work: Work<'_>, watch: Watch<'_>) -> (R<Delivered>, u32) {
-    let Work { trainer, start, tables, vault, patience } = work;
-    let mut training = Training { trainer, start, tables: Arc::new(tables), vault, patience, kept: None, steps: 0 };
+    let Work { trainer, start, tables, weights, vault, patience } = work;
+    let inputs = Arc::new(Inputs { tables, weights });
+    let mut training = Training { trainer, start, inputs, vault, patience, kept: None, steps: 0 };
     let mut deaths = 0;
     loop {
         match training.attempt(watch) {
@@ -59,7 +63,7 @@ pub fn supervise(work: Work<'_>, watch: Watch<'_>) -> (R<Delivered>, u32) {
 struct Training<'a> {
     trainer: &'a Path,
     start: Start,
-    tables: Arc<Vec<Table>>,
+    inputs: Arc<Inputs>,
     vault: &'a Vault,
     patience: Duration,
     /// The last checkpoint, sealed.
@@ -81,7 +85,7 @@ impl Training<'_> {
         };
         let first = serde_json::to_vec(&self.start).map_err(|_| failed("the plan cannot be written"));
         let first = Zeroizing::new(first.map_err(Silence::Wrong)?);
-        let started = process::start(self.trainer, first, self.tables.clone(), state).map_err(Silence::Wrong)?;
+        let started = process::start(self.trainer, first, self.inputs.clone(), state).map_err(Silence::Wrong)?;
         let Started { worker, reports, feeder } = started;
         let delivered = self.follow(&reports, watch);
         // Killing the worker first unblocks a feeder that it did not read from.

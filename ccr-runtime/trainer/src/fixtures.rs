@@ -92,6 +92,7 @@ pub fn start(
         metrics: Some(Metrics { noise_multiplier: real("10.5"), curve: None, loss: None }),
         recipe: None,
         labels: None,
+        weights: None,
     };
     let plan = Plan {
         noise_multiplier: real("1.5"),
@@ -125,10 +126,15 @@ pub fn serve(start: &Start, files: &[String]) -> Served {
 
 /// Sends a job, with a checkpoint where there is one, and cuts what comes back into its frames.
 pub fn raw(start: &Start, files: &[String], checkpoint: Option<&Vec<u8>>) -> Vec<Vec<u8>> {
+    raw_with(start, files, &checkpoint.map(Vec::as_slice).into_iter().collect::<Vec<_>>())
+}
+
+/// The same with all that follows the tables: weights, a checkpoint.
+pub fn raw_with(start: &Start, files: &[String], behind: &[&[u8]]) -> Vec<Vec<u8>> {
     let first = serde_json::to_vec(start).unwrap();
-    let files = files.iter().map(|file| file.clone().into_bytes());
+    let files = files.iter().map(String::as_bytes);
     let mut input = Vec::new();
-    for bytes in std::iter::once(first).chain(files).chain(checkpoint.cloned()) {
+    for bytes in std::iter::once(first.as_slice()).chain(files).chain(behind.iter().copied()) {
         input.extend((bytes.len() as u32).to_be_bytes());
         input.extend(bytes);
     }

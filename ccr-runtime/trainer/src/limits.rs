@@ -71,6 +71,9 @@ fn training(training: &Training, join: &str) -> R<()> {
             return Err(pipeline("noised metrics are those of a network with one output"));
         }
     }
+    if matches!(training.model, Model::Trees { .. }) && training.weights.is_some() {
+        return Err(pipeline("trees begin with no weights"));
+    }
     if training.split_salt.0.len() != 32 || !(1..=1_000_000).contains(&training.train_ppm) {
         return Err(pipeline("the split needs a salt of 32 bytes and 1 to 1000000 parts per million"));
     }

@@ -77,6 +77,9 @@ fn network(
     let features = start.training.inputs();
     let mut network =
         Network::with(&start.training.model, start.training.recipe.as_ref(), features, start.training.init_seed)?;
+    if let Some(weights) = &start.training.weights {
+        network.begin_with(weights, &Zeroizing::new(read_frame(input, schemas::weights::MAX_BYTES as usize)?))?;
+    }
     let begin = read_checkpoint(input, start, configuration, &mut network)?;
     report(output, &Report::Ready {})?;
     let settings = Settings::new(&start.plan, &start.training)?;

@@ -17,6 +17,7 @@ pub enum Verb {
         after_help = "The SQL: SELECT columns | * FROM t [AS] a [LEFT] JOIN u [AS] b ON a.k = b.k … [WHERE a.c = 'x' AND a.n >= 18]\n\
                             Table names are those of [tables] in the form. = and <> compare text, the others numbers.\n\n\
                             Examples:\n  depa job bundle job.toml --out job.bundle.json --key tdc.key --trust trust.json --registry URL\n  \
+                            depa job bundle job.toml --weights weights.json --out job.bundle.json --key tdc.key --trust trust.json --registry URL\n  \
                             depa job bundle job.toml --dry-run --key tdc.key --trust trust.json --registry URL"
     )]
     Bundle {
@@ -25,6 +26,9 @@ pub enum Verb {
         /// The bundle: a new file.
         #[arg(long, required_unless_present = "dry_run")]
         out: Option<PathBuf>,
+        /// The record of `depa model seal`: the weights that the training begins with.
+        #[arg(long, value_name = "FILE")]
+        weights: Option<PathBuf>,
         /// Only judge the job and show its cost.
         #[arg(long)]
         dry_run: bool,
@@ -32,8 +36,11 @@ pub enum Verb {
 }
 
 pub fn run(verb: Verb, global: &Global) -> R<Answer> {
-    let Verb::Bundle { form, out, dry_run } = verb;
-    let form: job::JobForm = edge::read_form(&form)?;
+    let Verb::Bundle { form, out, weights, dry_run } = verb;
+    let mut form: job::JobForm = edge::read_form(&form)?;
+    if let Some(record) = weights {
+        form.training.weights = Some(edge::read_json(&record)?);
+    }
     let ((desk, key), trust) = (global.desk_as()?, global.trust()?);
     let contracts = form.contracts.iter().map(|id| contract::bundle(&desk, id)).collect::<R<Vec<_>>>()?;
     let list = signing::verify(desk.status_list()?, &trust.registry, &trust)?;

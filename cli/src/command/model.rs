@@ -1,4 +1,5 @@
 mod network;
+mod seal;
 
 use std::path::PathBuf;
 
@@ -16,6 +17,14 @@ use crate::output::{Answer, say};
 pub enum Verb {
     #[command(flatten)]
     Network(network::Verb),
+    /// Seal weights to fine-tune from and hand their key to your own key service.
+    ///
+    /// The key is never written to disk, and goes to attested rooms alone, for jobs that you signed and that name it.
+    #[command(
+        after_help = "Examples:\n  depa model seal weights.safetensors --kms https://kms.lab.example --out enc/weights.depa --record weights.json --key tdc.key --trust trust.json\n  \
+                      depa model seal weights.safetensors --network network.json --fresh 6. --kms URL --out enc/weights.depa --record weights.json --key tdc.key --trust trust.json"
+    )]
+    Seal(seal::Seal),
     /// Fetch the model of a completed run, verify everything about it, and open it with your encryption key.
     #[command(
         after_help = "Example:\n  depa model download run_… --bundle job.bundle.json --open-with models.key --out model.safetensors --key tdc.key --trust trust.json --registry URL\n\nOf a job whose model stays inside:\n  depa model download run_… --bundle job.bundle.json --open-with models.key --out metrics.json --key tdc.key --trust trust.json --registry URL"
@@ -53,6 +62,7 @@ pub enum Verb {
 pub fn run(verb: Verb, global: &Global) -> R<Answer> {
     match verb {
         Verb::Network(verb) => network::run(verb),
+        Verb::Seal(seal) => seal::run(seal, global),
         Verb::Download { run, bundle, open_with, out } => {
             let (desk, key) = (global.desk_as()?.0, EncKey::load(&open_with)?);
             let got = model::download(&desk, &run, &edge::read_json(&bundle)?, &key, &global.trust()?, &out)?;

@@ -19,6 +19,7 @@ pub enum Verb {
                       signed job bundle (.json, with --trust). A table that is given with --table goes before the form's own file.\n\n\
                       Examples:\n  depa train local --job job.toml --out model.safetensors\n  \
                       depa train local --job job.toml --table icmr=sample.csv --out model.safetensors --json\n  \
+                      depa train local --job job.toml --weights weights.safetensors --fresh 6. --out model.safetensors\n  \
                       depa train local --job job.bundle.json --trust trust.json --table icmr=sample.csv --out model.safetensors"
     )]
     Local {
@@ -28,6 +29,13 @@ pub enum Verb {
         /// The file of a table; once per table.
         #[arg(long, value_name = "HANDLE=FILE")]
         table: Vec<String>,
+        /// Begin with these weights (safetensors, F32), as a job with sealed weights does: those that the job names, or,
+        /// where a form names none, any that fit.
+        #[arg(long, value_name = "FILE")]
+        weights: Option<PathBuf>,
+        /// A prefix of parameters that --weights does not give, such as a new last layer; once per prefix.
+        #[arg(long, value_name = "PREFIX", requires = "weights")]
+        fresh: Vec<String>,
         #[command(flatten)]
         options: Options,
     },
@@ -51,15 +59,18 @@ pub struct Options {
 }
 
 pub fn run(verb: Verb, global: &Global) -> R<Answer> {
-    let Verb::Local { job, table, options } = verb;
+    let Verb::Local { job, table, weights, fresh, options } = verb;
     let files = table.iter().map(|text| pair(text)).collect::<R<BTreeMap<_, _>>>()?;
     let bundled = job.extension().is_some_and(|e| e == "json") && is_bundle(&job)?;
-    let prepared = if bundled {
+    let mut prepared = if bundled {
         train::prepare_bundle(&edge::read_json(&job)?, &global.trust()?, &files, edge::now())?
     } else {
         let form: LocalForm = edge::read_form(&job)?;
         train::prepare(&form, job.parent().unwrap_or(Path::new("")), &files)?
     };
+    if let Some(file) = weights {
+        prepared.begin_with(&file, fresh)?;
+    }
     rehearse(&prepared, &options)
 }
 

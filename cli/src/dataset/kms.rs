@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use reqwest::Certificate;
 use reqwest::blocking::{Client as Http, RequestBuilder};
-use schemas::id::Did;
+use schemas::id::{DataKeyId, Did};
 use schemas::problem::Problem;
 use schemas::release::{KeyImport, KmsInfo};
-use schemas::{Code, R, Refusal, Timestamp, canonical};
+use schemas::{Code, Envelope, R, Refusal, Timestamp, canonical};
 use sealing::DatasetKey;
 use serde::de::DeserializeOwned;
 use signing::{FileKey, Trust};
@@ -87,11 +87,15 @@ pub(super) fn import(
         jwe: signing::jose::wrap_key(data_key.expose(), &info.import_jwk, &bound)?,
         at: now,
     };
-    let envelope = signing::sign(&document, key, now)?;
-    let request = kms.post("/v1/keys").body(canonical::to_bytes(&envelope)?);
+    hand_over(kms, "/v1/keys", &signing::sign(&document, key, now)?, &sealed.key_id)
+}
+
+/// Sends a signed import of a key; refused unless the service says that it took this very key.
+pub(crate) fn hand_over<T: serde::Serialize>(kms: &Kms, path: &str, import: &Envelope<T>, key_id: &DataKeyId) -> R<()> {
+    let request = kms.post(path).body(canonical::to_bytes(import)?);
     let answer: serde_json::Value = call(request, &kms.url)?;
     match answer.get("key_id").and_then(|k| k.as_str()) {
-        Some(id) if id == sealed.key_id.as_str() => Ok(()),
+        Some(id) if id == key_id.as_str() => Ok(()),
         _ => Err(Refusal::new(Code::PeerFault, "the key service took the key under another id")),
     }
 }

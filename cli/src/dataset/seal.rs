@@ -85,8 +85,8 @@ pub fn seal(
 
     let data_key = DatasetKey::random()?;
     let subject = Subject::Dataset { id: dataset_id.clone(), version: description.version };
-    let part = partial(job.out)?;
-    let mut file = new_file(&part.0)?;
+    let part = Partial::beside(job.out)?;
+    let mut file = part.create()?;
     let plan = Plan { subject, total_len: plain.len() as u64, chunk_len: DEFAULT_CHUNK };
     let written = sealing::seal(plain.as_slice(), &mut file, &data_key, &plan)?;
     file.flush().and_then(|()| file.sync_all()).map_err(|e| edge::file_fault(&part.0, e))?;
@@ -109,7 +109,7 @@ pub fn seal(
         let _ = fs::remove_file(manifest_path(job.out));
         return Err(refusal);
     }
-    fs::hard_link(&part.0, job.out).map_err(|e| edge::file_fault(job.out, e))?;
+    part.rename(job.out)?;
     Ok(sealed)
 }
 
@@ -166,7 +166,32 @@ fn table(source: &[u8], description: &Description) -> R<Zeroizing<Vec<u8>>> {
 }
 
 /// A file that goes away unless it was linked to its final name.
-struct Partial(PathBuf);
+pub(crate) struct Partial(PathBuf);
+
+impl Partial {
+    /// Beside the sealed object to be, which may not exist yet, nor its manifest.
+    pub(crate) fn beside(out: &Path) -> R<Partial> {
+        for path in [out.to_owned(), manifest_path(out)] {
+            if path.exists() {
+                return Err(edge::file_fault(&path, "exists already; a sealed object is never overwritten"));
+            }
+        }
+        let mut name = out.as_os_str().to_owned();
+        name.push(".partial");
+        Ok(Partial(name.into()))
+    }
+
+    /// Makes the file.
+    pub(crate) fn create(&self) -> R<fs::File> {
+        let made = fs::OpenOptions::new().write(true).create_new(true).open(&self.0);
+        made.map_err(|e| edge::file_fault(&self.0, e))
+    }
+
+    /// Gives it its final name, which must be free.
+    pub(crate) fn rename(&self, out: &Path) -> R<()> {
+        fs::hard_link(&self.0, out).map_err(|e| edge::file_fault(out, e))
+    }
+}
 
 impl Drop for Partial {
     fn drop(&mut self) {
@@ -174,23 +199,8 @@ impl Drop for Partial {
     }
 }
 
-fn partial(out: &Path) -> R<Partial> {
-    for path in [out.to_owned(), manifest_path(out)] {
-        if path.exists() {
-            return Err(edge::file_fault(&path, "exists already; a sealed object is never overwritten"));
-        }
-    }
-    let mut name = out.as_os_str().to_owned();
-    name.push(".partial");
-    Ok(Partial(name.into()))
-}
-
-fn new_file(path: &Path) -> R<fs::File> {
-    fs::OpenOptions::new().write(true).create_new(true).open(path).map_err(|e| edge::file_fault(path, e))
-}
-
 /// The `file:` address of a path. The object need not be there yet, its folder must.
-fn file_url(path: &Path) -> R<String> {
+pub(crate) fn file_url(path: &Path) -> R<String> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = fs::canonicalize(folder).map_err(|e| edge::file_fault(folder, e))?;
     let name = path.file_name().ok_or_else(|| edge::file_fault(path, "names no file"))?;

@@ -8,6 +8,7 @@ use schemas::metrics::{MeanLoss, ScoreCurve};
 use schemas::pipeline::{ColumnRef, FeatureForm, Labels, Model};
 use schemas::recipe::Recipe;
 use schemas::text::{Bytes, Real};
+use schemas::weights::Weights;
 use schemas::{Code, R, Refusal};
 use serde::{Deserialize, Serialize};
 
@@ -93,6 +94,9 @@ pub struct TrainingForm {
     /// Loss, optimiser, schedule, frozen parameters, adapters; binary cross-entropy and plain SGD if absent.
     #[serde(default)]
     pub recipe: Option<Recipe>,
+    /// The weights to begin with; `--weights` names a record of `depa model seal` instead.
+    #[serde(default)]
+    pub weights: Option<Weights>,
 }
 
 /// The output of a form.

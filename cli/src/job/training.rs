@@ -47,6 +47,7 @@ pub(crate) fn training(
         }),
         recipe: wanted.recipe.clone(),
         labels: wanted.labels.clone(),
+        weights: wanted.weights.clone(),
     })
 }
 

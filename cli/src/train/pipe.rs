@@ -9,16 +9,17 @@ use schemas::worker::{MAX_MESSAGE, MAX_TABLE, Outcome, Report, Start};
 use schemas::{Code, R, Refusal};
 use zeroize::Zeroizing;
 
-use super::Sample;
+use super::{Prepared, Sample};
 
 /// Trains in a process of its own; `tell` hears of steps done.
 pub(super) fn train(
     trainer: &Path,
     start: &Start,
-    tables: &[Sample],
+    prepared: &Prepared,
     tell: &mut dyn FnMut(u32, u32),
 ) -> R<(Outcome, Zeroizing<Vec<u8>>)> {
-    let mut worker = Worker::start(trainer, start, tables, None)?;
+    let weights = prepared.weights.as_ref().map(|weights| weights.as_slice());
+    let mut worker = Worker::start(trainer, start, &prepared.tables, weights)?;
     loop {
         let bytes = worker.frame(MAX_MESSAGE)?;
         let report: Report =

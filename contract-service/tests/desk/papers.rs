@@ -278,6 +278,7 @@ pub fn job(house: &House, contract: &ContractRef) -> JobSpec {
         metrics: None,
         recipe: None,
         labels: None,
+        weights: None,
     };
     let output = Output {
         input: "model".into(),

@@ -266,7 +266,7 @@ impl Told {
             Progress::Opened { .. } => self.opened(narrator),
             Progress::Training { step, steps, epsilon } => self.training(*step, *steps, *epsilon, narrator),
             Progress::Committed { output } => self.committed(&output.to_string(), narrator),
-            Progress::Uploaded { .. } => {}
+            Progress::Weights { .. } | Progress::Uploaded { .. } => {}
         }
     }
 

@@ -1,6 +1,6 @@
 //! The header of a sealed object: canonical JSON, parsed strictly, the same bytes for associated data and leaf 0.
 
-use schemas::id::{DatasetId, RunId};
+use schemas::id::{DatasetId, RunId, WeightsId};
 use schemas::text::Bytes;
 use schemas::{Code, Digest, R, Refusal, canonical};
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,11 @@ pub enum Subject {
     Model {
         /// The run.
         run: RunId,
+    },
+    /// A consumer's weights, to begin a training with.
+    Weights {
+        /// The weights.
+        id: WeightsId,
     },
 }
 
@@ -55,7 +60,10 @@ impl Header {
             Kind::Model if wire.version == 1 => {
                 Subject::Model { run: RunId::parse(&wire.subject).map_err(bad_subject)? }
             }
-            _ => return Err(form("versions of datasets count from 1; a model has version 1")),
+            Kind::Weights if wire.version == 1 => {
+                Subject::Weights { id: WeightsId::parse(&wire.subject).map_err(bad_subject)? }
+            }
+            _ => return Err(form("versions of datasets count from 1; a model and weights have version 1")),
         };
         if wire.n_chunks != count_chunks(wire.total_len, wire.chunk_len)? {
             return Err(form("the number of chunks does not fit the length"));
@@ -134,6 +142,7 @@ impl Header {
         let (kind, subject, version) = match &self.subject {
             Subject::Dataset { id, version } => (Kind::Dataset, id.to_string(), *version),
             Subject::Model { run } => (Kind::Model, run.to_string(), 1),
+            Subject::Weights { id } => (Kind::Weights, id.to_string(), 1),
         };
         Wire {
             magic: NAME.to_owned(),
@@ -164,6 +173,7 @@ impl Subject {
         match self {
             Subject::Dataset { id, version } => format!("dataset {id} version {version}"),
             Subject::Model { run } => format!("the model of {run}"),
+            Subject::Weights { id } => format!("the weights {id}"),
         }
     }
 }
@@ -225,6 +235,7 @@ fn form(sentence: impl Into<String>) -> Refusal {
 enum Kind {
     Dataset,
     Model,
+    Weights,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -286,6 +297,7 @@ mod tests {
             ("\"version\":3", "\"version\":-3"),
             ("\"kind\":\"dataset\"", "\"kind\":\"model\""),
             ("\"kind\":\"dataset\"", "\"kind\":\"table\""),
+            ("\"kind\":\"dataset\"", "\"kind\":\"weights\""),
             ("dst_", "run_"),
             ("\"chunk_len\":64", "\"chunk_len\":0"),
             ("\"chunk_len\":64", "\"chunk_len\":15"),

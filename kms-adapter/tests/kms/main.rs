@@ -28,3 +28,4 @@ mod started;
 mod store;
 mod support;
 mod walk;
+mod weights;

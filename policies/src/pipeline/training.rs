@@ -162,8 +162,9 @@ fn trees(training: &Training) -> R<()> {
                     at most 2^20 leaves.";
     ensure(trees.in_range(training.steps), Code::PipelineInvalid, "model", sentence)?;
     let formed = training.features.iter().any(|feature| feature.form.is_some());
-    let plain = training.recipe.is_none() && training.labels.is_none() && !formed;
-    ensure(plain, Code::PipelineInvalid, "model", "Trees read numbers, tell two classes apart and have no recipe.")
+    let plain = training.recipe.is_none() && training.labels.is_none() && training.weights.is_none() && !formed;
+    let sentence = "Trees read numbers, tell two classes apart, and have no recipe and no weights.";
+    ensure(plain, Code::PipelineInvalid, "model", sentence)
 }
 
 fn model(training: &Training) -> R<()> {

@@ -68,3 +68,5 @@ mod scenarios;
 mod second_gate;
 #[cfg(test)]
 mod sro;
+#[cfg(test)]
+mod weights;

@@ -10,6 +10,7 @@ use crate::network::{Input, Layer, Network};
 use crate::pipeline::{Feature, FeatureForm, Labels, Model, Training};
 use crate::problem::{Code, R, Refusal};
 use crate::text::Real;
+use crate::weights::Weights;
 
 /// The loss where a training has no recipe.
 const PLAIN: Loss = Loss::BinaryCrossEntropy {};
@@ -53,6 +54,7 @@ impl Training {
         loss.figures()?;
         labels(loss, self.labels.as_ref(), self.label_width(), &shapes.output, network.layers.last())?;
         recipe.map_or(Ok(()), |recipe| recipe.fits(&network, &shapes.parameters, self.steps))?;
+        self.weights.as_ref().map_or(Ok(()), |weights| fresh(weights, recipe, &shapes.parameters))?;
         Ok(shapes)
     }
 }
@@ -108,7 +110,23 @@ fn labels(loss: &Loss, labels: Option<&Labels>, width: usize, output: &Shape, la
     ensure(!bare || closed, "recipe.loss", "dice without sigmoid reads a network that ends in sigmoid.")
 }
 
+/// What no file gives is learnt, and something is given.
+fn fresh(weights: &Weights, recipe: Option<&Recipe>, parameters: &[Parameter]) -> R<()> {
+    let field = "weights.fresh";
+    names(&weights.fresh, parameters, field)?;
+    let given = parameters.iter().any(|parameter| !weights.is_fresh(&parameter.name));
+    ensure(given, field, "Every parameter is fresh; no weights are needed.")?;
+    let still = parameters.iter().find(|p| weights.is_fresh(&p.name) && recipe.is_some_and(|r| r.keeps(&p.name)));
+    let sentence = format!("{} would be neither loaded nor learnt.", still.map_or("", |p| p.name.as_str()));
+    ensure(still.is_none(), field, sentence)
+}
+
 impl Recipe {
+    /// Whether this parameter of the network keeps its first values.
+    pub fn keeps(&self, name: &str) -> bool {
+        starts(&self.frozen, name) || self.adapters.as_ref().is_some_and(|adapters| !starts(&adapters.trained, name))
+    }
+
     fn fits(&self, network: &Network, parameters: &[Parameter], steps: u32) -> R<()> {
         self.optimizer.figures()?;
         self.schedule.figures(steps)?;

@@ -4,7 +4,9 @@ use super::*;
 use crate::network::{Input, Layer, Network};
 use crate::pipeline::{ColumnRef, Feature, FeatureForm, Labels, Model, Training};
 use crate::problem::Code;
+use crate::digest::Digest;
 use crate::text::Bytes;
+use crate::weights::Weights;
 
 fn real(text: &str) -> Real {
     Real::parse(text).unwrap()
@@ -58,6 +60,7 @@ fn training() -> Training {
         metrics: None,
         recipe: Some(recipe(Loss::CrossEntropy { classes: 3 })),
         labels: Some(Labels::Classes { classes: vec!["a".into(), "b".into(), "c".into()] }),
+        weights: None,
     }
 }
 
@@ -201,4 +204,33 @@ fn masks_go_with_dice_and_images() {
     assert_eq!(mask.shapes().unwrap().parameter_count, 10);
     network(&mut mask).layers.pop();
     assert_eq!(mask.shapes().unwrap_err().field.as_deref(), Some("recipe.loss"));
+}
+
+/// Parameters that no file gives are named, known, learnt, and not all there are.
+#[test]
+fn what_weights_leave_out_is_learnt() {
+    let with = |fresh: &[&str], frozen: &[&str]| {
+        let mut training = training();
+        let fresh = fresh.iter().map(|f| (*f).to_owned()).collect();
+        training.weights = Some(Weights { sha256: Digest([1; 32]), fresh, sealed: None });
+        training.recipe.as_mut().unwrap().frozen = frozen.iter().map(|f| (*f).to_owned()).collect();
+        training
+    };
+    let refused = |training: Training| {
+        let refusal = training.shapes().unwrap_err();
+        assert_eq!((refusal.code, refusal.field.as_deref()), (Code::PipelineInvalid, Some("weights.fresh")));
+    };
+    assert!(with(&[], &["0."]).shapes().is_ok());
+    assert!(with(&["3."], &["0."]).shapes().is_ok());
+    refused(with(&["7."], &[]));
+    refused(with(&["0.", "2.", "3."], &[]));
+    refused(with(&["3.bias"], &["3."]));
+    // With adapters only what they train whole may be fresh.
+    let adapted = |fresh: &[&str]| {
+        let mut training = with(fresh, &[]);
+        adapters(&mut training, &["2.body.0"]);
+        training
+    };
+    assert!(adapted(&["3."]).shapes().is_ok());
+    refused(adapted(&["0."]));
 }

@@ -1,10 +1,11 @@
 //! What a key service takes, states and hands out.
 
-use super::{at, contract_ref, dataset, digest, ecdh, ed, envelope, image, kms, real, registry, run, tdp, uuid};
+use super::{at, contract_ref, dataset, digest, ecdh, ed, envelope, image, kms, real, registry, run, tdc, tdp, uuid};
 use schemas::contract::*;
 use schemas::id::*;
 use schemas::privacy::*;
 use schemas::release::*;
+use schemas::weights::*;
 
 pub fn charge() -> DatasetCharge {
     DatasetCharge {
@@ -86,5 +87,38 @@ pub fn key_import() -> KeyImport {
         min_assurance: Assurance::Hardware,
         jwe: "header.key.iv.text.tag".into(),
         at: at("2026-11-20T10:59:00Z"),
+    }
+}
+
+pub fn weights_import() -> WeightsImport {
+    WeightsImport {
+        schema: "weights-key.v1".into(),
+        registry: registry(),
+        kms: "https://kms.lab.example".into(),
+        key_id: DataKeyId::new(uuid(40)),
+        provider: tdc(),
+        weights_id: WeightsId::new(uuid(41)),
+        manifest_root: digest(42),
+        min_assurance: Assurance::Hardware,
+        jwe: "header.key.iv.text.tag".into(),
+        at: at("2026-11-21T10:59:00Z"),
+    }
+}
+
+pub fn weights_release() -> WeightsRelease {
+    WeightsRelease {
+        schema: "weights-release.v1".into(),
+        registry: registry(),
+        kms: "https://kms.lab.example".into(),
+        provider: tdc(),
+        run_id: run(),
+        job_sha256: digest(11),
+        transcript_sha256: digest(12),
+        weights_id: WeightsId::new(uuid(41)),
+        manifest_root: digest(42),
+        key_id: DataKeyId::new(uuid(40)),
+        jwe: "header.key.iv.text.tag".into(),
+        gated: None,
+        at: at("2026-12-02T10:00:12Z"),
     }
 }

@@ -43,6 +43,7 @@ pub fn job() -> JobSpec {
         metrics: Some(Metrics { noise_multiplier: real("20"), curve: None, loss: None }),
         recipe: None,
         labels: None,
+        weights: None,
     };
     JobSpec {
         schema: "job.v1".into(),

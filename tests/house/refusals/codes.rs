@@ -6,13 +6,14 @@ use std::path::Path;
 use schemas::Code;
 
 /// Code and cause, in the order of `schemas::problem`.
-const TESTED: [(Code, &str); 88] = [
+const TESTED: [(Code, &str); 94] = [
     (Code::MalformedJson, "a body that is no JSON, is cut off, or goes on after its end"),
     (Code::DuplicateMember, "a member that stands twice, at any depth"),
     (Code::SchemaMismatch, "a member that is unknown or missing; one document sent as another"),
     (Code::NotCanonical, "signed bytes in another spelling"),
     (Code::BodyTooLarge, "one byte more than the route's limit"),
     (Code::MediaType, "a body that is not called JSON"),
+    (Code::LimitExceeded, "sealed weights larger than a model may be"),
     (Code::NotFound, "a path that is none"),
     (Code::MethodNotAllowed, "a method that the path does not have"),
     (Code::SignatureInvalid, "a flipped bit; another key; other bytes; under contract, job, receipt, completion"),
@@ -57,6 +58,9 @@ const TESTED: [(Code, &str); 88] = [
     (Code::PipelineRecipient, "a model for somebody else"),
     (Code::EpsilonExceedsContract, "more ε than contracted"),
     (Code::SqlUnsupported, "SQL that is no plain join"),
+    (Code::WeightsUnsealed, "a job whose weights lie nowhere sealed"),
+    (Code::WeightsForeign, "weights of a provider in a consumer's job"),
+    (Code::WeightsMismatch, "weights with another SHA-256 than the job names"),
     (Code::EvidenceForm, "simulated evidence that is called a hardware's, in production"),
     (Code::EvidenceRefused, "changed code, changed worker, unpinned root, old evidence, swapped key, production"),
     (Code::EvidenceNotAllowed, "a kind of evidence that the contract does not accept"),
@@ -77,6 +81,7 @@ const TESTED: [(Code, &str); 88] = [
     (Code::ReservationsIncomplete, "a release before every key service has reserved"),
     (Code::LeaseExpired, "an output after the lease ran out"),
     (Code::CommitConflict, "a second output"),
+    (Code::KeyUnknown, "a key of weights for another sealed object"),
     (Code::StatusListStale, "a status list of the time before the revocation"),
     (Code::KbsTee, "a simulated guest of the KBS protocol, in production"),
     (Code::RoomStopped, "a room that its provider told to stop"),
@@ -92,6 +97,7 @@ const TESTED: [(Code, &str); 88] = [
     (Code::KeyWithheld, "the content key before the completion"),
     (Code::PaymentUnknown, "an answer to an instruction that nobody gave"),
     (Code::PaymentState, "a second answer to an instruction"),
+    (Code::AddressRefused, "weights outside of the room's storage"),
     (Code::CheckpointInvalid, "a checkpoint that the witness did not cosign"),
     (Code::ReceiptMismatch, "a receipt of another document"),
     (Code::LogTampered, "an export in which any one entry was changed, left out, doubled or moved"),

@@ -123,3 +123,31 @@ fn an_lstm_is_the_lstm_of_the_library() {
     let output = network.leaves().unwrap().output(&x).unwrap();
     assert!((output - expected).abs().max().double_value(&[]) < 1e-6);
 }
+
+/// The gradients of adapters beside weights that were loaded, not drawn.
+#[test]
+fn adapters_on_loaded_weights_agree_with_one_row_at_a_time() {
+    for case in cases().into_iter().filter(|case| case.recipe.adapters.is_some()) {
+        let recipe = schemas::recipe::Recipe { adapters: None, ..case.recipe.clone() };
+        let source = Network::with(&case.model, Some(&recipe), case.features, 41).unwrap();
+        let weights = crate::artifact::safetensors(&source).unwrap();
+        let mut network = case.network();
+        let frozen = network.frozen.clone();
+        network.load(&weights).unwrap();
+        assert_ne!(network.frozen, frozen, "{}", case.name);
+        let (x, y) = case.rows(9);
+        let each: Vec<Vec<f64>> =
+            (0..9).map(|i| alone(&network, &x.narrow(0, i, 1), &y.narrow(0, i, 1))).collect();
+        let bound = 0.5 * each.iter().map(|g| length(g)).sum::<f64>() / 9.0;
+        let mut expected = vec![0.0; network.coordinates()];
+        for gradient in &each {
+            let scale = (bound / length(gradient)).min(1.0);
+            expected.iter_mut().zip(gradient).for_each(|(sum, g)| *sum += scale * g);
+        }
+        let mut sums: Vec<Vec<f64>> = network.parameters.iter().map(|p| vec![0.0; p.values.len()]).collect();
+        add_clipped(&network.leaves().unwrap(), &x, &y, bound, &mut sums).unwrap();
+        let error = apart(&sums.concat(), &expected);
+        println!("{}: {error:.1e}", case.name);
+        assert!(error < AGREED, "{}: the sum is off by {error:e}", case.name);
+    }
+}

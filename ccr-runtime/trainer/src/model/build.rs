@@ -124,11 +124,7 @@ fn frozen(shapes: &Shapes, recipe: Option<&Recipe>) -> R<Vec<String>> {
     if !recipe.frozen.iter().chain(trained.into_iter().flatten()).all(known) {
         return Err(pipeline("the recipe names parameters that the network does not have"));
     }
-    let keeps = |name: &String| {
-        let named = |prefixes: &[String]| prefixes.iter().any(|prefix| name.starts_with(prefix));
-        named(&recipe.frozen) || trained.is_some_and(|trained| !named(trained))
-    };
-    Ok(shapes.parameters.iter().map(|p| p.name.clone()).filter(keeps).collect())
+    Ok(shapes.parameters.iter().map(|p| p.name.clone()).filter(|name| recipe.keeps(name)).collect())
 }
 
 /// A and B of one target.

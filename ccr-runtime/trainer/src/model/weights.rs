@@ -10,14 +10,15 @@ fn refuse(sentence: &'static str) -> Refusal {
     Refusal::new(Code::ModelWeights, sentence)
 }
 
-/// Every parameter must be there once, and nothing else. Adapters are there all, or none of them: they then keep their
-/// first values.
-pub fn load(network: &mut Network, bytes: &[u8]) -> R<()> {
+/// Every parameter but the fresh ones must be there once, and nothing else. Adapters are there all, or none of them. What
+/// is not there keeps its first values.
+pub fn load(network: &mut Network, bytes: &[u8], fresh: impl Fn(&str) -> bool) -> R<()> {
     let read = SafeTensors::deserialize(bytes).map_err(|_| refuse("the weights are no safetensors file"))?;
     let adapter = |name: &str| name.ends_with(".lora_a") || name.ends_with(".lora_b");
     let adapted = read.names().iter().any(|name| adapter(name));
+    let given = |name: &str| if adapter(name) { adapted } else { !fresh(name) };
     let mut wanted: Vec<_> =
-        network.parameters.iter_mut().chain(&mut network.frozen).filter(|p| adapted || !adapter(&p.name)).collect();
+        network.parameters.iter_mut().chain(&mut network.frozen).filter(|p| given(&p.name)).collect();
     if read.len() != wanted.len() {
         return Err(refuse("the weights have other names than the network's parameters"));
     }

@@ -168,6 +168,7 @@ impl Tdc {
                 metrics_curve: None,
                 metrics_loss: None,
                 recipe: None,
+                weights: None,
             },
             output: OutputForm { recipient_jwk: self.enc.jwk().clone(), upload: self.upload.clone() },
         })

@@ -213,6 +213,7 @@ pub fn stages(people: &People) -> (Join, Training, Output) {
         metrics: None,
         recipe: None,
         labels: None,
+        weights: None,
     };
     let output = Output {
         input: "model".into(),
