@@ -94,6 +94,7 @@ fn start_message(job: &Admitted, session: &Session, data: &[Table]) -> R<Start> 
         seed: SeedBytes(Bytes(seed.to_vec())),
         checkpoint_every: Some(job.plan.steps.div_ceil(CHECKPOINTS).max(1)),
         resume: None,
+        group: None,
     })
 }
 

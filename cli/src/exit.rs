@@ -71,6 +71,7 @@ pub fn of_code(code: Code) -> u8 {
         | KbsPapersMissing
         | StoreInUse
         | SuccessionUnfinished
+        | GroupIncomplete
         | RoomStopped => CONFLICT,
         ParticipantNotVerified
         | ImageSetNotApproved
@@ -138,6 +139,8 @@ pub fn of_code(code: Code) -> u8 {
         | MaaTokenExpired
         | MaaTokenMismatch
         | MeasurementNotAllowed
+        | GroupPlaceMismatch
+        | GroupRunMismatch
         | AttesterFailed
         | AttesterStale
         | BootUsed
@@ -150,7 +153,7 @@ pub fn of_code(code: Code) -> u8 {
         Timeout => TIMEOUT,
         SignatureInvalid | SignatureMissing | SignatureForm | AlgorithmRefused | CoseForm | KeyNotActive
         | CosignaturesMissing | SignatureContext | SignerUnknown | KeyWeak | WrongRegistry | SealedForm
-        | SealedTampered | SealedTruncated | SealedWrongObject | WeightsMismatch | JweRefused | KeyRowTampered | RowTampered
+        | SealedTampered | GroupTampered | SealedTruncated | SealedWrongObject | JweRefused | KeyRowTampered | RowTampered
         | StoreRolledBack | BackupForged | CompletionReceipts | CompletionMismatch | InclusionInvalid
         | ConsistencyInvalid | CheckpointInvalid | ReceiptMismatch | LogTampered | LogLineageInvalid
         | WitnessConflict => VERIFICATION,

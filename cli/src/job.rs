@@ -242,6 +242,7 @@ fn job(form: &JobForm, agreed: &Agreed, key: &FileKey, trust: &Trust, drawn: &Dr
         purpose: form.purpose.clone(),
         datasets,
         stages: vec![Stage::Join(parsed.join), Stage::Train(training), Stage::Output(output)],
+        rooms: form.rooms,
         expires_at: now.plus_seconds(i64::from(form.expires_in_seconds)),
     })
 }

@@ -188,6 +188,7 @@ fn start(prepared: &Prepared, seed: [u8; 32]) -> Start {
         seed: SeedBytes(Bytes(seed.to_vec())),
         checkpoint_every: None,
         resume: None,
+        group: None,
     }
 }
 

@@ -5,6 +5,7 @@
 //! to an output. The room and every key service judge the typed stages with this function; SQL is never judged here.
 
 mod join;
+mod rooms;
 mod training;
 
 use schemas::job::JobSpec;
@@ -35,7 +36,8 @@ pub struct Pipeline<'a> {
 /// 2. a training reads the join, is private, and uses permitted columns within public bounds;
 /// 3. an output writes the model, encrypted to the contracts' recipient, or the metrics that the training releases, and
 ///    nothing else; the metrics alone where a dataset's clause is of level 2 or a contract lets only them out;
-/// 4. there is one of each.
+/// 4. there is one of each;
+/// 5. several rooms carry out what several rooms can.
 pub fn decide<'a>(facts: &Facts<'a>) -> R<Pipeline<'a>> {
     let tables = Tables { uses: facts.tables()? };
     tables.handles_are_names()?;
@@ -46,6 +48,7 @@ pub fn decide<'a>(facts: &Facts<'a>) -> R<Pipeline<'a>> {
     }
     match walk {
         Walk { join: Some(join), training: Some(training), output: Some(output) } => {
+            rooms::decide(job, training)?;
             Ok(Pipeline { join, training, output })
         }
         _ => Err(invalid("A pipeline has one join, one training and one output.").at("stages")),

@@ -45,6 +45,10 @@ pub struct ModelCertificate {
     pub contracts: Vec<ContractRef>,
     /// What ran.
     pub image_set_id: ImageSetId,
+    /// SHA-256 of the evidence of every room that took part beside the one that signs, in their order; absent where it
+    /// was alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<Digest>,
     /// How strong the evidence was; `software` means SIMULATED.
     pub assurance: Assurance,
     /// The datasets.

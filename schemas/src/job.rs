@@ -20,6 +20,9 @@ pub struct JobDataset {
     pub handle: String,
 }
 
+/// Rooms that may train together.
+pub const MOST_ROOMS: u32 = 16;
+
 /// `job.v1`: signed by the TDC; readable by TDC, TDPs, clean-room provider and SRO.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -44,6 +47,9 @@ pub struct JobSpec {
     pub datasets: Vec<JobDataset>,
     /// The stages in order.
     pub stages: Vec<Stage>,
+    /// How many attested rooms carry out the one training together, 2 to 16; if absent one room does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rooms: Option<u32>,
     /// After this time no run of it starts.
     pub expires_at: Timestamp,
 }

@@ -353,6 +353,17 @@ codes! {
     WorkerFailed "WORKER_FAILED" 500;
     WorkerProtocol "WORKER_PROTOCOL" 500;
     OutputRefused "OUTPUT_REFUSED" 422;
+    // Rooms that train together.
+    /// A room was given another number of members than its job asks for.
+    GroupIncomplete "GROUP_INCOMPLETE" 409;
+    /// What a room shows speaks of another place in the group, or of another group.
+    GroupPlaceMismatch "GROUP_PLACE_MISMATCH" 403;
+    /// What a room shows speaks of another run.
+    GroupRunMismatch "GROUP_RUN_MISMATCH" 403;
+    /// What came over the tunnel was changed, replayed, left out, or is no part of it.
+    GroupTampered "GROUP_TAMPERED" 422;
+    /// A room of the group is gone.
+    GroupMemberLost "GROUP_MEMBER_LOST" 502;
     UploadFailed "UPLOAD_FAILED" 502;
     // Completion and payment.
     CompletionReceipts "COMPLETION_RECEIPTS" 422;

@@ -44,6 +44,9 @@ pub struct Start {
     /// The checkpoint that follows the tables as a raw frame, to go on from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume: Option<Resume>,
+    /// The place among several workers, each in a room of its own; none where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Group>,
 }
 
 impl Start {
@@ -65,6 +68,30 @@ pub fn configuration(join: &Join, training: &Training, plan: &Plan) -> R<Digest>
     }
     let configuration = Configuration { configuration: "depa worker configuration v1", join, training, plan };
     Ok(Digest::of(&canonical::to_bytes(&configuration)?))
+}
+
+/// A worker's place among those of several rooms that train together.
+///
+/// With it the worker's standard input is a stream socket. Once it has said [`Report::Ready`] both ends of that socket
+/// carry IPv4 packets between the workers, each behind its length as a big-endian u16: of its own network the worker has
+/// one interface, and what is behind it is its `ccr`. No worker of a group is followed by another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// This worker, from 0. The first one draws the noise and delivers; the others end with their room.
+    pub rank: u32,
+    /// How many workers there are, 2 to [`MOST_ROOMS`](crate::job::MOST_ROOMS).
+    pub size: u32,
+    /// Seconds after which a silent worker counts as gone.
+    pub seconds: u32,
+}
+
+impl Group {
+    /// The address of a worker in the network that exists between the workers alone.
+    pub fn address(rank: u32) -> std::net::Ipv4Addr {
+        // At most 16 members: the octet never overflows.
+        std::net::Ipv4Addr::new(10, 77, 0, u8::try_from(rank.saturating_add(1)).unwrap_or(u8::MAX))
+    }
 }
 
 /// A checkpoint to go on from.

@@ -113,6 +113,7 @@ pub fn start(
         seed: SeedBytes(Bytes(vec![42; 32])),
         checkpoint_every: None,
         resume: None,
+        group: None,
     }
 }
 

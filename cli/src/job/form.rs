@@ -34,6 +34,9 @@ pub struct JobForm {
     pub training: TrainingForm,
     /// Where the model goes.
     pub output: OutputForm,
+    /// How many attested rooms train together, 2 to 16; one if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rooms: Option<u32>,
 }
 
 /// The training of a form. Columns are written `handle.column`, where the handle is the table's alias in the SQL.

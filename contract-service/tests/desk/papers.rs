@@ -298,6 +298,7 @@ pub fn job(house: &House, contract: &ContractRef) -> JobSpec {
         purpose: "TRAINING".into(),
         datasets: vec![dataset(0), dataset(1)],
         stages: vec![Stage::Join(join), Stage::Train(train), Stage::Output(output)],
+        rooms: None,
         expires_at: house.now().plus_seconds(86_400),
     }
 }

@@ -182,6 +182,7 @@ impl House {
             job_sha256: run.job_sha256,
             contracts: run.job.contracts.clone(),
             image_set_id: papers::image_set_id(),
+            members: Vec::new(),
             assurance: Assurance::Software,
             datasets: vec![certified(0), certified(1)],
             plan: run.plan.clone(),

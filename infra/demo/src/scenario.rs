@@ -209,6 +209,7 @@ fn job(
         tables: datasets,
         training: training.clone(),
         output: OutputForm { recipient_jwk: house.tdc.enc.jwk().clone(), upload: house.tdc.upload.clone() },
+        rooms: None,
     })?;
     let plan = &prepared.estimate.plan;
     let made = format!(

@@ -59,6 +59,8 @@ mod released;
 #[cfg(test)]
 mod renewals;
 #[cfg(test)]
+mod rooms;
+#[cfg(test)]
 mod rows;
 #[cfg(test)]
 mod run_ends;

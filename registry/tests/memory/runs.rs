@@ -56,6 +56,7 @@ impl House {
             purpose: "TRAINING".into(),
             datasets: vec![dataset(0), dataset(1)],
             stages: vec![Stage::Output(output)],
+            rooms: None,
             expires_at: crate::house::start().plus_seconds(86_400),
         }
     }
@@ -182,6 +183,7 @@ impl House {
             job_sha256: run.job.digest(),
             contracts: job.contracts.clone(),
             image_set_id: papers::image_set_id(),
+            members: Vec::new(),
             assurance: Assurance::Software,
             datasets: vec![certified(0), certified(1)],
             plan: Plan {

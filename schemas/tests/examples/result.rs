@@ -18,6 +18,7 @@ pub fn certificate() -> ModelCertificate {
         job_sha256: digest(9),
         contracts: vec![contract_ref()],
         image_set_id: image(),
+        members: Vec::new(),
         assurance: Assurance::Hardware,
         datasets: vec![CertifiedDataset {
             dataset_id: dataset(),

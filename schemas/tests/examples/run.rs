@@ -66,6 +66,7 @@ pub fn job() -> JobSpec {
                 upload: "https://models.example/inbox".into(),
             }),
         ],
+        rooms: None,
         expires_at: at("2026-12-31T00:00:00Z"),
     }
 }

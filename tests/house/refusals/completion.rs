@@ -101,6 +101,7 @@ fn certificate(probe: &Probe, model: &[u8]) -> Certificate {
         job_sha256: probe.bundle.job.digest(),
         contracts: probe.job.contracts.clone(),
         image_set_id: probe.job.image_set_id.clone(),
+        members: Vec::new(),
         assurance: Assurance::Software,
         datasets: datasets.collect(),
         plan: plan.clone(),

@@ -171,6 +171,7 @@ impl Tdc {
                 weights: None,
             },
             output: OutputForm { recipient_jwk: self.enc.jwk().clone(), upload: self.upload.clone() },
+            rooms: None,
         })
     }
 

@@ -243,6 +243,7 @@ pub fn job(people: &People, contracts: Vec<ContractRef>, tables: [&Table; 2], im
         purpose: "TRAINING".into(),
         datasets: vec![dataset(tables[0], "a"), dataset(tables[1], "b")],
         stages: vec![Stage::Join(join), Stage::Train(training), Stage::Output(output)],
+        rooms: None,
         expires_at: start().plus_seconds(7 * 86_400),
     }
 }
