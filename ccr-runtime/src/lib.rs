@@ -9,6 +9,7 @@ pub mod attester;
 pub mod checkpoint;
 pub mod config;
 pub mod fetch;
+pub mod group;
 pub mod keys;
 pub mod kms;
 pub mod lease;

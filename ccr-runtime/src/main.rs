@@ -1,11 +1,13 @@
 //! `ccr`: carries out one job in this room, or prints what this room measures to.
 
 use std::io::Write as _;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use ccr_runtime::group::member::{self as group, Told};
 use ccr_runtime::second_gate::{Agent, SecondGate};
 use ccr_runtime::{Config, Progress, Room};
 use clap::{Parser, Subcommand};
@@ -19,7 +21,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
     name = "ccr",
     version,
     about = "The warden of a confidential clean room: one job, one run",
-    after_help = "Examples:\n  ccr run --config ccr.toml --bundle job.bundle.json\n  ccr measure --config ccr.toml\n\n\
+    after_help = "Examples:\n  ccr run --config ccr.toml --bundle job.bundle.json\n  ccr member --config ccr.toml --listen 10.0.0.2:7000\n  ccr measure --config ccr.toml\n\n\
                   Progress goes to stdout, one JSON object per line; it holds public figures only.\n\
                   SIGTERM and SIGINT stop a run: keys are wiped, and the log is told how far it got.\n\
                   Exit codes: 0 ok, 1 other failure, 2 arguments or configuration, 5 conflict, 6 policy denied, 7 attestation \
@@ -40,6 +42,19 @@ enum Command {
         /// Job bundle (`depa job bundle`).
         #[arg(long)]
         bundle: PathBuf,
+        /// Address of a member room (`ccr member`), once for each that the job asks for beside this one.
+        #[arg(long = "member", value_name = "HOST:PORT")]
+        members: Vec<String>,
+    },
+    /// Be a member of one run over several rooms: wait for the room that leads it, which has this same configuration and
+    /// proves itself as this one does.
+    Member {
+        /// Configuration file.
+        #[arg(long)]
+        config: PathBuf,
+        /// Address to wait at.
+        #[arg(long, value_name = "HOST:PORT")]
+        listen: String,
     },
     /// Print what this room is, as values for an image set: PCRs and measurements of the machine, or, SIMULATED, digests
     /// of the binaries, libtorch and configuration. Only of a room that is known to be good.
@@ -57,7 +72,8 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let result = match Cli::parse().command {
-        Command::Run { config, bundle } => run(&config, &bundle),
+        Command::Run { config, bundle, members } => run(&config, &bundle, members),
+        Command::Member { config, listen } => member(&config, &listen),
         Command::Measure { config } => measure(&config),
     };
     match result {
@@ -83,7 +99,9 @@ fn exit_code(code: Code) -> u8 {
         Code::Timeout => 9,
         Code::EvidenceRefused | Code::EvidenceNotAllowed | Code::EvidenceForm | Code::TranscriptMismatch => 7,
         Code::AttesterFailed | Code::AttesterStale | Code::BootUsed | Code::CertificatesUnavailable => 7,
+        Code::GroupPlaceMismatch | Code::GroupRunMismatch | Code::MeasurementNotAllowed => 7,
         Code::SignatureInvalid | Code::ReceiptMismatch | Code::InclusionInvalid | Code::SealedTampered => 10,
+        Code::GroupTampered => 10,
         other if other.status() == 422 || other.status() == 403 => 6,
         other if other.status() == 409 => 5,
         _ => 1,
@@ -96,12 +114,12 @@ fn tell(value: &Value) {
     let _ = out.flush();
 }
 
-fn run(config: &Path, bundle: &Path) -> anyhow::Result<()> {
+fn run(config: &Path, bundle: &Path, members: Vec<String>) -> anyhow::Result<()> {
     let missing = |e| Refusal::new(Code::ConfigInvalid, format!("the bundle {} cannot be read: {e}", bundle.display()));
     let bytes = std::fs::read(bundle).map_err(missing)?;
     let bundle = schemas::canonical::parse(&bytes)?;
     // The claim on the queued order is a secret of the provider's agent: never an argument, which every process may read.
-    let room = room(config, std::env::var("DEPA_CCR_LEASE_TOKEN").ok())?;
+    let room = room(config, std::env::var("DEPA_CCR_LEASE_TOKEN").ok(), members)?;
     let done = ccr_runtime::run(bundle, &room, &mut |progress| tell(&words(&progress)))?;
     tell(&json!({
         "event": "completed", "run_id": done.run_id, "output_sha256": done.output, "url": done.url,
@@ -110,7 +128,22 @@ fn run(config: &Path, bundle: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn room(path: &Path, lease_token: Option<String>) -> anyhow::Result<Room> {
+fn member(config: &Path, listen: &str) -> anyhow::Result<()> {
+    let room = room(config, None, Vec::new())?;
+    let fault = |e| Refusal::new(Code::ConfigInvalid, format!("{listen} cannot be listened at: {e}"));
+    let listener = TcpListener::bind(listen).map_err(fault)?;
+    tell(&json!({"event": "listening", "address": listener.local_addr().map_err(fault)?.to_string()}));
+    group::serve(&listener, &room, &mut |told| {
+        tell(&match told {
+            Told::Refused(refusal) => json!({"event": "caller_refused", "code": refusal.code.as_str()}),
+            Told::Met { run, place } => json!({"event": "met", "run_id": run, "place": place.index, "rooms": place.rooms}),
+            Told::Over => json!({"event": "over"}),
+        });
+    })?;
+    Ok(())
+}
+
+fn room(path: &Path, lease_token: Option<String>, members: Vec<String>) -> anyhow::Result<Room> {
     let (config, _) = Config::load(path)?;
     let trust = Room::load_trust(&config)?;
     let attester = ccr_runtime::attester::open(&config, path)?;
@@ -124,7 +157,7 @@ fn room(path: &Path, lease_token: Option<String>) -> anyhow::Result<Room> {
     for signal in [SIGTERM, SIGINT] {
         signal_hook::flag::register(signal, stop.clone())?;
     }
-    Ok(Room { config, trust, attester, clock, desk, lease_token, second_gate, hook: None, stop })
+    Ok(Room { config, trust, attester, clock, desk, members, lease_token, second_gate, hook: None, stop })
 }
 
 fn measure(path: &Path) -> anyhow::Result<()> {

@@ -73,7 +73,7 @@ pub fn certify(sealed: &Sealed, job: &Admitted, session: &Session, room: &Room) 
         job_sha256: job.opened.job.digest(),
         contracts: job.contract_refs(),
         image_set_id: job.opened.job.image_set_id.clone(),
-        members: Vec::new(),
+        members: session.members.clone(),
         assurance: session.admission.assurance,
         datasets,
         plan: job.plan.clone(),

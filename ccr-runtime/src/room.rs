@@ -26,6 +26,8 @@ pub struct Room {
     pub clock: Clock,
     /// The contract service.
     pub desk: Client,
+    /// Addresses of member rooms (`host:port`), for jobs that ask for several; what answers there proves itself.
+    pub members: Vec<String>,
     /// The provider agent's claim on the queued order; none where nobody queues.
     pub lease_token: Option<String>,
     /// Where passes for key services behind a second gate come from; none where there is no such service.

@@ -9,6 +9,7 @@ use schemas::privacy::Plan;
 use schemas::{Code, Digest, R, Refusal};
 
 use crate::admit::{Admitted, admit};
+use crate::group::lead;
 use crate::lease::Lease;
 use crate::output::Sealed;
 use crate::room::{Progress, Room};
@@ -38,6 +39,7 @@ pub type Tell<'a> = &'a mut dyn FnMut(Progress);
 pub fn run(bundle: JobBundle, room: &Room, tell: Tell<'_>) -> R<Completed> {
     let job = admit(bundle, room)?;
     tell(Progress::Admitted { job: job.opened.job.digest() });
+    lead::enough(&job, room)?;
     let mut session = session::check_in(&job, room)?;
     tell(Progress::CheckedIn { run: session.run_id.clone() });
     // A fault of this program, too, ends the run with a word in the log, so that its charge can come back.
@@ -52,6 +54,7 @@ pub fn run(bundle: JobBundle, room: &Room, tell: Tell<'_>) -> R<Completed> {
 }
 
 fn in_session(job: &Admitted, session: &mut Session, room: &Room, tell: Tell<'_>) -> R<Completed> {
+    lead::gather(job, session, room)?;
     // First of all, so that no budget is held for weights that are not to be had.
     let weights = weights::open(job, session, room, tell)?;
     let reserved = keys::reserve(job, session, room, tell)?;

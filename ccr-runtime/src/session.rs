@@ -15,6 +15,7 @@ use signing::book::PinnedBook;
 use signing::jose::EncKey;
 
 use crate::admit::Admitted;
+use crate::group::lead::Gathered;
 use crate::kms::Kms;
 use crate::registry_word::verified;
 use crate::room::Room;
@@ -41,6 +42,10 @@ pub struct Session {
     pub services: BTreeMap<String, Kms>,
     /// How far the run got; decides what an abort says.
     pub steps_run: u32,
+    /// SHA-256 of the evidence of every member room, in their order; empty where this room trains alone.
+    pub members: Vec<Digest>,
+    /// The member rooms, until the training takes them.
+    pub group: Option<Gathered>,
     /// Release receipts so far.
     pub released: Vec<Envelope<schemas::release::KmsReceipt>>,
 }
@@ -65,8 +70,20 @@ pub fn check_in(job: &Admitted, room: &Room) -> R<Session> {
         Ok((url, kms))
     });
     let services = services.collect::<R<BTreeMap<String, Kms>>>()?;
-    let mut session =
-        Session { run_id, run_key, enc_key, secret, admission, book, services, steps_run: 0, released: Vec::new() };
+    let (members, group, steps_run, released) = (Vec::new(), None, 0, Vec::new());
+    let mut session = Session {
+        run_id,
+        run_key,
+        enc_key,
+        secret,
+        admission,
+        book,
+        services,
+        steps_run,
+        members,
+        group,
+        released,
+    };
     session.book.set_run(session.run_id.clone(), session.run_key.jwk().clone());
     session.admission_is_ours(job, room)?;
     Ok(session)

@@ -56,7 +56,8 @@ pub fn train(
     let vault = Vault::new(&session.secret, &session.run_id, job.opened.job.digest(), start.configuration()?);
     let patience = Duration::from_secs(room.config.worker_timeout_seconds);
     let work = Work { trainer: &room.config.trainer, start, tables: data, weights, vault: &vault, patience };
-    let (delivered, steps) = supervise(work, &mut |report| {
+    let group = session.group.take();
+    let watch: supervise::Watch<'_> = &mut |report| {
         if let Some(report) = report {
             session.steps_run = session.steps_run.max(reached(report));
         }
@@ -68,7 +69,11 @@ pub fn train(
             tell(Progress::Training { step: *step, steps: job.plan.steps, epsilon: epsilon_at(job, *step) });
         }
         Ok(())
-    });
+    };
+    let (delivered, steps) = match group {
+        Some(group) => group.train(work, watch),
+        None => supervise(work, watch),
+    };
     session.steps_run = session.steps_run.max(steps);
     delivered
 }

@@ -153,10 +153,10 @@ pub fn of_code(code: Code) -> u8 {
         Timeout => TIMEOUT,
         SignatureInvalid | SignatureMissing | SignatureForm | AlgorithmRefused | CoseForm | KeyNotActive
         | CosignaturesMissing | SignatureContext | SignerUnknown | KeyWeak | WrongRegistry | SealedForm
-        | SealedTampered | GroupTampered | SealedTruncated | SealedWrongObject | JweRefused | KeyRowTampered | RowTampered
-        | StoreRolledBack | BackupForged | CompletionReceipts | CompletionMismatch | InclusionInvalid
-        | ConsistencyInvalid | CheckpointInvalid | ReceiptMismatch | LogTampered | LogLineageInvalid
-        | WitnessConflict => VERIFICATION,
+        | SealedTampered | GroupTampered | SealedTruncated | SealedWrongObject | WeightsMismatch | JweRefused
+        | KeyRowTampered | RowTampered | StoreRolledBack | BackupForged | CompletionReceipts | CompletionMismatch
+        | InclusionInvalid | ConsistencyInvalid | CheckpointInvalid | ReceiptMismatch | LogTampered
+        | LogLineageInvalid | WitnessConflict => VERIFICATION,
         // The form of what came in, peers, limits, faults; and codes that a later release adds.
         _ => OTHER,
     }

@@ -1,6 +1,8 @@
 //! The worker as a process: started with nothing but a pipe pair, spoken to in frames, dead with its value.
 
 use std::io::{BufReader, BufWriter, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, mpsc};
@@ -55,21 +57,40 @@ pub struct Inputs {
     pub weights: Option<Frame>,
 }
 
+/// Standard input of a worker that trains with others: behind its data come packets, in both directions
+/// ([`schemas::worker::Group`]).
+pub struct Socket {
+    /// The worker's end.
+    pub theirs: UnixStream,
+    /// This end, for its data; who switches packets has a clone.
+    pub ours: UnixStream,
+}
+
 /// Starts a worker and feeds it its first frame, the tables, the weights and the state to go on from, where there are any.
-pub fn start(trainer: &Path, first: Frame, inputs: Arc<Inputs>, state: Option<Frame>) -> R<Started> {
-    let mut worker = spawn(trainer)?;
+pub fn start(
+    trainer: &Path,
+    first: Frame,
+    inputs: Arc<Inputs>,
+    state: Option<Frame>,
+    socket: Option<Socket>,
+) -> R<Started> {
     let no_pipe = || super::failed("no pipe");
-    let stdin = worker.0.stdin.take().ok_or_else(no_pipe)?;
+    let (theirs, ours) = socket.map_or((None, None), |socket| (Some(socket.theirs), Some(socket.ours)));
+    let mut worker = spawn(trainer, theirs.map_or_else(Stdio::piped, |theirs| Stdio::from(OwnedFd::from(theirs))))?;
+    let stdin: Box<dyn Write + Send> = match ours {
+        Some(ours) => Box::new(ours),
+        None => Box::new(worker.0.stdin.take().ok_or_else(no_pipe)?),
+    };
     let stdout = worker.0.stdout.take().ok_or_else(no_pipe)?;
     let feeder = std::thread::spawn(move || feed(stdin, &first, &inputs, state.as_ref()));
     Ok(Started { worker, reports: listen(stdout), feeder })
 }
 
-fn spawn(trainer: &Path) -> R<Worker> {
+fn spawn(trainer: &Path, stdin: Stdio) -> R<Worker> {
     let child = Command::new(trainer)
         .env_clear() // allocator and threads it settles itself: `settle` of the trainer
         .current_dir("/")
-        .stdin(Stdio::piped())
+        .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn();

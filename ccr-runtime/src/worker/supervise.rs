@@ -9,6 +9,7 @@ use schemas::worker::{Report, Resume, Start};
 use schemas::{Code, R, Refusal};
 use zeroize::Zeroizing;
 
+pub use super::process::Socket;
 use super::process::{self, Heard, Inputs, Silence, Started};
 use super::{Delivered, failed};
 use crate::checkpoint::{Kept, Vault};
@@ -43,15 +44,22 @@ pub type Watch<'a> = &'a mut dyn FnMut(Option<&Report>) -> R<()>;
 
 /// Carries a training to its end; the second part is how many steps may have been run, also where it failed.
 pub fn supervise(work: Work<'_>, watch: Watch<'_>) -> (R<Delivered>, u32) {
+    supervise_by(work, None, watch)
+}
+
+/// The same for a worker that trains with those of other rooms over this socket: where it dies, nobody goes on, since the
+/// others are at a step that it was part of.
+pub fn supervise_by(work: Work<'_>, mut socket: Option<Socket>, watch: Watch<'_>) -> (R<Delivered>, u32) {
     let Work { trainer, start, tables, weights, vault, patience } = work;
     let inputs = Arc::new(Inputs { tables, weights });
     let mut training = Training { trainer, start, inputs, vault, patience, kept: None, steps: 0 };
+    let most_deaths = if socket.is_some() { 0 } else { MOST_DEATHS };
     let mut deaths = 0;
     loop {
-        match training.attempt(watch) {
+        match training.attempt(socket.take(), watch) {
             Ok(delivered) => return (Ok(delivered), training.steps),
             Err(Silence::Wrong(refusal)) => return (Err(refusal), training.steps),
-            Err(Silence::Died) if deaths < MOST_DEATHS => deaths += 1,
+            Err(Silence::Died) if deaths < most_deaths => deaths += 1,
             Err(Silence::Died) => {
                 let died = Refusal::new(Code::WorkerFailed, "the worker ended early");
                 return (Err(died), training.steps);
@@ -74,7 +82,7 @@ struct Training<'a> {
 
 impl Training<'_> {
     /// One worker, from its start to its end.
-    fn attempt(&mut self, watch: Watch<'_>) -> Result<Delivered, Silence> {
+    fn attempt(&mut self, socket: Option<Socket>, watch: Watch<'_>) -> Result<Delivered, Silence> {
         let state = match &self.kept {
             Some(kept) => Some(self.vault.open(kept).map_err(Silence::Wrong)?),
             None => None,
@@ -85,7 +93,8 @@ impl Training<'_> {
         };
         let first = serde_json::to_vec(&self.start).map_err(|_| failed("the plan cannot be written"));
         let first = Zeroizing::new(first.map_err(Silence::Wrong)?);
-        let started = process::start(self.trainer, first, self.inputs.clone(), state).map_err(Silence::Wrong)?;
+        let started = process::start(self.trainer, first, self.inputs.clone(), state, socket);
+        let started = started.map_err(Silence::Wrong)?;
         let Started { worker, reports, feeder } = started;
         let delivered = self.follow(&reports, watch);
         // Killing the worker first unblocks a feeder that it did not read from.

@@ -147,6 +147,7 @@ impl Scene {
             attester: Box::new(Shown(self.attester.clone())),
             clock: self.house.clock.clone(),
             desk: self.house.desk.clone(),
+            members: Vec::new(),
             lease_token: None,
             second_gate: None,
             hook: None,

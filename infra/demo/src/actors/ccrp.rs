@@ -97,6 +97,7 @@ impl Ccrp {
             attester: Box::new(attester),
             clock,
             desk,
+            members: Vec::new(),
             lease_token: None,
             second_gate: None,
             hook: None,
