@@ -1,11 +1,12 @@
 #!/bin/sh
-# Sets up what other people's implementations need to check ours: three Python environments under .build/interop, each
+# Sets up what other people's implementations need to check ours: Python environments under .build/interop, each
 # from its list of pinned packages with hashes (pyscitt 0.10.1 wants cbor2 5, scitt-cose 0.5.0 wants cbor2 6 or later; models
-# are read with numpy and safetensors).
+# are read with numpy and safetensors; `objects` is a local S3, moto).
 #
 #   sh infra/interop.sh       makes what is missing; ends with 3 and says NOT RUN where Python or its packages are not to be had
 #
-# The tests `interop::*` of contract-service and `rehearsals::*` of depa use them; without them they say NOT RUN.
+# The tests `interop::*` of contract-service, `rehearsals::*` of depa, `s3` and `memory` of objects and
+# `refusals::objects` of the house use them; without them they say NOT RUN.
 set -eu
 cd "$(dirname "$0")/.."
 base=.build/interop
@@ -25,7 +26,7 @@ done
 [ -n "$python" ] || not_run "Python 3.11 is not installed"
 
 mkdir -p "$base"
-for name in scitt-cose pyscitt model onnx; do
+for name in scitt-cose pyscitt model onnx objects; do
     wanted=$(cat "infra/interop/$name.txt")
     [ "$(cat "$base/$name/made-of" 2>/dev/null || :)" = "$wanted" ] && continue
     rm -rf "${base:?}/$name"

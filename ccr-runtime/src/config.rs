@@ -51,6 +51,9 @@ pub struct Config {
     /// Folders below which `file:` locations may be read and written.
     #[serde(default)]
     pub storage_roots: Vec<PathBuf>,
+    /// Buckets that `s3:`, `az:`, `abfss:` and `gs:` locations may lie in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stores: Vec<objects::Store>,
     /// Largest sealed object that is fetched, in bytes.
     #[serde(default = "default_max_object")]
     pub max_object_bytes: u64,
@@ -112,6 +115,7 @@ impl Config {
         if let Some(maa) = &self.maa {
             maa.check()?;
         }
+        objects::store::check(&self.stores, self.profile == Profile::Demo)?;
         if self.swtpm.is_some() && !software {
             return Err(Refusal::new(Code::ConfigInvalid, "a software TPM shows software evidence only").at("swtpm"));
         }
@@ -135,6 +139,7 @@ mod tests {
             platform_certificates: None,
             maa: None,
             storage_roots: vec![],
+            stores: vec![],
             max_object_bytes: 1,
             worker_timeout_seconds: 1,
         }

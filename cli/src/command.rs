@@ -70,6 +70,9 @@ pub struct Global {
     /// File with your signing key [env: DEPA_KEY].
     #[arg(long, global = true, value_name = "FILE")]
     key: Option<PathBuf>,
+    /// File with the buckets that you may use, as [[stores]] of a room's configuration [env: DEPA_STORES].
+    #[arg(long, global = true, value_name = "FILE")]
+    stores: Option<PathBuf>,
 }
 
 impl Global {
@@ -114,6 +117,12 @@ impl Global {
     /// The signing key.
     fn key(&self) -> R<FileKey> {
         FileKey::load(&self.named(self.key.clone(), "--key", "DEPA_KEY")?)
+    }
+
+    /// Everything that objects may be read from and written to.
+    fn reach(&self) -> R<objects::Objects> {
+        let stores = self.stores.clone().or_else(|| std::env::var_os("DEPA_STORES").map(PathBuf::from));
+        depa::fetch::reach(stores.as_deref())
     }
 
     /// Where the trust file lies.
@@ -253,7 +262,7 @@ mod tests {
             "party: apply web-document decide withdraw list applications show",
             "sro: template data-schema revoke-image-set suspend erase log-key key show approve",
             "image-set: new sign show",
-            "dataset: seal offer publish suspend resume withdraw search croissant sketch overlap renew renewals list show",
+            "dataset: seal upload offer publish suspend resume withdraw search croissant sketch overlap renew renewals list show",
             "contract: new fetch list show sign propose submit bundle decline events import-depa draft counter amend check withdraw suspend resume terminate revoke",
             "job: bundle",
             "run: estimate start watch abort",

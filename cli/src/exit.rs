@@ -34,11 +34,13 @@ pub fn of(refusal: &Refusal) -> u8 {
 pub fn of_code(code: Code) -> u8 {
     use Code::*;
     match code {
-        ConfigInvalid | RootKeyMissing | RootKeyExposed | RootKeyForm | SqlUnsupported | RulesForm => USAGE,
-        Unauthenticated | Forbidden | TokenReplayed | DpopInvalid | SignInRefused | EnrolmentInvalid | CsrfInvalid
-        | StepUpNeeded | SignerNotParty | TwoPeopleNeeded => AUTHENTICATION,
-        NotFound | ContractUnknown | RunUnknown | ReservationUnknown | KeyUnknown | PaymentUnknown | DatasetUnknown
-        | ImageSetUnknown | DataSchemaUnknown | TemplateUnknown | DraftUnknown | Erased => NOT_FOUND,
+        ConfigInvalid | StorageCredential | StorageRegion | RootKeyMissing | RootKeyExposed | RootKeyForm
+        | SqlUnsupported | RulesForm => USAGE,
+        Unauthenticated | Forbidden | StorageDenied | TokenReplayed | DpopInvalid | SignInRefused
+        | EnrolmentInvalid | CsrfInvalid | StepUpNeeded | SignerNotParty | TwoPeopleNeeded => AUTHENTICATION,
+        NotFound | ObjectMissing | BucketMissing | ContractUnknown | RunUnknown | ReservationUnknown | KeyUnknown
+        | PaymentUnknown | DatasetUnknown | ImageSetUnknown | DataSchemaUnknown | TemplateUnknown | DraftUnknown
+        | Erased => NOT_FOUND,
         IdempotencyKeyReused
         | PreconditionFailed
         | PreconditionRequired
@@ -65,6 +67,8 @@ pub fn of_code(code: Code) -> u8 {
         | RefundRefused
         | KmsBehindLog
         | CompletionExists
+        | ObjectExists
+        | ObjectChanged
         | KeyExists
         | KeyWithheld
         | PaymentState
@@ -120,6 +124,7 @@ pub fn of_code(code: Code) -> u8 {
         | AddressRefused
         | AdmissionInvalid
         | AdmissionStale
+        | StorageRedirect
         | CheckpointStale
         | StatusListStale
         | RunKeyMismatch
@@ -231,6 +236,7 @@ mod tests {
             "KBS_TEE",
             "TABLE_FORM",
             "WORKER_FAILED",
+            "OBJECT_TRUNCATED",
             "WORKER_PROTOCOL",
             "UPLOAD_FAILED",
             "PEER_UNREACHABLE",

@@ -1,37 +1,25 @@
-//! Sealed objects by their address: `file:`, `https:`, or `http:` on loopback; bounded, without redirects.
+//! Sealed objects by their address: a file anywhere, `https:`, `http:` on loopback, or a bucket that a file of stores
+//! lists; bounded, without redirects.
 
-use std::fs;
-use std::io::Read as _;
+use std::path::Path;
 
+use objects::{Files, Objects, Patience, Stores};
 use schemas::{Code, R, Refusal};
 
-use crate::dataset::kms::http;
+/// Everything that a person's own command line reaches, with the buckets of this file.
+pub fn reach(stores: Option<&Path>) -> R<Objects> {
+    let stores = stores.map(Stores::load).transpose()?.unwrap_or_default();
+    Ok(Objects { files: Files::Anywhere, loopback: true, stores, patience: Patience::default() })
+}
 
 /// Reads an object of exactly `bytes` bytes.
-pub fn fetch(url: &str, bytes: u64) -> R<Vec<u8>> {
-    let fault = |why: String| Refusal::new(Code::PeerUnreachable, format!("{url} cannot be read: {why}"));
-    let parsed =
-        reqwest::Url::parse(url).map_err(|_| Refusal::new(Code::AddressRefused, format!("{url} is no address")))?;
-    let mut object = Vec::new();
-    if parsed.scheme() == "file" {
-        let path = parsed
-            .to_file_path()
-            .map_err(|()| Refusal::new(Code::AddressRefused, format!("{url} is no local file")))?;
-        let file = fs::File::open(&path).map_err(|e| fault(e.to_string()))?;
-        file.take(bytes + 1).read_to_end(&mut object).map_err(|e| fault(e.to_string()))?;
-    } else {
-        let answer =
-            http(url, "address of the object")?.get(parsed).send().map_err(|e| fault(e.without_url().to_string()))?;
-        if !answer.status().is_success() {
-            return Err(fault(format!("HTTP {}", answer.status().as_u16())));
-        }
-        answer.take(bytes + 1).read_to_end(&mut object).map_err(|e| fault(e.to_string()))?;
-    }
-    if object.len() as u64 != bytes {
-        return Err(Refusal::new(
-            Code::SealedTruncated,
-            format!("{url} does not have the {bytes} bytes that it should"),
-        ));
-    }
-    Ok(object)
+pub fn fetch(url: &str, bytes: u64, reach: &Objects) -> R<Vec<u8>> {
+    let other = || {
+        let sentence = format!("{} does not have the {bytes} bytes that it should", objects::place(url));
+        Refusal::new(Code::SealedTruncated, sentence)
+    };
+    // One that says it is longer is another one too.
+    let longer = |refusal: Refusal| if refusal.code == Code::LimitExceeded { other() } else { refusal };
+    let object = reach.read(url, bytes).map_err(longer)?;
+    if object.len() as u64 == bytes { Ok(object) } else { Err(other()) }
 }

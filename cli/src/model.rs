@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use contract_client::Client;
+use objects::Objects;
 use schemas::bundle::JobBundle;
 use schemas::certificate::ModelCertificate;
 use schemas::contract::ContractRef;
@@ -55,6 +56,19 @@ pub fn proof_path(model: &Path) -> PathBuf {
 
 /// Fetches the model of a completed run, verifies everything about it, opens it and writes it to a new file.
 pub fn download(client: &Client, run: &RunId, bundle: &JobBundle, key: &EncKey, trust: &Trust, out: &Path) -> R<Model> {
+    download_from(client, run, bundle, key, trust, out, &fetch::reach(None)?)
+}
+
+/// The same where the model may lie in a bucket.
+pub fn download_from(
+    client: &Client,
+    run: &RunId,
+    bundle: &JobBundle,
+    key: &EncKey,
+    trust: &Trust,
+    out: &Path,
+    reach: &Objects,
+) -> R<Model> {
     let view = client.run(run)?;
     let not_yet = || {
         Refusal::new(Code::KeyWithheld, format!("{run} is {}; its model is there once it has completed", view.state))
@@ -74,7 +88,7 @@ pub fn download(client: &Client, run: &RunId, bundle: &JobBundle, key: &EncKey, 
     if !same {
         return Err(Refusal::new(Code::CompletionMismatch, "what is handed over is not what the completion names"));
     }
-    let sealed = fetch::fetch(&completion.output.url, completion.output.bytes)?;
+    let sealed = fetch::fetch(&completion.output.url, completion.output.bytes, reach)?;
     if Digest::of(&sealed) != completion.output.sha256 {
         return Err(Refusal::new(Code::SealedTampered, "the sealed model is not the one that the completion names"));
     }

@@ -75,7 +75,8 @@ fn same_run(completion: &Completion, job: &JobSpec, run: &RunView) -> R<()> {
     let kind = wanted.is_some_and(|kind| kind != OutputKind::Table && kind.as_str() == output.kind);
     mismatch(kind, "output.kind", "A run's output is the model or the metrics, as its job says.")?;
     mismatch(output.bytes > 0, "output.bytes", "The sealed output is empty.")?;
-    mismatch(is_object_url(&output.url), "output.url", "The sealed output lies at a file: or https: address.")?;
+    let sentence = "The sealed output lies at a file:, https:, s3:, az:, abfss: or gs: address.";
+    mismatch(is_object_url(&output.url), "output.url", sentence)?;
     let key = (1..=16 << 10).contains(&completion.content_key_jwe.len());
     mismatch(key, "content_key_jwe", "The completion carries the wrapped content key of the model.")
 }

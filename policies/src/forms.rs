@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemas::bucket::BucketAddress;
 use schemas::digest::Digest;
 use schemas::problem::{Code, R, Refusal};
 use schemas::time::Timestamp;
@@ -68,12 +69,17 @@ pub(crate) fn is_service_url(url: &str) -> bool {
     is_web(url) && !url.ends_with('/') && !url.contains(['?', '#'])
 }
 
-/// Whether a sealed object may lie here: `file:///…` or a web address as for services, with path and query.
+/// Whether a sealed object may lie here: `file:///…`, a web address, or a bucket's ([`BucketAddress`]).
 pub(crate) fn is_object_url(url: &str) -> bool {
     match url.strip_prefix("file:///") {
         Some(path) => is_plain(url) && !path.is_empty() && !path.split('/').any(|part| part == ".."),
-        None => is_web(url) && !url.contains('#'),
+        None => is_web_object(url) || BucketAddress::parse(url).is_some(),
     }
+}
+
+/// Whether people can fetch it: a web address as for services, with path and query.
+pub(crate) fn is_web_object(url: &str) -> bool {
+    is_web(url) && !url.contains('#')
 }
 
 fn is_web(url: &str) -> bool {
@@ -141,6 +147,22 @@ mod tests {
         {
             assert!(!is_object_url(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn objects_lie_in_buckets_too_and_samples_for_people_do_not() {
+        for good in [
+            "s3://depa-sealed/a",
+            "gs://depa-sealed/a/b",
+            "az://depa-sealed/a",
+            "abfss://sealed@acct.dfs.core.windows.net/a",
+        ] {
+            assert!(is_object_url(good) && !is_web_object(good), "{good}");
+        }
+        for bad in ["s3://depa-sealed", "s3://depa-sealed/../a", "s3://depa-sealed/a?b", "s3://k:s@depa-sealed/a"] {
+            assert!(!is_object_url(bad), "{bad}");
+        }
+        assert!(is_web_object("https://blob.example/a?sig=1") && !is_web_object("file:///srv/a.depa"));
     }
 
     #[test]

@@ -158,7 +158,7 @@ fn output(output: &Output, facts: &Facts<'_>) -> R<()> {
     let sentence = format!("{} is not the recipient that every contract names.", output.recipient);
     ensure(!others && output.recipient == facts.job.tdc, Code::PipelineRecipient, "recipient", sentence)?;
     output.recipient_jwk.point(Curve::X25519).map_err(|refusal| refusal.at("recipient_jwk"))?;
-    let sentence = "An output is uploaded to a file: or https: address.";
+    let sentence = "An output is uploaded to a file:, https:, s3:, az:, abfss: or gs: address.";
     ensure(is_object_url(&output.upload), Code::AddressRefused, "upload", sentence)
 }
 

@@ -43,7 +43,7 @@ pub struct Column {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SealedObject {
-    /// Where the ciphertext lies: `file:` or `https:`; `http:` on loopback only.
+    /// Where the ciphertext lies: `file:`, `https:`, or a bucket (`s3:`, `az:`, `abfss:`, `gs:`); `http:` on loopback only.
     pub url: String,
     /// Size of the ciphertext in bytes.
     pub bytes: u64,

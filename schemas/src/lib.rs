@@ -7,6 +7,7 @@
 //! Invariants of this room: no I/O, no clock, no randomness, no signature check. Unknown members are refused
 //! everywhere; no document holds a float; times are RFC 3339 in UTC; money is integer minor units.
 
+pub mod bucket;
 pub mod bundle;
 pub mod canonical;
 pub mod certificate;

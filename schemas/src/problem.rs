@@ -338,6 +338,22 @@ codes! {
     SealedTruncated "SEALED_TRUNCATED" 422;
     SealedWrongObject "SEALED_WRONG_OBJECT" 422;
     JweRefused "JWE_REFUSED" 422;
+    /// The storage has no such object.
+    ObjectMissing "OBJECT_MISSING" 404;
+    BucketMissing "BUCKET_MISSING" 404;
+    /// An object stands there already.
+    ObjectExists "OBJECT_EXISTS" 409;
+    /// An object is another one than when its reading began.
+    ObjectChanged "OBJECT_CHANGED" 409;
+    /// Fewer bytes came than were said.
+    ObjectTruncated "OBJECT_TRUNCATED" 502;
+    /// Storage denies it to the credentials in use.
+    StorageDenied "STORAGE_DENIED" 403;
+    StorageRegion "STORAGE_REGION" 422;
+    /// Storage leads elsewhere; that is not followed.
+    StorageRedirect "STORAGE_REDIRECT" 502;
+    /// Credentials for storage that are missing, malformed, or readable by others.
+    StorageCredential "STORAGE_CREDENTIAL" 400;
     // The room and its worker.
     /// The TPM or device that shows evidence does not answer, or answers what cannot be used.
     AttesterFailed "ATTESTER_FAILED" 500;

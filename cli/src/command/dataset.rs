@@ -43,6 +43,19 @@ pub enum Verb {
         #[arg(long)]
         record: PathBuf,
     },
+    /// Put a sealed object where its record says that rooms fetch it from: a bucket, a file, an https: address.
+    ///
+    /// The buckets and the way to their credentials stand in a file: `--stores`, or DEPA_STORES.
+    #[command(
+        after_help = "Example:\n  depa dataset seal dataset.toml --csv table.csv --out enc/table.depa --url s3://acme-sealed/table.depa --record sealed.json --key tdp.key --trust trust.json\n  depa dataset upload enc/table.depa --record sealed.json --stores stores.toml\n\nA file of stores (the credentials' file has access_key_id and secret_access_key, chmod 600):\n\n[[stores]]\nkind = \"s3\"\nbuckets = [\"acme-sealed\"]\nregion = \"ap-south-1\"\ncredentials = \"/home/acme/s3.toml\""
+    )]
+    Upload {
+        /// The sealed object.
+        object: PathBuf,
+        /// What sealing left behind.
+        #[arg(long)]
+        record: PathBuf,
+    },
     /// Sign the offer of a sealed dataset.
     #[command(
         after_help = "Example:\n  depa dataset offer dataset.toml --record sealed.json --out offer.json --key tdp.key --trust trust.json"
@@ -95,6 +108,12 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             let text =
                 format!("{} sealed, {} bytes\nmanifest root {}", sealed.dataset_id, sealed.bytes, sealed.manifest_root);
             Ok(Answer::new(&sealed, text))
+        }
+        Verb::Upload { object, record } => {
+            let sealed: SealedDataset = edge::read_json(&record)?;
+            let bytes = depa::upload::upload(&object, &sealed.manifest_root, &sealed.url, &global.reach()?)?;
+            let answer = json!({"dataset_id": sealed.dataset_id, "url": sealed.url, "bytes": bytes});
+            Ok(Answer::new(&answer, format!("{bytes} bytes at {}", objects::place(&sealed.url))))
         }
         Verb::Offer { description, record, out } => {
             let description: Description = edge::read_form(&description)?;

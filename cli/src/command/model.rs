@@ -65,7 +65,10 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         Verb::Seal(seal) => seal::run(seal, global),
         Verb::Download { run, bundle, open_with, out } => {
             let (desk, key) = (global.desk_as()?.0, EncKey::load(&open_with)?);
-            let got = model::download(&desk, &run, &edge::read_json(&bundle)?, &key, &global.trust()?, &out)?;
+            let got = {
+                let (bundle, trust) = (edge::read_json(&bundle)?, global.trust()?);
+                model::download_from(&desk, &run, &bundle, &key, &trust, &out, &global.reach()?)?
+            };
             say(&format!("wrote {} and {}", got.path.display(), got.proof.display()));
             Ok(Answer::new(&got, card(&got.certificate)))
         }

@@ -97,7 +97,7 @@ fn objects(offer: &DatasetOffer) -> R<()> {
     let [object] = offer.objects.as_slice() else {
         return ensure(false, Code::OfferInvalid, "objects", "A dataset has exactly one sealed object.");
     };
-    let sentence = "A sealed object lies at a file: or https: address.";
+    let sentence = "A sealed object lies at a file:, https:, s3:, az:, abfss: or gs: address.";
     ensure(is_object_url(&object.url), Code::AddressRefused, "objects", sentence)?;
     let sized = (1..=1 << 40).contains(&object.bytes);
     ensure(sized, Code::OfferInvalid, "objects", "A sealed object has between 1 byte and 1 TiB.")?;

@@ -4,7 +4,7 @@ use schemas::dataset::{DatasetOffer, Sample, SampleKind};
 use schemas::problem::{Code, R};
 
 use super::rules::is_uri;
-use crate::forms::{count, ensure, is_object_url, text, unique};
+use crate::forms::{count, ensure, is_web_object, text, unique};
 
 /// A reference within its limits, whose sample is not the data as far as the offer itself tells.
 pub(super) fn reference(offer: &DatasetOffer) -> R<()> {
@@ -23,7 +23,7 @@ pub(super) fn reference(offer: &DatasetOffer) -> R<()> {
 
 fn sample(offer: &DatasetOffer, sample: &Sample) -> R<()> {
     let field = "reference.sample";
-    let web = is_object_url(&sample.url) && !sample.url.starts_with("file:");
+    let web = is_web_object(&sample.url);
     ensure(web, Code::AddressRefused, field, "A sample lies at an https: address.")?;
     let sized = (1..=1 << 30).contains(&sample.bytes);
     ensure(sized, Code::OfferInvalid, field, "A sample has between 1 byte and 1 GiB.")?;

@@ -7,7 +7,7 @@ use schemas::rules::{BUILT_IN_SCHEMA, BUILT_IN_TEMPLATE, DataSchema, Erasure, Im
 use schemas::time::Timestamp;
 
 use super::{act, offer, same_registry};
-use crate::forms::{count, country, ensure, is_object_url, is_token, text, unique, written};
+use crate::forms::{count, country, ensure, is_token, is_web_object, text, unique, written};
 use crate::reals;
 
 /// A contract template.
@@ -17,7 +17,7 @@ pub fn template(template: &Template, registry: &Did, now: Timestamp) -> R<()> {
     let named = is_token(&template.template) && is_versioned(&template.template);
     ensure(named && template.template != BUILT_IN_TEMPLATE, Code::SchemaMismatch, "template", sentence)?;
     text(&template.title, 200, "title")?;
-    let web = is_object_url(&template.text_url) && !template.text_url.starts_with("file:");
+    let web = is_web_object(&template.text_url);
     ensure(web, Code::AddressRefused, "text_url", "A legal text lies at an https: address.")?;
     let training = template.purposes.iter().eq(["TRAINING"]);
     ensure(training, Code::PurposeNotAllowed, "purposes", "The only purpose so far is TRAINING.")?;

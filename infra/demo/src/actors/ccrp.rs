@@ -45,6 +45,7 @@ impl Ccrp {
             platform_certificates: None,
             maa: None,
             storage_roots: vec![storage.to_owned()],
+            stores: vec![],
             max_object_bytes: 1 << 30,
             worker_timeout_seconds: 600,
         }
