@@ -87,10 +87,10 @@ pub struct Group {
 }
 
 impl Group {
-    /// The address of a worker in the network that exists between the workers alone.
-    pub fn address(rank: u32) -> std::net::Ipv4Addr {
+    /// The IPv4 address of a worker in the network that exists between the workers alone.
+    pub fn address(rank: u32) -> [u8; 4] {
         // At most 16 members: the octet never overflows.
-        std::net::Ipv4Addr::new(10, 77, 0, u8::try_from(rank.saturating_add(1)).unwrap_or(u8::MAX))
+        [10, 77, 0, u8::try_from(rank.saturating_add(1)).unwrap_or(u8::MAX)]
     }
 }
 

@@ -59,7 +59,7 @@ pub fn serve(listener: &TcpListener, room: &Room, tell: &mut dyn FnMut(Told)) ->
             }
             Err(_) => continue,
         };
-        let watched = Watched::new(&stream, room)?;
+        let Ok(watched) = Watched::new(&stream, room) else { continue };
         match meet(stream, room) {
             Ok((link, job, run)) => {
                 tell(Told::Met { run: run.clone(), place: link.place });

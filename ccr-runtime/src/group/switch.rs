@@ -219,7 +219,7 @@ impl Switch {
         }
         let member = |at: usize| {
             let address = header.get(at..at + 4)?;
-            (0..self.size).find(|rank| Group::address(u32::from(*rank)).octets() == *address)
+            (0..self.size).find(|rank| Group::address(u32::from(*rank)) == *address)
         };
         Some((member(12)?, member(16)?))
     }

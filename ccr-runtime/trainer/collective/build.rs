@@ -22,6 +22,7 @@ fn main() {
         .include(&headers)
         .include(headers.join("torch/csrc/api/include"))
         .file("shim/shim.cpp")
+        .file("shim/network.cpp")
         .compile("depa_collective");
     println!("cargo:rustc-link-lib=torch_cpu");
     println!("cargo:rustc-link-lib=c10");

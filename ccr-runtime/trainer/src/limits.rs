@@ -1,10 +1,11 @@
 //! What a [`Start`] may ask for. Judged before any table is read, on public figures only.
 
+use schemas::job::MOST_ROOMS;
 use schemas::metrics::{MeanLoss, ScoreCurve};
 use schemas::pipeline::{Model, Training};
 use schemas::privacy::Plan;
 use schemas::text::Real;
-use schemas::worker::{MAX_TABLE, Start};
+use schemas::worker::{Group, MAX_TABLE, Start};
 use schemas::{Code, R, Refusal};
 
 use crate::fault::{pipeline, protocol};
@@ -29,8 +30,25 @@ pub fn check(start: &Start) -> R<()> {
     if start.seed.0.0.len() != 32 {
         return Err(protocol("the seed has 32 bytes"));
     }
+    if let Some(told) = &start.group {
+        group(told, start)?;
+    }
     if start.checkpoint_every == Some(0) || start.resume.as_ref().is_some_and(|r| r.step > start.plan.steps) {
         return Err(protocol("checkpoints lie between the first step and the last"));
+    }
+    Ok(())
+}
+
+/// A place that a group has; a group leaves no checkpoint and trains with privacy, by steps.
+fn group(told: &Group, start: &Start) -> R<()> {
+    if !(2..=MOST_ROOMS).contains(&told.size) || told.rank >= told.size || told.seconds == 0 {
+        return Err(protocol("a group has 2 to 16 members, counted from 0"));
+    }
+    if start.checkpoint_every.is_some() || start.resume.is_some() {
+        return Err(protocol("a group leaves no checkpoint"));
+    }
+    if matches!(start.training.model, Model::Trees { .. }) {
+        return Err(pipeline("several workers train a network, with differential privacy"));
     }
     Ok(())
 }

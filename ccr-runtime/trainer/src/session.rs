@@ -9,11 +9,12 @@ use schemas::worker::{MAX_MESSAGE, MAX_TABLE, Outcome, Report, Start};
 use schemas::{Digest, R};
 use zeroize::Zeroizing;
 
-use crate::dpsgd::{Data, Position, Settings, Trained, train};
+use crate::dpsgd::{Data, Position, Settings, Trained, train, train_by};
 use crate::fault::{internal, protocol};
 use crate::metrics::Scored;
 use crate::model::Network;
 use crate::noise::Streams;
+use crate::together::{Tunnelled, stretch};
 use crate::{artifact, checkpoint, limits, metrics, table, trees};
 
 /// At most this many progress reports per job.
@@ -83,11 +84,20 @@ fn network(
     let begin = read_checkpoint(input, start, configuration, &mut network)?;
     report(output, &Report::Ready {})?;
     let settings = Settings::new(&start.plan, &start.training)?;
-    let data = Data::new(&parts.train, features)?;
-    let trained = train(&mut network, &data, &settings, streams, begin, |network, at| {
+    let own = start.group.as_ref().map(|group| stretch(&parts.train, features, group)).transpose()?;
+    let data = Data::new(own.as_ref().unwrap_or(&parts.train), features)?;
+    let group = start.group.as_ref().map(|group| Tunnelled::enter(group, &data)).transpose()?;
+    let after = |network: &Network, at: Position| {
         progress(output, at.step, start.plan.steps)?;
         keep(output, network, at, start, configuration)
-    })?;
+    };
+    let trained = if let Some(group) = group {
+        let trained = train_by(&group.acts, &mut network, &data, &settings, streams, begin, after)?;
+        group.finish()?;
+        trained
+    } else {
+        train(&mut network, &data, &settings, streams, begin, after)?
+    };
     network.round();
     let scored = match &start.plan.metrics_noise_multiplier {
         Some(_) => Scored::by_network(&network, &Data::new(&parts.held_out, features)?)?,

@@ -1,22 +1,32 @@
 //! One training over several workers, each with rows of its own.
 //!
-//! A member sums the clipped gradients of its own rows; the sums of all members are added over the group
-//! ([`collective`]); then every member draws the very same noise from the seed that all share, and takes the very same
-//! step: noise is in the weights once. The rows count as if they stood one after the other, by the members' ranks, so
-//! that sampling is that of one training over all of them, and one person's row lies with one member.
+//! A member sums the clipped gradients of its own rows; the sums of all members are added over the group at the first one
+//! ([`collective`]), which alone learns that sum, draws the noise once and gives every member the noised sum; then all take
+//! the very same step. The rows count as if they stood one after the other, by the members' ranks, so that sampling is
+//! that of one training over all of them, and one person's row lies with one member.
 //!
 //! Sums of several members are added in another order than those of one, which moves the last bits of a weight (below
 //! 10^-12 of the clipping norm for numbers of double precision; the grid of the noise and the margin of the clip cover
 //! it). All members hold the same bits.
 
-use chacha20::rand_core::Rng;
-use collective::Group;
-use schemas::R;
+use std::io::stdin;
+use std::os::fd::AsFd as _;
+use std::thread::JoinHandle;
+use std::time::Duration;
 
-use crate::dpsgd::{Acts, Data, Settings, clipped_sums};
+use chacha20::rand_core::Rng;
+use collective::{Group, Place, network};
+use schemas::R;
+use schemas::worker::Group as Told;
+
+use crate::dpsgd::{Acts, AsPlanned, Data, Settings, clipped_sums};
 use crate::fault::internal;
 use crate::model::Network;
-use crate::noise::Streams;
+use crate::noise::{Grid, Streams};
+use crate::table::Rows;
+
+/// Where the first member gathers the others; nobody else is in their network.
+const PORT: u16 = 29_500;
 
 /// The steps as the plan wants them, over all members of a group.
 pub struct Together {
@@ -31,6 +41,57 @@ impl Together {
         let before = group.before(data.rows() as u64)?;
         Ok(Together { group, before })
     }
+
+    /// Every member calls it after its last step. When the first member comes back from it, the others need nothing more
+    /// of it.
+    pub fn finish(&self) -> R<()> {
+        self.group.gather(&mut [0.0])
+    }
+}
+
+/// A group over the network that this process gets from its warden.
+pub struct Tunnelled {
+    /// The steps.
+    pub acts: Together,
+    rank: u32,
+    relay: JoinHandle<()>,
+}
+
+impl Tunnelled {
+    /// Makes the network over standard input, which is a socket behind its data, and joins the group there. Waits for the
+    /// others no longer than it would for a step.
+    pub fn enter(told: &Told, data: &Data) -> R<Tunnelled> {
+        let socket = stdin().as_fd().try_clone_to_owned().map_err(|_| internal("standard input cannot be shared"))?;
+        let relay = network::open(told.rank, socket)?;
+        let addresses = [0, told.rank].map(|rank| Told::address(rank).into());
+        let place = Place { port: PORT, rank: told.rank, members: told.size };
+        let group = Group::join_at(addresses, place, Duration::from_secs(u64::from(told.seconds)))?;
+        Ok(Tunnelled { acts: Together::new(group, data)?, rank: told.rank, relay })
+    }
+
+    /// After the last step. The first member goes on to deliver; any other one stays, so that its last packets leave,
+    /// until its warden ends it.
+    pub fn finish(self) -> R<()> {
+        self.acts.finish()?;
+        if self.rank == 0 {
+            return Ok(());
+        }
+        let _ = self.relay.join();
+        Err(internal("the first member delivers for the group"))
+    }
+}
+
+/// The rows of a member: its stretch of all of them, which every member has joined alike.
+pub fn stretch(all: &Rows, inputs: usize, told: &Told) -> R<Rows> {
+    let lost = || internal("a member's rows cannot be told");
+    let count = all.features.len().checked_div(inputs).ok_or_else(lost)?;
+    let width = all.labels.len().checked_div(count).unwrap_or(1);
+    let end = |rank: u32| (count as u128 * u128::from(rank) / u128::from(told.size.max(1))) as usize;
+    let (from, to) = (end(told.rank), end(told.rank.saturating_add(1)));
+    Ok(Rows {
+        features: all.features.get(from * inputs..to * inputs).ok_or_else(lost)?.to_vec(),
+        labels: all.labels.get(from * width..to * width).ok_or_else(lost)?.to_vec(),
+    })
 }
 
 impl Acts for Together {
@@ -46,29 +107,40 @@ impl Acts for Together {
     fn sums(&self, network: &Network, data: &Data, rows: &[i64], settings: &Settings) -> R<Vec<Vec<f64>>> {
         let mut own = clipped_sums(network, data, rows, settings)?;
         let mut all = own.concat();
-        self.group.sum(&mut all)?;
-        let mut rest = all.as_slice();
-        for part in &mut own {
-            let (these, others) = rest.split_at_checked(part.len()).ok_or_else(|| internal("a sum lost its tail"))?;
-            part.copy_from_slice(these);
-            rest = others;
-        }
+        self.group.gather(&mut all)?;
+        cut(&mut own, &all)?;
         Ok(own)
     }
+
+    fn noise(&self, network: &Network, grid: &Grid, sums: &mut [Vec<f64>], streams: &Streams, step: u32) -> R<()> {
+        if self.group.place().rank == 0 {
+            AsPlanned.noise(network, grid, sums, streams, step)?;
+        }
+        let mut all = sums.concat();
+        self.group.spread(&mut all)?;
+        cut(sums, &all)
+    }
+}
+
+/// One vector per parameter, of all in a row.
+fn cut(parts: &mut [Vec<f64>], all: &[f64]) -> R<()> {
+    let mut rest = all;
+    for part in parts {
+        let (these, others) = rest.split_at_checked(part.len()).ok_or_else(|| internal("a sum lost its tail"))?;
+        part.copy_from_slice(these);
+        rest = others;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
     use std::process::{Command, Stdio};
-    use std::time::Duration;
-
-    use collective::Place;
 
     use super::*;
     use crate::dpsgd::{Position, train, train_by};
     use crate::fixtures;
-    use crate::table::Rows;
 
     const MEMBER: &str = "DEPA_TEST_MEMBER";
 
@@ -97,7 +169,9 @@ mod tests {
             None => train(&mut network, &data, &settings, &streams, begin, quiet)?,
             Some(place) => {
                 let together = Together::new(Group::join(place, Duration::from_secs(20))?, &data)?;
-                train_by(&together, &mut network, &data, &settings, &streams, begin, quiet)?
+                let trained = train_by(&together, &mut network, &data, &settings, &streams, begin, quiet)?;
+                together.finish()?;
+                trained
             }
         };
         assert_eq!(trained.noise_draws, settings.steps);
@@ -164,5 +238,20 @@ mod tests {
     fn each_members_rows_count() {
         let (half, whole) = (weights(&part(&rows(400), 0, 200), None).unwrap(), weights(&rows(400), None).unwrap());
         assert!(half.iter().zip(&whole).any(|(a, b)| (a - b).abs() > 1e-4));
+    }
+
+    #[test]
+    fn stretches_are_all_rows_once() {
+        let all = rows(101);
+        for size in [2, 3, 16] {
+            let parts: Vec<Rows> =
+                (0..size).map(|rank| stretch(&all, 4, &Told { rank, size, seconds: 1 }).unwrap()).collect();
+            let features: Vec<f32> = parts.iter().flat_map(|part| part.features.clone()).collect();
+            let labels: Vec<f32> = parts.iter().flat_map(|part| part.labels.clone()).collect();
+            assert_eq!((features, labels), (all.features.clone(), all.labels.clone()));
+            assert!(parts.iter().all(|part| part.features.len() == 4 * part.labels.len()));
+        }
+        let none = stretch(&rows(0), 4, &Told { rank: 1, size: 2, seconds: 1 }).unwrap();
+        assert!(none.features.is_empty() && none.labels.is_empty());
     }
 }
