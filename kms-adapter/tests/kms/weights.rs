@@ -294,7 +294,7 @@ fn an_import_of_weights_is_its_owners_and_stays() {
     });
     assert_eq!(code(&as_data), Err(Code::JweRefused));
     let import = lab.import_with(&world, fresh).read_unverified().unwrap();
-    assert_eq!(code(&People::sign(&import, &[&world.people.tdp])), Err(Code::SignerUnknown));
+    assert_eq!(code(&People::sign(&import, &[&world.people.tdp])), Err(Code::SignerNotParty));
     let second = lab.import_with(&world, |import| {
         fresh(import);
         import.weights_id = lab.sealed.weights_id.clone();
