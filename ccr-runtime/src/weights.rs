@@ -77,6 +77,7 @@ fn unwrap(release: &WeightsRelease, session: &Session, bound: &Digest, pass: Opt
     let secret = signing::jose::unwrap_key(&release.jwe, &session.enc_key, &bound.0)?;
     let key = DatasetKey::from_slice(secret.as_slice())?;
     let Some(gated) = &release.gated else { return Ok(key) };
-    let no_token = || Refusal::new(Code::PeerFault, "the key of the weights lies behind a gate, and no token was asked");
+    let no_token =
+        || Refusal::new(Code::PeerFault, "the key of the weights lies behind a gate, and no token was asked");
     Gated::unseal(gated, &key)?.open(&*pass.ok_or_else(no_token)?.transport)
 }

@@ -28,7 +28,11 @@ impl Kms {
         let bound = sealing::wrap::weights_context(&import.key_id, &import.manifest_root);
         let key = DatasetKey::from_slice(signing::jose::unwrap_key(&import.jwe, &self.import, &bound)?.as_slice())?;
         self.cupboard.store(&self.store, &Incoming::from(&*import), import.digest(), &key, now)?;
-        tracing::info!(key_id = import.key_id.as_str(), weights = import.weights_id.as_str(), "key of weights imported");
+        tracing::info!(
+            key_id = import.key_id.as_str(),
+            weights = import.weights_id.as_str(),
+            "key of weights imported"
+        );
         Ok(Imported { key_id: import.key_id.clone() })
     }
 
@@ -74,7 +78,11 @@ impl Kms {
             at: now,
         };
         let answer = signing::sign(&release, &self.signer, now)?;
-        tracing::info!(run_id = release.run_id.as_str(), weights = release.weights_id.as_str(), "key of weights released");
+        tracing::info!(
+            run_id = release.run_id.as_str(),
+            weights = release.weights_id.as_str(),
+            "key of weights released"
+        );
         Ok(answer)
     }
 

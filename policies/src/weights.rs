@@ -29,10 +29,15 @@ pub(crate) fn in_a_job(weights: &Weights) -> R<()> {
     let sentence = "A job names its weights by a sealed object and the consumer's own key service.";
     let sealed = weights.sealed.as_ref();
     let sealed = sealed.ok_or_else(|| Refusal::new(Code::WeightsUnsealed, sentence).at("weights.sealed"))?;
-    let sentence = "Weights are fetched from a file: or https: address.";
+    let sentence = "Weights are fetched from a file:, https:, s3:, az:, abfss: or gs: address.";
     ensure(is_object_url(&sealed.object.url), Code::AddressRefused, "weights.sealed.object", sentence)?;
     let key = &sealed.key;
-    ensure(is_service_url(&key.kms), Code::AddressRefused, "weights.sealed.key", "A key service has an https: base URL.")?;
+    ensure(
+        is_service_url(&key.kms),
+        Code::AddressRefused,
+        "weights.sealed.key",
+        "A key service has an https: base URL.",
+    )?;
     key.kms_jwk.point(Curve::Ed25519).map_err(|refusal| refusal.at("weights.sealed.key.kms_jwk"))?;
     SealedWeights::in_size(sealed.object.bytes)
 }

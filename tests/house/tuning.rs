@@ -41,7 +41,8 @@ fn a_run_tunes_encrypted_weights_with_frozen_layers() {
         .map(|tdp| tdp.offers_with(tables.of(tdp.kind), |d| d.cap.epsilon = much.clone()).unwrap())
         .collect();
     let lab = Lab::open(&house);
-    let contract = house.signed_contract(|form| form.datasets.iter_mut().for_each(|d| d.epsilon = much.clone())).unwrap();
+    let contract =
+        house.signed_contract(|form| form.datasets.iter_mut().for_each(|d| d.epsilon = much.clone())).unwrap();
     let job = |weights: Weights| {
         let (model, recipe) = lab::tuned();
         house.job_with(&contract.id, |form| {

@@ -82,7 +82,8 @@ fn a_job_names_sealed_weights_that_a_model_can_have() {
         (Code::PipelineInvalid, |h| weights(h).fresh = vec!["7.".into()]),
         (Code::PipelineInvalid, |h| weights(h).fresh = vec!["0.".into()]),
         (Code::PipelineInvalid, |h| {
-            h.training().model = read(json!({"kind": "trees", "trees": {"depth": 2, "features_per_tree": 2, "regularization": "1"}}))
+            h.training().model =
+                read(json!({"kind": "trees", "trees": {"depth": 2, "features_per_tree": 2, "regularization": "1"}}))
         }),
     ];
     for (at, (code, spoil)) in rows.iter().enumerate() {

@@ -143,7 +143,10 @@ fn weights_that_do_not_fit_are_refused_before_the_first_step() {
     let half = String::from_utf8_lossy(&whole[8..200]).replacen("F32", "I32", 1).into_bytes();
     let files: [(&str, Vec<u8>); 8] = [
         ("missing", spoilt(|n| drop(n.parameters.pop()))),
-        ("too many", spoilt(|n| n.parameters.push(super::Parameter { name: "9.bias".into(), ..n.parameters[1].clone() }))),
+        (
+            "too many",
+            spoilt(|n| n.parameters.push(super::Parameter { name: "9.bias".into(), ..n.parameters[1].clone() })),
+        ),
         ("another shape", spoilt(|n| n.parameters[0].shape = vec![4, 6])),
         ("no number", spoilt(|n| n.parameters[0].values[3] = f64::NAN)),
         ("infinite", spoilt(|n| n.parameters[0].values[3] = f64::INFINITY)),
@@ -160,13 +163,14 @@ fn weights_that_do_not_fit_are_refused_before_the_first_step() {
     let other = spoilt(|n| n.parameters[0].values[0] += 1.0);
     assert_eq!(served(&start, &tables, &other), Err("WEIGHTS_MISMATCH".into()));
     let alone = fixtures::raw_with(&start, &tables, &[]);
-    assert!(matches!(serde_json::from_slice(&alone[0]).unwrap(), Report::Failed { code, .. } if code == "WORKER_PROTOCOL"));
+    assert!(
+        matches!(serde_json::from_slice(&alone[0]).unwrap(), Report::Failed { code, .. } if code == "WORKER_PROTOCOL")
+    );
     let mut trees = start;
     trees.training.recipe = None;
-    trees.training.model = serde_json::from_str(
-        r#"{"kind":"trees","trees":{"depth":2,"features_per_tree":1,"regularization":"1"}}"#,
-    )
-    .unwrap();
+    trees.training.model =
+        serde_json::from_str(r#"{"kind":"trees","trees":{"depth":2,"features_per_tree":1,"regularization":"1"}}"#)
+            .unwrap();
     assert_eq!(served(&trees, &tables, &whole), Err("PIPELINE_INVALID".into()));
 }
 
@@ -194,5 +198,7 @@ fn a_successor_begins_with_the_same_weights_and_noise_is_bound_to_them() {
     start.training.weights.as_mut().unwrap().sha256 = Digest::of(&others);
     assert_ne!(start.configuration().unwrap(), configuration);
     let frames = fixtures::raw_with(&start, &files, &[&others, &state]);
-    assert!(matches!(serde_json::from_slice(&frames[0]).unwrap(), Report::Failed { code, .. } if code == "WORKER_PROTOCOL"));
+    assert!(
+        matches!(serde_json::from_slice(&frames[0]).unwrap(), Report::Failed { code, .. } if code == "WORKER_PROTOCOL")
+    );
 }
