@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::journal::{self, Book};
 use crate::kms::Kms;
+use crate::shown;
 use crate::store::{Db, Tx};
 use crate::tables::{checkpoint, journal as rows, service_state};
 use crate::verify_log::OwnKey;
@@ -98,12 +99,14 @@ pub(crate) fn let_go(c: &mut Db) -> Tx<()> {
 }
 
 impl Kms {
-    /// Signs a checkpoint where one is due and writes those that are missing there into the file beside the database.
+    /// Signs a checkpoint where one is due and writes those that are missing there into the file beside the database. Drops
+    /// what rooms showed whose leases are over.
     pub fn keep_up(&self) -> R<()> {
         let now = self.now();
         let mut exported = self.exported.lock().unwrap_or_else(|e| e.into_inner());
         let new: Vec<(i64, Vec<u8>)> = self.store.transact(|c| {
             sign_if_due(c, &self.book(), now)?;
+            shown::forget_dead(c, now)?;
             let newer = checkpoint::table.filter(checkpoint::seq.gt(*exported)).order(checkpoint::seq.asc());
             Ok(newer.select((checkpoint::seq, checkpoint::envelope)).load(c)?)
         })?;

@@ -8,11 +8,12 @@ use schemas::{Code, Envelope, R, Refusal, Timestamp, canonical};
 
 use crate::kms::Kms;
 use crate::store::{Db, Tx};
-use crate::tables::{challenge, challenge_contract};
+use crate::tables::{challenge, challenge_contract, used_once};
 
 /// The most contracts of one run.
 const MAX_CONTRACTS: usize = 64;
-/// Used and expired challenges are remembered this long, for a clear answer to those who come late.
+/// Used and expired challenges are remembered this long, for a clear answer to those who come late; ids of requests and
+/// assertions too, which count for minutes only.
 const REMEMBERED_SECONDS: i64 = 86_400;
 
 impl Kms {
@@ -101,5 +102,6 @@ impl Kms {
 fn forget_old(c: &mut Db, now: Timestamp) -> Tx<()> {
     let before = now.plus_seconds(-REMEMBERED_SECONDS).micros();
     diesel::delete(challenge::table.filter(challenge::expires_at.lt(before))).execute(c)?;
+    diesel::delete(used_once::table.filter(used_once::at.lt(before))).execute(c)?;
     Ok(())
 }

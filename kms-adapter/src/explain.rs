@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use schemas::bundle::JobBundle;
 use schemas::evidence::{Appraisal, ImageSet};
 use schemas::id::RunId;
+use schemas::renewal::BudgetRenewal;
 use schemas::text::Bytes;
 use schemas::{Code, Digest, R, Refusal};
 use serde::Serialize;
@@ -137,11 +138,13 @@ impl Kms {
     }
 }
 
-/// The caps that renewals raised, in words; none where there are no renewals.
+/// The caps that renewals raised in this consumer's ledgers, in words; none where there are no such renewals.
 fn renewed(opened: &OpenedBundle, own: &[OwnDataset]) -> Option<String> {
+    let ours = |r: &&schemas::Entered<BudgetRenewal>| r.tdc.as_ref().is_none_or(|tdc| *tdc == opened.job.tdc);
     let said = |dataset: &OwnDataset| {
         let id = &dataset.released.dataset_id;
-        let numbers: BTreeSet<u32> = opened.renewals.iter().filter(|r| r.dataset_id == *id).map(|r| r.number).collect();
+        let own = opened.renewals.iter().filter(ours).filter(|r| r.dataset_id == *id);
+        let numbers: BTreeSet<u32> = own.map(|r| r.number).collect();
         let words = if numbers.len() == 1 { "1 renewal".to_owned() } else { format!("{} renewals", numbers.len()) };
         (!numbers.is_empty()).then(|| format!("{id}: the cap is ε {} with {words} shown", dataset.cap.epsilon))
     };

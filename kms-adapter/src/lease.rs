@@ -10,6 +10,7 @@ use crate::kms::Kms;
 use crate::rows;
 use crate::run::{self, State};
 use crate::shown;
+use crate::store::Db;
 use crate::withdrawn;
 
 impl Kms {
@@ -29,6 +30,8 @@ impl Kms {
         // What is told of image sets is heard before it ends this run, so that it ends others here too.
         policies::release::status_list(&list, &[], now)?;
         self.store.transact(|c| withdrawn::hear(c, &list.image_sets_revoked))?;
+        // A list of half a minute ago says nothing of what another room's list told since.
+        self.store.transact(|c| withdrawn::refuse(c, image_set))?;
         policies::release::renewal(&list, &opened.contracts, image_set, &opened.job.purpose, now)?;
         self.store.transact(|c| {
             history::not_behind(c, &trust.origin, &list.checkpoint, list.issued_at)?;
@@ -37,10 +40,11 @@ impl Kms {
         if now < opened.image_set.valid_from || now >= opened.image_set.valid_to {
             return Err(Refusal::new(Code::ImageSetNotApproved, "the image set of the run is no longer approved"));
         }
-        // Chips and platform levels that were withdrawn since the release.
-        let (kept, last) =
-            self.store.transact(|c| Ok((shown::of(c, run_id.as_str())?, self.receipt(c, row.last_seq)?.1)))?;
+        // Chips and platform levels that were withdrawn since the release. What a room showed is kept as long as its lease.
         if row.state(now)? == State::Charged {
+            row.living_lease(now)?;
+            let found = |c: &mut Db| Ok((shown::of(c, run_id.as_str())?, self.receipt(c, row.last_seq)?.1));
+            let (kept, last) = self.store.transact(found)?;
             self.still_trusted(kept, &last, &opened, now)?;
         }
         let lease_seconds = self.store.transact(|c| {

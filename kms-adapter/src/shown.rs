@@ -11,8 +11,12 @@ use signing::OpenedBundle;
 
 use crate::judge::facts;
 use crate::kms::Kms;
+use crate::run::State;
 use crate::store::{Db, Tx};
-use crate::tables::shown;
+use crate::tables::{run, shown};
+
+/// Seconds after the end of a lease in which what its room showed is still kept: clocks of processes differ.
+const DEAD_SECONDS: i64 = 60;
 
 /// Keeps what a room showed, in the place of what it showed before.
 pub(crate) fn keep(c: &mut Db, run_id: &str, attested: &Attested) -> Tx<()> {
@@ -25,6 +29,23 @@ pub(crate) fn keep(c: &mut Db, run_id: &str, attested: &Attested) -> Tx<()> {
 /// Drops what a room showed; it renews no more.
 pub(crate) fn forget(c: &mut Db, run_id: &str) -> Tx<()> {
     diesel::delete(shown::table.find(run_id)).execute(c)?;
+    Ok(())
+}
+
+/// Drops what rooms showed that renew no more: those of runs that ended, and of leases that ran out.
+pub(crate) fn forget_dead(c: &mut Db, now: Timestamp) -> Tx<()> {
+    let kept: Vec<String> = shown::table.select(shown::run_id).load(c)?;
+    if kept.is_empty() {
+        return Ok(());
+    }
+    let living =
+        run::state.eq(State::Charged.as_str()).and(run::lease_until.gt(now.plus_seconds(-DEAD_SECONDS).micros()));
+    let living = run::table.filter(run::run_id.eq_any(&kept)).filter(living).select(run::run_id);
+    let living: Vec<String> = living.load(c)?;
+    let dead: Vec<&String> = kept.iter().filter(|run_id| !living.contains(run_id)).collect();
+    if !dead.is_empty() {
+        diesel::delete(shown::table.filter(shown::run_id.eq_any(dead))).execute(c)?;
+    }
     Ok(())
 }
 

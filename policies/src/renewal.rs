@@ -18,6 +18,9 @@ use crate::budget::epsilon_micro;
 use crate::forms::ensure;
 use crate::reals;
 
+/// Most renewals of one offer's cap in one ledger: a job's bundle brings all of them along.
+pub const MAX_RENEWALS: usize = 16;
+
 /// Says an offer rightly how far its cap may rise? At level 1 only, above the cap, within what any clause may say.
 pub fn ceiling(offer: &DatasetOffer) -> R<()> {
     let Some(total) = &offer.renewable_to else { return Ok(()) };
@@ -81,14 +84,22 @@ pub fn cap<'a>(
     Ok(cap)
 }
 
-/// May this renewal be the next of its ledger, after those before it?
-pub fn next(renewal: &BudgetRenewal, offer: &DatasetOffer, before: &[&BudgetRenewal]) -> R<()> {
-    let entered = u32::try_from(before.len()).unwrap_or(u32::MAX);
+/// May this renewal be the next of its ledger, after as many as were `entered` there? `standing` are those of them that
+/// still count: one whose signature is in doubt keeps its number and raises nothing.
+///
+/// # Errors
+/// `BUDGET_RENEWAL_EXISTS`, `BUDGET_RENEWAL_INVALID` for another number than the next; `LIMIT_EXCEEDED` after
+/// [`MAX_RENEWALS`]; `BUDGET_RENEWAL_TOO_LARGE` beyond the offer's total.
+pub fn next(renewal: &BudgetRenewal, offer: &DatasetOffer, entered: usize, standing: &[&BudgetRenewal]) -> R<()> {
+    let sentence = format!("A cap is renewed at most {MAX_RENEWALS} times in one ledger; offer new terms.");
+    let known = usize::try_from(renewal.number).is_ok_and(|number| number <= entered);
+    ensure(known || entered < MAX_RENEWALS, Code::LimitExceeded, "number", sentence)?;
+    let entered = u32::try_from(entered).unwrap_or(u32::MAX);
     let sentence = format!("Renewal {} of this offer and ledger stands in the log already.", renewal.number);
     ensure(renewal.number > entered, Code::BudgetRenewalExists, "number", sentence)?;
     let sentence = format!("Renewals count on: the next one has the number {}.", entered.saturating_add(1));
     ensure(renewal.number - entered == 1, Code::BudgetRenewalInvalid, "number", sentence)?;
-    total(offer, before.iter().copied().chain([renewal])).map(drop)
+    total(offer, standing.iter().copied().chain([renewal])).map(drop)
 }
 
 /// The cap's ε with these renewals, within the offer's total.

@@ -102,7 +102,8 @@ pub struct Admission {
     pub job_sha256: Digest,
     /// When it was signed.
     pub issued_at: Timestamp,
-    /// The contracts and their states now.
+    /// The contracts and their states now. A run that holds its keys is told of an end that lets it finish; with such a
+    /// state no key service opens anything.
     pub contracts: Vec<ContractStatus>,
     /// The image set.
     pub image_set_id: ImageSetId,

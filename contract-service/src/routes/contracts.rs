@@ -193,7 +193,7 @@ pub fn bundle(app: &App, call: &Call) -> R<Answer> {
     let participants = row.contract.parties.iter().map(|p| participant(app, &state, &p.did));
     let image_sets = row.contract.compute.image_sets.iter().map(|id| image_set(app, &state, id));
     let consumes = |did: &Did| row.contract.in_role(Kind::Tdc).any(|tdc| tdc == did);
-    let renewals = row.contract.datasets.iter().flat_map(|d| state.renewals_of(&d.offer_sha256));
+    let renewals = row.contract.datasets.iter().flat_map(|d| state.standing_renewals_of(&d.offer_sha256));
     let renewals = renewals.filter(|row| row.renewal.tdc.as_ref().is_none_or(consumes));
     Answer::ok(&ContractBundle {
         contracts,

@@ -120,8 +120,9 @@ fn claim(demo: bool, token: Option<&str>) -> R<Option<&str>> {
 /// What the room asks, judged by the one set of rules: contracts in force, pipeline, privacy plan.
 pub fn judge(app: &App, opened: &OpenedBundle, now: Timestamp) -> R<()> {
     let facts = facts(opened);
-    let states = app.registry.state().statuses(&opened.job.contracts, now)?;
-    gate::job(&facts, &states, now)?;
+    let state = app.registry.state();
+    state.require_renewals(&opened.renewals)?;
+    gate::job(&facts, &state.statuses(&opened.job.contracts, now)?, now)?;
     pipeline::decide(&facts)?;
     privacy::plan(&facts).map(drop)
 }
@@ -165,7 +166,8 @@ fn checked_in(run_id: &RunId, attested: &Attested, facts: &Facts, appraisal: &Ap
     }
 }
 
-/// Signs a fresh Admission for a living run whose contracts are all still in force.
+/// Signs a fresh Admission for a living run whose contracts are all still in force, or let it finish with its keys. Of
+/// such an end the Admission tells, and no key service opens anything on it.
 pub fn refresh(app: &App, call: &Call) -> R<Answer> {
     let run_id: RunId = call.param("id")?;
     let envelope: Envelope<RunRequest> = call.read()?;
@@ -197,7 +199,8 @@ fn use_once(app: &App, run_id: &RunId, jti: &str, now: Timestamp) -> R<()> {
     })
 }
 
-/// The service's word that a run may ask for keys: refused once a contract is not in force or the run has ended.
+/// The service's word that a run may ask for keys, or go on with those that it holds: refused once a contract is neither in
+/// force nor lets it finish, or the run has ended.
 fn admission(app: &App, run_id: &RunId, now: Timestamp) -> R<Envelope<Admission>> {
     app.registry.fresh()?;
     // The head before the state: what is said is never older than the head that it names.
@@ -208,7 +211,7 @@ fn admission(app: &App, run_id: &RunId, now: Timestamp) -> R<Envelope<Admission>
         return Err(Refusal::new(Code::RunState, "the run has ended"));
     }
     let job = state.job_of(run)?;
-    state.require_in_force(job, now)?;
+    state.require_goes_on(run, now)?;
     state.require_datasets(job)?;
     state.require_image_set(&run.image_set_id, now)?;
     let services = state.kms_of_job(job)?;

@@ -30,7 +30,7 @@ fn orders_that_may_not_run() {
     assert_eq!(code(order(|job| job.purpose = "RESEARCH".into())), Code::PurposeNotAllowed);
     let epsilon = |job: &mut schemas::job::JobSpec| {
         let Stage::Train(train) = &mut job.stages[1] else { panic!("no training") };
-        train.epsilon = Real::parse("2.0").unwrap();
+        train.epsilon = Some(Real::parse("2.0").unwrap());
     };
     assert_eq!(code(order(epsilon)), Code::EpsilonExceedsContract);
     let open = |job: &mut schemas::job::JobSpec| {
@@ -172,6 +172,43 @@ fn no_run_starts_or_goes_on_under_a_revoked_contract() {
     assert_eq!(code(house.client.refresh_admission(&run.run_id, &again)), Code::ContractRevoked);
     assert_eq!(code(house.check_in(&arrival, &waiting)), Code::ContractRevoked);
     assert_eq!(code(house.client.order_run(&house.bundle(&contract))), Code::ContractRevoked);
+}
+
+/// A contract that lets its runs finish does so: the room that holds its keys is told of the end and goes on.
+#[test]
+fn a_run_with_its_keys_finishes_where_the_contract_lets_it() {
+    let mut house = House::furnished();
+    let mut terms = papers::contract(&house);
+    terms.revocation.running = schemas::contract::Running::LetFinish;
+    let contract = house.propose(&terms).unwrap();
+    for who in [&house.tdps[0], &house.tdps[1], &house.ccrp] {
+        house.countersign(&contract, who).unwrap();
+    }
+    let contract = crate::house::reference(&contract);
+    let checked_in = |house: &House| {
+        let bundle = house.bundle(&contract);
+        house.client.order_run(&bundle).unwrap();
+        let arrival = house.arrive(&bundle);
+        let admission = house.check_in(&arrival, &bundle).unwrap();
+        house.run_of(arrival, &bundle, admission)
+    };
+    let (run, early) = (checked_in(&house), checked_in(&house));
+    house.client.report(&run.run_id, &house.event(&run, RunEventKind::KeysReleased {})).unwrap();
+    house.client.revoke(&contract.id, &house.sign(&papers::revoke(&house, &contract), &house.tdps[0])).unwrap();
+    let refreshed = |house: &House, run: &crate::room::Run| {
+        house.client.refresh_admission(&run.run_id, &house.sign(&house.refresh_words(run), &run.key))
+    };
+    let states = |admission: schemas::Envelope<schemas::release::Admission>| {
+        admission.read_unverified().unwrap().contracts.into_iter().map(|c| c.state).collect::<Vec<_>>()
+    };
+    let revoked = schemas::contract::ContractState::Revoked;
+    assert_eq!(states(refreshed(&house, &run).unwrap()), [revoked], "it says so");
+    assert_eq!(code(refreshed(&house, &early)), Code::ContractRevoked, "it has no keys yet");
+    house.client.report(&run.run_id, &house.event(&run, RunEventKind::Training {})).unwrap();
+    refreshed(&house, &run).unwrap();
+    let completion = house.completion(&run);
+    house.client.complete(&run.run_id, &house.sign(&completion, &run.key)).unwrap();
+    assert_eq!(code(refreshed(&house, &run)), Code::RunState);
 }
 
 #[test]

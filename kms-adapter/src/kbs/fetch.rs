@@ -11,7 +11,7 @@ use serde_json::Value;
 use signing::OpenedBundle;
 use signing::guest::{GuestJwe, wrap_for_guest};
 
-use super::session::{Credential, Guest};
+use super::session::{Credential, Fetched, Guest};
 use super::wire::Resource;
 use crate::budget;
 use crate::cupboard::KeyRow;
@@ -37,6 +37,9 @@ pub(crate) struct Wanted {
 /// A fetch that every rule agreed to.
 struct Agreed<'a> {
     guest: &'a Guest,
+    run_id: RunId,
+    /// Whether this very key was fetched and charged in this session under this very contract.
+    again: bool,
     opened: OpenedBundle,
     bundle: Vec<u8>,
     dataset: OwnDataset,
@@ -55,23 +58,23 @@ impl Kms {
     }
 
     /// Wraps a dataset's key to an attested guest. The first time in a session the whole rest of the clause is charged;
-    /// asked again in the same session, the key is wrapped anew without a charge.
+    /// asked again in the same session, the key is wrapped anew without a charge. Under a contract that was amended
+    /// meanwhile, or of another version of the dataset, it is the first time.
     pub(crate) fn kbs_fetch(&self, credential: &Credential, wanted: &Wanted) -> R<Resource> {
         let now = self.now();
         let guest = self.kbs.sessions.guest(credential, now)?;
         let mut fetched = guest.fetched.lock().unwrap_or_else(|e| e.into_inner());
         let place = (wanted.contract_id.clone(), wanted.dataset_id.clone());
-        let (before, times) = fetched.get(&place).cloned().map_or((None, 0), |(run_id, times)| (Some(run_id), times));
+        let before = fetched.get(&place).cloned();
+        let times = before.as_ref().map_or(0, |before| before.times);
         if times >= MOST_TIMES {
             return Err(Refusal::new(Code::RateLimited, "the key was fetched too often in this session"));
         }
-        let run_id = before.clone().unwrap_or_else(|| RunId::new(uuid::Uuid::now_v7()));
-        let agreed = self.kbs_judge(&guest, wanted, before.as_ref(), &run_id, now)?;
-        let (jwe, receipt) = self.store.transact(|c| match &before {
-            None => self.kbs_first(c, &agreed, &run_id, now),
-            Some(run_id) => self.kbs_again(c, &agreed, run_id, now),
-        })?;
-        fetched.insert(place, (run_id, times + 1));
+        let agreed = self.kbs_judge(&guest, wanted, before, now)?;
+        let act = if agreed.again { Kms::kbs_again } else { Kms::kbs_first };
+        let (jwe, receipt) = self.store.transact(|c| act(self, c, &agreed, now))?;
+        let (released, run_id) = (agreed.dataset.released.clone(), agreed.run_id.clone());
+        fetched.insert(place, Fetched { released, run_id, times: times + 1 });
         // Where this fails the charge stands, and the session may ask again.
         self.kbs_keep(&receipt)?;
         let GuestJwe { protected, encrypted_key, iv, ciphertext, tag } = jwe;
@@ -82,8 +85,7 @@ impl Kms {
         &self,
         guest: &'a Guest,
         wanted: &Wanted,
-        before: Option<&RunId>,
-        run_id: &RunId,
+        before: Option<Fetched>,
         now: Timestamp,
     ) -> R<Agreed<'a>> {
         let papers = self.kbs.papers.of(&wanted.contract_id)?;
@@ -105,14 +107,16 @@ impl Kms {
         let used = uses.iter().find(|used| used.terms.dataset_id == wanted.dataset_id).ok_or_else(unknown)?;
         policies::kbs::allowed(used.terms, guest.init_data.as_ref())?;
 
-        let charge = self.store.transact(|c| match before {
-            Some(run_id) => {
+        let before = before.filter(|before| before.released == dataset.released);
+        let again = before.is_some();
+        let run_id = before.map_or_else(|| RunId::new(uuid::Uuid::now_v7()), |before| before.run_id);
+        let charge = self.store.transact(|c| {
+            if again {
                 rows::check(c, &self.store.key, run_id.as_str(), &[], now)?;
-                let row = run::find(c, run_id)?.ok_or_else(|| Refusal::new(Code::RunUnknown, "this run is gone"))?;
+                let row = run::find(c, &run_id)?.ok_or_else(|| Refusal::new(Code::RunUnknown, "this run is gone"))?;
                 let charged = self.receipt(c, row.last_seq)?.1.charges.into_iter().next();
                 Ok(charged.ok_or_else(|| Refusal::new(Code::Internal, "a fetch without a charge"))?)
-            }
-            None => {
+            } else {
                 let families = [used.terms.family.to_string()];
                 rows::check(c, &self.store.key, run_id.as_str(), &families, now)?;
                 run::expire(c, now)?;
@@ -123,7 +127,7 @@ impl Kms {
         // Rules documents see what is charged, not what the job's pipeline would cost: nobody holds this guest to it.
         let mut plan = self.plans.of(&facts)?;
         plan.charges.iter_mut().filter(|c| c.dataset_id == charge.dataset_id).for_each(|c| *c = charge.clone());
-        let held = self.ask_rules(&facts, std::slice::from_ref(&dataset), &plan, &appraisal, run_id, now)?;
+        let held = self.ask_rules(&facts, std::slice::from_ref(&dataset), &plan, &appraisal, &run_id, now)?;
         if held.obligations.lease_s.is_some() || held.obligations.output_policy.is_some() {
             let sentence = "rules hold the run to a lease or an output policy, which no stock guest keeps";
             return Err(Refusal::new(Code::RulesObligation, sentence));
@@ -154,12 +158,12 @@ impl Kms {
         guest.living(now)?;
         self.kbs_in_force(&trust, &opened, &papers.list, now)?;
         let bundle = canonical::to_bytes(&papers.bundle)?;
-        Ok(Agreed { guest, bundle, dataset, charge, statement, key: (row, key), opened })
+        Ok(Agreed { guest, run_id, again, bundle, dataset, charge, statement, key: (row, key), opened })
     }
 
     /// One transaction: charge, wrapped key, signed receipt, run.
-    fn kbs_first(&self, c: &mut Db, agreed: &Agreed<'_>, run_id: &RunId, now: Timestamp) -> Tx<Done> {
-        let tdc = agreed.opened.job.tdc.as_str();
+    fn kbs_first(&self, c: &mut Db, agreed: &Agreed<'_>, now: Timestamp) -> Tx<Done> {
+        let (run_id, tdc) = (&agreed.run_id, agreed.opened.job.tdc.as_str());
         let lines = budget::lines(std::slice::from_ref(&agreed.dataset), std::slice::from_ref(&agreed.charge))?;
         let families = [agreed.charge.family.to_string()];
         rows::check(c, &self.store.key, run_id.as_str(), &families, now)?;
@@ -192,7 +196,8 @@ impl Kms {
         Ok((jwe, receipt))
     }
 
-    fn kbs_again(&self, c: &mut Db, agreed: &Agreed<'_>, run_id: &RunId, now: Timestamp) -> Tx<Done> {
+    fn kbs_again(&self, c: &mut Db, agreed: &Agreed<'_>, now: Timestamp) -> Tx<Done> {
+        let run_id = &agreed.run_id;
         rows::check(c, &self.store.key, run_id.as_str(), &[], now)?;
         let row = run::find(c, run_id)?.ok_or_else(|| Refusal::new(Code::RunUnknown, "this run is gone"))?;
         match row.state(now)? {

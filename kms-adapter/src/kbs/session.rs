@@ -7,6 +7,7 @@ use attestation::guest::GuestTranscript;
 use schemas::evidence::{Evidence, EvidenceKind};
 use schemas::id::{ContractId, DatasetId, RunId};
 use schemas::jwk::Jwk;
+use schemas::release::ReleasedDataset;
 use schemas::text::Bytes;
 use schemas::{Code, Digest, R, Refusal, Timestamp};
 
@@ -23,8 +24,19 @@ pub(crate) struct Guest {
     pub key: Jwk,
     /// The end of its session.
     pub until: Timestamp,
-    /// Under which run each key was fetched and charged, and how often. Held while a fetch goes on: one at a time in a session.
-    pub fetched: Mutex<BTreeMap<(ContractId, DatasetId), (RunId, u32)>>,
+    /// What was fetched under each contract. Held while a fetch goes on: one at a time in a session.
+    pub fetched: Mutex<BTreeMap<(ContractId, DatasetId), Fetched>>,
+}
+
+/// What a session has fetched and paid for.
+#[derive(Clone)]
+pub(crate) struct Fetched {
+    /// The key, and the version of the contract that was charged for it.
+    pub released: ReleasedDataset,
+    /// The run under which it was charged.
+    pub run_id: RunId,
+    /// How often keys of this dataset were fetched under this contract, in any version.
+    pub times: u32,
 }
 
 /// What a session was told and asked.

@@ -4,6 +4,7 @@ use schemas::{Code, Digest};
 use serde_json::{Value, json};
 
 use crate::guest::{Guest, bring_papers, refuses, world, world_with};
+use crate::support::papers::clause;
 use crate::support::{Changes, Room};
 
 fn claims(token: &str) -> Value {
@@ -87,6 +88,43 @@ fn a_run_that_was_fetched_has_no_lease_to_renew_or_commit() {
     world.refuses(Code::SignerUnknown, || room.commit(b"model"));
     world.refuses(Code::SignerUnknown, || room.renew(room.status_list(vec![])));
     assert_eq!(world.charges(), ["charged"]);
+}
+
+/// What a session has paid for is one key under one version of the contract.
+#[test]
+fn under_an_amended_contract_the_same_session_pays_again() {
+    let mut world = world_with(
+        vec![],
+        Changes {
+            offer: Box::new(|o| o.privacy_cap = clause("10.0")),
+            contract: Box::new(|c| c.datasets[0].privacy = clause("1.0")),
+            ..Changes::default()
+        },
+    );
+    bring_papers(&world);
+    let mut first = Guest::attested(&world);
+    first.fetch().unwrap();
+    first.fetch().unwrap();
+    assert_eq!(world.charges(), ["charged"]);
+    let (cookie, key) = (first.cookie.take(), first.key.clone());
+
+    // The same grant in another version of the contract: it is spent.
+    world.amend(|_| ());
+    bring_papers(&world);
+    let mut again = Guest::new(&world);
+    (again.cookie, again.key) = (cookie.clone(), key.clone());
+    refuses(&world, Code::BudgetExceeded, || again.fetch());
+    // A larger one: what is left of it is charged, once.
+    world.amend(|c| c.datasets[0].privacy = clause("2.0"));
+    bring_papers(&world);
+    let mut more = Guest::new(&world);
+    (more.cookie, more.key) = (cookie, key);
+    let answer = more.fetch().unwrap();
+    assert_eq!(more.open(&answer).unwrap(), world.key.expose());
+    more.fetch().unwrap();
+    assert_eq!(world.charges(), ["charged", "charged"]);
+    let spent = world.budget()["ledgers"][0]["epsilon_micro"].as_u64().unwrap();
+    assert!((1_980_000..=2_000_000).contains(&spent), "{spent}");
 }
 
 const INIT_DATA: &str = "version = \"0.1.0\"\nalgorithm = \"sha256\"\n\n[data]\n\"policy.rego\" = \"package agent\"\n";

@@ -179,6 +179,25 @@ fn a_renewal_stands_on_what_its_own_release_showed() {
     assert_eq!(sql("DELETE FROM shown"), 0);
 }
 
+/// A room that died renews no more: what it showed is not kept for it.
+#[test]
+fn what_a_room_showed_goes_with_its_lease() {
+    let world = World::new();
+    let going = Going::on(&world, [9; 32]);
+    let kept = || crate::store::sql(&world, "UPDATE shown SET attested = attested");
+    // The service looks every half second; what a living lease needs stays.
+    std::thread::sleep(std::time::Duration::from_millis(1200));
+    assert_eq!((kept(), going.renews(&world)), (1, Ok(())));
+    world.pass(30 + 61);
+    let begun = std::time::Instant::now();
+    while kept() > 0 {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(30), "it is still kept");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert_eq!(going.renews(&world), Err(Code::LeaseExpired));
+    assert_eq!(world.charges(), ["charged"]);
+}
+
 #[test]
 fn chips_and_revocation_lists_are_the_operators() {
     let mut world = World::new();

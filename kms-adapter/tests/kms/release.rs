@@ -1,10 +1,11 @@
 //! Release and renewal: all key services of the run, the run's own word, and contracts in force to the end.
 
-use schemas::contract::ContractState;
+use schemas::contract::{ContractState, Running};
 use schemas::id::{ChallengeId, ReservationId};
 use schemas::release::{ReleaseRequest, RenewRequest, RunAct};
 use schemas::{Code, Digest};
 
+use crate::support::papers::clause;
 use crate::support::people::uuid;
 use crate::support::room::reservation_id;
 use crate::support::{Changes, Room, World, start};
@@ -201,4 +202,56 @@ fn a_contract_that_ends_while_the_run_goes_on() {
     room.renew(room.status_list(vec![])).unwrap();
     world.pass(20);
     world.refuses(Code::ContractExpired, || room.renew(room.status_list(vec![])));
+}
+
+/// Where the contract says so, a run that holds its keys goes on to its output; nothing new is opened on such an end.
+#[test]
+fn a_run_finishes_where_its_contract_lets_it() {
+    let world = World::with(Changes {
+        offer: Box::new(|o| o.privacy_cap = clause("10.0")),
+        contract: Box::new(|c| {
+            c.revocation.running = Running::LetFinish;
+            c.datasets[0].privacy = clause("10.0");
+        }),
+        ..Changes::default()
+    });
+    let (room, waiting) = (Room::new(&world), Room::new(&world));
+    let (reserved, held) = (room.reserve().unwrap(), waiting.reserve().unwrap());
+    room.release(&reserved).unwrap();
+    for state in [ContractState::Revoked, ContractState::Expired, ContractState::Superseded] {
+        world.pass(15);
+        room.renew(room.status_list(vec![room.status(state)])).unwrap();
+        // The service says of such an end in the Admission, too: with it no key leaves, also not once more.
+        for (who, reservation) in [(&room, &reserved), (&waiting, &held)] {
+            let request = who.release_request_with(reservation, |a| a.contracts[0].state = state);
+            let refused = who.send_release(reservation, &request).unwrap_err().code;
+            let codes = [Code::ContractRevoked, Code::ContractExpired, Code::ContractNotActive];
+            assert!(codes.contains(&refused), "{state:?}: {refused}");
+        }
+    }
+    world
+        .refuses(Code::ContractSuspended, || room.renew(room.status_list(vec![room.status(ContractState::Suspended)])));
+    room.commit(b"model").unwrap();
+    assert_eq!(world.charges(), ["committed", "reserved"]);
+}
+
+/// What one room's list tells of its image set counts for every room, whatever list that one shows.
+#[test]
+fn an_older_list_does_not_hide_that_the_image_set_is_withdrawn() {
+    let world = World::with(Changes {
+        offer: Box::new(|o| o.privacy_cap = clause("10.0")),
+        contract: Box::new(|c| c.datasets[0].privacy = clause("10.0")),
+        ..Changes::default()
+    });
+    let rooms = [Room::new(&world), Room::new(&world)];
+    for room in &rooms {
+        room.release(&room.reserve().unwrap()).unwrap();
+    }
+    let before = rooms[1].status_list(vec![]);
+    rooms[1].renew(before.clone()).unwrap();
+    world.pass(10);
+    let withdrawn = world.image_set.envelope.read_unverified().unwrap().image_set_id;
+    let told = rooms[0].status_list_with(vec![], vec![withdrawn]);
+    world.refuses(Code::ImageSetRevoked, || rooms[0].renew(told));
+    world.refuses(Code::ImageSetRevoked, || rooms[1].renew(before));
 }

@@ -103,6 +103,8 @@ fn a_renewal_of_anything_else_is_refused() {
         (Code::BudgetRenewalInvalid, Box::new(|r| r.number = 0)),
         (Code::WrongRegistry, Box::new(|r| r.registry = "did:web:other.example".parse().unwrap())),
         (Code::EpsilonOutOfRange, Box::new(|r| r.epsilon = real("0.0000001"))),
+        (Code::EpsilonOutOfRange, Box::new(|r| r.epsilon = real("99999999999999999999999999999999999999"))),
+        (Code::BudgetRenewalTooLarge, Box::new(|r| r.epsilon = real("900"))),
         (Code::BudgetRenewalTooLarge, Box::new(|r| r.epsilon = real("2.000001"))),
         (Code::SignerNotParty, Box::new(move |r| r.provider = other)),
     ];
@@ -139,6 +141,75 @@ fn an_offer_that_does_not_say_so_is_never_renewed() {
     });
     world.bundle.renewals = vec![renewal(&world, 1)];
     world.refuses(Code::BudgetNotRenewable, || Room::new(&world).reserve());
+}
+
+/// By law alone, or with the model inside: a registry that let such an offer in does not make it renewable here.
+#[test]
+fn a_budget_of_another_level_is_never_renewed() {
+    let mut world = World::with(Changes {
+        offer: Box::new(|o| {
+            o.privacy_cap = Clause { scope: Scope::Global, level: 0, ..clause("1.0") };
+            o.renewable_to = Some(real("3.0"));
+        }),
+        contract: Box::new(|c| c.datasets[0].privacy = Clause { scope: Scope::Global, level: 0, ..clause("1.0") }),
+        ..Changes::default()
+    });
+    world.bundle.renewals = vec![renewal(&world, 1)];
+    world.refuses(Code::BudgetNotRenewable, || Room::new(&world).reserve());
+    world.bundle.renewals.clear();
+    Room::new(&world).reserve().unwrap();
+}
+
+#[test]
+fn what_an_amended_contract_spent_before_counts_in_its_renewed_budget() {
+    let mut world = World::with(Changes {
+        offer: Box::new(|o| {
+            o.privacy_cap = Clause { scope: Scope::Global, ..clause("1.0") };
+            o.renewable_to = Some(real("3.0"));
+        }),
+        contract: Box::new(|c| c.datasets[0].privacy.scope = Scope::Global),
+        ..Changes::default()
+    });
+    Room::new(&world).reserve().unwrap();
+    // The cap rises; the grant of the contract, spent, does not.
+    world.bundle.renewals = vec![renewal(&world, 1)];
+    world.refuses(Code::BudgetExceeded, || Room::new(&world).reserve());
+    // A grant of 1.4 in the next version of the contract: one more run, not two of them.
+    world.amend(|c| c.datasets[0].privacy.epsilon = real("1.4"));
+    Room::new(&world).reserve().unwrap();
+    world.refuses(Code::BudgetExceeded, || Room::new(&world).reserve());
+    assert_eq!(world.charges(), ["reserved", "reserved"]);
+}
+
+#[test]
+fn of_many_rooms_that_show_one_renewal_at_once_one_gets_what_it_gave() {
+    let mut world = renewable(Scope::Global);
+    Room::new(&world).reserve().unwrap();
+    world.bundle.renewals = vec![renewal(&world, 1)];
+    let rooms: Vec<Room> = (0..16).map(|_| Room::new(&world)).collect();
+    let requests: Vec<_> = rooms.iter().map(|room| room.reserve_request(|_| ())).collect();
+    let codes: Vec<_> = std::thread::scope(|scope| {
+        let send = |(room, request)| move || Room::send_reserve(room, request).map_err(|refused| refused.code);
+        let threads: Vec<_> = rooms.iter().zip(&requests).map(|pair| scope.spawn(send(pair))).collect();
+        threads.into_iter().map(|t| t.join().unwrap()).collect()
+    });
+    let full = codes.iter().filter(|c| matches!(c, Err(Code::BudgetExceeded))).count();
+    assert_eq!((codes.iter().filter(|c| c.is_ok()).count(), full), (1, 15), "{codes:?}");
+    assert_eq!(world.charges(), ["reserved", "reserved"]);
+}
+
+#[test]
+fn a_bundle_brings_every_renewal_of_a_ledger_and_not_thousands() {
+    let mut world = renewable(Scope::Global);
+    let small = |number| renewal_by(&world, &world.people.tdp, number, |r| r.epsilon = real("0.025"));
+    let all: Vec<_> = (1..=16).map(small).collect();
+    world.bundle.renewals = all.clone();
+    // A cap of 1.4 after sixteen of them.
+    Room::new(&world).reserve().unwrap();
+    Room::new(&world).reserve().unwrap();
+    world.refuses(Code::BudgetExceeded, || Room::new(&world).reserve());
+    world.bundle.renewals = all.iter().cycle().take(257).cloned().collect();
+    world.refuses(Code::LimitExceeded, || Room::new(&world).reserve());
 }
 
 #[test]
@@ -221,5 +292,19 @@ fn a_dry_run_tells_the_operator_of_the_renewals() {
     let renewed = asked(&mut world);
     assert_eq!(renewed.verdict, "passed");
     let why = renewed.why.unwrap();
+    assert!(why.contains("1 renewal") && why.contains("ε 1.4"), "{why}");
+    // Of another consumer's ledger nothing is told.
+    let mut world = renewable(Scope::PerTdc);
+    let (ours, theirs) = (world.people.tdc.did().unwrap(), world.people.ccrp.did().unwrap());
+    let of = |who: &schemas::id::Did, number| {
+        let who = who.clone();
+        renewal_by(&world, &world.people.tdp, number, |r| r.tdc = Some(who))
+    };
+    let (first, second) = (of(&theirs, 1), of(&theirs, 2));
+    let own = of(&ours, 1);
+    world.bundle.renewals = vec![first, second];
+    assert_eq!(asked(&mut world).why, None);
+    world.bundle.renewals.push(own);
+    let why = asked(&mut world).why.unwrap();
     assert!(why.contains("1 renewal") && why.contains("ε 1.4"), "{why}");
 }

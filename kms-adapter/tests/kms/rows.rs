@@ -7,6 +7,7 @@ use diesel::sql_types::Text;
 use diesel::sqlite::SqliteConnection;
 use kms_adapter::recovery;
 use schemas::Code;
+use schemas::release::{RenewRequest, RunAct};
 
 use crate::keeping::{catch_up, kms, put_back, put_file_back, small};
 use crate::store::sql;
@@ -128,4 +129,26 @@ fn rows_that_go_come_or_change_places_are_noticed() {
     }
     world.restart().unwrap();
     Room::new(&world).reserve().expect("the database of before is as it was");
+}
+
+/// A room renews every ten seconds, each time under an id of its own: they are kept for a day, not for good.
+#[test]
+fn ids_of_requests_are_remembered_for_a_day() {
+    let world = World::new();
+    let room = Room::new(&world);
+    let reserved = room.reserve().unwrap();
+    room.release(&reserved).unwrap();
+    let request =
+        RenewRequest { request: room.request(RunAct::Renew {}), status_list: room.status_list(vec![]), log_keys: None };
+    room.send_renew(&request).unwrap();
+    world.refuses(Code::RequestReplayed, || room.send_renew(&request));
+    let remembered = || sql(&world, "UPDATE used_once SET at = at WHERE scope LIKE 'run_%'");
+    world.pass(86_400);
+    Room::new(&world).ask_challenge().unwrap();
+    assert_eq!(remembered(), 2, "the release and the renewal");
+    world.pass(1);
+    Room::new(&world).ask_challenge().unwrap();
+    assert_eq!(remembered(), 0);
+    // It does not count any more for another reason.
+    world.refuses(Code::RequestReplayed, || room.send_renew(&request));
 }

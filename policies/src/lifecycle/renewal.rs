@@ -3,7 +3,7 @@
 use schemas::envelope::Envelope;
 use schemas::party::Kind;
 use schemas::renewal::BudgetRenewal;
-use schemas::{Code, Digest, R, Refusal, Timestamp};
+use schemas::{Code, Digest, Entered, R, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{State, read};
@@ -35,6 +35,30 @@ impl State {
         self.renewals.range(from..).take_while(move |((sha256, ..), _)| *sha256 == offer).map(|(_, row)| row)
     }
 
+    /// Those of [`State::renewals_of`] that still count: what a job's bundle brings along. One that a key signed which is
+    /// reported compromised from before its entry raises nothing, and who opens a bundle with it refuses all of it.
+    pub fn standing_renewals_of(&self, offer: &Digest) -> impl Iterator<Item = &RenewalRow> {
+        self.renewals_of(offer).filter(|row| self.still_counts(row))
+    }
+
+    fn still_counts(&self, row: &RenewalRow) -> bool {
+        !row.envelope.signatures.iter().any(|signature| self.contested(&signature.kid, row.index))
+    }
+
+    /// Requires that every renewal that a job brings along still counts (`KEY_NOT_ACTIVE`). A bundle that was made before
+    /// a key was reported does not know of the report, and opens; the log knows.
+    pub fn require_renewals(&self, shown: &[Entered<BudgetRenewal>]) -> R<()> {
+        let doubted =
+            |one: &Entered<BudgetRenewal>| one.signers().iter().any(|kid| self.contested(kid, one.receipt().index));
+        match shown.iter().find(|one| doubted(one)) {
+            None => Ok(()),
+            Some(one) => {
+                let sentence = format!("renewal {} was signed by a key that is reported compromised", one.number);
+                Err(Refusal::new(Code::KeyNotActive, sentence).at("renewals"))
+            }
+        }
+    }
+
     /// By the provider of the offer alone, while the dataset is available.
     pub(super) fn check_renewal(&self, envelope: &Envelope<BudgetRenewal>, now: Timestamp) -> R<()> {
         let renewal = read(envelope)?;
@@ -49,8 +73,9 @@ impl State {
             self.require_verified(tdc, Kind::Tdc)?;
         }
         let before = self.renewals.range(key(&renewal, 0)..=key(&renewal, u32::MAX));
-        let before: Vec<&BudgetRenewal> = before.map(|(_, row)| &row.renewal).collect();
-        crate::renewal::next(&renewal, &row.offer, &before)
+        let before: Vec<&RenewalRow> = before.map(|(_, row)| row).collect();
+        let standing = before.iter().filter(|row| self.still_counts(row)).map(|row| &row.renewal);
+        crate::renewal::next(&renewal, &row.offer, before.len(), &standing.collect::<Vec<_>>())
     }
 
     pub(super) fn fold_renewal(&mut self, index: u64, envelope: &Envelope<BudgetRenewal>) -> R<()> {

@@ -167,6 +167,17 @@ impl State {
         Ok(())
     }
 
+    /// Requires that a run may go on as it stands: until it holds all its keys, every contract must be in force; from then
+    /// on one that ended may let it finish.
+    pub fn require_goes_on(&self, run: &RunRow, now: Timestamp) -> R<()> {
+        let job = self.job_of(run)?;
+        if run.state >= RunState::KeysReleased {
+            self.require_may_finish(job, now)
+        } else {
+            self.require_in_force(job, now)
+        }
+    }
+
     /// Requires that every contract of the job is in force, or ended in a way that lets this run finish.
     pub(super) fn require_may_finish(&self, job: &JobSpec, now: Timestamp) -> R<()> {
         for reference in &job.contracts {

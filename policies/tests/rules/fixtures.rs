@@ -320,7 +320,7 @@ fn image_set() -> Value {
     })
 }
 
-fn receipt() -> Receipt {
+pub fn receipt() -> Receipt {
     let zero = Digest([0; 32]);
     let record = Record { v: 1, kind: "test".into(), subject: zero, seq: 1, at: now(), body_sha256: zero, prev: zero };
     Receipt { index: 0, record, body_salt: Bytes(vec![0; 32]), path: vec![], checkpoint: String::new() }

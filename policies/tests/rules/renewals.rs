@@ -5,11 +5,14 @@ use policies::lifecycle::State;
 use schemas::dataset::{DatasetAct, DatasetActKind, DatasetOffer};
 use schemas::digest::Digest;
 use schemas::event::Body;
+use schemas::log::Receipt;
 use schemas::privacy::Scope;
 use schemas::renewal::BudgetRenewal;
+use schemas::{Entered, Signed};
 
-use crate::fixtures::{CCRP, House, REGISTRY, TDC, did, digest, expect, id, provider, read, real};
-use crate::log::{Log, by, stranger};
+use crate::fixtures::{CCRP, House, REGISTRY, TDC, did, digest, expect, id, provider, read, real, receipt};
+use crate::keys::{changed, compromise, event};
+use crate::log::{Log, SRO, by, kid, stranger};
 
 /// The first offer on newer terms: ε 3.0 for each consumer, renewable to 5.0.
 fn renewable() -> DatasetOffer {
@@ -169,4 +172,52 @@ fn a_contract_grants_up_to_the_total_and_no_more() {
     expect(grants(&mut house, "5.000001"), Code::EpsilonOutOfRange, "beyond the total");
     house.offers[0].renewable_to = None;
     expect(grants(&mut house, "3.5"), Code::EpsilonOutOfRange, "beyond the cap, where nothing is renewed");
+}
+
+#[test]
+fn a_ledger_takes_as_many_renewals_as_a_bundle_can_bring() {
+    let (mut log, offer) = (log(), renewable());
+    let small = |number| BudgetRenewal { epsilon: real("0.01"), ..renewal(&offer, number) };
+    for number in 1..=16 {
+        log.enter(entered(&small(number))).unwrap();
+    }
+    log.refused(entered(&small(17)), Code::LimitExceeded, "one too many");
+    log.refused(entered(&small(16)), Code::BudgetRenewalExists, "known is known");
+}
+
+/// The thief of a provider's key renewed its budget: once the theft is reported, that renewal raises nothing, in no
+/// bundle, and the provider's own next one goes on from its number.
+#[test]
+fn a_renewal_by_a_stolen_key_counts_no_more_once_the_theft_is_reported() {
+    let (mut log, offer) = (log(), renewable());
+    let (tdp, sha256) = (provider(0), digest(&offer));
+    log.enter(entered(&renewal(&offer, 1))).unwrap();
+    let stolen = log.state.size();
+    let theirs = renewal(&offer, 2);
+    log.enter(entered(&theirs)).unwrap();
+    let numbers = |log: &Log| log.state.standing_renewals_of(&sha256).map(|row| row.renewal.number).collect::<Vec<_>>();
+    assert_eq!(numbers(&log), [1, 2]);
+    let shown = |index, renewal: &BudgetRenewal| {
+        let signed = Signed::vouched_by_signing(renewal.clone(), by(renewal, &[&tdp]), vec![kid(&tdp)]);
+        [Entered::vouched_by_signing(signed, Receipt { index, ..receipt() })]
+    };
+    log.state.require_renewals(&shown(stolen, &theirs)).unwrap();
+
+    let report = event(&log, &tdp, compromise(&tdp, stolen));
+    log.enter(changed(&log, &report, &SRO[..2])).unwrap();
+    assert_eq!(numbers(&log), [1]);
+    expect(log.state.require_renewals(&shown(stolen, &theirs)), Code::KeyNotActive, "in an old bundle");
+    log.state.require_renewals(&shown(stolen - 1, &renewal(&offer, 1))).unwrap();
+    let all: Vec<u32> = log.state.renewals_of(&sha256).map(|row| row.renewal.number).collect();
+    assert_eq!(all, [1, 2], "what is in the log stays there");
+}
+
+#[test]
+fn a_renewal_that_fell_takes_nothing_of_the_total() {
+    let offer = renewable();
+    let (one, two, three) = (renewal(&offer, 1), renewal(&offer, 2), renewal(&offer, 3));
+    policies::renewal::next(&three, &offer, 2, &[&one]).unwrap();
+    expect(policies::renewal::next(&three, &offer, 2, &[&one, &two]), Code::BudgetRenewalTooLarge, "both stand");
+    expect(policies::renewal::next(&two, &offer, 2, &[&one]), Code::BudgetRenewalExists, "its number is taken");
+    expect(policies::renewal::next(&three, &offer, 1, &[&one]), Code::BudgetRenewalInvalid, "a gap");
 }

@@ -29,6 +29,8 @@ type Change<T> = Box<dyn Fn(&mut T)>;
 /// What is spoilt before it is signed, and how much the import asks for.
 pub struct Changes {
     pub offer: Change<DatasetOffer>,
+    /// The other provider's.
+    pub other_offer: Change<DatasetOffer>,
     pub contract: Change<Contract>,
     pub job: Change<JobSpec>,
     pub image_set: Change<ImageSet>,
@@ -44,6 +46,7 @@ impl Default for Changes {
     fn default() -> Changes {
         Changes {
             offer: Box::new(|_| ()),
+            other_offer: Box::new(|_| ()),
             contract: Box::new(|_| ()),
             job: Box::new(|_| ()),
             image_set: Box::new(|_| ()),
@@ -125,7 +128,9 @@ impl World {
 
         let mut ours = papers::offer(&people, &people.tdp, &tables[0], &url, &info.sign_jwk);
         (changes.offer)(&mut ours);
-        let theirs = papers::offer(&people, &people.other_tdp, &tables[1], OTHER_KMS, &papers::jwk(&people.other_kms));
+        let other_kms = papers::jwk(&people.other_kms);
+        let mut theirs = papers::offer(&people, &people.other_tdp, &tables[1], OTHER_KMS, &other_kms);
+        (changes.other_offer)(&mut theirs);
         let offers = [(ours, tdp), (theirs, &people.other_tdp)].map(|(offer, key)| {
             let envelope = People::sign(&offer, &[key]);
             (offer, log.enter(envelope, ORIGIN, registry, start()))
@@ -187,6 +192,25 @@ impl World {
     /// Lets time pass.
     pub fn pass(&self, seconds: i64) {
         self.now.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+    }
+
+    /// The contract in its next version, with a job under it. Papers of before are the caller's to keep.
+    #[allow(dead_code)]
+    pub fn amend(&mut self, change: impl FnOnce(&mut Contract)) {
+        let people = &self.people;
+        let mut terms = self.terms.clone();
+        terms.version += 1;
+        terms.supersedes = Some(self.contract.sha256);
+        change(&mut terms);
+        let signers = [&people.tdp, &people.other_tdp, &people.tdc, &people.ccrp];
+        let envelope = People::sign(&terms, &signers);
+        let contract = self.log.lock().unwrap().enter(envelope, ORIGIN, &people.registry, self.now());
+        self.contract.sha256 = contract.envelope.digest();
+        let image_set = self.image_set.envelope.read_unverified().unwrap().image_set_id;
+        let job = papers::job(people, vec![self.contract.clone()], [&self.tables[0], &self.tables[1]], &image_set);
+        self.bundle.job = People::sign(&job, &[&people.tdc]);
+        self.bundle.contracts = vec![contract];
+        self.terms = terms;
     }
 
     /// Ends the service. Its last thread closes the database a moment later, and SQLite then takes its side file away: who

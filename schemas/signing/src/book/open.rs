@@ -28,14 +28,17 @@ pub struct OpenedBundle {
     pub book: PinnedBook,
 }
 
-/// The most contracts, offers, participants or renewals in a bundle.
+/// The most contracts, offers or participants in a bundle.
 pub const MAX_BUNDLED: usize = 64;
+/// The most renewals in a bundle: of each dataset as many as a ledger takes, for sixteen datasets.
+pub const MAX_RENEWALS: usize = 256;
 
 /// Opens a bundle under pinned trust: the log's keys, participants, offers, image set, contracts, job, in this order.
 pub fn open_bundle(bundle: JobBundle, trust: &Trust) -> R<OpenedBundle> {
-    let counts = [bundle.contracts.len(), bundle.offers.len(), bundle.participants.len(), bundle.renewals.len()];
-    if counts.iter().any(|n| *n > MAX_BUNDLED) {
-        return Err(Refusal::new(Code::LimitExceeded, "a bundle holds at most 64 of each kind of document"));
+    let counts = [bundle.contracts.len(), bundle.offers.len(), bundle.participants.len()];
+    if counts.iter().any(|n| *n > MAX_BUNDLED) || bundle.renewals.len() > MAX_RENEWALS {
+        let sentence = "a bundle holds at most 64 of each kind of document, and 256 renewals";
+        return Err(Refusal::new(Code::LimitExceeded, sentence));
     }
     let trust = &trust.following_if(bundle.log_keys.as_ref())?;
     let mut book = PinnedBook::new(trust.clone());
