@@ -275,7 +275,7 @@ mod tests {
             "audit: export verify bench verify-receipt verify-contract monitor diff",
             "attest: verify sign-data",
             "policy: test digest explain facts",
-            "kms: explain init-data papers collect",
+            "kms: explain budget init-data papers collect",
             "log: checkpoint anchor keys receipt",
             "doctor:",
         ];

@@ -2,6 +2,7 @@
 //! measures to.
 
 pub mod kbs;
+pub mod ledger;
 
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -4,7 +4,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use depa::dataset::kms::Kms;
 use depa::image_set::Measurement;
-use depa::kms::kbs;
+use depa::kms::{kbs, ledger};
 use depa::{edge, exit, kms};
 use schemas::R;
 use schemas::bundle::JobBundle;
@@ -27,6 +27,16 @@ pub enum Verb {
         /// The key service's configuration.
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+    },
+    /// Read the privacy ledger of your key service: what every run was charged, per family and consumer.
+    #[command(
+        after_help = "Caps are in the offers; `depa dataset renewals` lists what raised them.\n\nExample:\n  \
+                            depa kms budget --kms https://kms.tdp.example --key tdp.key"
+    )]
+    Budget {
+        /// Base URL of the key service.
+        #[arg(long, value_name = "URL")]
+        kms: String,
     },
     /// Print the digest under which a contract names an init-data document of stock confidential guests.
     #[command(
@@ -84,6 +94,12 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
                 answer.exit = dry.code().map_or(exit::POLICY, exit::of_code);
             }
             Ok(answer)
+        }
+        Verb::Budget { kms } => {
+            let (kms, key) = (Kms::new(&kms)?, global.key()?);
+            let ledgers = ledger::read(&kms, &key, (edge::fresh(), edge::now()))?;
+            let text = ledgers.text();
+            Ok(Answer::new(&ledgers, text))
         }
         Verb::InitData { file } => {
             let digest = kbs::init_data_digest(&edge::read(&file)?)?;

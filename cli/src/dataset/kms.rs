@@ -57,6 +57,11 @@ impl Kms {
         self.http.post(format!("{}{path}", self.url)).header("content-type", "application/json")
     }
 
+    /// A call without a body.
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
+        self.http.get(format!("{}{path}", self.url))
+    }
+
     /// The base URL.
     pub fn url(&self) -> &str {
         &self.url

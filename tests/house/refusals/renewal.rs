@@ -50,6 +50,22 @@ fn a_renewed_budget_lets_one_more_run_through_and_the_audit_agrees() {
     scene.order_and_run(&renewed).unwrap();
     refuses(Code::BudgetExceeded, scene.order_and_run(&scene.again(&deal)));
     assert!(scene.spent(&deal.contract).iter().all(|spent| *spent > 1_000_000), "two runs, each charged");
+    // The provider reads the same at its own key service, and at nobody else's.
+    let (own, other) = (&house.tdps[0], &house.tdps[1]);
+    let read = |kms: &str| {
+        let kms = depa::dataset::kms::Kms::new(kms).unwrap();
+        depa::kms::ledger::read(&kms, &own.person.key, (uuid::Uuid::new_v4(), own.person.now()))
+    };
+    let ledgers = read(&own.kms).unwrap();
+    let [ledger] = ledgers.ledgers.as_slice() else { panic!("one family, one consumer: {ledgers:?}") };
+    let states: Vec<&str> = ledger.events.iter().map(|event| event.state.as_str()).collect();
+    assert_eq!(states, ["committed", "committed"]);
+    let spent = ledger.epsilon_micro.unwrap();
+    assert!((1_000_001..=1_600_000).contains(&spent), "{spent}");
+    let text = ledgers.text();
+    let shown = format!("ε {}.{:06} spent", spent / 1_000_000, spent % 1_000_000);
+    assert!(text.contains(&shown) && text.contains(deal.contract.id.as_str()), "{text}");
+    refuses(Code::Forbidden, read(&other.kms));
 
     let mut export = Vec::new();
     depa::audit::export(house.sro.auditor().desk().unwrap(), &house.trust, &mut export).unwrap();

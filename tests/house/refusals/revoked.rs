@@ -213,6 +213,42 @@ fn a_room_that_trains_is_stopped_at_its_next_renewal() {
     scene.nothing_left(&deal);
 }
 
+/// A worker that trains longer than a lease is renewed: the stand-in that learns nothing, after twelve seconds.
+fn patient_worker(scene: &Scene) -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    let file = scene.house.dir.join(format!("patient-worker-{}", uuid::Uuid::new_v4()));
+    let echo = crate::echo_worker();
+    let text = format!("#!/bin/sh\n[ \"$1\" = --library-paths ] || /bin/sleep 12\nexec '{}' \"$@\"\n", echo.display());
+    std::fs::write(&file, text).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o700)).unwrap();
+    file
+}
+
+/// The same revocation, under a contract that lets its runs finish: the room that holds the keys goes on over its next
+/// renewal, commits, completes and is paid; nothing new begins.
+#[test]
+fn a_room_finishes_where_the_contract_lets_it() {
+    let scene = Scene::new();
+    let deal = scene.deal_with(|form| form.running = schemas::contract::Running::LetFinish);
+    let late = scene.again(&deal);
+    scene.house.tdc.orders(&deal.bundle).unwrap();
+    let mut room = scene.room();
+    room.config.trainer = patient_worker(&scene);
+    let mut told = Vec::new();
+    let done = ccr_runtime::run(deal.bundle.clone(), &room, &mut |progress| {
+        if let Progress::Opened { .. } = &progress {
+            assert_eq!(revoke(&scene, &deal.contract, &[first_tdp(&scene)]).unwrap(), ContractState::Revoked);
+        }
+        told.push(progress);
+    });
+    let completed = done.unwrap();
+    assert!(told.iter().any(|p| matches!(p, Progress::Opened { .. })), "{told:?}");
+    assert_eq!(scene.states(&deal.contract), [["committed"]; 3]);
+    assert_eq!(scene.house.tdc.person.desk().unwrap().run(&completed.run_id).unwrap().state, "completed");
+    assert!(!scene.payments(&deal.contract).is_empty());
+    refuses(Code::ContractRevoked, scene.desk().order_run(&late));
+}
+
 #[test]
 fn a_run_that_a_provider_aborts_is_stopped_at_its_next_renewal() {
     let scene = calm();
