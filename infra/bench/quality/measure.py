@@ -11,6 +11,7 @@ The tables of COVID are the published ones where ../shared/data/covid lies, and 
 """
 
 import argparse
+import base64
 import json
 import pathlib
 import statistics
@@ -100,7 +101,6 @@ def salt(split):
 
 
 def base64url(data):
-    import base64
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
