@@ -138,6 +138,8 @@ impl HttpService for Door {
         let answer = self.client.execute(request).await.map_err(|e| self.broken(e))?;
         let (parts, body) = http::Response::<reqwest::Body>::from(answer).into_parts();
         if parts.status.is_success() || parts.status == http::StatusCode::NOT_MODIFIED {
+            // What an earlier try was told is over.
+            self.told();
             return Ok(HttpResponse::from_parts(parts, self.bounded(body)));
         }
         let body = Limited::new(body, MOST_ERROR).collect().await;

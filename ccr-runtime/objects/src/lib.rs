@@ -160,10 +160,19 @@ impl Counted<'_, '_> {
     }
 }
 
-/// A location as it is shown to people: without the query, which may be a signature that opens the object.
+/// A location as it is shown to people: without a user or password, and without the query, which may be a signature that
+/// opens the object.
 pub fn place(text: &str) -> String {
     let (plain, query) = text.split_once('?').unwrap_or((text, ""));
-    if query.is_empty() { plain.to_owned() } else { format!("{plain}?…") }
+    let query = if query.is_empty() { "" } else { "?…" };
+    let (scheme, rest) = plain.split_once("://").unwrap_or(("", plain));
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    match authority.rsplit_once('@') {
+        // A container of Azure's, which is no secret.
+        Some((user, _)) if scheme == "abfss" && !user.contains(':') => format!("{plain}{query}"),
+        Some((_, host)) => format!("{scheme}://…@{host}{path}{query}"),
+        None => format!("{plain}{query}"),
+    }
 }
 
 /// Reads up to `most` bytes from a source.

@@ -46,13 +46,14 @@ impl<'a> Location<'a> {
             }
             "https" | "http" => {
                 let host = url.host().ok_or_else(|| bad("it names no host"))?;
-                let here = loopback(&host);
+                let (here, named_here) = (loopback(&host), host == Host::Domain("localhost"));
+                let plainly_here = named_here || (here && !matches!(host, Host::Domain(_)));
                 let named = !url.username().is_empty() || url.password().is_some();
                 match url.scheme() {
                     _ if named => Err(bad("a user or password in an address is refused")),
                     _ if metadata(&host) => Err(bad("the machine's own metadata is no storage")),
                     _ if here && !objects.loopback => Err(bad("the services beside this room are no storage")),
-                    "http" if !here => Err(bad("http is for loopback in demos only; use https")),
+                    "http" if !plainly_here => Err(bad("http is for loopback in demos only; use https")),
                     _ => Ok(Location::Web(url)),
                 }
             }
