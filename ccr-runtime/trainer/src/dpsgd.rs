@@ -11,7 +11,7 @@ use schemas::R;
 use schemas::pipeline::Training;
 use schemas::privacy::Plan;
 use schemas::worker::NoiseSampler;
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use crate::fault::{Hush, internal};
 use crate::model::Network;
@@ -53,7 +53,7 @@ impl Settings {
     }
 }
 
-/// Rows as tensors of single precision; a chunk is widened when it is taken.
+/// Rows as tensors of single precision; a network takes them in its own.
 pub struct Data {
     x: Tensor,
     y: Tensor,
@@ -76,10 +76,10 @@ impl Data {
         self.rows
     }
 
-    /// Features and labels of some rows, in double precision.
+    /// Features and labels of some rows.
     pub fn chunk(&self, rows: &[i64]) -> R<(Tensor, Tensor)> {
         let chosen = Tensor::f_from_slice(rows).hush()?;
-        let take = |t: &Tensor| t.f_index_select(0, &chosen).and_then(|t| t.f_to_kind(Kind::Double)).hush();
+        let take = |t: &Tensor| t.f_index_select(0, &chosen).hush();
         Ok((take(&self.x)?, take(&self.y)?))
     }
 }

@@ -1,10 +1,9 @@
 //! Exact sampling of the discrete Gaussian N_Z(0, σ²) in integers: Canonne, Kamath, Steinke, "The Discrete Gaussian
 //! for Differential Privacy" (2020), algorithms 1 to 3.
 //!
-//! No float decides a sample: where 53 bits of a comparison are not enough, [`bernoulli`] goes on in `u128`. The time
+//! No float decides a sample: where the bits of doubles are not enough for a comparison, [`bernoulli`] goes on in `u128`. The time
 //! of a draw depends on its value, so draws are made in bulk and no times are published.
 
-use chacha20::ChaCha20Rng;
 use chacha20::rand_core::Rng;
 
 /// A discrete Gaussian with σ = `num` / `den`.
@@ -37,7 +36,7 @@ impl DiscreteGaussian {
     }
 
     /// One draw.
-    pub fn draw(&self, rng: &mut ChaCha20Rng) -> i64 {
+    pub fn draw(&self, rng: &mut impl Rng) -> i64 {
         loop {
             let (negative, size) = laplace(rng, self.scale);
             if self.accepts(rng, size) {
@@ -47,7 +46,7 @@ impl DiscreteGaussian {
     }
 
     /// Bernoulli(exp(−(|y| − σ²/t)² / 2σ²)) with t the scale; all over the common denominator.
-    fn accepts(&self, rng: &mut ChaCha20Rng, size: i64) -> bool {
+    fn accepts(&self, rng: &mut impl Rng, size: i64) -> bool {
         let reach = u128::from(size.unsigned_abs())
             .checked_mul(self.variance_den)
             .and_then(|v| v.checked_mul(u128::from(self.scale)));
@@ -61,7 +60,7 @@ impl DiscreteGaussian {
 }
 
 /// The discrete Laplace of integer scale: sign and size, P(x) ∝ exp(−|x| / scale).
-fn laplace(rng: &mut ChaCha20Rng, scale: u64) -> (bool, i64) {
+fn laplace(rng: &mut impl Rng, scale: u64) -> (bool, i64) {
     loop {
         let part = below(rng, scale);
         if !bernoulli_exp_unit(rng, u128::from(part), u128::from(scale)) {
@@ -80,17 +79,19 @@ fn laplace(rng: &mut ChaCha20Rng, scale: u64) -> (bool, i64) {
 }
 
 /// True with probability exp(−num/den).
-fn bernoulli_exp(rng: &mut ChaCha20Rng, num: u128, den: u128) -> bool {
-    for _ in 0..num / den {
+fn bernoulli_exp(rng: &mut impl Rng, num: u128, den: u128) -> bool {
+    // Most exponents are below 1: no division for them.
+    let (whole, rest) = if num < den { (0, num) } else { (num / den, num % den) };
+    for _ in 0..whole {
         if !bernoulli_exp_unit(rng, 1, 1) {
             return false;
         }
     }
-    bernoulli_exp_unit(rng, num % den, den)
+    bernoulli_exp_unit(rng, rest, den)
 }
 
 /// True with probability exp(−num/den) for num ≤ den: the first failure among Bernoulli(num / (den · k)) is odd.
-fn bernoulli_exp_unit(rng: &mut ChaCha20Rng, num: u128, den: u128) -> bool {
+fn bernoulli_exp_unit(rng: &mut impl Rng, num: u128, den: u128) -> bool {
     let mut k = 1;
     while bernoulli(rng, num, den.saturating_mul(k)) {
         k += 1;
@@ -100,16 +101,16 @@ fn bernoulli_exp_unit(rng: &mut ChaCha20Rng, num: u128, den: u128) -> bool {
 
 /// True with probability num/den exactly, for num ≤ den < 2^127: is a uniform real U = 0.u₁u₂… below num/den?
 ///
-/// The first 64 bits decide unless they lie within 2^14 units of the float quotient (whose error is below 2^13);
-/// then long division yields the true bits, as many as are needed.
-fn bernoulli(rng: &mut ChaCha20Rng, num: u128, den: u128) -> bool {
+/// The first 64 bits decide unless they lie within 2^15 units of the float quotient (whose error, with that of the drawn
+/// bits as a float, is below 2^14); then long division yields the true bits, as many as are needed.
+fn bernoulli(rng: &mut impl Rng, num: u128, den: u128) -> bool {
     if num >= den {
         return true;
     }
     let mut drawn = rng.next_u64();
-    let quotient = num as f64 / den as f64 * 2f64.powi(64);
+    let quotient = near(num) / near(den) * TWO_64;
     let distance = drawn as f64 - quotient;
-    if distance.abs() > 16_384.0 {
+    if distance.abs() > 32_768.0 {
         return distance < 0.0;
     }
     let mut rest = num;
@@ -124,6 +125,14 @@ fn bernoulli(rng: &mut ChaCha20Rng, num: u128, den: u128) -> bool {
         rest = left;
         drawn = rng.next_u64();
     }
+}
+
+/// 2^64.
+const TWO_64: f64 = 18_446_744_073_709_551_616.0;
+
+/// The number as a double, by halves: two roundings at most, 2^−52 of it, in a fifth of the time.
+fn near(number: u128) -> f64 {
+    (number >> 64) as u64 as f64 * TWO_64 + number as u64 as f64
 }
 
 /// ⌊rest · 2^64 / den⌋ and what is left over, for rest < den < 2^127.
@@ -141,7 +150,7 @@ pub fn next_bits(rest: u128, den: u128) -> (u64, u128) {
 }
 
 /// A uniform integer below `bound` (at least 1), by rejection.
-fn below(rng: &mut ChaCha20Rng, bound: u64) -> u64 {
+fn below(rng: &mut impl Rng, bound: u64) -> u64 {
     let mask = u64::MAX.checked_shr(bound.saturating_sub(1).leading_zeros()).unwrap_or(0);
     loop {
         let drawn = rng.next_u64() & mask;
@@ -153,6 +162,7 @@ fn below(rng: &mut ChaCha20Rng, bound: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use chacha20::ChaCha20Rng;
     use chacha20::rand_core::SeedableRng;
 
     use super::*;

@@ -5,7 +5,7 @@
 //! file and no network; what it says depends on the data only through the model and the noised metrics.
 //!
 //! Read in this order: [`session`] (the protocol), [`table`] (from CSV to rows in two parts), [`dpsgd`] (the private
-//! training, between whose steps lies a [`checkpoint`]), [`per_sample`] (gradients of each row, clipped), [`noise`], [`gaussian`] and [`ziggurat`] (what protects them),
+//! training, between whose steps lies a [`checkpoint`]), [`per_sample`] (gradients of each row, clipped), [`noise`], [`stream`], [`gaussian`] and [`ziggurat`] (what protects them),
 //! [`model`] (networks; their passes are those of `engine`), [`loss`], [`optimizer`], [`metrics`], [`artifact`], [`confine`], [`settle`].
 //!
 //! Two binaries stand on it: `ccr-trainer` (the worker) and `trainer-bench` (measures steps; never part of a room).
@@ -19,9 +19,11 @@ pub mod dpsgd;
 mod engine;
 pub mod evaluate;
 pub mod fault;
+mod fixed;
 #[cfg(test)]
 mod fixtures;
 pub mod gaussian;
+mod lanes;
 pub mod limits;
 pub mod loss;
 pub mod measure;
@@ -34,6 +36,7 @@ pub mod per_sample;
 mod quality;
 pub mod session;
 pub mod settle;
+pub mod stream;
 pub mod table;
 pub mod together;
 pub mod trees;

@@ -37,11 +37,11 @@ impl Scored {
         let rows: Vec<i64> = (0..held_out.rows() as i64).collect();
         for chunk in rows.chunks(CHUNK) {
             let (x, y) = held_out.chunk(chunk)?;
-            let (mut logits, mut labels) = (vec![0f64; chunk.len()], vec![0f64; chunk.len()]);
+            let (mut logits, mut labels) = (vec![0f64; chunk.len()], vec![0f32; chunk.len()]);
             leaves.logits(&x)?.f_contiguous().and_then(|t| t.f_copy_data(&mut logits, chunk.len())).hush()?;
             y.f_copy_data(&mut labels, chunk.len()).hush()?;
             scored.logits.extend(logits);
-            scored.labels.extend(labels.into_iter().map(|label| label as f32));
+            scored.labels.extend(labels);
         }
         Ok(scored)
     }

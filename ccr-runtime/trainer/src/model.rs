@@ -16,6 +16,7 @@ use tch::{Kind, Tensor};
 
 use crate::engine::{self, Mode, Op, T, Tape, Weights};
 use crate::fault::Hush;
+use crate::lanes;
 use crate::loss;
 use crate::noise::Streams;
 use crate::optimizer::{Memory, Pace, Rule};
@@ -148,7 +149,7 @@ impl Parameter {
     fn tensor(&self, kind: Kind) -> T<Tensor> {
         let shape: Vec<i64> = self.shape.iter().map(|n| *n as i64).collect();
         let flat = match kind {
-            Kind::Float => Tensor::f_from_slice(&self.values.iter().map(|v| *v as f32).collect::<Vec<_>>())?,
+            Kind::Float => Tensor::f_from_slice(&lanes::single(&self.values))?,
             _ => Tensor::f_from_slice(&self.values)?,
         };
         flat.f_reshape(shape)

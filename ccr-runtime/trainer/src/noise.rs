@@ -1,6 +1,6 @@
 //! Where randomness comes from, and how noise meets a sum.
 //!
-//! [`Streams`] cuts the one secret seed into independent ChaCha20 streams by HKDF labels, so that a step asked for
+//! [`Streams`] cuts the one secret seed into independent streams by HKDF labels (ChaCha20, and for noise [`NoiseStream`]), so that a step asked for
 //! again draws the very same numbers and no two uses share any. The streams of a run are bound to its public
 //! configuration too (join, training, plan): an honest re-execution draws the same noise, one with another clipping norm
 //! or learning rate draws noise that has nothing to do with it, so that two such models do not cancel it out.
@@ -26,12 +26,14 @@ use zeroize::Zeroizing;
 
 use crate::fault::{internal, protocol};
 use crate::gaussian::{DiscreteGaussian, next_bits};
+use crate::lanes;
+use crate::stream::{NoiseStream, WORDS};
 use crate::ziggurat::Ziggurat;
 
 /// The most parameters whose noise is drawn by the exact sampler: 4 ms a step.
 pub const EXACT_COORDINATES: usize = 20_000;
 
-/// ChaCha20 streams by label: key = HKDF-SHA256(salt `depa ccr-trainer v1`, seed, label), for the streams of a run with
+/// Streams by label: key = HKDF-SHA256(salt `depa ccr-trainer v1`, seed, label), for the streams of a run with
 /// a zero byte and the digest of its configuration behind the label.
 pub struct Streams {
     seed: Hkdf<Sha256>,
@@ -55,8 +57,8 @@ impl Streams {
     }
 
     /// The noise of one parameter in a step: label `noise/<step>/<parameter>`.
-    pub fn noise(&self, step: u32, parameter: &str) -> R<ChaCha20Rng> {
-        self.stream(&format!("noise/{step}/{parameter}"))
+    pub fn noise(&self, step: u32, parameter: &str) -> R<NoiseStream> {
+        Ok(NoiseStream::new(&*self.key(&format!("noise/{step}/{parameter}"))?))
     }
 
     /// The noise of the metrics: label `metrics`.
@@ -70,13 +72,17 @@ impl Streams {
     }
 
     fn stream(&self, label: &str) -> R<ChaCha20Rng> {
+        Ok(ChaCha20Rng::from_seed(*self.key(label)?))
+    }
+
+    fn key(&self, label: &str) -> R<Zeroizing<[u8; 32]>> {
         let mut key = Zeroizing::new([0; 32]);
         let bound: &[&[u8]] = match &self.configuration {
             None => &[label.as_bytes()],
             Some(configuration) => &[label.as_bytes(), &[0], &configuration.0],
         };
         self.seed.expand_multi_info(bound, &mut *key).map_err(|_| internal("a stream could not be derived"))?;
-        Ok(ChaCha20Rng::from_seed(*key))
+        Ok(key)
     }
 }
 
@@ -159,28 +165,41 @@ impl Grid {
     }
 
     /// Rounds every coordinate to the grid and adds its noise.
-    pub fn add(&self, values: &mut [f64], mut stream: ChaCha20Rng) {
-        match &self.sampler {
-            Sampler::Exact(gaussian) => self.add_drawn(values, || gaussian.draw(&mut stream)),
-            Sampler::Ziggurat(ziggurat) => self.add_drawn(values, || ziggurat.draw(&mut stream)),
-        }
-    }
-
-    fn add_drawn(&self, values: &mut [f64], mut draw: impl FnMut() -> i64) {
+    pub fn add(&self, values: &mut [f64], mut stream: NoiseStream) {
         // The unit is a power of two: times its inverse is the division itself.
         let inverse = 1.0 / self.unit;
-        for value in values {
-            *value = with_noise(*value * inverse, draw()) * self.unit;
+        match &self.sampler {
+            Sampler::Exact(gaussian) => {
+                for value in values {
+                    *value = with_noise(*value * inverse, gaussian.draw(&mut stream)) * self.unit;
+                }
+            }
+            Sampler::Ziggurat(ziggurat) => {
+                let mut noise = [0.0; WORDS];
+                for block in values.chunks_mut(WORDS) {
+                    ziggurat.fill(&mut noise, &mut stream);
+                    if lanes::all_below(block, inverse, SMALL) {
+                        lanes::meet(block, &noise, self.unit, inverse, SHIFT);
+                    } else {
+                        for (value, noise) in block.iter_mut().zip(&noise) {
+                            *value = with_noise(*value * inverse, *noise as i64) * self.unit;
+                        }
+                    }
+                }
+            }
         }
     }
 }
+
+/// 1.5 · 2^52: added to a double below [`SMALL`] and taken away, it leaves the nearest whole number, ties to even.
+const SHIFT: f64 = 6_755_399_441_055_744.0;
+/// 2^51.
+const SMALL: f64 = 2_251_799_813_685_248.0;
 
 /// `value` rounded to a whole number, ties to even, plus `noise`. Below 2^51 doubles do both exactly: adding and taking
 /// away 1.5 · 2^52 leaves no place for a fraction. Beyond, integers do, and saturate.
 #[inline]
 fn with_noise(value: f64, noise: i64) -> f64 {
-    const SHIFT: f64 = 6_755_399_441_055_744.0;
-    const SMALL: f64 = 2_251_799_813_685_248.0;
     if value.abs() < SMALL && noise.unsigned_abs() < 1 << 50 {
         (value + SHIFT) - SHIFT + noise as f64
     } else {
@@ -208,13 +227,14 @@ mod tests {
     fn streams_of_a_run_are_bound_to_its_configuration() {
         let of = |seed: u8, configuration: u8| {
             let streams = Streams::of_run(&[seed; 32], Digest([configuration; 32]));
-            [streams.sampling(1), streams.noise(1, "w"), streams.metrics()].map(|stream| stream.unwrap().next_u64())
+            let noise = streams.noise(1, "w").unwrap().next_u64();
+            [noise, streams.sampling(1).unwrap().next_u64(), streams.metrics().unwrap().next_u64()]
         };
         assert_eq!(of(1, 1), of(1, 1));
         for other in [of(1, 2), of(2, 1)] {
             assert!(of(1, 1).iter().zip(other).all(|(a, b)| *a != b));
         }
-        assert_ne!(of(1, 1)[0], Streams::new(&[1; 32]).sampling(1).unwrap().next_u64());
+        assert_ne!(of(1, 1)[1], Streams::new(&[1; 32]).sampling(1).unwrap().next_u64());
     }
 
     #[test]
@@ -229,6 +249,22 @@ mod tests {
                 assert_eq!(with_noise(*x, noise), expected, "{x} {noise}");
             }
         }
+    }
+
+    #[test]
+    fn a_block_with_one_large_number_meets_the_same_noise() {
+        let (grid, streams) = (Grid::new(1.0, 1.0, 1_000_000).unwrap(), Streams::new(&[5; 32]));
+        let noised = |values: &[f64]| {
+            let mut values = values.to_vec();
+            grid.add(&mut values, streams.noise(1, "w").unwrap());
+            values
+        };
+        let mut values: Vec<f64> = (0..600).map(|i| (f64::from(i) - 300.0) / 7.0).collect();
+        let plain = noised(&values);
+        (values[3], values[4], values[300]) = (f64::NAN, f64::NEG_INFINITY, 1e300);
+        let odd = noised(&values);
+        assert!(odd.iter().all(|v| v.is_finite()));
+        assert!((0..600).filter(|at| ![3, 4, 300].contains(at)).all(|at| odd[at] == plain[at]));
     }
 
     #[test]

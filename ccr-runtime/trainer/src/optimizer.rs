@@ -5,6 +5,7 @@
 
 use schemas::recipe::{Optimizer, Recipe, Schedule};
 
+use crate::lanes;
 use crate::model::Parameter;
 
 /// A weight beyond this is set back to it, so that models hold finite numbers.
@@ -78,9 +79,7 @@ impl Rule {
             Kind::Sgd { momentum: 0.0, decay: 0.0 } => {
                 let rate = rate / divisor;
                 for (parameter, sum) in parameters.iter_mut().zip(sums) {
-                    for (value, gradient) in parameter.values.iter_mut().zip(sum) {
-                        *value = (*value - rate * gradient).clamp(-MAX_WEIGHT, MAX_WEIGHT);
-                    }
+                    lanes::descend(&mut parameter.values, sum, rate, MAX_WEIGHT);
                 }
             }
             Kind::Sgd { momentum, decay } => {

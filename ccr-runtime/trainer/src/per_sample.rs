@@ -18,6 +18,7 @@ use tch::{Kind, Tensor};
 
 use crate::engine::{Mode, Part, T};
 use crate::fault::{Hush, internal};
+use crate::lanes;
 use crate::model::Leaves;
 
 /// The share of the clipping norm lost for rounding in double precision, and in single precision without any row.
@@ -62,31 +63,50 @@ fn clipped(leaves: &Leaves, x: &Tensor, y: &Tensor, bound: f64) -> T<Vec<(usize,
         }
         let parts = leaves.backward(&x, &y, Mode::PerRow)?;
         let squares = tch::no_grad(|| squared_norms(&parts))?;
-        let finite = squares.f_isfinite()?;
-        if finite.f_all()?.f_int64_value(&[])? == 1 {
-            return tch::no_grad(|| weighted(parts, &squares, bound));
+        if squares.iter().all(|square| square.is_finite()) {
+            return tch::no_grad(|| weighted(parts, &squares, bound, leaves.single()));
         }
-        let kept = finite.f_nonzero()?.f_reshape([-1])?;
+        let kept: Vec<i64> = (0..).zip(&squares).filter(|(_, square)| square.is_finite()).map(|(row, _)| row).collect();
+        let kept = Tensor::f_from_slice(&kept)?;
         (x, y) = (x.f_index_select(0, &kept)?, y.f_index_select(0, &kept)?);
     }
 }
 
+/// Below so many numbers a second thread costs more than it takes over.
+const ALONE: usize = 1 << 18;
+
 /// Each row's squared gradient norm over all learnt weights together.
-pub(crate) fn squared_norms(parts: &[Part]) -> T<Tensor> {
-    let mut total: Option<Tensor> = None;
-    for part in parts {
-        if let Some(norms) = part.norms()? {
-            total = Some(match total {
-                Some(mut total) => total.f_add_(&norms)?,
-                None => norms.f_add_scalar(0.0)?,
-            });
+pub(crate) fn squared_norms(parts: &[Part]) -> T<Vec<f64>> {
+    let threads = tch::get_num_threads();
+    let alone = threads > 1 && parts.iter().all(|part| part.size() < ALONE);
+    if alone {
+        tch::set_num_threads(1);
+    }
+    let total = added(parts);
+    if alone {
+        tch::set_num_threads(threads);
+    }
+    total
+}
+
+fn added(parts: &[Part]) -> T<Vec<f64>> {
+    let mut total: Option<Vec<f64>> = None;
+    for norms in parts.iter().map(Part::norms) {
+        let Some(norms) = norms? else { continue };
+        match &mut total {
+            Some(total) => total.iter_mut().zip(norms).for_each(|(total, norm)| *total += norm),
+            None => total = Some(norms),
         }
     }
     total.ok_or_else(|| tch::TchError::Torch("nothing is learnt".to_owned()))
 }
 
-fn weighted(parts: Vec<Part>, squares: &Tensor, bound: f64) -> T<Vec<(usize, Tensor)>> {
-    let factors = squares.f_sqrt()?.f_add_scalar(1e-12)?.f_reciprocal()?.f_mul_scalar(bound)?.f_clamp_max(1.0)?;
+fn weighted(parts: Vec<Part>, squares: &[f64], bound: f64, single: bool) -> T<Vec<(usize, Tensor)>> {
+    let factors = squares.iter().map(|square| (bound / (square.sqrt() + 1e-12)).min(1.0));
+    let factors = match single {
+        true => Tensor::f_from_slice(&factors.map(|factor| factor as f32).collect::<Vec<_>>())?,
+        false => Tensor::f_from_slice(&factors.collect::<Vec<_>>())?,
+    };
     let mut sums = Vec::new();
     for part in parts {
         sums.extend(part.sums(Some(&factors))?);
@@ -100,7 +120,7 @@ fn add(sum: &mut [f64], part: &Tensor) -> T<()> {
     if part.kind() == Kind::Float {
         let mut values = vec![0f32; sum.len()];
         part.f_copy_data(&mut values, sum.len())?;
-        sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += f64::from(value));
+        lanes::add(sum, &values);
     } else {
         let mut values = vec![0f64; sum.len()];
         part.f_copy_data(&mut values, sum.len())?;

@@ -215,7 +215,9 @@ def table(rows):
         met = {None: "–", True: "yes", False: "no"}[r["met"]]
         lines.append(f"{r['name']:<78} {text(r['value']):>9} {text(r['goal']):>6} {text(r['peer']):>9} "
                      f"{text(r['ratio']):>7}  {met}")
-    return "\n".join(lines)
+    judged = [r for r in rows if r["met"] is not None]
+    missed = [f"{r['name']}: {text(r['value'])} against {text(r['goal'])}" for r in judged if not r["met"]]
+    return "\n".join(lines + ["", f"goals met: {len(judged) - len(missed)} of {len(judged)}", *missed])
 
 
 def main():

@@ -61,7 +61,7 @@ pub fn forward(conv: &Conv, x: &Tensor, weights: &Weights<'_>, tape: &mut Tape) 
 /// What the rows' gradients of a weight come to.
 pub struct Unfolded {
     /// Squared norm of each row.
-    pub norms: Tensor,
+    pub norms: Vec<f64>,
     /// [rows, channels out, kernel, kernel, channels in], if they were to be kept.
     pub rows: Option<Tensor>,
 }
@@ -89,7 +89,7 @@ pub fn unfolded(site: &Site, g: &Tensor) -> T<Unfolded> {
         None => Some(Tensor::f_empty([rows, outputs, patch], (x.kind(), x.device()))?),
         Some(_) => None,
     };
-    let norms = Tensor::f_empty([rows], (x.kind(), x.device()))?;
+    let mut norms = Vec::with_capacity(usize::try_from(rows).unwrap_or(0));
     let mut first = 0;
     while first < rows {
         let n = step.min(rows - first);
@@ -110,7 +110,7 @@ pub fn unfolded(site: &Site, g: &Tensor) -> T<Unfolded> {
             };
             super::norm::squares(&gradients)?
         };
-        norms.f_narrow(0, first, n)?.f_copy_(&squares)?;
+        norms.extend(squares);
         first += n;
     }
     let rows = match kept {

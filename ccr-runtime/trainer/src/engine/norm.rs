@@ -13,63 +13,106 @@ use super::part::{Outer, Part};
 /// Bytes of Gram matrices or built gradients worked on at once.
 const CHUNK: i64 = 16 << 20;
 
-/// Σ x² over all but the rows.
-pub fn squares(x: &Tensor) -> T<Tensor> {
-    x.f_flatten(1, -1)?.f_norm_scalaropt_dim(2, 1i64, false)?.f_square()
+/// A vector's numbers.
+pub fn numbers(t: &Tensor) -> T<Vec<f64>> {
+    let count = t.numel();
+    if t.kind() == Kind::Float {
+        let mut numbers = vec![0f32; count];
+        t.f_copy_data(&mut numbers, count)?;
+        return Ok(numbers.into_iter().map(f64::from).collect());
+    }
+    let mut numbers = vec![0f64; count];
+    t.f_copy_data(&mut numbers, count)?;
+    Ok(numbers)
 }
 
-/// The Gram form for a [n, positions, inputs] and g [n, positions, outputs].
-pub fn gram(a: &Tensor, g: &Tensor) -> T<Tensor> {
-    products(&a.f_bmm(&a.f_transpose(1, 2)?)?, g, a.size3()?.2)
+/// Σ x² over all but the rows. The square is taken in double precision.
+pub fn squares(x: &Tensor) -> T<Vec<f64>> {
+    let lengths = match x.dim() {
+        2 => x.f_norm_scalaropt_dim(2, 1i64, false)?,
+        _ => x.f_flatten(1, -1)?.f_norm_scalaropt_dim(2, 1i64, false)?,
+    };
+    Ok(numbers(&lengths)?.into_iter().map(|length| length * length).collect())
 }
 
-/// Σ of `left` ∘ (g gᵀ) over positions, raised by what rounding may have taken; `left` was made of `inputs` products.
-fn products(left: &Tensor, g: &Tensor, inputs: i64) -> T<Tensor> {
-    let (_, positions, outputs) = g.size3()?;
+/// The Gram form for a [n, positions, inputs] and g [n, positions, outputs], raised by what rounding may have taken.
+pub fn gram(a: &Tensor, g: &Tensor) -> T<Vec<f64>> {
+    let ((_, positions, inputs), outputs) = (a.size3()?, g.size3()?.2);
     let unit = if g.kind() == Kind::Double { 2f64.powi(-53) } else { 2f64.powi(-24) };
-    let product = g.f_bmm(&g.f_transpose(1, 2)?)?.f_mul(left)?.f_flatten(1, -1)?;
-    let rounding = product.f_norm_scalaropt_dim(1, 1i64, false)?;
-    let sum = product.f_sum_dim_intlist(1i64, false, None::<Kind>)?.f_clamp_min(0.0)?;
-    sum.f_add(&rounding.f_mul_scalar(unit * (positions + inputs + outputs) as f64)?)
+    let left = a.f_bmm(&a.f_transpose(1, 2)?)?;
+    let product = g.f_bmm(&g.f_transpose(1, 2)?)?.f_mul_(&left)?.f_flatten(1, -1)?;
+    let sum = |t: &Tensor| t.f_sum_dim_intlist(1i64, false, None::<Kind>);
+    let (sums, sizes) = (numbers(&sum(&product)?)?, numbers(&sum(&product.f_abs()?)?)?);
+    let rounding = unit * (positions + inputs + outputs) as f64;
+    // What is no number stays none: `max` would make it 0.
+    let raised = |(sum, size): (f64, f64)| if sum < 0.0 { rounding * size } else { sum + rounding * size };
+    Ok(sums.into_iter().zip(sizes).map(raised).collect())
+}
+
+/// For each token [rows, positions] a number: of the first place in its row that holds the same token, counted through
+/// all rows. What is added up by these numbers is a row's gradient of the table without the zeros of other tokens.
+fn first_places(tokens: &Tensor) -> T<Tensor> {
+    let (rows, positions) = tokens.size2()?;
+    let count = (rows * positions) as usize;
+    let mut values = vec![0i64; count];
+    tokens.f_contiguous()?.f_copy_data(&mut values, count)?;
+    let mut order: Vec<(i64, usize)> = Vec::with_capacity(positions as usize);
+    for (row, tokens) in values.chunks_mut(positions.max(1) as usize).enumerate() {
+        let start = row as i64 * positions;
+        order.clear();
+        order.extend(tokens.iter().copied().zip(0..));
+        order.sort_unstable();
+        let mut first = None;
+        for (token, place) in &order {
+            let of = match first {
+                Some((same, of)) if same == *token => of,
+                _ => start + *place as i64,
+            };
+            first = Some((*token, of));
+            if let Some(slot) = tokens.get_mut(*place) {
+                *slot = of;
+            }
+        }
+    }
+    Tensor::f_from_slice(&values)?.f_view([rows, positions])
 }
 
 impl Part {
     /// The squared norm of every row's gradient; `None` for a plain sum.
-    pub fn norms(&self) -> T<Option<Tensor>> {
+    pub fn norms(&self) -> T<Option<Vec<f64>>> {
         let norms = match self {
             Part::Outer { weights, a, g } => outer(weights, a, g)?,
             Part::Rows { rows, norms: None, .. } => squares(rows)?,
-            Part::Rows { norms: Some(norms), .. } | Part::Again { norms, .. } => norms.shallow_clone(),
-            Part::Table { tokens, g, .. } => in_chunks(g.size3()?.1.pow(2), g.size3()?.0, g.kind(), |first, n| {
-                let tokens = tokens.f_narrow(0, first, n)?;
-                let equal = tokens.f_unsqueeze(2)?.f_eq_tensor(&tokens.f_unsqueeze(1)?)?.f_to_kind(g.kind())?;
-                products(&equal, &g.f_narrow(0, first, n)?, 1)
-            })?,
+            Part::Rows { norms: Some(norms), .. } | Part::Again { norms, .. } => norms.clone(),
+            Part::Table { tokens, g, .. } => {
+                let (rows, positions, _) = g.size3()?;
+                let slots = first_places(tokens)?;
+                let gathered = Tensor::f_embedding_dense_backward(g, &slots, rows * positions, -1, false)?;
+                squares(&gathered.f_view([rows, -1])?)?
+            }
             Part::Total { .. } => return Ok(None),
         };
         Ok(Some(norms))
     }
 }
 
-fn outer(weights: &Outer, a: &Tensor, g: &Tensor) -> T<Tensor> {
+fn outer(weights: &Outer, a: &Tensor, g: &Tensor) -> T<Vec<f64>> {
     let biases = weights.biases.len() as f64;
     if g.dim() == 2 {
-        let of_g = squares(g)?;
+        let of_g = squares(g)?.into_iter();
         if weights.weights.is_empty() {
-            return of_g.f_mul_scalar(biases);
+            return Ok(of_g.map(|g| g * biases).collect());
         }
-        let of_a = squares(a)?;
-        return if biases > 0.0 { of_a.f_add_scalar(biases)?.f_mul(&of_g) } else { of_a.f_mul(&of_g) };
+        return Ok(of_g.zip(squares(a)?).map(|(g, a)| g * (a + biases)).collect());
     }
     let (rows, positions, p) = g.size3()?;
     let d = a.size3()?.2;
-    let of_biases = if weights.biases.is_empty() {
-        None
-    } else {
-        Some(squares(&g.f_sum_dim_intlist(1i64, false, None::<Kind>)?)?.f_mul_scalar(biases)?)
+    let of_biases = match &weights.of_biases {
+        Some(sums) => Some(squares(sums)?.into_iter().map(|square| square * biases)),
+        None => None,
     };
     if weights.weights.is_empty() {
-        return of_biases.ok_or_else(|| super::broken("an outer product has weights"));
+        return of_biases.map(Iterator::collect).ok_or_else(|| super::broken("an outer product has weights"));
     }
     let by_gram = positions * (d + p) < d * p;
     let numbers = if by_gram { 2 * positions * positions } else { d * p };
@@ -78,13 +121,13 @@ fn outer(weights: &Outer, a: &Tensor, g: &Tensor) -> T<Tensor> {
         if by_gram { gram(&a, &g) } else { squares(&g.f_transpose(1, 2)?.f_bmm(&a)?) }
     })?;
     match of_biases {
-        Some(more) => norms.f_add(&more),
+        Some(more) => Ok(norms.into_iter().zip(more).map(|(norm, more)| norm + more).collect()),
         None => Ok(norms),
     }
 }
 
 /// Puts together what `of(first, n)` gives for pieces of the rows that take `numbers` numbers each.
-fn in_chunks(numbers: i64, rows: i64, kind: Kind, of: impl Fn(i64, i64) -> T<Tensor>) -> T<Tensor> {
+fn in_chunks(numbers: i64, rows: i64, kind: Kind, of: impl Fn(i64, i64) -> T<Vec<f64>>) -> T<Vec<f64>> {
     let bytes = numbers.max(1) * if kind == Kind::Double { 8 } else { 4 };
     let step = (CHUNK / bytes).clamp(1, rows.max(1));
     if step >= rows {
@@ -94,8 +137,8 @@ fn in_chunks(numbers: i64, rows: i64, kind: Kind, of: impl Fn(i64, i64) -> T<Ten
     let mut first = 0;
     while first < rows {
         let n = step.min(rows - first);
-        parts.push(of(first, n)?);
+        parts.extend(of(first, n)?);
         first += n;
     }
-    Tensor::f_cat(&parts, 0)
+    Ok(parts)
 }

@@ -45,8 +45,7 @@ fn every_layer_agrees_with_one_row_at_a_time() {
                 (0..count as i64).map(|i| alone(&network, &x.narrow(0, i, 1), &y.narrow(0, i, 1))).collect();
             let mut lengths: Vec<f64> = each.iter().map(|g| length(g)).collect();
             let parts = leaves.backward(&x, &y, Mode::PerRow).unwrap();
-            let norms = tch::no_grad(|| squared_norms(&parts)).unwrap().sqrt();
-            let norms = Vec::<f64>::try_from(norms.to_kind(Kind::Double)).unwrap();
+            let norms: Vec<f64> = tch::no_grad(|| squared_norms(&parts)).unwrap().into_iter().map(f64::sqrt).collect();
             for (norm, length) in norms.iter().zip(&lengths) {
                 let error = (norm - length).abs() / length.max(1e-12);
                 worst = worst.max(error);

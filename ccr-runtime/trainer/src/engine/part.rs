@@ -10,9 +10,9 @@ pub enum Part {
     /// Row i's gradient is Σ_t g_t a_tᵀ, with a [rows, (positions,) inputs] and g alike; the bias's is Σ_t g_t.
     Outer { weights: Outer, a: Tensor, g: Tensor },
     /// Row i's gradient itself, [rows, …]; `norms` if its squared norms are known.
-    Rows { weight: usize, rows: Tensor, norms: Option<Tensor>, channels_last: bool },
+    Rows { weight: usize, rows: Tensor, norms: Option<Vec<f64>>, channels_last: bool },
     /// Norms are known; the sum comes from a second backward pass from s to the leaf.
-    Again { weight: usize, norms: Tensor, s: Tensor, g: Tensor, leaf: Tensor },
+    Again { weight: usize, norms: Vec<f64>, s: Tensor, g: Tensor, leaf: Tensor },
     /// Rows of a table by tokens [rows, positions], g [rows, positions, width].
     Table { weight: usize, tokens: Tensor, g: Tensor, count: i64 },
     /// The sum over all rows: plain training.
@@ -25,9 +25,30 @@ pub struct Outer {
     pub weights: Vec<(usize, i64, i64)>,
     /// Places of biases.
     pub biases: Vec<usize>,
+    /// Every row's gradient of a bias, Σ_t g_t, if there are biases and positions.
+    pub of_biases: Option<Tensor>,
+}
+
+impl Outer {
+    /// For g [rows, (positions,) outputs].
+    pub fn new(weights: Vec<(usize, i64, i64)>, biases: Vec<usize>, g: &Tensor) -> T<Outer> {
+        let positions = g.dim() == 3 && !biases.is_empty();
+        let of_biases = if positions { Some(g.f_sum_dim_intlist(1i64, false, None::<Kind>)?) } else { None };
+        Ok(Outer { weights, biases, of_biases })
+    }
 }
 
 impl Part {
+    /// How many numbers its norms are made of.
+    pub fn size(&self) -> usize {
+        match self {
+            Part::Outer { a, g, .. } => a.numel() + g.numel(),
+            Part::Rows { rows, norms: None, .. } => rows.numel(),
+            Part::Table { g, .. } => g.numel(),
+            Part::Rows { .. } | Part::Again { .. } | Part::Total { .. } => 0,
+        }
+    }
+
     /// The parts of one layer.
     pub fn of(form: Form, s: &Tensor, g: Tensor) -> T<Vec<Part>> {
         let rows = |weight: Option<usize>, rows: T<Tensor>| -> T<Option<Part>> {
@@ -38,8 +59,8 @@ impl Part {
             Form::Linear { weight, bias, a } => {
                 let inputs = a.size().last().copied().unwrap_or(0);
                 let weights = weight.map(|weight| (weight, 0, inputs)).into_iter().collect();
-                let weights = Outer { weights, biases: bias.into_iter().collect() };
-                vec![Part::Outer { weights, a, g: g.f_contiguous()? }]
+                let g = g.f_contiguous()?;
+                vec![Part::Outer { weights: Outer::new(weights, bias.into_iter().collect(), &g)?, a, g }]
             }
             Form::Conv(site) => convolution(site, s, g)?,
             Form::GroupNorm { gamma, beta, x, mean, rstd } => {
@@ -54,14 +75,11 @@ impl Part {
                 [rows(gamma, scaled)?, rows(beta, sums.f_reshape([n, channels]))?].into_iter().flatten().collect()
             }
             Form::LayerNorm { gamma, beta, x, mean, rstd } => {
-                let mut normal = x.f_sub(&mean)?;
-                let _ = normal.f_mul_(&rstd)?.f_mul_(&g)?;
-                let over = |t: Tensor| match t.dim() {
-                    2 => Ok(t),
-                    _ => t.f_sum_dim_intlist(1i64, false, None::<Kind>),
+                let of_beta = match g.dim() {
+                    2 => g.shallow_clone(),
+                    _ => g.f_sum_dim_intlist(1i64, false, None::<Kind>)?,
                 };
-                let scaled = over(normal);
-                [rows(gamma, scaled)?, rows(beta, over(g))?].into_iter().flatten().collect()
+                [rows(gamma, of_gamma(&x, &mean, &rstd, &g))?, rows(beta, Ok(of_beta))?].into_iter().flatten().collect()
             }
             Form::Table { weight, tokens, count } => vec![Part::Table { weight, tokens, g, count }],
             Form::Direct { weight } => rows(Some(weight), Ok(g))?.into_iter().collect(),
@@ -72,6 +90,32 @@ impl Part {
         };
         Ok(parts)
     }
+}
+
+/// Bytes of a normalised input worked on at once: what a core's cache holds.
+const CHUNK: i64 = 512 << 10;
+
+/// Every row's gradient of a layer norm's γ, Σ_t g_t ∘ (x_t − mean_t) · rstd_t, a few rows at a time.
+fn of_gamma(x: &Tensor, mean: &Tensor, rstd: &Tensor, g: &Tensor) -> T<Tensor> {
+    if x.dim() == 2 {
+        return x.f_sub(mean)?.f_mul_(rstd)?.f_mul_(g);
+    }
+    let (count, positions, width) = x.size3()?;
+    let options = (x.kind(), x.device());
+    let bytes = positions * width * if x.kind() == Kind::Double { 8 } else { 4 };
+    let step = (CHUNK / bytes.max(1)).clamp(1, count.max(1));
+    let normal = Tensor::f_empty([step, positions, width], options)?;
+    let sums = Tensor::f_empty([count, width], options)?;
+    let mut first = 0;
+    while first < count {
+        let n = step.min(count - first);
+        let part = |t: &Tensor| t.f_narrow(0, first, n);
+        let mut normal = part(x)?.f_sub_out(&normal.f_narrow(0, 0, n)?, &part(mean)?)?;
+        let normal = normal.f_mul_(&part(rstd)?)?.f_mul_(&part(g)?)?;
+        let _ = normal.f_sum_intlist_out(&part(&sums)?, 1i64, false, None::<Kind>)?;
+        first += n;
+    }
+    Ok(sums)
 }
 
 fn convolution(site: conv::Site, s: &Tensor, g: Tensor) -> T<Vec<Part>> {

@@ -75,15 +75,7 @@ fn outer(weights: &Outer, a: &Tensor, g: Tensor, factors: Option<&Tensor>) -> T<
         }
     }
     if !weights.biases.is_empty() {
-        let sum = match factors {
-            None => flat(&g)?.f_sum_dim_intlist(0i64, false, None::<Kind>)?,
-            Some(factors) if g.dim() == 2 => g.f_tr()?.f_mv(factors)?,
-            Some(factors) => {
-                let of_rows = factors.f_unsqueeze(1)?.f_expand(g.size().get(..2).unwrap_or_default(), false)?;
-                let of_rows = flat(&of_rows.f_unsqueeze(2)?)?.f_reshape([-1])?;
-                flat(&g)?.f_tr()?.f_mv(&of_rows)?
-            }
-        };
+        let sum = weighted(weights.of_biases.as_ref().unwrap_or(&g), factors)?;
         sums.extend(weights.biases.iter().map(|bias| (*bias, sum.shallow_clone())));
     }
     Ok(sums)
