@@ -33,8 +33,13 @@ pub struct Gathered {
 
 /// Refuses a job for another number of rooms than this one and the members it was given ([`Code::GroupIncomplete`]).
 pub fn enough(job: &Admitted, room: &Room) -> R<()> {
-    let rooms = u32::try_from(room.members.len().saturating_add(1)).unwrap_or(u32::MAX);
-    match job.opened.job.rooms {
+    complete(job.opened.job.rooms, room.members.len())
+}
+
+/// Members that were named to a room whose job asks for none are left alone.
+fn complete(asked: Option<u32>, members: usize) -> R<()> {
+    let rooms = u32::try_from(members.saturating_add(1)).unwrap_or(u32::MAX);
+    match asked {
         Some(asked) if asked != rooms => {
             let sentence = format!("the job asks for {asked} rooms, and {rooms} are there; name members with --member");
             Err(Refusal::new(Code::GroupIncomplete, sentence).at("rooms"))
@@ -128,5 +133,27 @@ impl Gathered {
         let (theirs, ours) = UnixStream::pair().map_err(failed)?;
         let socket = Socket { theirs, ours: ours.try_clone().map_err(failed)? };
         Ok((Tunnel::start(&first, &key, std::mem::take(&mut self.links), ours)?, socket))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_rooms_as_the_job_asks_for() {
+        for (asked, members) in [(None, 0), (None, 3), (Some(2), 1), (Some(16), 15)] {
+            assert_eq!(complete(asked, members), Ok(()), "{asked:?} {members}");
+        }
+        for (asked, members) in [(2, 0), (2, 2), (3, 1), (16, 16)] {
+            assert_eq!(complete(Some(asked), members).unwrap_err().code, Code::GroupIncomplete, "{asked} {members}");
+        }
+    }
+
+    #[test]
+    fn nobody_answers_at_an_address_of_nobody() {
+        for address in ["127.0.0.1:1", "no address"] {
+            assert_eq!(connect(address).unwrap_err().code, Code::PeerUnreachable);
+        }
     }
 }
