@@ -6,7 +6,7 @@ use std::path::Path;
 use schemas::Code;
 
 /// Code and cause, in the order of `schemas::problem`.
-const TESTED: [(Code, &str); 94] = [
+const TESTED: [(Code, &str); 93] = [
     (Code::MalformedJson, "a body that is no JSON, is cut off, or goes on after its end"),
     (Code::DuplicateMember, "a member that stands twice, at any depth"),
     (Code::SchemaMismatch, "a member that is unknown or missing; one document sent as another"),
@@ -59,7 +59,6 @@ const TESTED: [(Code, &str); 94] = [
     (Code::EpsilonExceedsContract, "more ε than contracted"),
     (Code::SqlUnsupported, "SQL that is no plain join"),
     (Code::WeightsUnsealed, "a job whose weights lie nowhere sealed"),
-    (Code::WeightsForeign, "weights of a provider in a consumer's job"),
     (Code::WeightsMismatch, "weights with another SHA-256 than the job names"),
     (Code::EvidenceForm, "simulated evidence that is called a hardware's, in production"),
     (Code::EvidenceRefused, "changed code, changed worker, unpinned root, old evidence, swapped key, production"),

@@ -43,10 +43,10 @@ fn weights_of_others_and_other_weights_end_before_any_budget_is_held() {
     // Another root, key or service than the key was imported for.
     refused(Code::KeyUnknown, &|weights| sealed(weights).manifest_root = schemas::Digest::of(b"others"));
     refused(Code::SignerUnknown, &|weights| sealed(weights).key.kms_jwk = house.tdc.person.key.jwk().clone());
-    // A provider's weights at the provider's key service: they are not this consumer's.
+    // A provider's weights at the provider's key service: nobody there speaks for this consumer.
     let tdp = &house.tdps[0];
     let foreign = lab.sealed_by(&tdp.person, &tdp.kms, &plain, &[]);
-    refuses(Code::WeightsForeign, run(&scene, &deal, &foreign));
+    refuses(Code::SignerNotParty, run(&scene, &deal, &foreign));
     scene.nothing_came_of(&deal);
 
     // The sealed object was changed, or another one lies in its place, or one that is too large.
