@@ -22,6 +22,7 @@ mod relay;
 mod renewal;
 mod replay;
 mod revoked;
+mod rooms;
 pub mod scene;
 mod sealed;
 mod signatures;

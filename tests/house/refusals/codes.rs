@@ -6,7 +6,7 @@ use std::path::Path;
 use schemas::Code;
 
 /// Code and cause, in the order of `schemas::problem`.
-const TESTED: [(Code, &str); 93] = [
+const TESTED: [(Code, &str); 96] = [
     (Code::MalformedJson, "a body that is no JSON, is cut off, or goes on after its end"),
     (Code::DuplicateMember, "a member that stands twice, at any depth"),
     (Code::SchemaMismatch, "a member that is unknown or missing; one document sent as another"),
@@ -83,6 +83,9 @@ const TESTED: [(Code, &str); 93] = [
     (Code::KeyUnknown, "a key of weights for another sealed object"),
     (Code::StatusListStale, "a status list of the time before the revocation"),
     (Code::KbsTee, "a simulated guest of the KBS protocol, in production"),
+    (Code::MeasurementNotAllowed, "a room of a group that runs other code, on either side"),
+    (Code::GroupIncomplete, "a job for more rooms than are there"),
+    (Code::GroupMemberLost, "a member room that hangs up"),
     (Code::RoomStopped, "a room that its provider told to stop"),
     (Code::WorkerFailed, "a room that dies"),
     (Code::SealedForm, "an object that is none; a byte too many"),
