@@ -174,8 +174,11 @@ fn words(progress: &Progress) -> Value {
         Progress::Weights { kms } => json!({"event": "weights", "kms": kms}),
         Progress::Released { kms } => json!({"event": "released", "kms": kms}),
         Progress::Opened { objects } => json!({"event": "opened", "objects": objects}),
-        Progress::Training { step, steps, epsilon } => {
+        Progress::Training { step, steps, epsilon } if epsilon.is_finite() => {
             json!({"event": "training", "step": step, "steps": steps, "epsilon": format!("{epsilon:.4}")})
+        }
+        Progress::Training { step, steps, .. } => {
+            json!({"event": "training", "step": step, "steps": steps, "privacy": schemas::privacy::WITHOUT_PRIVACY})
         }
         Progress::Committed { output } => json!({"event": "committed", "output_sha256": output}),
         Progress::Uploaded { url } => json!({"event": "uploaded", "url": url}),

@@ -97,7 +97,7 @@ pub enum Progress {
         step: u32,
         /// Steps planned.
         steps: u32,
-        /// ε spent so far at the plan's δ, by the accountant.
+        /// ε spent so far at the plan's δ, by the accountant; infinite where the training is without differential privacy.
         epsilon: f64,
     },
     /// All KMSs have fixed this output.

@@ -103,13 +103,17 @@ fn start_message(job: &Admitted, session: &Session, data: &[Table]) -> R<Start> 
     })
 }
 
-/// ε of the training after `step` steps at the plan's δ: a public figure, for people only.
+/// ε of the training after `step` steps at the plan's δ: a public figure, for people only. Infinite where the training is
+/// without differential privacy.
 fn epsilon_at(job: &Admitted, step: u32) -> f64 {
     let plan = &job.plan;
+    let Some(delta) = job.training.delta.as_ref().filter(|_| !plan.without_differential_privacy) else {
+        return f64::INFINITY;
+    };
     let spent = Event::SampledGaussian {
         noise_multiplier: plan.noise_multiplier.value(),
         sample_rate: plan.sample_rate.value(),
         steps: step.max(1),
     };
-    RdpVector::of(&[spent]).map_or(f64::INFINITY, |v| v.epsilon(job.training.delta.value()))
+    RdpVector::of(&[spent]).map_or(f64::INFINITY, |v| v.epsilon(delta.value()))
 }

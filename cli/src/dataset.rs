@@ -89,6 +89,7 @@ pub fn offer(
             accountant: Accountant::Rdp,
             scope: description.cap.scope,
             level: description.cap.level,
+            without_differential_privacy: description.cap.without_differential_privacy,
         },
         renewable_to: description.cap.renewable_to.clone(),
         payment: payment.collect(),

@@ -93,6 +93,7 @@ pub fn of_code(code: Code) -> u8 {
         | ContractPeriod
         | TermsNotOffer
         | PrivacyClauseMissing
+        | NotPrivateEnforced
         | DeltaTooLarge
         | EpsilonOutOfRange
         | AssuranceTooLow
@@ -106,6 +107,7 @@ pub fn of_code(code: Code) -> u8 {
         | PipelineRawOutput
         | ModelStaysInside
         | PipelineNotPrivate
+        | NotPrivateForm
         | PipelineColumn
         | PipelineJoinKey
         | PipelineTarget

@@ -93,7 +93,7 @@ pub fn prepare(form: &LocalForm, base: &Path, files: &BTreeMap<String, PathBuf>)
     let mut terms = BTreeMap::new();
     for (place, (name, table)) in form.tables.iter().enumerate() {
         let description = edge::read_form(&base.join(&table.description))?;
-        terms.insert(name.as_str(), terms::Terms::new(place, description)?);
+        terms.insert(name.as_str(), terms::Terms::new(place, description, form.training.private)?);
     }
     let (join, names) = join(form, &terms)?;
     let of = |name: &str| terms.get(name).ok_or_else(|| unknown(name, form.tables.keys()));
@@ -200,14 +200,15 @@ pub fn evaluate(prepared: &Prepared, model: &[u8], evaluator: &Path) -> R<Evalua
 }
 
 /// ε that the training alone has cost after `step` steps at the run's δ, at the dearest table; none where it is not
-/// made of equal steps.
+/// made of equal steps, or without differential privacy.
 pub fn epsilon_at(prepared: &Prepared, step: u32) -> Option<f64> {
+    let delta = prepared.training.delta.as_ref()?.value();
     let mechanisms = prepared.plan.charges.iter().filter_map(|charge| charge.mechanisms.first());
     let costs = mechanisms.map(|mechanism| match mechanism {
         Mechanism::SampledGaussian { noise_multiplier, sample_rate, .. } => {
             let (noise_multiplier, sample_rate) = (noise_multiplier.value(), sample_rate.value());
             let event = Event::SampledGaussian { noise_multiplier, sample_rate, steps: step.max(1) };
-            RdpVector::of(&[event]).ok().map(|v| v.epsilon(prepared.training.delta.value()))
+            RdpVector::of(&[event]).ok().map(|v| v.epsilon(delta))
         }
         _ => None,
     });

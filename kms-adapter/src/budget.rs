@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
 use policies::accountant::RdpVector;
-use schemas::privacy::{Clause, DatasetCharge, Scope, level_words};
+use schemas::privacy::{Clause, DatasetCharge, Scope, WITHOUT_PRIVACY, level_words};
 use schemas::release::KmsReceipt;
 use schemas::{Code, R, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -198,8 +198,14 @@ pub struct LedgerView {
     pub family: String,
     /// The consumer, or `global`.
     pub scope: String,
-    /// ε spent by the events that count, in 10⁻⁶ rounded up, at the smallest δ of the events; none when nothing counts.
+    /// ε spent by the events that count, in 10⁻⁶ rounded up, at the smallest δ of the events; none when nothing counts, and
+    /// none where nothing bounds it.
     pub epsilon_micro: Option<u64>,
+    /// Events that count and are without differential privacy: with one of them no ε bounds the sum. Written where there
+    /// are some.
+    #[serde(skip_serializing_if = "is_zero")]
+    #[schemars(default)]
+    pub without_differential_privacy: usize,
     /// That δ.
     pub delta: Option<String>,
     /// All events in the order of their entry.
@@ -215,12 +221,25 @@ pub struct EventView {
     pub state: String,
     /// The contract.
     pub contract_id: String,
-    /// What keeps the contract's clause, in words: `legal only`, `enforced budget`, …
+    /// What keeps the contract's clause, in words: `legal only`, `enforced budget`, …; with `without differential privacy`
+    /// where no ε bounds the event.
     pub kept: String,
     /// When it was entered.
     pub at: Timestamp,
     /// What it costs.
     pub charge: DatasetCharge,
+}
+
+/// What keeps the clause of a charge, and whether nothing bounds the charge itself.
+fn kept(charge: &DatasetCharge) -> String {
+    let words = level_words(charge.level);
+    if charge.is_private() { words.to_owned() } else { format!("{words}, {WITHOUT_PRIVACY}") }
+}
+
+// serde hands a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl LedgerView {
@@ -230,7 +249,9 @@ impl LedgerView {
         let smallest = charges.iter().map(|c| &c.delta).min_by(|a, b| a.value().total_cmp(&b.value()));
         let Some(delta) = smallest else { return Ok(()) };
         let sum: RdpVector = policies::budget::spent(&charges)?;
-        self.epsilon_micro = Some(policies::accountant::micro_up(sum.epsilon(delta.value())));
+        let spent = policies::accountant::micro_up(sum.epsilon(delta.value()));
+        self.epsilon_micro = (spent < RdpVector::INFINITE).then_some(spent);
+        self.without_differential_privacy = charges.iter().filter(|charge| !charge.is_private()).count();
         self.delta = Some(delta.to_string());
         Ok(())
     }
@@ -263,11 +284,18 @@ impl Kms {
         let mut ledgers: BTreeMap<(String, String), LedgerView> = BTreeMap::new();
         for (run_id, state, family, scope, contract_id, at, event) in rows {
             let key = (family.clone(), scope.clone());
-            let empty = LedgerView { family, scope, epsilon_micro: None, delta: None, events: Vec::new() };
+            let empty = LedgerView {
+                family,
+                scope,
+                epsilon_micro: None,
+                without_differential_privacy: 0,
+                delta: None,
+                events: Vec::new(),
+            };
             let charge: DatasetCharge = serde_json::from_slice(&event)
                 .map_err(|_| Refusal::new(Code::Internal, "a charge of the ledger does not read"))?;
             let at = Timestamp::from_micros(at);
-            let kept = level_words(charge.level).to_owned();
+            let kept = kept(&charge);
             let event = EventView { run_id, state, contract_id, kept, at, charge };
             ledgers.entry(key).or_insert(empty).events.push(event);
         }

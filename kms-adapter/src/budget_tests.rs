@@ -32,6 +32,7 @@ fn line(family: &FamilyId, scope: Scope) -> Line {
         accountant: Accountant::Rdp,
         scope,
         level: 1,
+        without_differential_privacy: false,
     };
     Line {
         cost: policies::budget::vector(&mechanisms).unwrap(),

@@ -94,6 +94,7 @@ mod tests {
     fn plan(steps: u32) -> Plan {
         let real = |text: &str| Real::parse(text).unwrap();
         Plan {
+            without_differential_privacy: false,
             noise_multiplier: real("1.5"),
             sample_rate: real("0.1"),
             steps,

@@ -4,7 +4,7 @@
 //! to ε. Every rounding is against the spender. All functions are pure and use one software math library, so the room
 //! that runs and the KMS that charges get the same integers. [`pld`] is the tighter accountant of one run's report.
 
-use schemas::privacy::Mechanism;
+use schemas::privacy::{DatasetCharge, Mechanism};
 use schemas::problem::{Code, R, Refusal};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -40,6 +40,8 @@ pub enum Event {
         /// Number of releases.
         count: u32,
     },
+    /// A release without differential privacy: nothing bounds it, and it absorbs every sum.
+    WithoutPrivacy,
 }
 
 impl From<&Mechanism> for Event {
@@ -53,6 +55,7 @@ impl From<&Mechanism> for Event {
             Mechanism::Gaussian { noise_multiplier } => {
                 Event::Gaussian { noise_multiplier: noise_multiplier.value(), count: 1 }
             }
+            Mechanism::WithoutDifferentialPrivacy { .. } => Event::WithoutPrivacy,
         }
     }
 }
@@ -65,6 +68,7 @@ impl Event {
                 Some(times(rdp::sampled_gaussian(noise_multiplier, sample_rate, order)?, steps))
             }
             Event::Gaussian { noise_multiplier, count } => Some(times(gaussian::rdp(noise_multiplier, order)?, count)),
+            Event::WithoutPrivacy => Some(f64::INFINITY),
         }
     }
 }
@@ -78,7 +82,7 @@ pub struct RdpVector(Vec<u64>);
 
 impl RdpVector {
     /// The largest integer of a document, 2⁵³ − 1; stands for infinity and absorbs every addition.
-    pub const INFINITE: u64 = (1 << 53) - 1;
+    pub const INFINITE: u64 = DatasetCharge::UNBOUNDED;
 
     /// The vector of nothing spent.
     pub fn zero() -> RdpVector {
@@ -189,6 +193,8 @@ fn out_of_range(event: &Event) -> Refusal {
         Event::SampledGaussian { noise_multiplier, .. } | Event::Gaussian { noise_multiplier, .. } => {
             (noise_multiplier, "noise_multiplier")
         }
+        // It has no parameter that could be out of range.
+        Event::WithoutPrivacy => (0.0, "noise_multiplier"),
     };
     let sentence = match field {
         "sample_rate" => "The sampling rate must lie between 0 and 1.".to_owned(),
@@ -253,6 +259,7 @@ mod tests {
         assert_eq!(infinite.compose(&sum), infinite);
         assert_eq!(infinite.epsilon(1e-5), f64::INFINITY);
         assert_eq!(infinite.epsilon_micro(10_000_000_000_000), RdpVector::INFINITE);
+        assert_eq!(RdpVector::of(&[a, Event::WithoutPrivacy, b]).unwrap(), infinite);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! A ledger belongs to one family and scope and holds mechanism events; their Rényi-DP vectors add up, and only the sum
 //! is converted to ε, at the δ of the cap. Whole numbers, rounded against the spender; nothing wraps.
 
-use schemas::privacy::{Clause, DatasetCharge, Mechanism};
+use schemas::privacy::{Clause, DatasetCharge, Mechanism, epsilon_words};
 use schemas::problem::{Code, R, Refusal};
 use schemas::text::Real;
 
@@ -85,6 +85,6 @@ pub(crate) fn delta_atto(delta: &Real) -> R<u64> {
 fn text(micro: u64) -> String {
     match reals::from_units(micro.into(), 6) {
         Some(real) if micro < RdpVector::INFINITE => real.to_string(),
-        _ => "without bound".to_owned(),
+        _ => epsilon_words(micro),
     }
 }

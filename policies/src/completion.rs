@@ -11,6 +11,7 @@ use schemas::pipeline::{OutputKind, Stage};
 use schemas::privacy::DatasetCharge;
 use schemas::problem::{Code, R, Refusal};
 use schemas::release::{KmsReceipt, KmsStatement};
+use schemas::worker::NoiseSampler;
 
 use crate::forms::{ensure, is_object_url, unique};
 use crate::output::MAX_MODEL;
@@ -36,7 +37,8 @@ pub struct RunView {
 /// 2. every dataset of the job is named by exactly one release receipt and exactly one commit receipt of its own key
 ///    service, all of this run and run key, each commit naming the sealed output;
 /// 3. the certificate is this run's, names the datasets' manifest roots, and its plan and charges are those that the
-///    key services charged; the steps are the plan's.
+///    key services charged; the steps are the plan's. Whether the training was private is as the job says, in plan,
+///    charges and noise alike.
 pub fn decide(completion: &Completion, job: &JobSpec, contracts: &[&Contract], run: &RunView) -> R<()> {
     same_run(completion, job, run)?;
     let view = Run { job, contracts, view: run };
@@ -113,6 +115,8 @@ fn certificate(completion: &Completion, run: &Run<'_>, statements: &[&KmsReceipt
         if one.kid.holder == run.view.run_id.as_str() && one.kid.thumbprint == run.view.run_jwk_thumbprint);
     let metrics = certificate.metrics.as_ref();
     let charged = (certificate.plan.curve.is_some(), certificate.plan.loss.is_some());
+    let without = certificate.plan.without_differential_privacy;
+    let ordered = run.job.stages.iter().any(|stage| matches!(stage, Stage::Train(training) if !training.private));
     for (same, field) in [
         (signed, "certificate.signatures"),
         (certificate.registry == completion.registry, "certificate.registry"),
@@ -126,6 +130,8 @@ fn certificate(completion: &Completion, run: &Run<'_>, statements: &[&KmsReceipt
         (certificate.output_kind.is_none_or(|kind| kind.as_str() == completion.output.kind), "certificate.output_kind"),
         (certificate.metrics.is_some() == certificate.plan.metrics_noise_multiplier.is_some(), "certificate.metrics"),
         (metrics.is_none_or(|m| (m.curve.is_some(), m.loss.is_some()) == charged), "certificate.metrics"),
+        (without == ordered && certificate.plan.charges.iter().all(|c| c.is_private() != without), "certificate.plan"),
+        ((certificate.noise == Some(NoiseSampler::WithoutNoise)) == without, "certificate.noise"),
     ] {
         mismatch(same, field, format!("The certificate and the completion disagree about {field}."))?;
     }

@@ -85,7 +85,7 @@ pub fn decide(
     let same = outcome.configuration == *configuration;
     refuse(same, "configuration", "The training was not that of the job from its first step on.")?;
     refuse(outcome.steps == plan.steps, "steps", "The training did not carry out the planned steps.")?;
-    refuse(outcome.noise_draws == plan.steps, "noise_draws", "Noise was not drawn once for every step.")?;
+    noise(&outcome, plan)?;
     let charged = outcome.metrics.is_some() == plan.metrics_noise_multiplier.is_some();
     refuse(charged, "metrics", "Metrics leave the room where the plan charges them, and only there.")?;
     if let Some(metrics) = &outcome.metrics {
@@ -108,6 +108,18 @@ pub fn decide(
         }
     };
     Ok(CheckedOutput { content, sha256, steps: outcome.steps, noise: outcome.noise, metrics: outcome.metrics })
+}
+
+/// Noise was drawn once for every step or, where the plan is without differential privacy, never: neither is taken for
+/// the other.
+fn noise(outcome: &Outcome, plan: &Plan) -> R<()> {
+    let drawn = outcome.noise != NoiseSampler::WithoutNoise;
+    if plan.without_differential_privacy {
+        let none = outcome.noise_draws == 0 && !drawn;
+        return refuse(none, "noise_draws", "Noise was drawn in a training that is without differential privacy.");
+    }
+    refuse(outcome.noise_draws == plan.steps, "noise_draws", "Noise was not drawn once for every step.")?;
+    refuse(drawn, "noise", "The training was without differential privacy, and the plan is private.")
 }
 
 /// The curve leaves where the plan charges it, in the planned bins, and the area follows from its counts.

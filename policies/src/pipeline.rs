@@ -1,7 +1,8 @@
-//! The taint walk: sealed tables may go into one join, the join into one private training, and out goes the model or,
-//! where it stays inside, the noised metrics alone.
+//! The taint walk: sealed tables may go into one join, the join into one training, and out goes the model or, where it
+//! stays inside, the noised metrics alone.
 //!
-//! What a stage gives is either raw (rows of people) or a model trained with differential privacy. Raw data has no way
+//! What a stage gives is either raw (rows of people) or a model: trained with differential privacy, or without it where the
+//! contract of every dataset says so. Raw data has no way
 //! to an output. The room and every key service judge the typed stages with this function; SQL is never judged here.
 
 mod join;
@@ -24,7 +25,7 @@ use crate::forms::{ensure, is_name, is_object_url};
 pub struct Pipeline<'a> {
     /// The one join, over all datasets of the job.
     pub join: &'a Join,
-    /// The one training, private, on the join.
+    /// The one training on the join.
     pub training: &'a Training,
     /// The one output, of the model or the metrics, to the contracts' recipient.
     pub output: &'a Output,
@@ -33,7 +34,8 @@ pub struct Pipeline<'a> {
 /// Is this pipeline allowed by every contract of its datasets? In the order of the stages:
 ///
 /// 1. a join takes every dataset of the job once, on the principal's keys, and gives permitted columns;
-/// 2. a training reads the join, is private, and uses permitted columns within public bounds;
+/// 2. a training reads the join, is private unless every dataset's contract allows otherwise, and uses permitted columns
+///    within public bounds;
 /// 3. an output writes the model, encrypted to the contracts' recipient, or the metrics that the training releases, and
 ///    nothing else; the metrics alone where a dataset's clause is of level 2 or a contract lets only them out;
 /// 4. there is one of each;
@@ -55,7 +57,7 @@ pub fn decide<'a>(facts: &Facts<'a>) -> R<Pipeline<'a>> {
     }
 }
 
-/// A join and a private training on it, judged as in [`decide`] on tables whose terms nobody has signed: for a rehearsal
+/// A join and a training on it, judged as in [`decide`] on tables whose terms nobody has signed: for a rehearsal
 /// on samples, outside any room. Nothing is said about contracts and outputs, because there are none.
 pub(crate) fn rehearse(join: &Join, training: &Training, tables: &[TableUse<'_>]) -> R<()> {
     let tables = Tables { uses: tables.to_vec() };
@@ -114,7 +116,7 @@ impl<'a> Walk<'a> {
     fn untainted(&self, output: &Output, tables: &Tables<'_>) -> R<()> {
         let joined = self.join.is_some_and(|join| join.name == output.input);
         let raw = joined || tables.get(&output.input).is_some() || output.kind == OutputKind::Table;
-        let sentence = "Rows of people never leave the room: only a privately trained model does.";
+        let sentence = "Rows of people never leave the room: only a trained model does.";
         ensure(!raw, Code::PipelineRawOutput, "input", sentence)?;
         let trained = self.training.is_some_and(|training| training.name == output.input);
         ensure(trained, Code::PipelineInvalid, "input", "An output writes the result of the training before it.")

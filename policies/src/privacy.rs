@@ -25,6 +25,9 @@ use crate::reals;
 /// 4. the divisor of the noised sums is sample rate × N × training share, rounded down, where N is the smallest
 ///    `public_rows` of the datasets: no join gives more rows than that but a left join, for which it is too small a
 ///    divisor, never a privacy loss, since a public constant only scales what was already noised.
+///
+/// Where the training is not private, which every contract allows by then, there is no σ and no metrics: each dataset is
+/// charged what no ε bounds.
 pub fn plan(facts: &Facts<'_>) -> R<Plan> {
     let pipeline = pipeline::decide(facts)?;
     of(pipeline.join, pipeline.training, &facts.tables()?)
@@ -38,18 +41,27 @@ pub fn rehearsal(join: &Join, training: &Training, tables: &[TableUse<'_>]) -> R
 }
 
 fn of(join: &Join, training: &Training, uses: &[TableUse<'_>]) -> R<Plan> {
-    for used in uses {
-        within_clause(training, used)?;
-    }
     let factors = factors(join);
     let largest = factors.iter().map(|(_, factor)| *factor).max().unwrap_or(1);
-    let noise = noise_multiplier(training, largest)?;
+    let asked = if training.private { Some(Asked::of(training)?) } else { None };
+    for (asked, used) in asked.iter().flat_map(|asked| uses.iter().map(move |used| (asked, used))) {
+        within_clause(asked, used)?;
+    }
+    let noise = match &asked {
+        Some(asked) => noise_multiplier(training, asked, largest)?,
+        None => reals::from_units(0, 0).ok_or_else(|| internal("0 cannot be written"))?,
+    };
     let factor = |used: &TableUse<'_>| {
         let found = factors.iter().find(|(handle, _)| *handle == used.job.handle);
         found.map(|(_, factor)| *factor).ok_or_else(|| internal("a dataset has no factor"))
     };
-    let charges = uses.iter().map(|used| charge(training, &noise, used, factor(used)?)).collect::<R<_>>()?;
+    let charges = uses.iter().map(|used| match &asked {
+        Some(asked) => charge(training, asked, &noise, used, factor(used)?),
+        None => Ok(unbounded(training, used, factor(used)?)),
+    });
+    let charges = charges.collect::<R<_>>()?;
     Ok(Plan {
+        without_differential_privacy: !training.private,
         noise_multiplier: noise,
         sample_rate: training.sample_rate.clone(),
         steps: training.steps,
@@ -61,13 +73,29 @@ fn of(join: &Join, training: &Training, uses: &[TableUse<'_>]) -> R<Plan> {
     })
 }
 
-fn within_clause(training: &Training, used: &TableUse<'_>) -> R<()> {
-    let (asked, id, clause) = (&training.epsilon, &used.job.dataset_id, &used.terms.privacy);
-    ensure(!reals::is_zero(asked), Code::EpsilonOutOfRange, "epsilon", "ε must be above 0.")?;
-    let sentence = format!("ε {asked} is asked, the contract grants {} of dataset {id}.", clause.epsilon);
-    let within = clause.level == Clause::LEGAL_ONLY || reals::order(asked, &clause.epsilon).is_le();
+/// What a private training asks for.
+struct Asked<'a> {
+    epsilon: &'a Real,
+    delta: &'a Real,
+}
+
+impl<'a> Asked<'a> {
+    fn of(training: &'a Training) -> R<Asked<'a>> {
+        let named = |real: &'a Option<Real>, field: &str| {
+            let sentence = format!("A private training names its {field}.");
+            real.as_ref().ok_or_else(|| Refusal::new(Code::EpsilonOutOfRange, sentence).at(field))
+        };
+        Ok(Asked { epsilon: named(&training.epsilon, "epsilon")?, delta: named(&training.delta, "delta")? })
+    }
+}
+
+fn within_clause(asked: &Asked<'_>, used: &TableUse<'_>) -> R<()> {
+    let Asked { epsilon, delta } = asked;
+    let (id, clause) = (&used.job.dataset_id, &used.terms.privacy);
+    ensure(!reals::is_zero(epsilon), Code::EpsilonOutOfRange, "epsilon", "ε must be above 0.")?;
+    let sentence = format!("ε {epsilon} is asked, the contract grants {} of dataset {id}.", clause.epsilon);
+    let within = clause.level == Clause::LEGAL_ONLY || reals::order(epsilon, &clause.epsilon).is_le();
     ensure(within, Code::EpsilonExceedsContract, "epsilon", sentence)?;
-    let delta = &training.delta;
     ensure(!reals::is_zero(delta), Code::EpsilonOutOfRange, "delta", "δ must be above 0.")?;
     let sentence = format!("δ {delta} is asked, the contract grants {} of dataset {id}.", clause.delta);
     ensure(reals::order(delta, &clause.delta).is_le(), Code::DeltaTooLarge, "delta", sentence)?;
@@ -76,10 +104,10 @@ fn within_clause(training: &Training, used: &TableUse<'_>) -> R<()> {
 }
 
 /// σ for the largest factor of the join; a smaller factor costs less at the same σ.
-fn noise_multiplier(training: &Training, factor: u8) -> R<Real> {
+fn noise_multiplier(training: &Training, asked: &Asked<'_>, factor: u8) -> R<Real> {
     let metrics = vector(&metrics(training, factor)?)?;
-    let delta = delta_atto(&training.delta)? as f64 * 1e-18;
-    let (epsilon, rate) = (training.epsilon.value(), training.sample_rate.value());
+    let delta = delta_atto(asked.delta)? as f64 * 1e-18;
+    let (epsilon, rate) = (asked.epsilon.value(), training.sample_rate.value());
     calibrate(epsilon, delta, rate, training.steps, &metrics, f64::from(factor))
         .and_then(|noise| Real::rounded_up(noise, 3))
         .ok_or_else(|| {
@@ -89,7 +117,7 @@ fn noise_multiplier(training: &Training, factor: u8) -> R<Real> {
 }
 
 /// What the run costs one dataset, at its factor; checked against what was asked once more.
-fn charge(training: &Training, noise: &Real, used: &TableUse<'_>, factor: u8) -> R<DatasetCharge> {
+fn charge(training: &Training, asked: &Asked<'_>, noise: &Real, used: &TableUse<'_>, factor: u8) -> R<DatasetCharge> {
     let mut mechanisms = vec![Mechanism::SampledGaussian {
         noise_multiplier: reals::over(noise, factor).ok_or_else(|| internal("σ cannot be divided"))?,
         sample_rate: training.sample_rate.clone(),
@@ -97,20 +125,30 @@ fn charge(training: &Training, noise: &Real, used: &TableUse<'_>, factor: u8) ->
     }];
     mechanisms.extend(metrics(training, factor)?);
     let cost: RdpVector = vector(&mechanisms)?;
-    let asked = epsilon_micro(&training.epsilon)?;
-    let reached = cost.epsilon_micro(delta_atto(&training.delta)?) <= asked;
+    let reached = cost.epsilon_micro(delta_atto(asked.delta)?) <= epsilon_micro(asked.epsilon)?;
     ensure(reached, Code::EpsilonExceedsContract, "epsilon", "The plan costs more than the ε asked.")?;
-    Ok(DatasetCharge {
+    // At the clause's δ, which is not below the one asked: so not above the ε asked.
+    let epsilon_micro = cost.epsilon_micro(delta_atto(&used.terms.privacy.delta)?);
+    Ok(charged(used, factor, mechanisms, epsilon_micro))
+}
+
+/// What a training without differential privacy costs one dataset: more than any ε.
+fn unbounded(training: &Training, used: &TableUse<'_>, factor: u8) -> DatasetCharge {
+    let mechanisms = vec![Mechanism::WithoutDifferentialPrivacy { steps: training.steps }];
+    charged(used, factor, mechanisms, DatasetCharge::UNBOUNDED)
+}
+
+fn charged(used: &TableUse<'_>, factor: u8, mechanisms: Vec<Mechanism>, epsilon_micro: u64) -> DatasetCharge {
+    DatasetCharge {
         dataset_id: used.job.dataset_id.clone(),
         version: used.job.version,
         family: used.terms.family.clone(),
         factor,
         level: used.terms.privacy.level,
         mechanisms,
-        // At the clause's δ, which is not below the one asked: so not above the ε asked.
-        epsilon_micro: cost.epsilon_micro(delta_atto(&used.terms.privacy.delta)?),
+        epsilon_micro,
         delta: used.terms.privacy.delta.clone(),
-    })
+    }
 }
 
 /// The metrics' releases, after the training: a row lies in one cell of the confusion matrix, in one bin of the curve, and

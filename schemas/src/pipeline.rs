@@ -251,7 +251,8 @@ pub struct Training {
     pub name: String,
     /// The join it trains on.
     pub input: String,
-    /// Whether it is DP-SGD. A job with `false` is refused unless every contract allows it; no contract does yet.
+    /// Whether it is DP-SGD. A job with `false` is refused unless the clause of every dataset's contract allows training
+    /// without differential privacy; then `epsilon`, `delta` and `metrics` are absent, and rows are not clipped.
     pub private: bool,
     /// The model.
     pub model: Model,
@@ -263,15 +264,17 @@ pub struct Training {
     pub positive: String,
     /// The principal's key: one row per value is kept, and the split is a keyed hash of it.
     pub principal: ColumnRef,
-    /// ε asked for this run, metrics included.
-    pub epsilon: Real,
-    /// δ of the run.
-    pub delta: Real,
-    /// Number of DP-SGD steps.
+    /// ε asked for this run, metrics included; absent where the training is not private.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epsilon: Option<Real>,
+    /// δ of the run; absent where the training is not private.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delta: Option<Real>,
+    /// Number of steps, of DP-SGD where the training is private.
     pub steps: u32,
     /// Poisson sampling rate, in (0, 1].
     pub sample_rate: Real,
-    /// Clipping norm of per-sample gradients.
+    /// Clipping norm of per-sample gradients; nothing is clipped where the training is not private.
     pub clipping_norm: Real,
     /// Learning rate of plain SGD.
     pub learning_rate: Real,

@@ -58,6 +58,10 @@ pub struct Clause {
     pub scope: Scope,
     /// How the clause is kept: [`Clause::LEGAL_ONLY`], [`Clause::ENFORCED`] or [`Clause::STAYS_INSIDE`].
     pub level: u8,
+    /// Whether runs may train without differential privacy: then ε and δ of the clause bound nothing that such a run
+    /// reveals. At level 0 alone, and where every dataset of the job says so. Written where it is so.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub without_differential_privacy: bool,
 }
 
 impl Clause {
@@ -68,7 +72,16 @@ impl Clause {
     pub const ENFORCED: u8 = 1;
     /// Level 2: as level 1, and no model leaves the room: only metrics that are noised and charged do.
     pub const STAYS_INSIDE: u8 = 2;
+
+    /// Whether a training without differential privacy may read the dataset. No budget that a machine keeps has room for
+    /// it, so never above level 0.
+    pub fn allows_without_privacy(&self) -> bool {
+        self.without_differential_privacy && self.level == Clause::LEGAL_ONLY
+    }
 }
+
+/// The words that stand wherever a person looks at a training without differential privacy, or at the leave for one.
+pub const WITHOUT_PRIVACY: &str = "without differential privacy";
 
 /// A level in words for people.
 pub fn level_words(level: u8) -> &'static str {
@@ -98,6 +111,11 @@ pub enum Mechanism {
         /// Noise standard deviation over sensitivity, after the dataset's factor.
         noise_multiplier: Real,
     },
+    /// A training without clipping and noise: no ε bounds what its model reveals.
+    WithoutDifferentialPrivacy {
+        /// Number of steps.
+        steps: u32,
+    },
 }
 
 /// What one run costs one dataset.
@@ -117,10 +135,38 @@ pub struct DatasetCharge {
     pub level: u8,
     /// The mechanisms at this dataset's factor.
     pub mechanisms: Vec<Mechanism>,
-    /// ε that this run alone costs at `delta`, in 10^-6, rounded up.
+    /// ε that this run alone costs at `delta`, in 10^-6, rounded up; 2^53 − 1 ([`DatasetCharge::UNBOUNDED`]) where none
+    /// bounds it.
     pub epsilon_micro: u64,
     /// The δ of the contract's clause.
     pub delta: Real,
+}
+
+impl DatasetCharge {
+    /// The ε of what nothing bounds: the largest integer of a document.
+    pub const UNBOUNDED: u64 = (1 << 53) - 1;
+
+    /// Whether every mechanism of it is private.
+    pub fn is_private(&self) -> bool {
+        !self.mechanisms.iter().any(|m| matches!(m, Mechanism::WithoutDifferentialPrivacy { .. }))
+    }
+
+    /// What it costs, for people: `ε = 0.912345 at δ = 0.0000472`, or that no ε bounds it.
+    pub fn words(&self) -> String {
+        if self.is_private() {
+            format!("ε = {} at δ = {}", epsilon_words(self.epsilon_micro), self.delta)
+        } else {
+            format!("no ε: the training is {WITHOUT_PRIVACY}")
+        }
+    }
+}
+
+/// An ε in 10^-6 for people, with six decimals; `without bound` where none bounds it.
+pub fn epsilon_words(micro: u64) -> String {
+    if micro >= DatasetCharge::UNBOUNDED {
+        return "without bound".to_owned();
+    }
+    format!("{}.{:06}", micro / 1_000_000, micro % 1_000_000)
 }
 
 fn enforced() -> u8 {
@@ -133,11 +179,21 @@ fn is_enforced(level: &u8) -> bool {
     *level == Clause::ENFORCED
 }
 
+// serde hands a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_not(member: &bool) -> bool {
+    !*member
+}
+
 /// The privacy plan of a run: the same function makes it in the room (to run) and in the KMS (to charge).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// Noise standard deviation over clipping norm of the training.
+    /// Whether the training is without differential privacy: no row is clipped, no noise is drawn, and every charge is
+    /// [`Mechanism::WithoutDifferentialPrivacy`]. Written where it is so.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub without_differential_privacy: bool,
+    /// Noise standard deviation over clipping norm of the training; 0 where it is without differential privacy.
     pub noise_multiplier: Real,
     /// Poisson sampling rate.
     pub sample_rate: Real,

@@ -215,6 +215,8 @@ codes! {
     StateTransition "STATE_TRANSITION" 409;
     TermsNotOffer "TERMS_NOT_OFFER" 422;
     PrivacyClauseMissing "PRIVACY_CLAUSE_MISSING" 422;
+    /// A clause that allows training without differential privacy above level 0, where a machine keeps a budget.
+    NotPrivateEnforced "NOT_PRIVATE_ENFORCED" 422;
     DeltaTooLarge "DELTA_TOO_LARGE" 422;
     EpsilonOutOfRange "EPSILON_OUT_OF_RANGE" 422;
     AssuranceTooLow "ASSURANCE_TOO_LOW" 403;
@@ -228,6 +230,8 @@ codes! {
     ModelStaysInside "MODEL_STAYS_INSIDE" 422;
     PipelineNotPrivate "PIPELINE_NOT_PRIVATE" 422;
     PipelineColumn "PIPELINE_COLUMN" 422;
+    /// A training without differential privacy that names an ε, a δ or metrics, which nothing would bound.
+    NotPrivateForm "NOT_PRIVATE_FORM" 422;
     PipelineJoinKey "PIPELINE_JOIN_KEY" 422;
     PipelineTarget "PIPELINE_TARGET" 422;
     PipelineBounds "PIPELINE_BOUNDS" 422;

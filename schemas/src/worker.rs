@@ -205,7 +205,7 @@ pub struct Outcome {
     pub sha256: Digest,
     /// Steps run; must equal the plan's.
     pub steps: u32,
-    /// Noise draws made; must equal the steps.
+    /// Noise draws made; must equal the steps, and be 0 where the plan is without differential privacy.
     pub noise_draws: u32,
     /// The configuration under which all of its steps were run, those before a checkpoint included.
     pub configuration: Digest,
@@ -215,7 +215,7 @@ pub struct Outcome {
     pub metrics: Option<NoisedMetrics>,
 }
 
-/// What drew the noise of a training; it follows from the number of parameters.
+/// What drew the noise of a training; it follows from the number of parameters and from whether the plan is private.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NoiseSampler {
@@ -223,6 +223,9 @@ pub enum NoiseSampler {
     DiscreteGaussian,
     /// The discrete Gaussian on a public grid, sampled by an integer ziggurat: within 2^-90 of exact for one draw.
     DiscreteGaussianZiggurat,
+    /// Nothing did: the training was without differential privacy.
+    #[serde(rename = "none")]
+    WithoutNoise,
 }
 
 /// A confusion matrix of the held-out part, every count noised; and what follows from it by arithmetic alone.

@@ -29,3 +29,4 @@ mod signatures;
 mod stays_inside;
 mod weights;
 mod wire;
+mod without_privacy;

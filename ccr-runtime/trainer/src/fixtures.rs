@@ -80,8 +80,8 @@ pub fn start(
         target: column(target),
         positive: "1".into(),
         principal: column(principal),
-        epsilon: real("1.0"),
-        delta: real("0.0000472"),
+        epsilon: Some(real("1.0")),
+        delta: Some(real("0.0000472")),
         steps,
         sample_rate: real("0.2"),
         clipping_norm: real("1.0"),
@@ -95,6 +95,7 @@ pub fn start(
         weights: None,
     };
     let plan = Plan {
+        without_differential_privacy: false,
         noise_multiplier: real("1.5"),
         sample_rate: training.sample_rate.clone(),
         steps,

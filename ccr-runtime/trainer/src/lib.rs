@@ -5,7 +5,7 @@
 //! file and no network; what it says depends on the data only through the model and the noised metrics.
 //!
 //! Read in this order: [`session`] (the protocol), [`table`] (from CSV to rows in two parts), [`dpsgd`] (the private
-//! training, between whose steps lies a [`checkpoint`]), [`per_sample`] (gradients of each row, clipped), [`noise`], [`stream`], [`gaussian`] and [`ziggurat`] (what protects them),
+//! training, between whose steps lies a [`checkpoint`]; [`plain`] is the one that contracts allow to be without privacy), [`per_sample`] (gradients of each row, clipped), [`noise`], [`stream`], [`gaussian`] and [`ziggurat`] (what protects them),
 //! [`model`] (networks; their passes are those of `engine`), [`loss`], [`optimizer`], [`metrics`], [`artifact`], [`confine`], [`settle`].
 //!
 //! Two binaries stand on it: `ccr-trainer` (the worker) and `trainer-bench` (measures steps; never part of a room).
@@ -32,6 +32,7 @@ pub mod model;
 pub mod noise;
 pub mod optimizer;
 pub mod per_sample;
+pub mod plain;
 #[cfg(test)]
 mod quality;
 pub mod session;

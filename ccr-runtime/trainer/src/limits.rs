@@ -26,6 +26,7 @@ pub fn check(start: &Start) -> R<()> {
     }
     tables(start)?;
     training(&start.training, &start.join.name)?;
+    privacy(&start.plan, &start.training)?;
     plan(&start.plan, &start.training)?;
     if start.seed.0.0.len() != 32 {
         return Err(protocol("the seed has 32 bytes"));
@@ -47,7 +48,7 @@ fn group(told: &Group, start: &Start) -> R<()> {
     if start.checkpoint_every.is_some() || start.resume.is_some() {
         return Err(protocol("a group leaves no checkpoint"));
     }
-    if matches!(start.training.model, Model::Trees { .. }) {
+    if start.plan.without_differential_privacy || matches!(start.training.model, Model::Trees { .. }) {
         return Err(pipeline("several workers train a network, with differential privacy"));
     }
     Ok(())
@@ -71,9 +72,6 @@ fn tables(start: &Start) -> R<()> {
 fn training(training: &Training, join: &str) -> R<()> {
     if training.input != join {
         return Err(pipeline("the training does not read the join"));
-    }
-    if !training.private {
-        return Err(Refusal::new(Code::PipelineNotPrivate, "only private training is done here"));
     }
     if training.features.is_empty() || training.features.len() > MAX_FEATURES {
         return Err(exceeded("1 to 4096 features are allowed"));
@@ -101,6 +99,26 @@ fn training(training: &Training, join: &str) -> R<()> {
     Ok(())
 }
 
+/// The training is private or, where the plan says so, without differential privacy; never the one under a plan of the
+/// other. Without it there is neither an ε nor a figure beside the model.
+fn privacy(plan: &Plan, training: &Training) -> R<()> {
+    if training.private == plan.without_differential_privacy {
+        let sentence = "plan and training differ about differential privacy";
+        return Err(Refusal::new(Code::PipelineNotPrivate, sentence));
+    }
+    if training.private {
+        return Ok(());
+    }
+    if training.epsilon.is_some() || training.delta.is_some() || training.metrics.is_some() {
+        let sentence = "a training without differential privacy names no ε, no δ and no metrics";
+        return Err(Refusal::new(Code::NotPrivateForm, sentence));
+    }
+    if plan.noise_multiplier.value() != 0.0 {
+        return Err(protocol("a training without differential privacy draws no noise"));
+    }
+    Ok(())
+}
+
 fn plan(plan: &Plan, training: &Training) -> R<()> {
     if plan.steps != training.steps || plan.sample_rate != training.sample_rate {
         return Err(protocol("plan and training differ in steps or sample rate"));
@@ -119,7 +137,8 @@ fn plan(plan: &Plan, training: &Training) -> R<()> {
         return Err(protocol("the metrics' figures are out of range"));
     }
     let rate = plan.sample_rate.value();
-    if !(rate > 0.0 && rate <= 1.0 && positive(&plan.expected_batch) && positive(&plan.noise_multiplier)) {
+    let noised = plan.without_differential_privacy || positive(&plan.noise_multiplier);
+    if !(rate > 0.0 && rate <= 1.0 && positive(&plan.expected_batch) && noised) {
         return Err(protocol("the plan's figures are out of range"));
     }
     Ok(())

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::dpsgd::{self, Data, Position, Settings};
 use crate::model::Network;
 use crate::noise::{PoissonSampling, Streams};
-use crate::per_sample::add_plain;
+use crate::plain;
 use crate::table::Rows;
 
 /// What is to be measured.
@@ -97,14 +97,8 @@ impl Stepper {
     }
 
     fn plain(&mut self, step: u32) -> R<()> {
-        let Settings { sampling, expected_batch, learning_rate, steps, .. } = &self.settings;
-        let rows = sampling.draw(self.data.rows(), self.streams.sampling(step)?);
-        let leaves = self.network.leaves()?;
-        let mut sums: Vec<Vec<f64>> = self.network.parameters.iter().map(|p| vec![0.0; p.values.len()]).collect();
-        for chunk in self.network.chunks(&rows) {
-            let (x, y) = self.data.chunk(chunk)?;
-            add_plain(&leaves, &x, &y, &mut sums)?;
-        }
+        let Settings { expected_batch, learning_rate, steps, .. } = &self.settings;
+        let sums = plain::sums(&self.network, &self.data, &self.settings, &self.streams, step)?;
         self.network.descend(&sums, *expected_batch, *learning_rate, step, *steps);
         Ok(())
     }

@@ -43,7 +43,7 @@ pub fn add_clipped(leaves: &Leaves, x: &Tensor, y: &Tensor, bound: f64, sums: &m
     Ok(())
 }
 
-/// The same without clipping: the plain gradient of the summed losses. For comparison and measurement only.
+/// The same without clipping: the plain gradient of the summed losses. For [`crate::plain`], comparison and measurement.
 pub fn add_plain(leaves: &Leaves, x: &Tensor, y: &Tensor, sums: &mut [Vec<f64>]) -> R<()> {
     let mut whole = Vec::new();
     for part in leaves.backward(x, y, Mode::Plain).hush()? {

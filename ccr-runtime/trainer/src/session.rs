@@ -15,7 +15,7 @@ use crate::metrics::Scored;
 use crate::model::Network;
 use crate::noise::Streams;
 use crate::together::{Tunnelled, stretch};
-use crate::{artifact, checkpoint, limits, metrics, table, trees};
+use crate::{artifact, checkpoint, limits, metrics, plain, table, trees};
 
 /// At most this many progress reports per job.
 const MAX_PROGRESS: u32 = 100;
@@ -91,7 +91,9 @@ fn network(
         progress(output, at.step, start.plan.steps)?;
         keep(output, network, at, start, configuration)
     };
-    let trained = if let Some(group) = group {
+    let trained = if start.plan.without_differential_privacy {
+        plain::train(&mut network, &data, &settings, streams, begin, after)?
+    } else if let Some(group) = group {
         let trained = train_by(&group.acts, &mut network, &data, &settings, streams, begin, after)?;
         group.finish()?;
         trained
@@ -260,7 +262,7 @@ mod tests {
         assert_eq!(first, model(&start));
         let spoils: [fn(&mut Start); 6] = [
             |s| s.training.positive = "yes".into(),
-            |s| s.training.delta = Real::parse("0.00004").unwrap(),
+            |s| s.training.delta = Some(Real::parse("0.00004").unwrap()),
             |s| s.training.split_salt = Bytes(vec![2; 32]),
             |s| (s.join.name, s.training.input) = ("other".into(), "other".into()),
             |s| s.plan.metrics_noise_multiplier = Some(Real::parse("11").unwrap()),

@@ -18,6 +18,9 @@
 //! **Noise.** The grid and exact discrete Gaussian of [`crate::noise::Grid`], once a tree, from the stream
 //! `noise/<step>/trees.leaf`, over both sums of every leaf, empty ones too. Sums are in double precision: the rows'
 //! order can move one by 10^-16 a row, against a margin of 10^-5 · C.
+//!
+//! Where every dataset's contract allows training without differential privacy and the plan says so, rows are not clipped
+//! and no noise is drawn; splits and steps are the same.
 
 pub mod artifact;
 mod shape;
@@ -26,6 +29,7 @@ use schemas::R;
 use schemas::pipeline::Training;
 use schemas::privacy::Plan;
 use schemas::trees::Trees;
+use schemas::worker::NoiseSampler;
 
 use crate::dpsgd::Trained;
 use crate::fault::{internal, pipeline};
@@ -82,6 +86,8 @@ pub struct Settings {
     noise_multiplier: f64,
     learning_rate: f64,
     init_seed: u32,
+    /// Whether rows are clipped and noise is drawn.
+    private: bool,
 }
 
 impl Settings {
@@ -98,6 +104,7 @@ impl Settings {
             noise_multiplier: plan.noise_multiplier.value(),
             learning_rate: training.learning_rate.value(),
             init_seed: training.init_seed,
+            private: !plan.without_differential_privacy,
         })
     }
 }
@@ -113,17 +120,24 @@ pub fn grow(
     mut after: impl FnMut(u32) -> R<()>,
 ) -> R<(Forest, Trained)> {
     let leaves = settings.trees.leaves();
-    let grid = Grid::new(settings.noise_multiplier, settings.clip, 2 * leaves)?;
+    let (grid, clip) = if settings.private {
+        (Some(Grid::new(settings.noise_multiplier, settings.clip, 2 * leaves)?), settings.clip)
+    } else {
+        (None, f64::INFINITY)
+    };
+    let noise = grid.as_ref().map_or(NoiseSampler::WithoutNoise, Grid::sampler);
     let mut deal = Deal::new(width, &settings.trees, &Streams::new(&settings.init_seed.to_be_bytes()))?;
     let mut forest = Forest { depth: usize::from(settings.trees.depth), trees: Vec::new() };
-    let (mut logits, mut trained) = (vec![0.0; labels.len()], Trained { noise_draws: 0, noise: grid.sampler() });
+    let (mut logits, mut trained) = (vec![0.0; labels.len()], Trained { noise_draws: 0, noise });
     for step in 1..=settings.steps {
         let shape = deal.shape();
         let chosen = settings.sampling.draw(labels.len(), streams.sampling(step)?);
         let rows = Rows { features, labels, width, logits: &logits };
-        let mut sums = rows.clipped_sums(&shape, leaves, chosen.iter().map(|row| *row as usize), settings.clip);
-        grid.add(&mut sums, streams.noise(step, LEAF)?);
-        trained.noise_draws += 1;
+        let mut sums = rows.clipped_sums(&shape, leaves, chosen.iter().map(|row| *row as usize), clip);
+        if let Some(grid) = &grid {
+            grid.add(&mut sums, streams.noise(step, LEAF)?);
+            trained.noise_draws += 1;
+        }
         let tree = Tree { shape, leaves: sums.chunks_exact(2).map(|sums| settings.leaf(sums)).collect() };
         for (logit, row) in logits.iter_mut().zip(features.chunks_exact(width.max(1))) {
             *logit += f64::from(tree.leaf(row));
@@ -131,7 +145,7 @@ pub fn grow(
         forest.trees.push(tree);
         after(step)?;
     }
-    if trained.noise_draws != settings.steps {
+    if trained.noise_draws != if settings.private { settings.steps } else { 0 } {
         return Err(internal("noise draws and trees differ"));
     }
     Ok((forest, trained))

@@ -8,6 +8,7 @@ use schemas::contract::{Assurance, ContractState};
 use schemas::id::{ContractId, Did, FamilyId, RunId};
 use schemas::log::CheckpointRef;
 use schemas::money::{Currency, Minor};
+use schemas::privacy::{DatasetCharge, WITHOUT_PRIVACY, epsilon_words};
 use schemas::rules::LogSucceeded;
 use schemas::text::Real;
 use schemas::{Digest, Timestamp};
@@ -100,8 +101,11 @@ pub struct BudgetLine {
     pub tdc: Option<Did>,
     /// Runs charged.
     pub charges: usize,
-    /// ε spent in 10^-6 at the cap's δ.
-    pub epsilon_micro: u64,
+    /// ε spent in 10^-6 at the cap's δ; none where no ε bounds it.
+    pub epsilon_micro: Option<u64>,
+    /// Runs among them that trained without differential privacy.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub without_differential_privacy: usize,
     /// The cap.
     pub cap_epsilon: Real,
     /// Its δ.
@@ -244,10 +248,14 @@ impl Report {
         }
         for b in &self.budgets {
             let whom = b.tdc.as_ref().map_or("all consumers".to_owned(), ToString::to_string);
-            let epsilon = format!("{}.{:06}", b.epsilon_micro / 1_000_000, b.epsilon_micro % 1_000_000);
+            let epsilon = epsilon_words(b.epsilon_micro.unwrap_or(DatasetCharge::UNBOUNDED));
+            let open = match b.without_differential_privacy {
+                0 => String::new(),
+                n => format!(", {n} of them {}", WITHOUT_PRIVACY.to_uppercase()),
+            };
             let _ = writeln!(
                 out,
-                "budget {} for {whom}: ε {epsilon} of {} spent at δ {} in {} runs",
+                "budget {} for {whom}: ε {epsilon} of {} spent at δ {} in {} runs{open}",
                 b.family, b.cap_epsilon, b.cap_delta, b.charges
             );
         }
@@ -273,17 +281,25 @@ fn budget(key: LedgerKey, ledger: &Ledger) -> BudgetLine {
     let charges: Vec<_> = ledger.charges.iter().map(|(_, c)| c.clone()).collect();
     // `recompute` has converted these charges before; what cannot be converted would have been refused there.
     let delta = ledger.cap.delta.scaled_up(18).and_then(|d| u64::try_from(d).ok()).unwrap_or(0);
-    let epsilon_micro = policies::budget::spent(&charges).map_or(u64::MAX, |v| v.epsilon_micro(delta));
+    let spent = policies::budget::spent(&charges).ok().map(|v| v.epsilon_micro(delta));
+    let epsilon_micro = spent.filter(|micro| *micro < DatasetCharge::UNBOUNDED);
     BudgetLine {
         provider: key.provider,
         family: key.family,
         tdc: key.tdc,
         charges: charges.len(),
         epsilon_micro,
+        without_differential_privacy: charges.iter().filter(|charge| !charge.is_private()).count(),
         cap_epsilon: ledger.cap.epsilon.clone(),
         cap_delta: ledger.cap.delta.clone(),
         kept: schemas::privacy::level_words(ledger.cap.level).to_owned(),
     }
+}
+
+// serde hands a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// A state in the words of the one table.

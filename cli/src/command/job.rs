@@ -4,6 +4,7 @@ use clap::Subcommand;
 use depa::job::{self, Drawn, Estimate};
 use depa::{contract, edge};
 use schemas::R;
+use schemas::privacy::WITHOUT_PRIVACY;
 use serde_json::json;
 
 use super::Global;
@@ -15,7 +16,9 @@ pub enum Verb {
     /// services apply is asked first, and what a run would cost is shown.
     #[command(
         after_help = "The SQL: SELECT columns | * FROM t [AS] a [LEFT] JOIN u [AS] b ON a.k = b.k … [WHERE a.c = 'x' AND a.n >= 18]\n\
-                            Table names are those of [tables] in the form. = and <> compare text, the others numbers.\n\n\
+                            Table names are those of [tables] in the form. = and <> compare text, the others numbers.\n\
+                            private = false trains without differential privacy, where every dataset's contract allows it: leave out\n\
+                            epsilon, delta and metrics.\n\n\
                             Examples:\n  depa job bundle job.toml --out job.bundle.json --key tdc.key --trust trust.json --registry URL\n  \
                             depa job bundle job.toml --weights weights.json --out job.bundle.json --key tdc.key --trust trust.json --registry URL\n  \
                             depa job bundle job.toml --dry-run --key tdc.key --trust trust.json --registry URL"
@@ -60,9 +63,14 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
 /// What a run would cost, in words.
 pub fn cost(estimate: &Estimate) -> String {
     let plan = &estimate.plan;
+    let noise = if plan.without_differential_privacy {
+        format!("TRAINING {}: no noise, no clipping", WITHOUT_PRIVACY.to_uppercase())
+    } else {
+        format!("σ = {}", plan.noise_multiplier)
+    };
     let mut lines = vec![format!(
-        "σ = {} over {} steps at sample rate {}, divisor {}",
-        plan.noise_multiplier, plan.steps, plan.sample_rate, plan.expected_batch
+        "{noise} over {} steps at sample rate {}, divisor {}",
+        plan.steps, plan.sample_rate, plan.expected_batch
     )];
     if let Some(metrics) = &plan.metrics_noise_multiplier {
         lines.push(format!("metrics leave the room with noise {metrics} on each count"));
@@ -75,15 +83,7 @@ pub fn cost(estimate: &Estimate) -> String {
         lines.extend([curve, loss].into_iter().flatten());
     }
     for charge in &plan.charges {
-        let micro = charge.epsilon_micro;
-        lines.push(format!(
-            "{} pays ε = {}.{:06} at δ = {} (factor {})",
-            charge.dataset_id,
-            micro / 1_000_000,
-            micro % 1_000_000,
-            charge.delta,
-            charge.factor
-        ));
+        lines.push(format!("{} pays {} (factor {})", charge.dataset_id, charge.words(), charge.factor));
     }
     for due in &estimate.payments {
         lines.push(format!(

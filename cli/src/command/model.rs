@@ -88,15 +88,7 @@ fn card(certificate: &ModelCertificate) -> String {
         lines.push("SIMULATED: the room was shown by software evidence".into());
     }
     for dataset in &certificate.datasets {
-        let micro = dataset.charge.epsilon_micro;
-        lines.push(format!(
-            "trained on {} v{}: ε = {}.{:06} at δ = {}",
-            dataset.dataset_id,
-            dataset.version,
-            micro / 1_000_000,
-            micro % 1_000_000,
-            dataset.charge.delta
-        ));
+        lines.push(format!("trained on {} v{}: {}", dataset.dataset_id, dataset.version, dataset.charge.words()));
     }
     if let Some(metrics) = &certificate.metrics {
         lines.push(format!("noised accuracy {}.{:04} %", metrics.accuracy_ppm / 10_000, metrics.accuracy_ppm % 10_000));
@@ -106,6 +98,9 @@ fn card(certificate: &ModelCertificate) -> String {
         if let Some(loss) = &metrics.loss {
             lines.push(format!("noised mean loss {:.4}", loss.mean_micro as f64 / 1e6));
         }
+    }
+    if certificate.plan.without_differential_privacy {
+        lines.push(format!("TRAINED {}: it may repeat any row", schemas::privacy::WITHOUT_PRIVACY.to_uppercase()));
     }
     lines.join("\n")
 }

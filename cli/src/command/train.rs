@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use depa::edge;
 use depa::train::{self, LABEL, LocalForm, Quality};
+use schemas::privacy::WITHOUT_PRIVACY;
 use schemas::{Code, Digest, R, Refusal};
 use serde_json::{Value, json};
 
@@ -16,7 +17,8 @@ pub enum Verb {
     /// contract, no charge: what comes of it is a rehearsal, and no guarantee to others.
     #[command(
         after_help = "The job is a form (TOML; `depa scenario new` writes examples) whose [training] is that of `depa job bundle`, or a\n\
-                      signed job bundle (.json, with --trust). A table that is given with --table goes before the form's own file.\n\n\
+                      signed job bundle (.json, with --trust). A table that is given with --table goes before the form's own file.\n\
+                      private = false in the form trains without differential privacy, with a warning: no ε bounds what the model says.\n\n\
                       Examples:\n  depa train local --job job.toml --out model.safetensors\n  \
                       depa train local --job job.toml --table icmr=sample.csv --out model.safetensors --json\n  \
                       depa train local --job job.toml --weights weights.safetensors --fresh 6. --out model.safetensors\n  \
@@ -85,14 +87,13 @@ pub fn rehearse(prepared: &train::Prepared, options: &Options) -> R<Answer> {
     say(LABEL);
     let plan = &prepared.plan;
     say(&plan_line(prepared));
+    if plan.without_differential_privacy {
+        say(
+            "the model may repeat any row of these samples; a run is refused unless the contract of every dataset allows it",
+        );
+    }
     for (table, charge) in prepared.tables.iter().zip(&plan.charges) {
-        say(&format!(
-            "{}: a run would pay ε = {} at δ = {} (factor {})",
-            table.handle,
-            micro(charge.epsilon_micro),
-            charge.delta,
-            charge.factor
-        ));
+        say(&format!("{}: a run would pay {} (factor {})", table.handle, charge.words(), charge.factor));
     }
     let seed = match options.seed {
         Some(seed) => Digest::of(format!("depa train local: seed {seed}").as_bytes()).0,
@@ -109,10 +110,13 @@ pub fn rehearse(prepared: &train::Prepared, options: &Options) -> R<Answer> {
     })?;
     edge::write_private(&options.out, &rehearsed.model)?;
     let quality = held_out(prepared, &rehearsed, &trainer.with_file_name("trainer-evaluate"), options)?;
-    let document = json!({
+    let mut document = json!({
         "label": LABEL, "model": options.out, "sha256": rehearsed.outcome.sha256, "bytes": rehearsed.outcome.bytes,
         "plan": plan, "noised_metrics": rehearsed.outcome.metrics, "held_out_exact_computed_here": quality,
     });
+    if plan.without_differential_privacy {
+        document["warning"] = WITHOUT_PRIVACY.into();
+    }
     let text = format!(
         "{LABEL}\n{}\nwrote {} ({} bytes, sha256 {})\nheld out, exact, computed here: {}",
         plan_line(prepared),
@@ -144,14 +148,14 @@ fn held_out(
 
 fn plan_line(prepared: &train::Prepared) -> String {
     let (plan, training) = (&prepared.plan, &prepared.training);
-    format!(
-        "ε = {} at δ = {}: σ = {} over {} steps at sample rate {}, divisor {}",
-        training.epsilon, training.delta, plan.noise_multiplier, plan.steps, plan.sample_rate, plan.expected_batch
-    )
-}
-
-fn micro(micro: u64) -> String {
-    format!("{}.{:06}", micro / 1_000_000, micro % 1_000_000)
+    let steps =
+        format!("over {} steps at sample rate {}, divisor {}", plan.steps, plan.sample_rate, plan.expected_batch);
+    match (&training.epsilon, &training.delta) {
+        (Some(epsilon), Some(delta)) if !plan.without_differential_privacy => {
+            format!("ε = {epsilon} at δ = {delta}: σ = {} {steps}", plan.noise_multiplier)
+        }
+        _ => format!("WARNING: {}: no ε bounds it; no noise, no clipping, {steps}", WITHOUT_PRIVACY.to_uppercase()),
+    }
 }
 
 fn pair(text: &str) -> R<(String, PathBuf)> {

@@ -77,6 +77,9 @@ pub struct DatasetTerms {
     pub epsilon: Real,
     /// δ for all runs under the contract.
     pub delta: Real,
+    /// Allows training without differential privacy, which no ε bounds, where the offer does; not if absent.
+    #[serde(default)]
+    pub without_differential_privacy: bool,
     /// Columns to read; all that are offered if absent.
     #[serde(default)]
     pub allowed_columns: Option<Vec<String>>,
@@ -220,7 +223,12 @@ fn dataset(terms: &DatasetTerms, offer: &Entered<DatasetOffer>) -> R<ContractDat
         allowed_columns: asked(&terms.allowed_columns, &offer.usage.allowed_columns),
         join_keys: asked(&terms.join_keys, &offer.usage.join_keys),
         target_columns: asked(&terms.target_columns, &offer.usage.target_columns),
-        privacy: Clause { epsilon: terms.epsilon.clone(), delta: terms.delta.clone(), ..cap.clone() },
+        privacy: Clause {
+            epsilon: terms.epsilon.clone(),
+            delta: terms.delta.clone(),
+            without_differential_privacy: terms.without_differential_privacy,
+            ..cap.clone()
+        },
         kbs: terms.kbs.clone(),
     })
 }

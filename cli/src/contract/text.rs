@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use schemas::contract::{Assurance, Contract, ContractDataset, PaymentTerm, TermKind};
 use schemas::evidence::EvidenceKind;
 use schemas::party::Kind;
-use schemas::privacy::Scope;
+use schemas::privacy::{Scope, WITHOUT_PRIVACY};
 use schemas::{Envelope, R};
 
 /// The contract in plain language, with its digest first and everyone who has signed last.
@@ -90,6 +90,13 @@ fn data(out: &mut String, dataset: &ContractDataset) {
         dataset.key.kms,
         dataset.manifest_root,
     );
+    if privacy.without_differential_privacy {
+        let _ = writeln!(
+            out,
+            "    TRAINING {} IS ALLOWED: the model of such a run may repeat any row, and the ε above does not bound it",
+            WITHOUT_PRIVACY.to_uppercase()
+        );
+    }
 }
 
 fn room(out: &mut String, contract: &Contract) {

@@ -112,6 +112,10 @@ pub struct Cap {
     /// How it is kept: 0 by law alone, 1 by machine (if absent), 2 so and with the model inside.
     #[serde(default = "enforced")]
     pub level: u8,
+    /// Whether contracts may allow training without differential privacy, which no ε bounds: at level 0 alone. Not if
+    /// absent.
+    #[serde(default)]
+    pub without_differential_privacy: bool,
 }
 
 fn enforced() -> u8 {

@@ -45,7 +45,8 @@ pub struct JobForm {
 pub struct TrainingForm {
     /// The model.
     pub model: Model,
-    /// Whether it is DP-SGD. Anything else is refused by every contract.
+    /// Whether it is DP-SGD. `false` is refused unless every dataset's contract allows training without differential
+    /// privacy; `epsilon`, `delta` and metrics are then left out.
     #[serde(default = "yes")]
     pub private: bool,
     /// Features in order; every bounded number of the join if absent. Bounds come from the offers.
@@ -64,11 +65,13 @@ pub struct TrainingForm {
     pub labels: Option<Labels>,
     /// The key of the people: one row of each is kept.
     pub principal: String,
-    /// ε asked for this run, metrics included.
-    pub epsilon: Real,
-    /// δ of the run.
-    pub delta: Real,
-    /// DP-SGD steps.
+    /// ε asked for this run, metrics included; left out where the training is not private.
+    #[serde(default)]
+    pub epsilon: Option<Real>,
+    /// δ of the run; left out where the training is not private.
+    #[serde(default)]
+    pub delta: Option<Real>,
+    /// Steps.
     pub steps: u32,
     /// Poisson sampling rate.
     pub sample_rate: Real,

@@ -22,7 +22,12 @@ pub(super) struct Terms {
 }
 
 impl Terms {
-    pub(super) fn new(place: usize, description: Description) -> R<Terms> {
+    /// A rehearsal `without differential privacy` is planned as if every provider allowed it: the samples are the caller's
+    /// own, and no contract follows from it.
+    pub(super) fn new(place: usize, mut description: Description, private: bool) -> R<Terms> {
+        if !private {
+            (description.cap.level, description.cap.without_differential_privacy) = (Clause::LEGAL_ONLY, true);
+        }
         let id = Uuid::from_u128(place as u128 + 1);
         let (usage, cap) = (&description.usage, &description.cap);
         let terms = ContractDataset {
@@ -49,6 +54,7 @@ impl Terms {
                 accountant: Accountant::Rdp,
                 scope: cap.scope,
                 level: cap.level,
+                without_differential_privacy: cap.without_differential_privacy,
             },
             kbs: None,
         };

@@ -121,8 +121,8 @@ fn what_room_and_key_services_would_refuse_is_not_signed() {
     let house = house();
     let good = form(&house);
     let cases: [(Change, Code); 14] = [
-        (|f| f.training.epsilon = "1.5".parse_real(), Code::EpsilonExceedsContract),
-        (|f| f.training.delta = "0.01".parse_real(), Code::DeltaTooLarge),
+        (|f| f.training.epsilon = Some("1.5".parse_real()), Code::EpsilonExceedsContract),
+        (|f| f.training.delta = Some("0.01".parse_real()), Code::DeltaTooLarge),
         (|f| f.training.private = false, Code::PipelineNotPrivate),
         (
             |f| f.sql = "SELECT a.x, b.y, a.secret, a.k FROM left_table a JOIN right_table b ON a.k = b.k".into(),

@@ -109,7 +109,7 @@ fn a_good_export_verifies_and_everything_is_recomputed() {
     for budget in &report.budgets {
         assert_eq!((budget.charges, budget.tdc.as_ref()), (1, Some(&house.tdc.did().unwrap())));
         // One Gaussian release at σ = 5, δ = 10^-5; the ledger says what it costs, not the receipt.
-        assert!((740_000..1_000_000).contains(&budget.epsilon_micro), "{budget:?}");
+        assert!((740_000..1_000_000).contains(&budget.epsilon_micro.unwrap()), "{budget:?}");
     }
     let states: Vec<_> = report.payments.iter().map(|p| (p.amount_minor.get(), p.state)).collect();
     assert_eq!(states.len(), 2);

@@ -186,12 +186,16 @@ fn usage(offer: &DatasetOffer, page: &str) -> Value {
 }
 
 fn terms(offer: &DatasetOffer) -> Value {
-    json!({
+    let mut terms = json!({
         "depa:provider": offer.provider, "depa:family": offer.family,
         "depa:dataSchema": offer.reference.data_schema, "depa:publicRows": offer.public_rows.to_string(),
         "depa:epsilonCap": offer.privacy_cap.epsilon, "depa:deltaCap": offer.privacy_cap.delta,
         "depa:allowedColumns": offer.usage.allowed_columns, "depa:joinKeys": offer.usage.join_keys,
         "depa:targetColumns": offer.usage.target_columns,
         "depa:consentBasis": offer.reference.consent_basis_sha256,
-    })
+    });
+    if offer.privacy_cap.without_differential_privacy {
+        terms["depa:withoutDifferentialPrivacy"] = "allowed".into();
+    }
+    terms
 }

@@ -93,6 +93,7 @@ pub fn clause() -> Clause {
         accountant: Accountant::Rdp,
         scope: Scope::PerTdc,
         level: 1,
+        without_differential_privacy: false,
     }
 }
 
@@ -266,8 +267,8 @@ pub fn job(house: &House, contract: &ContractRef) -> JobSpec {
         target: column("t0", "y"),
         positive: "1".into(),
         principal: column("t0", "k"),
-        epsilon: real("1.0"),
-        delta: real("0.0000472"),
+        epsilon: Some(real("1.0")),
+        delta: Some(real("0.0000472")),
         steps: 20,
         sample_rate: real("0.1"),
         clipping_norm: real("1.0"),

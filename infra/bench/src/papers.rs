@@ -55,6 +55,7 @@ fn clause() -> R<Clause> {
         accountant: Accountant::Rdp,
         scope: Scope::PerTdc,
         level: 1,
+        without_differential_privacy: false,
     })
 }
 

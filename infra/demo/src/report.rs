@@ -188,7 +188,7 @@ pub struct Report {
 impl PrivacyPart {
     /// Of the charges and the plan of a certificate.
     pub fn of(plan: &schemas::privacy::Plan) -> Option<PrivacyPart> {
-        let most: &DatasetCharge = plan.charges.iter().max_by_key(|c| c.epsilon_micro)?;
+        let most: &DatasetCharge = plan.charges.iter().max_by_key(|c| c.epsilon_micro).filter(|c| c.is_private())?;
         let (whole, micro) = (most.epsilon_micro / 1_000_000, most.epsilon_micro % 1_000_000);
         Some(PrivacyPart {
             epsilon: Real::parse(&format!("{whole}.{micro:06}")).ok()?,

@@ -170,6 +170,7 @@ fn contract(house: &House, tables: &[Sealed], narrator: &mut Narrator) -> R<Cont
         dataset_id: table.dataset.dataset_id.clone(),
         epsilon: table.description.cap.epsilon.clone(),
         delta: table.description.cap.delta.clone(),
+        without_differential_privacy: table.description.cap.without_differential_privacy,
         allowed_columns: None,
         join_keys: None,
         target_columns: None,

@@ -158,7 +158,7 @@ pub(crate) fn sign(house: &House, draft: &Envelope<Contract>, signers: &[&Person
 
 fn order(house: &House, contract: &ContractRef, epsilon: &str, narrator: &mut Narrator) -> R<Prepared> {
     let epsilon = Real::parse(epsilon)?;
-    let prepared = house.job_with(&contract.id, |form| form.training.epsilon = epsilon)?;
+    let prepared = house.job_with(&contract.id, |form| form.training.epsilon = Some(epsilon))?;
     golden::has_the_shape_of(golden::JOB, &prepared.bundle.job.payload.0)?;
     let plan = &prepared.estimate.plan;
     let made = format!(

@@ -27,7 +27,7 @@ pub fn world(config: impl Fn(&mut Config) + 'static) -> World {
     World::with(Changes {
         config: Box::new(config),
         job: Box::new(|j| match &mut j.stages[1] {
-            Stage::Train(t) => t.epsilon = real("0.1"),
+            Stage::Train(t) => t.epsilon = Some(real("0.1")),
             other => panic!("{other:?}"),
         }),
         ..Changes::default()

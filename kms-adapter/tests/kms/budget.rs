@@ -4,7 +4,7 @@ use schemas::Code;
 use schemas::event::RunEventKind;
 use schemas::job::JobSpec;
 use schemas::pipeline::{Metrics, OutputKind, Stage};
-use schemas::privacy::Scope;
+use schemas::privacy::{DatasetCharge, Mechanism, Scope};
 use schemas::release::KmsStatement;
 
 use crate::support::papers::{clause, real};
@@ -27,7 +27,7 @@ fn a_second_run_beyond_the_budget_is_refused() {
 fn two_small_runs_fit_and_a_third_does_not() {
     let world = World::with(Changes {
         job: Box::new(|j| match &mut j.stages[1] {
-            schemas::pipeline::Stage::Train(t) => t.epsilon = real("0.6"),
+            schemas::pipeline::Stage::Train(t) => t.epsilon = Some(real("0.6")),
             other => panic!("{other:?}"),
         }),
         ..Changes::default()
@@ -108,6 +108,56 @@ fn where_the_model_stays_inside_a_job_that_hands_it_out_is_refused() {
     let receipt = Room::new(&world).reserve().unwrap().read_unverified().unwrap();
     assert_eq!(receipt.charges[0].level, 2);
     world.refuses(Code::BudgetExceeded, || Room::new(&world).reserve());
+}
+
+/// A world whose own provider allows training without differential privacy, and the other one where `other` says so; the
+/// job asks for it.
+fn without_privacy(other: bool) -> World {
+    World::with(Changes {
+        offer: Box::new(|o| {
+            (o.privacy_cap.level, o.privacy_cap.without_differential_privacy) = (0, true);
+        }),
+        contract: Box::new(move |c| {
+            for dataset in c.datasets.iter_mut().take(if other { 2 } else { 1 }) {
+                (dataset.privacy.level, dataset.privacy.without_differential_privacy) = (0, true);
+            }
+        }),
+        other_offer: Box::new(move |o| {
+            if other {
+                (o.privacy_cap.level, o.privacy_cap.without_differential_privacy) = (0, true);
+            }
+        }),
+        job: Box::new(|j| match &mut j.stages[1] {
+            Stage::Train(train) => {
+                train.private = false;
+                (train.epsilon, train.delta, train.metrics) = (None, None, None);
+            }
+            other => panic!("{other:?}"),
+        }),
+        ..Changes::default()
+    })
+}
+
+#[test]
+fn a_training_without_privacy_that_one_provider_does_not_allow_reserves_nothing() {
+    let world = without_privacy(false);
+    world.refuses(Code::PipelineNotPrivate, || Room::new(&world).reserve());
+    assert!(world.charges().is_empty());
+}
+
+#[test]
+fn a_training_without_privacy_that_all_allow_is_charged_what_no_epsilon_bounds_and_called_so() {
+    let world = without_privacy(true);
+    let receipt = Room::new(&world).reserve().unwrap().read_unverified().unwrap();
+    assert_eq!(receipt.charges[0].mechanisms, [Mechanism::WithoutDifferentialPrivacy { steps: 50 }]);
+    assert_eq!(receipt.charges[0].epsilon_micro, DatasetCharge::UNBOUNDED);
+    let ledger = &world.budget()["ledgers"][0];
+    assert!(ledger["epsilon_micro"].is_null(), "neither 0 nor any other number: {ledger}");
+    assert_eq!(ledger["without_differential_privacy"], 1);
+    assert_eq!(ledger["events"][0]["kept"], "legal only, without differential privacy");
+    // The sums of the ledger hold what nothing bounds, also when they are read again.
+    Room::new(&world).reserve().unwrap();
+    assert_eq!(world.budget()["ledgers"][0]["without_differential_privacy"], 2);
 }
 
 #[test]

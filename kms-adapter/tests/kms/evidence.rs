@@ -173,7 +173,7 @@ fn a_withdrawn_image_set_gets_no_lease_no_key_and_no_reservation() {
     let small = |job: &mut schemas::job::JobSpec| {
         job.stages.iter_mut().for_each(|stage| {
             if let schemas::pipeline::Stage::Train(training) = stage {
-                training.epsilon = schemas::text::Real::parse("0.3").unwrap();
+                training.epsilon = Some(schemas::text::Real::parse("0.3").unwrap());
             }
         });
     };

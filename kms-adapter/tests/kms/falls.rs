@@ -15,7 +15,7 @@ const MOST: u32 = 24;
 fn world() -> World {
     World::with(Changes {
         job: Box::new(|j| match &mut j.stages[1] {
-            schemas::pipeline::Stage::Train(t) => t.epsilon = real("0.02"),
+            schemas::pipeline::Stage::Train(t) => t.epsilon = Some(real("0.02")),
             other => panic!("{other:?}"),
         }),
         ..Changes::default()

@@ -141,7 +141,7 @@ fn numbers_count_as_left_free_only_where_the_chain_goes_on() {
 pub fn small() -> crate::support::Changes {
     crate::support::Changes {
         job: Box::new(|j| match &mut j.stages[1] {
-            schemas::pipeline::Stage::Train(t) => t.epsilon = crate::support::papers::real("0.3"),
+            schemas::pipeline::Stage::Train(t) => t.epsilon = Some(crate::support::papers::real("0.3")),
             other => panic!("{other:?}"),
         }),
         ..crate::support::Changes::default()

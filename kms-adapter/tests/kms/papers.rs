@@ -116,7 +116,8 @@ fn pipelines_that_reveal_too_much() {
         Code::PipelineRawOutput,
     );
     refuses(training(|t| t.private = false), Code::PipelineNotPrivate);
-    refuses(training(|t| t.epsilon = real("1.01")), Code::EpsilonExceedsContract);
+    refuses(training(|t| (t.private, t.epsilon, t.delta) = (false, None, None)), Code::PipelineNotPrivate);
+    refuses(training(|t| t.epsilon = Some(real("1.01"))), Code::EpsilonExceedsContract);
     refuses(training(|t| t.features[0].column.column = "secret".into()), Code::PipelineColumn);
     refuses(training(|t| t.features[0].upper = real("50")), Code::PipelineBounds);
     refuses(training(|t| t.target.column = "age".into()), Code::PipelineTarget);

@@ -32,6 +32,9 @@ pub struct Facts {
     pub purpose: String,
     /// What the room has shown itself to be.
     pub evidence: Shown,
+    /// Whether the training is with differential privacy; where it is not, no ε bounds what it costs.
+    #[serde(default = "private")]
+    pub private: bool,
     /// The datasets of the job in its order.
     pub datasets: Vec<Used>,
     /// The privacy plan of the run, with what each dataset is charged.
@@ -42,6 +45,11 @@ pub struct Facts {
     pub contracts: Vec<Contract>,
     /// The offers that they pin.
     pub offers: Vec<DatasetOffer>,
+}
+
+/// Facts of before it was said are of private trainings: there were no others.
+fn private() -> bool {
+    true
 }
 
 /// Wall-clock time at a fixed distance from UTC; there is no daylight saving in it.
@@ -94,7 +102,7 @@ pub struct Used {
     pub provider: Did,
     /// The contract under which it is used.
     pub contract_id: ContractId,
-    /// What this run alone costs it.
+    /// What this run alone costs it; 2^53 − 1 where no ε bounds it.
     pub epsilon_micro: u64,
     /// What the contract grants for all its runs.
     pub contract_epsilon_micro: u64,
@@ -159,6 +167,7 @@ impl Facts {
                 measurement: appraisal.measurement.clone(),
                 not_evaluated: skipped.map(|check| check.name.clone()).collect(),
             },
+            private: !plan.without_differential_privacy,
             datasets,
             plan: Plan::clone(plan),
             job: job.clone(),

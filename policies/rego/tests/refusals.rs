@@ -157,6 +157,14 @@ fn all_must_allow_and_the_stricter_obligation_holds() {
     judged(&[&epsilon(exact.as_str())]).unwrap();
     let less = format!("{}.{:06}", (cost - 1) / 1_000_000, (cost - 1) % 1_000_000);
     refused(Code::RulesObligation, &epsilon(&less));
+    // What no ε bounds keeps no bound, and a document may ask for itself.
+    let mut open = facts();
+    open.private = false;
+    open.datasets.iter_mut().for_each(|used| used.epsilon_micro = schemas::privacy::DatasetCharge::UNBOUNDED);
+    let of = |rules: &str, facts: &Facts| judge(&Documents::of([read(rules).unwrap()]), facts).map_err(|r| r.code);
+    assert_eq!(of(&epsilon("900"), &open), Err(Code::RulesObligation));
+    assert_eq!(of("allow if input.private", &facts()), Ok(Obligations::default()));
+    assert_eq!(of("default allow := false\n\nallow if input.private", &open), Err(Code::RulesDenied));
     let mut noisy = facts();
     noisy.plan.metrics_noise_multiplier = Some(Real::parse("20").unwrap());
     let only_model = Documents::of([read(narrow).unwrap()]);

@@ -30,6 +30,7 @@ pub fn epsilon_of(events: &[Event], delta: f64) -> Option<f64> {
         let (sigma, rate, times) = match *event {
             Event::SampledGaussian { noise_multiplier, sample_rate, steps } => (noise_multiplier, sample_rate, steps),
             Event::Gaussian { noise_multiplier, count } => (noise_multiplier, 1.0, count),
+            Event::WithoutPrivacy => return Some(f64::INFINITY),
         };
         if !is_noise(sigma) || !is_rate(rate) {
             return None;
@@ -365,6 +366,7 @@ mod tests {
         assert!((epsilon_of(&plain, delta).unwrap() - one).abs() < 2e-6);
         assert_eq!(epsilon_of(&[], delta), Some(0.0));
         assert_eq!(epsilon_of(&[Event::Gaussian { noise_multiplier: 0.0, count: 1 }], delta), None);
+        assert_eq!(epsilon_of(&[training, Event::WithoutPrivacy], delta), Some(f64::INFINITY));
     }
 
     #[test]

@@ -1,9 +1,10 @@
-//! The training of a pipeline: private, on permitted columns, within public bounds and sane limits.
+//! The training of a pipeline: private, or allowed not to be; on permitted columns, within public bounds and sane limits.
 
 use schemas::dataset::ColumnType;
 use schemas::metrics::{MeanLoss, ScoreCurve};
 use schemas::network::shape::Shapes;
 use schemas::pipeline::{ColumnRef, Feature, FeatureForm, Join, JoinKind, Labels, Metrics, Model, Training};
+use schemas::privacy::WITHOUT_PRIVACY;
 use schemas::problem::{Code, R};
 use schemas::text::Real;
 
@@ -15,8 +16,9 @@ use crate::reals;
 
 /// Is this training allowed on this join?
 pub(super) fn decide(training: &Training, join: &Join, tables: &Tables<'_>) -> R<()> {
-    let sentence = "Training without differential privacy is not allowed by any contract.";
-    ensure(training.private, Code::PipelineNotPrivate, "private", sentence)?;
+    if !training.private {
+        without_privacy(training, tables)?;
+    }
     principal(&training.principal, join, tables)?;
     trees(training)?;
     target(training, join, tables)?;
@@ -24,6 +26,24 @@ pub(super) fn decide(training: &Training, join: &Join, tables: &Tables<'_>) -> R
     model(training)?;
     numbers(training)?;
     training.metrics.as_ref().map_or(Ok(()), |metrics| self::metrics(metrics, join))
+}
+
+/// Training without differential privacy: only where the contract of every dataset says so. It names no ε and no δ, for
+/// nothing would keep them, and lets no figures out beside the model: they would be exact.
+fn without_privacy(training: &Training, tables: &Tables<'_>) -> R<()> {
+    let closed = tables.uses.iter().find(|used| !used.terms.privacy.allows_without_privacy());
+    let id = closed.map_or("", |used| used.job.dataset_id.as_str());
+    let sentence = format!("Dataset {id}: its contract does not allow training {WITHOUT_PRIVACY}.");
+    ensure(closed.is_none(), Code::PipelineNotPrivate, "private", sentence)?;
+    let sentence = "A training without differential privacy names no ε, no δ and no metrics.";
+    for (absent, field) in [
+        (training.epsilon.is_none(), "epsilon"),
+        (training.delta.is_none(), "delta"),
+        (training.metrics.is_none(), "metrics"),
+    ] {
+        ensure(absent, Code::NotPrivateForm, field, sentence)?;
+    }
+    Ok(())
 }
 
 /// The principal is the key that the tables are joined on, read from a table whose rows are always there: so a person's

@@ -45,11 +45,15 @@ pub fn offer(offer: &DatasetOffer, registry: &Did, now: Timestamp) -> R<()> {
     written(offer.offered_at, now, "offered_at")
 }
 
-/// A privacy clause by itself: ε in (0, 1000], δ in (0, 1/`public_rows`), level 0, 1 or 2.
+/// A privacy clause by itself: ε in (0, 1000], δ in (0, 1/`public_rows`), level 0, 1 or 2, without privacy at 0 alone.
 pub(super) fn clause(clause: &Clause, public_rows: u64, field: &str) -> R<()> {
     let at = |member: &str| format!("{field}.{member}");
     let sentence = "The levels are 0 (legal only), 1 (enforced budget) and 2 (the model stays inside).";
     ensure(clause.level <= Clause::STAYS_INSIDE, Code::PrivacyClauseMissing, &at("level"), sentence)?;
+    let sentence = "Training without differential privacy costs more than any budget: only a clause of level 0, which law \
+                    alone keeps, may allow it.";
+    let kept = !clause.without_differential_privacy || clause.allows_without_privacy();
+    ensure(kept, Code::NotPrivateEnforced, &at("without_differential_privacy"), sentence)?;
     let epsilon = !reals::is_zero(&clause.epsilon) && reals::floor_units(&clause.epsilon, 0).is_some_and(|e| e < 1000);
     ensure(epsilon, Code::EpsilonOutOfRange, &at("epsilon"), "ε must be above 0 and below 1000.")?;
     ensure(!reals::is_zero(&clause.delta), Code::EpsilonOutOfRange, &at("delta"), "δ must be above 0.")?;

@@ -5,6 +5,7 @@ use schemas::contract::{Contract, ContractDataset, PaymentTerm};
 use schemas::dataset::{DatasetOffer, PriceTerm};
 use schemas::id::Did;
 use schemas::party::Kind;
+use schemas::privacy::WITHOUT_PRIVACY;
 use schemas::problem::{Code, R, Refusal};
 
 use super::offer::shares;
@@ -37,6 +38,10 @@ pub fn dataset(terms: &ContractDataset, offer: &DatasetOffer) -> R<()> {
     crate::kbs::form(terms)?;
     columns(terms, offer)?;
     let (asked, cap) = (&terms.privacy, &offer.privacy_cap);
+    // A contract may keep more privacy than the offer asks, never less.
+    let sentence = format!("Dataset {}: the offer does not allow training {WITHOUT_PRIVACY}.", terms.dataset_id);
+    let leave = cap.without_differential_privacy || !asked.without_differential_privacy;
+    ensure(leave, Code::TermsNotOffer, "datasets.privacy.without_differential_privacy", sentence)?;
     // A budget that may be renewed is granted up to its total: what is released together is contracted beforehand.
     let most = offer.renewable_to.as_ref().unwrap_or(&cap.epsilon);
     let sentence = format!("Dataset {}: ε {} exceeds the offer's cap {most}.", terms.dataset_id, asked.epsilon);

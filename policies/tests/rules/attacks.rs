@@ -36,7 +36,7 @@ fn the_seven_attacks_are_refused_each_by_its_code() {
         open.name = "open".into();
         h.job.stages.insert(1, Stage::Train(open));
     });
-    refused(Code::DeltaTooLarge, "3 δ of 1", |h| h.training().delta = real("0.99"));
+    refused(Code::DeltaTooLarge, "3 δ of 1", |h| h.training().delta = Some(real("0.99")));
     refused(Code::ContractExpired, "4 a contract that expired in 2020", |h| {
         h.contracts[0].effective_from = crate::fixtures::at("2019-01-01T00:00:00Z");
         h.contracts[0].expires_at = crate::fixtures::at("2020-01-01T00:00:00Z");

@@ -72,3 +72,5 @@ mod second_gate;
 mod sro;
 #[cfg(test)]
 mod weights;
+#[cfg(test)]
+mod without_privacy;

@@ -76,6 +76,7 @@ fn noise(mechanism: &Mechanism) -> f64 {
         Mechanism::SampledGaussian { noise_multiplier, .. } | Mechanism::Gaussian { noise_multiplier } => {
             noise_multiplier.value()
         }
+        Mechanism::WithoutDifferentialPrivacy { .. } => panic!("a private plan"),
     }
 }
 
@@ -100,7 +101,7 @@ fn the_smallest_public_count_divides() {
 #[test]
 fn a_lower_delta_than_granted_is_charged_at_the_granted_one() {
     let mut house = House::new();
-    house.training().delta = real("0.00001");
+    house.training().delta = Some(real("0.00001"));
     let plan = planned(&house).unwrap();
     for charge in &plan.charges {
         assert_eq!(charge.delta.as_str(), "0.0000472");
@@ -115,11 +116,11 @@ fn no_more_than_granted_is_planned() {
     spoilt(
         judge,
         &[
-            (Code::EpsilonExceedsContract, |h| h.training().epsilon = real("1.50000000000000000001")),
+            (Code::EpsilonExceedsContract, |h| h.training().epsilon = Some(real("1.50000000000000000001"))),
             (Code::EpsilonExceedsContract, |h| h.contracts[0].datasets[2].privacy.epsilon = real("0.9")),
-            (Code::EpsilonOutOfRange, |h| h.training().epsilon = real("0.0")),
-            (Code::EpsilonOutOfRange, |h| h.training().delta = real("0")),
-            (Code::DeltaTooLarge, |h| h.training().delta = real("0.0000473")),
+            (Code::EpsilonOutOfRange, |h| h.training().epsilon = Some(real("0.0"))),
+            (Code::EpsilonOutOfRange, |h| h.training().delta = Some(real("0"))),
+            (Code::DeltaTooLarge, |h| h.training().delta = Some(real("0.0000473"))),
             (Code::DeltaTooLarge, |h| h.contracts[0].datasets[1].privacy.delta = real("0.00001")),
             (Code::DeltaTooLarge, |h| h.contracts[0].datasets[1].public_rows = 21_187),
             // Metrics that alone cost more than what is asked.
@@ -131,7 +132,7 @@ fn no_more_than_granted_is_planned() {
         ],
     );
     let mut all = House::new();
-    all.training().epsilon = real("1.5");
+    all.training().epsilon = Some(real("1.5"));
     assert_eq!(judge(&all), Ok(()), "all that is granted");
 }
 
@@ -170,8 +171,8 @@ fn a_rehearsal_is_planned_as_the_run() {
     spoilt(
         judge,
         &[
-            (Code::EpsilonExceedsContract, |h| h.training().epsilon = real("1.6")),
-            (Code::DeltaTooLarge, |h| h.training().delta = real("0.01")),
+            (Code::EpsilonExceedsContract, |h| h.training().epsilon = Some(real("1.6"))),
+            (Code::DeltaTooLarge, |h| h.training().delta = Some(real("0.01"))),
             (Code::PipelineNotPrivate, |h| h.training().private = false),
             (Code::PipelineBounds, |h| h.training().features[0].upper = real("41")),
             (Code::PipelineInvalid, |h| h.training().input = "other".into()),

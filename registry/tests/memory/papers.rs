@@ -83,6 +83,7 @@ pub fn clause() -> Clause {
         accountant: Accountant::Rdp,
         scope: Scope::PerTdc,
         level: 1,
+        without_differential_privacy: false,
     }
 }
 

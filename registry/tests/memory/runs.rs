@@ -187,6 +187,7 @@ impl House {
             assurance: Assurance::Software,
             datasets: vec![certified(0), certified(1)],
             plan: Plan {
+                without_differential_privacy: false,
                 noise_multiplier: real("5"),
                 sample_rate: real("0.1"),
                 steps: 198,

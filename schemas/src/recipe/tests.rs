@@ -1,10 +1,10 @@
 //! One training that goes together, and one thing spoilt at a time.
 
 use super::*;
+use crate::digest::Digest;
 use crate::network::{Input, Layer, Network};
 use crate::pipeline::{ColumnRef, Feature, FeatureForm, Labels, Model, Training};
 use crate::problem::Code;
-use crate::digest::Digest;
 use crate::text::Bytes;
 use crate::weights::Weights;
 
@@ -48,8 +48,8 @@ fn training() -> Training {
         target: column("y"),
         positive: String::new(),
         principal: column("id"),
-        epsilon: real("1"),
-        delta: real("0.00001"),
+        epsilon: Some(real("1")),
+        delta: Some(real("0.00001")),
         steps: 100,
         sample_rate: real("0.1"),
         clipping_norm: real("1"),

@@ -60,6 +60,7 @@ fn clause() -> Clause {
         accountant: Accountant::Rdp,
         scope: Scope::PerTdc,
         level: 1,
+        without_differential_privacy: false,
     }
 }
 

@@ -28,6 +28,7 @@ pub fn certificate() -> ModelCertificate {
             epsilon_pld_micro: None,
         }],
         plan: Plan {
+            without_differential_privacy: false,
             noise_multiplier: real("4.12"),
             sample_rate: real("0.0755162"),
             steps: 198,

@@ -35,7 +35,7 @@ fn agent(scene: &Scene, script: &str, rooms: u32, runs: u32) -> (Agent, PathBuf)
 fn ordered(scene: &Scene, deal: &super::scene::Deal) -> JobBundle {
     let part = |form: &mut depa::job::form::JobForm| {
         super::scene::to_folder(form, &deal.upload);
-        form.training.epsilon = real("0.3");
+        form.training.epsilon = Some(real("0.3"));
     };
     let bundle = scene.house.job_with(&deal.contract.id, part).unwrap().bundle;
     scene.house.tdc.orders(&bundle).unwrap();

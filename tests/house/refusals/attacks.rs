@@ -83,7 +83,7 @@ fn two_a_training_without_privacy_before_the_private_one() {
 fn three_a_delta_near_one() {
     let scene = calm();
     let deal = scene.deal();
-    let spoilt = scene.forged(&deal, |job| training(job).delta = real("0.99"));
+    let spoilt = scene.forged(&deal, |job| training(job).delta = Some(real("0.99")));
     each_refuses(&scene, &spoilt, Code::DeltaTooLarge);
     let (contract, _) =
         signed(&scene, &deal, None, |c| c.datasets.iter_mut().for_each(|d| d.privacy.delta = real("0.99")));

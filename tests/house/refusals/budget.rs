@@ -45,7 +45,7 @@ fn a_second_run_beyond_the_contract_or_the_cap_is_refused() {
     let asks = |epsilon: &str| -> JobBundle {
         let change = |form: &mut depa::job::form::JobForm| {
             to_folder(form, &upload);
-            form.training.epsilon = real(epsilon);
+            form.training.epsilon = Some(real(epsilon));
         };
         scene.house.job_with(&wide.id, change).unwrap().bundle
     };

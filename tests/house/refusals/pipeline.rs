@@ -45,8 +45,8 @@ fn forged_jobs_are_refused_by_each_judge_alone() {
             training(job).target.column = "a_test_ct_value".into();
         }),
         ("bounds that are not the offer's", Code::PipelineBounds, |job| training(job).features[0].upper = real("41")),
-        ("more ε than contracted", Code::EpsilonExceedsContract, |job| training(job).epsilon = real("1.01")),
-        ("a larger δ than contracted", Code::DeltaTooLarge, |job| training(job).delta = real("0.00005")),
+        ("more ε than contracted", Code::EpsilonExceedsContract, |job| training(job).epsilon = Some(real("1.01"))),
+        ("a larger δ than contracted", Code::DeltaTooLarge, |job| training(job).delta = Some(real("0.00005"))),
         ("another recipient", Code::PipelineRecipient, |job| output(job).recipient = job.ccrp.clone()),
         ("two outputs", Code::PipelineInvalid, |job| {
             let second = Stage::Output(output(job).clone());
@@ -84,7 +84,7 @@ fn the_consumers_own_tool_signs_no_such_job() {
     };
     let cases: Vec<(Code, Change)> = vec![
         (Code::PipelineNotPrivate, Box::new(|f| f.training.private = false)),
-        (Code::EpsilonExceedsContract, Box::new(|f| f.training.epsilon = real("1.01"))),
+        (Code::EpsilonExceedsContract, Box::new(|f| f.training.epsilon = Some(real("1.01")))),
         (Code::PipelineTarget, Box::new(|f| f.training.target = "icmr.a_test_ct_value".into())),
         (Code::PipelineBounds, Box::new(|f| f.training.features = Some(vec!["icmr.a_icmr_test_result".into()]))),
         (Code::PipelineColumn, says(&sql.replace("SELECT *", "SELECT cowin.beneficiary_name"))),

@@ -140,7 +140,7 @@ fn an_image_set_withdrawn_after_check_in_ends_its_runs() {
     let part = || {
         let small = |form: &mut depa::job::form::JobForm| {
             to_folder(form, &upload);
-            form.training.epsilon = real("0.3");
+            form.training.epsilon = Some(real("0.3"));
         };
         house.job_with(&contract.id, small).unwrap().bundle
     };

@@ -13,7 +13,7 @@ fn main() -> ExitCode {
 }
 
 fn work(start: &Start, output: &mut dyn Write) -> io::Result<()> {
-    let steps = start.plan.steps;
+    let (steps, private) = (start.plan.steps, !start.plan.without_differential_privacy);
     say(output, &Report::Ready {})?;
     for step in [steps / 2, steps] {
         say(output, &Report::Progress { step, steps })?;
@@ -34,9 +34,9 @@ fn work(start: &Start, output: &mut dyn Write) -> io::Result<()> {
         bytes,
         sha256,
         steps,
-        noise_draws: steps,
+        noise_draws: if private { steps } else { 0 },
         configuration: start.configuration().map_err(|_| io::Error::other("no configuration"))?,
-        noise: NoiseSampler::DiscreteGaussian,
+        noise: if private { NoiseSampler::DiscreteGaussian } else { NoiseSampler::WithoutNoise },
         metrics,
     };
     say(output, &Report::Done(outcome))?;

@@ -73,7 +73,7 @@ fn approve(house: &mut House, config: &Config, file: &std::path::Path) {
 impl Scene {
     /// An ordered job, of which the contract's budget pays for two.
     fn ordered(&self) -> JobBundle {
-        let part = |form: &mut depa::job::form::JobForm| form.training.epsilon = Real::parse("0.4").unwrap();
+        let part = |form: &mut depa::job::form::JobForm| form.training.epsilon = Some(Real::parse("0.4").unwrap());
         let bundle = self.house.job_with(&self.contract.id, part).unwrap().bundle;
         self.house.tdc.orders(&bundle).unwrap();
         bundle

@@ -99,6 +99,7 @@ impl Tdp {
                 delta: Real::parse(DELTA)?,
                 scope: Scope::PerTdc,
                 level: 1,
+                without_differential_privacy: false,
             },
             price: vec![PriceForm {
                 term_id: "per-run".into(),

@@ -33,6 +33,7 @@ pub fn clause(epsilon: &str) -> Clause {
         accountant: Accountant::Rdp,
         scope: Scope::PerTdc,
         level: 1,
+        without_differential_privacy: false,
     }
 }
 
@@ -201,8 +202,8 @@ pub fn stages(people: &People) -> (Join, Training, Output) {
         target,
         positive: "yes".into(),
         principal: column("a", "person"),
-        epsilon: real("0.9"),
-        delta: real("0.00005"),
+        epsilon: Some(real("0.9")),
+        delta: Some(real("0.00005")),
         steps: 50,
         sample_rate: real("0.05"),
         clipping_norm: real("1.0"),
