@@ -76,11 +76,11 @@ impl Tunnel {
             (0..size).map(|other| Ok(Direction::new(derive(key.as_slice(), &[], LABEL, &of(other))?))).collect()
         };
         let (shared, input, to) = (switch.clone(), clone()?, pairs(&|other| [own, other])?);
-        std::thread::spawn(move || shared.from_worker(input, to));
+        std::thread::spawn(move || shared.carry_out(input, to));
         for (at, incoming) in incoming.into_iter().enumerate() {
             // A leader's connection brings packets of one member, a member's those of everybody.
             let (shared, from) = (switch.clone(), pairs(&|other| [other, own])?);
-            std::thread::spawn(move || shared.from_room(at, incoming, from));
+            std::thread::spawn(move || shared.carry_in(at, incoming, from));
         }
         Ok(Tunnel { switch, rooms, worker })
     }
@@ -137,7 +137,7 @@ impl Switch {
     }
 
     /// The worker's packets to the others. Its end is noticed by who watches it.
-    fn from_worker(&self, stream: UnixStream, mut to: Vec<Direction>) {
+    fn carry_out(&self, stream: UnixStream, mut to: Vec<Direction>) {
         let mut stream = BufReader::new(stream);
         let (mut length, mut packet) = ([0; 2], Vec::new());
         while stream.read_exact(&mut length).is_ok() {
@@ -156,7 +156,7 @@ impl Switch {
     }
 
     /// What another room says, until it says no more.
-    fn from_room(&self, at: usize, mut incoming: Incoming<BufReader<TcpStream>>, mut from: Vec<Direction>) {
+    fn carry_in(&self, at: usize, mut incoming: Incoming<BufReader<TcpStream>>, mut from: Vec<Direction>) {
         loop {
             let heard = match incoming.hear() {
                 Ok(Heard::Packet(packet)) => self.take(at, &packet, &mut from),

@@ -12,7 +12,7 @@ use ccr_runtime::group::handshake::Say;
 use ccr_runtime::group::member::take_part;
 use ccr_runtime::worker::Delivered;
 use schemas::worker::{Report, Start};
-use schemas::{Code, Digest, R, Refusal};
+use schemas::{Code, R, Refusal};
 use serde_json::{Value, json};
 
 use rooms::{Ended, PATIENCE, STEPS, Trainer, alone, meet, run, start, together};
@@ -170,5 +170,4 @@ fn orders_for_another_place_or_job_are_refused() {
     assert_eq!(orders(|s| s.group.as_mut().unwrap().rank = 0, fine), Code::GroupPlaceMismatch);
     assert_eq!(orders(|s| s.group.as_mut().unwrap().size = 3, fine), Code::GroupPlaceMismatch);
     assert_eq!(orders(|_| {}, |_| Err(Refusal::new(Code::JobMismatch, "another job"))), Code::JobMismatch);
-    let _ = Digest([0; 32]);
 }
