@@ -124,9 +124,9 @@ pub fn of_code(code: Code) -> u8 {
         | OutputRefused
         | ProductionRefused
         | AddressRefused
+        | StorageRedirect
         | AdmissionInvalid
         | AdmissionStale
-        | StorageRedirect
         | CheckpointStale
         | StatusListStale
         | RunKeyMismatch
@@ -236,9 +236,9 @@ mod tests {
             "MODEL_WEIGHTS",
             "KBS_VERSION",
             "KBS_TEE",
+            "OBJECT_TRUNCATED",
             "TABLE_FORM",
             "WORKER_FAILED",
-            "OBJECT_TRUNCATED",
             "WORKER_PROTOCOL",
             "UPLOAD_FAILED",
             "PEER_UNREACHABLE",

@@ -228,10 +228,11 @@ codes! {
     PipelineRawOutput "PIPELINE_RAW_OUTPUT" 422;
     /// A job that hands the model out of the room where a clause of level 2 or a contract keeps it inside.
     ModelStaysInside "MODEL_STAYS_INSIDE" 422;
+    /// Training without differential privacy where not every dataset's contract allows it.
     PipelineNotPrivate "PIPELINE_NOT_PRIVATE" 422;
-    PipelineColumn "PIPELINE_COLUMN" 422;
     /// A training without differential privacy that names an ε, a δ or metrics, which nothing would bound.
     NotPrivateForm "NOT_PRIVATE_FORM" 422;
+    PipelineColumn "PIPELINE_COLUMN" 422;
     PipelineJoinKey "PIPELINE_JOIN_KEY" 422;
     PipelineTarget "PIPELINE_TARGET" 422;
     PipelineBounds "PIPELINE_BOUNDS" 422;
@@ -337,11 +338,6 @@ codes! {
     /// The run does not keep what a document holds it to.
     RulesObligation "RULES_OBLIGATION" 403;
     // Sealed objects.
-    SealedForm "SEALED_FORM" 422;
-    SealedTampered "SEALED_TAMPERED" 422;
-    SealedTruncated "SEALED_TRUNCATED" 422;
-    SealedWrongObject "SEALED_WRONG_OBJECT" 422;
-    JweRefused "JWE_REFUSED" 422;
     /// The storage has no such object.
     ObjectMissing "OBJECT_MISSING" 404;
     BucketMissing "BUCKET_MISSING" 404;
@@ -358,6 +354,11 @@ codes! {
     StorageRedirect "STORAGE_REDIRECT" 502;
     /// Credentials for storage that are missing, malformed, or readable by others.
     StorageCredential "STORAGE_CREDENTIAL" 400;
+    SealedForm "SEALED_FORM" 422;
+    SealedTampered "SEALED_TAMPERED" 422;
+    SealedTruncated "SEALED_TRUNCATED" 422;
+    SealedWrongObject "SEALED_WRONG_OBJECT" 422;
+    JweRefused "JWE_REFUSED" 422;
     // The room and its worker.
     /// The TPM or device that shows evidence does not answer, or answers what cannot be used.
     AttesterFailed "ATTESTER_FAILED" 500;
