@@ -4,6 +4,7 @@
 # are read with numpy and safetensors; `objects` is a local S3, moto).
 #
 #   sh infra/interop.sh       makes what is missing; ends with 3 and says NOT RUN where Python or its packages are not to be had
+#   sh infra/interop.sh azurite   besides, a local Azure Blob Storage for the test `azure` of objects: 365 MB of Node packages
 #
 # The tests `interop::*` of contract-service, `rehearsals::*` of depa, `s3` and `memory` of objects and
 # `refusals::objects` of the house use them; without them they say NOT RUN.
@@ -41,4 +42,9 @@ done
 if [ ! -e "$base/onnx/fixtures/good-cnn.onnx" ] || [ infra/interop/onnx_files.py -nt "$base/onnx/fixtures/good-cnn.onnx" ]; then
     "$base/onnx/bin/python" infra/interop/onnx_files.py "$base/onnx/fixtures" >>"$base/onnx.log" 2>&1 ||
         not_run "the onnx package writes no files, see $base/onnx.log"
+fi
+
+if [ "${1:-}" = azurite ] && [ ! -d "$base/azurite/node_modules/azurite" ]; then
+    npm install --prefix "$base/azurite" --no-audit --no-fund --ignore-scripts azurite@3.37.0 >"$base/azurite.log" 2>&1 ||
+        not_run "azurite cannot be fetched, see $base/azurite.log"
 fi

@@ -13,6 +13,7 @@ mod form;
 mod judges;
 mod key_swap;
 mod log_key;
+mod objects;
 mod period;
 mod pipeline;
 mod probe;
