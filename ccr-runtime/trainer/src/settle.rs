@@ -11,7 +11,8 @@
 //!
 //! **Threads.** [`THREADS`] is a constant of this program, never that of the machine. Sums over a tensor are cut into as
 //! many parts as there are threads, so another number may move last bits; the same image on the same class of CPU
-//! gives the same bits, however many cores are free.
+//! gives the same bits, however many cores are free. So outcome and certificate do not state it: the image set that they
+//! name is the program's, and the number with it.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
