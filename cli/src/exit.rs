@@ -240,6 +240,7 @@ mod tests {
             "TABLE_FORM",
             "WORKER_FAILED",
             "WORKER_PROTOCOL",
+            "GROUP_MEMBER_LOST",
             "UPLOAD_FAILED",
             "PEER_UNREACHABLE",
             "PEER_FAULT",
