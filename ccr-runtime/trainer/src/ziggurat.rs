@@ -157,7 +157,7 @@ fn fast<S: Simd>(
     }
     for (((word, entry), draw), mark) in words.iter().zip(&chosen).zip(draws.iter_mut()).zip(marks.iter_mut()) {
         let (width, sure) = (entry & HALF, entry >> 32);
-        let product = (word >> 32) * width + ((word & HALF) * width >> 32);
+        let product = (word >> 32) * width + (((word & HALF) * width) >> 32);
         let (size, fraction) = (product >> 32, product & HALF);
         let unsure = (size.wrapping_sub(1) & HALF).wrapping_sub(sure) >> 63 ^ 1;
         let unfair = fraction.wrapping_sub((width >> 20) + 1) >> 63;
