@@ -268,7 +268,7 @@ mod tests {
             "run: estimate start watch abort",
             "train: local",
             "scenario: list new run check",
-            "model: new check import seal download verify",
+            "model: new check import seal upload download verify",
             "ccr: agent measure software-root",
             "webhook: listen endpoint deliveries",
             "payment: list",

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use depa::{edge, model};
-use schemas::R;
 use schemas::certificate::ModelCertificate;
 use schemas::id::RunId;
+use schemas::weights::Weights;
+use schemas::{Code, R, Refusal};
+use serde_json::json;
 use signing::jose::EncKey;
 
 use super::Global;
@@ -25,6 +27,17 @@ pub enum Verb {
                       depa model seal weights.safetensors --network network.json --fresh 6. --kms URL --out enc/weights.depa --record weights.json --key tdc.key --trust trust.json"
     )]
     Seal(seal::Seal),
+    /// Put sealed weights where their record says that rooms fetch them from: a bucket, a file, an https: address.
+    #[command(
+        after_help = "Example:\n  depa model upload enc/weights.depa --record weights.json --stores stores.toml\n\nA file of stores: see depa dataset upload --help"
+    )]
+    Upload {
+        /// The sealed object.
+        object: PathBuf,
+        /// What sealing left behind.
+        #[arg(long)]
+        record: PathBuf,
+    },
     /// Fetch the model of a completed run, verify everything about it, and open it with your encryption key.
     #[command(
         after_help = "Example:\n  depa model download run_… --bundle job.bundle.json --open-with models.key --out model.safetensors --key tdc.key --trust trust.json --registry URL\n\nOf a job whose model stays inside:\n  depa model download run_… --bundle job.bundle.json --open-with models.key --out metrics.json --key tdc.key --trust trust.json --registry URL"
@@ -63,12 +76,19 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
     match verb {
         Verb::Network(verb) => network::run(verb),
         Verb::Seal(seal) => seal::run(seal, global),
+        Verb::Upload { object, record } => {
+            let weights: Weights = edge::read_json(&record)?;
+            let unsealed = || Refusal::new(Code::WeightsUnsealed, "the record names no sealed object");
+            let sealed = weights.sealed.ok_or_else(unsealed)?;
+            let url = &sealed.object.url;
+            let bytes = depa::upload::upload(&object, &sealed.manifest_root, url, &global.reach()?)?;
+            let answer = json!({"weights_id": sealed.weights_id, "url": url, "bytes": bytes});
+            Ok(Answer::new(&answer, format!("{bytes} bytes at {}", objects::place(url))))
+        }
         Verb::Download { run, bundle, open_with, out } => {
             let (desk, key) = (global.desk_as()?.0, EncKey::load(&open_with)?);
-            let got = {
-                let (bundle, trust) = (edge::read_json(&bundle)?, global.trust()?);
-                model::download_from(&desk, &run, &bundle, &key, &trust, &out, &global.reach()?)?
-            };
+            let (bundle, trust, reach) = (edge::read_json(&bundle)?, global.trust()?, global.reach()?);
+            let got = model::download_from(&desk, &run, &bundle, &key, &trust, &out, &reach)?;
             say(&format!("wrote {} and {}", got.path.display(), got.proof.display()));
             Ok(Answer::new(&got, card(&got.certificate)))
         }
@@ -87,6 +107,9 @@ fn card(certificate: &ModelCertificate) -> String {
     if certificate.assurance == schemas::contract::Assurance::Software {
         lines.push("SIMULATED: the room was shown by software evidence".into());
     }
+    if certificate.plan.without_differential_privacy {
+        lines.push(format!("TRAINED {}: it may repeat any row", schemas::privacy::WITHOUT_PRIVACY.to_uppercase()));
+    }
     for dataset in &certificate.datasets {
         lines.push(format!("trained on {} v{}: {}", dataset.dataset_id, dataset.version, dataset.charge.words()));
     }
@@ -98,9 +121,6 @@ fn card(certificate: &ModelCertificate) -> String {
         if let Some(loss) = &metrics.loss {
             lines.push(format!("noised mean loss {:.4}", loss.mean_micro as f64 / 1e6));
         }
-    }
-    if certificate.plan.without_differential_privacy {
-        lines.push(format!("TRAINED {}: it may repeat any row", schemas::privacy::WITHOUT_PRIVACY.to_uppercase()));
     }
     lines.join("\n")
 }
