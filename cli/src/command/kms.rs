@@ -29,10 +29,8 @@ pub enum Verb {
         config: PathBuf,
     },
     /// Read the privacy ledger of your key service: what every run was charged, per family and consumer.
-    #[command(
-        after_help = "Caps are in the offers; `depa dataset renewals` lists what raised them.\n\nExample:\n  \
-                            depa kms budget --kms https://kms.tdp.example --key tdp.key"
-    )]
+    #[command(after_help = "Caps are in the offers; `depa dataset renewals` lists what raised them.\n\nExample:\n  \
+                            depa kms budget --kms https://kms.tdp.example --key tdp.key")]
     Budget {
         /// Base URL of the key service.
         #[arg(long, value_name = "URL")]
