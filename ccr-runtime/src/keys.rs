@@ -59,7 +59,10 @@ fn with_fresh<S, T>(
 
 /// Asks without a pass, and with one where the key service says that it stands behind a second gate: a token names the
 /// machine, so it goes nowhere else.
-pub(crate) fn through_gate<T>(gate: Option<&dyn SecondGate>, mut ask: impl FnMut(Option<&dyn SecondGate>) -> R<T>) -> R<T> {
+pub(crate) fn through_gate<T>(
+    gate: Option<&dyn SecondGate>,
+    mut ask: impl FnMut(Option<&dyn SecondGate>) -> R<T>,
+) -> R<T> {
     match (ask(None), gate) {
         (Err(refusal), Some(gate)) if refusal.code == Code::MaaTokenMissing => ask(Some(gate)),
         (answer, _) => answer,

@@ -136,7 +136,9 @@ fn member(config: &Path, listen: &str) -> anyhow::Result<()> {
     group::serve(&listener, &room, &mut |told| {
         tell(&match told {
             Told::Refused(refusal) => json!({"event": "caller_refused", "code": refusal.code.as_str()}),
-            Told::Met { run, place } => json!({"event": "met", "run_id": run, "place": place.index, "rooms": place.rooms}),
+            Told::Met { run, place } => {
+                json!({"event": "met", "run_id": run, "place": place.index, "rooms": place.rooms})
+            }
             Told::Over => json!({"event": "over"}),
         });
     })?;

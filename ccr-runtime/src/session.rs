@@ -71,19 +71,8 @@ pub fn check_in(job: &Admitted, room: &Room) -> R<Session> {
     });
     let services = services.collect::<R<BTreeMap<String, Kms>>>()?;
     let (members, group, steps_run, released) = (Vec::new(), None, 0, Vec::new());
-    let mut session = Session {
-        run_id,
-        run_key,
-        enc_key,
-        secret,
-        admission,
-        book,
-        services,
-        steps_run,
-        members,
-        group,
-        released,
-    };
+    let mut session =
+        Session { run_id, run_key, enc_key, secret, admission, book, services, steps_run, members, group, released };
     session.book.set_run(session.run_id.clone(), session.run_key.jwk().clone());
     session.admission_is_ours(job, room)?;
     Ok(session)

@@ -43,7 +43,7 @@ impl Way {
         std::thread::spawn(move || {
             let (leader, _) = listener.accept().unwrap();
             let member = TcpStream::connect(member).unwrap();
-            [&leader, &member].map(|stream| stream.set_nodelay(true).unwrap());
+            [&leader, &member].into_iter().for_each(|stream| stream.set_nodelay(true).unwrap());
             let all = [&leader, &member, &leader, &member].map(|stream| stream.try_clone().unwrap());
             way.streams.lock().unwrap().extend(all);
             let (from, to) = (leader.try_clone().unwrap(), member.try_clone().unwrap());
