@@ -54,6 +54,7 @@ pub fn run(bundle: JobBundle, room: &Room, tell: Tell<'_>) -> R<Completed> {
 }
 
 fn in_session(job: &Admitted, session: &mut Session, room: &Room, tell: Tell<'_>) -> R<Completed> {
+    upload::writable(&job.output.upload, &session.run_id, room)?;
     lead::gather(job, session, room)?;
     // First of all, so that no budget is held for weights that are not to be had.
     let weights = weights::open(job, session, room, tell)?;

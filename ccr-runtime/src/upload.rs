@@ -1,15 +1,34 @@
 //! Upload: the sealed model goes to storage before the completion is sent.
 
-use schemas::R;
+use objects::Location;
 use schemas::id::RunId;
+use schemas::{Code, Digest, R, Refusal};
 
 use crate::fetch::objects;
 use crate::output::Sealed;
 use crate::room::Room;
 
-/// Writes the sealed model to `<upload>/<run id>.sealed` and returns its location. An existing object is not replaced.
+fn target(folder: &str, run: &RunId) -> String {
+    format!("{}/{run}.sealed", folder.trim_end_matches('/'))
+}
+
+/// Refuses an address that this room cannot write to (`ADDRESS_REFUSED`): asked before any budget is held, since a model
+/// that has nowhere to go is charged all the same.
+pub fn writable(folder: &str, run: &RunId, room: &Room) -> R<()> {
+    Location::parse(&target(folder, run), &objects(&room.config)).map(drop)
+}
+
+/// Writes the sealed model to `<upload>/<run id>.sealed` and returns its location. An existing object is not replaced;
+/// where it is this very model, an earlier try wrote it whose answer was lost, and it is there.
 pub fn upload(sealed: &Sealed, folder: &str, run: &RunId, room: &Room) -> R<String> {
-    let target = format!("{}/{run}.sealed", folder.trim_end_matches('/'));
-    objects(&room.config).write_new(&target, &mut sealed.bytes.as_slice(), sealed.bytes.len() as u64)?;
-    Ok(target)
+    let (target, reach) = (target(folder, run), objects(&room.config));
+    let bytes = sealed.bytes.len() as u64;
+    let is_ours = |refusal: &Refusal| {
+        let stands = refusal.code == Code::ObjectExists;
+        stands && reach.read(&target, bytes).is_ok_and(|found| Digest::of(&found) == sealed.sha256)
+    };
+    match reach.write_new(&target, &mut sealed.bytes.as_slice(), bytes) {
+        Err(refusal) if !is_ours(&refusal) => Err(refusal),
+        _ => Ok(target),
+    }
 }

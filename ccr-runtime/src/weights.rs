@@ -1,6 +1,7 @@
 //! The weights that a training begins with: their key comes from the consumer's own key service, the file is opened and
 //! compared with what the job names, all before any data key leaves and any charge stands.
 
+use objects::Location;
 use schemas::release::ChallengeRequest;
 use schemas::weights::{SealedWeights, WeightsRelease, WeightsRequest};
 use schemas::{Code, Digest, R, Refusal, Signed};
@@ -9,7 +10,7 @@ use sealing::{DatasetKey, Subject};
 use zeroize::Zeroizing;
 
 use crate::admit::Admitted;
-use crate::fetch::fetch;
+use crate::fetch::{fetch, objects};
 use crate::keys::{ask, through_gate};
 use crate::kms::Kms;
 use crate::room::{Progress, Room};
@@ -42,6 +43,8 @@ pub fn open(job: &Admitted, session: &mut Session, room: &Room, tell: Tell<'_>) 
 fn key(job: &Admitted, session: &Session, sealed: &SealedWeights, room: &Room) -> R<DatasetKey> {
     let (url, tdc, pinned) = (&sealed.key.kms, &job.opened.job.tdc, &sealed.key.kms_jwk);
     signing::check::public_key(pinned)?;
+    // The consumer alone names this address: in production it leads to no service beside the room.
+    Location::parse(url, &objects(&room.config))?;
     // For this exchange alone: what else the consumer's service may sign is no concern of the run.
     let mut book = session.book.clone();
     book.add_service(tdc, pinned.clone());

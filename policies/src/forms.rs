@@ -72,9 +72,19 @@ pub(crate) fn is_service_url(url: &str) -> bool {
 /// Whether a sealed object may lie here: `file:///…`, a web address, or a bucket's ([`BucketAddress`]).
 pub(crate) fn is_object_url(url: &str) -> bool {
     match url.strip_prefix("file:///") {
-        Some(path) => is_plain(url) && !path.is_empty() && !path.split('/').any(|part| part == ".."),
+        Some(path) => {
+            let local = !path.is_empty() && !path.split('/').any(|part| part == "..");
+            local && is_plain(url) && !url.contains(['?', '#'])
+        }
         None => is_web_object(url) || BucketAddress::parse(url).is_some(),
     }
+}
+
+/// Whether a room may put its output below this address. A name of its own choice comes after it (`/run_<uuid>.sealed`):
+/// there must be room for that, and no query or fragment that would swallow it.
+pub(crate) fn is_folder_url(url: &str) -> bool {
+    let named = format!("{}/{}", url.trim_end_matches('/'), "x".repeat(48));
+    is_object_url(&named) && !url.contains(['?', '#'])
 }
 
 /// Whether people can fetch it: a web address as for services, with path and query.

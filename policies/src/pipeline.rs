@@ -18,7 +18,7 @@ use schemas::problem::{Code, R, Refusal};
 pub use join::factors;
 
 use crate::facts::{Facts, TableUse};
-use crate::forms::{ensure, is_name, is_object_url};
+use crate::forms::{ensure, is_folder_url, is_name};
 
 /// The stages of an allowed pipeline.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -160,8 +160,9 @@ fn output(output: &Output, facts: &Facts<'_>) -> R<()> {
     let sentence = format!("{} is not the recipient that every contract names.", output.recipient);
     ensure(!others && output.recipient == facts.job.tdc, Code::PipelineRecipient, "recipient", sentence)?;
     output.recipient_jwk.point(Curve::X25519).map_err(|refusal| refusal.at("recipient_jwk"))?;
-    let sentence = "An output is uploaded to a file:, https:, s3:, az:, abfss: or gs: address.";
-    ensure(is_object_url(&output.upload), Code::AddressRefused, "upload", sentence)
+    let sentence =
+        "An output is uploaded to a file:, https:, s3:, az:, abfss: or gs: address, as to a folder: no query.";
+    ensure(is_folder_url(&output.upload), Code::AddressRefused, "upload", sentence)
 }
 
 /// The tables of the job by handle.

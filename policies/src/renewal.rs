@@ -93,7 +93,8 @@ pub fn cap<'a>(
 pub fn next(renewal: &BudgetRenewal, offer: &DatasetOffer, entered: usize, standing: &[&BudgetRenewal]) -> R<()> {
     let sentence = format!("A cap is renewed at most {MAX_RENEWALS} times in one ledger; offer new terms.");
     let known = usize::try_from(renewal.number).is_ok_and(|number| number <= entered);
-    ensure(known || entered < MAX_RENEWALS, Code::LimitExceeded, "number", sentence)?;
+    // Bundles bring those that stand; what a thief entered in the provider's name does not use up its renewals.
+    ensure(known || standing.len() < MAX_RENEWALS, Code::LimitExceeded, "number", sentence)?;
     let entered = u32::try_from(entered).unwrap_or(u32::MAX);
     let sentence = format!("Renewal {} of this offer and ledger stands in the log already.", renewal.number);
     ensure(renewal.number > entered, Code::BudgetRenewalExists, "number", sentence)?;

@@ -33,6 +33,8 @@ const MOST_ERROR: usize = 64 << 10;
 pub fn client(patience: &Patience, loopback: bool) -> R<reqwest::Client> {
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
+        // A proxy of the environment would see credentials of the machine, and look names up behind our back.
+        .no_proxy()
         .connect_timeout(patience.idle.min(Duration::from_secs(10)))
         .read_timeout(patience.idle)
         .dns_resolver(Arc::new(Names { loopback }))

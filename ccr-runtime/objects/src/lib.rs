@@ -2,7 +2,7 @@
 //! and time; storage is trusted with nothing.
 //!
 //! A document names the object, and never more: which buckets there are, at which endpoint and with which credentials,
-//! stands in the configuration of who reads ([`Store`]). Nothing of the environment counts, and the machine's own
+//! stands in the configuration of who reads ([`Store`]). No address, proxy or secret is taken from the environment, and the machine's own
 //! credentials (instance metadata) are asked for only where a store says `instance = true`. Each bucket's client calls
 //! the one host of its store and follows no redirect ([`door`]).
 //!

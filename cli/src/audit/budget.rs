@@ -77,10 +77,7 @@ fn charge(state: &State, (index, receipt): (u64, &KmsReceipt), ledgers: &mut BTr
         if !same || new.delta != terms.privacy.delta {
             return Err(mismatch("a charge is not to the dataset's family at the contract's δ"));
         }
-        // Renewals that stood in the log before the charge did.
-        let renewals = state.renewals_of(&terms.offer_sha256).filter(|row| row.index < index);
-        let renewals = renewals.map(|row| (row.envelope.digest(), &row.renewal));
-        let cap = policies::renewal::cap(offer(state, &terms.offer_sha256)?, &terms.offer_sha256, tdc, renewals)?;
+        let offer = offer(state, &terms.offer_sha256)?;
         let scoped = match terms.privacy.scope {
             Scope::PerTdc => Some(tdc.clone()),
             Scope::Global => None,
@@ -88,7 +85,7 @@ fn charge(state: &State, (index, receipt): (u64, &KmsReceipt), ledgers: &mut BTr
         let key = LedgerKey { provider: terms.provider.clone(), family: terms.family.clone(), tdc: scoped };
         let ledger = ledgers.entry(key).or_insert_with(|| Ledger {
             charges: vec![],
-            cap: cap.clone(),
+            cap: offer.privacy_cap.clone(),
             clauses: BTreeMap::new(),
         });
         let all: Vec<DatasetCharge> = ledger.charges.iter().map(|(_, c)| c.clone()).collect();
@@ -99,8 +96,9 @@ fn charge(state: &State, (index, receipt): (u64, &KmsReceipt), ledgers: &mut BTr
             .filter(|(c, charge)| *c == dataset.contract && charge.dataset_id == new.dataset_id)
             .map(|(_, c)| c.clone())
             .collect();
-        policies::budget::check(&all, &own, &cap, &terms.privacy, new)?;
-        ledger.cap = cap;
+        let fits = |cap: Clause| policies::budget::check(&all, &own, &cap, &terms.privacy, new).map(|()| cap);
+        let [standing, with_contested] = state.caps_at(index, offer, &terms.offer_sha256, tdc);
+        ledger.cap = standing.and_then(fits).or_else(|why| with_contested.and_then(fits).map_err(|_| why))?;
         ledger.clauses.insert(dataset.contract.clone(), terms.privacy.clone());
         ledger.charges.push((dataset.contract.clone(), new.clone()));
     }

@@ -1,7 +1,10 @@
 //! Renewals of privacy budgets: each provider's own, numbered, within what its offer says beforehand.
 
+use schemas::dataset::DatasetOffer;
 use schemas::envelope::Envelope;
+use schemas::id::Did;
 use schemas::party::Kind;
+use schemas::privacy::Clause;
 use schemas::renewal::BudgetRenewal;
 use schemas::{Code, Digest, Entered, R, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -39,6 +42,17 @@ impl State {
     /// reported compromised from before its entry raises nothing, and who opens a bundle with it refuses all of it.
     pub fn standing_renewals_of(&self, offer: &Digest) -> impl Iterator<Item = &RenewalRow> {
         self.renewals_of(offer).filter(|row| self.still_counts(row))
+    }
+
+    /// The caps that a release entered at `index` may have been judged by: with the renewals of before that still count
+    /// and, for a release of before a theft was reported, with all of them. Either may refuse; all of them together may
+    /// pass the offer's total, since what falls out takes nothing of it.
+    pub fn caps_at(&self, index: u64, offer: &DatasetOffer, sha256: &Digest, tdc: &Did) -> [R<Clause>; 2] {
+        [false, true].map(|all| {
+            let before = self.renewals_of(sha256).filter(|row| row.index < index);
+            let counted = before.filter(|row| all || self.still_counts(row));
+            crate::renewal::cap(offer, sha256, tdc, counted.map(|row| (row.envelope.digest(), &row.renewal)))
+        })
     }
 
     fn still_counts(&self, row: &RenewalRow) -> bool {

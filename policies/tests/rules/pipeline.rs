@@ -230,6 +230,11 @@ fn the_model_goes_to_the_contracts_recipient_alone() {
             (Code::PipelineRecipient, |h| h.job.tdc = did("did:web:other.example")),
             (Code::KeyForm, |h| h.output().recipient_jwk = crate::fixtures::jwk(1)),
             (Code::AddressRefused, |h| h.output().upload = "http://blob.example/models".into()),
+            (Code::AddressRefused, |h| h.output().upload = "https://blob.example/models?signature=x".into()),
+            (Code::AddressRefused, |h| h.output().upload = "https://blob.example/models#".into()),
+            (Code::AddressRefused, |h| h.output().upload = "file:///models/victim.depa#".into()),
+            (Code::AddressRefused, |h| h.output().upload = "file:///models/victim.depa?".into()),
+            (Code::AddressRefused, |h| h.output().upload = format!("s3://bucket-of-models/{}", "x".repeat(1000))),
         ],
     );
 }

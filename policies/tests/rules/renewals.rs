@@ -210,6 +210,17 @@ fn a_renewal_by_a_stolen_key_counts_no_more_once_the_theft_is_reported() {
     log.state.require_renewals(&shown(stolen - 1, &renewal(&offer, 1))).unwrap();
     let all: Vec<u32> = log.state.renewals_of(&sha256).map(|row| row.renewal.number).collect();
     assert_eq!(all, [1, 2], "what is in the log stays there");
+
+    // Who recounts the log: a release of before the report may have counted the stolen renewal, and what the provider
+    // renews after it passes the total together with what fell, which is no fault.
+    let epsilons = |index, offer: &DatasetOffer| {
+        let caps = log.state.caps_at(index, offer, &sha256, &did(TDC));
+        caps.map(|cap| cap.map(|clause| clause.epsilon.to_string()).map_err(|refusal| refusal.code))
+    };
+    assert_eq!(epsilons(stolen, &offer), [Ok("4.0".to_owned()), Ok("4.0".to_owned())], "before it was entered");
+    assert_eq!(epsilons(stolen + 1, &offer), [Ok("4.0".to_owned()), Ok("5.0".to_owned())], "after");
+    let lower = DatasetOffer { renewable_to: Some(real("4.5")), ..offer.clone() };
+    assert_eq!(epsilons(stolen + 1, &lower), [Ok("4.0".to_owned()), Err(Code::BudgetRenewalTooLarge)]);
 }
 
 #[test]
@@ -217,6 +228,7 @@ fn a_renewal_that_fell_takes_nothing_of_the_total() {
     let offer = renewable();
     let (one, two, three) = (renewal(&offer, 1), renewal(&offer, 2), renewal(&offer, 3));
     policies::renewal::next(&three, &offer, 2, &[&one]).unwrap();
+    policies::renewal::next(&renewal(&offer, 21), &offer, 20, &[&one]).unwrap();
     expect(policies::renewal::next(&three, &offer, 2, &[&one, &two]), Code::BudgetRenewalTooLarge, "both stand");
     expect(policies::renewal::next(&two, &offer, 2, &[&one]), Code::BudgetRenewalExists, "its number is taken");
     expect(policies::renewal::next(&three, &offer, 1, &[&one]), Code::BudgetRenewalInvalid, "a gap");

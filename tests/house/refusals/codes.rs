@@ -6,7 +6,7 @@ use std::path::Path;
 use schemas::Code;
 
 /// Code and cause, in the order of `schemas::problem`.
-const TESTED: [(Code, &str); 96] = [
+const TESTED: [(Code, &str); 98] = [
     (Code::MalformedJson, "a body that is no JSON, is cut off, or goes on after its end"),
     (Code::DuplicateMember, "a member that stands twice, at any depth"),
     (Code::SchemaMismatch, "a member that is unknown or missing; one document sent as another"),
@@ -50,6 +50,10 @@ const TESTED: [(Code, &str); 96] = [
     (Code::JobExpired, "a job after its time"),
     (Code::PipelineInvalid, "two outputs; a table left out"),
     (Code::PipelineRawOutput, "the join, a sealed table, or a table of any kind to an output"),
+    (
+        Code::NotPrivateEnforced,
+        "a contract whose budget machines keep, with leave to train without differential privacy",
+    ),
     (Code::PipelineNotPrivate, "training without differential privacy"),
     (Code::PipelineColumn, "a column that the contract does not allow"),
     (Code::PipelineJoinKey, "a join on a column that is no join key"),
@@ -99,7 +103,8 @@ const TESTED: [(Code, &str); 96] = [
     (Code::KeyWithheld, "the content key before the completion"),
     (Code::PaymentUnknown, "an answer to an instruction that nobody gave"),
     (Code::PaymentState, "a second answer to an instruction"),
-    (Code::AddressRefused, "weights outside of the room's storage"),
+    (Code::StorageDenied, "a bucket that is asked with a wrong secret"),
+    (Code::AddressRefused, "weights outside of the room's storage, a bucket that it does not list"),
     (Code::CheckpointInvalid, "a checkpoint that the witness did not cosign"),
     (Code::ReceiptMismatch, "a receipt of another document"),
     (Code::LogTampered, "an export in which any one entry was changed, left out, doubled or moved"),
