@@ -11,8 +11,7 @@ use schemas::evidence::{Appraisal, Evidence, Transcript};
 use schemas::id::KeyId;
 use schemas::privacy::{Clause, DatasetCharge, Plan};
 use schemas::release::{Admission, Attested, Challenge, ContractStatus, ReleasedDataset};
-use schemas::renewal::BudgetRenewal;
-use schemas::{Code, Digest, Entered, Envelope, R, Refusal, Signed, Signer as _, Timestamp, canonical};
+use schemas::{Code, Digest, Envelope, R, Refusal, Signed, Signer as _, Timestamp, canonical};
 use signing::OpenedBundle;
 
 use crate::audit;
@@ -187,16 +186,13 @@ impl Kms {
         let mut own = Vec::new();
         let pinned = KeyId::new(self.config.provider.as_str(), self.provider_jwk.thumbprint());
         self.renewals_belong(opened)?;
-        // The SRO vouches for the keys of others; for its own provider's signature this service needs nobody's word. A
-        // renewal by another key of the provider raises nothing here: who leaves one out has the lower cap. It spoils no
-        // job either, since whoever brings a bundle cannot choose its renewals.
-        let own_key = |renewal: &&Entered<BudgetRenewal>| renewal.signers().contains(&pinned);
-        let shown = || opened.renewals.iter().filter(own_key).map(|renewal| (renewal.digest(), &***renewal));
+        let shown = || opened.renewals.iter().map(|renewal| (renewal.digest(), &***renewal));
         for used in facts(opened).datasets()? {
             let (dataset, terms) = (used.job, used.terms);
             if terms.key.kms != self.config.url || terms.provider != self.config.provider {
                 continue;
             }
+            // The SRO vouches for the keys of others; for its own provider's signature this service needs nobody's word.
             if !used.contract.signers().contains(&pinned) || !used.offer.signers().contains(&pinned) {
                 let sentence = "the provider's signature is not by the key that this service pins";
                 return Err(Refusal::new(Code::SignerUnknown, sentence).at("provider_jwk"));
@@ -238,6 +234,7 @@ impl Kms {
     /// Every renewal shown is of an offer of the bundle, and those of this service's provider are signed by the key that
     /// it pins.
     fn renewals_belong(&self, opened: &OpenedBundle) -> R<()> {
+        let pinned = KeyId::new(self.config.provider.as_str(), self.provider_jwk.thumbprint());
         for renewal in &opened.renewals {
             let offer = opened.offers.iter().find(|offer| offer.digest() == renewal.offer_sha256);
             let none = || {
@@ -245,6 +242,10 @@ impl Kms {
                 Refusal::new(Code::BudgetRenewalInvalid, sentence).at("offer_sha256")
             };
             policies::renewal::of_offer(renewal, offer.ok_or_else(none)?, &renewal.offer_sha256)?;
+            if renewal.provider == self.config.provider && !renewal.signers().contains(&pinned) {
+                let sentence = "a renewal is not signed by the provider's key that this service pins";
+                return Err(Refusal::new(Code::SignerUnknown, sentence).at("provider_jwk"));
+            }
         }
         Ok(())
     }

@@ -217,10 +217,10 @@ fn a_renewal_by_a_stolen_key_counts_no_more_once_the_theft_is_reported() {
         let caps = log.state.caps_at(index, offer, &sha256, &did(TDC));
         caps.map(|cap| cap.map(|clause| clause.epsilon.to_string()).map_err(|refusal| refusal.code))
     };
-    assert_eq!(epsilons(stolen, &offer), [Ok("4.0".to_owned()), Ok("4.0".to_owned())], "before it was entered");
-    assert_eq!(epsilons(stolen + 1, &offer), [Ok("4.0".to_owned()), Ok("5.0".to_owned())], "after");
+    assert_eq!(epsilons(stolen, &offer), [Ok("4".to_owned()), Ok("4".to_owned())], "before it was entered");
+    assert_eq!(epsilons(stolen + 1, &offer), [Ok("4".to_owned()), Ok("5".to_owned())], "after");
     let lower = DatasetOffer { renewable_to: Some(real("4.5")), ..offer.clone() };
-    assert_eq!(epsilons(stolen + 1, &lower), [Ok("4.0".to_owned()), Err(Code::BudgetRenewalTooLarge)]);
+    assert_eq!(epsilons(stolen + 1, &lower), [Ok("4".to_owned()), Err(Code::BudgetRenewalTooLarge)]);
 }
 
 #[test]
