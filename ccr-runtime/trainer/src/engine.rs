@@ -9,6 +9,8 @@
 //! The tensor library lets no function of ours into its backward pass. An LSTM, which is slow as single operations, has
 //! its own ([`lstm`]); it cuts the tape into segments that are run one after the other.
 
+#[cfg(test)]
+mod adverse;
 mod conv;
 mod layers;
 mod lstm;

@@ -1,9 +1,11 @@
 //! The sum of clipped per-row gradients of a chunk, by the book-keeping of [`crate::engine`].
 //!
 //! **Why the move of the sum by one row stays within the clipping norm.** A row's own part is at most `clip` times the
-//! margin: its norm is reckoned from the same (a, g) as its part of the sum, or from its built gradient, and where norm
-//! and sum come from different kernels they differ by rounding alone (up to 5·10^-7 in single precision). Beside its own
-//! part, one row more moves the others to other lanes of the kernels and other places of a sum, which rounds *their*
+//! margin: its norm is that of the very numbers that are added, where its gradient is built; of the product g aᵀ, where
+//! there is one position; else it is the Gram form, raised by a bound of its rounding, where the sum's own rounding of
+//! parts that cancel inside the row is held down by that bound but not proven to stay within the margin. Norms are raised
+//! by what may vanish below the smallest normal number, so that no choice of weights hides a gradient. On ordinary
+//! networks norm and sum differ by up to 5·10^-7 in single precision. Beside its own part, one row more moves the others to other lanes of the kernels and other places of a sum, which rounds *their*
 //! gradients differently: by at most r·clip each, with r measured below 10^-6 in single and 10^-15 in double precision.
 //! So the margin is 10^-5 in double precision (a batch of 10^9 rows moves by less), and in single precision 10^-4 plus
 //! 2·10^-6 for every row that a step is expected to have, twice of which it has almost never: see [`bound`]. What is
@@ -101,10 +103,15 @@ fn added(parts: &[Part]) -> T<Vec<f64>> {
     total.ok_or_else(|| tch::TchError::Torch("nothing is learnt".to_owned()))
 }
 
-fn weighted(parts: Vec<Part>, squares: &[f64], bound: f64, single: bool) -> T<Vec<(usize, Tensor)>> {
+/// The sum of the rows of parts, each within `bound`.
+pub(crate) fn weighted(parts: Vec<Part>, squares: &[f64], bound: f64, single: bool) -> T<Vec<(usize, Tensor)>> {
     let factors = squares.iter().map(|square| (bound / (square.sqrt() + 1e-12)).min(1.0));
     let factors = match single {
-        true => Tensor::f_from_slice(&factors.map(|factor| factor as f32).collect::<Vec<_>>())?,
+        // Below the smallest normal number a factor would be rounded by up to the double of it.
+        true => {
+            let normal = |factor: f32| if factor < f32::MIN_POSITIVE { 0.0 } else { factor };
+            Tensor::f_from_slice(&factors.map(|factor| normal(factor as f32)).collect::<Vec<_>>())?
+        }
         false => Tensor::f_from_slice(&factors.collect::<Vec<_>>())?,
     };
     let mut sums = Vec::new();

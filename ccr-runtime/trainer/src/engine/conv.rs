@@ -3,8 +3,9 @@
 use tch::Tensor;
 
 use super::layers::Conv;
+use super::sum::weighted;
 use super::tape::{Form, Mode, Tape};
-use super::{T, Weights};
+use super::{T, Weights, norm};
 
 /// Bytes of unfolded patches worked on at once.
 const CHUNK: i64 = 4 << 20;
@@ -17,10 +18,11 @@ pub struct Site {
     pub bias: Option<usize>,
     /// Input, without its history.
     pub x: Tensor,
-    /// The weight as the graph's leaf, if the sum is to be made by a second backward pass.
+    /// The weight as the graph's leaf, if norms come from Gram matrices over positions and the sum from a second backward
+    /// pass. Else both come from the rows' gradients: parts of a row that cancel would take something of the others.
     pub leaf: Option<Tensor>,
-    /// Whether norms come from Gram matrices over positions, else from the rows' gradients.
-    pub gram: bool,
+    /// Whether the rows' gradients are kept for the sum, else built once more.
+    pub keep: bool,
     /// Side of the kernel.
     pub kernel: i64,
     /// Step.
@@ -51,10 +53,10 @@ pub fn forward(conv: &Conv, x: &Tensor, weights: &Weights<'_>, tape: &mut Tape) 
     let (l, patch) = (positions(height) * positions(width), channels * kernel * kernel);
     // The factor 2 stands for the traffic of unfolding a second time.
     let gram = 2 * l * (patch + outputs) < patch * outputs;
-    let kept = weight.is_none() || (!gram && tape.keep(rows * patch * outputs));
-    let leaf = if kept { None } else { Some(w.f_detach()?.f_set_requires_grad(true)?) };
+    let leaf = if weight.is_some() && gram { Some(w.f_detach()?.f_set_requires_grad(true)?) } else { None };
+    let keep = weight.is_some() && !gram && tape.keep(rows * patch * outputs);
     let s = x.f_conv2d(leaf.as_ref().unwrap_or(w), b, steps, around, [1, 1], 1)?;
-    let site = Site { weight, bias, x: x.f_detach()?, leaf, gram, kernel, stride, padding };
+    let site = Site { weight, bias, x: x.f_detach()?, leaf, keep, kernel, stride, padding };
     tape.site(Form::Conv(site), s)
 }
 
@@ -66,8 +68,50 @@ pub struct Unfolded {
     pub rows: Option<Tensor>,
 }
 
-/// Works through the rows of a convolution with g [rows, channels out, height, width].
+/// Every row's norm, and its gradient if it is kept, for g [rows, channels out, height, width].
 pub fn unfolded(site: &Site, g: &Tensor) -> T<Unfolded> {
+    let (rows, outputs, _, _) = g.size4()?;
+    let channels = site.x.size4()?.1;
+    let (k, patch) = (site.kernel, channels * site.kernel * site.kernel);
+    let kept = match site.keep {
+        true => Some(Tensor::f_empty([rows, outputs, patch], (site.x.kind(), site.x.device()))?),
+        false => None,
+    };
+    let mut norms = Vec::with_capacity(usize::try_from(rows).unwrap_or(0));
+    pieces(site, g, |first, n, part, u| {
+        norms.extend(match (&site.leaf, &kept) {
+            (Some(_), _) => norm::gram(u, &part.f_transpose(1, 2)?)?,
+            (None, Some(kept)) => norm::squares(&part.f_bmm_out(&kept.f_narrow(0, first, n)?, u)?)?,
+            (None, None) => norm::squares(&part.f_bmm(u)?)?,
+        });
+        Ok(())
+    })?;
+    let rows = match kept {
+        Some(kept) => Some(kept.f_view([rows, outputs, k, k, channels])?),
+        None => None,
+    };
+    Ok(Unfolded { norms, rows })
+}
+
+/// The sum of the rows' gradients that [`unfolded`] measured, each by its factor, in the weight's shape.
+pub fn sum(site: &Site, g: &Tensor, factors: Option<&Tensor>) -> T<Tensor> {
+    let (k, channels, outputs) = (site.kernel, site.x.size4()?.1, g.size4()?.1);
+    let options = (site.x.kind(), site.x.device());
+    let mut sum = Tensor::f_zeros([outputs, channels * k * k], options)?;
+    pieces(site, g, |first, n, part, u| {
+        let factors = match factors {
+            Some(factors) => Some(factors.f_narrow(0, first, n)?),
+            None => None,
+        };
+        let _ = sum.f_add_(&weighted(&part.f_bmm(u)?, factors.as_ref())?)?;
+        Ok(())
+    })?;
+    sum.f_view([outputs, k, k, channels])?.f_permute([0, 3, 1, 2])
+}
+
+/// Works through the rows a few at a time: `work` takes the first, how many, their g [n, channels out, positions] and
+/// their patches [n, positions, patch].
+fn pieces(site: &Site, g: &Tensor, mut work: impl FnMut(i64, i64, &Tensor, &Tensor) -> T<()>) -> T<()> {
     let (rows, outputs, out_h, out_w) = g.size4()?;
     let channels = site.x.size4()?.1;
     let (k, stride, l) = (site.kernel, site.stride, out_h * out_w);
@@ -85,11 +129,6 @@ pub fn unfolded(site: &Site, g: &Tensor) -> T<Unfolded> {
     };
     let bytes = l * patch * if x.kind() == tch::Kind::Double { 8 } else { 4 };
     let step = (CHUNK / bytes.max(1)).clamp(1, rows);
-    let kept = match site.leaf {
-        None => Some(Tensor::f_empty([rows, outputs, patch], (x.kind(), x.device()))?),
-        Some(_) => None,
-    };
-    let mut norms = Vec::with_capacity(usize::try_from(rows).unwrap_or(0));
     let mut first = 0;
     while first < rows {
         let n = step.min(rows - first);
@@ -101,21 +140,8 @@ pub fn unfolded(site: &Site, g: &Tensor) -> T<Unfolded> {
             let strides = [high * wide * c, stride * wide * c, stride * c, wide * c, 1];
             x.f_as_strided([n, out_h, out_w, k, k * c], strides, first * high * wide * c)?.f_reshape([n, l, patch])?
         };
-        let squares = if site.gram {
-            super::norm::gram(&u, &part.f_transpose(1, 2)?)?
-        } else {
-            let gradients = match &kept {
-                Some(kept) => part.f_bmm_out(&kept.f_narrow(0, first, n)?, &u)?,
-                None => part.f_bmm(&u)?,
-            };
-            super::norm::squares(&gradients)?
-        };
-        norms.extend(squares);
+        work(first, n, &part, &u)?;
         first += n;
     }
-    let rows = match kept {
-        Some(kept) => Some(kept.f_view([rows, outputs, k, k, channels])?),
-        None => None,
-    };
-    Ok(Unfolded { norms, rows })
+    Ok(())
 }

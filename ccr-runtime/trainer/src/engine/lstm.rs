@@ -55,7 +55,7 @@ impl Learnt {
             (None, None) if biases.is_empty() => return Ok(None),
             (None, None) => (vec![], xh.shallow_clone()),
         };
-        Ok(Some(Part::Outer { weights: Outer::new(weights, biases, &g)?, a, g }))
+        Ok(Some(Part::Outer { weights: Outer::new(weights, biases, &a, &g)?, a, g }))
     }
 }
 

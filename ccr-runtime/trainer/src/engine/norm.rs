@@ -3,14 +3,18 @@
 //! With T positions, d inputs and p outputs, building a row's gradient takes T·d·p multiplications, the Gram form
 //! Σ_{t,u} (a_t·a_u)(g_t·g_u) takes T²·(d+p): the cheaper one is taken. The Gram form adds numbers of both signs, so its
 //! rounding could hide a part of the norm: it is raised by a bound of that rounding, u·(T+d+p) times the sum of the
-//! absolute values, and so never too small.
+//! absolute values. What is built is summed as it was built ([`super::part`]).
+//!
+//! Where a square or a product is too small for the precision it is lost: every norm is raised by the most that may have
+//! gone, a smallest normal number for each. No norm is 0, then, and times a huge factor it still counts. What is too
+//! large is infinite, and such a row counts as zero.
 
 use tch::{Kind, Tensor};
 
 use super::T;
 use super::part::{Outer, Part};
 
-/// Bytes of Gram matrices or built gradients worked on at once.
+/// Bytes of Gram matrices worked on at once.
 const CHUNK: i64 = 16 << 20;
 
 /// A vector's numbers.
@@ -26,18 +30,27 @@ pub fn numbers(t: &Tensor) -> T<Vec<f64>> {
     Ok(numbers)
 }
 
-/// Σ x² over all but the rows. The square is taken in double precision.
+/// The smallest number that is not rounded coarsely.
+fn tiny(kind: Kind) -> f64 {
+    if kind == Kind::Double { f64::MIN_POSITIVE } else { f64::from(f32::MIN_POSITIVE) }
+}
+
+/// Σ x² over all but the rows, raised by what may have vanished. The square is taken in double precision.
 pub fn squares(x: &Tensor) -> T<Vec<f64>> {
+    let numbers_per_row: i64 = x.size().iter().skip(1).product();
+    let vanished = numbers_per_row.max(1) as f64 * tiny(x.kind());
     let lengths = match x.dim() {
         2 => x.f_norm_scalaropt_dim(2, 1i64, false)?,
         _ => x.f_flatten(1, -1)?.f_norm_scalaropt_dim(2, 1i64, false)?,
     };
-    Ok(numbers(&lengths)?.into_iter().map(|length| length * length).collect())
+    Ok(numbers(&lengths)?.into_iter().map(|length| length * length + vanished).collect())
 }
 
-/// The Gram form for a [n, positions, inputs] and g [n, positions, outputs], raised by what rounding may have taken.
+/// The Gram form for a [n, positions, inputs] and g [n, positions, outputs], raised by what rounding may have taken and by
+/// what may have vanished.
 pub fn gram(a: &Tensor, g: &Tensor) -> T<Vec<f64>> {
     let ((_, positions, inputs), outputs) = (a.size3()?, g.size3()?.2);
+    let g_kind = g.kind();
     let unit = if g.kind() == Kind::Double { 2f64.powi(-53) } else { 2f64.powi(-24) };
     let left = a.f_bmm(&a.f_transpose(1, 2)?)?;
     let product = g.f_bmm(&g.f_transpose(1, 2)?)?.f_mul_(&left)?.f_flatten(1, -1)?;
@@ -46,7 +59,26 @@ pub fn gram(a: &Tensor, g: &Tensor) -> T<Vec<f64>> {
     let rounding = unit * (positions + inputs + outputs) as f64;
     // What is no number stays none: `max` would make it 0.
     let raised = |(sum, size): (f64, f64)| if sum < 0.0 { rounding * size } else { sum + rounding * size };
-    Ok(sums.into_iter().zip(sizes).map(raised).collect())
+    // A product of the one matrix that vanished stood beside one of the other, Σ_{t,u} |g_t||g_u| <= T Σ |g|² in all.
+    let (t, d, p) = (positions as f64, inputs as f64, outputs as f64);
+    let vanished = |(a, g): (f64, f64)| tiny(g_kind) * t * (p * a + d * g + t);
+    let vanished: Vec<f64> = squares(a)?.into_iter().zip(squares(g)?).map(vanished).collect();
+    Ok(sums.into_iter().zip(sizes).map(raised).zip(vanished).map(|(norm, vanished)| norm + vanished).collect())
+}
+
+/// Whether norms of outer products over positions come from Gram matrices; else every row's gradient is built, which then
+/// takes no more numbers than a and g together.
+pub fn by_gram(a: &Tensor, g: &Tensor) -> T<bool> {
+    let ((_, positions, p), d) = (g.size3()?, a.size3()?.2);
+    Ok(positions * (d + p) < d * p)
+}
+
+/// g [rows, positions, width] with all of a row's places of one token added up at the first of them, and 0 at the others:
+/// a row's gradient of the table.
+pub fn by_token(tokens: &Tensor, g: &Tensor) -> T<Tensor> {
+    let (rows, positions, width) = g.size3()?;
+    let slots = first_places(tokens)?;
+    Tensor::f_embedding_dense_backward(g, &slots, rows * positions, -1, false)?.f_view([rows, positions, width])
 }
 
 /// For each token [rows, positions] a number: of the first place in its row that holds the same token, counted through
@@ -83,13 +115,10 @@ impl Part {
         let norms = match self {
             Part::Outer { weights, a, g } => outer(weights, a, g)?,
             Part::Rows { rows, norms: None, .. } => squares(rows)?,
-            Part::Rows { norms: Some(norms), .. } | Part::Again { norms, .. } => norms.clone(),
-            Part::Table { tokens, g, .. } => {
-                let (rows, positions, _) = g.size3()?;
-                let slots = first_places(tokens)?;
-                let gathered = Tensor::f_embedding_dense_backward(g, &slots, rows * positions, -1, false)?;
-                squares(&gathered.f_view([rows, -1])?)?
+            Part::Rows { norms: Some(norms), .. } | Part::Pieces { norms, .. } | Part::Again { norms, .. } => {
+                norms.clone()
             }
+            Part::Table { gathered, .. } => squares(gathered)?,
             Part::Total { .. } => return Ok(None),
         };
         Ok(Some(norms))
@@ -105,8 +134,6 @@ fn outer(weights: &Outer, a: &Tensor, g: &Tensor) -> T<Vec<f64>> {
         }
         return Ok(of_g.zip(squares(a)?).map(|(g, a)| g * (a + biases)).collect());
     }
-    let (rows, positions, p) = g.size3()?;
-    let d = a.size3()?.2;
     let of_biases = match &weights.of_biases {
         Some(sums) => Some(squares(sums)?.into_iter().map(|square| square * biases)),
         None => None,
@@ -114,12 +141,15 @@ fn outer(weights: &Outer, a: &Tensor, g: &Tensor) -> T<Vec<f64>> {
     if weights.weights.is_empty() {
         return of_biases.map(Iterator::collect).ok_or_else(|| super::broken("an outer product has weights"));
     }
-    let by_gram = positions * (d + p) < d * p;
-    let numbers = if by_gram { 2 * positions * positions } else { d * p };
-    let norms = in_chunks(numbers, rows, g.kind(), |first, n| {
-        let (a, g) = (a.f_narrow(0, first, n)?, g.f_narrow(0, first, n)?);
-        if by_gram { gram(&a, &g) } else { squares(&g.f_transpose(1, 2)?.f_bmm(&a)?) }
-    })?;
+    let norms = match &weights.built {
+        Some(built) => squares(built)?,
+        None => {
+            let (rows, positions, _) = g.size3()?;
+            in_chunks(2 * positions * positions, rows, g.kind(), |first, n| {
+                gram(&a.f_narrow(0, first, n)?, &g.f_narrow(0, first, n)?)
+            })?
+        }
+    };
     match of_biases {
         Some(more) => Ok(norms.into_iter().zip(more).map(|(norm, more)| norm + more).collect()),
         None => Ok(norms),

@@ -3,7 +3,7 @@
 use tch::{Kind, Tensor};
 
 use super::tape::Form;
-use super::{T, conv};
+use super::{T, conv, norm};
 
 /// The gradients of one tensor of weights, or of a layer's.
 pub enum Part {
@@ -11,10 +11,12 @@ pub enum Part {
     Outer { weights: Outer, a: Tensor, g: Tensor },
     /// Row i's gradient itself, [rows, …]; `norms` if its squared norms are known.
     Rows { weight: usize, rows: Tensor, norms: Option<Vec<f64>>, channels_last: bool },
-    /// Norms are known; the sum comes from a second backward pass from s to the leaf.
+    /// Norms are known; the rows' gradients are built once more, a few at a time, for the sum.
+    Pieces { weight: usize, norms: Vec<f64>, site: conv::Site, g: Tensor },
+    /// Norms are known and from Gram matrices; the sum comes from a second backward pass from s to the leaf.
     Again { weight: usize, norms: Vec<f64>, s: Tensor, g: Tensor, leaf: Tensor },
-    /// Rows of a table by tokens [rows, positions], g [rows, positions, width].
-    Table { weight: usize, tokens: Tensor, g: Tensor, count: i64 },
+    /// Rows of a table by tokens [rows, positions]; g [rows, positions, width], gathered within each row.
+    Table { weight: usize, tokens: Tensor, gathered: Tensor, count: i64 },
     /// The sum over all rows: plain training.
     Total { weight: usize, gradient: Tensor },
 }
@@ -27,14 +29,20 @@ pub struct Outer {
     pub biases: Vec<usize>,
     /// Every row's gradient of a bias, Σ_t g_t, if there are biases and positions.
     pub of_biases: Option<Tensor>,
+    /// Every row's gradient of all weights side by side, [rows, outputs, inputs], unless Gram matrices are cheaper.
+    pub built: Option<Tensor>,
 }
 
 impl Outer {
-    /// For g [rows, (positions,) outputs].
-    pub fn new(weights: Vec<(usize, i64, i64)>, biases: Vec<usize>, g: &Tensor) -> T<Outer> {
+    /// For a [rows, (positions,) inputs] and g alike.
+    pub fn new(weights: Vec<(usize, i64, i64)>, biases: Vec<usize>, a: &Tensor, g: &Tensor) -> T<Outer> {
         let positions = g.dim() == 3 && !biases.is_empty();
         let of_biases = if positions { Some(g.f_sum_dim_intlist(1i64, false, None::<Kind>)?) } else { None };
-        Ok(Outer { weights, biases, of_biases })
+        let built = match g.dim() == 3 && !weights.is_empty() && !norm::by_gram(a, g)? {
+            true => Some(g.f_transpose(1, 2)?.f_bmm(a)?),
+            false => None,
+        };
+        Ok(Outer { weights, biases, of_biases, built })
     }
 }
 
@@ -44,8 +52,8 @@ impl Part {
         match self {
             Part::Outer { a, g, .. } => a.numel() + g.numel(),
             Part::Rows { rows, norms: None, .. } => rows.numel(),
-            Part::Table { g, .. } => g.numel(),
-            Part::Rows { .. } | Part::Again { .. } | Part::Total { .. } => 0,
+            Part::Table { gathered, .. } => gathered.numel(),
+            Part::Rows { .. } | Part::Pieces { .. } | Part::Again { .. } | Part::Total { .. } => 0,
         }
     }
 
@@ -60,7 +68,7 @@ impl Part {
                 let inputs = a.size().last().copied().unwrap_or(0);
                 let weights = weight.map(|weight| (weight, 0, inputs)).into_iter().collect();
                 let g = g.f_contiguous()?;
-                vec![Part::Outer { weights: Outer::new(weights, bias.into_iter().collect(), &g)?, a, g }]
+                vec![Part::Outer { weights: Outer::new(weights, bias.into_iter().collect(), &a, &g)?, a, g }]
             }
             Form::Conv(site) => convolution(site, s, g)?,
             Form::GroupNorm { gamma, beta, x, mean, rstd } => {
@@ -81,7 +89,10 @@ impl Part {
                 };
                 [rows(gamma, of_gamma(&x, &mean, &rstd, &g))?, rows(beta, Ok(of_beta))?].into_iter().flatten().collect()
             }
-            Form::Table { weight, tokens, count } => vec![Part::Table { weight, tokens, g, count }],
+            Form::Table { weight, tokens, count } => {
+                let gathered = norm::by_token(&tokens, &g)?;
+                vec![Part::Table { weight, tokens, gathered, count }]
+            }
             Form::Direct { weight } => rows(Some(weight), Ok(g))?.into_iter().collect(),
             Form::Cell { learnt, a, h } => {
                 let inputs = a.size3()?.2;
@@ -125,12 +136,11 @@ fn convolution(site: conv::Site, s: &Tensor, g: Tensor) -> T<Vec<Part>> {
         parts.push(Part::Rows { weight, rows, norms: None, channels_last: false });
     }
     let Some(weight) = site.weight else { return Ok(parts) };
-    let unfolded = conv::unfolded(&site, &g)?;
-    let norms = unfolded.norms;
-    parts.push(match (unfolded.rows, site.leaf) {
+    let conv::Unfolded { norms, rows } = conv::unfolded(&site, &g)?;
+    parts.push(match (rows, &site.leaf) {
         (Some(rows), _) => Part::Rows { weight, rows, norms: Some(norms), channels_last: true },
-        (None, Some(leaf)) => Part::Again { weight, norms, s: s.shallow_clone(), g, leaf },
-        (None, None) => return Err(super::broken("a convolution keeps its rows or its leaf")),
+        (None, Some(leaf)) => Part::Again { weight, norms, s: s.shallow_clone(), g, leaf: leaf.shallow_clone() },
+        (None, None) => Part::Pieces { weight, norms, site, g },
     });
     Ok(parts)
 }

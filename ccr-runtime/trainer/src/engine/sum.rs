@@ -1,9 +1,13 @@
 //! The sum of the rows' gradients, each by its factor.
+//!
+//! A row's parts may cancel: its gradient is small, its parts are not, and added one by one to the other rows they would
+//! round these away. So what was built for a norm is what is added here. Where nothing was built the norm comes from Gram
+//! matrices, which are raised by a share of what cancels.
 
 use tch::{Kind, Tensor};
 
-use super::T;
 use super::part::{Outer, Part};
+use super::{T, conv};
 
 impl Part {
     /// Σ_i c_i · gradient of row i, for each weight of this part: its place and the sum in the weight's shape.
@@ -23,8 +27,10 @@ impl Part {
                 let mut sums = Tensor::f_run_backward(&[&root], &[&leaf], true, false)?;
                 sums.pop().map(|sum| vec![(weight, sum)]).ok_or_else(|| super::broken("a gradient is missing"))
             }
-            Part::Table { weight, tokens, g, count } => {
-                let sum = Tensor::f_embedding_dense_backward(&scaled(&g, factors)?, &tokens, count, -1, false)?;
+            Part::Pieces { weight, site, g, .. } => Ok(vec![(weight, conv::sum(&site, &g, factors)?)]),
+            Part::Table { weight, tokens, gathered, count } => {
+                let scaled = scaled(&gathered, factors)?;
+                let sum = Tensor::f_embedding_dense_backward(&scaled, &tokens, count, -1, false)?;
                 Ok(vec![(weight, sum)])
             }
             Part::Total { weight, gradient } => Ok(vec![(weight, gradient)]),
@@ -43,7 +49,7 @@ fn scaled(t: &Tensor, factors: Option<&Tensor>) -> T<Tensor> {
 }
 
 /// The sum over the rows, each by its factor.
-fn weighted(rows: &Tensor, factors: Option<&Tensor>) -> T<Tensor> {
+pub fn weighted(rows: &Tensor, factors: Option<&Tensor>) -> T<Tensor> {
     let size = rows.size();
     let flat = rows.f_flatten(1, -1)?;
     let sum = match factors {
@@ -65,7 +71,9 @@ fn outer(weights: &Outer, a: &Tensor, g: Tensor, factors: Option<&Tensor>) -> T<
     let width = |t: &Tensor| t.size().last().copied().unwrap_or(1);
     if !weights.weights.is_empty() {
         // Either of both may take the factors: the narrower one, which also comes first, for the product's sake.
-        let whole = if width(a) < width(&g) {
+        let whole = if let Some(built) = &weights.built {
+            weighted(built, factors)?
+        } else if width(a) < width(&g) {
             flat(&scaled(a, factors)?)?.f_tr()?.f_matmul(&flat(&g)?)?.f_tr()?
         } else {
             flat(&scaled(&g, factors)?)?.f_tr()?.f_matmul(&flat(a)?)?

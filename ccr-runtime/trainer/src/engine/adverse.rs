@@ -1,0 +1,122 @@
+//! Weights and rows that were chosen so that a norm misses what the sum holds: each moves the clipped sum by no more than
+//! the clipping norm.
+
+use tch::{Device, Kind, Tensor};
+
+use super::Part;
+use super::conv::Site;
+use super::tape::Form;
+use crate::model::Network;
+use crate::per_sample::{add_clipped, bound, squared_norms, weighted};
+
+const ROWS: i64 = 64;
+/// Of the rows the one that goes.
+const ONE: i64 = 31;
+
+/// The clipped sum of parts, all weights one after the other.
+fn clipped(parts: Vec<Part>, clip: f64) -> Vec<f64> {
+    tch::no_grad(|| {
+        let squares = squared_norms(&parts).unwrap();
+        assert!(squares.iter().all(|square| square.is_finite()));
+        let sums = weighted(parts, &squares, bound(clip, true, ROWS as f64), true).unwrap();
+        sums.into_iter().flat_map(|(_, sum)| numbers(&sum)).collect()
+    })
+}
+
+fn numbers(t: &Tensor) -> Vec<f64> {
+    Vec::<f64>::try_from(t.reshape([-1]).to_kind(Kind::Double)).unwrap()
+}
+
+/// How far the sum of all rows is from the one without row [`ONE`], in clipping norms.
+fn moved(of: impl Fn(&dyn Fn(&Tensor) -> Tensor) -> Vec<f64>) -> f64 {
+    let kept: Vec<i64> = (0..ROWS).filter(|row| *row != ONE).collect();
+    let kept = Tensor::from_slice(&kept);
+    let (all, without) = (of(&|t| t.shallow_clone()), of(&|t| t.index_select(0, &kept)));
+    all.iter().zip(without).map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt()
+}
+
+/// Any numbers, and in row [`ONE`] `more` at the first of 16 places and its contrary at the last.
+fn contrary(of_a: bool, width: i64) -> Tensor {
+    let numbers: Vec<f32> = (0..ROWS * 16 * width).map(|i| (i * 7919 % 1009) as f32 / 1009.0 - 0.3).collect();
+    let t = Tensor::from_slice(&numbers).reshape([ROWS, 16, width]);
+    let mut row = t.select(0, ONE);
+    let _ = row.zero_();
+    let _ = row.select(0, 0).fill_(1e10);
+    let _ = row.select(0, 15).fill_(if of_a { 1e10 } else { -1e10 });
+    t
+}
+
+#[test]
+fn numbers_whose_squares_vanish_still_count() {
+    let text = r#"{"input":{"kind":"vector","features":64},"layers":[
+        {"op":"linear","inputs":64,"outputs":64,"bias":false},{"op":"linear","inputs":64,"outputs":64,"bias":false},
+        {"op":"linear","inputs":64,"outputs":1,"bias":false}]}"#;
+    let model = schemas::pipeline::Model::Network { network: serde_json::from_str(text).unwrap() };
+    let recipe: schemas::recipe::Recipe = serde_json::from_value(serde_json::json!({
+        "loss": {"kind": "binary_cross_entropy"}, "optimizer": {"kind": "sgd", "momentum": "0", "weight_decay": "0"},
+        "schedule": {"kind": "constant"}, "frozen": ["0.", "2."]
+    }))
+    .unwrap();
+    let mut network = Network::with(&model, Some(&recipe), 64, 1).unwrap();
+    network.parameters[0].values.fill(0.0);
+    for frozen in &mut network.frozen {
+        let last = frozen.name.starts_with("2.");
+        let place = |i: usize| if last { 4e-23 } else { f64::from(i % 65 == 0) * 1e18 };
+        frozen.values.iter_mut().enumerate().for_each(|(i, value)| *value = place(i));
+    }
+    let clip = 1e-6;
+    let mut sums = vec![vec![0.0; 64 * 64]];
+    let x = Tensor::ones([1, 64], (Kind::Double, Device::Cpu));
+    let leaves = network.leaves().unwrap();
+    add_clipped(&leaves, &x, &Tensor::from_slice(&[1f32]), bound(clip, true, 1.0), &mut sums).unwrap();
+    let moved = sums[0].iter().map(|v| v * v).sum::<f64>().sqrt() / clip;
+    println!("one row moves the sum by {moved:.3e} clipping norms");
+    assert!(moved <= 1.0 + 1e-4, "{moved}");
+}
+
+#[test]
+fn a_gram_matrix_whose_numbers_vanish_still_counts() {
+    let of = |value: f64, width: i64| Tensor::full([1, 2, width], value, (Kind::Float, Device::Cpu));
+    for (a, g) in [(1e16, 2e-23), (2e-23, 1e16)] {
+        let form = Form::Linear { weight: Some(0), bias: None, a: of(a, 64) };
+        let g = of(g, 64);
+        let moved = clipped(Part::of(form, &g, g.shallow_clone()).unwrap(), 1e-7);
+        let moved = moved.iter().map(|v| v * v).sum::<f64>().sqrt() / 1e-7;
+        println!("one row moves the sum by {moved:.3e} clipping norms");
+        assert!(moved <= 1.0 + 1e-4, "{moved}");
+    }
+}
+
+#[test]
+fn a_factor_too_small_to_be_exact_is_none() {
+    let of = || Tensor::full([1, 1], 1e19, (Kind::Float, Device::Cpu));
+    let clip = 7.5e-8;
+    let form = Form::Linear { weight: Some(0), bias: None, a: of() };
+    let moved = clipped(Part::of(form, &of(), of()).unwrap(), clip)[0] / clip;
+    println!("one row moves the sum by {moved:.3e} clipping norms");
+    assert!(moved <= 1.0 + 1e-4, "{moved}");
+}
+
+#[test]
+fn what_cancels_inside_a_row_takes_nothing_of_the_others() {
+    let (a, g) = (contrary(true, 4), contrary(false, 4));
+    let of_linear = moved(|rows| {
+        let form = Form::Linear { weight: Some(0), bias: Some(1), a: rows(&a) };
+        clipped(Part::of(form, &g, rows(&g)).unwrap(), 1.0)
+    });
+    let tokens = Tensor::from_slice(&[1i64]).expand([ROWS, 16], false).contiguous();
+    let of_table = moved(|rows| {
+        let form = Form::Table { weight: 0, tokens: rows(&tokens), count: 3 };
+        clipped(Part::of(form, &g, rows(&g)).unwrap(), 1.0)
+    });
+    let image = |t: &Tensor| t.transpose(1, 2).contiguous().reshape([-1, 4, 4, 4]);
+    let of_convolution = moved(|rows| {
+        let (x, g) = (image(&rows(&a)), image(&rows(&g)));
+        let site = Site { weight: Some(0), bias: None, x, leaf: None, keep: false, kernel: 1, stride: 1, padding: 0 };
+        clipped(Part::of(Form::Conv(site), &g, g.shallow_clone()).unwrap(), 1.0)
+    });
+    println!("clipping norms: linear {of_linear:.4}, table {of_table:.4}, convolution {of_convolution:.4}");
+    for moved in [of_linear, of_table, of_convolution] {
+        assert!(moved <= 1.0 + 1e-4, "{moved}");
+    }
+}
