@@ -14,11 +14,23 @@ pub mod channel;
 pub mod handshake;
 pub mod lead;
 pub mod member;
+pub mod patience;
 pub mod prove;
 mod switch;
 mod terms;
 
-use schemas::{Code, Refusal};
+use schemas::{Code, R, Refusal};
+
+/// Refuses a room whose machine lends its worker no network device (`WORKER_FAILED`): before anything is reserved, since a
+/// training that cannot begin shall cost nobody a charge.
+fn has_device(path: &str) -> R<()> {
+    let opened = std::fs::OpenOptions::new().read(true).write(true).open(path);
+    let none = |_| Refusal::new(Code::WorkerFailed, format!("a room of a group needs {path}, and it cannot be opened"));
+    opened.map(drop).map_err(none)
+}
+
+/// Where a worker's network comes from.
+const DEVICE: &str = "/dev/net/tun";
 
 /// A room of the group is gone, or the way to it.
 fn lost() -> Refusal {
@@ -28,4 +40,19 @@ fn lost() -> Refusal {
 /// What came over the tunnel is not what a room of the group sent next.
 fn tampered() -> Refusal {
     Refusal::new(Code::GroupTampered, "what came over the tunnel was not what a room of the group sent next")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_room_without_a_network_device_takes_no_part() {
+        let file = std::env::temp_dir().join(format!("depa-group-device-{}", std::process::id()));
+        std::fs::write(&file, []).unwrap();
+        let path = file.to_str().unwrap();
+        assert_eq!(has_device(path), Ok(()));
+        std::fs::remove_file(path).unwrap();
+        assert_eq!(has_device(path).unwrap_err().code, Code::WorkerFailed);
+    }
 }

@@ -1,6 +1,7 @@
 //! The worker `ccr-trainer`: started with nothing but a pipe pair, watched, stopped when the lease is lost.
 //!
-//! It gets data, plan and one seed; no key, no network, no environment, no argument that depends on the run. Where its
+//! It gets data, plan and one seed; no key, no network, no environment, no argument that depends on the run. In profile
+//! `production` it refuses where the machine gives it no network namespace of its own. Where its
 //! process dies, another goes on from the last checkpoint, under the same seed: the model and its ε are what they would
 //! have been. The death of this room ends the run, which stays charged.
 
@@ -18,6 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::admit::Admitted;
 use crate::checkpoint::Vault;
+use crate::config::Profile;
 use crate::lease::Lease;
 use crate::open::Table;
 use crate::room::{Progress, Room};
@@ -55,7 +57,8 @@ pub fn train(
     let start = start_message(job, session, &data)?;
     let vault = Vault::new(&session.secret, &session.run_id, job.opened.job.digest(), start.configuration()?);
     let patience = Duration::from_secs(room.config.worker_timeout_seconds);
-    let work = Work { trainer: &room.config.trainer, start, tables: data, weights, vault: &vault, patience };
+    let apart = room.config.profile == Profile::Production || session.group.is_some();
+    let work = Work { trainer: &room.config.trainer, start, tables: data, weights, vault: &vault, patience, apart };
     let group = session.group.take();
     let watch: supervise::Watch<'_> = &mut |report| {
         if let Some(report) = report {

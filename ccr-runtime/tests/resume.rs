@@ -102,7 +102,10 @@ fn train(trainer: &Path, watch: &mut dyn FnMut(Option<&Report>) -> R<()>) -> (R<
     let (start, secret) = (start(), RunSecret::draw().unwrap());
     let vault = vault(&start, &secret);
     let tables = vec![Table { handle: "t".into(), bytes: Zeroizing::new(table().into_bytes()) }];
-    supervise(Work { trainer, start, tables, weights: None, vault: &vault, patience: Duration::from_secs(120) }, watch)
+    supervise(
+        Work { trainer, start, tables, weights: None, vault: &vault, patience: Duration::from_secs(120), apart: false },
+        watch,
+    )
 }
 
 fn step(report: &Report) -> u32 {

@@ -5,7 +5,8 @@
 //! opens once, in its place: one that was changed, repeated, left out or moved does not open ([`Code::GroupTampered`]),
 //! and no window of replays is needed, since the connection keeps the order.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
+use std::time::{Duration, Instant};
 
 use hkdf::Hkdf;
 use openssl::symm::{Cipher, decrypt_aead, encrypt_aead};
@@ -15,6 +16,7 @@ use serde::de::DeserializeOwned;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use super::patience::Patience;
 use super::{lost, tampered};
 
 /// A key of one direction.
@@ -118,12 +120,24 @@ pub enum Heard {
 pub struct Outgoing<W> {
     stream: W,
     own: Direction,
+    /// Without a byte that the other end takes.
+    patience: Duration,
+    /// A frame was cut short: nothing that follows would be understood.
+    broken: bool,
 }
+
+/// Asked while something is sent, again and again; a refusal ends the sending.
+pub type GoesOn<'a> = &'a mut dyn FnMut() -> R<()>;
 
 impl<W: Write> Outgoing<W> {
     /// Over a stream, under the key of this direction.
     pub fn new(stream: W, key: Key) -> Outgoing<W> {
-        Outgoing { stream, own: Direction::new(key) }
+        Outgoing { stream, own: Direction::new(key), patience: Patience::default().word, broken: false }
+    }
+
+    /// Waits so long for an end that takes nothing.
+    pub fn patient(self, patience: Duration) -> Outgoing<W> {
+        Outgoing { patience, ..self }
     }
 
     /// The stream.
@@ -133,6 +147,11 @@ impl<W: Write> Outgoing<W> {
 
     /// Says something.
     pub fn message(&mut self, bytes: &[u8]) -> R<()> {
+        self.message_while(bytes, &mut || Ok(()))
+    }
+
+    /// The same, as long as that holds.
+    pub fn message_while(&mut self, bytes: &[u8], goes_on: GoesOn<'_>) -> R<()> {
         let mut rest = bytes;
         loop {
             let (chunk, after) = rest.split_at(rest.len().min(CHUNK));
@@ -141,7 +160,7 @@ impl<W: Write> Outgoing<W> {
             plain.extend_from_slice(chunk);
             let head = [MESSAGE, 0, 0];
             let sealed = self.own.seal(&head, &plain)?;
-            self.frame(&head, &sealed)?;
+            self.frame(&head, &sealed, goes_on)?;
             if after.is_empty() {
                 return self.stream.flush().map_err(|_| lost());
             }
@@ -151,22 +170,51 @@ impl<W: Write> Outgoing<W> {
 
     /// Says something in JSON. What is written may hold a secret: it is wiped.
     pub fn say(&mut self, what: &impl Serialize) -> R<()> {
+        self.say_while(what, &mut || Ok(()))
+    }
+
+    /// The same, as long as that holds.
+    pub fn say_while(&mut self, what: &impl Serialize, goes_on: GoesOn<'_>) -> R<()> {
         let bytes =
             serde_json::to_vec(what).map_err(|_| Refusal::new(Code::Internal, "a message cannot be written"))?;
-        self.message(&Zeroizing::new(bytes))
+        self.message_while(&Zeroizing::new(bytes), goes_on)
     }
 
     /// Passes a packet on.
     pub fn packet(&mut self, packet: &Packet) -> R<()> {
-        self.frame(&[PACKET, packet.from, packet.to], &packet.sealed)?;
+        self.frame(&[PACKET, packet.from, packet.to], &packet.sealed, &mut || Ok(()))?;
         self.stream.flush().map_err(|_| lost())
     }
 
-    fn frame(&mut self, head: &[u8; HEAD], sealed: &[u8]) -> R<()> {
+    fn frame(&mut self, head: &[u8; HEAD], sealed: &[u8], goes_on: GoesOn<'_>) -> R<()> {
+        if self.broken {
+            return Err(lost());
+        }
         let length = u32::try_from(HEAD + sealed.len()).map_err(|_| tampered())?;
         let whole = [&length.to_be_bytes(), head.as_slice(), sealed].concat();
-        self.stream.write_all(&whole).map_err(|_| lost())
+        let sent = self.send(&whole, goes_on);
+        self.broken = sent.is_err();
+        sent
     }
+
+    /// A stream whose writes time out is tried again until nothing of it was taken for too long.
+    fn send(&mut self, mut rest: &[u8], goes_on: GoesOn<'_>) -> R<()> {
+        let mut taken = Instant::now();
+        while !rest.is_empty() {
+            goes_on()?;
+            match self.stream.write(rest) {
+                Ok(0) => return Err(lost()),
+                Ok(n) => (rest, taken) = (rest.get(n..).unwrap_or_default(), Instant::now()),
+                Err(e) if may_come(e.kind()) && taken.elapsed() < self.patience => {}
+                Err(_) => return Err(lost()),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn may_come(fault: ErrorKind) -> bool {
+    matches!(fault, ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }
 
 /// The receiving half of a connection.

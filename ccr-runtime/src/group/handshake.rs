@@ -9,7 +9,6 @@
 
 use std::io::{BufReader, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
 
 use attestation::Attester;
 use openssl::derive::Deriver;
@@ -25,12 +24,11 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::channel::{Incoming, Outgoing, derive};
+use super::patience::{Meeting, Patience, TICK};
 use super::prove::{Asked, Challenge, Challenges, Occasion, Place, Side, Terms, judge, transcript};
 use super::{lost, tampered};
 use crate::room::Clock;
 
-/// How long one room waits for the other's next word while they meet.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// The largest message in the clear.
 const MAX_HELLO: usize = 4096;
 const LABEL: &str = "depa/rooms/link/1";
@@ -43,6 +41,8 @@ pub struct Own<'a> {
     pub clock: &'a Clock,
     /// What signs for the run; a member has one of its own.
     pub run_jwk: &'a Jwk,
+    /// What it bears with.
+    pub patience: Patience,
 }
 
 /// What the leader tells a member that it has accepted.
@@ -59,6 +59,8 @@ pub struct Link {
     pub place: Place,
     /// SHA-256 of the evidence that the other room showed.
     pub evidence: Digest,
+    /// Whether the other room has shown what it is.
+    proven: bool,
     /// From the other room.
     pub incoming: Incoming<BufReader<TcpStream>>,
     /// To the other room.
@@ -111,6 +113,26 @@ pub(super) fn refused(code: &str) -> Refusal {
     Refusal::new(Code::parse(code).unwrap_or(Code::PeerFault), "the other room of the group gave up")
 }
 
+/// The codes of a meeting: from a room that has not shown what it is no other comes into a log.
+const MEETING: [Code; 16] = [
+    Code::AssuranceTooLow,
+    Code::ChallengeExpired,
+    Code::ChallengeUnknown,
+    Code::ChallengeUsed,
+    Code::EvidenceNotAllowed,
+    Code::EvidenceRefused,
+    Code::GroupMemberLost,
+    Code::GroupPlaceMismatch,
+    Code::GroupRunMismatch,
+    Code::GroupTampered,
+    Code::KeyForm,
+    Code::LimitExceeded,
+    Code::MeasurementNotAllowed,
+    Code::PeerFault,
+    Code::RunKeyMismatch,
+    Code::TranscriptMismatch,
+];
+
 /// Something else was said than the protocol has next.
 pub(super) fn unexpected() -> Refusal {
     Refusal::new(Code::PeerFault, "a room of the group said something else than comes next")
@@ -160,7 +182,8 @@ pub fn call(
     terms: &dyn Terms,
 ) -> R<Link> {
     place.check()?;
-    let (mut wire, key) = (Wire::new(stream)?, Ephemeral::draw()?);
+    let _meeting = Meeting::new(&stream, own.patience.meeting)?;
+    let (mut wire, key) = (Wire::new(stream, own.patience)?, Ephemeral::draw()?);
     let challenge = give(challenges, own)?;
     let hello = wire.send(&Hello { v: 1, place, challenge, enc_jwk: key.jwk.clone() })?;
     let (answer, theirs) = wire.receive()?;
@@ -171,6 +194,7 @@ pub fn call(
         let Say::Proof(shown) = link.hear()? else { return Err(unexpected()) };
         let asked = Asked { side: Side::Member, place, enc_jwk: &answer.enc_jwk };
         let appraisal = judge(&shown, &asked, challenges, terms, (own.clock)())?;
+        link.proven = true;
         let aud = place.audience(Side::Leader);
         let admission = Some(word.admission.clone());
         let t = transcript(terms.occasion(), aud, &answer.challenge, &key.jwk, own.run_jwk, admission);
@@ -188,7 +212,8 @@ pub fn answer<T: Terms>(
     own: &Own<'_>,
     read: impl FnOnce(&Occasion, &Attested, &str) -> R<T>,
 ) -> R<(Link, T)> {
-    let (mut wire, key) = (Wire::new(stream)?, Ephemeral::draw()?);
+    let _meeting = Meeting::new(&stream, own.patience.meeting)?;
+    let (mut wire, key) = (Wire::new(stream, own.patience)?, Ephemeral::draw()?);
     let (hello, theirs) = wire.receive()?;
     hello.place.check()?;
     let place = hello.place;
@@ -222,7 +247,10 @@ impl Link {
     /// The next message; a refusal of the other room is one here too.
     pub fn hear(&mut self) -> R<Say> {
         match self.incoming.told()? {
-            Say::Refused { code } => Err(refused(&code)),
+            Say::Refused { code } if self.proven || MEETING.iter().any(|known| known.to_string() == code) => {
+                Err(refused(&code))
+            }
+            Say::Refused { .. } => Err(refused("")),
             said => Ok(said),
         }
     }
@@ -231,7 +259,7 @@ impl Link {
     fn met(mut self, met: R<Digest>) -> R<Link> {
         match met {
             Ok(evidence) => {
-                self.evidence = evidence;
+                (self.evidence, self.proven) = (evidence, true);
                 self.incoming.trust();
                 // From here on a room waits as long as the other works; one that dies closes the connection.
                 self.outgoing.stream().set_read_timeout(None).map_err(|_| lost())?;
@@ -262,18 +290,20 @@ fn at_this_place(hello: &Hello, place: Place) -> R<()> {
 struct Wire {
     input: BufReader<TcpStream>,
     output: TcpStream,
+    patience: Patience,
 }
 
 impl Wire {
-    fn new(stream: TcpStream) -> R<Wire> {
+    fn new(stream: TcpStream, patience: Patience) -> R<Wire> {
         let set = |stream: &TcpStream| {
             stream.set_nonblocking(false)?;
             stream.set_nodelay(true)?;
-            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.set_read_timeout(Some(patience.word))?;
+            stream.set_write_timeout(Some(TICK))?; // for good; what is sent later counts the ticks
             stream.try_clone()
         };
         let output = set(&stream).map_err(|_| lost())?;
-        Ok(Wire { input: BufReader::new(stream), output })
+        Ok(Wire { input: BufReader::new(stream), output, patience })
     }
 
     /// Sends in the clear; returns the bytes.
@@ -309,7 +339,8 @@ impl Wire {
             Side::Member => (from("member")?, from("leader")?),
         };
         let incoming = Incoming::new(self.input, other);
-        Ok(Link { place, evidence: Digest([0; 32]), incoming, outgoing: Outgoing::new(self.output, own) })
+        let outgoing = Outgoing::new(self.output, own).patient(self.patience.word);
+        Ok(Link { place, evidence: Digest([0; 32]), proven: false, incoming, outgoing })
     }
 }
 

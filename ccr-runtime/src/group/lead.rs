@@ -12,10 +12,12 @@ use zeroize::Zeroizing;
 
 use super::channel::Key;
 use super::handshake::{Link, Own, Say, Word, call};
-use super::lost;
+use super::member::Watched;
+use super::patience::Patience;
 use super::prove::{Challenges, Place};
 use super::switch::Tunnel;
 use super::terms::{JobTerms, Papers};
+use super::{DEVICE, has_device, lost};
 use crate::admit::Admitted;
 use crate::room::Room;
 use crate::session::Session;
@@ -53,6 +55,7 @@ fn complete(asked: Option<u32>, members: usize) -> R<()> {
 pub fn gather(job: &Admitted, session: &mut Session, room: &Room) -> R<()> {
     enough(job, room)?;
     let Some(rooms) = job.opened.job.rooms else { return Ok(()) };
+    has_device(DEVICE)?;
     let terms = JobTerms::new(job, &session.run_id, room);
     let mut challenges = Challenges::default();
     let mut links = Vec::new();
@@ -63,8 +66,14 @@ pub fn gather(job: &Admitted, session: &mut Session, room: &Room) -> R<()> {
         let text = serde_json::to_string(&papers);
         let text = text.map_err(|_| Refusal::new(Code::Internal, "the papers of a job cannot be written"))?;
         let word = Word { text, admission: (session.admission.digest(), session.admission.checkpoint.clone()) };
-        let own = Own { attester: &*room.attester, clock: &room.clock, run_jwk: session.run_key.jwk() };
-        links.push(call(connect(address)?, Place { index, rooms }, &own, &word, &mut challenges, &terms)?);
+        let run_jwk = session.run_key.jwk();
+        let own = Own { attester: &*room.attester, clock: &room.clock, run_jwk, patience: Patience::default() };
+        let stream = connect(address)?;
+        let watched = Watched::new(&stream, room)?;
+        let met = call(stream, Place { index, rooms }, &own, &word, &mut challenges, &terms);
+        drop(watched);
+        room.goes_on()?;
+        links.push(met?);
     }
     let gathered = Gathered::new(links, room.config.worker_timeout_seconds);
     session.members = gathered.evidence();
@@ -122,10 +131,10 @@ impl Gathered {
         for link in &mut self.links {
             let start = Box::new(schemas::worker::Start { group: Some(group(link.place.index)), ..work.start.clone() });
             let group_key = Bytes(key.to_vec());
-            link.outgoing.say(&Say::Orders { group_key, start, weights: weights.is_some() })?;
+            let orders = Say::Orders { group_key, start, weights: weights.is_some() };
+            link.outgoing.say_while(&orders, &mut || watch(None))?;
             for bytes in work.tables.iter().map(|table| &table.bytes).chain(weights) {
-                watch(None)?;
-                link.outgoing.message(bytes)?;
+                link.outgoing.message_while(bytes, &mut || watch(None))?;
             }
         }
         work.start.group = Some(first);

@@ -17,9 +17,10 @@ use signing::FileKey;
 use zeroize::Zeroizing;
 
 use super::handshake::{Link, Own, Say, answer, unexpected};
+use super::patience::Patience;
 use super::prove::Place;
 use super::switch::{End, Tunnel};
-use super::{lost, terms};
+use super::{DEVICE, has_device, lost, terms};
 use crate::admit::Admitted;
 use crate::checkpoint::Vault;
 use crate::open::Table;
@@ -45,8 +46,9 @@ pub enum Told {
     Over,
 }
 
-/// Waits for a leader and takes part in its run: one run, then it returns.
+/// Waits for a leader and takes part in its run: one run, then it returns. A room that could take no part says so at once.
 pub fn serve(listener: &TcpListener, room: &Room, tell: &mut dyn FnMut(Told)) -> R<()> {
+    has_device(DEVICE)?;
     let fault = |_| Refusal::new(Code::ConfigInvalid, "a member cannot listen here");
     listener.set_nonblocking(true).map_err(fault)?;
     loop {
@@ -75,10 +77,10 @@ pub fn serve(listener: &TcpListener, room: &Room, tell: &mut dyn FnMut(Told)) ->
 }
 
 /// Ends a connection when the room is told to stop.
-struct Watched(Arc<AtomicBool>);
+pub(super) struct Watched(Arc<AtomicBool>);
 
 impl Watched {
-    fn new(stream: &TcpStream, room: &Room) -> R<Watched> {
+    pub fn new(stream: &TcpStream, room: &Room) -> R<Watched> {
         let (stop, over) = (room.stop.clone(), Arc::new(AtomicBool::new(false)));
         let (stream, done) = (stream.try_clone().map_err(|_| lost())?, over.clone());
         std::thread::spawn(move || {
@@ -102,7 +104,8 @@ impl Drop for Watched {
 
 fn meet(stream: TcpStream, room: &Room) -> R<(Link, Box<Admitted>, RunId)> {
     let key = FileKey::generate()?;
-    let own = Own { attester: &*room.attester, clock: &room.clock, run_jwk: key.jwk() };
+    let patience = Patience::default();
+    let own = Own { attester: &*room.attester, clock: &room.clock, run_jwk: key.jwk(), patience };
     let (link, terms) = answer(stream, &own, |occasion, leader, word| terms::read(occasion, leader, word, room))?;
     Ok((link, terms.job, terms.occasion.run_id))
 }
@@ -136,7 +139,8 @@ pub fn take_part(
     let tunnel = Tunnel::start(&group, &group_key, vec![link], ours)?;
     // A worker of a group leaves no checkpoint; this vault holds nothing.
     let vault = Vault::new(&RunSecret::draw()?, run, Digest([0; 32]), Digest([0; 32]));
-    let work = Work { trainer, start, tables, weights, vault: &vault, patience };
+    // Of a group no worker begins without a network of its own, whatever it was told.
+    let work = Work { trainer, start, tables, weights, vault: &vault, patience, apart: true };
     let (worked, _) = supervise_by(work, Some(socket), &mut |report| {
         if let Some(end) = tunnel.ended() {
             return Err(end.into());

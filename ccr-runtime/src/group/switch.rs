@@ -7,18 +7,23 @@
 use std::io::{BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::time::{Duration, Instant};
 
 use schemas::worker::Group;
 use schemas::{Code, R, Refusal, canonical};
 
-use super::channel::{Direction, Heard, Incoming, Key, Outgoing, Packet, derive};
+use super::channel::{Direction, GoesOn, Heard, Incoming, Key, Outgoing, Packet, derive};
 use super::handshake::{Link, Say, refused, unexpected};
 use super::{lost, tampered};
 
 const LABEL: &str = "depa/rooms/packet/1";
 /// Packets that are kept for a worker that is still reading its data; TCP sends again what is dropped.
 const MOST_WAITING: usize = 1_024;
+/// How long a room that takes nothing more holds what is last said to it.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+/// Between two looks at a connection that somebody writes to.
+const GLANCE: Duration = Duration::from_millis(5);
 /// An IPv4 header without options (RFC 791).
 const IP_HEADER: usize = 20;
 
@@ -55,6 +60,18 @@ pub struct Tunnel {
 
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// As [`held`], for as long as that holds: a packet may be stuck on its way.
+fn free<'a, T>(mutex: &'a Mutex<T>, goes_on: GoesOn<'_>) -> R<MutexGuard<'a, T>> {
+    loop {
+        match mutex.try_lock() {
+            Ok(guard) => return Ok(guard),
+            Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => goes_on()?,
+        }
+        std::thread::sleep(GLANCE);
+    }
 }
 
 impl Tunnel {
@@ -98,10 +115,15 @@ impl Tunnel {
         held(&self.switch.end).clone()
     }
 
-    /// Tells every other room something, as far as it still hears.
+    /// Tells every other room something, as far as it still hears. The connection of one that takes nothing is ended.
     pub fn say(&self, what: &Say) {
-        for link in &self.switch.links {
-            let _ = held(link).say(what);
+        for (link, room) in self.switch.links.iter().zip(&self.rooms) {
+            let since = Instant::now();
+            let mut in_time = || if since.elapsed() < LAST_WORDS { Ok(()) } else { Err(lost()) };
+            let said = free(link, &mut in_time).and_then(|mut link| link.say_while(what, &mut in_time));
+            if said.is_err() {
+                let _ = room.shutdown(Shutdown::Both);
+            }
         }
     }
 

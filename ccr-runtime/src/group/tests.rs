@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use attestation::software::{SoftwareAttester, SoftwareRoot, id_key_digest, image_set_pcrs, launch_measurement};
 use attestation::{Attester, Level, PlatformPolicy, Profile};
@@ -13,6 +14,8 @@ use serde_json::json;
 use super::*;
 
 const CODE: Digest = Digest([7; 32]);
+/// Short where a test shows what does not come, and long enough for what does.
+const SHORT: Patience = Patience { word: Duration::from_secs(2), meeting: Duration::from_secs(20) };
 
 fn now() -> Timestamp {
     Timestamp::parse("2026-11-21T12:00:00Z").unwrap()
@@ -115,7 +118,7 @@ fn meet(leads: &dyn Attester, joins: &(dyn Attester + Sync), leader: &Job, membe
         let answered = scope.spawn(move || {
             let (stream, _) = listener.accept().unwrap();
             let (clock, run_jwk) = (clock(now()), Jwk::ed25519([8; 32]));
-            let own = Own { attester: joins, clock: &clock, run_jwk: &run_jwk };
+            let own = Own { attester: joins, clock: &clock, run_jwk: &run_jwk, patience: SHORT };
             let read = |_: &Occasion, attested: &Attested, word: &str| {
                 assert_eq!((word, attested.transcript.admission_sha256), ("papers", Some(Digest([2; 32]))));
                 Ok(member.clone())
@@ -123,7 +126,7 @@ fn meet(leads: &dyn Attester, joins: &(dyn Attester + Sync), leader: &Job, membe
             answer(stream, &own, read).map(|(link, _)| link)
         });
         let (clock, run_jwk) = (clock(now()), run_jwk());
-        let own = Own { attester: leads, clock: &clock, run_jwk: &run_jwk };
+        let own = Own { attester: leads, clock: &clock, run_jwk: &run_jwk, patience: SHORT };
         let stream = TcpStream::connect(address).unwrap();
         let called = call(stream, place(), &own, &word(), &mut Challenges::default(), leader);
         (called, answered.join().unwrap())
@@ -286,7 +289,7 @@ fn a_man_in_the_middle_is_noticed() {
         scope.spawn(move || {
             // He answers the leader in a genuine member's place, with evidence that it made for a key of its own.
             let (stream, _) = listener.accept().unwrap();
-            let (mut wire, his) = (Wire::new(stream).unwrap(), Ephemeral::draw().unwrap());
+            let (mut wire, his) = (Wire::new(stream, SHORT).unwrap(), Ephemeral::draw().unwrap());
             let (hello, theirs) = wire.receive().unwrap();
             let challenge = Challenge { id: ChallengeId::parse(&id("chl", 5)).unwrap(), nonce: Bytes(vec![5; 32]) };
             let place = hello.place;
@@ -301,9 +304,99 @@ fn a_man_in_the_middle_is_noticed() {
             assert_eq!(link.hear().unwrap_err().code, Code::RunKeyMismatch);
         });
         let (clock, run_jwk) = (clock(now()), run_jwk());
-        let own = Own { attester: &*APPROVED, clock: &clock, run_jwk: &run_jwk };
+        let own = Own { attester: &*APPROVED, clock: &clock, run_jwk: &run_jwk, patience: SHORT };
         let stream = TcpStream::connect(address).unwrap();
         let called = call(stream, place(), &own, &word(), &mut Challenges::default(), &Job::default());
         assert_eq!(called.map(|_| ()).unwrap_err().code, Code::RunKeyMismatch);
     });
+}
+
+/// A member that takes nothing: what is sent to it fills the ways, and then waits no longer than it may.
+#[test]
+fn a_room_that_never_reads_is_lost() {
+    let job = Job::default();
+    let (leader, member) = meet(&*APPROVED, &*APPROVED, &job, &job);
+    let (mut leader, member) = (leader.unwrap(), member.unwrap());
+    let large = vec![7; 64 << 20];
+    assert_eq!(leader.outgoing.message(&large).unwrap_err().code, Code::GroupMemberLost);
+    assert_eq!(leader.outgoing.say(&Say::Over {}).unwrap_err().code, Code::GroupMemberLost, "a cut frame is the last");
+    drop(member);
+}
+
+/// A lost lease or SIGTERM is heard in the middle of what a stalled room does not take.
+#[test]
+fn a_room_that_never_reads_is_waited_for_while_the_run_goes_on() {
+    let job = Job::default();
+    let (leader, member) = meet(&*APPROVED, &*APPROVED, &job, &job);
+    let (leader, member) = (leader.unwrap(), member.unwrap());
+    let mut outgoing = leader.outgoing.patient(Duration::from_secs(3_600));
+    let mut asked = 0;
+    let stopped = outgoing.message_while(&vec![7; 64 << 20], &mut || {
+        asked += 1;
+        if asked < 30 { Ok(()) } else { Err(Refusal::new(Code::RoomStopped, "told to stop")) }
+    });
+    assert_eq!(stopped.unwrap_err().code, Code::RoomStopped);
+    drop(member);
+}
+
+/// Says a byte at a time, each in time: the meeting ends all the same, on either side.
+#[test]
+fn a_room_that_meets_for_ever_is_lost() {
+    let hurried = Patience { meeting: Duration::from_millis(300), ..SHORT };
+    let trickle = |mut stream: TcpStream| {
+        let hello = [&4_000u32.to_be_bytes()[..], &[b' '; 4_000]].concat();
+        for byte in hello {
+            if stream.write_all(&[byte]).is_err() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    for calls in [true, false] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let peer = listener.accept().unwrap().0;
+        let trickles = std::thread::spawn(move || trickle(peer));
+        let (clock, run_jwk) = (clock(now()), run_jwk());
+        let own = Own { attester: &*APPROVED, clock: &clock, run_jwk: &run_jwk, patience: hurried };
+        let met = if calls {
+            call(stream, place(), &own, &word(), &mut Challenges::default(), &Job::default()).map(drop)
+        } else {
+            answer(stream, &own, |_, _, _| Ok(Job::default())).map(drop)
+        };
+        assert_eq!(met.unwrap_err().code, Code::GroupMemberLost, "calls: {calls}");
+        trickles.join().unwrap();
+    }
+}
+
+/// A stranger's word for why it gives up: the codes of a meeting, and no other.
+#[test]
+fn an_unproven_room_chooses_no_code_of_the_log() {
+    for (says, heard) in [
+        (Code::BudgetExceeded.to_string(), Code::PeerFault),
+        (Code::LeaseExpired.to_string(), Code::PeerFault),
+        ("NO_CODE".to_owned(), Code::PeerFault),
+        (Code::MeasurementNotAllowed.to_string(), Code::MeasurementNotAllowed),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let peer = listener.accept().unwrap().0;
+        let code = says.clone();
+        let stranger = std::thread::spawn(move || {
+            let (mut wire, his) = (Wire::new(peer, SHORT).unwrap(), Ephemeral::draw().unwrap());
+            let (hello, theirs) = wire.receive().unwrap();
+            let challenge = Challenge { id: ChallengeId::parse(&id("chl", 5)).unwrap(), nonce: Bytes(vec![5; 32]) };
+            let ours = wire.send(&Hello { v: 1, place: hello.place, challenge, enc_jwk: his.jwk.clone() }).unwrap();
+            let secret = his.with(&hello.enc_jwk).unwrap();
+            let mut link = wire.sealed(Side::Member, hello.place, &secret, &theirs, &ours).unwrap();
+            let Say::Occasion(_) = link.hear().unwrap() else { panic!("no occasion") };
+            link.outgoing.say(&Say::Refused { code }).unwrap();
+            let _ = link.hear();
+        });
+        let (clock, run_jwk) = (clock(now()), run_jwk());
+        let own = Own { attester: &*APPROVED, clock: &clock, run_jwk: &run_jwk, patience: SHORT };
+        let met = call(stream, place(), &own, &word(), &mut Challenges::default(), &Job::default());
+        assert_eq!(met.map(drop).unwrap_err().code, heard, "{says}");
+        stranger.join().unwrap();
+    }
 }

@@ -67,8 +67,9 @@ pub struct Socket {
 }
 
 /// Starts a worker and feeds it its first frame, the tables, the weights and the state to go on from, where there are any.
+/// `apart`, beside its binary: it refuses where it has no network of its own.
 pub fn start(
-    trainer: &Path,
+    (trainer, apart): (&Path, bool),
     first: Frame,
     inputs: Arc<Inputs>,
     state: Option<Frame>,
@@ -76,7 +77,8 @@ pub fn start(
 ) -> R<Started> {
     let no_pipe = || super::failed("no pipe");
     let (theirs, ours) = socket.map_or((None, None), |socket| (Some(socket.theirs), Some(socket.ours)));
-    let mut worker = spawn(trainer, theirs.map_or_else(Stdio::piped, |theirs| Stdio::from(OwnedFd::from(theirs))))?;
+    let mut worker =
+        spawn(trainer, apart, theirs.map_or_else(Stdio::piped, |theirs| Stdio::from(OwnedFd::from(theirs))))?;
     let stdin: Box<dyn Write + Send> = match ours {
         Some(ours) => Box::new(ours),
         None => Box::new(worker.0.stdin.take().ok_or_else(no_pipe)?),
@@ -86,8 +88,9 @@ pub fn start(
     Ok(Started { worker, reports: listen(stdout), feeder })
 }
 
-fn spawn(trainer: &Path, stdin: Stdio) -> R<Worker> {
+fn spawn(trainer: &Path, apart: bool, stdin: Stdio) -> R<Worker> {
     let child = Command::new(trainer)
+        .args(apart.then_some("--apart"))
         .env_clear() // allocator and threads it settles itself: `settle` of the trainer
         .current_dir("/")
         .stdin(stdin)
@@ -196,6 +199,16 @@ mod tests {
         match hear(&mut &*bytes).map(|_| ()).unwrap_err() {
             Silence::Died => None,
             Silence::Wrong(refusal) => Some(refusal.code),
+        }
+    }
+
+    #[test]
+    fn a_worker_is_told_to_be_apart() {
+        for (apart, told) in [(true, "--apart\n"), (false, "\n")] {
+            let mut worker = spawn(Path::new("/bin/echo"), apart, Stdio::null()).unwrap();
+            let mut said = String::new();
+            worker.0.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+            assert_eq!(said, told);
         }
     }
 

@@ -37,6 +37,8 @@ pub struct Work<'a> {
     pub vault: &'a Vault,
     /// Seconds of silence after which a worker is stopped.
     pub patience: Duration,
+    /// Whether a worker that finds itself in no network of its own refuses the work.
+    pub apart: bool,
 }
 
 /// Asked at every glance (with nothing) and told every report; a refusal ends the training.
@@ -50,9 +52,9 @@ pub fn supervise(work: Work<'_>, watch: Watch<'_>) -> (R<Delivered>, u32) {
 /// The same for a worker that trains with those of other rooms over this socket: where it dies, nobody goes on, since the
 /// others are at a step that it was part of.
 pub fn supervise_by(work: Work<'_>, mut socket: Option<Socket>, watch: Watch<'_>) -> (R<Delivered>, u32) {
-    let Work { trainer, start, tables, weights, vault, patience } = work;
+    let Work { trainer, start, tables, weights, vault, patience, apart } = work;
     let inputs = Arc::new(Inputs { tables, weights });
-    let mut training = Training { trainer, start, inputs, vault, patience, kept: None, steps: 0 };
+    let mut training = Training { trainer, start, inputs, vault, patience, apart, kept: None, steps: 0 };
     let most_deaths = if socket.is_some() { 0 } else { MOST_DEATHS };
     let mut deaths = 0;
     loop {
@@ -74,6 +76,7 @@ struct Training<'a> {
     inputs: Arc<Inputs>,
     vault: &'a Vault,
     patience: Duration,
+    apart: bool,
     /// The last checkpoint, sealed.
     kept: Option<Kept>,
     /// Steps that may have been run.
@@ -93,7 +96,7 @@ impl Training<'_> {
         };
         let first = serde_json::to_vec(&self.start).map_err(|_| failed("the plan cannot be written"));
         let first = Zeroizing::new(first.map_err(Silence::Wrong)?);
-        let started = process::start(self.trainer, first, self.inputs.clone(), state, socket);
+        let started = process::start((self.trainer, self.apart), first, self.inputs.clone(), state, socket);
         let started = started.map_err(Silence::Wrong)?;
         let Started { worker, reports, feeder } = started;
         let delivered = self.follow(&reports, watch);

@@ -13,6 +13,7 @@ use ccr_runtime::checkpoint::Vault;
 use ccr_runtime::group::handshake::{Link, Own, Word, answer, call};
 use ccr_runtime::group::lead::Gathered;
 use ccr_runtime::group::member::take_part;
+use ccr_runtime::group::patience::Patience;
 use ccr_runtime::group::prove::{Challenges, Occasion, Place, Terms};
 use ccr_runtime::open::Table;
 use ccr_runtime::secret::RunSecret;
@@ -164,11 +165,11 @@ pub fn meet(index: u32, rooms: u32, way: Way) -> (Link, Link) {
         let clock = &clock;
         let member = scope.spawn(move || {
             let run_jwk = Jwk::ed25519([8; 32]);
-            let own = Own { attester: &ATTESTER.0, clock, run_jwk: &run_jwk };
+            let own = Own { attester: &ATTESTER.0, clock, run_jwk: &run_jwk, patience: Patience::default() };
             answer(listener.accept().unwrap().0, &own, |_, _, _| Ok(Job::new())).unwrap().0
         });
         let run_jwk = Jwk::ed25519([9; 32]);
-        let own = Own { attester: &ATTESTER.0, clock, run_jwk: &run_jwk };
+        let own = Own { attester: &ATTESTER.0, clock, run_jwk: &run_jwk, patience: Patience::default() };
         let log = schemas::log::CheckpointRef { size: 1, root: Digest([1; 32]) };
         let word = Word { text: String::new(), admission: (Digest([2; 32]), log) };
         let stream = TcpStream::connect(address).unwrap();
@@ -179,7 +180,7 @@ pub fn meet(index: u32, rooms: u32, way: Way) -> (Link, Link) {
 
 fn work<'a>(trainer: &'a Trainer, start: &Start, vault: &'a Vault) -> Work<'a> {
     let tables = vec![Table { handle: "t".into(), bytes: Zeroizing::new(table().into_bytes()) }];
-    Work { trainer: &trainer.0, start: start.clone(), tables, weights: None, vault, patience: PATIENCE }
+    Work { trainer: &trainer.0, start: start.clone(), tables, weights: None, vault, patience: PATIENCE, apart: false }
 }
 
 fn vault(start: &Start) -> Vault {

@@ -1,8 +1,21 @@
 //! The worker shuts its own doors before it reads anything. `ccr` puts further walls around it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
+use schemas::R;
+
+use crate::fault::internal;
+
+/// Whether this process is in a network namespace that it made itself.
+static APART: AtomicBool = AtomicBool::new(false);
+
+/// Refuses a process that has no network of its own (`WORKER_FAILED`): where the machine let [`confine`] make none.
+pub fn apart() -> R<()> {
+    if APART.load(Ordering::SeqCst) { Ok(()) } else { Err(internal("the worker has no network of its own")) }
+}
 
 /// Closes what can be closed: no core dump, no debugger, no new privileges, no network.
 ///
@@ -20,7 +33,10 @@ pub fn confine() -> Vec<&'static str> {
 
 /// An empty network namespace of our own: through a user namespace, or directly where we are root.
 fn without_network() -> bool {
-    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET).is_ok() || unshare(CloneFlags::CLONE_NEWNET).is_ok()
+    let apart = unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET).is_ok()
+        || unshare(CloneFlags::CLONE_NEWNET).is_ok();
+    APART.store(apart, Ordering::SeqCst);
+    apart
 }
 
 /// The libtorch files as the loader mapped them: what the software attester has to digest. Sorted, each once.

@@ -8,6 +8,7 @@ use ccr_trainer::{confine, session, settle};
 const HELP: &str = "ccr-trainer: private training inside a clean room; started by `ccr`, not by hand.
 
 usage: ccr-trainer                  speak the worker protocol on stdin and stdout (schemas::worker)
+       ccr-trainer --apart          the same; refuse where this machine gives it no network namespace of its own
        ccr-trainer --library-paths  print the paths of the loaded libtorch files, one per line
        ccr-trainer --version
        ccr-trainer --help
@@ -17,7 +18,8 @@ exit: 0 a model was delivered (or plain text asked for), 1 the work was refused 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => work(),
+        [] => work(false),
+        ["--apart"] => work(true),
         ["--version"] => print(&format!("ccr-trainer {}", env!("CARGO_PKG_VERSION"))),
         ["--help"] => print(HELP),
         ["--library-paths"] => print(&confine::library_paths().join("\n")),
@@ -28,7 +30,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn work() -> ExitCode {
+fn work(apart: bool) -> ExitCode {
     settle::environment();
     // A panic's text may hold shapes or values; outside only this line is seen, and a `Failed` report.
     std::panic::set_hook(Box::new(|_| eprintln!("ccr-trainer: internal fault")));
@@ -36,8 +38,12 @@ fn work() -> ExitCode {
         eprintln!("ccr-trainer: {line}");
     }
     settle::threads(settle::THREADS);
-    let mut input = BufReader::new(io::stdin().lock());
     let mut output = BufWriter::new(io::stdout().lock());
+    if let Some(refusal) = confine::apart().err().filter(|_| apart) {
+        session::refuse(&mut output, refusal);
+        return ExitCode::FAILURE;
+    }
+    let mut input = BufReader::new(io::stdin().lock());
     if session::serve(&mut input, &mut output) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

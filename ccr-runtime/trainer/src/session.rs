@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use schemas::pipeline::Model;
 use schemas::trees::Trees;
 use schemas::worker::{MAX_MESSAGE, MAX_TABLE, Outcome, Report, Start};
-use schemas::{Digest, R};
+use schemas::{Digest, R, Refusal};
 use zeroize::Zeroizing;
 
 use crate::dpsgd::{Data, Position, Settings, Trained, train, train_by};
@@ -14,7 +14,7 @@ use crate::fault::{internal, protocol};
 use crate::metrics::Scored;
 use crate::model::Network;
 use crate::noise::Streams;
-use crate::together::{Tunnelled, stretch};
+use crate::together::{Tunnel, stretch};
 use crate::{artifact, checkpoint, limits, metrics, plain, table, trees};
 
 /// At most this many progress reports per job.
@@ -27,11 +27,16 @@ pub fn serve(input: &mut impl Read, output: &mut impl Write) -> bool {
     match served {
         Ok(()) => true,
         Err(refusal) => {
-            let failed = Report::Failed { code: refusal.code.to_string(), sentence: refusal.sentence };
-            let _ = report(output, &failed); // `ccr` may be gone; then nobody is left to tell
+            refuse(output, refusal);
             false
         }
     }
+}
+
+/// Ends a job with the one report of a failure.
+pub fn refuse(output: &mut impl Write, refusal: Refusal) {
+    let failed = Report::Failed { code: refusal.code.to_string(), sentence: refusal.sentence };
+    let _ = report(output, &failed); // `ccr` may be gone; then nobody is left to tell
 }
 
 /// The story of a job, from first frame to last.
@@ -82,11 +87,13 @@ fn network(
         network.begin_with(weights, &Zeroizing::new(read_frame(input, schemas::weights::MAX_BYTES as usize)?))?;
     }
     let begin = read_checkpoint(input, start, configuration, &mut network)?;
+    // From `Ready` on a step counts as run: what the machine may not give is asked for before.
+    let tunnel = start.group.as_ref().map(Tunnel::open).transpose()?;
     report(output, &Report::Ready {})?;
     let settings = Settings::new(&start.plan, &start.training)?;
     let own = start.group.as_ref().map(|group| stretch(&parts.train, features, group)).transpose()?;
     let data = Data::new(own.as_ref().unwrap_or(&parts.train), features)?;
-    let group = start.group.as_ref().map(|group| Tunnelled::enter(group, &data)).transpose()?;
+    let group = tunnel.map(|tunnel| tunnel.enter(&data)).transpose()?;
     let after = |network: &Network, at: Position| {
         progress(output, at.step, start.plan.steps)?;
         keep(output, network, at, start, configuration)
@@ -377,6 +384,16 @@ mod tests {
             let [Report::Failed { code: told, .. }] = &served.reports[..] else { panic!("{place}: {served:?}") };
             assert_eq!((told.as_str(), &served.model), (code, &None), "case {place}");
         }
+    }
+
+    /// This process never shut its doors: it stands in the network of the machine, where a group meets for nobody.
+    #[test]
+    fn a_group_without_a_network_of_its_own_is_refused_before_ready() {
+        let (mut start, files) = fixtures::three_tables(20);
+        start.group = Some(schemas::worker::Group { rank: 0, size: 2, seconds: 1 });
+        let served = fixtures::serve(&start, &files);
+        let [Report::Failed { code, sentence }] = &served.reports[..] else { panic!("{served:?}") };
+        assert_eq!((code.as_str(), sentence.as_str()), ("WORKER_FAILED", "the worker has no network of its own"));
     }
 
     #[test]

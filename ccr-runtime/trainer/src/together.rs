@@ -1,7 +1,7 @@
 //! One training over several workers, each with rows of its own.
 //!
 //! A member sums the clipped gradients of its own rows; the sums of all members are added over the group at the first one
-//! ([`collective`]), which alone learns that sum, draws the noise once and gives every member the noised sum; then all take
+//! ([`collective`]), on whose way partial sums without noise pass through other members, attested as it is; it draws the noise once and gives every member the noised sum; then all take
 //! the very same step. The rows count as if they stood one after the other, by the members' ranks, so that sampling is
 //! that of one training over all of them, and one person's row lies with one member.
 //!
@@ -19,6 +19,7 @@ use collective::{Group, Place, network};
 use schemas::R;
 use schemas::worker::Group as Told;
 
+use crate::confine;
 use crate::dpsgd::{Acts, AsPlanned, Data, Settings, clipped_sums};
 use crate::fault::internal;
 use crate::model::Network;
@@ -49,7 +50,13 @@ impl Together {
     }
 }
 
-/// A group over the network that this process gets from its warden.
+/// The network that this process gets from its warden.
+pub struct Tunnel {
+    told: Told,
+    relay: JoinHandle<()>,
+}
+
+/// A group over that network.
 pub struct Tunnelled {
     /// The steps.
     pub acts: Together,
@@ -57,18 +64,26 @@ pub struct Tunnelled {
     relay: JoinHandle<()>,
 }
 
-impl Tunnelled {
-    /// Makes the network over standard input, which is a socket behind its data, and joins the group there. Waits for the
-    /// others no longer than it would for a step.
-    pub fn enter(told: &Told, data: &Data) -> R<Tunnelled> {
+impl Tunnel {
+    /// Makes the network over standard input, which is a socket behind its data. Only in a network namespace of this
+    /// process's own: elsewhere neighbours would reach the group, which seals and asks nothing.
+    pub fn open(told: &Told) -> R<Tunnel> {
+        confine::apart()?;
         let socket = stdin().as_fd().try_clone_to_owned().map_err(|_| internal("standard input cannot be shared"))?;
-        let relay = network::open(told.rank, socket)?;
+        Ok(Tunnel { told: *told, relay: network::open(told.rank, socket)? })
+    }
+
+    /// Joins the group there, once the warden heard `Ready`. Waits for the others no longer than it would for a step.
+    pub fn enter(self, data: &Data) -> R<Tunnelled> {
+        let Tunnel { told, relay } = self;
         let addresses = [0, told.rank].map(|rank| Told::address(rank).into());
         let place = Place { port: PORT, rank: told.rank, members: told.size };
         let group = Group::join_at(addresses, place, Duration::from_secs(u64::from(told.seconds)))?;
         Ok(Tunnelled { acts: Together::new(group, data)?, rank: told.rank, relay })
     }
+}
 
+impl Tunnelled {
     /// After the last step. The first member goes on to deliver; any other one stays, so that its last packets leave,
     /// until its warden ends it.
     pub fn finish(self) -> R<()> {

@@ -113,3 +113,34 @@ fn nothing_on_the_pipe_is_a_fault_of_the_protocol() {
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stdout).contains("WORKER_PROTOCOL"));
 }
+
+/// In a user namespace that may make no network namespace.
+fn without_namespaces(argument: &str, input: &[u8]) -> Output {
+    let close = "echo 0 > /proc/sys/user/max_net_namespaces && exec \"$@\"";
+    let mut child = Command::new("unshare")
+        .args(["--user", "--map-root-user", "sh", "-c", close, "sh", env!("CARGO_BIN_EXE_ccr-trainer")])
+        .args(Some(argument).filter(|argument| !argument.is_empty()))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let _ = child.stdin.take().unwrap().write_all(input); // a worker that refuses reads nothing
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn a_worker_that_shall_be_apart_and_is_not_refuses() {
+    let test = "a_worker_that_shall_be_apart_and_is_not_refuses";
+    let may = Command::new("unshare").args(["--user", "--map-root-user", "true"]).output();
+    if !may.is_ok_and(|output| output.status.success()) {
+        return println!("NOT RUN {test}: this machine lends no user namespaces");
+    }
+    let refused = without_namespaces("--apart", &job(&table()));
+    let report: Value = serde_json::from_slice(&frames(&refused.stdout)[0]).unwrap();
+    assert_eq!((report["report"].as_str(), report["code"].as_str()), (Some("failed"), Some("WORKER_FAILED")));
+    assert_eq!((frames(&refused.stdout).len(), refused.status.code()), (1, Some(1)));
+    assert!(text(&refused.stderr).contains("ccr-trainer: not confined: network"), "{}", text(&refused.stderr));
+    // Where nobody asks for it, the same machine trains.
+    assert!(without_namespaces("", &job(&table())).status.success());
+}
