@@ -1,7 +1,7 @@
 //! Import: the TDP hands its data keys to its own key service.
 
 use schemas::envelope::Usage;
-use schemas::id::{DataKeyId, KeyId};
+use schemas::id::{DataKeyId, Did, KeyId};
 use schemas::jwk::Jwk;
 use schemas::release::KeyImport;
 use schemas::{Code, Envelope, KeyBook, R, Refusal};
@@ -35,15 +35,21 @@ impl Kms {
         ProviderBook { provider: self.config.provider.as_str(), jwk: &self.provider_jwk }
     }
 
+    /// Refuses a key that is meant for another key service or provider (`SIGNATURE_CONTEXT`).
+    pub(crate) fn is_meant(&self, kms: &str, provider: &Did) -> R<()> {
+        if *kms == self.config.url && *provider == self.config.provider {
+            return Ok(());
+        }
+        let sentence = "the key is meant for another key service or provider";
+        Err(Refusal::new(Code::SignatureContext, sentence).at("kms"))
+    }
+
     /// Takes a data key in: signed by the TDP for this service, wrapped to its import key.
     pub fn import(&self, import: Envelope<KeyImport>) -> R<Imported> {
         let now = self.now();
         let provider = self.config.provider.as_str();
         let import = signing::verify_by(import, &self.trust.registry, &self.provider_book(), provider)?;
-        if import.kms != self.config.url || import.provider != self.config.provider {
-            let sentence = "the key is meant for another key service or provider";
-            return Err(Refusal::new(Code::SignatureContext, sentence).at("kms"));
-        }
+        self.is_meant(&import.kms, &import.provider)?;
         let bound = sealing::wrap::import_context(&import.key_id, &import.manifest_root);
         let key = DatasetKey::from_slice(signing::jose::unwrap_key(&import.jwe, &self.import, &bound)?.as_slice())?;
         self.cupboard.store(&self.store, &Incoming::from(&*import), import.digest(), &key, now)?;

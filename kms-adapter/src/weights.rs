@@ -21,10 +21,7 @@ impl Kms {
         let now = self.now();
         let provider = self.config.provider.as_str();
         let import = signing::verify_by(import, &self.trust.registry, &self.provider_book(), provider)?;
-        if import.kms != self.config.url || import.provider != self.config.provider {
-            let sentence = "the key is meant for another key service or provider";
-            return Err(Refusal::new(Code::SignatureContext, sentence).at("kms"));
-        }
+        self.is_meant(&import.kms, &import.provider)?;
         let bound = sealing::wrap::weights_context(&import.key_id, &import.manifest_root);
         let key = DatasetKey::from_slice(signing::jose::unwrap_key(&import.jwe, &self.import, &bound)?.as_slice())?;
         self.cupboard.store(&self.store, &Incoming::from(&*import), import.digest(), &key, now)?;
