@@ -93,16 +93,17 @@ impl Network {
     /// # Errors
     /// `MODEL_WEIGHTS` unless names, shapes and types (single precision) are exactly the network's and all are finite.
     pub fn load(&mut self, safetensors: &[u8]) -> R<()> {
-        weights::load(self, safetensors, |_| false)
+        weights::load(self, safetensors, f64::INFINITY, |_| false)
     }
 
     /// The same with the weights that a training begins with: those that it calls fresh are not in the file.
     ///
     /// # Errors
-    /// As [`Network::load`], and as `schemas::weights::Weights::expect` for another file than the training names.
+    /// As [`Network::load`], and as `schemas::weights::Weights::expect` for another file than the training names;
+    /// `MODEL_WEIGHTS` for a weight above 10,000, of either sign.
     pub fn begin_with(&mut self, weights: &schemas::weights::Weights, safetensors: &[u8]) -> R<()> {
         weights.expect(safetensors)?;
-        weights::load(self, safetensors, |name| weights.is_fresh(name))
+        weights::load(self, safetensors, weights::MOST, |name| weights.is_fresh(name))
     }
 
     /// How many numbers there are to learn.

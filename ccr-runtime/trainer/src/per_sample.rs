@@ -27,8 +27,12 @@ use crate::model::Leaves;
 const MARGINS: [f64; 2] = [1e-5, 1e-4];
 /// The share lost for every expected row in single precision.
 const ROUNDING: f64 = 2e-6;
-/// No more than this share is lost: beyond, batches are too large for single precision to say more.
+/// No more than this share is lost.
 const MOST: f64 = 0.1;
+
+/// The expected rows of a step beyond which single precision would lose more than [`MOST`]: a training with more is
+/// refused.
+pub const MOST_ROWS: f64 = 49_950.0;
 
 /// What rows are clipped to, below `clip` by the margin of the precision and of the expected rows of a step.
 pub fn bound(clip: f64, single: bool, expected_batch: f64) -> f64 {

@@ -2,8 +2,8 @@
 //!
 //! With T positions, d inputs and p outputs, building a row's gradient takes T·d·p multiplications, the Gram form
 //! Σ_{t,u} (a_t·a_u)(g_t·g_u) takes T²·(d+p): the cheaper one is taken. The Gram form adds numbers of both signs, so its
-//! rounding could hide a part of the norm: it is raised by a bound of that rounding, u·(T+d+p) times the sum of the
-//! absolute values. What is built is summed as it was built ([`super::part`]).
+//! rounding could hide a part of the norm: it is raised by a bound of that rounding, u·(T+d+p) times (Σ_t |a_t| |g_t|)²,
+//! since products that cancel round by what they are made of. What is built is summed as it was built ([`super::part`]).
 //!
 //! Where a square or a product is too small for the precision it is lost: every norm is raised by the most that may have
 //! gone, a smallest normal number for each. No norm is 0, then, and times a huge factor it still counts. What is too
@@ -53,9 +53,11 @@ pub fn gram(a: &Tensor, g: &Tensor) -> T<Vec<f64>> {
     let g_kind = g.kind();
     let unit = if g.kind() == Kind::Double { 2f64.powi(-53) } else { 2f64.powi(-24) };
     let left = a.f_bmm(&a.f_transpose(1, 2)?)?;
-    let product = g.f_bmm(&g.f_transpose(1, 2)?)?.f_mul_(&left)?.f_flatten(1, -1)?;
+    let product = g.f_bmm(&g.f_transpose(1, 2)?)?.f_mul_(&left)?;
     let sum = |t: &Tensor| t.f_sum_dim_intlist(1i64, false, None::<Kind>);
-    let (sums, sizes) = (numbers(&sum(&product)?)?, numbers(&sum(&product.f_abs()?)?)?);
+    let lengths = product.f_diagonal(0, 1, 2)?.f_sqrt()?;
+    let (sums, lengths) = (numbers(&sum(&product.f_flatten(1, -1)?)?)?, numbers(&sum(&lengths)?)?);
+    let sizes = lengths.into_iter().map(|length| length * length);
     let rounding = unit * (positions + inputs + outputs) as f64;
     // What is no number stays none: `max` would make it 0.
     let raised = |(sum, size): (f64, f64)| if sum < 0.0 { rounding * size } else { sum + rounding * size };

@@ -11,6 +11,8 @@ use crate::per_sample::{add_clipped, squared_norms};
 
 /// What both ways may differ by, relative to the larger.
 const AGREED: f64 = 1e-5;
+/// A norm from Gram matrices is raised by a bound of its rounding: by no more than this here, and such a row counts less.
+const RAISED: f64 = 5e-5;
 
 /// The gradient of one row, all learnt weights one after the other, by plain automatic differentiation.
 fn alone(network: &Network, x: &Tensor, y: &Tensor) -> Vec<f64> {
@@ -47,9 +49,13 @@ fn every_layer_agrees_with_one_row_at_a_time() {
             let parts = leaves.backward(&x, &y, Mode::PerRow).unwrap();
             let norms: Vec<f64> = tch::no_grad(|| squared_norms(&parts)).unwrap().into_iter().map(f64::sqrt).collect();
             for (norm, length) in norms.iter().zip(&lengths) {
-                let error = (norm - length).abs() / length.max(1e-12);
-                worst = worst.max(error);
-                assert!(error < AGREED, "{} with {count} rows: a norm is off by {error:e}", case.name);
+                let error = (norm - length) / length.max(1e-12);
+                worst = worst.max(error.abs());
+                assert!(
+                    -AGREED < error && error < RAISED,
+                    "{} with {count} rows: a norm is off by {error:e}",
+                    case.name
+                );
             }
             // Half of the rows are clipped.
             lengths.sort_by(f64::total_cmp);
@@ -63,7 +69,7 @@ fn every_layer_agrees_with_one_row_at_a_time() {
             add_clipped(&leaves, &x, &y, bound, &mut sums).unwrap();
             let error = apart(&sums.concat(), &expected);
             worst = worst.max(error);
-            assert!(error < AGREED, "{} with {count} rows: the sum is off by {error:e}", case.name);
+            assert!(error < RAISED, "{} with {count} rows: the sum is off by {error:e}", case.name);
         }
         println!("{}: {} numbers learnt, worst so far {worst:.1e}", case.name, network.coordinates());
     }

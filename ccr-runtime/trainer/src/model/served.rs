@@ -90,13 +90,17 @@ fn jobs_with_broken_networks_fail_by_their_code() {
         assert!(text.contains(old));
         start.training.model = serde_json::from_str(&text.replace(old, new)).unwrap();
     }
-    let cases: [(&str, Spoil); 5] = [
+    let cases: [(&str, Spoil); 6] = [
+        ("LIMIT_EXCEEDED", |s| s.plan.expected_batch = fixtures::real("49951")),
         ("MODEL_SHAPE", |s| network(s, r#""inputs":6"#, r#""inputs":5"#)),
         ("LIMIT_EXCEEDED", |s| network(s, r#""outputs":6"#, r#""outputs":70000"#)),
         ("PIPELINE_INVALID", |s| network(s, r#""outputs":1"#, r#""outputs":2"#)),
         ("PIPELINE_INVALID", |s| s.training.recipe.as_mut().unwrap().frozen = vec!["2.".into()]),
         ("PIPELINE_INVALID", |s| s.training.recipe.as_mut().unwrap().loss = Loss::CrossEntropy { classes: 2 }),
     ];
+    let (mut start, _) = job();
+    start.plan.expected_batch = fixtures::real("49950");
+    crate::limits::check(&start).unwrap();
     for (at, (code, spoil)) in cases.into_iter().enumerate() {
         let (mut start, files) = job();
         spoil(&mut start);

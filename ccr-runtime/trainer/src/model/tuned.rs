@@ -84,6 +84,22 @@ fn frozen_layers_leave_bit_for_bit_as_they_came_in() {
     assert_ne!(fixtures::serve(&plain, &files).model.unwrap(), whole);
 }
 
+/// Weights beyond are no network's, but one's who looks for the edges of single precision.
+#[test]
+fn a_training_begins_with_no_weight_above_ten_thousand() {
+    for (value, allowed) in [(1e4, true), (-1e4, true), (10_001.0, false), (-1e18, false)] {
+        let mut large = source();
+        large.parameters[0].values[1] = value;
+        let weights = artifact::safetensors(&large).unwrap();
+        let named = Weights { sha256: Digest::of(&weights), fresh: vec![], sealed: None };
+        let mut network = Network::with(&model(), Some(&recipe()), 4, 5).unwrap();
+        let code = network.begin_with(&named, &weights).err().map(|refusal| refusal.code);
+        assert_eq!(code, (!allowed).then_some(schemas::Code::ModelWeights), "{value}");
+        // A model that was trained is read whatever it holds.
+        network.load(&weights).unwrap();
+    }
+}
+
 #[test]
 fn adapters_begin_at_the_loaded_function_and_alone_are_learnt() {
     let weights = artifact::safetensors(&source()).unwrap();

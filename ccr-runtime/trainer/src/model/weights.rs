@@ -10,9 +10,13 @@ fn refuse(sentence: &'static str) -> Refusal {
     Refusal::new(Code::ModelWeights, sentence)
 }
 
+/// The largest weight that a training may begin with: far above what any network is published with, and far below where
+/// single precision loses one number beside another.
+pub const MOST: f64 = 1e4;
+
 /// Every parameter but the fresh ones must be there once, and nothing else. Adapters are there all, or none of them. What
-/// is not there keeps its first values.
-pub fn load(network: &mut Network, bytes: &[u8], fresh: impl Fn(&str) -> bool) -> R<()> {
+/// is not there keeps its first values. No weight may be above `most`, of either sign.
+pub fn load(network: &mut Network, bytes: &[u8], most: f64, fresh: impl Fn(&str) -> bool) -> R<()> {
     let read = SafeTensors::deserialize(bytes).map_err(|_| refuse("the weights are no safetensors file"))?;
     let adapter = |name: &str| name.ends_with(".lora_a") || name.ends_with(".lora_b");
     let adapted = read.names().iter().any(|name| adapter(name));
@@ -33,6 +37,9 @@ pub fn load(network: &mut Network, bytes: &[u8], fresh: impl Fn(&str) -> bool) -
         let numbers: Vec<f64> = words.iter().map(|word| f64::from(f32::from_le_bytes(*word))).collect();
         if numbers.len() != parameter.values.len() || !numbers.iter().all(|v| v.is_finite()) {
             return Err(refuse("the weights hold numbers that are not finite"));
+        }
+        if numbers.iter().any(|v| v.abs() > most) {
+            return Err(refuse("a training begins with no weight above 10000"));
         }
         values.push(numbers);
     }
