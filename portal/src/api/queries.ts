@@ -1,0 +1,206 @@
+/** What the page reads, under the names by which live events refresh it. */
+import { queryOptions } from '@tanstack/react-query';
+import { peek, read } from '../keys/document';
+import { api, ask, Problem, rememberCsrf, type Schemas } from './client';
+import type { Contract, DatasetOffer, Participant } from './documents';
+
+export type Session = Schemas['SessionView'];
+
+/** Who is signed in; null where nobody is. */
+export const me = queryOptions({
+  queryKey: ['me'],
+  queryFn: async (): Promise<Session | null> => {
+    try {
+      const session = await ask(api.GET('/v1/people/me'));
+      rememberCsrf(session.csrf_token);
+      return session;
+    } catch (problem) {
+      if (problem instanceof Problem && problem.status === 401) return null;
+      throw problem;
+    }
+  },
+  staleTime: 60_000,
+});
+
+export interface Trust {
+  registry: string;
+  registry_jwk: { kty: string; crv: string; x: string };
+  origin: string;
+  sro: { did: string; name: string; jwk: { x: string } }[];
+  witnesses?: { name: string; jwk: { x: string } }[];
+  quorum?: number;
+}
+
+export const trust = queryOptions({
+  queryKey: ['trust'],
+  queryFn: async () => (await ask(api.GET('/v1/trust'))) as unknown as Trust,
+  staleTime: Infinity,
+});
+
+/** All participants by DID, for names beside DIDs. */
+export const participants = queryOptions({
+  queryKey: ['participants'],
+  queryFn: async () => {
+    const all: Schemas['ParticipantLine'][] = [];
+    for (let cursor: string | undefined; ; ) {
+      const page = await ask(api.GET('/v1/participants', { params: { query: { limit: 200, cursor } } }));
+      all.push(...page.participants);
+      if (!page.next || all.length >= 2000) return all;
+      cursor = page.next;
+    }
+  },
+  staleTime: 60_000,
+});
+
+export const participant = (did: string) =>
+  queryOptions({
+    queryKey: ['participants', did],
+    queryFn: async () => {
+      const view = await ask(api.GET('/v1/participants/{did}', { params: { path: { did } } }));
+      return { ...view, read: await read<Participant>(view.application, 'participant.v1') };
+    },
+  });
+
+export const keysOf = (did: string) =>
+  queryOptions({
+    queryKey: ['keys', did],
+    queryFn: () => ask(api.GET('/v1/participants/{did}/keys', { params: { path: { did } } })),
+    staleTime: 30_000,
+  });
+
+/** The most contracts that are listed; the service lists the oldest first, so all of them are read. */
+export const MOST_CONTRACTS = 10_000;
+/** The most contracts that are read with their documents, the newest ones. */
+export const MOST_WHOLE = 60;
+
+/** Every page of a list, at most this many items. */
+export async function pages<T>(page: (cursor?: string) => Promise<{ items: T[]; next?: string | null }>, most: number): Promise<T[]> {
+  const all: T[] = [];
+  for (let cursor: string | undefined; ; ) {
+    const { items, next } = await page(cursor);
+    all.push(...items);
+    if (!next || next === cursor || all.length >= most) return all.slice(0, most);
+    cursor = next;
+  }
+}
+
+/** The caller's contracts, the newest first. */
+async function rowsOfContracts(): Promise<Schemas['ContractRow'][]> {
+  const all = await pages(async (cursor) => {
+    const page = await ask(api.GET('/v1/contracts', { params: { query: { limit: 200, cursor } } }));
+    return { items: page.contracts, next: page.next };
+  }, MOST_CONTRACTS);
+  return all.reverse();
+}
+
+export const contractRows = queryOptions({ queryKey: ['contracts', 'rows'], queryFn: rowsOfContracts });
+
+/** With their documents: for parties. Reading those of others is entered in the log, so overseers open them one by one. */
+export const contracts = queryOptions({
+  queryKey: ['contracts', 'own'],
+  queryFn: async () => {
+    const rows = await rowsOfContracts();
+    // The documents say who has still to sign: what waits for somebody cannot be told from states alone.
+    const whole = rows.slice(0, MOST_WHOLE).map(async (row) => {
+      const view = await ask(api.GET('/v1/contracts/{id}', { params: { path: { id: row.contract_id } } }));
+      return { row, view, contract: peek<Contract>(view.contract) };
+    });
+    return Promise.all(whole);
+  },
+});
+
+export type ListedContract = { row: Schemas['ContractRow']; view: Schemas['ContractView']; contract: Contract };
+
+export const contract = (id: string) =>
+  queryOptions({
+    queryKey: ['contracts', id],
+    queryFn: () => ask(api.GET('/v1/contracts/{id}', { params: { path: { id } } })),
+  });
+
+export const contractEvents = (id: string) =>
+  queryOptions({
+    queryKey: ['contracts', id, 'events'],
+    queryFn: () => ask(api.GET('/v1/contracts/{id}/events', { params: { path: { id }, query: { limit: 200 } } })),
+  });
+
+export interface Listed {
+  view: Schemas['DatasetView'];
+  offer: DatasetOffer;
+  /** SHA-256 of the signed bytes: what a contract pins. */
+  sha256: string;
+}
+
+async function listed(view: Schemas['DatasetView']): Promise<Listed> {
+  const { value, digest } = await read<DatasetOffer>(view.offer.envelope, 'dataset-offer.v1');
+  return { view, offer: value, sha256: digest };
+}
+
+export const datasets = queryOptions({
+  queryKey: ['datasets'],
+  queryFn: async () => {
+    const all: Listed[] = [];
+    for (let cursor: string | undefined; ; ) {
+      const page = await ask(api.GET('/v1/datasets', { params: { query: { limit: 200, cursor } } }));
+      all.push(...(await Promise.all(page.datasets.map(listed))));
+      if (!page.next || all.length >= 1000) return all;
+      cursor = page.next;
+    }
+  },
+});
+
+export const dataset = (id: string) =>
+  queryOptions({
+    queryKey: ['datasets', id],
+    queryFn: async () => {
+      const { versions } = await ask(api.GET('/v1/datasets/{id}/versions', { params: { path: { id } } }));
+      return (await Promise.all(versions.map(listed))).reverse();
+    },
+  });
+
+export const budget = (id: string) =>
+  queryOptions({
+    queryKey: ['budgets', id],
+    queryFn: () => ask(api.GET('/v1/datasets/{id}/budget', { params: { path: { id } } })),
+  });
+
+export const runs = queryOptions({
+  queryKey: ['runs'],
+  queryFn: () => ask(api.GET('/v1/runs', { params: { query: { limit: 100 } } })),
+});
+
+export const run = (id: string) =>
+  queryOptions({
+    queryKey: ['runs', id],
+    queryFn: () => ask(api.GET('/v1/runs/{id}/record', { params: { path: { id } } })),
+  });
+
+export const runView = (id: string) =>
+  queryOptions({
+    queryKey: ['runs', id, 'view'],
+    queryFn: () => ask(api.GET('/v1/runs/{id}', { params: { path: { id } } })),
+  });
+
+export const payments = queryOptions({
+  queryKey: ['payments'],
+  queryFn: () => ask(api.GET('/v1/payments')),
+});
+
+export const endpoints = queryOptions({
+  queryKey: ['webhooks', 'endpoints'],
+  queryFn: () => ask(api.GET('/v1/webhooks/endpoints')),
+});
+
+export const deliveries = queryOptions({
+  queryKey: ['webhooks', 'deliveries'],
+  queryFn: () => ask(api.GET('/v1/webhooks/deliveries', { params: { query: { limit: 100 } } })),
+});
+
+export const imageSets = queryOptions({
+  queryKey: ['image-sets'],
+  queryFn: () => ask(api.GET('/v1/image-sets', { params: { query: { limit: 200 } } })),
+});
+
+export const templates = queryOptions({
+  queryKey: ['templates'],
+  queryFn: () => ask(api.GET('/v1/templates')),
+});

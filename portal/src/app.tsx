@@ -1,0 +1,74 @@
+/** Who sees what: the pages by path, the rail by role. */
+import { useQuery } from '@tanstack/react-query';
+import { lazy, Suspense } from 'react';
+import { Navigate, Route, Routes, useLocation } from 'react-router';
+import { oversees } from './api/calm';
+import { useLive } from './api/live';
+import { me } from './api/queries';
+import { Boundary } from './parts/boundary';
+import { Read } from './parts/page';
+import { Shell } from './parts/shell';
+import { Enrol } from './screens/enrol';
+import { Home } from './screens/home';
+import { SignIn } from './screens/sign-in';
+
+const Register = lazy(() => import('./screens/register'));
+const Keys = lazy(() => import('./screens/keys'));
+const Contracts = lazy(() => import('./screens/contracts'));
+const Contract = lazy(() => import('./screens/contract'));
+const Compose = lazy(() => import('./screens/compose'));
+const Runs = lazy(() => import('./screens/runs'));
+const Run = lazy(() => import('./screens/run'));
+const Evidence = lazy(() => import('./screens/evidence'));
+const Audit = lazy(() => import('./screens/audit'));
+const Datasets = lazy(() => import('./screens/datasets'));
+const Dataset = lazy(() => import('./screens/dataset'));
+const Wizard = lazy(() => import('./screens/wizard'));
+const Payments = lazy(() => import('./screens/payments'));
+const Admin = lazy(() => import('./screens/admin'));
+
+export function App() {
+  const session = useQuery(me);
+  const { pathname } = useLocation();
+  useLive(session.data?.member, oversees(session.data));
+  return (
+    <Boundary place={pathname}>
+      <Suspense fallback={<div className="plain" role="status">…</div>}>
+        <Routes>
+          <Route path="/enrol" element={<Enrol />} />
+          <Route path="/register" element={<Register />} />
+          <Route path="*" element={<Read of={session}>{(known) => (known === null ? <SignIn /> : <SignedIn />)}</Read>} />
+        </Routes>
+      </Suspense>
+    </Boundary>
+  );
+}
+
+function SignedIn() {
+  const { pathname } = useLocation();
+  return (
+    <Shell>
+      <Boundary place={pathname}>
+        <Suspense fallback={<div role="status"><div className="bone w40" /><div className="bone" /></div>}>
+          <Routes>
+            <Route index element={<Home />} />
+            <Route path="keys" element={<Keys />} />
+            <Route path="datasets" element={<Datasets />} />
+            <Route path="datasets/new" element={<Wizard />} />
+            <Route path="datasets/:id" element={<Dataset />} />
+            <Route path="contracts" element={<Contracts />} />
+            <Route path="contracts/new" element={<Compose />} />
+            <Route path="contracts/:id" element={<Contract />} />
+            <Route path="runs" element={<Runs />} />
+            <Route path="runs/:id" element={<Run />} />
+            <Route path="runs/:id/evidence" element={<Evidence />} />
+            <Route path="audit" element={<Audit />} />
+            <Route path="payments" element={<Payments />} />
+            <Route path="admin" element={<Admin />} />
+            <Route path="*" element={<Navigate to="/" replace />} />
+          </Routes>
+        </Suspense>
+      </Boundary>
+    </Shell>
+  );
+}

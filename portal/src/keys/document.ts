@@ -1,0 +1,134 @@
+/**
+ * Signed documents in the page: canonical bytes (RFC 8785), digests, JWS over them.
+ *
+ * The page signs only bytes that it canonicalised itself from the object that it shows. Bytes of the service whose
+ * canonical form differs are refused: somebody would sign something else than is read.
+ */
+import canonicalize from 'canonicalize';
+import { base64url, type Bytes, fromBase64url, hex, same, sha256, text, utf8 } from './bytes';
+import type { HeldKey } from './held';
+
+export interface PartySignature {
+  form: 'jws' | 'cose';
+  protected: string;
+  kid: string;
+  sig: string;
+}
+
+export interface Envelope {
+  payload: string;
+  signatures: PartySignature[];
+}
+
+/** A document whose bytes the page has made its own. */
+export interface Own<T> {
+  value: T;
+  bytes: Bytes;
+  /** SHA-256 of the bytes, lower-case hex. */
+  digest: string;
+}
+
+/** Why the page will not show or sign something. */
+export class Refused extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+function exact(value: unknown): void {
+  if (typeof value === 'number' && !Number.isSafeInteger(value)) {
+    throw new Refused('NOT_CANONICAL', 'the document holds a number that is no safe integer');
+  }
+  if (value !== null && typeof value === 'object') Object.values(value).forEach(exact);
+}
+
+/** The canonical bytes of a document; only safe integers may stand in it. */
+export function canonical(value: unknown): Bytes {
+  exact(value);
+  const written = canonicalize(value);
+  if (written === undefined) throw new Refused('NOT_CANONICAL', 'the document cannot be written canonically');
+  return utf8(written);
+}
+
+/** The page's own bytes of a document. */
+export async function own<T>(value: T): Promise<Own<T>> {
+  const bytes = canonical(value);
+  return { value, bytes, digest: hex(await sha256(bytes)) };
+}
+
+/**
+ * Reads what the service says was signed. Refused unless the bytes are canonical: the page's own bytes of what it reads
+ * must be the very same, and have the digest that was told.
+ */
+export async function read<T extends { schema: string }>(
+  envelope: Envelope,
+  schema: string,
+  told?: string,
+): Promise<Own<T>> {
+  let value: T;
+  const bytes = fromBase64url(envelope.payload);
+  try {
+    value = JSON.parse(text(bytes)) as T;
+  } catch {
+    throw new Refused('MALFORMED_JSON', 'the service sent bytes that are no JSON document');
+  }
+  const mine = await own(value);
+  if (!same(mine.bytes, bytes)) {
+    throw new Refused('NOT_CANONICAL', 'the bytes of the service are not the canonical bytes of the document shown');
+  }
+  if (value.schema !== schema) throw new Refused('SCHEMA_MISMATCH', `a document of ${schema} is expected`);
+  if (told !== undefined && told !== mine.digest) {
+    throw new Refused('DIGEST_MISMATCH', 'the digest that the service told is not that of the document shown');
+  }
+  return mine;
+}
+
+/** Reads a document for display only; nothing is signed by it. */
+export function peek<T>(envelope: Envelope): T {
+  return JSON.parse(text(fromBase64url(envelope.payload))) as T;
+}
+
+/** Now, in whole seconds, as documents write it. */
+export const stamp = (at = new Date()): string => `${at.toISOString().slice(0, 19)}Z`;
+
+/** The payload type of a document, by its schema: `contract.v1` is signed as `application/vnd.depa.contract.v1+json`. */
+export const payloadType = (schema: string): string => `application/vnd.depa.${schema}+json`;
+
+const input = (header: string, payload: string): Bytes => utf8(`${header}.${payload}`);
+
+/** One party's signature over the page's own bytes. */
+export async function sign<T extends { schema: string }>(document: Own<T>, key: HeldKey): Promise<PartySignature> {
+  const head = { alg: 'EdDSA', cty: payloadType(document.value.schema), iat: Math.floor(Date.now() / 1000), kid: key.kid };
+  const header = base64url(canonical(head));
+  const signature = await crypto.subtle.sign('Ed25519', key.key, input(header, base64url(document.bytes)));
+  return { form: 'jws', protected: header, kid: key.kid, sig: base64url(new Uint8Array(signature)) };
+}
+
+/** A document of the page's own, signed alone. */
+export async function envelope<T extends { schema: string }>(value: T, key: HeldKey): Promise<Envelope> {
+  const document = await own(value);
+  return { payload: base64url(document.bytes), signatures: [await sign(document, key)] };
+}
+
+/** Whether an EdDSA signature of a document is right under this public key. Other algorithms are not judged: undefined. */
+export async function verified(
+  document: { bytes: Uint8Array; schema: string },
+  signature: PartySignature,
+  x: string | undefined,
+): Promise<boolean | undefined> {
+  if (signature.form !== 'jws' || x === undefined) return undefined;
+  let head: { alg?: string; cty?: string; kid?: string };
+  try {
+    head = JSON.parse(text(fromBase64url(signature.protected))) as typeof head;
+  } catch {
+    return false;
+  }
+  if (head.alg !== 'EdDSA' && head.alg !== 'Ed25519') return undefined;
+  if (head.cty !== payloadType(document.schema) || head.kid !== signature.kid) return false;
+  const key = await crypto.subtle.importKey('raw', fromBase64url(x), 'Ed25519', false, ['verify']);
+  const message = input(signature.protected, base64url(document.bytes));
+  return crypto.subtle.verify('Ed25519', key, fromBase64url(signature.sig), message);
+}

@@ -1,0 +1,110 @@
+/** What every page is made of: its head, cards, facts, and what stands where there is nothing yet or something failed. */
+import { type ReactNode, useEffect, useState } from 'react';
+import { Problem } from '../api/client';
+import { t } from '../i18n';
+import { Refused } from '../keys/document';
+
+export function Page({ title, lead, actions, crumbs, children }: {
+  title: string;
+  lead?: ReactNode;
+  actions?: ReactNode;
+  crumbs?: ReactNode;
+  children: ReactNode;
+}) {
+  useEffect(() => {
+    document.title = `${title} · DEPA`;
+  }, [title]);
+  return (
+    <>
+      {crumbs && <nav className="crumbs" aria-label={t('Where you are')}>{crumbs}</nav>}
+      <header className="head">
+        <div>
+          <h1 tabIndex={-1} id="title">{title}</h1>
+          {lead && <div className="lead">{lead}</div>}
+        </div>
+        {actions && <div className="row noprint">{actions}</div>}
+      </header>
+      <div className="stack">{children}</div>
+    </>
+  );
+}
+
+export function Card({ title, aside, children }: { title?: string; aside?: ReactNode; children: ReactNode }) {
+  return (
+    <section className="card" aria-label={title}>
+      {title && (aside ? <div className="row between"><h2>{title}</h2>{aside}</div> : <h2>{title}</h2>)}
+      {children}
+    </section>
+  );
+}
+
+export function Facts({ of }: { of: [string, ReactNode][] }) {
+  return (
+    <dl className="facts">
+      {of.filter(([, value]) => value !== undefined && value !== null).map(([name, value]) => [
+        <dt key={`${name}-t`}>{name}</dt>,
+        <dd key={`${name}-d`}>{value}</dd>,
+      ])}
+    </dl>
+  );
+}
+
+/** The same step at a terminal. */
+export function Terminal({ command, open }: { command: string; open?: boolean }) {
+  return (
+    <details className="terminal" open={open}>
+      <summary>{t('Do this from the terminal')}</summary>
+      <pre tabIndex={0}><code>{command}</code></pre>
+    </details>
+  );
+}
+
+export function Empty({ children, command, action }: { children: ReactNode; command?: string; action?: ReactNode }) {
+  return (
+    <div className="empty">
+      <p>{children}</p>
+      {action}
+      {command && <Terminal command={command} open />}
+    </div>
+  );
+}
+
+/** Why something was refused: the rule's code, and one sentence. */
+export function ProblemNote({ problem }: { problem: unknown }) {
+  if (problem === undefined || problem === null) return null;
+  const coded = problem instanceof Problem || problem instanceof Refused;
+  const code = coded ? problem.code : problem instanceof Error ? problem.name : 'UNKNOWN';
+  const field = problem instanceof Problem && problem.field ? ` (${problem.field})` : '';
+  const sentence = problem instanceof Error ? problem.message : String(problem);
+  return (
+    <div className="note bad" role="alert">
+      <strong><code>{code}</code></strong>{field}<br />{sentence}
+    </div>
+  );
+}
+
+interface Reading<T> {
+  data: T | undefined;
+  error: unknown;
+  isPending: boolean;
+  refetch: () => unknown;
+}
+
+/** What was read, or that it is being read, or why it could not be. Waiting has an end: after ten seconds it says so. */
+export function Read<T>({ of, children }: { of: Reading<T>; children: (data: T) => ReactNode }) {
+  const [late, setLate] = useState(false);
+  useEffect(() => {
+    if (!of.isPending) return undefined;
+    const timer = setTimeout(() => setLate(true), 10_000);
+    return () => clearTimeout(timer);
+  }, [of.isPending]);
+  if (of.data !== undefined) return <>{children(of.data)}</>;
+  const again = <button type="button" className="quiet" onClick={() => void of.refetch()}>{t('Try again')}</button>;
+  if (of.error) return <div className="stack tight"><ProblemNote problem={of.error} /><div>{again}</div></div>;
+  if (late) return <div className="note wait" role="status">{t('No answer for ten seconds.')} {again}</div>;
+  return (
+    <div role="status" aria-label={t('Reading')}>
+      <div className="bone w70" /><div className="bone" /><div className="bone w40" />
+    </div>
+  );
+}

@@ -1,0 +1,257 @@
+/** The transparency log, proved in the page: checkpoint, consistency with what this browser saw before, every entry. */
+import { Button, Checkbox, Select, TextInput } from '@mantine/core';
+import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useEffect, useState } from 'react';
+import { Link, useSearchParams } from 'react-router';
+import { api, ask, type Schemas } from '../api/client';
+import { oversees } from '../api/calm';
+import { datasets, me, trust, budget } from '../api/queries';
+import { t } from '../i18n';
+import { fromBase64url, hex, sha256, text } from '../keys/bytes';
+import { canonical } from '../keys/document';
+import { pinAnew, type Proved, proved, watch, type Watched } from '../log/watch';
+import { Json } from '../parts/json';
+import { Card, Facts, Page, ProblemNote, Read, Terminal } from '../parts/page';
+import { save } from '../parts/save';
+import { count, epsilon, Gauge, Id, Name, Time } from '../parts/words';
+
+export default function Audit() {
+  const pinned = useQuery(trust);
+  return (
+    <Page title={t('Audit')} lead={t('Your browser checks the head of the log, and proves each entry that it lists here. What you have not opened it has not checked.')}>
+      <Read of={pinned}>{(found) => <Log trust={found} />}</Read>
+    </Page>
+  );
+}
+
+function Log({ trust: pinned }: { trust: Parameters<typeof watch>[0] }) {
+  const [tile, setTile] = useState<number>();
+  const watched = useQuery({ queryKey: ['log', 'head'], queryFn: () => watch(pinned), staleTime: 10_000 });
+  const head = watched.data?.note.head;
+  const last = head ? Math.floor(Math.max(0, head.size - 1) / 256) : 0;
+  const at = Math.min(tile ?? last, last);
+  const entries = useQuery({
+    queryKey: ['log', 'tile', at, head?.root],
+    queryFn: () => proved(at, head ?? { size: 0, root: '' }),
+    enabled: head !== undefined,
+    placeholderData: keepPreviousData,
+  });
+  return (
+    <>
+      <Read of={watched}>{(found) => <Head of={found} />}</Read>
+      <Read of={entries}>
+        {(all) => <Entries all={all} size={head?.size ?? 0} tile={at} last={last} go={setTile} note={watched.data?.text ?? ''} />}
+      </Read>
+      <Ledger />
+    </>
+  );
+}
+
+function Check({ good, children }: { good: boolean; children: string }) {
+  return <li className="item"><span>{children}</span><span className={`pill ${good ? 'good' : 'bad'}`}>{good ? t('holds') : t('DOES NOT HOLD')}</span></li>;
+}
+
+function Head({ of }: { of: Watched }) {
+  const { note, signed, grown, whole, before, changed, witnesses } = of;
+  const good = signed && grown === true && whole && changed.length === 0;
+  const verdict = good ? t('Verified in your browser') : changed.length > 0 ? t('Not what this browser pinned') : t('Do not trust this log');
+  return (
+    <Card title={t('The head of the log')} aside={<span className={`pill ${good ? 'good' : 'bad'}`}>{verdict}</span>}>
+      {changed.length > 0 && <Changed of={of} />}
+      <div className="split">
+        <ul className="list">
+          <Check good={signed}>{t('The checkpoint is of the origin and under the key that this browser pinned')}</Check>
+          <Check good={whole}>{t('The hashes at the top of the log’s tiles lead to the checkpoint’s root')}</Check>
+          <Check good={grown === true}>{before === undefined ? t('This browser sees the log for the first time and remembers it from now on') : t('The log contains what this browser saw before ({n} entries)', { n: count(before.size) })}</Check>
+          {grown !== true && <li><ProblemNote problem={new Error(grown)} /></li>}
+        </ul>
+        <Facts of={[
+          [t('Entries'), <span key="n" className="big">{count(note.head.size)}</span>],
+          [t('Root'), <Id key="r" value={note.head.root} short />],
+          [t('Origin'), note.origin],
+          [t('Witnesses'), witnesses.length === 0 ? t('none yet') : witnesses.map((one) => <div key={one.name}>{one.name} {one.at ? <span className="pill good">{t('cosigned')}</span> : <span className="pill">{t('not judged')}</span>}</div>)],
+        ]} />
+      </div>
+    </Card>
+  );
+}
+
+const PARTS = { origin: 'Origin of the log', x: 'Key of the log', registry: 'Registry' } as const;
+
+/** What the service names otherwise than this browser pinned, and what to do about it. */
+function Changed({ of }: { of: Watched }) {
+  const client = useQueryClient();
+  const [compared, setCompared] = useState(false);
+  const pin = async () => {
+    await pinAnew(of);
+    await client.invalidateQueries({ queryKey: ['log'] });
+  };
+  return (
+    <div className="note bad stack tight" role="alert">
+      <strong>{of.changed.includes('x') ? t('The key of the log has changed since this browser pinned it.') : t('The service names another log than this browser pinned.')}</strong>
+      <Facts of={of.changed.map((part) => [t(PARTS[part]), <span key={part}>{t('pinned')} <Id value={of.pin[part]} /><br />{t('named now')} <Id value={of.named[part]} /></span>])} />
+      <p>{t('A rightful change is signed by two people of the SRO and stands in the log. This page does not check that: depa does, or compare what is named now with what the SRO publishes elsewhere. If they differ, sign nothing here and tell the SRO.')}</p>
+      <Terminal command={`depa log keys --trust trust.json --registry ${location.origin}`} />
+      <Checkbox checked={compared} onChange={(event) => setCompared(event.currentTarget.checked)} label={t('What is named now is what the SRO publishes')} />
+      <div><Button color="red" variant="outline" disabled={!compared} onClick={() => void pin()}>{t('Pin what is named now')}</Button></div>
+    </div>
+  );
+}
+
+const ALL = '';
+/** The second tree's roots, one after each batch, tell people nothing. */
+const ACTS = 'acts';
+const FEW = 30;
+
+function Entries({ all, size, tile, last, go, note }: { all: Proved[]; size: number; tile: number; last: number; go: (tile: number) => void; note: string }) {
+  const { data: session } = useQuery(me);
+  const [query, setQuery] = useSearchParams();
+  const [kind, setKind] = useState(ACTS);
+  const [from, setFrom] = useState('');
+  const [whole, setWhole] = useState(false);
+  const open = query.get('entry') === null ? undefined : Number(query.get('entry'));
+  const kinds = [...new Set(all.map((entry) => entry.record.kind))].sort();
+  const fits = (entry: Proved) => kind === ALL || (kind === ACTS ? entry.record.kind !== 'twin_root' : entry.record.kind === kind);
+  const shown = all.filter((entry) => (fits(entry) || !entry.included) && (from === '' || entry.record.at >= from)).reverse();
+  const broken = all.filter((entry) => !entry.included);
+  const sees = oversees(session);
+  useEffect(() => {
+    if (open !== undefined && Math.floor(open / 256) !== tile && open < size) go(Math.floor(open / 256));
+  }, [open, tile, size, go]);
+  return (
+    <Card title={t('Entries')} aside={<span className="dim small">{t('{n} of {all} shown', { n: shown.length, all: count(size) })}</span>}>
+      <div className="stack">
+        {broken.length > 0 && (
+          <div className="note bad" role="alert">
+            {t('Entries that are not what the checkpoint says:')} {broken.slice(0, 20).map((entry) => entry.index).join(', ')}
+          </div>
+        )}
+        <div className="row noprint">
+          <Select aria-label={t('Kind')} value={kind} onChange={(value) => setKind(value ?? ALL)} data={[{ value: ACTS, label: t('All that people and services did') }, { value: ALL, label: t('Every entry') }, ...kinds.map((value) => ({ value, label: value.replaceAll('_', ' ') }))]} allowDeselect={false} />
+          <TextInput type="date" aria-label={t('Since')} value={from} onChange={(event) => setFrom(event.currentTarget.value)} />
+          <Button variant="default" disabled={tile === 0} onClick={() => go(tile - 1)}>{t('Older')}</Button>
+          <Button variant="default" disabled={tile >= last} onClick={() => go(tile + 1)}>{t('Newer')}</Button>
+          {sees && <Export />}
+        </div>
+        <div className="scroll">
+          <table className="data">
+            <thead><tr><th className="num">{t('Index')}</th><th>{t('What')}</th><th>{t('When')}</th><th>{t('Leaf')}</th><th>{t('Inclusion')}</th></tr></thead>
+            <tbody>
+              {(whole ? shown : shown.filter((entry, at) => at < FEW || !entry.included)).map((entry) => (
+                <tr key={entry.index} className={entry.included ? '' : 'bad'} data-index={entry.index}>
+                  <td className="num">{entry.index}</td>
+                  <td><Link to={`/audit?entry=${entry.index}`} replace>{t(entry.record.kind.replaceAll('_', ' '))}</Link></td>
+                  <td><Time at={entry.record.at} /></td>
+                  <td><Id value={hex(entry.leaf)} short /></td>
+                  <td><span className={`pill ${entry.included ? 'good' : 'bad'}`}>{entry.included ? t('index {n} of {all}', { n: entry.index, all: size }) : t('TAMPERED')}</span></td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+        {!whole && shown.length > FEW && <div><Button variant="default" size="xs" onClick={() => setWhole(true)}>{t('Show all {n}', { n: shown.length })}</Button></div>}
+        {open !== undefined && <Opened index={open} entry={all.find((one) => one.index === open)} close={() => setQuery({}, { replace: true })} />}
+        <Terminal command={sees ? 'depa audit verify depa-log.jsonl --trust trust.json' : `depa audit monitor ${location.origin} --state watch --trust trust.json`} />
+        <details><summary className="dim small">{t('The checkpoint note')}</summary><pre className="json" tabIndex={0}>{note}</pre></details>
+      </div>
+    </Card>
+  );
+}
+
+/** One entry: its record for everyone, its receipt for those whom it concerns. */
+function Opened({ index, entry, close }: { index: number; entry: Proved | undefined; close: () => void }) {
+  const receipt = useQuery({
+    queryKey: ['receipt', index],
+    queryFn: () => ask(api.GET('/v1/log/receipts/{index}', { params: { path: { index: String(index) } } })) as Promise<Schemas['Receipted']>,
+    retry: false,
+  });
+  return (
+    <section className="note" aria-label={t('Entry {n}', { n: index })}>
+      <div className="row between"><h3>{t('Entry {n}', { n: index })}</h3><button type="button" className="quiet" onClick={close}>{t('Close')}</button></div>
+      {entry ? (
+        <Facts of={[
+          [t('What'), entry.record.kind.replaceAll('_', ' ')],
+          [t('Inclusion'), entry.included ? t('Verified in your browser: index {n}', { n: index }) : t('TAMPERED')],
+          [t('Body, salted'), <Id key="b" value={entry.record.body_sha256} short />],
+        ]} />
+      ) : <p>{t('It lies on another page of the log.')}</p>}
+      {receipt.data && <div><Button size="xs" variant="default" onClick={() => save(`receipt-${index}.json`, JSON.stringify(receipt.data.receipt, null, 2))}>{t('Save the receipt')}</Button><Terminal command={`depa audit verify-receipt receipt-${index}.json --trust trust.json`} /></div>}
+      {receipt.error !== null && <p className="dim small">{t('Its body concerns others; the record above is public.')}</p>}
+      {entry && <details><summary className="small">{t('The public record')}</summary><Json of={entry.record} /></details>}
+    </section>
+  );
+}
+
+/** Exports the log in the form that `depa audit verify` takes, after checking every body against its record. */
+function Export() {
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState<unknown>();
+  const made = async () => {
+    setBusy(true);
+    setProblem(undefined);
+    try {
+      // The form of `depa audit`: a head, then one entry a line, all canonical. The first page fixes the size.
+      const lines: string[] = [];
+      const line = (value: unknown) => lines.push(text(canonical(value)));
+      for (let [from, size] = [0, Infinity]; from < size; ) {
+        const page = await ask(api.GET('/v1/audit/export', { params: { query: { from, limit: 200 } } }));
+        if (from === 0) {
+          size = page.size;
+          line({ v: 1, size, checkpoint: page.checkpoint });
+        }
+        if (page.entries.length === 0) throw new Error(t('the export ends at entry {n} of {all}', { n: from, all: size }));
+        for (const entry of page.entries.slice(0, size - from)) {
+          const bytes = canonical(entry.body);
+          const digest = hex(await sha256(fromBase64url(entry.body_salt), bytes));
+          const erased = (entry.body as { kind?: string }).kind === 'erased';
+          if (!erased && digest !== entry.record.body_sha256) throw new Error(t('the body of entry {n} is not what its record says', { n: entry.index }));
+          line(entry);
+        }
+        from += page.entries.length;
+      }
+      save('depa-log.jsonl', `${lines.join('\n')}\n`, 'application/x-ndjson');
+    } catch (caught) {
+      setProblem(caught);
+    }
+    setBusy(false);
+  };
+  return <><Button loading={busy} onClick={() => void made()}>{t('Export with bodies')}</Button><ProblemNote problem={problem} /></>;
+}
+
+/** ε by dataset and consumer, as the statements of key services in the log add up. */
+function Ledger() {
+  const { data: session } = useQuery(me);
+  const all = useQuery(datasets);
+  const auditor = session?.roles.some((role) => role.startsWith('sro')) ?? false;
+  const own = (all.data ?? []).filter(({ offer }) => auditor || offer.provider === session?.member || session?.roles.includes('tdc_admin') || session?.roles.includes('signer'));
+  return (
+    <Card title={t('Privacy ledger')} aside={<span className="dim small">{t('ε spent, by dataset and consumer')}</span>}>
+      {own.length === 0 ? <p className="dim">{t('No dataset concerns you.')}</p> : (
+        <div className="scroll">
+          <table className="data">
+            <thead><tr><th>{t('Dataset')}</th><th>{t('Consumer')}</th><th className="num">{t('Runs')}</th><th className="num">{t('ε spent')}</th><th className="num">{t('of')}</th><th>{t('Share')}</th></tr></thead>
+            <tbody>{own.map(({ offer }) => <Rows key={offer.dataset_id} id={offer.dataset_id} name={offer.name} />)}</tbody>
+          </table>
+        </div>
+      )}
+    </Card>
+  );
+}
+
+function Rows({ id, name }: { id: string; name: string }) {
+  const { data } = useQuery(budget(id));
+  return (
+    <>
+      {(data?.lines ?? []).map((line) => (
+        <tr key={line.tdc}>
+          <td><Link to={`/datasets/${id}`}>{name}</Link></td>
+          <td><Name did={line.tdc} /></td>
+          <td className="num">{line.runs}</td>
+          <td className="num">{epsilon(line.spent_micro)}</td>
+          <td className="num">{epsilon(data?.cap_micro ?? 0, 'left')}</td>
+          <td><Gauge spent={line.spent_micro} cap={data?.cap_micro ?? 0} label={t('ε spent of {name}', { name })} /></td>
+        </tr>
+      ))}
+    </>
+  );
+}

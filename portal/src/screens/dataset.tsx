@@ -1,0 +1,147 @@
+/** A dataset: its data card, its public schema, its terms in plain words, its budget, its versions. */
+import { Button } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { Link, useNavigate, useParams } from 'react-router';
+import { api, ask } from '../api/client';
+import { budget, dataset, type Listed, me } from '../api/queries';
+import { t } from '../i18n';
+import { basket } from '../parts/basket';
+import { Card, Facts, Page, Read, Terminal } from '../parts/page';
+import { save } from '../parts/save';
+import { count, epsilon, Gauge, Id, Name, State, Time } from '../parts/words';
+import { price } from './datasets';
+
+export default function DatasetPage() {
+  const { id = '' } = useParams();
+  const versions = useQuery(dataset(id));
+  return <Read of={versions}>{(all) => (all[0] ? <Shown newest={all[0]} all={all} /> : <p>{t('No such dataset.')}</p>)}</Read>;
+}
+
+const LEVELS = ['kept by law alone', 'kept by the key service', 'kept by the key service; no model leaves the room'];
+
+function Shown({ newest, all }: { newest: Listed; all: Listed[] }) {
+  const { offer, view } = newest;
+  const { data: session } = useQuery(me);
+  const navigate = useNavigate();
+  const owner = session?.member === offer.provider;
+  const composes = session?.roles.some((role) => role === 'tdc_admin') ?? false;
+  const croissant = async () => {
+    const document = await ask(api.GET('/v1/datasets/{id}/croissant', { params: { path: { id: offer.dataset_id } }, parseAs: 'text' }));
+    save(`${offer.dataset_id}.croissant.json`, String(document), 'application/ld+json');
+  };
+  return (
+    <Page
+      title={offer.name}
+      lead={<span className="row"><State word={view.state} /><Name did={offer.provider} /></span>}
+      crumbs={<><Link to="/datasets">{t('Datasets')}</Link> / {offer.name}</>}
+      actions={
+        <>
+          <Button variant="default" onClick={() => void croissant()}>Croissant</Button>
+          {composes && <Button onClick={() => { basket(offer.dataset_id, true); void navigate('/contracts/new'); }}>{t('Ask for a contract')}</Button>}
+        </>
+      }
+    >
+      <div className="split">
+        <div className="stack">
+          <Card title={t('Data card')}>
+            <Facts of={[
+              [t('What it is'), offer.data_card.description],
+              [t('How it was collected'), offer.data_card.collection],
+              [t('What it is not good for'), offer.data_card.limitations],
+              [t('Personal data'), offer.data_card.personal_data],
+              [t('Licence'), offer.data_card.licence],
+              [t('Made by'), offer.reference.creators.join(', ')],
+              [t('Keywords'), offer.reference.keywords.join(', ') || undefined],
+            ]} />
+          </Card>
+          <Card title={t('Columns')} aside={<span className="dim small">{t('bounds are public; values outside are clamped')}</span>}>
+            <div className="scroll">
+              <table className="data">
+                <thead><tr><th>{t('Name')}</th><th>{t('Type')}</th><th className="num">{t('From')}</th><th className="num">{t('To')}</th><th>{t('May be')}</th></tr></thead>
+                <tbody>
+                  {offer.columns.map((column) => {
+                    const uses = [
+                      offer.usage.allowed_columns.includes(column.name) && t('read'),
+                      offer.usage.join_keys.includes(column.name) && t('joined on'),
+                      offer.usage.target_columns.includes(column.name) && t('predicted'),
+                    ].filter(Boolean);
+                    return (
+                      <tr key={column.name}>
+                        <td><code>{column.name}</code></td><td>{column.type}</td>
+                        <td className="num">{column.lower ?? '–'}</td><td className="num">{column.upper ?? '–'}</td>
+                        <td>{uses.join(', ') || <span className="dim">{t('nothing')}</span>}</td>
+                      </tr>
+                    );
+                  })}
+                </tbody>
+              </table>
+            </div>
+          </Card>
+          <Card title={t('Versions')}>
+            <ul className="list">
+              {all.map((one) => (
+                <li key={`${one.offer.version}-${one.offer.offer_version}`} className="item">
+                  <div>{t('Version {n}, terms {m}', { n: one.offer.version, m: one.offer.offer_version })}<p className="small"><Time at={one.offer.offered_at} /></p></div>
+                  <State word={one.view.state} />
+                </li>
+              ))}
+            </ul>
+          </Card>
+        </div>
+        <div className="stack">
+          <Budget id={offer.dataset_id} />
+          <Card title={t('Terms')}>
+            <Facts of={[
+              [t('Price'), price(newest)],
+              [t('Purposes'), offer.usage.purposes.join(', ')],
+              [t('People'), t('{n}, a public count', { n: count(offer.public_rows) })],
+              [t('At most'), t('ε {epsilon} at δ {delta} about any one person', { epsilon: offer.privacy_cap.epsilon, delta: offer.privacy_cap.delta })],
+              [t('The budget is'), t(LEVELS[offer.privacy_cap.level] ?? '')],
+              [t('Counted'), offer.privacy_cap.scope === 'global' ? t('for all consumers together') : t('for each consumer alone')],
+              [t('Opens for'), offer.key.min_assurance === 'software' ? t('SIMULATED evidence too') : t('hardware evidence only')],
+            ]} />
+          </Card>
+          <Card title={t('Proof')}>
+            <Facts of={[
+              [t('Dataset'), <Id key="d" value={offer.dataset_id} short />],
+              [t('Manifest root'), <Id key="m" value={offer.manifest_root} short />],
+              [t('Family'), <Id key="f" value={offer.family} short />],
+              [t('Log entry'), <Link key="e" to={`/audit?entry=${view.offer.receipt.index}`}>{view.offer.receipt.index}</Link>],
+              [t('Key'), owner ? <Id key="k" value={offer.key.key_id} short /> : undefined],
+              [t('Key service'), owner ? offer.key.kms : undefined],
+            ]} />
+          </Card>
+          {owner && <Card title={t('Yours')}><div className="stack tight"><Terminal command={`depa dataset show ${offer.dataset_id} --registry ${location.origin}`} open /></div></Card>}
+        </div>
+      </div>
+    </Page>
+  );
+}
+
+function Budget({ id }: { id: string }) {
+  const found = useQuery(budget(id));
+  return (
+    <Card title={t('Privacy budget')}>
+      <Read of={found}>
+        {({ cap_micro, lines, cap }) => lines.length === 0 ? (
+          <div className="stack tight">
+            <div className="big">ε {epsilon(cap_micro, 'left')}</div>
+            <Gauge spent={0} cap={cap_micro} label={t('ε spent')} />
+            <p className="dim small">{t('Nothing that you may see was spent of it.')}</p>
+          </div>
+        ) : (
+          <ul className="list">
+            {lines.map((line) => (
+              <li key={line.tdc} className="stack tight">
+                <div className="row between"><Name did={line.tdc} /><span className="num">{t('ε {left} left', { left: epsilon(line.left_micro, 'left') })}</span></div>
+                <Gauge spent={line.spent_micro} cap={cap_micro} label={t('ε spent')} />
+                <p className="dim small">{t('{spent} of {cap} spent in {n} runs, at δ {delta}', { spent: epsilon(line.spent_micro), cap: epsilon(cap_micro, 'left'), n: line.runs, delta: cap.delta })}</p>
+              </li>
+            ))}
+          </ul>
+        )}
+      </Read>
+      <p className="dim small">{t('As the log shows it; the key service keeps the ledger that counts.')}</p>
+    </Card>
+  );
+}

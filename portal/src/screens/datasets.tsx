@@ -1,0 +1,122 @@
+/** The catalogue: what is on offer, with facets that count. */
+import { Button, Checkbox, TextInput } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
+import { Link } from 'react-router';
+import { datasets, type Listed, me } from '../api/queries';
+import { t } from '../i18n';
+import { Card, Empty, Page, Read } from '../parts/page';
+import { count, money, Name, State, useNames } from '../parts/words';
+import { basket, useBasket } from '../parts/basket';
+
+export function price({ offer }: Listed): string {
+  const paid = offer.payment.filter((term) => term.kind !== 'free');
+  if (paid.length === 0) return t('free');
+  return paid.map((term) => `${money(term.amount_minor, term.currency)}${term.kind === 'per_run' ? ` ${t('a run')}` : ''}`).join(' + ');
+}
+
+/** How a facet sorts a dataset into its values. */
+const FACETS: Record<string, (one: Listed, name: (did: string) => string) => string[]> = {
+  Format: ({ offer }) => offer.objects.map((object) => object.media_type),
+  Purpose: ({ offer }) => offer.usage.purposes,
+  Price: ({ offer }) => {
+    const most = Math.max(0, ...offer.payment.map((term) => (term.kind === 'free' ? 0 : term.amount_minor)));
+    return [most === 0 ? t('free') : most <= 100_000 ? t('to 1,000') : most <= 1_000_000 ? t('1,000 to 10,000') : t('above 10,000')];
+  },
+  'ε offered': ({ offer }) => {
+    const cap = Number(offer.privacy_cap.epsilon);
+    return [cap < 1 ? t('below 1') : cap <= 3 ? t('1 to 3') : t('above 3')];
+  },
+  Provider: ({ offer }, name) => [name(offer.provider)],
+};
+
+export default function Datasets() {
+  const all = useQuery(datasets);
+  const { data: session } = useQuery(me);
+  return (
+    <Page
+      title={t('Datasets')}
+      lead={t('Sealed tables on offer: the same terms for everyone, and never a row.')}
+      actions={session?.roles.includes('tdp_admin') && <Button component={Link} to="/datasets/new">{t('Register a dataset')}</Button>}
+    >
+      <Read of={all}>{(found) => <Catalogue all={found} />}</Read>
+    </Page>
+  );
+}
+
+function Catalogue({ all }: { all: Listed[] }) {
+  const names = useNames();
+  const [words, setWords] = useState('');
+  const [chosen, setChosen] = useState<Record<string, string[]>>({});
+  const picked = useBasket();
+  const texts = ({ offer }: Listed) => [offer.name, offer.data_card.description, ...offer.reference.keywords, ...offer.columns.map((column) => column.name)].join(' ').toLowerCase();
+  const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
+  const found = all.filter((one) => wanted.every((word) => texts(one).includes(word)));
+  const fits = (one: Listed, but?: string) =>
+    Object.entries(FACETS).every(([facet, of]) => facet === but || !chosen[facet]?.length || of(one, names).some((value) => chosen[facet]?.includes(value)));
+  const shown = found.filter((one) => fits(one));
+  if (all.length === 0) return <Empty command={`depa dataset publish offer.json --registry ${location.origin}`}>{t('No dataset is on offer yet.')}</Empty>;
+  return (
+    <>
+      <TextInput aria-label={t('Search')} placeholder={t('Search names, columns, keywords')} value={words} onChange={(event) => setWords(event.currentTarget.value)} />
+      <div className="row">
+        {Object.entries(FACETS).map(([facet, of]) => {
+          const counts = new Map<string, number>();
+          for (const one of found.filter((candidate) => fits(candidate, facet))) for (const value of of(one, names)) counts.set(value, (counts.get(value) ?? 0) + 1);
+          return (
+            <details key={facet} className="quiet">
+              <summary>{t(facet)}{chosen[facet]?.length ? ` (${chosen[facet].length})` : ''}</summary>
+              <fieldset className="facet">
+                <legend className="sr">{t(facet)}</legend>
+                {[...counts].sort().map(([value, n]) => (
+                  <Checkbox
+                    key={value}
+                    size="sm"
+                    label={`${value} (${n})`}
+                    checked={chosen[facet]?.includes(value) ?? false}
+                    onChange={(event) => {
+                      const now = chosen[facet] ?? [];
+                      const checked = event.currentTarget.checked;
+                      setChosen({ ...chosen, [facet]: checked ? [...now, value] : now.filter((one) => one !== value) });
+                    }}
+                  />
+                ))}
+              </fieldset>
+            </details>
+          );
+        })}
+        <span className="dim small" role="status">{t('{n} of {all}', { n: shown.length, all: all.length })}</span>
+        {picked.length > 0 && <Button component={Link} to="/contracts/new" size="xs">{t('Contract over {n} datasets', { n: picked.length })}</Button>}
+      </div>
+      {shown.length === 0 && <Card><p className="dim">{t('Nothing fits. Take a filter away.')}</p></Card>}
+      <ul className="cards">
+        {shown.map((one) => (
+          <li key={one.offer.dataset_id} className="card link">
+            <div className="row between"><State word={one.view.state} /><span className="dim small">ε ≤ {one.offer.privacy_cap.epsilon}</span></div>
+            <Link to={`/datasets/${one.offer.dataset_id}`}>{one.offer.name}</Link>
+            <span className="dim small"><Name did={one.offer.provider} /></span>
+            <p className="small">{one.offer.data_card.description}</p>
+            <div className="row between small dim">
+              <span>{t('{n} people, {m} columns', { n: count(one.offer.public_rows), m: one.offer.columns.length })}</span>
+              <span>{price(one)}</span>
+            </div>
+            <Pick id={one.offer.dataset_id} name={one.offer.name} />
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
+function Pick({ id, name }: { id: string; name: string }) {
+  const picked = useBasket().includes(id);
+  const { data: session } = useQuery(me);
+  if (!session?.roles.some((role) => role === 'tdc_admin' || role === 'signer')) return null;
+  return (
+    <div className="above">
+      <Button size="xs" variant={picked ? 'filled' : 'default'} aria-pressed={picked} onClick={() => basket(id, !picked)}>
+        {picked ? t('In the draft') : t('Add to a contract')}<span className="sr">: {name}</span>
+      </Button>
+    </div>
+  );
+}

@@ -1,0 +1,68 @@
+/** A one-time link becomes a person with a passkey. The secret stands behind `#` and is taken out of the address at once. */
+import { Button, TextInput } from '@mantine/core';
+import { useQueryClient } from '@tanstack/react-query';
+import { useEffect, useState } from 'react';
+import { Link, useNavigate } from 'react-router';
+import { api, ask, rememberCsrf } from '../api/client';
+import { t } from '../i18n';
+import { create, type Options } from '../keys/passkey';
+import { ProblemNote } from '../parts/page';
+import { Mark, Tools } from '../parts/shell';
+import { save } from '../parts/save';
+
+export function Enrol() {
+  const client = useQueryClient();
+  const navigate = useNavigate();
+  const [token] = useState(() => location.hash.slice(1));
+  const [label, setLabel] = useState(t('This device'));
+  const [codes, setCodes] = useState<string[]>();
+  const [problem, setProblem] = useState<unknown>();
+  const [busy, setBusy] = useState(false);
+  useEffect(() => {
+    document.title = `${t('Welcome')} · DEPA`;
+    history.replaceState(null, '', location.pathname);
+  }, []);
+  const enrol = async () => {
+    const begun = await ask(api.POST('/auth/enrol/options', { body: { token } }));
+    const credential = await create(begun.options as Options);
+    const body = { token, challenge_id: begun.challenge_id, credential, label };
+    const made = await ask(api.POST('/auth/enrol', { body: body as never }));
+    rememberCsrf(made.session.csrf_token);
+    setCodes(made.recovery_codes);
+    await client.refetchQueries({ queryKey: ['me'] });
+    if (made.recovery_codes.length === 0) void navigate('/');
+  };
+  const tried = async () => {
+    setBusy(true);
+    setProblem(undefined);
+    await enrol().catch(setProblem);
+    setBusy(false);
+  };
+  return (
+    <div className="plain">
+      <main>
+        <div className="row between"><span className="brand"><Mark /><span>DEPA<small>{t('clean room')}</small></span></span><Tools /></div>
+        {codes === undefined ? (
+          <form className="card stack" onSubmit={(event) => { event.preventDefault(); void tried(); }}>
+            <h1>{t('Welcome')}</h1>
+            <p className="dim">{t('This link makes you a person of your organisation, once. You sign in with a passkey: no password, nothing to remember.')}</p>
+            {token === '' && <div className="note wait">{t('The address lacks the secret of the link. Open the whole link as you got it.')}</div>}
+            <TextInput label={t('A name for this passkey')} value={label} onChange={(event) => setLabel(event.currentTarget.value)} required maxLength={100} />
+            <ProblemNote problem={problem} />
+            <Button type="submit" size="md" loading={busy} disabled={token === ''}>{t('Make a passkey')}</Button>
+          </form>
+        ) : (
+          <div className="card stack">
+            <h1>{t('You are in')}</h1>
+            <p>{t('These ten codes are shown this once. Each lets you make a new passkey if you lose this one.')}</p>
+            <pre className="json" tabIndex={0}>{codes.join('\n')}</pre>
+            <div className="row">
+              <Button variant="default" onClick={() => save('depa-recovery-codes.txt', `${codes.join('\n')}\n`, 'text/plain')}>{t('Save as a file')}</Button>
+              <Button component={Link} to="/keys">{t('Go on to your signing key')}</Button>
+            </div>
+          </div>
+        )}
+      </main>
+    </div>
+  );
+}

@@ -1,0 +1,79 @@
+/** What waits for me, and what happened. */
+import { useQuery } from '@tanstack/react-query';
+import { Link } from 'react-router';
+import { useNotes } from '../api/live';
+import { me, runs } from '../api/queries';
+import { t } from '../i18n';
+import { useInbox } from '../parts/inbox';
+import { useSigning } from '../parts/keys';
+import { Card, Empty, Page, Read } from '../parts/page';
+import { Id, Name, State, Time } from '../parts/words';
+
+const WHAT: Record<string, string> = { sign: 'Sign', approve: 'Decide', pay: 'Pay', budget: 'Budget', run: 'Run' };
+
+export function Home() {
+  const { data: session } = useQuery(me);
+  const inbox = useInbox();
+  const { notes } = useNotes();
+  const signing = useSigning();
+  const all = useQuery(runs);
+  return (
+    <Page title={t('Home')} lead={session && <>{session.display_name}, <Name did={session.member} /></>}>
+      {signing.known && signing.ready === undefined && (
+        <div className="note wait">
+          {t('This browser holds no key that may sign for you. You can read everything; to sign, set up a key.')}{' '}
+          <Link to="/keys">{t('Set up a key')}</Link>
+        </div>
+      )}
+      <Card title={t('Waiting for you')}>
+        {inbox.length === 0 ? (
+          <Empty command={`depa contract list --key YOUR.key --registry ${location.origin}`}>{t('Nothing waits for you.')}</Empty>
+        ) : (
+          <ul className="list">
+            {inbox.map((one) => (
+              <li key={`${one.kind}-${one.id}`} className="item">
+                <div><Link to={one.to}>{one.title}</Link><p>{one.about}</p></div>
+                <span className="pill accent">{t(WHAT[one.kind] ?? one.kind)}</span>
+              </li>
+            ))}
+          </ul>
+        )}
+      </Card>
+      <Card title={t('Recent activity')} aside={<span className="dim small">{t('since you opened this page')}</span>}>
+        {notes.length === 0 ? (
+          <p className="dim">{t('Nothing yet. What the others do appears here by itself.')}</p>
+        ) : (
+          <ul className="list" aria-live="polite">
+            {notes.slice(0, 12).map((note) => (
+              <li key={note.index} className="item">
+                <div>
+                  {note.contract && <Link to={`/contracts/${note.contract.id}`}>{t(note.kind.replaceAll('_', ' '))}</Link>}
+                  {note.run_id && <Link to={`/runs/${note.run_id}`}>{t(note.kind.replaceAll('_', ' '))}</Link>}
+                  {!note.contract && !note.run_id && t(note.kind.replaceAll('_', ' '))}
+                  <p className="small">{t('entry {n} of the log', { n: note.index })}</p>
+                </div>
+                <span className="dim small"><Time at={note.at} /></span>
+              </li>
+            ))}
+          </ul>
+        )}
+      </Card>
+      <Card title={t('Latest runs')} aside={<Link to="/runs">{t('All runs')}</Link>}>
+        <Read of={all}>
+          {({ runs: rows }) => rows.length === 0 ? (
+            <p className="dim">{t('No run has checked in yet.')}</p>
+          ) : (
+            <ul className="list">
+              {rows.slice(0, 5).map((run) => (
+                <li key={run.run_id} className="item">
+                  <div><Link to={`/runs/${run.run_id}`}><Name did={run.tdc} /></Link><p className="small"><Id value={run.run_id} short /></p></div>
+                  <div className="row"><State word={run.state} /><span className="dim small"><Time at={run.checked_in_at} /></span></div>
+                </li>
+              ))}
+            </ul>
+          )}
+        </Read>
+      </Card>
+    </Page>
+  );
+}

@@ -1,0 +1,172 @@
+/** What is owed and paid under one's contracts, and how the service told one's own systems. */
+import { Button, Modal, MultiSelect, TextInput } from '@mantine/core';
+import { notifications } from '@mantine/notifications';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
+import { Link } from 'react-router';
+import { api, ask, acting } from '../api/client';
+import { TOPICS } from '../api/topics';
+import { deliveries, endpoints, me, payments } from '../api/queries';
+import { t } from '../i18n';
+import { Refused } from '../keys/document';
+import { useSigning } from '../parts/keys';
+import { Card, Empty, Facts, Page, ProblemNote, Read } from '../parts/page';
+import { Id, money, Name, State, Time } from '../parts/words';
+
+export default function Payments() {
+  const { data: session } = useQuery(me);
+  const all = useQuery(payments);
+  const party = session?.roles.some((role) => ['tdp_admin', 'tdc_admin', 'signer'].includes(role)) ?? false;
+  return (
+    <Page title={t('Payments')} lead={t('What falls due stands in the same log entry as the completion that owes it.')}>
+      <Card title={t('Instructions')}>
+        <Read of={all}>
+          {({ payments: rows }) => rows.length === 0 ? (
+            <Empty command={`depa payment list --key YOUR.key --registry ${location.origin}`}>{t('Nothing is owed. Payment falls due when a run completes.')}</Empty>
+          ) : (
+            <>
+              <Sums rows={rows} member={session?.member ?? ''} />
+              <div className="scroll">
+                <table className="data">
+                  <thead><tr><th>{t('From')}</th><th>{t('To')}</th><th>{t('For')}</th><th className="num">{t('Sum')}</th><th>{t('State')}</th></tr></thead>
+                  <tbody>
+                    {rows.map((row) => (
+                      <tr key={row.instruction_id}>
+                        <td><Name did={row.payer} /></td>
+                        <td><Name did={row.payee} /></td>
+                        <td>{row.run_id ? <Link to={`/runs/${row.run_id}`}>{t('Run')} {row.run_id.slice(4, 12)}</Link> : t('period')}<br /><span className="dim small">{t('term {term}', { term: row.term_id })} · <Id value={row.instruction_id} short /></span></td>
+                        <td className="num">{money(row.amount_minor, row.currency)}</td>
+                        <td><State word={row.state} /></td>
+                      </tr>
+                    ))}
+                  </tbody>
+                </table>
+              </div>
+            </>
+          )}
+        </Read>
+      </Card>
+      {party && <Webhooks />}
+    </Page>
+  );
+}
+
+function Sums({ rows, member }: { rows: { payer: string; payee: string; currency: string; amount_minor: number; state: string }[]; member: string }) {
+  const sums = new Map<string, number>();
+  for (const row of rows) {
+    const side = row.payer === member ? t('You paid') : row.payee === member ? t('You received') : t('Between others');
+    const open = row.state === 'settled' ? '' : ` (${t('open')})`;
+    const key = `${side}${open}|${row.currency}`;
+    sums.set(key, (sums.get(key) ?? 0) + row.amount_minor);
+  }
+  return <Facts of={[...sums].map(([key, sum]) => [key.split('|')[0] ?? '', <strong key={key} className="num">{money(sum, key.split('|')[1] ?? 'INR')}</strong>])} />;
+}
+
+function Webhooks() {
+  const client = useQueryClient();
+  const { ready } = useSigning();
+  const listed = useQuery(endpoints);
+  const sent = useQuery({ ...deliveries, refetchInterval: 5_000 });
+  const [open, setOpen] = useState(false);
+  const [url, setUrl] = useState('');
+  const [events, setEvents] = useState<string[]>(['run.completed']);
+  const [made, setMade] = useState<{ secret: string; public_key: string }>();
+  const [problem, setProblem] = useState<unknown>();
+  const tried = async (act: () => Promise<void>) => {
+    setProblem(undefined);
+    await act().catch(setProblem);
+    await client.invalidateQueries({ queryKey: ['webhooks'] });
+  };
+  const keyed = async () => {
+    if (!ready) throw new Refused('KEY_MISSING', t('This browser holds no key that may sign for you.'));
+    return acting(ready);
+  };
+  const add = async () => {
+    const header = { 'Idempotency-Key': crypto.randomUUID() };
+    setMade(await ask(api.POST('/v1/webhooks/endpoints', { params: { header }, body: { url, events, ordered: false }, headers: await keyed() })));
+  };
+  const replay = async (id: string) => {
+    const header = { 'Idempotency-Key': crypto.randomUUID() };
+    await ask(api.POST('/v1/webhooks/deliveries/{id}/replay', { params: { path: { id }, header }, headers: await keyed() }));
+    notifications.show({ message: t('It is sent again.') });
+  };
+  const rotate = async (id: string) => {
+    const { response } = await api.GET('/v1/webhooks/endpoints/{id}', { params: { path: { id } } });
+    const header = { 'Idempotency-Key': crypto.randomUUID(), 'If-Match': response.headers.get('etag') ?? '' };
+    const body = { overlap_seconds: 86_400 };
+    setMade(await ask(api.POST('/v1/webhooks/endpoints/{id}/rotate', { params: { path: { id }, header }, body, headers: await keyed() })));
+    setOpen(true);
+  };
+  const disable = async (id: string) => {
+    const { response } = await api.GET('/v1/webhooks/endpoints/{id}', { params: { path: { id } } });
+    const header = { 'Idempotency-Key': crypto.randomUUID(), 'If-Match': response.headers.get('etag') ?? '' };
+    await ask(api.POST('/v1/webhooks/endpoints/{id}/disable', { params: { path: { id }, header }, headers: await keyed() }));
+    notifications.show({ message: t('Switched off.') });
+  };
+  return (
+    <>
+      <Card title={t('Webhooks')} aside={<Button size="xs" onClick={() => { setMade(undefined); setOpen(true); }} disabled={!ready}>{t('Add an endpoint')}</Button>}>
+        <ProblemNote problem={problem} />
+        <Read of={listed}>
+          {({ endpoints: rows }) => rows.length === 0 ? (
+            <Empty command={`depa webhook endpoint add --url https://acme.example/depa --event run.completed --out endpoint.json --key YOUR.key --registry ${location.origin}`}>{t('Your systems hear nothing yet. An endpoint gets signed messages.')}</Empty>
+          ) : (
+            <ul className="list">
+              {rows.map((one) => (
+                <li key={one.endpoint_id} className="item">
+                  <div><strong>{one.url}</strong><p className="small">{one.events.join(', ')} · <Id value={one.endpoint_id} short /></p></div>
+                  <div className="row">
+                    <State word={one.state} />
+                    {one.failing_since && <span className="pill bad">{t('failing since')} <Time at={one.failing_since} /></span>}
+                    {one.state === 'active' && <Button size="xs" variant="default" disabled={!ready} onClick={() => void tried(() => rotate(one.endpoint_id))}>{t('New secret')}</Button>}
+                    {one.state === 'active' && <Button size="xs" variant="default" disabled={!ready} onClick={() => void tried(() => disable(one.endpoint_id))}>{t('Switch off')}</Button>}
+                  </div>
+                </li>
+              ))}
+            </ul>
+          )}
+        </Read>
+      </Card>
+      <Card title={t('Deliveries')} aside={<span className="dim small">{t('the newest first')}</span>}>
+        <Read of={sent}>
+          {({ deliveries: rows }) => rows.length === 0 ? <p className="dim">{t('Nothing was sent yet.')}</p> : (
+            <div className="scroll">
+              <table className="data">
+                <thead><tr><th>{t('Event')}</th><th>{t('Message')}</th><th className="num">{t('Attempts')}</th><th>{t('Last answer')}</th><th>{t('When')}</th><th>{t('State')}</th><th><span className="sr">{t('Acts')}</span></th></tr></thead>
+                <tbody>
+                  {rows.map((row) => (
+                    <tr key={`${row.message_id}${row.endpoint_id}`}>
+                      <td>{row.event}</td>
+                      <td><Id value={row.message_id} short /></td>
+                      <td className="num">{row.attempts}</td>
+                      <td>{row.attempts === 0 ? '–' : `${row.status ?? t('no answer')}${row.millis == null ? '' : `, ${row.millis} ms`}`}</td>
+                      <td>{row.state === 'pending' && <span className="dim">{t('next try')} </span>}<Time at={row.at} /></td>
+                      <td><State word={row.state} /></td>
+                      <td className="num"><Button size="xs" variant="default" disabled={!ready} onClick={() => void tried(() => replay(row.delivery_id))}>{t('Send again')}<span className="sr">: {row.message_id}</span></Button></td>
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+            </div>
+          )}
+        </Read>
+      </Card>
+      <Modal opened={open} onClose={() => setOpen(false)} title={made ? t('A new secret') : t('Add an endpoint')}>
+        {made ? (
+          <div className="stack tight">
+            <p>{t('The secret is shown this once. Your receiver checks messages with it, or with the public key.')}</p>
+            <Facts of={[[t('Secret'), <Id key="s" value={made.secret} />], [t('Public key'), <Id key="p" value={made.public_key} />]]} />
+            <Button onClick={() => setOpen(false)}>{t('I have kept it')}</Button>
+          </div>
+        ) : (
+          <form className="stack tight" onSubmit={(event) => { event.preventDefault(); void tried(add); }}>
+            <TextInput label={t('Where to')} type="url" required value={url} onChange={(event) => setUrl(event.currentTarget.value)} placeholder="https://acme.example/depa" />
+            <MultiSelect label={t('Events')} data={TOPICS} searchable value={events} onChange={setEvents} />
+            <ProblemNote problem={problem} />
+            <Button type="submit" disabled={url === '' || events.length === 0}>{t('Add an endpoint')}</Button>
+          </form>
+        )}
+      </Modal>
+    </>
+  );
+}

@@ -1,0 +1,108 @@
+/** A new organisation: a key made here, an application signed by it, the SRO's decision, the first person. */
+import { Button, Select, TextInput } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { useEffect, useState } from 'react';
+import { useNavigate } from 'react-router';
+import { api, ask, acting } from '../api/client';
+import { participant, trust } from '../api/queries';
+import { t } from '../i18n';
+import { envelope, stamp } from '../keys/document';
+import { heldKeys, type HeldKey, keep, make } from '../keys/held';
+import { Card, Facts, Page, ProblemNote, Terminal } from '../parts/page';
+import { Id, State } from '../parts/words';
+
+const KINDS = [
+  { value: 'tdp', label: 'Data provider (TDP)' },
+  { value: 'tdc', label: 'Data consumer (TDC)' },
+  { value: 'ccrp', label: 'Clean-room provider' },
+  { value: 'auditor', label: 'Auditor' },
+];
+const ROLES: Record<string, string[]> = {
+  tdp: ['tdp_admin', 'signer'], tdc: ['tdc_admin', 'signer'], ccrp: ['ccr_operator'], auditor: ['sro_auditor'],
+};
+
+export default function Register() {
+  const pinned = useQuery(trust);
+  const [key, setKey] = useState<HeldKey>();
+  const [name, setName] = useState('');
+  const [kind, setKind] = useState('tdp');
+  const [place, setPlace] = useState('IN');
+  const [person, setPerson] = useState('');
+  const [problem, setProblem] = useState<unknown>();
+  const [busy, setBusy] = useState(false);
+  const navigate = useNavigate();
+  // A did:key that was made here and applied before: the page goes on where it was left.
+  useEffect(() => {
+    const applied = localStorage.getItem('depa-applied');
+    if (applied) void heldKeys(applied).then(([known]) => setKey(known));
+  }, []);
+  const state = useQuery({ ...participant(key?.holder ?? ''), enabled: key !== undefined, refetchInterval: 3_000, retry: false });
+  const found = state.data?.state;
+  const tried = async (act: () => Promise<void>) => {
+    setBusy(true);
+    setProblem(undefined);
+    await act().catch(setProblem);
+    setBusy(false);
+  };
+  const apply = async () => {
+    const made = key ?? (await make());
+    await keep(made);
+    const application = {
+      schema: 'participant.v1', registry: pinned.data?.registry ?? '', did: made.holder, kind, legal_name: name.trim(),
+      jurisdiction: place.trim().toUpperCase(), jwk: made.jwk, applied_at: stamp(),
+    };
+    const header = { 'Idempotency-Key': crypto.randomUUID() };
+    await ask(api.POST('/v1/participants', { params: { header }, body: (await envelope(application, made)) as never }));
+    localStorage.setItem('depa-applied', made.holder);
+    setKey(made);
+    void navigator.storage.persist();
+  };
+  const enter = async () => {
+    if (key === undefined) return;
+    const roles = ROLES[state.data?.read.value.kind ?? kind] ?? [];
+    const body = { display_name: person.trim(), roles: roles as never };
+    const link = await ask(api.POST('/v1/people/enrolments', { body, headers: await acting(key) }));
+    localStorage.removeItem('depa-applied');
+    void navigate(`/enrol#${link.url.split('#')[1] ?? ''}`);
+  };
+  return (
+    <div className="plain">
+      <main>
+        <Page title={t('Register an organisation')} lead={t('Your key is made here and stays here; the registry learns its public half.')}>
+          <ProblemNote problem={problem} />
+          {key === undefined || found === undefined ? (
+            <Card title={t('1. Apply')}>
+              <form className="stack" onSubmit={(event) => { event.preventDefault(); void tried(apply); }}>
+                <TextInput label={t('Legal name')} value={name} onChange={(event) => setName(event.currentTarget.value)} required maxLength={200} />
+                <Select label={t('As what')} data={KINDS.map((one) => ({ ...one, label: t(one.label) }))} value={kind} onChange={(value) => setKind(value ?? 'tdp')} allowDeselect={false} />
+                <TextInput label={t('Country code')} value={place} onChange={(event) => setPlace(event.currentTarget.value)} required maxLength={2} />
+                <Button type="submit" loading={busy} disabled={name.trim() === '' || !pinned.data}>{t('Make a key and apply')}</Button>
+              </form>
+            </Card>
+          ) : (
+            <Card title={t('Your application')}>
+              <div className="stack">
+                <Facts of={[
+                  [t('Organisation'), state.data?.read.value.legal_name],
+                  [t('Identifier'), <Id key="d" value={key.holder} />],
+                  [t('Fingerprint of the key'), <Id key="k" value={key.thumbprint} />],
+                  [t('State'), <State key="s" word={found} />],
+                ]} />
+                {found === 'applied' && <div className="note wait" role="status">{t('Two people of the SRO decide. This page notices by itself.')}</div>}
+                {found === 'verified' && (
+                  <form className="stack tight" onSubmit={(event) => { event.preventDefault(); void tried(enter); }}>
+                    <div className="note good">{t('Your organisation is verified. Become its first person.')}</div>
+                    <TextInput label={t('Your name')} value={person} onChange={(event) => setPerson(event.currentTarget.value)} required maxLength={100} />
+                    <Button type="submit" loading={busy}>{t('Go on to your passkey')}</Button>
+                  </form>
+                )}
+                <div className="note wait">{t('This browser alone holds the key so far. Make a recovery key as soon as you are in.')}</div>
+              </div>
+            </Card>
+          )}
+          <Terminal command={`depa keys new --out acme.key\ndepa party apply --role ${kind} --name "Acme Labs" --jurisdiction IN --key acme.key --trust trust.json --registry ${location.origin}`} />
+        </Page>
+      </main>
+    </div>
+  );
+}

@@ -1,0 +1,164 @@
+/** A run as it goes: its way, each provider's budget, the accountant's parameters, what it cost; nothing of the data. */
+import { Button, Modal, Textarea } from '@mantine/core';
+import { notifications } from '@mantine/notifications';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
+import { Link, useParams } from 'react-router';
+import { api, ask, type Schemas } from '../api/client';
+import { type JobSpec, trainingOf } from '../api/documents';
+import { me, run as query, runView, trust } from '../api/queries';
+import { t } from '../i18n';
+import { envelope, peek, Refused, stamp } from '../keys/document';
+import { useSigning } from '../parts/keys';
+import { Card, Facts, Page, ProblemNote, Read, Terminal } from '../parts/page';
+import { Statements, Timeline } from '../parts/timeline';
+import { count, epsilon, Gauge, Id, money, Name, State, Time, useNames } from '../parts/words';
+
+export default function RunPage() {
+  const { id = '' } = useParams();
+  const record = useQuery(query(id));
+  return <Read of={record}>{(found) => <Shown record={found} id={id} />}</Read>;
+}
+
+const ENDED = ['completed', 'delivered', 'aborted'];
+
+function reached(record: Schemas['RunRecord']): string {
+  const kinds = record.statements.map((one) => one.receipt.statement.kind);
+  return kinds.includes('committed') ? 'committed' : kinds.includes('released') ? 'training' : kinds.includes('reserved') ? 'reserved' : 'attested';
+}
+
+function Shown({ record, id }: { record: Schemas['RunRecord']; id: string }) {
+  const names = useNames();
+  const { data: session } = useQuery(me);
+  const view = useQuery(runView(id));
+  const job = peek<JobSpec>(record.job);
+  const training = trainingOf(job);
+  const { run } = record;
+  const charges = record.statements.filter((one) => one.receipt.statement.kind === 'reserved').flatMap((one) => one.receipt.charges);
+  const may = run.tdc === session?.member || record.statements.some((one) => one.receipt.provider === session?.member);
+  return (
+    <Page
+      title={`${t('Run')} ${id.slice(4, 12)}`}
+      lead={<span className="row"><State word={run.state} /><Id value={id} /></span>}
+      crumbs={<><Link to="/runs">{t('Runs')}</Link> / {id.slice(0, 12)}…</>}
+      actions={!ENDED.includes(run.state) && may ? <Stop id={id} /> : undefined}
+    >
+      {run.assurance === 'software' && (
+        <div className="simulated" role="note">{t('SIMULATED evidence: the software attester showed this room. No hardware vouches for it.')}</div>
+      )}
+      <Card title={t('Progress')}>
+        <Timeline state={run.state} reached={reached(record)} />
+        {run.state === 'aborted' && (
+          <p className="dim">{record.aborted_steps === 0 ? t('It gave up before its first step: charges are returned against the logged abort.') : t('It ended without output. Its charge stands; nothing is owed, since payment falls due at completion.')}</p>
+        )}
+      </Card>
+      <div className="split">
+        <div className="stack">
+          <Card title={t('Each provider’s budget')}><Statements of={record.statements} name={names} /></Card>
+          <Card title={t('What it costs in privacy')} aside={<span className="dim small">{t('reserved before any key left')}</span>}>
+            {charges.length === 0 ? <p className="dim">{t('Nothing is charged yet.')}</p> : (
+              <ul className="list">
+                {charges.map((charge) => {
+                  const asked = Math.round(Number(training?.epsilon ?? 0) * 1e6);
+                  return (
+                    <li key={charge.dataset_id}>
+                      <div className="row between"><Link to={`/datasets/${charge.dataset_id}`}><Id value={charge.dataset_id} short /></Link><strong className="num">ε {epsilon(charge.epsilon_micro)}</strong></div>
+                      <Gauge spent={charge.epsilon_micro} cap={Math.max(asked, charge.epsilon_micro)} label={t('ε of this run against the ε asked')} calm />
+                      <p className="dim small">{t('δ {delta}; factor {factor} of the join', { delta: charge.delta, factor: charge.factor })}</p>
+                    </li>
+                  );
+                })}
+              </ul>
+            )}
+            <p className="dim small">{t('There is no loss curve: a loss on private rows is itself a leak. Progress and ε follow from the plan alone.')}</p>
+          </Card>
+          <Card title={t('Payments')}>
+            <Read of={view}>
+              {({ obligations }) => obligations.length === 0 ? <p className="dim">{t('Nothing is owed. Payment falls due when a run completes.')}</p> : (
+                <ul className="list">
+                  {obligations.map((one) => (
+                    <li key={one.instruction_id} className="item">
+                      <div><Name did={one.payer} /> → <Name did={one.payee} /><p className="small"><Id value={one.instruction_id} short /></p></div>
+                      <div className="row"><strong className="num">{money(one.amount_minor, one.currency)}</strong><State word={one.state} /></div>
+                    </li>
+                  ))}
+                </ul>
+              )}
+            </Read>
+          </Card>
+        </div>
+        <div className="stack">
+          <Card title={t('Plan')}>
+            <Facts of={[
+              [t('Model'), training && (typeof training.model === 'string' ? training.model : String((training.model as { kind?: string }).kind ?? '')).replaceAll('_', ' ')],
+              [t('Steps'), training && count(training.steps)],
+              [t('Sampling rate'), training?.sample_rate],
+              [t('Clipping norm'), training?.clipping_norm],
+              [t('ε asked'), training?.epsilon ?? t('without differential privacy')],
+              [t('δ'), training?.delta],
+              [t('Noise multiplier'), noise(charges)],
+              [t('Rooms'), job.rooms ?? 1],
+            ]} />
+          </Card>
+          <Card title={t('Evidence')} aside={<Link to={`/runs/${id}/evidence`}>{t('Look closer')}</Link>}>
+            <p><span className="pill good">{t('{n} checks passed', { n: record.checks.length })}</span></p>
+            <details><summary className="dim small">{t('Each by name')}</summary><ul className="list small">{record.checks.map((check) => <li key={check}>{check.replaceAll('_', ' ')}</li>)}</ul></details>
+          </Card>
+          <Card title={t('About')}>
+            <Facts of={[
+              [t('Consumer'), <Name key="t" did={run.tdc} />],
+              [t('Room of'), <Name key="c" did={run.ccrp} />],
+              [t('Checked in'), <Time key="i" at={run.checked_in_at} />],
+              [t('Completed'), run.completed_at && <Time key="o" at={run.completed_at} />],
+              [t('Contract'), <span key="k">{run.contracts.map((one) => <Link key={one.id} to={`/contracts/${one.id}`}>{one.id.slice(0, 12)}… </Link>)}</span>],
+              [t('Job'), <Id key="j" value={run.job_sha256} short />],
+            ]} />
+            {run.tdc === session?.member && run.state === 'completed' && <Terminal command={`depa model download ${id} --bundle job.bundle.json --open-with models.key --out model.safetensors --key tdc.key --trust trust.json --registry ${location.origin}`} open />}
+            {run.tdc !== session?.member && <Terminal command={`depa run watch ${id} --key YOUR.key --registry ${location.origin}`} />}
+          </Card>
+        </div>
+      </div>
+    </Page>
+  );
+}
+
+function noise(charges: Schemas['DatasetCharge'][]): string | undefined {
+  const found = charges[0]?.mechanisms.find((one) => one.mechanism === 'sampled_gaussian') as { noise_multiplier?: string } | undefined;
+  return found?.noise_multiplier;
+}
+
+function Stop({ id }: { id: string }) {
+  const client = useQueryClient();
+  const { ready } = useSigning();
+  const { data: pinned } = useQuery(trust);
+  const [open, setOpen] = useState(false);
+  const [reason, setReason] = useState('');
+  const [problem, setProblem] = useState<unknown>();
+  const stop = async () => {
+    setProblem(undefined);
+    try {
+      if (!ready || !pinned) throw new Refused('KEY_MISSING', t('This browser holds no key that may sign for you.'));
+      const abort = { schema: 'abort.v1', registry: pinned.registry, run_id: id, reason: reason.trim(), at: stamp() };
+      const params = { path: { id }, header: { 'Idempotency-Key': crypto.randomUUID() } };
+      await ask(api.POST('/v1/runs/{id}/abort', { params, body: (await envelope(abort, ready)) as never }));
+      setOpen(false);
+      notifications.show({ message: t('The run is stopped.') });
+      await client.invalidateQueries({ queryKey: ['runs'] });
+    } catch (caught) {
+      setProblem(caught);
+    }
+  };
+  return (
+    <>
+      <Button color="red" variant="outline" onClick={() => setOpen(true)}>{t('Stop this run')}</Button>
+      <Modal opened={open} onClose={() => setOpen(false)} title={t('Stop this run')}>
+        <form className="stack tight" onSubmit={(event) => { event.preventDefault(); void stop(); }}>
+          <p>{t('What was charged stays charged once a key has left.')}</p>
+          <Textarea label={t('Reason, one sentence')} required maxLength={500} value={reason} onChange={(event) => setReason(event.currentTarget.value)} rows={3} />
+          <ProblemNote problem={problem} />
+          <Button type="submit" color="red" disabled={reason.trim() === ''}>{t('Stop this run')}</Button>
+        </form>
+      </Modal>
+    </>
+  );
+}

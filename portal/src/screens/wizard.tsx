@@ -1,0 +1,227 @@
+/** Registering a dataset: described and profiled here, sealed by the provider's own tool, offered under a signature. */
+import { Button, Checkbox, FileButton, NumberInput, Select, Stepper, Textarea, TextInput } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { useMemo, useState } from 'react';
+import { Link, useNavigate } from 'react-router';
+import { api, ask } from '../api/client';
+import { me, trust } from '../api/queries';
+import { t } from '../i18n';
+import { envelope, Refused, stamp } from '../keys/document';
+import { Json } from '../parts/json';
+import { useSigning } from '../parts/keys';
+import { Card, Page, ProblemNote, Terminal } from '../parts/page';
+import { profile } from '../parts/profile';
+import { save } from '../parts/save';
+import { decimals, useNames } from '../parts/words';
+
+interface Row {
+  name: string;
+  type: 'text' | 'number';
+  lower: string;
+  upper: string;
+  sealed: boolean;
+  read: boolean;
+  join: boolean;
+  target: boolean;
+}
+
+/** What `depa dataset seal` leaves behind. */
+interface Sealed {
+  dataset_id: string;
+  version: number;
+  family: string;
+  url: string;
+  bytes: number;
+  manifest_root: string;
+  kms: string;
+  kms_jwk: { kty: string; crv: string; x: string };
+  key_id: string;
+  min_assurance: 'software' | 'hardware';
+  media_type?: string;
+}
+
+const CARD = { description: '', collection: '', limitations: '', personal_data: '', licence: 'By contract only' };
+const CARD_WORDS: Record<keyof typeof CARD, string> = {
+  description: 'What it is', collection: 'How it was collected', limitations: 'What it is not good for',
+  personal_data: 'Personal data in it', licence: 'Licence',
+};
+
+/** The record of a sealing, as far as the page can tell: its form, and that it is of the key service described. */
+function sealedRecord(content: string, kms: string): Sealed {
+  let found: Partial<Sealed>;
+  try {
+    found = JSON.parse(content) as Partial<Sealed>;
+  } catch {
+    throw new Refused('MANIFEST_INVALID', t('this is no record of depa dataset seal'));
+  }
+  const { dataset_id = '', manifest_root = '', key_id = '', family = '', url = '', kms_jwk } = found;
+  const formed = /^dst_[0-9a-f-]{36}$/.test(dataset_id) && /^[0-9a-f]{64}$/.test(manifest_root) && /^key_/.test(key_id)
+    && /^fam_/.test(family) && url !== '' && Number.isSafeInteger(found.bytes) && kms_jwk?.crv === 'Ed25519';
+  if (!formed) throw new Refused('MANIFEST_INVALID', t('this is no record of depa dataset seal'));
+  if (found.kms !== kms) throw new Refused('MANIFEST_INVALID', t('it was sealed to {other}, and {own} is described', { other: found.kms ?? '?', own: kms }));
+  return found as Sealed;
+}
+
+export default function Wizard() {
+  const { data: session } = useQuery(me);
+  const { data: pinned } = useQuery(trust);
+  const { ready, known } = useSigning();
+  const names = useNames();
+  const navigate = useNavigate();
+  const [step, setStep] = useState(0);
+  const [name, setName] = useState('');
+  const [card, setCard] = useState(CARD);
+  const [file, setFile] = useState('table.csv');
+  const [rows, setRows] = useState<Row[]>([]);
+  const [kms, setKms] = useState('');
+  const [assurance, setAssurance] = useState<'hardware' | 'software'>('hardware');
+  const [people, setPeople] = useState(0);
+  const [epsilon, setEpsilon] = useState('3.0');
+  const [scope, setScope] = useState<'per_tdc' | 'global'>('per_tdc');
+  const [price, setPrice] = useState(0);
+  const [sealed, setSealed] = useState<Sealed>();
+  const [problem, setProblem] = useState<unknown>();
+  const used = rows.filter((row) => row.sealed);
+  const delta = people > 0 ? (Math.floor(1e11 / people) / 1e12).toFixed(12).replace(/0+$/, '') : '';
+  const bound = (row: Row) => (row.type === 'number' ? { lower: row.lower, upper: row.upper } : { lower: null, upper: null });
+  const usage = {
+    purposes: ['TRAINING'],
+    allowed_columns: used.filter((row) => row.read).map((row) => row.name),
+    join_keys: used.filter((row) => row.join).map((row) => row.name),
+    target_columns: used.filter((row) => row.target).map((row) => row.name),
+  };
+  const description = useMemo(() => ({
+    name, kms, min_assurance: assurance, public_rows: people,
+    columns: used.map((row) => ({ name: row.name, type: row.type, ...(row.type === 'number' ? { lower: row.lower, upper: row.upper } : {}) })),
+    usage, cap: { epsilon, delta, scope },
+    price: price > 0 ? [{ term_id: 'run', currency: 'INR', amount_minor: price }] : [],
+    card,
+  }), [name, kms, assurance, people, rows, epsilon, delta, scope, price, card]);
+  const offer = sealed && pinned && session && {
+    schema: 'dataset-offer.v1', registry: pinned.registry, dataset_id: sealed.dataset_id, version: sealed.version, offer_version: 1,
+    family: sealed.family, provider: session.member, name,
+    reference: { data_schema: 'urn:depa:schema:table-v1', creators: [names(session.member)], keywords: [], sample: null, consent_basis_sha256: null },
+    columns: used.map((row) => ({ name: row.name, type: row.type, ...bound(row) })),
+    objects: [{ url: sealed.url, bytes: sealed.bytes, media_type: sealed.media_type ?? 'text/csv' }],
+    manifest_root: sealed.manifest_root,
+    key: { kms: sealed.kms, kms_jwk: sealed.kms_jwk, key_id: sealed.key_id, min_assurance: sealed.min_assurance },
+    public_rows: people, usage,
+    privacy_cap: { unit: 'principal', adjacency: 'add_remove', epsilon, delta, accountant: 'rdp', scope, level: 1 },
+    payment: price > 0 ? [{ term_id: 'run', kind: 'per_run', payees: [{ did: session.member, share_ppm: 1_000_000 }], currency: 'INR', amount_minor: price, trigger: 'completed' }] : [],
+    data_card: card, offered_at: stamp(),
+  };
+  const change = (at: number, part: Partial<Row>) => setRows(rows.map((row, place) => (place === at ? { ...row, ...part } : row)));
+  const tried = (act: () => Promise<void>) => {
+    setProblem(undefined);
+    void act().catch(setProblem);
+  };
+  const opened = (chosen: File | null) => chosen && tried(async () => {
+    // The beginning says enough; the rest is not even read.
+    const found = profile(chosen.name, await chosen.slice(0, 1 << 20).text());
+    setFile(chosen.name);
+    setRows(found.columns.map((column) => ({ ...column, lower: '0', upper: '1', sealed: true, read: column.type === 'number', join: false, target: false })));
+  });
+  const taken = (chosen: File | null) => chosen && tried(async () => setSealed(sealedRecord(await chosen.text(), kms)));
+  const publish = () => tried(async () => {
+    if (!ready || !offer) throw new Refused('KEY_MISSING', t('This browser holds no key that may sign for you.'));
+    const header = { 'Idempotency-Key': crypto.randomUUID() };
+    await ask(api.POST('/v1/datasets', { params: { header }, body: (await envelope(offer, ready)) as never }));
+    void navigate(`/datasets/${offer.dataset_id}`);
+  });
+  const next = (enough: boolean) => (
+    <div className="row">
+      {step > 0 && <Button variant="default" onClick={() => setStep(step - 1)}>{t('Back')}</Button>}
+      <Button disabled={!enough} onClick={() => setStep(step + 1)}>{t('Next')}</Button>
+    </div>
+  );
+  const command = `depa dataset seal dataset.json --csv ${file} --out ${file.replace(/\.[^.]*$/, '')}.depa --url file:///srv/depa/${file.replace(/\.[^.]*$/, '')}.depa --record sealed.json --key tdp.key --trust trust.json`;
+  return (
+    <Page title={t('Register a dataset')} lead={t('No row leaves your machine. Your own tool seals the table to your own key service; the registry learns what it looks like.')} crumbs={<><Link to="/datasets">{t('Datasets')}</Link> / {t('new')}</>}>
+      {known && !ready && <div className="note wait">{t('This browser holds no key that may sign for you.')} <Link to="/keys">{t('Set up a key')}</Link></div>}
+      <Stepper active={step} onStepClick={(to) => to < step && setStep(to)} size="sm" iconSize={32}>
+        {['Describe', 'File', 'Schema', 'Terms', 'Protection'].map((title) => <Stepper.Step key={title} label={t(title)} />)}
+      </Stepper>
+      <ProblemNote problem={problem} />
+      {step === 0 && (
+        <Card title={t('Describe')}>
+          <div className="stack tight">
+            <TextInput label={t('Name')} required value={name} onChange={(event) => setName(event.currentTarget.value)} />
+            {(Object.keys(CARD) as (keyof typeof CARD)[]).map((field) => (
+              <Textarea key={field} label={t(CARD_WORDS[field])} required rows={2} value={card[field]} onChange={(event) => setCard({ ...card, [field]: event.currentTarget.value })} />
+            ))}
+            {next(name.trim() !== '' && Object.values(card).every((words) => words.trim() !== ''))}
+          </div>
+        </Card>
+      )}
+      {step === 1 && (
+        <Card title={t('File')}>
+          <div className="stack tight">
+            <p className="dim">{t('Only its beginning is read, here in the browser, to find columns and types. Nothing of it is sent.')}</p>
+            <div><FileButton onChange={opened} accept=".csv,text/csv">{(props) => <Button {...props} variant="default">{t('Choose a CSV file')}</Button>}</FileButton></div>
+            {rows.length > 0 && <div className="note good">{t('{n} columns in {file}', { n: rows.length, file })}</div>}
+            {next(rows.length > 0)}
+          </div>
+        </Card>
+      )}
+      {step === 2 && (
+        <Card title={t('Schema')} aside={<span className="dim small">{t('bounds are public: known beforehand, never taken from the table')}</span>}>
+          <div className="stack tight">
+            <div className="scroll">
+              <table className="data">
+                <thead><tr><th>{t('Column')}</th><th>{t('Sealed')}</th><th>{t('Type')}</th><th>{t('From')}</th><th>{t('To')}</th><th>{t('Read')}</th><th>{t('Join')}</th><th>{t('Predict')}</th></tr></thead>
+                <tbody>
+                  {rows.map((row, at) => (
+                    <tr key={row.name}>
+                      <td><code>{row.name}</code></td>
+                      <td><Checkbox aria-label={t('{name} is sealed', { name: row.name })} checked={row.sealed} onChange={(event) => change(at, { sealed: event.currentTarget.checked })} /></td>
+                      <td>{row.type}</td>
+                      <td>{row.type === 'number' && <TextInput size="xs" w={80} aria-label={t('Lower bound of {name}', { name: row.name })} value={row.lower} onChange={(event) => change(at, { lower: event.currentTarget.value })} />}</td>
+                      <td>{row.type === 'number' && <TextInput size="xs" w={80} aria-label={t('Upper bound of {name}', { name: row.name })} value={row.upper} onChange={(event) => change(at, { upper: event.currentTarget.value })} />}</td>
+                      {(['read', 'join', 'target'] as const).map((use) => (
+                        <td key={use}><Checkbox aria-label={`${row.name}: ${t(use)}`} checked={row[use]} disabled={!row.sealed} onChange={(event) => change(at, { [use]: event.currentTarget.checked })} /></td>
+                      ))}
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+            </div>
+            {next(usage.allowed_columns.length > 0)}
+          </div>
+        </Card>
+      )}
+      {step === 3 && (
+        <Card title={t('Terms')}>
+          <div className="stack tight">
+            <NumberInput label={t('People in it')} description={t('A public count, known beforehand, never counted from the table')} min={0} value={people} onChange={(value) => setPeople(Number(value) || 0)} />
+            <TextInput label={t('ε that all runs together may reveal')} value={epsilon} onChange={(event) => setEpsilon(event.currentTarget.value)} />
+            {people > 0 && <p className="dim small">{t('δ is {delta}: a tenth of 1 in {n}.', { delta, n: people })}</p>}
+            <Select label={t('The budget counts')} value={scope} onChange={(value) => setScope(value === 'global' ? 'global' : 'per_tdc')} data={[{ value: 'per_tdc', label: t('for each consumer alone') }, { value: 'global', label: t('for all consumers together') }]} allowDeselect={false} />
+            <NumberInput label={t('Price of a run in INR')} min={0} decimalScale={decimals('INR')} value={price / 10 ** decimals('INR')} onChange={(value) => setPrice(Math.round(Number(value) * 10 ** decimals('INR')))} />
+            {next(people > 1 && /^\d+(\.\d+)?$/.test(epsilon))}
+          </div>
+        </Card>
+      )}
+      {step === 4 && (
+        <div className="split">
+          <Card title={t('Protection')}>
+            <div className="stack tight">
+              <TextInput label={t('Your key service')} type="url" placeholder="https://kms.acme.example" value={kms} onChange={(event) => setKms(event.currentTarget.value.trim())} />
+              <Select label={t('Its key opens for')} value={assurance} onChange={(value) => setAssurance(value === 'software' ? 'software' : 'hardware')} data={[{ value: 'hardware', label: t('hardware evidence only') }, { value: 'software', label: t('SIMULATED evidence too') }]} allowDeselect={false} />
+              <p>{t('Save the description, then seal on your machine. Only your key service gets the key.')}</p>
+              <div><Button variant="default" disabled={kms === ''} onClick={() => save('dataset.json', `${JSON.stringify(description, null, 2)}\n`)}>{t('Save the description')}</Button></div>
+              <Terminal command={command} open />
+              <p>{t('Then take in the record that it leaves behind.')}</p>
+              <div><FileButton onChange={taken} accept=".json,application/json">{(props) => <Button {...props} variant="default" disabled={kms === ''}>{t('Choose sealed.json')}</Button>}</FileButton></div>
+              {sealed && <div className="note good" role="status">{t('Sealed: manifest root {root}', { root: `${sealed.manifest_root.slice(0, 16)}…` })}</div>}
+              <div className="row">
+                <Button variant="default" onClick={() => setStep(3)}>{t('Back')}</Button>
+                <Button disabled={!sealed || !ready} onClick={publish}>{t('Sign the offer and publish')}</Button>
+              </div>
+            </div>
+          </Card>
+          {offer && <Card title={t('What you sign')}><Json of={offer} /></Card>}
+        </div>
+      )}
+    </Page>
+  );
+}

@@ -1,0 +1,131 @@
+// Screen 10: the log proved in the page, tampering seen, an export that the auditor's tool takes.
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { program } from '../house.mjs';
+import { quiet } from '../check.mjs';
+
+const verified = (page) => page.locator('.pill', { hasText: 'Verified in your browser' });
+
+export async function the_log_is_proved_in_the_page_and_remembered(house) {
+  const page = await house.person('tdp');
+  await house.open(page, '/audit');
+  await verified(page).waitFor();
+  await page.getByText('for the first time').waitFor();
+  await page.getByText('cosigned').first().waitFor();
+  // The next visit checks that the log has only grown.
+  await house.link('tdp');
+  await page.reload();
+  await page.getByText(/contains what this browser saw before|for the first time/).waitFor();
+  await verified(page).waitFor();
+  assert.equal(await page.locator('tr.bad').count(), 0);
+  await page.getByRole('button', { name: /^Show all/ }).click();
+  const row = page.getByRole('link', { name: 'dataset registered' }).first();
+  await row.click();
+  await page.getByText(/Verified in your browser: index \d+/).waitFor();
+  await page.getByRole('button', { name: 'Save the receipt' }).waitFor();
+  await house.shot(page, 'audit');
+  quiet(page);
+}
+
+export async function a_tampered_entry_shows_red_with_its_index_and_a_shrunken_log_is_not_trusted(house) {
+  const page = await house.person('tdp2');
+  await house.open(page, '/audit');
+  await verified(page).waitFor();
+  // One letter of entry 2 is another one.
+  await page.route('**/log/tile/entries/**', async (route) => {
+    const response = await route.fetch();
+    const body = Buffer.from(await response.body());
+    let [at, index] = [0, 0];
+    while (index < 2) {
+      at += 2 + body.readUInt16BE(at);
+      index += 1;
+    }
+    const kind = body.indexOf('participant_', at);
+    body[kind] = 'P'.charCodeAt(0);
+    const { 'content-encoding': _, 'content-length': __, ...headers } = response.headers();
+    await route.fulfill({ status: 200, headers, body });
+  });
+  await page.reload();
+  await page.locator('tr.bad').first().waitFor();
+  const bad = await page.locator('tr.bad').evaluateAll((rows) => rows.map((row) => row.dataset.index));
+  assert.deepEqual(bad, ['2']);
+  await page.getByRole('alert').filter({ hasText: /: 2$/ }).waitFor();
+  await house.shot(page, 'audit-tampered');
+  await page.unroute('**/log/tile/entries/**');
+  // A checkpoint with another root is under no signature of the log.
+  await page.route('**/log/checkpoint', async (route) => {
+    const response = await route.fetch();
+    const lines = (await response.text()).split('\n');
+    lines[2] = Buffer.alloc(32, 7).toString('base64');
+    await route.fulfill({ status: 200, contentType: 'text/plain', body: lines.join('\n') });
+  });
+  await page.reload();
+  await page.getByText('Do not trust this log').waitFor();
+  assert.ok((await page.getByText('DOES NOT HOLD').count()) >= 2);
+  await page.unroute('**/log/checkpoint');
+  await page.reload();
+  await verified(page).waitFor();
+}
+
+export async function another_key_or_origin_at_the_same_address_raises_an_alarm_until_somebody_pins_it(house) {
+  const page = await house.person('tdp3');
+  await house.open(page, '/audit');
+  await verified(page).waitFor();
+  const others = { registry_jwk: { kty: 'OKP', crv: 'Ed25519', x: Buffer.alloc(32, 9).toString('base64url') }, origin: 'elsewhere.example/log' };
+  for (const [part, words] of [['registry_jwk', 'The key of the log has changed'], ['origin', 'The service names another log']]) {
+    await page.route('**/v1/trust', async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({ response, json: { ...(await response.json()), [part]: others[part] } });
+    });
+    await page.reload();
+    await page.getByRole('alert').filter({ hasText: words }).waitFor();
+    await page.getByText('Not what this browser pinned').waitFor();
+    assert.equal(await verified(page).count(), 0);
+    assert.equal(await page.getByRole('button', { name: 'Pin what is named now' }).isDisabled(), true);
+    await page.unroute('**/v1/trust');
+    // The pin stays what it was.
+    await page.reload();
+    await verified(page).waitFor();
+  }
+  // Pinned by hand, the other key is what counts: under it the checkpoint is not signed.
+  await page.route('**/v1/trust', async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, json: { ...(await response.json()), registry_jwk: others.registry_jwk } });
+  });
+  await page.reload();
+  await page.getByLabel('What is named now is what the SRO publishes').check();
+  await page.getByRole('button', { name: 'Pin what is named now' }).click();
+  await page.getByText('Do not trust this log').waitFor();
+}
+
+export async function an_export_passes_the_auditors_tool_and_an_altered_body_is_named(house) {
+  const page = await house.person('sro');
+  await house.open(page, '/audit');
+  await verified(page).waitFor();
+  const [download] = await Promise.all([
+    page.waitForEvent('download', { timeout: 60_000 }),
+    page.getByRole('button', { name: 'Export with bodies' }).click(),
+  ]);
+  const file = join(house.dir, 'from-the-page.jsonl');
+  await download.saveAs(file);
+  const told = await program('depa', ['audit', 'verify', file, '--trust', house.trustFile, '--json']);
+  assert.equal(JSON.parse(told).verified, true);
+  await page.route('**/v1/audit/export*', async (route) => {
+    const response = await route.fetch();
+    const body = await response.json();
+    body.entries[2].body.application.payload = 'e30';
+    await route.fulfill({ response, json: body });
+  });
+  await page.getByRole('button', { name: 'Export with bodies' }).click();
+  await page.getByRole('alert').filter({ hasText: 'the body of entry 2 is not what its record says' }).waitFor();
+  quiet(page);
+}
+
+export async function the_ledger_shows_what_each_consumer_spent(house) {
+  const page = await house.person('sro');
+  await house.open(page, '/audit');
+  const ledger = page.locator('section', { has: page.getByRole('heading', { name: 'Privacy ledger' }) });
+  await ledger.locator('tbody tr').nth(2).waitFor();
+  const spent = await ledger.locator('tbody tr td:nth-child(4)').allTextContents();
+  for (const one of spent) assert.ok(Math.abs(Number(one) - Number(house.report.privacy.epsilon)) < 0.001, one);
+}

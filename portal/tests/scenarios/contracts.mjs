@@ -1,0 +1,132 @@
+// Screens 2, 6 and 7: composing, the other side's inbox, signing only what is shown.
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { quiet, until } from '../check.mjs';
+
+/** Picks all three datasets. */
+async function pick(page, house) {
+  await house.open(page, '/datasets');
+  const buttons = page.locator('.card.link .above button');
+  await buttons.first().waitFor();
+  for (let at = 0; at < 3; at += 1) await buttons.nth(at).click();
+  await page.getByRole('link', { name: 'Contract over 3 datasets' }).click();
+  await page.getByRole('heading', { name: 'Compose a contract' }).waitFor();
+}
+
+const grants = (page) => page.getByLabel(/^ε of /);
+
+/** Composes and proposes a contract as the consumer; gives its id and digest. */
+async function propose(page, house) {
+  await pick(page, house);
+  for (const grant of await grants(page).all()) await grant.fill('1.0');
+  await page.getByRole('button', { name: 'Check every rule' }).click();
+  await page.getByText('says yes').waitFor();
+  const digest = await page.getByTestId('digest').textContent();
+  await page.getByRole('button', { name: 'Sign and propose' }).click();
+  await page.getByRole('heading', { name: 'Contract', exact: true }).waitFor();
+  return { id: page.url().split('/').at(-1), digest };
+}
+
+export async function a_contract_over_budget_is_refused_and_the_rule_is_named(house) {
+  const page = await house.signer('tdc');
+  await pick(page, house);
+  await page.getByRole('img', { name: /ε after each step/ }).waitFor();
+  await page.getByText(/steps at batch/).waitFor();
+  await grants(page).first().fill('9.5');
+  await page.getByRole('button', { name: 'Check every rule' }).click();
+  const refusal = page.getByRole('alert').filter({ hasText: 'EPSILON_OUT_OF_RANGE' });
+  await refusal.first().waitFor();
+  await page.getByText(/exceeds the offer's cap/).waitFor();
+  // What a key asks for goes under a token that is bound to it.
+  const asked = page.sent.filter(({ url }) => url.endsWith('/v1/contracts/check'));
+  assert.ok(asked.length > 0 && asked.every(({ auth }) => auth.startsWith('DPoP ')));
+  assert.equal(await page.getByRole('button', { name: 'Sign and propose' }).isDisabled(), true);
+  await house.shot(page, 'composer');
+  quiet(page);
+}
+
+export async function a_contract_goes_from_the_composer_to_the_others_inbox_and_into_force(house) {
+  const provider = await house.signer('tdp');
+  await house.open(provider, '/');
+  await provider.getByText('live', { exact: true }).waitFor();
+  const consumer = await house.signer('tdc');
+  const { id, digest } = await propose(consumer, house);
+  // Without a reload: the stream of events brings it.
+  await provider.getByRole('link', { name: 'A contract waits for your signature' }).first().waitFor();
+  await provider.getByText('contract proposed').waitFor();
+  await house.shot(provider, 'inbox');
+  await provider.goto(`${house.url}/portal/contracts/${id}`);
+  await provider.getByText('verified in your browser').waitFor();
+  assert.equal(await provider.getByTestId('digest').textContent(), digest, 'both see the same bytes');
+  const fetched = join(house.dir, `${id}.json`);
+  await house.depa('tdp2', 'contract', 'fetch', id, '--out', fetched);
+  await house.shot(provider, 'signing');
+  const sign = provider.getByRole('button', { name: 'Sign this contract' });
+  assert.equal(await sign.isDisabled(), true, 'not before it was read');
+  await provider.getByLabel('I have read the contract').check();
+  await sign.click();
+  await provider.getByText('You have signed.').waitFor();
+  for (const who of ['tdp2', 'tdp3', 'ccrp']) {
+    const out = join(house.dir, `${id}.${who}.json`);
+    await house.depa(who, 'contract', 'sign', fetched, '--out', out);
+    await house.depa(who, 'contract', 'submit', fetched, '--signature', out);
+  }
+  // All have signed, and both pages notice by themselves.
+  await provider.locator('.head .pill', { hasText: 'active' }).waitFor();
+  await consumer.locator('.head .pill', { hasText: 'active' }).waitFor();
+  await until('every signature is judged in the page', async () => (await consumer.getByText('verified in your browser').count()) === 5);
+  const [download] = await Promise.all([
+    consumer.waitForEvent('download'),
+    consumer.getByRole('button', { name: 'Save the signed bundle' }).click(),
+  ]);
+  assert.match(download.suggestedFilename(), /bundle\.json$/);
+  quiet(provider);
+  quiet(consumer);
+}
+
+export async function bytes_that_the_service_altered_are_neither_shown_nor_offered_for_signing(house) {
+  const consumer = await house.signer('tdc');
+  const { id } = await propose(consumer, house);
+  const provider = await house.signer('tdp');
+  const alter = async (change) => {
+    await provider.unroute('**/v1/contracts/*');
+    await provider.route(`**/v1/contracts/${id}`, async (route) => {
+      const response = await route.fetch();
+      const view = await response.json();
+      await route.fulfill({ response, json: change(view) });
+    });
+    await house.open(provider, `/contracts/${id}`);
+  };
+  const payload = (view, change) => {
+    const written = Buffer.from(view.contract.payload, 'base64url').toString();
+    return { ...view, contract: { ...view.contract, payload: Buffer.from(change(written)).toString('base64url') } };
+  };
+  const spoilt = {
+    DIGEST_MISMATCH: (view) => payload(view, (text) => text.replace('"epsilon":"1.0"', '"epsilon":"2.0"')),
+    NOT_CANONICAL: (view) => payload(view, (text) => text.replace('{', '{ ')),
+    CONTRACT_MISMATCH: (view) => {
+      const other = payload(view, (text) => text.replace(id, `${id.slice(0, -1)}${id.endsWith('0') ? '1' : '0'}`));
+      delete other.sha256;
+      return other;
+    },
+  };
+  for (const [code, change] of Object.entries(spoilt)) {
+    await alter(change);
+    await provider.getByText('This page refuses the contract.').waitFor();
+    await provider.getByText(code).waitFor();
+    assert.equal(await provider.getByRole('button', { name: 'Sign this contract' }).count(), 0, code);
+  }
+  // A wrong signature is seen, too.
+  await alter((view) => {
+    const [first, ...rest] = view.contract.signatures;
+    const sig = `${first.sig[0] === 'A' ? 'B' : 'A'}${first.sig.slice(1)}`;
+    return { ...view, contract: { ...view.contract, signatures: [{ ...first, sig }, ...rest] } };
+  });
+  await provider.getByText('this signature is wrong').waitFor();
+  await provider.unroute(`**/v1/contracts/${id}`);
+  await house.open(provider, `/contracts/${id}`);
+  await provider.getByRole('button', { name: 'Decline' }).click();
+  await provider.getByLabel('Reason, one sentence').fill('the price');
+  await provider.getByRole('dialog').getByRole('button', { name: 'Decline' }).click();
+  await provider.locator('.head .pill', { hasText: 'declined' }).waitFor();
+}

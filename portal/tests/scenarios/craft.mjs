@@ -1,0 +1,92 @@
+// Every page: no serious finding of axe in both colour schemes, screenshots for review; size; printing; language.
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { findings, settled } from '../check.mjs';
+import { program } from '../house.mjs';
+
+const dist = resolve(import.meta.dirname, '../../dist');
+
+async function pages(page, house) {
+  const { runs } = await page.evaluate(async () => (await fetch('/v1/runs')).json());
+  const { contracts } = await page.evaluate(async () => (await fetch('/v1/contracts')).json());
+  const { datasets } = await house.get('/v1/datasets?limit=10');
+  const dataset = JSON.parse(Buffer.from(datasets[0].offer.envelope.payload, 'base64url')).dataset_id;
+  const run = runs.at(-1).run_id;
+  return {
+    home: '/', datasets: '/datasets', dataset: `/datasets/${dataset}`, contracts: '/contracts',
+    contract: `/contracts/${contracts[0].contract_id}`, compose: '/contracts/new', wizard: '/datasets/new', runs: '/runs', run: `/runs/${run}`,
+    evidence: `/runs/${run}/evidence`, audit: '/audit', payments: '/payments', keys: '/keys',
+  };
+}
+
+/** Every command that pages show, found on the way through them. */
+const commands = new Set();
+
+async function looked_at(house, scheme) {
+  const bad = [];
+  const look = async (page, path, shot) => {
+    await house.open(page, path);
+    await settled(page);
+    for (const finding of await findings(page)) bad.push(`${path}: ${finding}`);
+    for (const shown of await page.locator('.terminal pre').allTextContents()) for (const line of shown.split('\n')) commands.add(line);
+    await house.shot(page, `${shot}-${scheme}`);
+  };
+  const options = { colorScheme: scheme, bypassCSP: true };
+  const consumer = await house.signer('tdc', options);
+  for (const [shot, path] of Object.entries(await pages(consumer, house))) await look(consumer, path, shot);
+  const stranger = await house.profile(options);
+  for (const [shot, path] of [['sign-in', '/'], ['register', '/register'], ['enrol', '/enrol#x']]) await look(stranger, path, shot);
+  const sro = await house.signer('sro', options);
+  for (const [shot, path] of [['admin', '/admin'], ['audit-sro', '/audit'], ['contracts-sro', '/contracts']]) await look(sro, path, shot);
+  assert.deepEqual(bad, []);
+}
+
+export const every_page_is_without_a_serious_finding_of_axe_in_the_light_scheme = (house) => looked_at(house, 'light');
+export const every_page_is_without_a_serious_finding_of_axe_in_the_dark_scheme = (house) => looked_at(house, 'dark');
+
+export async function the_commands_that_pages_show_are_those_of_depa(house) {
+  const page = await house.person('tdp');
+  for (const path of ['/', '/datasets/new', '/payments', '/keys']) {
+    await house.open(page, path);
+    await settled(page);
+    for (const shown of await page.locator('.terminal pre').allTextContents()) for (const line of shown.split('\n')) commands.add(line);
+  }
+  assert.ok(commands.size >= 4, 'pages show commands');
+  for (const command of commands) {
+    const words = command.split(' ').slice(1);
+    const verbs = words.slice(0, words.findIndex((word) => !/^[a-z][a-z-]*$/.test(word)));
+    const help = await program('depa', [...verbs, '--help']).catch((error) => assert.fail(`${command}: ${error.stderr}`));
+    assert.equal(command.split(' ')[0], 'depa');
+    for (const flag of words.filter((word) => word.startsWith('--'))) assert.ok(help.includes(flag), `${command}: no ${flag}`);
+  }
+}
+
+export async function all_script_is_at_most_300_kB_packed(house) {
+  const files = readdirSync(join(dist, 'assets')).filter((name) => name.endsWith('.js.gz'));
+  const bytes = files.reduce((sum, name) => sum + readFileSync(join(dist, 'assets', name)).length, 0);
+  console.log(`portal: ${files.length} scripts, ${(bytes / 1000).toFixed(1)} kB packed`);
+  assert.ok(bytes <= 300_000, `${bytes} bytes`);
+  const index = await (await fetch(`${house.url}/portal/`)).text();
+  const script = /src="([^"]+\.js)"/.exec(index)[1];
+  const served = await fetch(house.url + script, { headers: { 'accept-encoding': 'gzip' } });
+  assert.match(served.headers.get('cache-control'), /immutable/);
+  assert.equal(served.headers.get('content-encoding'), 'gzip');
+}
+
+export async function a_contract_prints_without_the_frame_of_the_page(house) {
+  const page = await house.person('tdc');
+  const { contracts } = await page.evaluate(async () => (await fetch('/v1/contracts')).json());
+  await house.open(page, `/contracts/${contracts[0].contract_id}`);
+  await page.getByTestId('digest').waitFor();
+  await page.emulateMedia({ media: 'print' });
+  assert.equal(await page.locator('.rail').isVisible(), false);
+  assert.equal(await page.getByTestId('digest').isVisible(), true);
+}
+
+export async function the_page_speaks_hindi(house) {
+  const page = await house.person('tdc');
+  await page.getByRole('button', { name: 'हिन्दी' }).click();
+  await page.getByRole('heading', { name: 'मुखपृष्ठ' }).waitFor();
+  assert.equal(await page.evaluate(() => document.documentElement.lang), 'hi');
+}

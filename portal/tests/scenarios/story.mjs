@@ -1,0 +1,88 @@
+// The whole story, each role in a browser profile of its own: compose, sign, run, pay, audit, with the real run.
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { quiet, until } from '../check.mjs';
+
+/** The demo's job, as `depa job bundle` takes it. */
+async function job(house, contract) {
+  const { datasets } = await house.get('/v1/datasets?limit=200');
+  const offers = datasets.map((one) => JSON.parse(Buffer.from(one.offer.envelope.payload, 'base64url')));
+  const id = (who) => offers.find((offer) => offer.provider === house.people[who].did).dataset_id;
+  const shown = JSON.parse(await house.depa('tdc', 'keys', 'show', join(house.dir, 'tdc', 'encryption.key'), '--json'));
+  const form = {
+    contracts: [contract.contract_id],
+    image_set_id: contract.compute.image_sets[0],
+    sql: 'SELECT * FROM icmr INNER JOIN cowin ON icmr.icmr_patient_mobilenumber = cowin.cowin_registered_mobile INNER JOIN statewarroom ON icmr.icmr_patient_mobilenumber = statewarroom.pcnumber',
+    tables: { icmr: id('tdp'), cowin: id('tdp2'), statewarroom: id('tdp3') },
+    training: {
+      model: { kind: 'logistic_regression' }, target: 'icmr.a_icmr_test_result', positive: '1',
+      principal: 'icmr.icmr_patient_mobilenumber', epsilon: '1.0', delta: '0.0000472', steps: 60, sample_rate: '0.0755162',
+      clipping_norm: '1.0', learning_rate: '0.5', metrics_noise_multiplier: '20',
+    },
+    output: { recipient_jwk: shown.jwk, upload: `file://${join(house.dir, 'storage', 'models')}` },
+  };
+  const [from, bundle] = [join(house.dir, 'story-job.json'), join(house.dir, 'story-job.bundle.json')];
+  writeFileSync(from, JSON.stringify(form));
+  await house.depa('tdc', 'job', 'bundle', from, '--out', bundle);
+  return bundle;
+}
+
+export async function three_providers_a_consumer_and_the_sro_go_from_a_contract_to_a_paid_and_audited_run(house) {
+  const [consumer, auditor] = [await house.signer('tdc'), await house.person('sro')];
+  const providers = [await house.signer('tdp'), await house.signer('tdp2'), await house.signer('tdp3')];
+  const operator = await house.signer('ccrp');
+  // Compose.
+  await house.open(consumer, '/datasets');
+  const buttons = consumer.locator('.card.link .above button');
+  await buttons.first().waitFor();
+  for (let at = 0; at < 3; at += 1) await buttons.nth(at).click();
+  await consumer.getByRole('link', { name: 'Contract over 3 datasets' }).click();
+  for (const grant of await consumer.getByLabel(/^ε of /).all()) await grant.fill('1.0');
+  await consumer.getByLabel('Price of the room, per run').fill('2000');
+  await consumer.getByRole('button', { name: 'Check every rule' }).click();
+  await consumer.getByText('says yes').waitFor();
+  await consumer.getByRole('button', { name: 'Sign and propose' }).click();
+  await consumer.getByRole('heading', { name: 'Contract', exact: true }).waitFor();
+  const id = consumer.url().split('/').at(-1);
+  // Sign, each alone in a browser of its own.
+  for (const page of [...providers, operator]) {
+    await house.open(page, `/contracts/${id}`);
+    await page.getByLabel('I have read the contract').check();
+    await page.getByRole('button', { name: 'Sign this contract' }).click();
+    await page.getByText(/You have signed|Save the signed bundle/).first().waitFor();
+  }
+  await consumer.locator('.head .pill', { hasText: 'active' }).waitFor();
+  const view = await consumer.evaluate(async (name) => (await fetch(`/v1/contracts/${name}`)).json(), id);
+  const contract = JSON.parse(Buffer.from(view.contract.payload, 'base64url'));
+  // Run: the pages notice by themselves.
+  const bundle = await job(house, contract);
+  const known = await consumer.evaluate(async () => (await (await fetch('/v1/runs')).json()).runs.map((run) => run.run_id));
+  await house.open(providers[0], '/runs');
+  const before = await providers[0].locator('tbody tr').count();
+  await house.depa('tdc', 'run', 'start', bundle);
+  await until('the run appears without a reload', async () => (await providers[0].locator('tbody tr').count()) > before, 60_000);
+  const fresh = await until('the run is listed', () => consumer.evaluate(async (old) => (await (await fetch('/v1/runs')).json()).runs.map((run) => run.run_id).find((one) => !old.includes(one)), known), 30_000);
+  await house.open(providers[1], `/runs/${fresh}`);
+  const seen = new Set();
+  await until('the run completes on the open page', async () => {
+    const now = await providers[1].locator('[aria-current=step]').textContent().catch(() => null);
+    if (now) seen.add(now);
+    return now === 'completed';
+  }, 90_000);
+  await house.shot(providers[1], 'story-run');
+  // Pay.
+  await house.open(providers[2], '/payments');
+  await until('what this run owes is settled', async () => {
+    const rows = providers[2].locator('tr', { hasText: fresh.slice(4, 12) });
+    return (await rows.count()) > 0 && (await rows.locator('.pill', { hasText: 'settled' }).count()) === (await rows.count());
+  }, 30_000);
+  // Audit.
+  await house.open(auditor, '/audit');
+  await auditor.locator('.pill', { hasText: 'Verified in your browser' }).waitFor();
+  await auditor.getByRole('link', { name: 'run completed' }).first().waitFor();
+  const spent = auditor.locator('section', { has: auditor.getByRole('heading', { name: 'Privacy ledger' }) }).locator('tbody tr td:nth-child(4)');
+  await spent.nth(2).waitFor();
+  for (const one of await spent.allTextContents()) assert.ok(Number(one) > 1 && Number(one) <= 3, `two runs together: ${one}`);
+  for (const page of [consumer, auditor, operator, ...providers]) quiet(page);
+}

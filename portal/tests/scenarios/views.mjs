@@ -1,0 +1,113 @@
+// Screens 4, 5, 8, 9 and 11: catalogue, dataset, runs, evidence, payments.
+import assert from 'node:assert/strict';
+import { quiet } from '../check.mjs';
+
+export async function the_catalogue_counts_its_facets_and_works_by_keyboard_alone(house) {
+  const page = await house.person('tdc');
+  await house.open(page, '/datasets');
+  await page.getByRole('link', { name: 'vaccinations (cowin)' }).waitFor();
+  const press = async (key, times = 1) => {
+    for (let n = 0; n < times; n += 1) await page.keyboard.press(key);
+  };
+  await page.getByRole('textbox', { name: 'Search' }).focus();
+  await page.keyboard.type('vaccin');
+  await page.getByText('1 of 3').waitFor();
+  await press('Backspace', 6);
+  await page.getByText('3 of 3').waitFor();
+  // To the facet of providers, open it, choose one.
+  const focused = () => page.evaluate(() => document.activeElement?.textContent ?? '');
+  for (let n = 0; n < 30 && !(await focused()).startsWith('Provider'); n += 1) await press('Tab');
+  assert.match(await focused(), /^Provider/);
+  await press('Enter');
+  await press('Tab');
+  const box = page.locator(':focus');
+  assert.match(await box.evaluate((node) => node.labels[0].textContent), /\(1\)$/);
+  await press('Space');
+  await page.getByText('1 of 3').waitFor();
+  // The other facets count within what is chosen.
+  await page.locator('summary', { hasText: 'Format' }).click();
+  assert.equal(await page.getByLabel('text/csv (1)').count(), 1);
+  await press('Space');
+  // On to the first card, and open it.
+  const card = page.locator('.card.link a').first();
+  for (let n = 0; n < 30 && !(await card.evaluate((node) => node === document.activeElement)); n += 1) await press('Tab');
+  await press('Enter');
+  await page.getByRole('heading', { name: 'Data card' }).waitFor();
+  quiet(page);
+}
+
+export async function a_dataset_shows_its_key_to_its_provider_alone(house) {
+  const page = await house.person('tdc');
+  const all = await house.get('/v1/datasets?limit=200');
+  const offers = all.datasets.map((one) => JSON.parse(Buffer.from(one.offer.envelope.payload, 'base64url')));
+  const offer = offers.find((one) => one.provider === house.people.tdp.did);
+  await house.open(page, `/datasets/${offer.dataset_id}`);
+  await page.getByText('spent in 1 runs').waitFor();
+  const shown = await page.locator('main').innerHTML();
+  assert.ok(!shown.includes(offer.key.key_id) && !shown.includes(offer.key.kms), 'the consumer sees no key reference');
+  const owner = await house.person('tdp');
+  await house.open(owner, `/datasets/${offer.dataset_id}`);
+  await owner.getByText(offer.key.kms).waitFor();
+  // What another consumer spent is the provider's business, and another provider's it is not.
+  await owner.getByText('spent in 1 runs').waitFor();
+  const other = await house.person('tdp2');
+  await house.open(other, `/datasets/${offer.dataset_id}`);
+  await other.getByText('Nothing that you may see was spent of it.').waitFor();
+  quiet(page);
+  quiet(owner);
+  quiet(other);
+}
+
+export async function a_run_shows_its_way_what_it_cost_and_that_its_evidence_is_simulated(house) {
+  const page = await house.person('tdc');
+  await house.open(page, '/runs');
+  await page.getByRole('link', { name: /^Run / }).first().click();
+  await page.getByRole('note').filter({ hasText: 'SIMULATED' }).waitFor();
+  await page.getByText('model fetched').waitFor();
+  const epsilon = Number(house.report.privacy.epsilon);
+  const costs = await page.locator('strong.num').filter({ hasText: /^ε / }).allTextContents();
+  assert.equal(costs.length, 3, 'each provider once');
+  for (const cost of costs) assert.ok(Math.abs(Number(cost.slice(2)) - epsilon) < 0.001, cost);
+  await page.getByText(String(house.report.privacy.steps)).first().waitFor();
+  // No loss, metric or row count in anything that the page was told.
+  const record = await page.evaluate(async () => {
+    const { runs } = await (await fetch('/v1/runs')).json();
+    return (await fetch(`/v1/runs/${runs[0].run_id}/record`)).text();
+  });
+  for (const word of ['joined_rows', 'loss', 'auc', 'accuracy']) assert.ok(!record.includes(`"${word}"`), word);
+  await house.shot(page, 'run');
+  await page.getByRole('link', { name: 'Look closer' }).click();
+  await page.getByText('each appraised it anew and agrees').waitFor();
+  await page.getByRole('note').filter({ hasText: 'SIMULATED' }).waitFor();
+  quiet(page);
+}
+
+export async function a_run_of_others_is_nobodys_business(house) {
+  const page = await house.person('tdc');
+  const { runs } = await page.evaluate(async () => (await fetch('/v1/runs')).json());
+  const stranger = await house.profile();
+  await stranger.goto(`${house.url}/portal/runs/${runs[0].run_id}`);
+  await stranger.getByRole('heading', { name: 'Sign in' }).waitFor();
+  const status = await stranger.evaluate(async (id) => (await fetch(`/v1/runs/${id}/record`)).status, runs[0].run_id);
+  assert.equal(status, 401);
+}
+
+export async function payments_add_up_and_an_endpoint_shows_its_secret_once(house) {
+  const page = await house.signer('tdp');
+  await house.open(page, '/payments');
+  await page.getByText('settled').first().waitFor();
+  const paid = house.report.payments.find((one) => one.name.startsWith('Laboratories')).amount_minor / 100;
+  await page.locator('.facts', { hasText: 'You received' }).getByText(`${paid.toLocaleString('en-IN')}.00`).waitFor();
+  await page.getByRole('button', { name: 'Add an endpoint' }).click();
+  await page.getByLabel('Where to').fill('http://localhost:9/hooks');
+  await page.getByRole('dialog').getByRole('button', { name: 'Add an endpoint' }).click();
+  const secret = await page.locator('button.id[title^="whsec_"]').getAttribute('title');
+  await page.getByRole('button', { name: 'I have kept it' }).click();
+  await page.getByText('http://localhost:9/hooks').waitFor();
+  await page.reload();
+  await page.getByText('http://localhost:9/hooks').waitFor();
+  assert.ok(!(await page.content()).includes(secret), 'the secret is not shown again');
+  await page.getByRole('button', { name: 'Switch off' }).first().click();
+  await page.locator('.pill', { hasText: 'disabled' }).first().waitFor();
+  quiet(page);
+}

@@ -1,0 +1,71 @@
+// Screen 3: a table is profiled in the page, sealed by the provider's own tool, offered under a signature.
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { quiet } from '../check.mjs';
+
+export async function a_dataset_is_registered_and_no_cell_of_it_leaves_the_machine(house) {
+  const marker = 'NEVER-SENT-7f3a';
+  const rows = Array.from({ length: 200 }, (_, at) => `98${String(at).padStart(8, '0')},${20 + (at % 60)},${at % 2},${marker}-${at}`);
+  const table = join(house.dir, 'ages.csv');
+  writeFileSync(table, `mobile,age,positive,remark\n${rows.join('\n')}\n`);
+  const page = await house.signer('tdp');
+  await house.open(page, '/datasets/new');
+  await page.getByRole('textbox', { name: 'Name', exact: true }).fill('Ages and results');
+  for (const [label, words] of [['What it is', 'Made for a test'], ['How it was collected', 'By a generator'], ['What it is not good for', 'Anything else'], ['Personal data in it', 'None']]) {
+    await page.getByRole('textbox', { name: label, exact: true }).fill(words);
+  }
+  await page.getByRole('button', { name: 'Next' }).click();
+  await page.locator('input[type=file]').setInputFiles(table);
+  await page.getByText('4 columns in ages.csv').waitFor();
+  await page.getByRole('button', { name: 'Next' }).click();
+  // Types were found; bounds are the provider's to say.
+  assert.deepEqual(await page.locator('tbody tr td:nth-child(3)').allTextContents(), ['number', 'number', 'number', 'text']);
+  await page.getByLabel('remark is sealed').uncheck();
+  await page.getByLabel('Upper bound of age').fill('100');
+  await page.getByLabel('Upper bound of mobile').fill('9999999999');
+  await page.getByLabel('mobile: read').uncheck();
+  await page.getByLabel('mobile: join').check();
+  await page.getByLabel('positive: target').check();
+  await page.getByLabel('positive: read').uncheck();
+  await page.getByRole('button', { name: 'Next' }).click();
+  await page.getByLabel('People in it').fill('200');
+  await page.getByRole('button', { name: 'Next' }).click();
+  const { datasets } = await house.get('/v1/datasets?limit=200');
+  const own = datasets.map((one) => JSON.parse(Buffer.from(one.offer.envelope.payload, 'base64url'))).find((offer) => offer.provider === house.people.tdp.did);
+  await page.getByLabel('Your key service').fill(own.key.kms);
+  await page.getByRole('combobox', { name: 'Its key opens for' }).click();
+  await page.getByRole('option', { name: 'SIMULATED evidence too' }).click();
+  const [saved] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Save the description' }).click()]);
+  const description = join(house.dir, 'dataset.json');
+  await saved.saveAs(description);
+  // The command that is shown, in the folder of the house.
+  const shown = await page.locator('.terminal pre').first().textContent();
+  assert.match(shown, /^depa dataset seal dataset\.json --csv ages\.csv --out ages\.depa --url file:\S+ --record sealed\.json --key \S+ --trust \S+$/);
+  const [out, record] = [join(house.dir, 'ages.depa'), join(house.dir, 'sealed.json')];
+  await house.depa('tdp', 'dataset', 'seal', description, '--csv', table, '--out', out, '--url', `file://${out}`, '--record', record);
+  const take = async (content) => {
+    const input = page.locator('input[type=file]');
+    await input.setInputFiles([]);
+    await input.setInputFiles({ name: 'sealed.json', mimeType: 'application/json', buffer: Buffer.from(content) });
+  };
+  const sealed = JSON.parse(readFileSync(record, 'utf8'));
+  for (const altered of [{ ...sealed, kms: 'https://elsewhere.example' }, { ...sealed, manifest_root: 'no digest' }, { ...sealed, bytes: 1.5 }]) {
+    await take(JSON.stringify(altered));
+    await page.getByText('MANIFEST_INVALID').waitFor();
+    assert.equal(await page.getByRole('button', { name: 'Sign the offer and publish' }).isDisabled(), true);
+  }
+  await take(JSON.stringify(sealed));
+  await page.getByText('Sealed: manifest root').waitFor();
+  await house.shot(page, 'wizard-protection');
+  await page.getByRole('button', { name: 'Sign the offer and publish' }).click();
+  await page.getByRole('heading', { name: 'Data card' }).waitFor();
+  await page.getByRole('heading', { name: 'Ages and results' }).waitFor();
+  for (const { url, body } of page.sent) assert.ok(!body.includes(marker) && !body.includes('9800000'), `a cell was sent to ${url}`);
+  quiet(page);
+  // It stands in the register, and Croissant says the same.
+  const listed = await house.get(`/v1/datasets/${sealed.dataset_id}`);
+  assert.equal(listed.state, 'registered');
+  const croissant = await house.get(`/v1/datasets/${sealed.dataset_id}/croissant`);
+  assert.equal(croissant.name, 'Ages and results');
+}

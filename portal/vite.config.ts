@@ -1,0 +1,38 @@
+/// <reference types="vitest/config" />
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import react from '@vitejs/plugin-react';
+import { defineConfig, type Plugin } from 'vite';
+
+/** Packs every text file once, when the portal is built: the service packs nothing per request. */
+function packed(): Plugin {
+  return {
+    name: 'packed',
+    apply: 'build',
+    closeBundle() {
+      const root = join(import.meta.dirname, 'dist');
+      const files = readdirSync(root, { recursive: true, withFileTypes: true });
+      for (const file of files.filter((entry) => entry.isFile() && /\.(html|js|css|svg)$/.test(entry.name))) {
+        const path = join(file.parentPath, file.name);
+        writeFileSync(`${path}.gz`, gzipSync(readFileSync(path), { level: 9 }));
+      }
+    },
+  };
+}
+
+export default defineConfig({
+  base: '/portal/',
+  plugins: [react(), packed()],
+  build: {
+    target: 'es2022',
+    // infra/portal.sh empties the folder; what is tracked in it stays.
+    emptyOutDir: false,
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    chunkSizeWarningLimit: 1000,
+  },
+  // For work on the portal itself: `npm run dev` beside a running house.
+  server: { proxy: { '^/(v1|auth|log|oauth|\\.well-known)': process.env.DEPA_PORTAL_PROXY ?? 'http://localhost:8080' } },
+  test: { environment: 'node', include: ['src/**/*.test.ts'], setupFiles: ['tests/unit-setup.mjs'] },
+});
