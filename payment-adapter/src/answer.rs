@@ -1,0 +1,74 @@
+//! Answers to the contract service: signed once, kept, and sent until they are taken. The service takes the same bytes
+//! any number of times and counts them once.
+
+use contract_client::Client;
+use schemas::dispute::PaymentUnmatched;
+use schemas::event::PaymentCallback;
+use schemas::{Code, Document, Envelope, R, Refusal, Timestamp};
+use serde_json::{Value, json};
+use signing::FileKey;
+
+use crate::store::{Open, kind};
+
+/// Whom answers go to, and who signs them.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub client: Client,
+    pub key: std::sync::Arc<FileKey>,
+    /// The registry's DID.
+    pub registry: schemas::id::Did,
+}
+
+/// How the contract service took an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Taken {
+    /// It stands in the log.
+    Yes,
+    /// It will never stand there.
+    Never(Code),
+}
+
+impl Desk {
+    /// The signed bytes of an answer.
+    pub(crate) fn sign(&self, answer: &Open, now: Timestamp) -> R<Vec<u8>> {
+        match answer.kind.as_str() {
+            kind::UNMATCHED => self.envelope::<PaymentUnmatched>("payment-unmatched.v1", &answer.body, now),
+            _ => self.envelope::<PaymentCallback>("payment-callback.v1", &answer.body, now),
+        }
+    }
+
+    fn envelope<T: Document>(&self, schema: &str, body: &Value, now: Timestamp) -> R<Vec<u8>> {
+        let fault = |e: serde_json::Error| Refusal::new(Code::Internal, format!("an answer cannot be written: {e}"));
+        let mut document = body.clone();
+        if let Some(members) = document.as_object_mut() {
+            members.insert("schema".into(), json!(schema));
+            members.insert("registry".into(), json!(self.registry));
+        }
+        let document: T = serde_json::from_value(document).map_err(fault)?;
+        serde_json::to_vec(&signing::sign(&document, &*self.key, now.whole())?).map_err(fault)
+    }
+
+    /// Sends the signed bytes of an answer. A refusal means that it is to be sent again.
+    pub(crate) fn send(&self, answer: &Open, bytes: &[u8]) -> R<Taken> {
+        let told = match answer.kind.as_str() {
+            kind::UNMATCHED => {
+                let envelope: Envelope<PaymentUnmatched> = read(bytes)?;
+                self.client.payment_unmatched(&envelope).map(drop)
+            }
+            _ => {
+                let envelope: Envelope<PaymentCallback> = read(bytes)?;
+                self.client.payment_callback(&envelope).map(drop)
+            }
+        };
+        match told {
+            Ok(()) => Ok(Taken::Yes),
+            // The log says otherwise, and the same words will not change that: people look at it.
+            Err(refusal) if refusal.code == Code::PaymentState => Ok(Taken::Never(refusal.code)),
+            Err(refusal) => Err(refusal),
+        }
+    }
+}
+
+fn read<T: Document>(bytes: &[u8]) -> R<Envelope<T>> {
+    serde_json::from_slice(bytes).map_err(|_| Refusal::new(Code::Internal, "a kept answer cannot be read"))
+}

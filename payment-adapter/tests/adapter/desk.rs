@@ -1,0 +1,118 @@
+//! A contract service that the test plays: it keeps every answer, and counts the same one once.
+
+use std::sync::{Arc, Mutex};
+
+use schemas::dispute::PaymentUnmatched;
+use schemas::event::{PaymentCallback, PaymentResult};
+use schemas::jwk::Jwk;
+use schemas::{Envelope, canonical};
+
+use crate::server::{Call, Server};
+
+#[derive(Default)]
+struct Kept {
+    callbacks: Vec<PaymentCallback>,
+    unmatched: Vec<PaymentUnmatched>,
+    calls: usize,
+    fail: usize,
+    lose: usize,
+    contradicts: bool,
+}
+
+pub struct Desk {
+    pub server: Server,
+    kept: Arc<Mutex<Kept>>,
+}
+
+impl Desk {
+    /// Takes answers that are signed with this key.
+    pub fn open(key: Jwk) -> Desk {
+        let kept = Arc::new(Mutex::new(Kept::default()));
+        let shared = Arc::clone(&kept);
+        let server = Server::start(move |call| answer(&mut shared.lock().unwrap(), &call, &key));
+        Desk { server, kept }
+    }
+
+    /// Does not take the next calls: some are not entered, then of some the answers are lost.
+    pub fn troubles(&self, fail: usize, lose: usize) {
+        let mut kept = self.kept.lock().unwrap();
+        (kept.fail, kept.lose) = (fail, lose);
+    }
+
+    /// Says from now on that the log says otherwise.
+    pub fn contradicts(&self) {
+        self.kept.lock().unwrap().contradicts = true;
+    }
+
+    /// What was entered about an instruction, in order.
+    pub fn results(&self, id: &str) -> Vec<PaymentResult> {
+        let kept = self.kept.lock().unwrap();
+        kept.callbacks.iter().filter(|c| c.instruction_id == id).map(|c| c.result).collect()
+    }
+
+    pub fn callbacks(&self) -> Vec<PaymentCallback> {
+        self.kept.lock().unwrap().callbacks.clone()
+    }
+
+    pub fn unmatched(&self) -> Vec<PaymentUnmatched> {
+        self.kept.lock().unwrap().unmatched.clone()
+    }
+
+    pub fn calls(&self) -> usize {
+        self.kept.lock().unwrap().calls
+    }
+}
+
+fn answer(kept: &mut Kept, call: &Call, key: &Jwk) -> (u16, String) {
+    kept.calls += 1;
+    if kept.fail > 0 {
+        kept.fail -= 1;
+        return (500, "{}".into());
+    }
+    if kept.contradicts {
+        let refusal = schemas::Refusal::new(schemas::Code::PaymentState, "the obligation is settled already");
+        return (409, serde_json::to_string(&refusal.problem(None)).unwrap());
+    }
+    let taken = match call.path.as_str() {
+        "/payment-callbacks" => {
+            let callback: PaymentCallback = signed(&call.body, key);
+            // The same words again are the same answer; other words about the same end never come.
+            let same =
+                |c: &&PaymentCallback| c.instruction_id == callback.instruction_id && c.result == callback.result;
+            match kept.callbacks.iter().find(same) {
+                Some(known) => assert_eq!(*known, callback, "two answers about one end"),
+                None => kept.callbacks.push(callback),
+            }
+            (200, r#"{"state":"settled"}"#.to_owned())
+        }
+        "/payment-callbacks/unmatched" => {
+            let unmatched: PaymentUnmatched = signed(&call.body, key);
+            match kept.unmatched.iter().find(|u| u.reference == unmatched.reference) {
+                Some(known) => assert_eq!(*known, unmatched, "two amounts under one reference"),
+                None => kept.unmatched.push(unmatched),
+            }
+            let receipt = r#"{"dispute_id":"dsp_01900000-0000-7000-8000-000000000001","state":"open","receipt":null}"#;
+            (200, receipt.to_owned())
+        }
+        other => panic!("the adapter called {other}"),
+    };
+    if kept.lose > 0 {
+        kept.lose -= 1;
+        return (502, "{}".into());
+    }
+    taken
+}
+
+fn signed<T: schemas::Document>(body: &[u8], key: &Jwk) -> T {
+    let envelope: Envelope<T> = canonical::parse(body).unwrap();
+    let document = envelope.read_unverified().unwrap();
+    let registry = crate::scene::registry();
+    struct Book<'a>(&'a Jwk);
+    impl schemas::KeyBook for Book<'_> {
+        fn key(&self, _: &schemas::id::KeyId, _: schemas::envelope::Usage) -> Option<Jwk> {
+            Some(self.0.clone())
+        }
+    }
+    signing::verify(envelope, &registry, &Book(key)).unwrap();
+    document
+}

@@ -1,0 +1,14 @@
+//! The adapter between a contract service and payment systems that the tests play.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod contract;
+mod desk;
+mod files;
+mod initiation;
+mod messages;
+mod oracle;
+mod process;
+mod sample;
+mod scene;
+mod server;
+mod systems;
