@@ -10,6 +10,7 @@ use crate::job::JobSpec;
 use crate::lineage::LogLineage;
 use crate::log::Receipt;
 use crate::party::{KeyEvent, Participant, ParticipantDecision, Resolution};
+use crate::payout::PayoutBatch;
 use crate::renewal::BudgetRenewal;
 
 /// A document with the receipt of its entry.
@@ -45,6 +46,15 @@ impl LoggedDocument for DatasetOffer {
     }
     fn subject(&self) -> String {
         self.dataset_id.to_string()
+    }
+}
+
+impl LoggedDocument for PayoutBatch {
+    fn body(batch: Envelope<Self>) -> crate::event::Body {
+        crate::event::Body::PayoutEntered { batch }
+    }
+    fn subject(&self) -> String {
+        format!("{}/payouts", self.dataset_id)
     }
 }
 

@@ -5,9 +5,11 @@ use serde::{Deserialize, Serialize};
 use crate::contract::{Assurance, ContractRef};
 use crate::digest::Digest;
 use crate::document;
+use crate::evidence::EvidenceKind;
 use crate::id::{DatasetId, Did, ImageSetId, RunId};
 use crate::pipeline::OutputKind;
 use crate::privacy::{DatasetCharge, Plan};
+use crate::text::Bytes;
 use crate::time::Timestamp;
 use crate::worker::{NoiseSampler, NoisedMetrics};
 
@@ -27,6 +29,19 @@ pub struct CertifiedDataset {
     /// bound of what this run alone reveals. No ledger counts with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epsilon_pld_micro: Option<u64>,
+}
+
+/// What a room showed to be that took part beside the one that signs.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MemberRoom {
+    /// The kind of its evidence; `software` means SIMULATED.
+    pub evidence: EvidenceKind,
+    /// Its launch measurement, 48 bytes.
+    pub measurement: Bytes,
+    /// SHA-256 over its 24 PCR values; none for a bare guest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pcr_sha256: Option<Digest>,
 }
 
 /// `certificate.v1`: signed by the run key. Holds no row count, loss or exact metric.
@@ -49,6 +64,10 @@ pub struct ModelCertificate {
     /// was alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<Digest>,
+    /// What each of these rooms showed to be, in the same order, as the room that signs appraised it; absent in
+    /// certificates of before it was said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub member_rooms: Vec<MemberRoom>,
     /// How strong the evidence was; `software` means SIMULATED.
     pub assurance: Assurance,
     /// The datasets.

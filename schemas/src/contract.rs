@@ -6,9 +6,9 @@ use crate::digest::Digest;
 use crate::document;
 use crate::evidence::EvidenceKind;
 use crate::id::{ContractId, DataKeyId, DatasetId, Did, FamilyId, ImageSetId};
-use crate::money::{Currency, Minor};
 use crate::party::Kind;
 use crate::privacy::Clause;
+pub use crate::term::{Discount, Payee, PaymentTerm, Pricing, Rounding, Tax, TermKind, Tier, Trigger};
 use crate::time::Timestamp;
 
 /// A contract by id and digest.
@@ -106,6 +106,9 @@ pub struct Compute {
     pub evidence: Vec<EvidenceKind>,
     /// Named platform level for hardware evidence (`baseline`, `2026`, `strict`).
     pub platform_level: String,
+    /// The most rooms that one run may take together, 1 to 16, each of which holds the data; one if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rooms_max: Option<u32>,
 }
 
 /// What may leave the room, and to whom.
@@ -118,54 +121,6 @@ pub struct Outputs {
     pub recipient: Did,
     /// Only `encrypted_to_recipient` exists.
     pub release: String,
-}
-
-/// A payee and its share.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Payee {
-    /// Who is paid.
-    pub did: Did,
-    /// Share in parts per million; the shares of a term add up to 1,000,000.
-    pub share_ppm: u32,
-}
-
-/// How a term is priced. Further kinds come with the payments depth.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum TermKind {
-    /// Nothing is owed.
-    Free,
-    /// `amount_minor` for every run that reaches the trigger.
-    PerRun,
-}
-
-/// What makes a term fall due.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Trigger {
-    /// A completion was entered.
-    Completed,
-}
-
-/// A payment term.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PaymentTerm {
-    /// Unique in the contract, `[a-z0-9_-]{1,32}`.
-    pub term_id: String,
-    /// Pricing.
-    pub kind: TermKind,
-    /// Who pays.
-    pub payer: Did,
-    /// Who is paid.
-    pub payees: Vec<Payee>,
-    /// ISO 4217.
-    pub currency: Currency,
-    /// Price in minor units.
-    pub amount_minor: Minor,
-    /// When it falls due.
-    pub trigger: Trigger,
 }
 
 /// What happens to running work at revocation.

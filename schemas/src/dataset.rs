@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{Assurance, Payee, PaymentTerm, TermKind, Trigger};
+use crate::contract::{Assurance, Discount, Payee, PaymentTerm, Pricing, TermKind, Trigger};
 use crate::digest::Digest;
 use crate::document;
 use crate::id::{DataKeyId, DatasetId, Did, FamilyId};
 use crate::jwk::Jwk;
 use crate::money::{Currency, Minor};
+use crate::payout::PrincipalPool;
 use crate::privacy::Clause;
 use crate::text::Real;
 use crate::time::Timestamp;
@@ -98,16 +99,20 @@ pub struct PriceTerm {
     pub amount_minor: Minor,
     /// When it falls due.
     pub trigger: Trigger,
+    /// How the amount comes about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pricing: Option<Pricing>,
 }
 
 impl PriceTerm {
-    /// Whether a contract's term is this price, whoever pays it and whatever its id.
+    /// Whether a contract's term is this price, whoever pays it and whatever its id; a discount is looked at apart.
     pub fn is_price_of(&self, term: &PaymentTerm) -> bool {
         self.kind == term.kind
             && self.payees == term.payees
             && self.currency == term.currency
             && self.amount_minor == term.amount_minor
             && self.trigger == term.trigger
+            && self.pricing == term.pricing
     }
 }
 
@@ -224,6 +229,12 @@ pub struct DatasetOffer {
     pub renewable_to: Option<Real>,
     /// Price, the same for every consumer; the contract copies it and names the payer.
     pub payment: Vec<PriceTerm>,
+    /// What of the price is the data principals'; none where it is all the provider's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal_pool: Option<PrincipalPool>,
+    /// Discounts open to every consumer whose contract meets them; a contract's term copies the one that it takes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub discounts: Vec<Discount>,
     /// Data card.
     pub data_card: DataCard,
     /// When it was offered.

@@ -39,6 +39,8 @@ pub struct DepaContract {
     pub privacy: Vec<DepaPrivacy>,
     /// Whether anything is said about money.
     pub payment: bool,
+    /// What is said about money, entry by entry.
+    pub payments: Vec<DepaPayment>,
     /// Whether anything is said about revocation.
     pub revocation: bool,
     /// Names of attestation services and other members that are not taken over.
@@ -66,6 +68,21 @@ pub struct DepaDataset {
     pub targets: Vec<String>,
     /// Columns that it may be joined on.
     pub joins: Vec<String>,
+}
+
+/// An entry of `terms.payment`; everything as text, as it came.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct DepaPayment {
+    /// `tdp`, `tdc`, `ccrp` or `mc`.
+    pub role: String,
+    /// The DID of whom it is about.
+    pub party: Option<String>,
+    /// `paymentType`: once, recurring, pay-per-use.
+    pub kind: Option<String>,
+    /// The amount, without a currency.
+    pub amount: Option<String>,
+    /// Members that are there and not read: `paymentProcessor`, `paymentSchedule`, `paymentDetails`.
+    pub left_out: Vec<String>,
 }
 
 /// A privacy clause; reals as text, as they came.
@@ -172,7 +189,35 @@ impl DepaContract {
         let terms = object(terms, "terms")?;
         let said = |name: &str| terms.get(name).is_some_and(|value| !is_empty(value));
         self.payment = said("payment");
+        if let Some(payment) = terms.get("payment").and_then(Value::as_object) {
+            for role in ["tdp", "tdc", "ccrp", "mc"] {
+                self.read_payment(role, payment.get(role))?;
+            }
+        }
         self.revocation = said("revocation") || said("revoke");
+        Ok(())
+    }
+
+    /// One entry, or an array of them.
+    fn read_payment(&mut self, role: &str, value: Option<&Value>) -> R<()> {
+        let entries = match value {
+            None | Some(Value::Null) => return Ok(()),
+            Some(Value::Array(all)) if all.len() <= MOST => all.iter().collect(),
+            Some(one @ Value::Object(_)) => vec![one],
+            Some(_) => return Err(bad("entries of a payment are objects", "terms.payment")),
+        };
+        for entry in entries.into_iter().filter(|entry| !is_empty(entry)) {
+            let members = object(entry, "terms.payment")?;
+            let left = ["paymentProcessor", "paymentSchedule", "paymentDetails"];
+            let there = left.into_iter().filter(|name| members.get(*name).is_some_and(|value| !is_empty(value)));
+            self.payments.push(DepaPayment {
+                role: role.to_owned(),
+                party: identity(members.get(role), "terms.payment")?,
+                kind: text(members, "paymentType")?,
+                amount: text(members, "amount")?,
+                left_out: there.map(str::to_owned).collect(),
+            });
+        }
         Ok(())
     }
 
@@ -295,6 +340,7 @@ mod tests {
         let read = DepaContract::read(sample.as_bytes()).unwrap();
         assert_eq!((read.tdps.len(), read.payment, read.revocation), (1, true, false));
         assert_eq!(read.left_out, ["constraints.compute"]);
+        assert_eq!((read.payments[0].role.as_str(), read.payments[0].amount.as_deref()), ("tdp", Some("1")));
         assert_eq!(read.clause_of(&read.datasets[0]).unwrap().epsilon.as_deref(), Some("1.5"));
         let openapi = r#"{"id":7,"version":2,"tdc":{"id":"did:web:tdc.example"},"tdps":[{"id":"did:web:a.example"}],
             "dataset":{"id":"d","url":"https://x"},"constraints":{"fetch":true,"compute":["a"],"data":[{"id":"d",

@@ -8,10 +8,12 @@ mod croissant;
 mod dataset;
 mod draft;
 mod log;
+mod money;
 mod party;
 mod payment;
 mod rules;
 mod run;
+mod watch;
 mod webhook;
 
 /// Declares plain messages: serde both ways, unknown members refused, a JSON Schema.
@@ -31,8 +33,10 @@ pub use croissant::*;
 pub use dataset::*;
 pub use draft::*;
 pub use log::*;
+pub use money::*;
 pub use party::*;
 pub use payment::*;
 pub use rules::*;
 pub use run::*;
+pub use watch::*;
 pub use webhook::*;

@@ -9,6 +9,7 @@ use crate::contract::{
 };
 use crate::dataset::{DatasetAct, DatasetOffer};
 use crate::digest::Digest;
+use crate::dispute::{Dispute, DisputeAnswer, DisputeClose, DisputeRuling, PaymentUnmatched};
 use crate::document;
 use crate::envelope::Envelope;
 use crate::evidence::ImageSet;
@@ -17,9 +18,11 @@ use crate::job::JobSpec;
 use crate::jwk::Jwk;
 use crate::money::{Currency, Minor};
 use crate::party::{KeyEvent, Participant, ParticipantDecision, ParticipantWithdrawal, Resolution};
+use crate::payout::PayoutBatch;
 use crate::release::KmsReceipt;
 use crate::renewal::BudgetRenewal;
 use crate::rules::{DataSchema, Erasure, ImageSetRevocation, LogKey, LogSucceeded, Template};
+use crate::term::RevenueStatement;
 use crate::text::Bytes;
 use crate::time::Timestamp;
 
@@ -123,18 +126,40 @@ pub struct Completion {
 }
 document!(Completion, "completion.v1", "completion", Run);
 
-/// Something owed. Its instruction id is derived from contract, run, term and payee, so it exists once.
+/// Which line of a term an obligation is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Line {
+    /// Tax on top of a payee's part.
+    Gst,
+    /// Tax withheld from a payee's part; the line of the part itself is lower by it.
+    Tds,
+}
+
+/// Something owed. Its instruction id is derived from contract, occasion, term, payee and line, so it exists once. The
+/// occasion is a run, a job whose deposit it is, or a period.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Obligation {
-    /// 32 base32 characters; fits ISO 20022 EndToEndId and serves as idempotency key.
+    /// 32 base32 characters; fits ISO 20022 EndToEndId and serves as idempotency key. The id of the obligation and of the
+    /// first instruction about it; later instructions have ids derived from it.
     pub instruction_id: String,
     /// The contract.
     pub contract: ContractRef,
     /// The run.
-    pub run_id: RunId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<RunId>,
+    /// The job whose deposit it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_sha256: Option<Digest>,
+    /// The period of a subscription or a share of revenue, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period: Option<u32>,
     /// The term.
     pub term_id: String,
+    /// A tax line; the price itself if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<Line>,
     /// Who pays.
     pub payer: Did,
     /// Who is paid.
@@ -151,8 +176,14 @@ pub struct Obligation {
 pub enum PaymentResult {
     /// Paid.
     Settled,
-    /// Not paid; the obligation is due again.
+    /// Not paid, or not blocked; the obligation is due again.
     Failed,
+    /// The payer's money is blocked for it: the answer to an instruction to block.
+    Blocked,
+    /// The block was undone: the answer to an instruction to return.
+    Refunded,
+    /// Paid, and the money came back; the obligation is due again.
+    Returned,
 }
 
 /// `payment-callback.v1`: the payment system's answer, signed by a verified payment service provider.
@@ -374,6 +405,61 @@ pub enum Body {
         /// Signed by the payment service provider.
         callback: Envelope<PaymentCallback>,
     },
+    /// A payment service provider holds money that no instruction explains: it lies in suspense, under a dispute.
+    PaymentUnmatched {
+        /// Signed by the payment service provider.
+        unmatched: Envelope<PaymentUnmatched>,
+    },
+    /// A party disputes an obligation.
+    DisputeOpened {
+        /// Signed by a party of the contract.
+        dispute: Envelope<Dispute>,
+    },
+    /// The other side answered.
+    DisputeAnswered {
+        /// Signed by who answers.
+        answer: Envelope<DisputeAnswer>,
+    },
+    /// Two SRO people ruled; what follows for the books follows in this entry.
+    DisputeRuled {
+        /// Signed by two SRO people.
+        ruling: Envelope<DisputeRuling>,
+    },
+    /// A ruled dispute was closed.
+    DisputeClosed {
+        /// Signed by the opener, or by two SRO people.
+        close: Envelope<DisputeClose>,
+    },
+    /// A provider split the principals' part of what it was paid.
+    PayoutEntered {
+        /// Signed by the provider.
+        batch: Envelope<PayoutBatch>,
+    },
+    /// A TDC stated its revenue of one period; what it owes follows from the contract.
+    RevenueStated {
+        /// Signed by the TDC.
+        statement: Envelope<RevenueStatement>,
+    },
+    /// The service found that the clock made a period of a contract fall due: a subscription's, or the minimum of a share
+    /// of revenue that nobody stated. What is owed follows from the contract.
+    PaymentsTimed {
+        /// The contract.
+        contract: ContractRef,
+        /// Its term.
+        term_id: String,
+        /// The period, from 0.
+        period: u32,
+    },
+    /// The service instructs an obligation again, whose last instruction failed some time ago.
+    PaymentRetried {
+        /// The obligation, by the id of its first instruction.
+        obligation_id: String,
+    },
+    /// The service found that a job's time is over without a run that uses its deposits: they are returned.
+    EscrowTimedOut {
+        /// The job.
+        job_sha256: Digest,
+    },
     /// The TDC fetched the content key.
     ModelHandedOver {
         /// The run.
@@ -461,6 +547,16 @@ impl Body {
             Body::RunLost { .. } => "run_lost",
             Body::RunCompleted { .. } => "run_completed",
             Body::PaymentAnswered { .. } => "payment_answered",
+            Body::PaymentUnmatched { .. } => "payment_unmatched",
+            Body::DisputeOpened { .. } => "dispute_opened",
+            Body::DisputeAnswered { .. } => "dispute_answered",
+            Body::DisputeRuled { .. } => "dispute_ruled",
+            Body::DisputeClosed { .. } => "dispute_closed",
+            Body::PayoutEntered { .. } => "payout_entered",
+            Body::RevenueStated { .. } => "revenue_stated",
+            Body::PaymentsTimed { .. } => "payments_timed",
+            Body::PaymentRetried { .. } => "payment_retried",
+            Body::EscrowTimedOut { .. } => "escrow_timed_out",
             Body::ModelHandedOver { .. } => "model_handed_over",
             Body::ParticipantLeft { .. } => "participant_left",
             Body::KeyChanged { .. } => "key_changed",

@@ -179,6 +179,8 @@ ids! {
     PersonId = "usr";
     /// A passkey of a person.
     PasskeyId = "pky";
+    /// A dispute about money.
+    DisputeId = "dsp";
 }
 
 #[cfg(test)]

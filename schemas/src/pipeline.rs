@@ -39,8 +39,9 @@ pub enum JoinKind {
     /// All rows of the left side: removing a principal on the right changes a row (factor 2 on the right).
     Left,
     /// The rows of this table stand below those of the first one, under the first one's column names; `left` and `right`
-    /// are the principal's keys of the first table and of this one. A principal is then called `handle/key`, so that
-    /// equal names of two tables never hide each other (factor 1).
+    /// are the principal's keys of the first table and of this one. A principal is then called `handle/key`, and one who
+    /// stands in more than one of the united tables has a row in none of them: nobody gives two rows, and who leaves a
+    /// table moves one row at most (factor 1).
     Union,
 }
 

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{DatasetId, FamilyId};
 use crate::metrics::{MeanLoss, ScoreCurve};
+use crate::pipeline::Model;
+use crate::problem::{Code, R, Refusal};
 use crate::text::Real;
 
 /// Whom the guarantee protects.
@@ -211,4 +213,21 @@ pub struct Plan {
     pub loss: Option<MeanLoss>,
     /// One charge per dataset of the job, in the job's order.
     pub charges: Vec<DatasetCharge>,
+}
+
+/// The rows that a private step of a network may expect. Each row moves how the others round in single precision, and
+/// what that may come to is taken off the clipping norm: beyond this number, more than a tenth of it.
+pub const MOST_EXPECTED_ROWS: u32 = 49_950;
+
+impl Plan {
+    /// Refuses (`LIMIT_EXCEEDED`) a private training of a network that expects more than [`MOST_EXPECTED_ROWS`] rows a step.
+    pub fn fits(&self, model: &Model) -> R<()> {
+        let single = matches!(model, Model::Network { .. }) && !self.without_differential_privacy;
+        if single && self.expected_batch.value() > f64::from(MOST_EXPECTED_ROWS) {
+            let sentence =
+                format!("a step of a network expects {MOST_EXPECTED_ROWS} rows at most; sample fewer a step");
+            return Err(Refusal::new(Code::LimitExceeded, sentence).at("sample_rate"));
+        }
+        Ok(())
+    }
 }

@@ -238,6 +238,8 @@ codes! {
     PipelineBounds "PIPELINE_BOUNDS" 422;
     PipelineRecipient "PIPELINE_RECIPIENT" 422;
     EpsilonExceedsContract "EPSILON_EXCEEDS_CONTRACT" 422;
+    /// A job for more rooms than one of its contracts lets a run take; one that says nothing lets it take one.
+    RoomsNotAllowed "ROOMS_NOT_ALLOWED" 422;
     SqlUnsupported "SQL_UNSUPPORTED" 422;
     // Models: files, networks, weights.
     /// A pickle, TorchScript, HDF5, or a kind of file that nobody here knows.
@@ -370,9 +372,13 @@ codes! {
     CertificatesUnavailable "CERTIFICATES_UNAVAILABLE" 502;
     /// The room was told to stop from outside.
     RoomStopped "ROOM_STOPPED" 409;
+    /// The room shall train on a card, and its worker finds none.
+    DeviceUnavailable "DEVICE_UNAVAILABLE" 400;
     TableForm "TABLE_FORM" 422;
     WorkerFailed "WORKER_FAILED" 500;
     WorkerProtocol "WORKER_PROTOCOL" 500;
+    /// A training without differential privacy whose weights left the range of numbers that mean something.
+    TrainingDiverged "TRAINING_DIVERGED" 422;
     OutputRefused "OUTPUT_REFUSED" 422;
     // Rooms that train together.
     /// A room was given another number of members than its job asks for.
@@ -393,6 +399,41 @@ codes! {
     KeyWithheld "KEY_WITHHELD" 409;
     PaymentUnknown "PAYMENT_UNKNOWN" 404;
     PaymentState "PAYMENT_STATE" 409;
+    /// A room of a job whose deposits are not blocked.
+    EscrowNotFunded "ESCROW_NOT_FUNDED" 409;
+    DisputeUnknown "DISPUTE_UNKNOWN" 404;
+    DisputeExists "DISPUTE_EXISTS" 409;
+    /// The dispute is not where this act belongs.
+    DisputeState "DISPUTE_STATE" 409;
+    /// A ruling that does not fit what the dispute is about.
+    DisputeRuling "DISPUTE_RULING" 422;
+    /// A settled amount whose principals' part was split already, or a batch that stands already.
+    PayoutExists "PAYOUT_EXISTS" 409;
+    /// A batch that does not follow on the one before it.
+    PayoutChain "PAYOUT_CHAIN" 409;
+    /// A settled amount that has no such part.
+    PayoutPool "PAYOUT_POOL" 422;
+    /// Sums of a batch or of its lines that do not add up.
+    PayoutSums "PAYOUT_SUMS" 422;
+    /// A batch among too few principals.
+    PayoutPrincipals "PAYOUT_PRINCIPALS" 422;
+    /// A line or proof that is not of the batch.
+    PayoutProof "PAYOUT_PROOF" 422;
+    // What an audit finds in the books.
+    /// Debits and credits of a currency differ.
+    BooksUnbalanced "BOOKS_UNBALANCED" 500;
+    /// A balance is not the sum of its transfers.
+    BooksBalance "BOOKS_BALANCE" 500;
+    /// A transfer that does not follow from what stands in the log.
+    BooksTransfer "BOOKS_TRANSFER" 500;
+    /// An account that holds money for others is overdrawn.
+    BooksOverdrawn "BOOKS_OVERDRAWN" 500;
+    /// An obligation that is not what falls due.
+    BooksObligation "BOOKS_OBLIGATION" 500;
+    /// Money in suspense that no open dispute explains.
+    BooksSuspense "BOOKS_SUSPENSE" 500;
+    /// A file of a bank that cannot be read, or that stands for another one than it says.
+    PaymentFile "PAYMENT_FILE" 422;
     AddressRefused "ADDRESS_REFUSED" 422;
     // The log.
     InclusionInvalid "INCLUSION_INVALID" 422;

@@ -47,12 +47,35 @@ pub struct Start {
     /// The place among several workers, each in a room of its own; none where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<Group>,
+    /// Where its tensors lie. No part of the configuration: noise and sampling are the same everywhere.
+    #[serde(default, skip_serializing_if = "Device::is_auto")]
+    pub device: Device,
 }
 
 impl Start {
     /// The digest of the public configuration; see [`configuration`].
     pub fn configuration(&self) -> R<Digest> {
         configuration(&self.join, &self.training, &self.plan)
+    }
+}
+
+/// Where the worker's tensors lie.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Device {
+    /// On the first CUDA card, where the worker's libtorch finds one, else as [`Device::Cpu`].
+    #[default]
+    Auto,
+    /// In the memory of the machine.
+    Cpu,
+    /// On the first CUDA card; a worker that finds none refuses (`DEVICE_UNAVAILABLE`).
+    Cuda,
+}
+
+impl Device {
+    /// Whether it is the choice that is not written down.
+    pub fn is_auto(&self) -> bool {
+        *self == Device::Auto
     }
 }
 

@@ -104,6 +104,13 @@ fn published_schemas_and_examples_are_current() {
     publish("certificate", &certificate());
     publish("completion", &completion());
     publish("payment-callback", &payment_callback());
+    publish("revenue-statement", &revenue_statement());
+    publish("dispute", &dispute());
+    publish("dispute-answer", &dispute_answer());
+    publish("dispute-ruling", &dispute_ruling());
+    publish("dispute-close", &dispute_close());
+    publish("payment-unmatched", &payment_unmatched());
+    publish("payout-batch", &payout_batch());
 }
 
 #[test]

@@ -63,6 +63,13 @@ pub fn verify_body(
             }
         }
         Body::PaymentAnswered { callback } => drop(document::verify(callback.clone(), registry, keys)?),
+        Body::RevenueStated { statement } => drop(document::verify(statement.clone(), registry, keys)?),
+        Body::PaymentUnmatched { unmatched } => drop(document::verify(unmatched.clone(), registry, keys)?),
+        Body::DisputeOpened { dispute } => drop(document::verify(dispute.clone(), registry, keys)?),
+        Body::DisputeAnswered { answer } => drop(document::verify(answer.clone(), registry, keys)?),
+        Body::DisputeRuled { ruling } => drop(document::verify(ruling.clone(), registry, keys)?),
+        Body::DisputeClosed { close } => drop(document::verify(close.clone(), registry, keys)?),
+        Body::PayoutEntered { batch } => drop(document::verify(batch.clone(), registry, keys)?),
         Body::ParticipantLeft { withdrawal } => drop(document::verify(withdrawal.clone(), registry, keys)?),
         Body::KeyChanged { event, resolution } => {
             let event = document::verify(event.clone(), registry, keys)?;
@@ -86,6 +93,9 @@ pub fn verify_body(
         | Body::RunLost { .. }
         | Body::ContractTimed { .. }
         | Body::ContractCompleted { .. }
+        | Body::PaymentsTimed { .. }
+        | Body::PaymentRetried { .. }
+        | Body::EscrowTimedOut { .. }
         | Body::DigestAnchored { .. }
         | Body::BodiesRead { .. }
         | Body::Erased { .. }

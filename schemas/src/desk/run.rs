@@ -91,6 +91,9 @@ messages! {
         receipt: Option<Receipt>,
         /// What it owes.
         obligations: Vec<ObligationView>,
+        /// What the completion's entry lists, byte for byte: with it the receipt verifies.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        listed: Vec<Obligation>,
     }
     /// What opens a model: handed out only after the completion and its payments were entered.
     ContentKey {

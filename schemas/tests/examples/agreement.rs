@@ -112,6 +112,8 @@ pub fn offer() -> DatasetOffer {
         },
         privacy_cap: Clause { epsilon: real("3.0"), ..clause() },
         renewable_to: None,
+        principal_pool: None,
+        discounts: Vec::new(),
         payment: vec![PriceTerm {
             term_id: "run".into(),
             kind: TermKind::PerRun,
@@ -119,6 +121,7 @@ pub fn offer() -> DatasetOffer {
             currency: Currency::parse("INR").unwrap(),
             amount_minor: Minor::new(500_000).unwrap(),
             trigger: Trigger::Completed,
+            pricing: None,
         }],
         data_card: DataCard {
             description: "Laboratory results of one district".into(),
@@ -168,6 +171,7 @@ pub fn contract() -> Contract {
             image_sets: vec![image()],
             evidence: vec![EvidenceKind::AzureSnp],
             platform_level: "baseline".into(),
+            rooms_max: None,
         },
         outputs: Outputs { kinds: vec!["model".into()], recipient: tdc(), release: "encrypted_to_recipient".into() },
         payment: vec![PaymentTerm {
@@ -178,6 +182,9 @@ pub fn contract() -> Contract {
             currency: Currency::parse("INR").unwrap(),
             amount_minor: Minor::new(500_000).unwrap(),
             trigger: Trigger::Completed,
+            dataset_id: None,
+            pricing: None,
+            discount: None,
         }],
         revocation: Revocation {
             by: vec![Kind::Tdp, Kind::Sro],

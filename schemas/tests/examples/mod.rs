@@ -2,6 +2,7 @@
 
 mod agreement;
 mod kms;
+mod money;
 mod platform;
 mod register;
 mod result;
@@ -9,6 +10,7 @@ mod run;
 
 pub use agreement::*;
 pub use kms::*;
+pub use money::*;
 pub use platform::*;
 pub use register::*;
 pub use result::*;

@@ -8,6 +8,7 @@ use schemas::event::*;
 use schemas::money::{Currency, Minor};
 use schemas::privacy::*;
 use schemas::release::*;
+use schemas::term::RevenueStatement;
 use schemas::worker::NoisedMetrics;
 
 pub fn certificate() -> ModelCertificate {
@@ -19,6 +20,7 @@ pub fn certificate() -> ModelCertificate {
         contracts: vec![contract_ref()],
         image_set_id: image(),
         members: Vec::new(),
+        member_rooms: Vec::new(),
         assurance: Assurance::Hardware,
         datasets: vec![CertifiedDataset {
             dataset_id: dataset(),
@@ -90,5 +92,18 @@ pub fn payment_callback() -> PaymentCallback {
         amount_minor: Minor::new(500_000).unwrap(),
         currency: Currency::parse("INR").unwrap(),
         at: at("2026-12-03T09:00:00Z"),
+    }
+}
+
+pub fn revenue_statement() -> RevenueStatement {
+    RevenueStatement {
+        schema: "revenue-statement.v1".into(),
+        registry: registry(),
+        contract: contract_ref(),
+        term_id: "p2".into(),
+        period: 0,
+        revenue_minor: Minor::new(12_500_000).unwrap(),
+        currency: Currency::parse("INR").unwrap(),
+        at: at("2027-01-05T09:00:00Z"),
     }
 }
