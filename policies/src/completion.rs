@@ -38,7 +38,8 @@ pub struct RunView {
 ///    service, all of this run and run key, each commit naming the sealed output;
 /// 3. the certificate is this run's, names the datasets' manifest roots, and its plan and charges are those that the
 ///    key services charged; the steps are the plan's. Whether the training was private is as the job says, in plan,
-///    charges and noise alike.
+///    charges and noise alike;
+/// 4. the certificate names every room that the job asks for beside the one that signs, each once.
 pub fn decide(completion: &Completion, job: &JobSpec, contracts: &[&Contract], run: &RunView) -> R<()> {
     same_run(completion, job, run)?;
     let view = Run { job, contracts, view: run };
@@ -135,7 +136,20 @@ fn certificate(completion: &Completion, run: &Run<'_>, statements: &[&KmsReceipt
     ] {
         mismatch(same, field, format!("The certificate and the completion disagree about {field}."))?;
     }
+    member_rooms(&certificate, run.job)?;
     certified_datasets(&certificate, run, statements)
+}
+
+/// Every room of the run is named by its evidence, so that an auditor sees each; what they showed to be is said of all of
+/// them, or of none in certificates of before it was said.
+fn member_rooms(certificate: &ModelCertificate, job: &JobSpec) -> R<()> {
+    let beside = job.rooms.map_or(0, |rooms| rooms.saturating_sub(1)) as usize;
+    let named = certificate.members.len() == beside && unique(&certificate.members);
+    let sentence = "The certificate names each room of the job beside the one that signs, once.";
+    mismatch(named, "certificate.members", sentence)?;
+    let said = certificate.member_rooms.is_empty() || certificate.member_rooms.len() == beside;
+    let sentence = "The certificate says of all its rooms what they showed to be, or of none.";
+    mismatch(said, "certificate.member_rooms", sentence)
 }
 
 fn certified_datasets(certificate: &ModelCertificate, run: &Run<'_>, statements: &[&KmsReceipt]) -> R<()> {

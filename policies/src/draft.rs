@@ -1,6 +1,7 @@
 //! Drafts: as much of a `contract.v1` as is known, and what stands in the way of proposing it. A contract in one of
 //! DEPA's shapes becomes one; what the shape does not say is asked for, never guessed.
 
+mod payment;
 pub mod pipeline;
 
 use schemas::contract::Contract;
@@ -32,7 +33,8 @@ pub fn of_depa(depa: &DepaContract, registry: &Did, id: &ContractId) -> Draft {
     let times = times.map(|(name, text)| (name, text.as_deref().and_then(time).map(|at| json!(at))));
     let texts = [("purpose", &depa.purpose), ("jurisdiction", &depa.jurisdiction)];
     let texts = texts.map(|(name, text)| (name, text.as_deref().filter(|t| !t.is_empty()).map(|t| json!(t))));
-    put(&mut contract, times.into_iter().chain(texts));
+    let terms = Some(payment::terms(depa)).filter(|terms| !terms.is_empty());
+    put(&mut contract, times.into_iter().chain(texts).chain([("payment", terms.map(|terms| json!(terms)))]));
     Draft { contract, notices: notices(depa) }
 }
 
@@ -77,9 +79,10 @@ pub fn notices(depa: &DepaContract) -> Vec<String> {
     for name in &depa.left_out {
         notices.push(hint(name, "the data provider's key service appraises the evidence itself"));
     }
-    if depa.payment {
+    if depa.payment && depa.payments.is_empty() {
         notices.push("Terms of payment are not taken over: prices stand in the registered offers.".to_owned());
     }
+    notices.extend(payment::notices(depa));
     if depa.revocation {
         notices.push("Terms of revocation are not taken over: they are given as structured conditions.".to_owned());
     }
@@ -190,6 +193,9 @@ pub fn complete(draft: &Value) -> Result<Box<Contract>, Vec<Refusal>> {
             missing.extend(absent(privacy, &CLAUSE_MEMBERS, &format!("datasets[{n}].privacy.")));
         }
     }
+    for (n, term) in draft.get("payment").and_then(Value::as_array).into_iter().flatten().enumerate() {
+        missing.extend(absent(term, &TERM_MEMBERS, &format!("payment[{n}].")));
+    }
     if !missing.is_empty() {
         return Err(missing);
     }
@@ -239,6 +245,7 @@ const DATASET_MEMBERS: [&str; 12] = [
     "target_columns",
     "privacy",
 ];
+const TERM_MEMBERS: [&str; 7] = ["term_id", "kind", "payer", "payees", "currency", "amount_minor", "trigger"];
 const CLAUSE_MEMBERS: [&str; 7] = ["unit", "adjacency", "epsilon", "delta", "accountant", "scope", "level"];
 
 /// Adds members that are known and not there yet.

@@ -7,7 +7,8 @@
 //!
 //! Cloning a state is cheap and a change after it copies little: tables are persistent maps of shared rows.
 
-mod books;
+mod bookings;
+mod books_check;
 mod by_key;
 mod contract;
 mod contract_acts;
@@ -16,6 +17,8 @@ mod contract_kept;
 mod contract_row;
 mod dataset;
 mod dataset_state;
+mod deposit;
+mod dispute;
 mod erasure;
 mod frontier;
 mod genesis;
@@ -23,8 +26,11 @@ mod keys;
 mod kms;
 mod latest;
 mod notes;
+mod owing;
 mod party;
+mod pay_clock;
 mod payment;
+mod payout;
 mod people;
 mod renewal;
 mod replay;
@@ -33,13 +39,15 @@ mod rules;
 mod run;
 mod run_end;
 mod signers;
-mod table;
+pub(crate) mod table;
 mod twin;
+mod unmatched;
 
-pub use books::{Account, AccountId, AccountKind, Books, Transfer};
+pub use crate::money::{Account, AccountId, AccountKind, Books, Transfer};
 pub use contract_row::{ContractRow, Ending, Suspender, Suspension};
 pub use dataset::{ImageSetRow, OfferRow};
 pub use dataset_state::{DatasetRow, Stopper};
+pub use dispute::{About, DisputeRow, DisputeState};
 pub use frontier::Frontier;
 pub use genesis::{Genesis, RegistryKey};
 pub use keys::{ApiKeys, KeyRow, KeyState};
@@ -47,6 +55,7 @@ pub use kms::ReceiptRow;
 pub use latest::Latest;
 pub use party::{ParticipantRow, ParticipantState};
 pub use payment::{PaymentRow, PaymentState};
+pub use payout::{PayoutRow, PoolPart};
 pub use people::PersonRow;
 pub use renewal::RenewalRow;
 pub use replay::{Completed, Digests, Link, Replay};
@@ -54,10 +63,11 @@ pub use rows::{ChangedRow, StoredRow};
 pub use rules::{DataSchemaRow, TemplateRow};
 pub use run::{AbortFact, OrderRow, RunRow, RunState};
 pub use twin::{Twin, twin_claims, twin_evidence, twin_leaf};
+pub use unmatched::Suspense;
 
 use schemas::envelope::{Envelope, Usage, Verified};
 use schemas::event::Body;
-use schemas::id::{DatasetId, Did, FamilyId, ImageSetId, KeyId, RunId};
+use schemas::id::{DatasetId, Did, DisputeId, FamilyId, ImageSetId, KeyId, RunId};
 use schemas::jwk::Jwk;
 use schemas::{Code, Digest, Document, KeyBook, R, Refusal, Timestamp};
 
@@ -105,7 +115,21 @@ pub struct State {
     run_keys: Table<String, RunId>,
     receipts: Table<(Digest, u64), ReceiptRow>,
     payments: Table<String, PaymentRow>,
+    /// Obligations by the ids of instructions after their first.
+    instructions: Table<String, String>,
+    /// What terms were owed for so far, where what they owe next depends on it.
+    tallies: Table<owing::TallyKey, owing::TallyRow>,
+    /// Moments at which the clock may bring something to a payment, not yet told by an entry.
+    pay_agenda: Table<(Timestamp, pay_clock::Moment), ()>,
     books: Books,
+    disputes: Table<DisputeId, DisputeRow>,
+    /// Obligations with a dispute that is not closed.
+    disputed: Table<String, DisputeId>,
+    /// Amounts that nothing explained, by provider and its reference.
+    unmatched: Table<(Did, String), DisputeId>,
+    /// What of settled obligations is the principals'.
+    pool_parts: Table<String, PoolPart>,
+    payouts: Table<payout::PayoutKey, PayoutRow>,
     /// Entries whose bodies were missing, with what they were, until their erasure is read.
     erased: Table<u64, String>,
 }
@@ -149,7 +173,15 @@ impl State {
             run_keys: Table::default(),
             receipts: Table::default(),
             payments: Table::default(),
+            instructions: Table::default(),
+            tallies: Table::default(),
+            pay_agenda: Table::default(),
             books: Books::default(),
+            disputes: Table::default(),
+            disputed: Table::default(),
+            unmatched: Table::default(),
+            pool_parts: Table::default(),
+            payouts: Table::default(),
             erased: Table::default(),
         }
     }
@@ -183,10 +215,10 @@ impl State {
     fn apply_body(&mut self, index: u64, at: Timestamp, body: &Body) -> R<()> {
         self.follows(index, at)?;
         self.check_body(body, at)?;
+        self.last_at = at;
         self.fold(index, at, body)?;
         self.note_person_acts(index, body);
         self.size += 1;
-        self.last_at = at;
         Ok(())
     }
 
@@ -231,6 +263,16 @@ impl State {
             Body::RunLost { run_id } => self.check_lost(run_id, now),
             Body::RunCompleted { completion, obligations } => self.check_completion(completion, obligations, now),
             Body::PaymentAnswered { callback } => self.check_callback(callback),
+            Body::RevenueStated { statement } => self.check_statement_of_revenue(statement, now),
+            Body::PaymentsTimed { .. } | Body::PaymentRetried { .. } | Body::EscrowTimedOut { .. } => {
+                self.check_payment_time(body, now)
+            }
+            Body::PaymentUnmatched { unmatched } => self.check_unmatched(unmatched, now),
+            Body::DisputeOpened { dispute } => self.check_dispute(dispute, now),
+            Body::DisputeAnswered { answer } => self.check_dispute_answer(answer, now),
+            Body::DisputeRuled { ruling } => self.check_ruling(ruling, now),
+            Body::DisputeClosed { close } => self.check_close(close, now),
+            Body::PayoutEntered { batch } => self.check_payout(batch, now),
             Body::ModelHandedOver { run_id } => self.check_hand_over(run_id),
             Body::ParticipantLeft { withdrawal } => self.check_withdrawal(withdrawal, now),
             Body::KeyChanged { event, resolution } => self.check_key_event(event, resolution, now),
@@ -275,12 +317,22 @@ impl State {
             Body::ContractRevoked { revoke } => self.fold_revocation(index, at, revoke),
             Body::RunOrdered { job } => self.fold_order(index, job),
             Body::RunCheckedIn { .. } => self.fold_check_in(index, at, body),
-            Body::KmsStated { receipt } => self.fold_statement(index, receipt),
-            Body::RunReported { event } => self.fold_report(index, event),
+            Body::KmsStated { receipt } => self.fold_statement(index, at, receipt),
+            Body::RunReported { event } => self.fold_report(index, at, event),
             Body::RunAborted { abort } => self.fold_abort(index, abort),
             Body::RunLost { run_id } => self.fold_lost(index, run_id),
             Body::RunCompleted { completion, obligations } => self.fold_completion(index, at, completion, obligations),
-            Body::PaymentAnswered { callback } => self.fold_callback(index, callback),
+            Body::PaymentAnswered { callback } => self.fold_callback(index, at, callback),
+            Body::RevenueStated { statement } => self.fold_statement_of_revenue(index, at, statement),
+            Body::PaymentsTimed { .. } | Body::PaymentRetried { .. } | Body::EscrowTimedOut { .. } => {
+                self.fold_payment_time(index, at, body)
+            }
+            Body::PaymentUnmatched { unmatched } => self.fold_unmatched(index, unmatched),
+            Body::DisputeOpened { dispute } => self.fold_dispute(index, dispute),
+            Body::DisputeAnswered { answer } => self.fold_dispute_answer(index, answer),
+            Body::DisputeRuled { ruling } => self.fold_ruling(index, ruling),
+            Body::DisputeClosed { close } => self.fold_close(index, close),
+            Body::PayoutEntered { batch } => self.fold_payout(index, batch),
             Body::ModelHandedOver { run_id } => self.fold_hand_over(index, run_id),
             Body::ParticipantLeft { withdrawal } => self.fold_withdrawal(index, at, withdrawal),
             Body::KeyChanged { event, resolution } => self.fold_key_event(index, at, event, resolution),
@@ -330,6 +382,16 @@ impl State {
             Body::RunAborted { abort } => abort.read_unverified()?.run_id.to_string(),
             Body::RunCompleted { completion, .. } => completion.read_unverified()?.run_id.to_string(),
             Body::PaymentAnswered { callback } => callback.read_unverified()?.instruction_id,
+            Body::RevenueStated { statement } => statement.read_unverified()?.contract.id.to_string(),
+            Body::PaymentsTimed { contract, .. } => contract.id.to_string(),
+            Body::PaymentRetried { obligation_id } => obligation_id.clone(),
+            Body::EscrowTimedOut { job_sha256 } => format!("deposits of {job_sha256}"),
+            Body::PaymentUnmatched { unmatched } => DisputeId::derived(&unmatched.digest()).to_string(),
+            Body::DisputeOpened { dispute } => dispute.read_unverified()?.dispute_id.to_string(),
+            Body::DisputeAnswered { answer } => answer.read_unverified()?.dispute_id.to_string(),
+            Body::DisputeRuled { ruling } => ruling.read_unverified()?.dispute_id.to_string(),
+            Body::DisputeClosed { close } => close.read_unverified()?.dispute_id.to_string(),
+            Body::PayoutEntered { batch } => schemas::bundle::LoggedDocument::subject(&batch.read_unverified()?),
             Body::ParticipantLeft { withdrawal } => withdrawal.read_unverified()?.participant.to_string(),
             Body::KeyChanged { event, .. } => event.read_unverified()?.participant.to_string(),
             Body::ImageSetRevoked { revocation } => revocation.read_unverified()?.image_set_id.to_string(),

@@ -1,89 +1,196 @@
-//! What falls due after a completed run: computed from contracts and log alone, the same in service and audit.
+//! What falls due: computed from contracts and log alone, the same in service and audit.
+//!
+//! [`due`] takes a contract and what the log knows of a run, and gives what each term owes: whole minor units, in `i128`
+//! on the way, by largest remainders where payees share. Quantities are the contract's public figures, what the room
+//! attested, what key services state, and differences of the log's own times; a consumer's word counts in
+//! `revenue_share` alone, whose statements are logged ([`revenue`]).
 
-use schemas::canonical;
+mod amount;
+mod estimate;
+mod ids;
+mod share;
+mod words;
+
+pub use amount::{Tally, amount, revenue, worst};
+pub use estimate::{Estimate, estimate, first_run};
+pub use ids::{Act, instruction, instruction_id};
+pub use share::{Part, parts, split};
+pub use words::plain;
+
 use schemas::contract::{Contract, ContractRef, PaymentTerm, TermKind, Trigger};
-use schemas::digest::Digest;
 use schemas::event::Obligation;
-use schemas::id::{Did, RunId};
+use schemas::id::RunId;
+use schemas::job::JobSpec;
 use schemas::money::Minor;
+use schemas::pipeline::Stage;
+use schemas::privacy::DatasetCharge;
 use schemas::problem::{Code, R, Refusal};
+use schemas::{Digest, Timestamp};
 
-use crate::forms::unique;
+/// What the log knows of a run. What it does not know yet is none, and a term that counts it is not owed yet.
+#[derive(Clone, Copy, Debug)]
+pub struct RunFacts<'a> {
+    /// The run.
+    pub run: &'a RunId,
+    /// Its job.
+    pub job: &'a JobSpec,
+    /// Steps carried out, as the completion attests.
+    pub steps: Option<u32>,
+    /// What key services charged, in their own words; one per dataset once all have released.
+    pub charges: &'a [DatasetCharge],
+    /// Log times of check-in and completion.
+    pub time: Option<(Timestamp, Timestamp)>,
+}
 
-/// The obligations of a completed run: one per contract, term and payee, in their order; amounts of 0 are left out.
-pub fn due(run: &RunId, contracts: &[(&ContractRef, &Contract)]) -> R<Vec<Obligation>> {
+/// What one term owes at one occasion.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Owed {
+    /// The term.
+    pub term_id: String,
+    /// The quantity that was counted.
+    pub units: u64,
+    /// One per payee and line, without amounts of 0.
+    pub obligations: Vec<Obligation>,
+}
+
+/// The occasion that makes a term fall due; it stands in the obligation and in its id.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Occasion<'a> {
+    /// A run.
+    Run(&'a RunId),
+    /// A job whose deposit is asked.
+    Job(&'a Digest),
+    /// A period, from 0.
+    Period(u32),
+    /// What a statement owes for a period beyond the minimum that the clock made due.
+    Stated(u32),
+}
+
+/// What the terms of a contract with this trigger owe for a run, in their order. `before` says what a term was owed for
+/// under the contract so far. Terms by period and deposits are not of this: [`term_owes`].
+pub fn due<'t>(
+    trigger: Trigger,
+    (reference, contract): (&ContractRef, &'t Contract),
+    facts: &RunFacts<'_>,
+    before: impl Fn(&'t PaymentTerm) -> Tally,
+) -> R<Vec<Owed>> {
     let mut due = Vec::new();
-    for (reference, contract) in contracts {
-        for term in &contract.payment {
-            match (term.kind, term.trigger) {
-                (TermKind::Free, _) => {}
-                (TermKind::PerRun, Trigger::Completed) => due.extend(term_due(run, reference, term)?),
-            }
-        }
-    }
-    if !unique(due.iter().map(|obligation| &obligation.instruction_id)) {
-        return Err(Refusal::new(Code::Internal, "A payment would be instructed twice.").at("payment"));
+    for term in contract.payment.iter().filter(|term| term.trigger == trigger && concerns(term, facts.job)) {
+        let before = before(term);
+        let Some(units) = quantity(term, contract, facts, before)? else { continue };
+        let owed = amount(term, before, units)?;
+        let obligations = term_owes(term, reference, Occasion::Run(facts.run), owed)?;
+        due.push(Owed { term_id: term.term_id.clone(), units, obligations });
     }
     Ok(due)
 }
 
-/// Splits an amount by shares in parts per million: whole minor units by rounding down, what is left one unit each to the
-/// largest remainders, the earlier payee first among equals. The parts add up to the amount.
-pub fn split(amount: Minor, shares_ppm: &[u32]) -> R<Vec<Minor>> {
-    let total: u64 = shares_ppm.iter().map(|share| u64::from(*share)).sum();
-    if total != WHOLE as u64 {
-        return Err(Refusal::new(Code::SchemaMismatch, "The shares of a term add up to 1,000,000 parts per million."));
+/// What the entry of a completion lists, where no term of the contracts depends on what it was owed for before; none where
+/// one does, and only the log can say. The contracts stand in the order of the job.
+pub fn listed(facts: &RunFacts<'_>, contracts: &[(&ContractRef, &Contract)]) -> R<Option<Vec<Obligation>>> {
+    if contracts.iter().flat_map(|(_, contract)| &contract.payment).any(counts_on) {
+        return Ok(None);
     }
-    let exact = |share: &u32| i128::from(amount.get()) * i128::from(*share);
-    let mut parts: Vec<i128> = shares_ppm.iter().map(|share| exact(share) / WHOLE).collect();
-    let left = i128::from(amount.get()) - parts.iter().sum::<i128>();
-    let mut order: Vec<(i128, usize)> =
-        shares_ppm.iter().enumerate().map(|(at, share)| (WHOLE - exact(share) % WHOLE, at)).collect();
-    order.sort_unstable();
-    for (_, at) in order.into_iter().take(usize::try_from(left).unwrap_or(0)) {
-        if let Some(part) = parts.get_mut(at) {
-            *part += 1;
-        }
+    let facts = RunFacts { time: None, ..*facts };
+    let mut all = Vec::new();
+    for pair in contracts {
+        all.extend(
+            due(Trigger::Completed, *pair, &facts, |_| Tally::default())?.into_iter().flat_map(|o| o.obligations),
+        );
     }
-    let minor = |part: i128| Minor::new(i64::try_from(part).unwrap_or(-1));
-    parts.into_iter().map(minor).collect()
+    Ok(Some(all))
 }
 
-/// The id of a payment instruction: 32 base32 characters of SHA-256 over the canonical list of contract id, run, term and
-/// payee. It exists once, so that an instruction sent twice is paid once.
-pub fn instruction_id(contract: &ContractRef, run: &RunId, term_id: &str, payee: &Did) -> R<String> {
-    let parts = [contract.id.as_str(), run.as_str(), term_id, payee.as_str()];
-    let digest = Digest::of(&canonical::to_bytes(&parts)?);
-    // 32 characters of 5 bits are the first 20 bytes.
-    Ok(digest.0.chunks_exact(5).take(4).flat_map(base32).collect())
+/// Whether what a term owes depends on what it was owed for before.
+pub fn counts_on(term: &PaymentTerm) -> bool {
+    let stepped = term.pricing.as_ref().is_some_and(|pricing| !pricing.tiers.is_empty());
+    let later = term.discount.as_ref().is_some_and(|discount| discount.after_runs.is_some());
+    term.kind == TermKind::Fixed || stepped || later
 }
 
-fn term_due(run: &RunId, contract: &ContractRef, term: &PaymentTerm) -> R<Vec<Obligation>> {
-    let shares: Vec<u32> = term.payees.iter().map(|payee| payee.share_ppm).collect();
-    let amounts = split(term.amount_minor, &shares)?;
-    let owed = term.payees.iter().zip(amounts).filter(|(_, amount)| amount.get() > 0);
-    owed.map(|(payee, amount_minor)| {
+/// The obligations of an amount of a term: shares of the payees, each with its tax lines; amounts of 0 are left out.
+pub fn term_owes(
+    term: &PaymentTerm,
+    contract: &ContractRef,
+    occasion: Occasion<'_>,
+    amount: Minor,
+) -> R<Vec<Obligation>> {
+    let (run_id, job_sha256, period) = match occasion {
+        Occasion::Run(run) => (Some(run.clone()), None, None),
+        Occasion::Job(job) => (None, Some(*job), None),
+        Occasion::Period(n) | Occasion::Stated(n) => (None, None, Some(n)),
+    };
+    let parts = parts(term, amount)?;
+    let owed = parts.into_iter().filter(|part| part.amount.get() > 0);
+    owed.map(|part| {
         Ok(Obligation {
-            instruction_id: instruction_id(contract, run, &term.term_id, &payee.did)?,
+            instruction_id: ids::of_part(contract, occasion, &term.term_id, &part)?,
             contract: contract.clone(),
-            run_id: run.clone(),
+            run_id: run_id.clone(),
+            job_sha256,
+            period,
             term_id: term.term_id.clone(),
+            line: part.line,
             payer: term.payer.clone(),
-            payee: payee.did.clone(),
+            payee: part.to.clone(),
             currency: term.currency,
-            amount_minor,
+            amount_minor: part.amount,
         })
     })
     .collect()
 }
 
-/// Eight base32 characters (RFC 4648) of five bytes.
-fn base32(five: &[u8]) -> impl Iterator<Item = char> {
-    let bits = five.iter().fold(0u64, |bits, byte| bits << 8 | u64::from(*byte));
-    (0..8).rev().map(move |at| match (bits >> (5 * at) & 31) as u8 {
-        letter @ 0..26 => char::from(b'A' + letter),
-        digit => char::from(b'2' + digit - 26),
+/// Whether a term is about a job at all: about one of its datasets, or about every run.
+pub fn concerns(term: &PaymentTerm, job: &JobSpec) -> bool {
+    term.dataset_id.as_ref().is_none_or(|id| job.datasets.iter().any(|d| d.dataset_id == *id))
+}
+
+/// The number of a period: period n begins n × `period_days` after the contract.
+pub fn period_begins(term: &PaymentTerm, contract: &Contract, n: u32) -> Option<Timestamp> {
+    let days = term.pricing.as_ref()?.period_days?;
+    let seconds = i64::from(days).checked_mul(86_400)?.checked_mul(i64::from(n))?;
+    Some(contract.effective_from.plus_seconds(seconds))
+}
+
+/// Passes over the data, rounded up to whole ones: steps times the sampling rate of the job's training.
+pub fn epochs(job: &JobSpec, steps: u32) -> R<u64> {
+    let rate = job.stages.iter().find_map(|stage| match stage {
+        Stage::Train(training) => Some(&training.sample_rate),
+        Stage::Join(_) | Stage::Output(_) => None,
+    });
+    let Some(rate) = rate else { return Ok(0) };
+    let atto = rate.scaled_up(18).and_then(|rate| rate.checked_mul(u128::from(steps)));
+    let whole = atto.map(|atto| atto.div_ceil(1_000_000_000_000_000_000));
+    whole.and_then(|whole| u64::try_from(whole).ok()).ok_or_else(|| too_large("epochs"))
+}
+
+/// How much of what a term counts; none where nothing is owed now, or the log does not know it yet.
+fn quantity(term: &PaymentTerm, contract: &Contract, facts: &RunFacts<'_>, before: Tally) -> R<Option<u64>> {
+    Ok(match term.kind {
+        TermKind::Free | TermKind::Subscription | TermKind::RevenueShare | TermKind::Escrow => None,
+        TermKind::PerRun => Some(1),
+        TermKind::Fixed => (before.times == 0).then_some(1),
+        TermKind::PerEpoch => facts.steps.map(|steps| epochs(facts.job, steps)).transpose()?,
+        TermKind::PerRecord => records(term, contract),
+        TermKind::PerEpsilon => {
+            let own = facts.charges.iter().find(|charge| Some(&charge.dataset_id) == term.dataset_id.as_ref());
+            own.map(|charge| charge.epsilon_micro)
+        }
+        TermKind::PerComputeHour => facts.time.map(|(from, to)| started_seconds(from, to)),
     })
 }
 
-const WHOLE: i128 = 1_000_000;
+/// The contracted public count of principals of the term's dataset.
+pub(crate) fn records(term: &PaymentTerm, contract: &Contract) -> Option<u64> {
+    let id = term.dataset_id.as_ref()?;
+    contract.datasets.iter().find(|d| d.dataset_id == *id).map(|d| d.public_rows)
+}
+
+fn started_seconds(from: Timestamp, to: Timestamp) -> u64 {
+    let micros = u64::try_from(to.micros().saturating_sub(from.micros())).unwrap_or(0);
+    micros.div_ceil(1_000_000)
+}
+
+fn too_large(what: &str) -> Refusal {
+    Refusal::new(Code::LimitExceeded, format!("The {what} of a payment exceed what can be paid.")).at("payment")
+}

@@ -39,7 +39,7 @@ pub struct Pipeline<'a> {
 /// 3. an output writes the model, encrypted to the contracts' recipient, or the metrics that the training releases, and
 ///    nothing else; the metrics alone where a dataset's clause is of level 2 or a contract lets only them out;
 /// 4. there is one of each;
-/// 5. several rooms carry out what several rooms can.
+/// 5. several rooms carry out what several rooms can, and as many as every contract lets a run take.
 pub fn decide<'a>(facts: &Facts<'a>) -> R<Pipeline<'a>> {
     let tables = Tables { uses: facts.tables()? };
     tables.handles_are_names()?;
@@ -50,7 +50,7 @@ pub fn decide<'a>(facts: &Facts<'a>) -> R<Pipeline<'a>> {
     }
     match walk {
         Walk { join: Some(join), training: Some(training), output: Some(output) } => {
-            rooms::decide(job, training)?;
+            rooms::decide(facts, training)?;
             Ok(Pipeline { join, training, output })
         }
         _ => Err(invalid("A pipeline has one join, one training and one output.").at("stages")),

@@ -25,6 +25,7 @@ use crate::reals;
 /// 4. the divisor of the noised sums is sample rate × N × training share, rounded down, where N is the smallest
 ///    `public_rows` of the datasets: no join gives more rows than that but a left join, for which it is too small a
 ///    divisor, never a privacy loss, since a public constant only scales what was already noised.
+/// 5. a private step of a network expects no more rows than [`schemas::privacy::MOST_EXPECTED_ROWS`].
 ///
 /// Where the training is not private, which every contract allows by then, there is no σ and no metrics: each dataset is
 /// charged what no ε bounds.
@@ -60,7 +61,7 @@ fn of(join: &Join, training: &Training, uses: &[TableUse<'_>]) -> R<Plan> {
         None => Ok(unbounded(training, used, factor(used)?)),
     });
     let charges = charges.collect::<R<_>>()?;
-    Ok(Plan {
+    let plan = Plan {
         without_differential_privacy: !training.private,
         noise_multiplier: noise,
         sample_rate: training.sample_rate.clone(),
@@ -70,7 +71,9 @@ fn of(join: &Join, training: &Training, uses: &[TableUse<'_>]) -> R<Plan> {
         curve: training.metrics.as_ref().and_then(|metrics| metrics.curve.clone()),
         loss: training.metrics.as_ref().and_then(|metrics| metrics.loss.clone()),
         charges,
-    })
+    };
+    plan.fits(&training.model)?;
+    Ok(plan)
 }
 
 /// What a private training asks for.

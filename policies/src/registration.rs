@@ -3,8 +3,10 @@
 
 mod contract;
 mod form;
+mod money;
 pub mod names;
 mod offer;
+mod pricing;
 mod reference;
 mod rules;
 mod succession;
@@ -12,6 +14,7 @@ pub mod terms;
 
 pub use contract::{contract, contract_faults};
 pub use form::ContractForm;
+pub use money::{money_act, payment_unmatched, payout_batch, psp_reference};
 pub use offer::offer;
 pub use rules::{data_schema, erasure, fits, image_set_revocation, log_key, template};
 pub use succession::succession;

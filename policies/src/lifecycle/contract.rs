@@ -270,6 +270,7 @@ impl State {
         if let Some(file) = self.contract_ids.get_mut(&id) {
             file.current = sha256;
         }
+        self.expect_periods(&sha256);
         self.note_contract(&id, index);
         Ok(())
     }

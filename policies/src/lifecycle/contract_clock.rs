@@ -9,7 +9,7 @@ use schemas::privacy::{Clause, DatasetCharge};
 use schemas::release::KmsStatement;
 use schemas::{Code, Digest, R, Refusal, Timestamp};
 
-use super::{ContractRow, Ending, PaymentState, RunRow, RunState, State, transition};
+use super::{ContractRow, Ending, RunRow, RunState, State, transition};
 
 /// States that follow from the clock alone and are told by an entry.
 const TOLD: [ContractState; 4] =
@@ -58,6 +58,7 @@ impl State {
         }
         if state != ContractState::Active {
             self.at_work.remove(&contract.sha256);
+            self.end_periods(&contract.sha256);
             self.index_contract(&contract.sha256);
         }
         self.note_contract(&contract.id, index);
@@ -146,12 +147,13 @@ impl State {
         row.waiting.iter().filter(open)
     }
 
-    /// Obligations of the contract that are settled, and all of them.
+    /// Obligations of the contract that nothing more comes of, and all of them.
     fn settled(&self, row: &ContractRow) -> (usize, usize) {
-        let runs = row.runs.iter().filter_map(|id| self.runs.get(id));
-        let owed = runs.flat_map(|run| &run.owed).filter_map(|id| self.payments.get(id));
+        let runs = row.runs.iter().filter_map(|id| self.runs.get(id)).flat_map(|run| &run.owed);
+        let owed = runs.chain(self.owed_by_period(&row.contract.contract_id));
+        let owed = owed.filter_map(|id| self.payments.get(id));
         let own = owed.filter(|payment| payment.obligation.contract.sha256 == row.sha256);
-        own.fold((0, 0), |(paid, all), payment| (paid + usize::from(payment.state == PaymentState::Settled), all + 1))
+        own.fold((0, 0), |(closed, all), payment| (closed + usize::from(payment.closed()), all + 1))
     }
 
     /// Whether the clause of every dataset is spent by charges that cannot come back. A job need not use all datasets, so

@@ -278,6 +278,7 @@ impl State {
         let moments: Vec<Timestamp> = row.moments().collect();
         moments.into_iter().for_each(|at| self.agenda.remove(&(at, *sha256)));
         self.at_work.remove(sha256);
+        self.end_periods(sha256);
         self.index_contract(sha256);
     }
 

@@ -3,7 +3,7 @@
 //!
 //! The log sees the receipts of runs it is told of, in the order they arrive: sequences may have gaps and come late.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::envelope::Envelope;
 use schemas::event::{Completion, Obligation};
@@ -160,20 +160,22 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn fold_statement(&mut self, index: u64, envelope: &Envelope<KmsReceipt>) -> R<()> {
+    pub(super) fn fold_statement(&mut self, index: u64, at: Timestamp, envelope: &Envelope<KmsReceipt>) -> R<()> {
         let receipt = read(envelope)?;
         let run_id = receipt.run_id.clone();
         self.enter_receipt(index, envelope)?;
         let run = self.require_run(&run_id)?;
         let expected = self.kms_of_job(self.job_of(run)?)?.len();
-        let (mut reserved, mut committed) = (0, 0);
+        let (mut reserved, mut committed, mut released) = (0, 0, BTreeSet::new());
         for row in self.receipts_of(&run_id) {
             match row.receipt.statement {
                 KmsStatement::Reserved { .. } => reserved += 1,
                 KmsStatement::Committed { .. } => committed += 1,
-                KmsStatement::Released { .. } | KmsStatement::Refunded { .. } => {}
+                KmsStatement::Released { .. } => drop(released.insert((&row.receipt.provider, &row.receipt.kms))),
+                KmsStatement::Refunded { .. } => {}
             }
         }
+        let released = released.len() >= expected;
         if let Some(run) = self.runs.get_mut(&run_id).filter(|run| run.alive()) {
             if committed >= expected {
                 run.state = run.state.max(RunState::Committed);
@@ -181,7 +183,8 @@ impl State {
                 run.state = run.state.max(RunState::Reserved);
             }
         }
-        Ok(())
+        // Also of a run that has ended: its room had the keys.
+        if released { self.owe_released(index, at, &run_id) } else { Ok(()) }
     }
 
     /// Puts the receipts of a completion into the index, unless they were stated before.
@@ -202,14 +205,6 @@ impl State {
             self.receipts.put(key, ReceiptRow { receipt, sha256: envelope.digest(), index });
         }
         Ok(())
-    }
-
-    /// What a completion owes under the contracts of its job.
-    pub fn complete_obligations(&self, completion: &Completion) -> R<Vec<Obligation>> {
-        let job = self.job_of(self.require_run(&completion.run_id)?)?;
-        let contracts = self.contracts_of(job)?;
-        let pairs: Vec<_> = contracts.iter().map(|(reference, contract)| (reference, *contract)).collect();
-        crate::payment::due(&completion.run_id, &pairs)
     }
 
     /// One completion per run, by the run's key, while its contracts are in force or let it finish, with receipts that fit, owing
@@ -248,7 +243,7 @@ impl State {
             )
             .at("obligations"));
         }
-        Ok(())
+        self.check_owing(&completion, now)
     }
 
     fn receipts_fit(&self, run: &RunRow, completion: &Completion) -> R<()> {

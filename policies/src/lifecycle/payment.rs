@@ -1,25 +1,38 @@
-//! Obligations: instructed with the completion that owes them, then settled or due again as the payment system says.
+//! Obligations and the payment provider's answers: instructed when they arise, then settled, or due again as the provider
+//! says. What makes them arise is in `owing`, deposits are in `deposit`, what the clock brings is in `pay_clock`.
 
 use schemas::envelope::Envelope;
 use schemas::event::{Obligation, PaymentCallback, PaymentResult};
 use schemas::id::{Did, RunId};
 use schemas::party::Kind;
-use schemas::{Code, Digest, R, Refusal};
+use schemas::{Code, Digest, R, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::bookings::Fact;
 use super::signers::sole_signer;
-use super::{Books, State, Transfer, read};
+use super::{State, read};
+use crate::payment::{Act, instruction};
 
-/// Where an obligation stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Where an obligation stands (`contract-service.md` 5.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PaymentState {
-    /// Owed; the last attempt to pay failed.
+    /// A deposit that the payment provider was told to block.
+    Asked,
+    /// The payer's money is blocked for it; nothing is owed yet.
+    Blocked,
+    /// Owed; the last attempt to pay failed. It is instructed again after a while.
     Due,
-    /// The payment system was told, in the same transaction that entered the completion.
+    /// The payment provider was told, in the same transaction that brought it.
     Instructed,
     /// Paid.
     Settled,
+    /// The payment provider was told to undo the block.
+    Refunding,
+    /// Not owed any more: the block is undone, or a ruling said so.
+    Refunded,
+    /// A deposit that was never blocked and is not wanted any more.
+    Void,
 }
 
 /// An obligation and what became of it.
@@ -27,111 +40,278 @@ pub enum PaymentState {
 pub struct PaymentRow {
     /// What is owed.
     pub obligation: Obligation,
-    /// Index of the completion's entry.
+    /// Index of the entry that brought it.
     pub index: u64,
     /// The state.
     pub state: PaymentState,
     /// SHA-256 of the last answer's signed bytes, with the index of its entry.
     pub answer: Option<(u64, Digest)>,
+    /// SHA-256 of every answer's signed bytes.
+    #[serde(default)]
+    pub answers: Vec<Digest>,
     /// The payment system's reference in that answer.
     pub reference: Option<String>,
+    /// The run that a deposit serves, once one has checked in.
+    #[serde(default)]
+    pub run: Option<RunId>,
+    /// What the provider was told last.
+    #[serde(default)]
+    pub act: Act,
+    /// How often that was told before, and failed.
+    #[serde(default)]
+    pub attempt: u32,
+    /// The day by which it is to be paid; at once where none is.
+    #[serde(default)]
+    pub due_at: Option<Timestamp>,
+    /// When it is told again.
+    #[serde(default)]
+    pub again_at: Option<Timestamp>,
+    /// Index of the last entry that changed it.
+    #[serde(default)]
+    pub touched: u64,
+    /// The instruction by which a deposit was blocked.
+    #[serde(default)]
+    pub blocked_by: Option<String>,
 }
 
 impl PaymentRow {
-    /// The book entries that this obligation has led to so far.
-    pub fn transfers(&self) -> Vec<Transfer> {
-        let mut all = vec![Transfer::owed(&self.obligation)];
-        if self.state == PaymentState::Settled {
-            all.extend(Transfer::paid(&self.obligation));
-        }
-        all
+    /// The id of the instruction that was given last.
+    pub fn instruction_id(&self) -> R<String> {
+        self.instruction(self.act, self.attempt)
+    }
+
+    /// The id of an instruction about it.
+    pub(super) fn instruction(&self, act: Act, attempt: u32) -> R<String> {
+        instruction(&self.obligation.instruction_id, self.is_deposit(), act, attempt)
+    }
+
+    /// Whether it began as a deposit.
+    pub fn is_deposit(&self) -> bool {
+        self.obligation.job_sha256.is_some()
+    }
+
+    /// Whether nothing more will come of it.
+    pub fn closed(&self) -> bool {
+        matches!(self.state, PaymentState::Settled | PaymentState::Refunded | PaymentState::Void)
+    }
+
+    /// Whether the provider has an instruction that it has not answered.
+    pub fn open(&self) -> bool {
+        let told = matches!(self.state, PaymentState::Asked | PaymentState::Instructed | PaymentState::Refunding);
+        told && self.again_at.is_none()
     }
 }
 
 impl State {
-    /// The obligation with this instruction id.
+    /// The obligation with this id, or the one that an instruction with this id is about.
     pub fn payment(&self, instruction_id: &str) -> Option<&PaymentRow> {
-        self.payments.get(&instruction_id.to_owned())
+        let id = instruction_id.to_owned();
+        self.payments.get(&id).or_else(|| self.payments.get(self.instructions.get(&id)?))
     }
 
-    /// All obligations by instruction id.
+    /// All obligations by id.
     pub fn payments(&self) -> impl DoubleEndedIterator<Item = &PaymentRow> {
         self.payments.iter().map(|(_, row)| row)
     }
 
-    /// The obligations of a run.
-    pub fn payments_of<'a>(&'a self, run: &'a RunId) -> impl Iterator<Item = &'a PaymentRow> {
-        self.payments().filter(move |row| row.obligation.run_id == *run)
+    /// The obligations of a run, in the order in which they arose; its deposits with them.
+    pub fn payments_of<'a>(&'a self, run: &RunId) -> impl Iterator<Item = &'a PaymentRow> {
+        let owed = self.runs.get(run).map(|run| run.owed.as_slice()).unwrap_or_default();
+        owed.iter().filter_map(|id| self.payments.get(id))
     }
 
-    /// The books.
-    pub fn books(&self) -> &Books {
-        &self.books
+    /// Obligations that this entry brought or changed, with what they were before.
+    pub fn payments_touched<'a>(
+        &'a self,
+        before: &'a State,
+        index: u64,
+    ) -> impl Iterator<Item = (Option<&'a PaymentRow>, &'a PaymentRow)> {
+        let changed = self.payments.changed_since(&before.payments).filter_map(|(id, row)| Some((id, row?)));
+        changed.filter(move |(_, row)| row.touched == index).map(|(id, row)| (before.payments.get(id), row))
     }
 
-    /// Debits equal credits; every balance equals the transfers that obligations and answers give.
-    pub fn check_books(&self) -> R<()> {
-        self.books.check(self.payments().flat_map(PaymentRow::transfers))
-    }
-
-    pub(super) fn owe(&mut self, index: u64, obligations: &[Obligation]) -> R<()> {
+    /// Obligations arise and are instructed.
+    pub(super) fn owe(&mut self, index: u64, obligations: &[Obligation], due_at: Option<Timestamp>) -> R<()> {
         for obligation in obligations {
-            if self.payments.contains(&obligation.instruction_id) {
-                return Err(Refusal::new(Code::PaymentState, "an obligation with this instruction id exists"));
-            }
-            self.books.post(&Transfer::owed(obligation))?;
-            let row = PaymentRow {
-                obligation: obligation.clone(),
-                index,
-                state: PaymentState::Instructed,
-                answer: None,
-                reference: None,
-            };
-            self.payments.put(obligation.instruction_id.clone(), row);
+            self.book(index, Fact::Owed, obligation)?;
+            self.book(index, Fact::Instructed, obligation)?;
+            self.enter_payment(index, obligation, (PaymentState::Instructed, Act::Pay), due_at)?;
         }
         Ok(())
     }
 
+    pub(super) fn enter_payment(
+        &mut self,
+        index: u64,
+        obligation: &Obligation,
+        (state, act): (PaymentState, Act),
+        due_at: Option<Timestamp>,
+    ) -> R<()> {
+        if self.payment(&obligation.instruction_id).is_some() {
+            return Err(Refusal::new(Code::PaymentState, "an obligation with this instruction id exists"));
+        }
+        let row = PaymentRow {
+            obligation: obligation.clone(),
+            index,
+            state,
+            answer: None,
+            answers: Vec::new(),
+            reference: None,
+            run: None,
+            act,
+            attempt: 0,
+            due_at,
+            again_at: None,
+            touched: index,
+            blocked_by: None,
+        };
+        self.payments.put(obligation.instruction_id.clone(), row);
+        Ok(())
+    }
+
+    /// Tells the payment provider something about an obligation that it was not told before.
+    pub(super) fn instruct(&mut self, index: u64, id: &str, state: PaymentState, act: Act, attempt: u32) -> R<()> {
+        let Some(row) = self.payments.get_mut(&id.to_owned()) else { return Ok(()) };
+        (row.state, row.act, row.attempt, row.again_at, row.touched) = (state, act, attempt, None, index);
+        let told = row.instruction_id()?;
+        if told != id {
+            self.instructions.put(told, id.to_owned());
+        }
+        Ok(())
+    }
+
+    /// A verified payment provider answers an instruction, in full and with a result that may come now.
     pub(super) fn check_callback(&self, envelope: &Envelope<PaymentCallback>) -> R<()> {
         let callback = read(envelope)?;
         let provider = Did::parse(sole_signer(envelope)?)?;
         self.require_verified(&provider, Kind::Psp)?;
         self.keys_active(envelope)?;
+        if self.is_unmatched(&callback) {
+            return self.check_unmatched_answer(envelope);
+        }
         let unknown = || Refusal::new(Code::PaymentUnknown, "no obligation has this instruction id");
-        let row = self.payments.get(&callback.instruction_id).ok_or_else(unknown)?;
+        let row = self.payment(&callback.instruction_id).ok_or_else(unknown)?;
         if callback.amount_minor != row.obligation.amount_minor || callback.currency != row.obligation.currency {
             return Err(
                 Refusal::new(Code::PaymentState, "amount or currency is not what was instructed").at("amount_minor")
             );
         }
-        if row.answer.as_ref().is_some_and(|(_, sha256)| *sha256 == envelope.digest()) {
+        if row.answers.contains(&envelope.digest()) {
             return Err(Refusal::new(Code::PaymentState, "this answer stands in the log already"));
         }
-        match (row.state, callback.result) {
-            (PaymentState::Settled, _) => Err(Refusal::new(Code::PaymentState, "the obligation is settled already")),
-            (PaymentState::Due, PaymentResult::Failed) => {
-                Err(Refusal::new(Code::PaymentState, "the obligation is due again already"))
-            }
-            (PaymentState::Instructed, _) | (PaymentState::Due, PaymentResult::Settled) => Ok(()),
-        }
+        self.next(row, &callback).map(drop)
     }
 
-    pub(super) fn fold_callback(&mut self, index: u64, envelope: &Envelope<PaymentCallback>) -> R<()> {
+    /// The state after an answer, or why it may not come now. An answer about an earlier attempt counts only where it says
+    /// that money moved.
+    fn next(&self, row: &PaymentRow, callback: &PaymentCallback) -> R<Answered> {
+        let refuse = |why: &str| Err(Refusal::new(Code::PaymentState, why.to_owned()));
+        let named = self.named(row, &callback.instruction_id)?;
+        let Some((act, attempt)) = named else { return refuse("no such instruction was given") };
+        let newest = act == row.act && attempt == row.attempt && row.again_at.is_none();
+        Ok(match (act, row.state, callback.result) {
+            (Act::Block, PaymentState::Asked | PaymentState::Void, PaymentResult::Blocked) => Answered::Blocked,
+            (Act::Block, PaymentState::Asked, PaymentResult::Failed) if newest => Answered::Failed,
+            (Act::Block, PaymentState::Blocked, PaymentResult::Failed) if newest => Answered::Lapsed,
+            (Act::Pay, PaymentState::Instructed | PaymentState::Due, PaymentResult::Settled) => Answered::Settled,
+            (Act::Pay, PaymentState::Instructed, PaymentResult::Failed) if newest => Answered::Failed,
+            (Act::Pay, PaymentState::Settled, PaymentResult::Returned) => Answered::Returned,
+            (Act::Refund, PaymentState::Refunding, PaymentResult::Refunded) => Answered::Refunded,
+            (Act::Refund, PaymentState::Refunding, PaymentResult::Failed) if newest => Answered::Failed,
+            (_, PaymentState::Settled, _) => return refuse("the obligation is settled already"),
+            (_, PaymentState::Due, PaymentResult::Failed) => return refuse("the obligation is due again already"),
+            _ => return refuse("this answer does not fit the state of the obligation"),
+        })
+    }
+
+    /// Which instruction about an obligation has this id.
+    fn named(&self, row: &PaymentRow, id: &str) -> R<Option<(Act, u32)>> {
+        for act in [Act::Pay, Act::Block, Act::Refund] {
+            let last = if act == row.act { row.attempt } else { MOST_ATTEMPTS };
+            for attempt in (0..=last).rev() {
+                if row.instruction(act, attempt)? == id {
+                    let given = act == row.act || attempt == 0 && id == row.obligation.instruction_id;
+                    return Ok((given || self.instructions.contains(&id.to_owned())).then_some((act, attempt)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    pub(super) fn fold_callback(&mut self, index: u64, at: Timestamp, envelope: &Envelope<PaymentCallback>) -> R<()> {
         let callback = read(envelope)?;
-        let Some(row) = self.payments.get_mut(&callback.instruction_id) else {
-            return Ok(());
-        };
-        row.answer = Some((index, envelope.digest()));
-        row.reference = Some(callback.reference);
-        row.state = match callback.result {
-            PaymentResult::Settled => PaymentState::Settled,
-            PaymentResult::Failed => PaymentState::Due,
-        };
-        if row.state == PaymentState::Settled {
-            for transfer in Transfer::paid(&row.obligation) {
-                self.books.post(&transfer)?;
+        if self.is_unmatched(&callback) {
+            return self.fold_unmatched_answer(index, envelope);
+        }
+        let Some(row) = self.payment(&callback.instruction_id).cloned() else { return Ok(()) };
+        let (id, answered) = (row.obligation.instruction_id.clone(), self.next(&row, &callback)?);
+        self.forget_retry(&id);
+        if let Some(row) = self.payments.get_mut(&id) {
+            row.answers.push(envelope.digest());
+            row.answer = Some((index, envelope.digest()));
+            row.reference = Some(callback.reference);
+            row.touched = index;
+            if matches!(answered, Answered::Blocked) {
+                row.blocked_by = Some(callback.instruction_id);
+            }
+        }
+        match answered {
+            Answered::Blocked => {
+                self.book(index, Fact::Blocked, &row.obligation)?;
+                self.set(&id, PaymentState::Blocked);
+                if row.state == PaymentState::Void {
+                    self.instruct(index, &id, PaymentState::Refunding, Act::Refund, 0)?;
+                }
+            }
+            Answered::Lapsed => {
+                self.book(index, Fact::Refunded, &row.obligation)?;
+                self.set(&id, PaymentState::Refunded);
+            }
+            Answered::Settled => {
+                if row.state == PaymentState::Due {
+                    self.book(index, Fact::Instructed, &row.obligation)?;
+                }
+                self.book(index, Fact::Settled, &row.obligation)?;
+                self.set(&id, PaymentState::Settled);
+            }
+            Answered::Refunded => {
+                self.book(index, Fact::Refunded, &row.obligation)?;
+                self.set(&id, PaymentState::Refunded);
+            }
+            Answered::Returned => {
+                self.book(index, Fact::Returned, &row.obligation)?;
+                self.set(&id, PaymentState::Due);
+                self.try_again(&id, at);
+            }
+            Answered::Failed => {
+                if row.state == PaymentState::Instructed {
+                    self.book(index, Fact::Failed, &row.obligation)?;
+                    self.set(&id, PaymentState::Due);
+                }
+                self.try_again(&id, at);
             }
         }
         Ok(())
     }
+
+    /// A state in which the provider owes no answer.
+    pub(super) fn set(&mut self, id: &str, state: PaymentState) {
+        if let Some(row) = self.payments.get_mut(&id.to_owned()) {
+            (row.state, row.again_at) = (state, None);
+        }
+    }
+}
+
+/// How often one instruction is given.
+pub(super) const MOST_ATTEMPTS: u32 = 9;
+
+/// What an answer brings.
+enum Answered {
+    Blocked,
+    /// The block is gone before its time.
+    Lapsed,
+    Settled,
+    Failed,
+    Refunded,
+    Returned,
 }

@@ -209,6 +209,8 @@ fn signatures_of_people(body: &Body) -> &[PartySignature] {
         Body::ContractSuspended { suspend } => &suspend.signatures,
         Body::ContractResumed { resume } => &resume.signatures,
         Body::RunAborted { abort } => &abort.signatures,
+        Body::DisputeRuled { ruling } => &ruling.signatures,
+        Body::DisputeClosed { close } => &close.signatures,
         Body::SubjectErased { erasure } => &erasure.signatures,
         Body::LogKeyRotated { rotation } => &rotation.signatures,
         _ => &[],

@@ -28,6 +28,10 @@ struct Scalars {
 }
 
 const SCALARS: &str = "state";
+/// Tables of the books beside their accounts, which stand under `books`.
+const TRANSFERS: &str = "transfers";
+const RESOLVED: &str = "transfers_resolved";
+const POSITIONS: &str = "transfers_positions";
 
 /// Calls a macro with the name of every table but `contracts`, which has rows of two kinds; the pattern that takes a state
 /// apart makes sure that none is forgotten.
@@ -36,7 +40,7 @@ macro_rules! every_table {
         $then! {
             participants, looks, key_holders, people, person_acts, image_sets, offers, offers_by_digest, datasets, families, renewals, objects, services,
             templates, data_schemas, contract_ids, agenda, at_work, orders, runs, run_keys,
-            receipts, payments, books, erased
+            receipts, payments, instructions, tallies, pay_agenda, books, disputes, disputed, unmatched, pool_parts, payouts, erased
         }
     };
 }
@@ -97,6 +101,9 @@ impl State {
                     match table {
                         contract_kept::CONTRACTS => halves.rest(key, value)?,
                         contract_kept::TEXTS => halves.text(key, value)?,
+                        TRANSFERS => state.books.transfers.load(key, value)?,
+                        RESOLVED => state.books.resolved.load(key, value)?,
+                        POSITIONS => state.books.positions.load(key, value)?,
                         $(stringify!($name) => state.$name.load(key, value)?,)*
                         _ => return Err(Refusal::new(Code::LogTampered, format!("a row of an unknown table {table}"))),
                     }
@@ -153,11 +160,15 @@ where
 
 impl Books {
     fn stored(&self, name: &'static str) -> impl Iterator<Item = R<StoredRow>> + '_ {
-        self.accounts.stored(name)
+        let more = self.transfers.stored(TRANSFERS).chain(self.resolved.stored(RESOLVED));
+        self.accounts.stored(name).chain(more).chain(self.positions.stored(POSITIONS))
     }
 
     fn changes(&self, name: &'static str, older: &Self, into: &mut Vec<ChangedRow>) -> R<()> {
-        self.accounts.changes(name, &older.accounts, into)
+        self.accounts.changes(name, &older.accounts, into)?;
+        self.transfers.changes(TRANSFERS, &older.transfers, into)?;
+        self.resolved.changes(RESOLVED, &older.resolved, into)?;
+        self.positions.changes(POSITIONS, &older.positions, into)
     }
 
     fn load(&mut self, key: &[u8], value: &[u8]) -> R<()> {

@@ -45,6 +45,9 @@ pub struct OrderRow {
     pub index: u64,
     /// Its runs in order; only the last can be alive.
     pub runs: Vec<RunId>,
+    /// Ids of its deposits.
+    #[serde(default)]
+    pub deposits: Vec<String>,
 }
 
 /// How a run was ended.
@@ -102,8 +105,14 @@ pub struct RunRow {
     pub completion: Option<(u64, Timestamp, Envelope<Completion>)>,
     /// Index of the hand-over.
     pub delivered: Option<u64>,
-    /// Instruction ids of what it owes.
+    /// Ids of what it owes, in the order in which it arose, and of the deposits that serve it.
     pub owed: Vec<String>,
+    /// Terms of its contracts that have fallen due for it.
+    #[serde(default)]
+    pub(super) charged: Vec<(Digest, String)>,
+    /// Ids of the obligations that the completion's entry lists.
+    #[serde(default)]
+    pub(super) listed: Vec<String>,
     /// What key services stated about it, in the order of the log.
     pub(super) receipts: Vec<(Digest, u64)>,
 }
@@ -222,14 +231,20 @@ impl State {
     }
 
     pub(super) fn fold_order(&mut self, index: u64, envelope: &Envelope<JobSpec>) -> R<()> {
-        let row = OrderRow { envelope: envelope.clone(), job: read(envelope)?, index, runs: Vec::new() };
+        let row = OrderRow {
+            envelope: envelope.clone(),
+            job: read(envelope)?,
+            index,
+            runs: Vec::new(),
+            deposits: Vec::new(),
+        };
         for reference in &row.job.contracts {
             if let Some(contract) = self.contracts.get_mut(&reference.sha256) {
                 contract.waiting.push(envelope.digest());
             }
         }
         self.orders.put(envelope.digest(), row);
-        Ok(())
+        self.ask_deposits(index, &envelope.digest())
     }
 
     pub(super) fn check_check_in(&self, body: &Body, now: Timestamp) -> R<()> {
@@ -262,6 +277,7 @@ impl State {
             );
         }
         self.require_image_set(image_set_id, now)?;
+        self.require_funded(order)?;
         for (_, contract) in self.contracts_of(&order.job)? {
             contract.parties.iter().try_for_each(|p| self.require_verified(&p.did, p.role))?;
             let wanted =
@@ -320,10 +336,13 @@ impl State {
             completion: None,
             delivered: None,
             owed: Vec::new(),
+            charged: Vec::new(),
+            listed: Vec::new(),
             receipts: Vec::new(),
         };
         self.runs.put(run_id.clone(), row);
         self.living.put(run_id.clone(), ());
+        self.use_deposits(index, job_sha256, run_id);
         Ok(())
     }
 
@@ -342,7 +361,7 @@ impl State {
         if may { Ok(()) } else { Err(Refusal::new(Code::RunState, "the event does not fit the state of the run")) }
     }
 
-    pub(super) fn fold_report(&mut self, index: u64, envelope: &Envelope<RunEvent>) -> R<()> {
+    pub(super) fn fold_report(&mut self, index: u64, at: Timestamp, envelope: &Envelope<RunEvent>) -> R<()> {
         let event = read(envelope)?;
         if let Some(run) = self.runs.get_mut(&event.run_id) {
             match event.event {
@@ -355,7 +374,11 @@ impl State {
                 }
             }
         }
-        Ok(())
+        match event.event {
+            RunEventKind::KeysReleased {} => self.owe_released(index, at, &event.run_id),
+            RunEventKind::Training {} => Ok(()),
+            RunEventKind::Aborted { .. } => self.return_deposits(index, &event.run_id),
+        }
     }
 
     pub(super) fn check_hand_over(&self, id: &RunId) -> R<()> {
@@ -386,13 +409,12 @@ impl State {
     ) -> R<()> {
         let completion = read(envelope)?;
         self.enter_receipts(index, &completion)?;
-        self.owe(index, owed)?;
         if let Some(run) = self.runs.get_mut(&completion.run_id) {
             run.state = RunState::Completed;
-            run.owed = owed.iter().map(|o| o.instruction_id.clone()).collect();
+            run.listed = owed.iter().map(|o| o.instruction_id.clone()).collect();
             run.completion = Some((index, at, envelope.clone()));
         }
         self.living.remove(&completion.run_id);
-        Ok(())
+        self.owe_completed(index, at, &completion)
     }
 }

@@ -24,7 +24,7 @@ impl State {
     pub(super) fn fold_abort(&mut self, index: u64, envelope: &Envelope<Abort>) -> R<()> {
         let run_id = read(envelope)?.run_id;
         self.ended(&run_id, AbortFact::FromOutside { index });
-        Ok(())
+        self.return_deposits(index, &run_id)
     }
 
     /// Runs that may still complete.
@@ -46,7 +46,7 @@ impl State {
 
     pub(super) fn fold_lost(&mut self, index: u64, id: &RunId) -> R<()> {
         self.ended(id, AbortFact::Silent { index });
-        Ok(())
+        self.return_deposits(index, id)
     }
 
     fn ended(&mut self, id: &RunId, how: AbortFact) {

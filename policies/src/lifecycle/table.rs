@@ -9,7 +9,7 @@ use imbl::ordmap::DiffItem;
 
 /// An ordered map of shared rows.
 #[derive(Clone, Debug)]
-pub(super) struct Table<K: Ord, V>(OrdMap<K, Row<V>>);
+pub(crate) struct Table<K: Ord, V>(OrdMap<K, Row<V>>);
 
 /// A row shared between states; one that is the same row is not compared.
 #[derive(Debug)]
@@ -40,39 +40,39 @@ impl<K: Ord + Clone, V: Clone> Default for Table<K, V> {
 }
 
 impl<K: Ord + Clone, V: Clone> Table<K, V> {
-    pub(super) fn get(&self, key: &K) -> Option<&V> {
+    pub(crate) fn get(&self, key: &K) -> Option<&V> {
         self.0.get(key).map(|row| row.0.as_ref())
     }
 
-    pub(super) fn contains(&self, key: &K) -> bool {
+    pub(crate) fn contains(&self, key: &K) -> bool {
         self.0.contains_key(key)
     }
 
-    pub(super) fn put(&mut self, key: K, value: V) {
+    pub(crate) fn put(&mut self, key: K, value: V) {
         self.0.insert(key, Row(Arc::new(value)));
     }
 
-    pub(super) fn remove(&mut self, key: &K) {
+    pub(crate) fn remove(&mut self, key: &K) {
         self.0.remove(key);
     }
 
     /// The row to change; a row shared with a snapshot is copied first.
-    pub(super) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+    pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         self.0.get_mut(key).map(|row| Arc::make_mut(&mut row.0))
     }
 
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> {
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> {
         self.0.iter().map(|(k, row)| (k, row.0.as_ref()))
     }
 
-    pub(super) fn range<B: RangeBounds<K>>(&self, bounds: B) -> impl DoubleEndedIterator<Item = (&K, &V)> {
+    pub(crate) fn range<B: RangeBounds<K>>(&self, bounds: B) -> impl DoubleEndedIterator<Item = (&K, &V)> {
         self.0.range::<B, K>(bounds).map(|(k, row)| (k, row.0.as_ref()))
     }
 }
 
 impl<K: Ord + Clone, V: Clone + PartialEq> Table<K, V> {
     /// The rows that differ from an older table, with the row as it is now; none where it is gone.
-    pub(super) fn changed_since<'a>(&'a self, older: &'a Self) -> impl Iterator<Item = (&'a K, Option<&'a V>)> {
+    pub(crate) fn changed_since<'a>(&'a self, older: &'a Self) -> impl Iterator<Item = (&'a K, Option<&'a V>)> {
         older.0.diff(&self.0).map(|change| match change {
             DiffItem::Add(key, row) | DiffItem::Update { new: (key, row), .. } => (key, Some(row.0.as_ref())),
             DiffItem::Remove(key, _) => (key, None),

@@ -12,9 +12,10 @@ use crate::forms::{count, ensure, unique};
 /// The factor of every table of a join, in the order of its tables: by how many rows' worth one principal of that table
 /// can change what is trained on.
 ///
-/// 1: removing a principal removes one row (leftmost table, either side of an inner join). 2: it changes one row,
-/// because the table's columns may be absent (right side of a left join), or might, because the table is joined through
-/// a key of such a table. The factor follows from the join alone, whatever later stages drop.
+/// 1: removing a principal removes one row (leftmost table, either side of an inner join) or, of united tables, removes
+/// one or brings back the one of another table. 2: it changes one row, because the table's columns may be absent (right
+/// side of a left join), or might, because the table is joined through a key of such a table. The factor follows from the
+/// join alone, whatever later stages drop.
 pub fn factors(join: &Join) -> Vec<(&str, u8)> {
     let mut factors = vec![(join.first.as_str(), 1)];
     for step in &join.steps {

@@ -4,6 +4,7 @@ use schemas::contract::{Cause, Condition, Contract, ContractDataset};
 use schemas::dataset::DatasetOffer;
 use schemas::digest::Digest;
 use schemas::id::Did;
+use schemas::job::MOST_ROOMS;
 use schemas::party::Kind;
 use schemas::privacy::Clause;
 use schemas::problem::{Code, R, Refusal};
@@ -139,6 +140,9 @@ fn compute(contract: &Contract) -> R<()> {
     ensure(once, Code::SchemaMismatch, "compute", "An image set or kind of evidence stands twice.")?;
     let level = matches!(compute.platform_level.as_str(), "baseline" | "2026" | "strict");
     ensure(level, Code::SchemaMismatch, "compute.platform_level", "A platform level is baseline, 2026 or strict.")?;
+    let sentence = format!("A contract lets a run take 1 to {MOST_ROOMS} rooms, or says nothing of them.");
+    let some = compute.rooms_max.is_none_or(|most| (1..=MOST_ROOMS).contains(&most));
+    ensure(some, Code::LimitExceeded, "compute.rooms_max", sentence)?;
     let best = compute.evidence.iter().map(|kind| kind.assurance()).max();
     let short = contract.datasets.iter().find(|d| best < Some(d.key.min_assurance));
     let sentence = "No kind of evidence that the contract accepts opens every dataset of it.";

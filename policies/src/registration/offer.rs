@@ -2,15 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use schemas::contract::{Payee, TermKind};
 use schemas::dataset::{Column, ColumnType, DatasetOffer, Usage};
 use schemas::id::Did;
 use schemas::jwk::Curve;
-use schemas::money::Minor;
 use schemas::privacy::Clause;
 use schemas::problem::{Code, R};
 use schemas::time::Timestamp;
 
+use super::pricing::{self, Price};
 use super::{reference, same_registry};
 use crate::forms::{count, ensure, is_name, is_object_url, is_service_url, is_token, text, unique, written};
 use crate::reals;
@@ -32,6 +31,7 @@ pub fn offer(offer: &DatasetOffer, registry: &Did, now: Timestamp) -> R<()> {
     clause(&offer.privacy_cap, offer.public_rows, "privacy_cap")?;
     crate::renewal::ceiling(offer)?;
     prices(offer)?;
+    super::money::principal_pool(offer)?;
     let card = &offer.data_card;
     for (words, field) in [
         (&card.description, "data_card.description"),
@@ -59,21 +59,6 @@ pub(super) fn clause(clause: &Clause, public_rows: u64, field: &str) -> R<()> {
     ensure(!reals::is_zero(&clause.delta), Code::EpsilonOutOfRange, &at("delta"), "δ must be above 0.")?;
     let sentence = format!("δ {} is not below 1/{public_rows}.", clause.delta);
     ensure(reals::is_below_one_over(&clause.delta, public_rows), Code::DeltaTooLarge, &at("delta"), sentence)
-}
-
-/// Shares of payees: each once, none empty, 1,000,000 in all. A free term owes nothing, another something.
-pub(super) fn shares(kind: TermKind, amount: Minor, payees: &[Payee]) -> Result<(), &'static str> {
-    if kind == TermKind::Free {
-        return if amount.get() == 0 { Ok(()) } else { Err("A free term has the amount 0.") };
-    }
-    if amount.get() == 0 {
-        return Err("Only a free term has the amount 0.");
-    }
-    let total: u64 = payees.iter().map(|p| u64::from(p.share_ppm)).sum();
-    if total != 1_000_000 || payees.iter().any(|p| p.share_ppm == 0) {
-        return Err("The shares of a term add up to 1,000,000 parts per million, none of them 0.");
-    }
-    if !unique(payees.iter().map(|p| &p.did)) { Err("A payee stands twice in a term.") } else { Ok(()) }
 }
 
 /// Columns of a public schema: names and bounds.
@@ -138,7 +123,22 @@ fn prices(offer: &DatasetOffer) -> R<()> {
     ensure(good, Code::OfferInvalid, field, "A term id is 1 to 32 of a-z, 0-9, _ and -, and stands once.")?;
     for term in &offer.payment {
         let sentence = |why| format!("Term {}: {why}", term.term_id);
-        let checked = shares(term.kind, term.amount_minor, &term.payees);
+        let checked = pricing::form(Price {
+            kind: term.kind,
+            amount: term.amount_minor,
+            payees: &term.payees,
+            trigger: term.trigger,
+            pricing: term.pricing.as_ref(),
+        });
+        ensure(checked.is_ok(), Code::OfferInvalid, field, checked.err().map(sentence).unwrap_or_default())?;
+    }
+    let field = "discounts";
+    ensure(offer.discounts.len() <= 16, Code::LimitExceeded, field, "An offer has at most 16 discounts.")?;
+    let sentence = "A discount id stands twice.";
+    ensure(unique(offer.discounts.iter().map(|d| &d.discount_id)), Code::OfferInvalid, field, sentence)?;
+    for discount in &offer.discounts {
+        let checked = pricing::discount(discount);
+        let sentence = |why| format!("Discount {}: {why}", discount.discount_id);
         ensure(checked.is_ok(), Code::OfferInvalid, field, checked.err().map(sentence).unwrap_or_default())?;
     }
     Ok(())

@@ -251,3 +251,32 @@ fn one_key_service_may_serve_two_datasets() {
     merge(&mut run.commits);
     assert_eq!(run.judge(), Ok(()));
 }
+
+/// A run of three rooms: the one that signs names the two others.
+#[test]
+fn the_certificate_names_every_room_of_the_run() {
+    let run = |rooms: Option<u32>, members: &[u8], said: usize| {
+        let mut house = House::new();
+        house.job.rooms = rooms;
+        let mut run = Run::of(house, plan());
+        let room = json!({"evidence": "snp", "measurement": "A".repeat(64)});
+        run.certificate.members = members.iter().map(|byte| Digest([*byte; 32])).collect();
+        run.certificate.member_rooms = vec![read(room); said];
+        run.judge()
+    };
+    assert_eq!(run(Some(3), &[1, 2], 2), Ok(()));
+    assert_eq!(run(Some(3), &[1, 2], 0), Ok(()), "of before it was said what rooms showed");
+    assert_eq!(run(None, &[], 0), Ok(()));
+    for (rooms, members, said) in
+        [(Some(3), &[1][..], 1), (Some(3), &[], 0), (Some(3), &[1, 2, 3], 3), (Some(3), &[1, 1], 2), (None, &[1], 1)]
+    {
+        let refusal = run(rooms, members, said).unwrap_err();
+        let named = (refusal.code, refusal.field.as_deref());
+        assert_eq!(named, (Code::CompletionMismatch, Some("certificate.members")), "{rooms:?} {members:?}");
+    }
+    for (rooms, members, said) in [(Some(3), &[1, 2][..], 1), (Some(3), &[1, 2], 3), (None, &[], 1)] {
+        let refusal = run(rooms, members, said).unwrap_err();
+        let named = (refusal.code, refusal.field.as_deref());
+        assert_eq!(named, (Code::CompletionMismatch, Some("certificate.member_rooms")), "{rooms:?} {said}");
+    }
+}

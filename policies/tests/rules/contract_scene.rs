@@ -219,6 +219,9 @@ impl Scene {
         let mut house = House::new();
         house.contracts = vec![self.contract.clone()];
         house.link();
+        // Of these offers, also where they are not the house's first ones.
+        house.contracts = vec![self.contract.clone()];
+        house.job.contracts = vec![refer(&self.contract)];
         house
     }
 

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod attacks;
 #[cfg(test)]
+mod books;
+#[cfg(test)]
 mod budget;
 #[cfg(test)]
 mod completion;
@@ -18,6 +20,8 @@ mod contract_states;
 mod contract_terms;
 #[cfg(test)]
 mod datasets;
+#[cfg(test)]
+mod disputes;
 #[cfg(test)]
 mod erasure;
 #[cfg(test)]
@@ -35,6 +39,8 @@ mod levels;
 #[cfg(test)]
 mod log;
 #[cfg(test)]
+mod money_scene;
+#[cfg(test)]
 mod networks;
 #[cfg(test)]
 mod output;
@@ -42,6 +48,12 @@ mod output;
 mod parties;
 #[cfg(test)]
 mod payment;
+#[cfg(test)]
+mod payment_flow;
+#[cfg(test)]
+mod payment_terms;
+#[cfg(test)]
+mod payouts;
 #[cfg(test)]
 mod people;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use policies::{Code, R, pipeline};
 use schemas::pipeline::Model;
 use serde_json::{Value, json};
 
-use crate::fixtures::{House, expect, read};
+use crate::fixtures::{House, expect, read, real};
 
 fn judge(house: &House) -> R<()> {
     house.judge(|facts| pipeline::decide(facts).map(drop))
@@ -41,6 +41,33 @@ fn house(change: &dyn Fn(&mut Value, &mut Value)) -> House {
     training.recipe = Some(read(recipe));
     house.link();
     house
+}
+
+/// Room and key services make the same plan, so that nothing is charged where it is refused.
+#[test]
+fn a_step_expects_no_more_rows_than_single_precision_holds() {
+    let planned = |rate: &str, change: fn(&mut House)| {
+        let mut house = house(&|_, _| {});
+        for at in 0..house.offers.len() {
+            house.offers[at].public_rows = 1_000_000;
+            house.contracts[0].datasets[at].public_rows = 1_000_000;
+        }
+        let training = house.training();
+        (training.delta, training.metrics) = (Some(real("0.0000001")), None);
+        training.sample_rate = real(rate);
+        change(&mut house);
+        house.link();
+        house.judge(policies::privacy::plan)
+    };
+    assert_eq!(planned("0.0624375", |_| {}).unwrap().expected_batch.as_str(), "49950");
+    let refused = planned("0.062438", |_| {}).unwrap_err();
+    assert_eq!((refused.code, refused.field.as_deref()), (Code::LimitExceeded, Some("sample_rate")));
+    // The named models are reckoned in double precision.
+    let named = planned("0.062438", |house| {
+        house.training().model = Model::LogisticRegression;
+        house.training().recipe = None;
+    });
+    assert_eq!(named.unwrap().expected_batch.as_str(), "49950.4");
 }
 
 #[test]

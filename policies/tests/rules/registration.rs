@@ -208,6 +208,8 @@ fn contracts_are_refused_for_one_thing_at_a_time() {
             (Code::SchemaMismatch, |h| h.contracts[0].compute.evidence.push(EvidenceKind::Snp)),
             (Code::SchemaMismatch, |h| h.contracts[0].compute.image_sets.push(read(id("img", 1).into()))),
             (Code::SchemaMismatch, |h| h.contracts[0].compute.platform_level = "none".into()),
+            (Code::LimitExceeded, |h| h.contracts[0].compute.rooms_max = Some(0)),
+            (Code::LimitExceeded, |h| h.contracts[0].compute.rooms_max = Some(17)),
             (Code::AssuranceTooLow, |h| h.contracts[0].compute.evidence = vec![EvidenceKind::Software]),
             (Code::SchemaMismatch, |h| h.contracts[0].outputs.kinds.clear()),
             (Code::SchemaMismatch, |h| h.contracts[0].outputs.kinds.push("table".into())),

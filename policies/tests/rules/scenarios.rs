@@ -193,6 +193,52 @@ fn a_reference_contract_becomes_a_draft_that_asks_for_the_rest() {
 }
 
 #[test]
+fn terms_of_payment_of_depas_shapes_are_read_as_far_as_they_say_anything() {
+    let (tdp, tdc, ccrp) = ("did:web:a.example", "did:web:tdc.example", "did:web:c.example");
+    let depa = json!({"tdc": tdc, "tdps": [tdp], "ccrp": ccrp, "datasets": [{"id": "d"}], "terms": {"payment": {
+        "tdp": [{"tdp": tdp, "paymentType": "once", "amount": "500", "paymentSchedule": ["2026-01-01"]},
+            {"tdp": tdp, "paymentType": "Pay-per-use", "amount": 7}, {"tdp": tdp, "paymentType": "barter"}],
+        "tdc": {"tdc": tdc, "paymentProcessor": "bank", "paymentDetails": {"paymentMode": "card"}},
+        "ccrp": {"ccrp": ccrp, "paymentType": "recurring"}, "mc": {"mc": "market", "amount": "3"}}}});
+    let depa = DepaContract::read(depa.to_string().as_bytes()).unwrap();
+    let made = draft::of_depa(&depa, &did(REGISTRY), &read(json!(id("ctr", 7))));
+    let shown: Vec<_> = made.contract["payment"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|t| (t["kind"].as_str().unwrap(), t["payees"][0]["did"].as_str().unwrap()))
+        .collect();
+    assert_eq!(shown, [("fixed", tdp), ("per_run", tdp), ("subscription", ccrp)]);
+    assert!(
+        made.contract["payment"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|t| t["payer"] == tdc && t.get("amount_minor").is_none())
+    );
+    let told = made.notices.join(" ");
+    for hint in [
+        "the amount 500 is not taken over: no currency",
+        "type barter is none of",
+        "paymentSchedule",
+        "paymentProcessor",
+        "paymentDetails",
+        "the consumer pays",
+        "the MC is no party",
+        "that of its registered offer",
+    ] {
+        assert!(told.contains(hint), "{hint} in {told}");
+    }
+    let open = draft::complete(&made.contract).unwrap_err();
+    for field in ["payment[0].amount_minor", "payment[0].currency", "payment[2].currency"] {
+        assert!(
+            open.iter().any(|r| r.field.as_deref() == Some(field) && r.code == Code::ContractIncomplete),
+            "{field}"
+        );
+    }
+}
+
+#[test]
 fn the_register_supplies_what_it_knows() {
     let house = House::new();
     let offer = &house.offers[0];
