@@ -7,10 +7,12 @@ use schemas::{Code, R, Refusal, Timestamp};
 use crate::Registry;
 use crate::conn::Db;
 use crate::error::{Fault, corrupt};
-use crate::tables::webhook_endpoints as endpoints;
+use crate::tables::{deliveries, webhook_endpoints as endpoints};
 
 /// Endpoints of one participant.
 const MAX_ENDPOINTS: i64 = 20;
+/// Stands in `disabled_why` of an endpoint that was deleted: its row stays for what still refers to it, without secret.
+const DELETED: &str = "deleted";
 
 /// An endpoint. Debug shows no secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -21,7 +23,7 @@ pub struct Endpoint {
     pub owner: Did,
     /// Where messages go.
     pub url: String,
-    /// Types of messages wanted.
+    /// Types of messages wanted: names, `family.*`, or `*`.
     pub events: Vec<String>,
     /// Key of the v1 HMAC.
     pub secret: Vec<u8>,
@@ -31,6 +33,33 @@ pub struct Endpoint {
     pub created_at: Timestamp,
     /// When it was switched off.
     pub disabled_at: Option<Timestamp>,
+    /// Whether what concerns one contract goes out one by one in the order of the log.
+    pub ordered: bool,
+    /// When it was paused; messages wait meanwhile.
+    pub paused_at: Option<Timestamp>,
+    /// Why it was switched off.
+    pub disabled_why: Option<String>,
+    /// Since when nothing was taken.
+    pub failing_since: Option<Timestamp>,
+    /// The secret and seed before these, and until when they sign too.
+    pub former: Option<Former>,
+}
+
+/// A secret and seed that were replaced. Debug shows neither.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Former {
+    /// Key of the v1 HMAC.
+    pub secret: Vec<u8>,
+    /// Seed of the v1a Ed25519 key.
+    pub seed: [u8; 32],
+    /// Until when they sign.
+    pub until: Timestamp,
+}
+
+impl std::fmt::Debug for Former {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Former(until {})", self.until)
+    }
 }
 
 impl std::fmt::Debug for Endpoint {
@@ -39,39 +68,66 @@ impl std::fmt::Debug for Endpoint {
     }
 }
 
-pub(crate) type Row = (String, String, String, String, Vec<u8>, Vec<u8>, i64, Option<i64>);
+impl Endpoint {
+    /// Whether a topic is one of those that the endpoint asks for.
+    pub fn wants(&self, topic: &str) -> bool {
+        let family = |event: &str| event.strip_suffix('*').is_some_and(|start| topic.starts_with(start));
+        self.events.iter().any(|event| event == topic || family(event))
+    }
+}
+
+type Row = (Basics, More);
+type Basics = (String, String, String, String, Vec<u8>, Vec<u8>, i64, Option<i64>);
+type More = (i32, Option<i64>, Option<String>, Option<i64>, Option<Vec<u8>>, Option<Vec<u8>>, Option<i64>);
 type Columns = (
-    endpoints::id,
-    endpoints::owner,
-    endpoints::url,
-    endpoints::events,
-    endpoints::secret,
-    endpoints::seed,
-    endpoints::created_at,
-    endpoints::disabled_at,
+    (
+        endpoints::id,
+        endpoints::owner,
+        endpoints::url,
+        endpoints::events,
+        endpoints::secret,
+        endpoints::seed,
+        endpoints::created_at,
+        endpoints::disabled_at,
+    ),
+    (
+        endpoints::ordered,
+        endpoints::paused_at,
+        endpoints::disabled_why,
+        endpoints::failing_since,
+        endpoints::former_secret,
+        endpoints::former_seed,
+        endpoints::former_until,
+    ),
 );
-pub(crate) const COLUMNS: Columns = (
-    endpoints::id,
-    endpoints::owner,
-    endpoints::url,
-    endpoints::events,
-    endpoints::secret,
-    endpoints::seed,
-    endpoints::created_at,
-    endpoints::disabled_at,
+const COLUMNS: Columns = (
+    (
+        endpoints::id,
+        endpoints::owner,
+        endpoints::url,
+        endpoints::events,
+        endpoints::secret,
+        endpoints::seed,
+        endpoints::created_at,
+        endpoints::disabled_at,
+    ),
+    (
+        endpoints::ordered,
+        endpoints::paused_at,
+        endpoints::disabled_why,
+        endpoints::failing_since,
+        endpoints::former_secret,
+        endpoints::former_seed,
+        endpoints::former_until,
+    ),
 );
 
 impl Registry {
     /// Adds an endpoint; a participant has at most 20 that are active.
     pub fn add_endpoint(&self, endpoint: &Endpoint) -> R<()> {
         let endpoint = endpoint.clone();
-        self.write(move |db| {
-            let own = endpoints::table
-                .filter(endpoints::owner.eq(endpoint.owner.as_str()))
-                .filter(endpoints::disabled_at.is_null());
-            if own.count().get_result::<i64>(db)? >= MAX_ENDPOINTS {
-                return Err(Refusal::new(Code::LimitExceeded, "a participant has at most 20 active endpoints").into());
-            }
+        self.told_otherwise(move |db| {
+            room(db, &endpoint.owner)?;
             let row = (
                 endpoints::id.eq(endpoint.endpoint_id.as_str()),
                 endpoints::owner.eq(endpoint.owner.as_str()),
@@ -80,19 +136,98 @@ impl Registry {
                 endpoints::secret.eq(&endpoint.secret),
                 endpoints::seed.eq(endpoint.seed.to_vec()),
                 endpoints::created_at.eq(endpoint.created_at.micros()),
+                endpoints::ordered.eq(i32::from(endpoint.ordered)),
             );
             diesel::insert_into(endpoints::table).values(row).execute(db)?;
             Ok(())
         })
     }
 
-    /// Switches an endpoint off.
-    pub fn disable_endpoint(&self, id: &EndpointId, now: Timestamp) -> R<()> {
+    /// Gives an endpoint another address, other types of messages, another order.
+    pub fn change_endpoint(&self, id: &EndpointId, url: &str, events: &[String], ordered: bool) -> R<()> {
+        let (id, url) = (id.to_string(), url.to_owned());
+        let events = serde_json::to_string(events).map_err(|_| corrupt("events"))?;
+        self.told_otherwise(move |db| {
+            let changes =
+                (endpoints::url.eq(&url), endpoints::events.eq(&events), endpoints::ordered.eq(i32::from(ordered)));
+            diesel::update(endpoints::table.find(&id)).set(changes).execute(db)?;
+            Ok(())
+        })
+    }
+
+    /// Lets messages wait until [`Registry::resume_endpoint`].
+    pub fn pause_endpoint(&self, id: &EndpointId, now: Timestamp) -> R<()> {
         let id = id.to_string();
-        self.write(move |db| {
-            diesel::update(endpoints::table.find(&id))
-                .set(endpoints::disabled_at.eq(Some(now.micros())))
-                .execute(db)?;
+        self.told_otherwise(move |db| {
+            diesel::update(endpoints::table.find(&id)).set(endpoints::paused_at.eq(Some(now.micros()))).execute(db)?;
+            Ok(())
+        })
+    }
+
+    /// Switches an endpoint on again, paused or disabled; what waits goes out, failures count anew. Instructions to pay
+    /// that were answered meanwhile, by another payment system, are given up.
+    pub fn resume_endpoint(&self, endpoint: &Endpoint, now: Timestamp) -> R<()> {
+        let answered = self.settled_meanwhile(&endpoint.endpoint_id)?;
+        let (id, owner, off) =
+            (endpoint.endpoint_id.to_string(), endpoint.owner.clone(), endpoint.disabled_at.is_some());
+        self.told_otherwise(move |db| {
+            if off {
+                room(db, &owner)?;
+            }
+            let given_up = deliveries::table.filter(deliveries::id.eq_any(&answered));
+            diesel::update(given_up).set(deliveries::dead_at.eq(Some(now.micros()))).execute(db)?;
+            let none = None::<i64>;
+            let changes = (
+                endpoints::paused_at.eq(none),
+                endpoints::disabled_at.eq(none),
+                endpoints::disabled_why.eq(None::<String>),
+                endpoints::failing_since.eq(none),
+            );
+            diesel::update(endpoints::table.find(&id)).set(changes).execute(db)?;
+            Ok(())
+        })
+    }
+
+    /// Switches an endpoint off; no more messages are meant for it, and what waits for it is not sent.
+    pub fn disable_endpoint(&self, id: &EndpointId, why: &str, now: Timestamp) -> R<()> {
+        let (id, why) = (id.to_string(), why.to_owned());
+        self.told_otherwise(move |db| disable(db, &id, &why, now).map(drop))
+    }
+
+    /// Forgets an endpoint, its secrets and its deliveries.
+    pub fn delete_endpoint(&self, id: &EndpointId, now: Timestamp) -> R<()> {
+        let id = id.to_string();
+        self.told_otherwise(move |db| {
+            diesel::delete(deliveries::table.filter(deliveries::endpoint_id.eq(&id))).execute(db)?;
+            disable(db, &id, DELETED, now)?;
+            let changes = (
+                endpoints::disabled_why.eq(Some(DELETED)),
+                endpoints::url.eq(""),
+                endpoints::events.eq("[]"),
+                endpoints::secret.eq(Vec::<u8>::new()),
+                endpoints::seed.eq(vec![0u8; 32]),
+                endpoints::former_secret.eq(None::<Vec<u8>>),
+                endpoints::former_seed.eq(None::<Vec<u8>>),
+                endpoints::former_until.eq(None::<i64>),
+            );
+            diesel::update(endpoints::table.find(&id)).set(changes).execute(db)?;
+            Ok(())
+        })
+    }
+
+    /// Gives an endpoint a new secret and seed; the present ones sign beside them until a time.
+    pub fn rotate_endpoint(&self, endpoint: &Endpoint, secret: &[u8], seed: &[u8; 32], until: Timestamp) -> R<()> {
+        let (id, secret, seed) = (endpoint.endpoint_id.to_string(), secret.to_vec(), seed.to_vec());
+        let (old_secret, old_seed) = (endpoint.secret.clone(), endpoint.seed.to_vec());
+        self.told_otherwise(move |db| {
+            let changes = (
+                endpoints::secret.eq(&secret),
+                endpoints::seed.eq(&seed),
+                endpoints::former_secret.eq(Some(&old_secret)),
+                endpoints::former_seed.eq(Some(&old_seed)),
+                endpoints::former_until.eq(Some(until.micros())),
+            );
+            diesel::update(endpoints::table.find(&id)).set(changes).execute(db)?;
             Ok(())
         })
     }
@@ -101,29 +236,81 @@ impl Registry {
     pub fn endpoints(&self, owner: &Did) -> R<Vec<Endpoint>> {
         let rows: Vec<Row> = self.read(|db| {
             let own = endpoints::table.filter(endpoints::owner.eq(owner.as_str()));
-            Ok(own.order((endpoints::created_at, endpoints::id)).select(COLUMNS).load(db)?)
+            let kept = own.filter(endpoints::disabled_why.is_null().or(endpoints::disabled_why.ne(DELETED)));
+            Ok(kept.order((endpoints::created_at, endpoints::id)).select(COLUMNS).load(db)?)
         })?;
         rows.into_iter().map(read).collect()
     }
 }
 
 /// All endpoints that are switched on.
-pub(crate) fn active(db: &mut Db) -> Result<Vec<Endpoint>, Fault> {
-    let rows: Vec<Row> =
-        endpoints::table.filter(endpoints::disabled_at.is_null()).order(endpoints::id).select(COLUMNS).load(db)?;
+pub(crate) fn switched_on(db: &mut Db) -> Result<Vec<Endpoint>, Fault> {
+    let on = endpoints::table.filter(endpoints::disabled_at.is_null());
+    let rows: Vec<Row> = on.order((endpoints::created_at, endpoints::id)).select(COLUMNS).load(db)?;
     rows.into_iter().map(|row| read(row).map_err(Fault::from)).collect()
 }
 
-pub(crate) fn read(row: Row) -> R<Endpoint> {
-    let (id, owner, url, events, secret, seed, created_at, disabled_at) = row;
+fn room(db: &mut Db, owner: &Did) -> Result<(), Fault> {
+    let own = endpoints::table.filter(endpoints::owner.eq(owner.as_str())).filter(endpoints::disabled_at.is_null());
+    if own.count().get_result::<i64>(db)? >= MAX_ENDPOINTS {
+        return Err(Refusal::new(Code::LimitExceeded, "a participant has at most 20 active endpoints").into());
+    }
+    Ok(())
+}
+
+/// Switches an endpoint off; false where it was.
+pub(crate) fn disable(db: &mut Db, id: &str, why: &str, now: Timestamp) -> Result<bool, Fault> {
+    let on = endpoints::table.find(id).filter(endpoints::disabled_at.is_null());
+    let changes = (endpoints::disabled_at.eq(Some(now.micros())), endpoints::disabled_why.eq(Some(why)));
+    Ok(diesel::update(on).set(changes).execute(db)? == 1)
+}
+
+/// The owner of an endpoint, and since when nothing was taken there.
+pub(crate) fn standing(db: &mut Db, id: &str) -> Result<Option<(String, Option<Timestamp>)>, Fault> {
+    let row = endpoints::table.find(id).select((endpoints::owner, endpoints::failing_since));
+    let found: Option<(String, Option<i64>)> = row.first(db).optional()?;
+    Ok(found.map(|(owner, since)| (owner, since.map(Timestamp::from_micros))))
+}
+
+/// Notes that an endpoint takes deliveries, or since when it does not.
+pub(crate) fn fails(db: &mut Db, id: &str, since: Option<Timestamp>) -> Result<(), Fault> {
+    let changes = endpoints::failing_since.eq(since.map(Timestamp::micros));
+    match since {
+        Some(_) => {
+            let row = endpoints::table.find(id).filter(endpoints::failing_since.is_null());
+            diesel::update(row).set(changes).execute(db)?
+        }
+        None => {
+            let row = endpoints::table.find(id).filter(endpoints::failing_since.is_not_null());
+            diesel::update(row).set(changes).execute(db)?
+        }
+    };
+    Ok(())
+}
+
+fn read(row: Row) -> R<Endpoint> {
+    let (id, owner, url, events, secret, own_seed, created_at, disabled_at) = row.0;
+    let (ordered, paused_at, disabled_why, failing_since, former_secret, former_seed, former_until) = row.1;
+    let seed = |bytes: Vec<u8>| <[u8; 32]>::try_from(bytes).map_err(|_| corrupt("endpoint seed"));
+    let former = match (former_secret, former_seed, former_until) {
+        (Some(secret), Some(bytes), Some(until)) => {
+            Some(Former { secret, seed: seed(bytes)?, until: Timestamp::from_micros(until) })
+        }
+        _ => None,
+    };
     Ok(Endpoint {
         endpoint_id: EndpointId::parse(&id)?,
         owner: Did::parse(&owner)?,
         url,
         events: serde_json::from_str(&events).map_err(|_| corrupt("events"))?,
         secret,
-        seed: seed.try_into().map_err(|_| corrupt("endpoint seed"))?,
+        seed: seed(own_seed)?,
         created_at: Timestamp::from_micros(created_at),
         disabled_at: disabled_at.map(Timestamp::from_micros),
+        ordered: ordered != 0,
+        paused_at: paused_at.map(Timestamp::from_micros),
+        disabled_why,
+        failing_since: failing_since.map(Timestamp::from_micros),
+        former,
     })
 }

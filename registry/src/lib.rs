@@ -22,6 +22,7 @@ mod follow;
 mod keep;
 mod keys;
 mod lineage;
+mod listeners;
 mod load;
 mod lock;
 mod log;
@@ -44,13 +45,17 @@ mod writer;
 
 pub use backup::{backup, restore};
 pub use drafts::Draft;
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, Former};
 pub use enter::Entry;
+pub use listeners::Listeners;
 pub use lock::Lock;
 pub use log::{MAX_EXPORT, TILE};
 pub use once::{Begun, OPEN_CHALLENGES, StoredChallenge};
 pub use orders::{LeasedOrder, OrderState};
-pub use outbox::{Attempt, DeliveryRow, LeasedDelivery};
+pub use outbox::{
+    Asked, Attempt, AttemptRow, DISABLED, DeliveryRow, Dispatched, Ended, Finished, Leased, LeasedDelivery, PING,
+    Replayed, Wish, with_attempt,
+};
 pub use pace::WriterPace;
 pub use people::{
     Ceremony, CodeHash, EnrolmentRight, NewMeans, NewSession, PasskeyUse, Person, SESSION_SECONDS, StoredPasskey,
@@ -58,7 +63,7 @@ pub use people::{
 };
 pub use restore::succeed;
 pub use scrub::ScrubStatus;
-pub use told::{PSP, TOPICS};
+pub use told::{OWED, PSP, TOPICS};
 pub use twin::{TwinLeaf, TwinProof};
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -78,6 +83,7 @@ use conn::{Db, Door, Place, Reader};
 use enter::{Append, Prepared, Then};
 use error::Fault;
 use face::{Face, Published};
+use listeners::Listening;
 use snapshot::Snapshots;
 use writer::{Command, QUEUE, Side, Start};
 
@@ -116,6 +122,7 @@ struct Shared {
     snapshots: Arc<Snapshots>,
     readers: Pool<Door>,
     registry: Did,
+    listening: Listening,
     /// Given back last, when all threads have ended.
     lock: Option<Lock>,
 }
@@ -134,7 +141,8 @@ impl Drop for Shared {
 
 impl Shared {
     fn new(face: Arc<Face>, snapshots: Arc<Snapshots>, readers: Pool<Door>, registry: Did) -> Shared {
-        Shared { queue: None, closing: None, threads: Vec::new(), face, snapshots, readers, registry, lock: None }
+        let (threads, listening) = (Vec::new(), Listening::default());
+        Shared { queue: None, closing: None, threads, face, snapshots, readers, registry, listening, lock: None }
     }
 
     fn readers(&self) -> Result<Reader, Fault> {

@@ -1,115 +1,133 @@
-//! From the outbox to deliveries: each row to every endpoint that it concerns, each delivery under a lease.
+//! From the outbox to deliveries: each message to every endpoint that it concerns, each delivery under a lease.
+//!
+//! Steps, each one transaction of the writer's and none longer than some hundred rows: an entry writes its messages
+//! (`told`), [`Registry::dispatch`] makes deliveries of them, `lease` takes those that are due, `finish` writes down how
+//! their attempts ended. After a crash between any two of them the next step finds what is left: a delivery may be made
+//! twice, under the same id, and is never lost.
+
+mod finish;
+mod history;
+mod lease;
+mod replay;
+
+pub use finish::{Attempt, Ended, Finished};
+pub use history::{Asked, AttemptRow, DeliveryRow, with_attempt};
+pub use lease::{Leased, LeasedDelivery, Wish};
+pub use replay::Replayed;
+
+use std::collections::BTreeMap;
 
 use diesel::prelude::*;
 use policies::lifecycle::{ParticipantState, State};
 use schemas::id::{Did, EndpointId};
 use schemas::party::Kind;
-use schemas::text::Bytes;
-use schemas::{Digest, R, Timestamp};
+use schemas::{Digest, R, Timestamp, canonical};
+use serde_json::json;
 
 use crate::Registry;
 use crate::conn::Db;
-use crate::endpoint::{self, Endpoint};
+use crate::endpoint::Endpoint;
 use crate::error::{Fault, corrupt};
-use crate::tables::{deliveries, outbox, webhook_endpoints};
-use crate::told::PSP;
+use crate::listeners::Listeners;
+use crate::tables::{deliveries, outbox};
+use crate::told::{OWED, PSP};
 
-/// A delivery to be made now.
-#[derive(Clone, Debug)]
-pub struct LeasedDelivery {
-    /// The delivery.
-    pub delivery_id: String,
-    /// Proves the lease.
-    pub lease_token: String,
-    /// The message: the `webhook-id`, the same at every attempt and endpoint.
-    pub message_id: String,
-    /// Its type.
-    pub topic: String,
-    /// The body to send.
-    pub payload: String,
-    /// Attempts before this one.
-    pub attempts: u32,
-    /// Where to.
-    pub endpoint: Endpoint,
+/// Messages that one transaction dispatches at most, and deliveries after which it takes no further message.
+const MESSAGES: i64 = 256;
+const DELIVERIES: usize = 512;
+/// The topic that tells an owner that an endpoint was switched off.
+pub const DISABLED: &str = "webhook.disabled";
+/// The topic of a test.
+pub const PING: &str = "webhook.ping";
+
+/// What became of open messages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dispatched {
+    /// Deliveries made, by endpoint.
+    pub made: BTreeMap<EndpointId, u64>,
+    /// Whether there may be more messages.
+    pub more: bool,
 }
 
-/// How an attempt ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Attempt {
-    /// Answered with a 2xx status.
-    Delivered {
-        /// HTTP status.
-        status: u16,
-    },
-    /// To be tried again.
-    Retry {
-        /// HTTP status, where there was an answer.
-        status: Option<u16>,
-        /// Not before this time.
-        not_before: Timestamp,
-    },
-    /// Given up.
-    Dead {
-        /// HTTP status, where there was an answer.
-        status: Option<u16>,
-    },
+impl Dispatched {
+    /// Deliveries made.
+    pub fn count(&self) -> u64 {
+        self.made.values().sum()
+    }
 }
 
-/// A delivery as its owner sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeliveryRow {
-    /// The delivery.
-    pub delivery_id: String,
-    /// The message.
-    pub message_id: String,
-    /// Its type.
-    pub topic: String,
-    /// The endpoint.
-    pub endpoint_id: EndpointId,
-    /// `pending`, `delivered` or `dead`.
-    pub state: &'static str,
-    /// Attempts made.
-    pub attempts: u32,
-    /// Status of the last answer.
-    pub last_status: Option<u16>,
-    /// Not before this time, while pending.
-    pub not_before: Timestamp,
+/// A new row of `deliveries`.
+#[derive(Clone, Insertable)]
+#[diesel(table_name = deliveries)]
+struct NewDelivery {
+    id: String,
+    outbox_id: String,
+    endpoint_id: String,
+    not_before: i64,
+    attempts: i32,
+    seq: i64,
+}
+
+impl NewDelivery {
+    fn new(message: &str, seq: i64, endpoint: &EndpointId, now: Timestamp) -> NewDelivery {
+        let id = Digest::of(format!("{message}:{endpoint}").as_bytes()).to_string();
+        NewDelivery {
+            id: format!("dlv_{}", &id[..32]),
+            outbox_id: message.to_owned(),
+            endpoint_id: endpoint.to_string(),
+            not_before: now.micros(),
+            attempts: 0,
+            seq,
+        }
+    }
 }
 
 impl Registry {
-    /// Makes deliveries of all outbox rows that have none yet; returns how many were made. An instruction to pay waits
-    /// until a payment service provider listens; any other message that nobody listens to is done.
-    pub fn dispatch(&self, now: Timestamp) -> R<usize> {
+    /// Makes deliveries of the oldest messages that have none yet. An instruction to pay waits until a payment service
+    /// provider listens; any other message that nobody listens to is done. Whom a message concerns is found outside of
+    /// the writer.
+    pub fn dispatch(&self, now: Timestamp) -> R<Dispatched> {
         let state = self.state();
+        // Messages before listeners: whoever listened before an entry was made gets what it tells.
+        let psp_wants = |listeners: &Listeners, topic: &str| {
+            let psps = listeners.owners().filter(|owner| is_psp(&state, owner));
+            psps.flat_map(|owner| listeners.of(owner)).any(|e| e.wants(topic))
+        };
+        let listeners = self.listeners()?;
+        let waiting: Vec<&str> = OWED.iter().copied().filter(|topic| !psp_wants(&listeners, topic)).collect();
+        type Row = (String, String, String, i64);
+        let rows: Vec<Row> = self.read(|db| {
+            let open = outbox::table.filter(outbox::dispatched_at.is_null()).filter(outbox::topic.ne_all(waiting));
+            let open = open.order((outbox::seq, outbox::id)).limit(MESSAGES);
+            Ok(open.select((outbox::id, outbox::topic, outbox::audience, outbox::seq)).load(db)?)
+        })?;
+        if rows.is_empty() {
+            return Ok(Dispatched::default());
+        }
+        let listeners = self.listeners()?;
+        let (found, mut dispatched) = (rows.len(), Dispatched::default());
+        let (mut messages, mut rows_made): (Vec<String>, Vec<NewDelivery>) = (Vec::new(), Vec::new());
+        for (id, topic, audience, seq) in rows {
+            if rows_made.len() >= DELIVERIES {
+                break;
+            }
+            let audience: Vec<String> = serde_json::from_str(&audience).map_err(|_| corrupt("audience"))?;
+            for endpoint in concerned(&state, &listeners, &topic, &audience) {
+                rows_made.push(NewDelivery::new(&id, seq, &endpoint.endpoint_id, now));
+                *dispatched.made.entry(endpoint.endpoint_id.clone()).or_default() += 1;
+            }
+            messages.push(id);
+        }
+        dispatched.more = messages.len() < found || found as i64 == MESSAGES;
         self.write(move |db| {
-            let open = outbox::table
-                .filter(outbox::dispatched_at.is_null())
-                .order((outbox::created_at, outbox::id))
-                .limit(500);
-            let rows: Vec<(String, String, String)> =
-                open.select((outbox::id, outbox::topic, outbox::audience)).load(db)?;
-            if rows.is_empty() {
-                return Ok(0);
+            insert(db, &rows_made)?;
+            for some in messages.chunks(64) {
+                let open = outbox::table.filter(outbox::id.eq_any(some)).filter(outbox::dispatched_at.is_null());
+                diesel::update(open).set(outbox::dispatched_at.eq(Some(now.micros()))).execute(db)?;
             }
-            let endpoints = endpoint::active(db)?;
-            let mut made = 0;
-            for (id, topic, audience) in rows {
-                let audience: Vec<String> = serde_json::from_str(&audience).map_err(|_| corrupt("audience"))?;
-                let concerned = endpoints.iter().filter(|e| listens(&state, e, &topic, &audience));
-                let concerned: Vec<&Endpoint> = concerned.collect();
-                if topic == "payment.instructed" && !concerned.iter().any(|e| is_psp(&state, &e.owner)) {
-                    continue;
-                }
-                for endpoint in &concerned {
-                    insert(db, &id, endpoint, now)?;
-                }
-                made += concerned.len();
-                diesel::update(outbox::table.find(&id))
-                    .set(outbox::dispatched_at.eq(Some(now.micros())))
-                    .execute(db)?;
-            }
-            Ok(made)
-        })
+            Ok(())
+        })?;
+        Ok(dispatched)
     }
 
     /// When the oldest message of each topic was made that is still to be delivered; topics without one are left out.
@@ -128,113 +146,70 @@ impl Registry {
         })
     }
 
-    /// Takes deliveries that are due, for `seconds`.
-    pub fn lease_deliveries(&self, limit: u32, seconds: i64, now: Timestamp) -> R<Vec<LeasedDelivery>> {
-        let token = Bytes(signing::signer::random::<24>()?.to_vec()).text();
-        self.write(move |db| {
-            let due = deliveries::table
-                .inner_join(outbox::table)
-                .inner_join(webhook_endpoints::table)
-                .filter(deliveries::done_at.is_null().and(deliveries::dead_at.is_null()))
-                .filter(deliveries::not_before.le(now.micros()))
-                .filter(deliveries::lease_until.is_null().or(deliveries::lease_until.le(now.micros())))
-                .filter(webhook_endpoints::disabled_at.is_null());
-            type Row = (String, i32, String, String, String, endpoint::Row);
-            let columns =
-                (deliveries::id, deliveries::attempts, outbox::id, outbox::topic, outbox::payload, endpoint::COLUMNS);
-            let rows: Vec<Row> =
-                due.order((deliveries::not_before, deliveries::id)).limit(i64::from(limit)).select(columns).load(db)?;
-            let mut leased = Vec::new();
-            for (delivery_id, attempts, message_id, topic, payload, endpoint) in rows {
-                let changes = (
-                    deliveries::lease_until.eq(Some(now.plus_seconds(seconds).micros())),
-                    deliveries::lease_token.eq(Some(&token)),
-                    deliveries::attempts.eq(attempts + 1),
-                );
-                diesel::update(deliveries::table.find(&delivery_id)).set(changes).execute(db)?;
-                let endpoint = endpoint::read(endpoint)?;
-                let (attempts, lease_token) = (attempts.unsigned_abs(), token.clone());
-                leased.push(LeasedDelivery {
-                    delivery_id,
-                    lease_token,
-                    message_id,
-                    topic,
-                    payload,
-                    attempts,
-                    endpoint,
-                });
-            }
-            Ok(leased)
-        })
-    }
-
-    /// Ends an attempt; false when the lease has passed to somebody else meanwhile.
-    pub fn finish_delivery(&self, delivery_id: &str, lease_token: &str, attempt: Attempt, now: Timestamp) -> R<bool> {
-        let (id, token) = (delivery_id.to_owned(), lease_token.to_owned());
-        self.write(move |db| {
-            let row = deliveries::table.find(&id).filter(deliveries::lease_token.eq(&token));
-            let (status, done, dead, not_before) = match attempt {
-                Attempt::Delivered { status } => (Some(status), Some(now), None, now),
-                Attempt::Retry { status, not_before } => (status, None, None, not_before),
-                Attempt::Dead { status } => (status, None, Some(now), now),
-            };
-            let changes = (
-                deliveries::last_status.eq(status.map(i32::from)),
-                deliveries::done_at.eq(done.map(Timestamp::micros)),
-                deliveries::dead_at.eq(dead.map(Timestamp::micros)),
-                deliveries::not_before.eq(not_before.micros()),
-                deliveries::lease_until.eq(None::<i64>),
-                deliveries::lease_token.eq(None::<String>),
-            );
-            Ok(diesel::update(row).set(changes).execute(db)? == 1)
-        })
-    }
-
-    /// The newest deliveries to a participant's endpoints.
-    pub fn deliveries(&self, owner: &Did, limit: u32) -> R<Vec<DeliveryRow>> {
-        let rows: Vec<Listed> = self.read(|db| {
-            let all = deliveries::table.inner_join(outbox::table).inner_join(webhook_endpoints::table);
-            let columns = (
-                deliveries::id,
-                deliveries::outbox_id,
-                outbox::topic,
-                deliveries::endpoint_id,
-                deliveries::done_at,
-                deliveries::dead_at,
-                deliveries::attempts,
-                deliveries::last_status,
-                deliveries::not_before,
-            );
-            let own = all.filter(webhook_endpoints::owner.eq(owner.as_str()));
-            Ok(own
-                .order((outbox::created_at.desc(), deliveries::id))
-                .limit(i64::from(limit))
-                .select(columns)
-                .load(db)?)
+    /// A message of the service's own to one endpoint, whatever it listens to: its id stands for it once.
+    pub fn ping_endpoint(&self, endpoint: &Endpoint, message_id: &str, now: Timestamp) -> R<String> {
+        let seq = place(self.head()?.size, 0);
+        let data = json!({"endpoint_id": endpoint.endpoint_id});
+        let message = Own { id: message_id.to_owned(), topic: PING, about: endpoint.endpoint_id.to_string(), data };
+        let (owner, endpoint_id) = (endpoint.owner.to_string(), endpoint.endpoint_id.clone());
+        let delivery = NewDelivery::new(message_id, seq, &endpoint_id, now);
+        let id = delivery.id.clone();
+        self.told_otherwise(move |db| {
+            message.write(db, &owner, seq, Some(now), now)?;
+            insert(db, std::slice::from_ref(&delivery))
         })?;
-        rows.into_iter().map(delivery).collect()
+        Ok(id)
     }
 }
 
-type Listed = (String, String, String, String, Option<i64>, Option<i64>, i32, Option<i32>, i64);
+/// A message that no entry caused.
+struct Own {
+    id: String,
+    topic: &'static str,
+    about: String,
+    data: serde_json::Value,
+}
 
-fn delivery(row: Listed) -> R<DeliveryRow> {
-    let (delivery_id, message_id, topic, endpoint_id, done, dead, attempts, status, not_before) = row;
-    let state = match (done, dead) {
-        (Some(_), _) => "delivered",
-        (None, Some(_)) => "dead",
-        (None, None) => "pending",
-    };
-    Ok(DeliveryRow {
-        delivery_id,
-        message_id,
-        topic,
-        endpoint_id: EndpointId::parse(&endpoint_id)?,
-        state,
-        attempts: attempts.unsigned_abs(),
-        last_status: status.and_then(|s| u16::try_from(s).ok()),
-        not_before: Timestamp::from_micros(not_before),
-    })
+impl Own {
+    fn write(
+        &self,
+        db: &mut Db,
+        owner: &str,
+        seq: i64,
+        dispatched: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), Fault> {
+        let payload = json!({"type": self.topic, "timestamp": now, "data": self.data});
+        let payload = String::from_utf8(canonical::to_bytes(&payload)?).map_err(|_| corrupt("outbox payload"))?;
+        let row = (
+            outbox::id.eq(&self.id),
+            outbox::topic.eq(self.topic),
+            outbox::subject.eq(&self.about),
+            outbox::audience.eq(json!([owner]).to_string()),
+            outbox::payload.eq(payload),
+            outbox::dedupe_key.eq(format!("{}:{}", self.topic, self.id)),
+            outbox::created_at.eq(now.micros()),
+            outbox::dispatched_at.eq(dispatched.map(Timestamp::micros)),
+            outbox::seq.eq(seq),
+            outbox::about.eq(&self.about),
+        );
+        diesel::insert_into(outbox::table).values(row).execute(db)?;
+        Ok(())
+    }
+}
+
+/// Tells the owner's other endpoints that one was switched off.
+fn tell_disabled(db: &mut Db, owner: &str, endpoint: &str, why: &str, seq: i64, now: Timestamp) -> Result<(), Fault> {
+    let id = Digest::of(format!("{DISABLED}:{endpoint}:{}", now.micros()).as_bytes()).to_string();
+    let data = json!({"endpoint_id": endpoint, "why": why});
+    let own = Own { id: format!("msg_{}", &id[..32]), topic: DISABLED, about: endpoint.to_owned(), data };
+    own.write(db, owner, seq, None, now)
+}
+
+/// The place of a message among all: the entry's index, and its number among the entry's messages.
+pub(crate) fn place(index: u64, number: usize) -> i64 {
+    let (index, number) = (i64::try_from(index).unwrap_or(i64::MAX >> 8), i64::try_from(number).unwrap_or_default());
+    (index << 8) | number.min(255)
 }
 
 fn is_psp(state: &State, owner: &Did) -> bool {
@@ -242,21 +217,33 @@ fn is_psp(state: &State, owner: &Did) -> bool {
     row.is_some_and(|r| r.participant.kind == Kind::Psp && r.state == ParticipantState::Verified)
 }
 
-fn listens(state: &State, endpoint: &Endpoint, topic: &str, audience: &[String]) -> bool {
-    let concerned =
-        audience.iter().any(|a| a == endpoint.owner.as_str() || (a == PSP && is_psp(state, &endpoint.owner)));
-    concerned && endpoint.events.iter().any(|e| e == topic)
+/// The endpoints that want a message: those of its audience that ask for its topic.
+fn concerned<'a>(
+    state: &'a State,
+    listeners: &'a Listeners,
+    topic: &'a str,
+    audience: &'a [String],
+) -> impl Iterator<Item = &'a Endpoint> {
+    let psps = audience.iter().any(|a| a == PSP);
+    let owners = listeners
+        .owners()
+        .filter(move |owner| audience.iter().any(|a| a == owner.as_str()) || (psps && is_psp(state, owner)));
+    owners.flat_map(|owner| listeners.of(owner)).map(|endpoint| &**endpoint).filter(move |e| e.wants(topic))
 }
 
-fn insert(db: &mut Db, outbox_id: &str, endpoint: &Endpoint, now: Timestamp) -> Result<(), Fault> {
-    let id = Digest::of(format!("{outbox_id}:{}", endpoint.endpoint_id).as_bytes()).to_string();
-    let row = (
-        deliveries::id.eq(format!("dlv_{}", &id[..32])),
-        deliveries::outbox_id.eq(outbox_id),
-        deliveries::endpoint_id.eq(endpoint.endpoint_id.as_str()),
-        deliveries::not_before.eq(now.micros()),
-        deliveries::attempts.eq(0),
-    );
-    diesel::insert_into(deliveries::table).values(row).execute(db)?;
+/// Writes new deliveries; one that is there already stays as it is.
+fn insert(db: &mut Db, rows: &[NewDelivery]) -> Result<(), Fault> {
+    match db {
+        Db::Pg(db) => {
+            for some in rows.chunks(1024) {
+                diesel::insert_into(deliveries::table).values(some).on_conflict_do_nothing().execute(db)?;
+            }
+        }
+        Db::Sqlite(db) => {
+            for row in rows {
+                diesel::insert_into(deliveries::table).values(row).on_conflict_do_nothing().execute(db)?;
+            }
+        }
+    }
     Ok(())
 }

@@ -31,20 +31,23 @@ table! {
 table! {
     outbox (id) {
         id -> Text, topic -> Text, subject -> Text, audience -> Text, payload -> Text, dedupe_key -> Text,
-        created_at -> BigInt, dispatched_at -> Nullable<BigInt>,
+        created_at -> BigInt, dispatched_at -> Nullable<BigInt>, seq -> BigInt, about -> Text,
     }
 }
 table! {
     webhook_endpoints (id) {
         id -> Text, owner -> Text, url -> Text, events -> Text, secret -> Binary, seed -> Binary,
-        created_at -> BigInt, disabled_at -> Nullable<BigInt>,
+        created_at -> BigInt, disabled_at -> Nullable<BigInt>, ordered -> Integer,
+        paused_at -> Nullable<BigInt>, disabled_why -> Nullable<Text>, failing_since -> Nullable<BigInt>,
+        former_secret -> Nullable<Binary>, former_seed -> Nullable<Binary>, former_until -> Nullable<BigInt>,
     }
 }
 table! {
     deliveries (id) {
         id -> Text, outbox_id -> Text, endpoint_id -> Text, not_before -> BigInt, attempts -> Integer,
         lease_until -> Nullable<BigInt>, lease_token -> Nullable<Text>, done_at -> Nullable<BigInt>,
-        dead_at -> Nullable<BigInt>, last_status -> Nullable<Integer>,
+        dead_at -> Nullable<BigInt>, last_status -> Nullable<Integer>, seq -> BigInt,
+        last_millis -> Nullable<Integer>, last_answer -> Nullable<Text>, history -> Text,
     }
 }
 table! {

@@ -2,25 +2,28 @@
 //! concerns.
 
 use diesel::prelude::*;
-use policies::lifecycle::{ContractRow, State};
+use policies::lifecycle::{About, ContractRow, PaymentRow, PaymentState, State};
+use policies::payment::Act;
 use schemas::contract::{Contract, ContractDataset, ContractRef, ContractState};
 use schemas::dataset::DatasetActKind;
+use schemas::desk::PaymentInstruction;
 use schemas::envelope::Envelope;
-use schemas::event::{Body, Completion, Obligation, PaymentResult, RunEventKind};
-use schemas::id::{Did, RunId};
+use schemas::event::{Body, Completion, RunEventKind};
+use schemas::id::{Did, DisputeId, RunId};
 use schemas::party::{Decision, KeyAct};
 use schemas::{Digest, R, Timestamp, canonical};
 use serde_json::{Value, json};
 
 use crate::conn::Db;
 use crate::error::{Fault, corrupt};
+use crate::outbox::place;
 use crate::tables::outbox;
 
 /// Stands in an audience for every verified payment service provider.
 pub const PSP: &str = "psp";
 
 /// Everything that is told, by its name.
-pub const TOPICS: [&str; 35] = [
+pub const TOPICS: &[&str] = &[
     "participant.verified",
     "participant.suspended",
     "participant.withdrawn",
@@ -56,7 +59,16 @@ pub const TOPICS: [&str; 35] = [
     "payment.instructed",
     "payment.settled",
     "payment.failed",
+    "payment.blocked",
+    "payment.refunded",
+    "payment.returned",
+    "webhook.disabled",
+    "dispute.opened",
+    "dispute.ruled",
 ];
+
+/// What waits until a payment service provider listens, and is told until it is taken.
+pub const OWED: &[&str] = &["payment.instructed"];
 
 /// One thing to tell.
 struct Message {
@@ -76,7 +88,9 @@ pub(crate) fn tell(
     at: Timestamp,
     body: &Body,
 ) -> Result<(), Fault> {
-    for message in messages(before, after, index, at, body)? {
+    let mut all = payments(before, after, index)?;
+    all.extend(messages(before, after, index, at, body)?);
+    for (number, message) in all.into_iter().enumerate() {
         let dedupe_key = format!("{}:{}:{index}", message.topic, message.subject);
         let payload = json!({"type": message.topic, "timestamp": at, "data": message.data});
         let payload = String::from_utf8(canonical::to_bytes(&payload)?).map_err(|_| corrupt("outbox payload"))?;
@@ -88,10 +102,24 @@ pub(crate) fn tell(
             outbox::payload.eq(payload),
             outbox::dedupe_key.eq(dedupe_key),
             outbox::created_at.eq(at.micros()),
+            outbox::seq.eq(place(index, number)),
+            outbox::about.eq(about(&message)),
         );
         diesel::insert_into(outbox::table).values(row).execute(db)?;
     }
     Ok(())
+}
+
+/// The contracts that a message is about, which give it its place among the messages to an ordered endpoint; else its
+/// subject.
+fn about(message: &Message) -> String {
+    let data = &message.data;
+    let one = [data.pointer("/contract/id"), data.get("contract_id")];
+    let several = data.get("contracts").and_then(Value::as_array).into_iter().flatten().map(|one| one.get("id"));
+    let mut ids: Vec<&str> = one.into_iter().chain(several).flatten().filter_map(Value::as_str).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.is_empty() { message.subject.clone() } else { ids.join(" ") }
 }
 
 fn messages(before: &State, after: &State, index: u64, at: Timestamp, body: &Body) -> R<Vec<Message>> {
@@ -232,20 +260,21 @@ fn messages(before: &State, after: &State, index: u64, at: Timestamp, body: &Bod
         }
         Body::RunAborted { abort } => vec![run("run.aborted", &abort.read_unverified()?.run_id)?],
         Body::RunLost { run_id } => vec![run("run.aborted", run_id)?],
-        Body::RunCompleted { completion, obligations } => {
-            let mut all: Vec<Message> = obligations.iter().map(instructed).collect::<R<_>>()?;
-            all.push(completed(after, index, completion)?);
-            all
-        }
+        Body::RunCompleted { completion, .. } => vec![completed(after, index, completion)?],
         Body::ModelHandedOver { run_id } => vec![run("run.delivered", run_id)?],
         Body::PaymentAnswered { callback } => {
-            let callback = callback.read_unverified()?;
-            let topic = match callback.result {
-                PaymentResult::Settled => "payment.settled",
-                PaymentResult::Failed => "payment.failed",
-            };
-            let owed = after.payment(&callback.instruction_id).map(|row| &row.obligation);
-            owed.map(|obligation| about_payment(topic, obligation, false)).transpose()?.into_iter().collect()
+            let id = DisputeId::derived(&callback.digest());
+            about_dispute(after, "dispute.opened", &id, index).into_iter().collect()
+        }
+        Body::PaymentUnmatched { unmatched } => {
+            let id = DisputeId::derived(&unmatched.digest());
+            about_dispute(after, "dispute.opened", &id, index).into_iter().collect()
+        }
+        Body::DisputeOpened { dispute } => {
+            about_dispute(after, "dispute.opened", &dispute.read_unverified()?.dispute_id, index).into_iter().collect()
+        }
+        Body::DisputeRuled { ruling } => {
+            about_dispute(after, "dispute.ruled", &ruling.read_unverified()?.dispute_id, index).into_iter().collect()
         }
         _ => Vec::new(),
     })
@@ -298,15 +327,77 @@ fn about_run(state: &State, topic: &'static str, id: &RunId, index: u64) -> R<Me
     Ok(Message { topic, subject: id.to_string(), audience: all_parties(state, &job.contracts)?, data })
 }
 
-fn instructed(obligation: &Obligation) -> R<Message> {
-    about_payment("payment.instructed", obligation, true)
+/// What an entry brought to obligations: instructions to the payment provider, and how they ended.
+fn payments(before: &State, after: &State, index: u64) -> R<Vec<Message>> {
+    let mut all = Vec::new();
+    for (was, row) in after.payments_touched(before, index) {
+        let told = |row: &PaymentRow| (row.act, row.attempt);
+        let stood = was.map(|row| row.state);
+        let moved = stood != Some(row.state);
+        let wants = matches!(row.state, PaymentState::Asked | PaymentState::Instructed | PaymentState::Refunding);
+        if wants && row.again_at.is_none() && (moved || was.map(told) != Some(told(row))) {
+            all.push(about_payment("payment.instructed", row, true)?);
+        }
+        let failed = row.again_at.is_some() && was.is_some_and(|was| was.again_at.is_none());
+        let topic = match row.state {
+            PaymentState::Settled if moved => "payment.settled",
+            PaymentState::Blocked if moved => "payment.blocked",
+            PaymentState::Refunded if moved => "payment.refunded",
+            PaymentState::Due if stood == Some(PaymentState::Settled) => "payment.returned",
+            PaymentState::Due if moved => "payment.failed",
+            _ if failed => "payment.failed",
+            _ => continue,
+        };
+        all.push(about_payment(topic, row, false)?);
+    }
+    Ok(all)
 }
 
-fn about_payment(topic: &'static str, obligation: &Obligation, psp: bool) -> R<Message> {
-    let data = serde_json::to_value(obligation).map_err(|_| corrupt("obligation"))?;
-    let mut audience = vec![obligation.payer.to_string(), obligation.payee.to_string()];
+fn about_payment(topic: &'static str, row: &PaymentRow, psp: bool) -> R<Message> {
+    let (o, instruction_id) = (row.obligation.clone(), row.instruction_id()?);
+    let mut audience = vec![o.payer.to_string(), o.payee.to_string()];
     audience.extend(psp.then(|| PSP.to_owned()));
-    Ok(Message { topic, subject: obligation.instruction_id.clone(), audience, data })
+    let data = PaymentInstruction {
+        obligation_id: Some(o.instruction_id.clone()).filter(|id| *id != instruction_id),
+        act: Some(row.act).filter(|act| *act != Act::Pay).map(|act| act.as_str().to_owned()),
+        from_block: row.blocked_by.clone().filter(|_| row.act != Act::Block),
+        attempt: row.attempt,
+        due_at: row.due_at,
+        contract: o.contract,
+        run_id: o.run_id.or(row.run.clone()),
+        job_sha256: o.job_sha256,
+        period: o.period,
+        term_id: o.term_id,
+        line: o.line,
+        payer: o.payer,
+        payee: o.payee,
+        currency: o.currency,
+        amount_minor: o.amount_minor,
+        instruction_id: instruction_id.clone(),
+    };
+    let data = serde_json::to_value(data).map_err(|_| corrupt("instruction"))?;
+    Ok(Message { topic, subject: instruction_id, audience, data })
+}
+
+/// A dispute, to the parties of its contract and to who opened it; none for an answer that opened none.
+fn about_dispute(state: &State, topic: &'static str, id: &DisputeId, index: u64) -> Option<Message> {
+    let row = state.dispute(id)?;
+    let payment = state.paid_for(row).map(|row| &row.obligation);
+    let contract = payment.and_then(|owed| state.contract(&owed.contract.sha256));
+    let mut audience = contract.map(|row| parties(&row.contract)).unwrap_or_default();
+    audience.push(row.opener.to_string());
+    audience.sort();
+    audience.dedup();
+    let (currency, amount) = match &row.about {
+        About::Suspense(suspense) => (suspense.currency, suspense.amount),
+        About::Obligation(..) => payment.map(|owed| (owed.currency, owed.amount_minor))?,
+    };
+    let data = json!({
+        "dispute_id": id, "contract": payment.map(|owed| &owed.contract), "instruction_id": row.instruction_id(),
+        "suspense": matches!(row.about, About::Suspense(_)), "currency": currency, "amount_minor": amount,
+        "ruling": row.ruling, "index": index,
+    });
+    Some(Message { topic, subject: id.to_string(), audience, data })
 }
 
 fn completed(state: &State, index: u64, envelope: &Envelope<Completion>) -> R<Message> {

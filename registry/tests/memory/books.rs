@@ -10,8 +10,8 @@ use crate::house::House;
 
 fn balance(house: &House, owner: &Did, kind: AccountKind) -> (u128, u128) {
     let id = AccountId { owner: owner.clone(), currency: Currency::parse("INR").unwrap(), kind };
-    let Account { debits, credits } = house.registry.state().books().account(&id);
-    (debits, credits)
+    let Account { debits_posted, credits_posted, .. } = house.registry.state().books().account(&id);
+    (debits_posted.unsigned_abs(), credits_posted.unsigned_abs())
 }
 
 #[test]

@@ -36,6 +36,10 @@ pub struct House {
 
 impl Drop for House {
     fn drop(&mut self) {
+        // After every test.
+        if !std::thread::panicking() {
+            self.registry.state().check_books().unwrap();
+        }
         drop(std::fs::remove_dir_all(&self.dir));
     }
 }

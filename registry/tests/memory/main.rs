@@ -22,3 +22,4 @@ mod runs;
 mod synced;
 mod tamper;
 mod ways_back;
+mod webhooks;

@@ -136,6 +136,8 @@ pub fn offer(n: usize, tdp: &FileKey, kms: &FileKey) -> DatasetOffer {
         },
         privacy_cap: clause(),
         renewable_to: None,
+        principal_pool: None,
+        discounts: Vec::new(),
         payment: vec![PriceTerm {
             term_id: "p1".into(),
             kind: TermKind::PerRun,
@@ -143,6 +145,7 @@ pub fn offer(n: usize, tdp: &FileKey, kms: &FileKey) -> DatasetOffer {
             currency: Currency::parse("INR").unwrap(),
             amount_minor: Minor::new(500_000 + n as i64).unwrap(),
             trigger: Trigger::Completed,
+            pricing: None,
         }],
         data_card: DataCard {
             description: "d".into(),
@@ -180,6 +183,9 @@ pub fn contract(offers: [Envelope<DatasetOffer>; 2], tdc: &Did, ccrp: &Did) -> C
         currency: o.payment[0].currency,
         amount_minor: o.payment[0].amount_minor,
         trigger: Trigger::Completed,
+        dataset_id: None,
+        pricing: None,
+        discount: None,
     });
     let mut parties: Vec<Party> = read.iter().map(|o| Party { did: o.provider.clone(), role: Kind::Tdp }).collect();
     parties.push(Party { did: tdc.clone(), role: Kind::Tdc });
@@ -201,6 +207,7 @@ pub fn contract(offers: [Envelope<DatasetOffer>; 2], tdc: &Did, ccrp: &Did) -> C
             image_sets: vec![image_set_id()],
             evidence: vec![EvidenceKind::Software],
             platform_level: "baseline".into(),
+            rooms_max: None,
         },
         outputs: Outputs {
             kinds: vec!["model".into()],

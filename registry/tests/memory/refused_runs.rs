@@ -249,16 +249,16 @@ fn payment_answers() {
         callback: house.sign(callback, who),
     };
     house.refuses(Code::ParticipantNotVerified, answered(&good, &house.tdc));
-    let mut c = good.clone();
+    let failed = house.callback(&owed, PaymentResult::Failed);
+    let mut c = failed.clone();
     c.instruction_id = "B".repeat(32);
     house.refuses(Code::PaymentUnknown, answered(&c, &house.psp));
-    let mut c = good.clone();
+    let mut c = failed.clone();
     c.amount_minor = Minor::new(1).unwrap();
     house.refuses(Code::PaymentState, answered(&c, &house.psp));
-    let mut c = good.clone();
+    let mut c = failed.clone();
     c.currency = schemas::money::Currency::parse("EUR").unwrap();
     house.refuses(Code::PaymentState, answered(&c, &house.psp));
-    let failed = house.callback(&owed, PaymentResult::Failed);
     house.enter(answered(&failed, &house.psp)).unwrap();
     house.refuses(Code::PaymentState, answered(&failed, &house.psp));
     house.refuses(Code::PaymentState, answered(&house.callback(&owed, PaymentResult::Failed), &house.psp));

@@ -33,3 +33,5 @@ mod runs;
 mod several;
 #[path = "../memory/ways_back.rs"]
 mod ways_back;
+#[path = "../memory/webhooks.rs"]
+mod webhooks;

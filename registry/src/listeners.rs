@@ -1,0 +1,89 @@
+//! Who listens: the endpoints that are switched on, kept in memory until one of them changes.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use schemas::R;
+use schemas::id::Did;
+
+use crate::Registry;
+use crate::conn::Db;
+use crate::endpoint::{self, Endpoint};
+use crate::error::Fault;
+
+/// Who listens, and how often that was changed.
+#[derive(Default)]
+pub(crate) struct Listening {
+    count: AtomicU64,
+    kept: Mutex<Option<(u64, Arc<Listeners>)>>,
+}
+
+/// The endpoints that are switched on, paused ones among them, by their owners. Does not change under its holder.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    by_owner: BTreeMap<Did, Vec<Arc<Endpoint>>>,
+}
+
+impl From<Vec<Endpoint>> for Listeners {
+    fn from(all: Vec<Endpoint>) -> Listeners {
+        let mut by_owner: BTreeMap<Did, Vec<Arc<Endpoint>>> = BTreeMap::new();
+        for endpoint in all {
+            by_owner.entry(endpoint.owner.clone()).or_default().push(Arc::new(endpoint));
+        }
+        Listeners { by_owner }
+    }
+}
+
+impl Listeners {
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
+        self.by_owner.values().flatten()
+    }
+
+    /// Who has any.
+    pub(crate) fn owners(&self) -> impl Iterator<Item = &Did> {
+        self.by_owner.keys()
+    }
+
+    /// Those of one owner.
+    pub(crate) fn of(&self, owner: &Did) -> &[Arc<Endpoint>] {
+        self.by_owner.get(owner).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl Registry {
+    /// The endpoints that are switched on. Kept until one of them changes; only the process that writes may rely on it.
+    pub fn listeners(&self) -> R<Arc<Listeners>> {
+        let shared = &self.shared;
+        // The count before the rows: a change that comes between is seen at the next call.
+        let now = shared.listening.count.load(Ordering::Acquire);
+        let mut kept = shared.listening.kept.lock().unwrap_or_else(|p| p.into_inner());
+        if let Some((_, listeners)) = kept.as_ref().filter(|(count, _)| *count == now) {
+            return Ok(Arc::clone(listeners));
+        }
+        let listeners = Arc::new(Listeners::from(self.read(endpoint::switched_on)?));
+        *kept = Some((now, Arc::clone(&listeners)));
+        Ok(listeners)
+    }
+
+    /// Counts what was changed about endpoints and deliveries here other than by delivering; it moves after the commit.
+    pub fn webhook_changes(&self) -> u64 {
+        self.shared.listening.count.load(Ordering::Acquire)
+    }
+
+    /// Forgets what [`Registry::listeners`] keeps: another process may have changed it.
+    pub fn forget_listeners(&self) {
+        self.shared.listening.count.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A write after which the deliverer looks anew.
+    pub(crate) fn told_otherwise<T: Send + 'static>(
+        &self,
+        act: impl FnMut(&mut Db) -> Result<T, Fault> + Send + 'static,
+    ) -> R<T> {
+        let done = self.write(act);
+        self.forget_listeners();
+        done
+    }
+}
