@@ -77,6 +77,8 @@ pub struct App {
     pub people: People,
     /// DPoP proofs that were used.
     pub proofs: Used,
+    /// Counts of deliveries.
+    pub deliveries: crate::deliver::Counts,
     /// Tells entries to streams of events.
     pub events: Hub,
     /// The writer's pulse.
@@ -130,6 +132,7 @@ impl App {
             keys,
             people,
             proofs: Used::default(),
+            deliveries: Default::default(),
             events: Hub::default(),
             pulse: Pulse::default(),
             heard: Heard::default(),

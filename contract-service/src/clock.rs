@@ -1,6 +1,6 @@
 //! What time brings to contracts, entered by the service itself: lapsed, active, revoked after notice, expired; and
 //! completed, when no further run will come. States follow from the time alone; these entries tell of them. And runs whose
-//! rooms have fallen silent end.
+//! rooms have fallen silent end; periods of contracts fall due, failed payments are instructed again, deposits go back.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -42,6 +42,7 @@ pub fn forever(app: &App) {
 fn round(app: &App, asked: &mut Asked, now: Timestamp) -> Result<usize, Code> {
     let state = app.registry.state();
     let mut bodies = state.due(now, MOST);
+    bodies.extend(state.payments_due(now, MOST));
     let resting: Vec<(ContractRef, [usize; 3])> = state.resting(now).collect();
     asked.retain(|contract, _| resting.iter().any(|(other, _)| other == contract));
     for (contract, happened) in resting {
@@ -71,7 +72,9 @@ fn round(app: &App, asked: &mut Asked, now: Timestamp) -> Result<usize, Code> {
 /// Somebody else may have been faster: what is told already need not be told again.
 fn enter(app: &App, body: Body) -> R<()> {
     match app.enter(body) {
-        Err(refusal) if !matches!(refusal.code, Code::StateTransition | Code::RunState) => Err(refusal),
+        Err(refusal) if !matches!(refusal.code, Code::StateTransition | Code::RunState | Code::PaymentState) => {
+            Err(refusal)
+        }
         Ok(_) | Err(_) => Ok(()),
     }
 }

@@ -166,8 +166,9 @@ impl Config {
         if usize::try_from(self.witness_quorum).unwrap_or(usize::MAX) > self.witnesses.len() {
             return Err(invalid("witness_quorum asks for more witnesses than are configured").at("witness_quorum"));
         }
-        if self.webhooks.retry_seconds.is_empty() || self.limits.workers == 0 {
-            return Err(invalid("retry_seconds and workers must not be empty"));
+        self.webhooks.check()?;
+        if self.limits.workers == 0 {
+            return Err(invalid("workers must not be empty"));
         }
         if self.limits.run_silence_seconds < LEAST_SILENCE && !self.demo() {
             return Err(

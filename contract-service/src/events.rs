@@ -205,6 +205,7 @@ fn subject(body: &Body) -> R<(Option<ContractRef>, Option<RunId>)> {
         }
         Body::ContractSigned { contract, .. }
         | Body::ContractTimed { contract, .. }
+        | Body::PaymentsTimed { contract, .. }
         | Body::ContractCompleted { contract, .. } => of_contract(contract.clone()),
         Body::ContractDeclined { decline } => of_contract(decline.read_unverified()?.contract),
         Body::ContractRevoked { revoke } => of_contract(revoke.read_unverified()?.contract),
@@ -212,6 +213,7 @@ fn subject(body: &Body) -> R<(Option<ContractRef>, Option<RunId>)> {
         Body::ContractSuspended { suspend } => of_contract(suspend.read_unverified()?.contract),
         Body::ContractResumed { resume } => of_contract(resume.read_unverified()?.contract),
         Body::ContractTerminated { terminate } => of_contract(terminate.read_unverified()?.contract),
+        Body::RevenueStated { statement } => of_contract(statement.read_unverified()?.contract),
         Body::RunCheckedIn { run_id, .. } | Body::ModelHandedOver { run_id } | Body::RunLost { run_id } => {
             of_run(run_id.clone())
         }

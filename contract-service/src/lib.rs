@@ -30,6 +30,7 @@ mod metrics;
 mod mirror;
 pub mod openapi;
 pub mod people;
+pub mod portal;
 pub mod route;
 pub mod routes;
 mod scitt;

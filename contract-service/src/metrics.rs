@@ -187,6 +187,7 @@ fn work(out: &mut String, app: &App) {
         let age = u64::try_from(app.now().micros() - at.micros()).unwrap_or_default();
         let _ = writeln!(out, "depa_outbox_age_seconds{{topic=\"{topic}\"}} {}", seconds(age));
     }
+    app.deliveries.write(out);
     let pace = app.registry.writer_pace();
     about(out, "depa_writer_queue", "gauge", "Commands that wait for the writer.");
     let _ = writeln!(out, "depa_writer_queue {}", pace.waiting);

@@ -133,7 +133,7 @@ fn merge(answer: &mut Value, media: &Value) {
 fn query_schema(name: &str) -> Value {
     match name {
         "limit" => json!({"type": "integer", "minimum": 1, "maximum": 200}),
-        "from" | "old" | "new" => json!({"type": "integer", "minimum": 0}),
+        "from" | "old" | "new" | "steps" => json!({"type": "integer", "minimum": 0}),
         _ => json!({"type": "string"}),
     }
 }

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod contract_acts;
 pub mod contracts;
 pub mod datasets;
+pub mod disputes;
 pub mod drafts;
 pub mod health;
 pub mod image_sets;
@@ -12,6 +13,7 @@ pub mod log;
 pub mod orders;
 pub mod parties;
 pub mod payments;
+pub mod payouts;
 pub mod people;
 pub mod receipts;
 pub mod rules;
@@ -19,6 +21,7 @@ pub mod run_acts;
 pub mod runs;
 pub mod tags;
 pub mod two_people;
+pub mod watch;
 pub mod webhooks;
 
 use schemas::bundle::Logged;
@@ -27,13 +30,16 @@ use schemas::contract::{
 };
 use schemas::dataset::{DatasetAct, DatasetOffer};
 use schemas::desk;
+use schemas::dispute::{Dispute, DisputeAnswer, DisputeClose, DisputeRuling, PaymentUnmatched};
 use schemas::event::{Abort, Completion, PaymentCallback, RunEvent};
 use schemas::evidence::ImageSet;
 use schemas::lineage::LogLineage;
 use schemas::party::{KeyEvent, Kind, Participant, ParticipantDecision, ParticipantWithdrawal};
+use schemas::payout::PayoutBatch;
 use schemas::release::{Admission, Challenge, ChallengeRequest, RunRequest, StatusList};
 use schemas::renewal::BudgetRenewal;
 use schemas::rules::{DataSchema, Erasure, ImageSetRevocation, LogKey, Template};
+use schemas::term::RevenueStatement;
 use schemas::{Code, Envelope, R, Refusal};
 use serde::Serialize;
 
@@ -143,6 +149,11 @@ pub fn list() -> Vec<Route> {
             .gives::<desk::Receipted>(201),
         get("/v1/datasets/{id}/renewals", datasets::renewals, Open, "The renewals of a dataset's privacy budget")
             .gives::<desk::BudgetRenewals>(200),
+        get("/v1/datasets/{id}/budget", watch::budget, Token, "What is left of a privacy budget, as the log shows it")
+            .gives::<desk::BudgetView>(200),
+        get("/v1/forecast", watch::forecast, Token, "What a private training would cost")
+            .query(&["epsilon", "delta", "sample_rate", "steps"])
+            .gives::<desk::Forecast>(200),
         // Contracts.
         post(
             "/v1/contracts",
@@ -268,6 +279,11 @@ pub fn list() -> Vec<Route> {
         post("/v1/runs", runs::check_in, Signed, "Check in with evidence")
             .takes::<desk::CheckIn>()
             .gives::<Envelope<Admission>>(201),
+        get("/v1/runs", watch::runs, Token, "A page of the runs that the caller may read about, newest first")
+            .query(&["limit", "cursor", "contract"])
+            .gives::<desk::RunList>(200),
+        get("/v1/runs/{id}/record", watch::record, Token, "What the log holds about a run")
+            .gives::<desk::RunRecord>(200),
         get("/v1/runs/{id}", run_acts::read, Token, "A run").gives::<desk::RunView>(200),
         post("/v1/runs/{id}/admission", runs::refresh, Signed, "A fresh Admission")
             .takes::<Envelope<RunRequest>>()
@@ -292,9 +308,42 @@ pub fn list() -> Vec<Route> {
         get("/v1/payments", payments::list, Token, "Payments of the caller's contracts")
             .query(&["contract"])
             .gives::<desk::PaymentList>(200),
+        post("/v1/revenue-statements", payments::state_revenue, Signed, "State a period's revenue, as the consumer")
+            .takes::<Envelope<RevenueStatement>>()
+            .gives::<desk::Receipted>(201),
         post("/payment-callbacks", payments::callback, Signed, "The payment system's answer")
             .takes::<Envelope<PaymentCallback>>()
             .gives::<desk::PaymentAnswer>(200),
+        post("/payment-callbacks/unmatched", disputes::unmatched, Signed, "Money that no instruction explains")
+            .takes::<Envelope<PaymentUnmatched>>()
+            .gives::<desk::DisputeReceipt>(200),
+        get("/v1/payments/journal", payouts::journal, Token, "A page of the transfers that the caller may read")
+            .query(&["contract", "limit", "cursor"])
+            .gives::<desk::JournalPage>(200),
+        get("/v1/disputes", disputes::list, Token, "Disputes that the caller may read about")
+            .query(&["contract"])
+            .gives::<desk::DisputeList>(200),
+        post("/v1/disputes", disputes::open, Signed, "Dispute an obligation, as a party of its contract")
+            .takes::<Envelope<Dispute>>()
+            .gives::<desk::DisputeReceipt>(201),
+        get("/v1/disputes/{id}", disputes::read, Token, "A dispute").gives::<desk::DisputeView>(200),
+        post("/v1/disputes/{id}/answer", disputes::answer, Signed, "Answer a dispute, as the other side")
+            .takes::<Envelope<DisputeAnswer>>()
+            .gives::<desk::DisputeReceipt>(201),
+        post("/v1/disputes/{id}/ruling", disputes::rule, Signed, "Rule on a dispute: two SRO people")
+            .takes::<Envelope<DisputeRuling>>()
+            .gives::<desk::DisputeReceipt>(201)
+            .gives::<desk::DisputeReceipt>(202),
+        post("/v1/disputes/{id}/close", disputes::close, Signed, "Close a ruled dispute: its opener or two SRO people")
+            .takes::<Envelope<DisputeClose>>()
+            .gives::<desk::DisputeReceipt>(201)
+            .gives::<desk::DisputeReceipt>(202),
+        get("/v1/datasets/{id}/payouts", payouts::read, Token, "How payouts to data principals stand")
+            .query(&["version"])
+            .gives::<desk::PayoutView>(200),
+        post("/v1/datasets/{id}/payouts", payouts::enter, Signed, "Enter a batch of payouts, as the provider")
+            .takes::<Envelope<PayoutBatch>>()
+            .gives::<desk::Receipted>(201),
         post("/v1/webhooks/endpoints", webhooks::create, Token, "Make a webhook endpoint")
             .takes::<desk::EndpointRequest>()
             .gives::<desk::EndpointCreated>(201)
@@ -303,12 +352,51 @@ pub fn list() -> Vec<Route> {
         get("/v1/webhooks/endpoints/{id}", webhooks::read, Token, "One of the caller's endpoints")
             .gives::<desk::EndpointView>(200)
             .tagged(tags::endpoint),
+        put("/v1/webhooks/endpoints/{id}", webhooks::change, Token, "Change address, events or order of an endpoint")
+            .takes::<desk::EndpointRequest>()
+            .gives::<desk::EndpointView>(200)
+            .must_match(tags::endpoint),
+        delete("/v1/webhooks/endpoints/{id}", webhooks::delete, Token, "Forget an endpoint with its deliveries")
+            .nothing(204)
+            .must_match(tags::endpoint),
+        post("/v1/webhooks/endpoints/{id}/pause", webhooks::pause, Token, "Let messages to an endpoint wait")
+            .gives::<desk::EndpointView>(200)
+            .must_match(tags::endpoint),
+        post("/v1/webhooks/endpoints/{id}/resume", webhooks::resume, Token, "Switch an endpoint on again")
+            .gives::<desk::EndpointView>(200)
+            .must_match(tags::endpoint),
         post("/v1/webhooks/endpoints/{id}/disable", webhooks::disable, Token, "Switch an endpoint off")
             .gives::<desk::EndpointView>(200)
             .must_match(tags::endpoint),
-        get("/v1/webhooks/deliveries", webhooks::deliveries, Token, "The caller's deliveries, newest first")
-            .query(&["limit"])
+        post(
+            "/v1/webhooks/endpoints/{id}/rotate",
+            webhooks::rotate,
+            Token,
+            "A new secret and key, the former ones for a time beside",
+        )
+        .takes::<desk::RotateRequest>()
+        .gives::<desk::EndpointRotated>(200)
+        .must_match(tags::endpoint),
+        post("/v1/webhooks/endpoints/{id}/ping", webhooks::ping, Token, "Send an endpoint a test")
+            .gives::<desk::DeliveryView>(201),
+        post(
+            "/v1/webhooks/endpoints/{id}/replay",
+            webhooks::replay_since,
+            Token,
+            "Send everything since a time once more",
+        )
+        .takes::<desk::ReplayRequest>()
+        .gives::<desk::Replayed>(200),
+        post("/v1/webhooks/endpoints/{id}/recover", webhooks::recover, Token, "Send what was given up once more")
+            .takes::<desk::RecoverRequest>()
+            .gives::<desk::Replayed>(200),
+        get("/v1/webhooks/deliveries", webhooks::deliveries, Token, "A page of the caller's deliveries, newest first")
+            .query(&["limit", "cursor", "endpoint", "state"])
             .gives::<desk::DeliveryList>(200),
+        get("/v1/webhooks/deliveries/{id}", webhooks::delivery, Token, "One of the caller's deliveries")
+            .gives::<desk::DeliveryView>(200),
+        post("/v1/webhooks/deliveries/{id}/replay", webhooks::replay, Token, "Send a delivery once more")
+            .gives::<desk::DeliveryView>(200),
         // Streams.
         feed("/v1/events", events::all, Token, "What happens to the caller's contracts and runs"),
         feed("/v1/runs/{id}/events", events::of_run, Token, "What happens to a run"),
@@ -381,6 +469,7 @@ pub fn list() -> Vec<Route> {
         get("/did/{did}", about::issuer, Open, "The DID document of an issuer").json(),
     ];
     all.extend(people::paths());
+    all.extend(crate::portal::paths());
     all
 }
 

@@ -91,6 +91,11 @@ impl Service {
 }
 
 impl Running {
+    /// Checks the books against their transfers and the rest of the state; the first fault is named.
+    pub fn check_books(&self) -> R<()> {
+        self.app.registry.state().check_books()
+    }
+
     /// Stops serving and waits for the background work to end.
     pub fn stop(self) {
         drop(self);

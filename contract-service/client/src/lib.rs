@@ -11,6 +11,7 @@ mod drafts;
 mod hook;
 mod http;
 mod log;
+mod money;
 mod parties;
 mod payments;
 mod query;
@@ -18,7 +19,9 @@ mod retry;
 mod rules;
 mod runs;
 mod token;
+mod webhooks;
 
 pub use acted::Acted;
 pub use hook::{Act, Hook, Outgoing};
 pub use http::{Client, Clock, Method, system_clock};
+pub use webhooks::{EndpointAct, wish};

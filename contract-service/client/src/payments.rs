@@ -1,8 +1,9 @@
-//! Payments and webhooks.
+//! Payments.
 
-use schemas::desk::{DeliveryList, EndpointCreated, EndpointList, EndpointRequest, PaymentAnswer, PaymentList};
+use schemas::desk::{PaymentAnswer, PaymentList, Receipted};
 use schemas::event::PaymentCallback;
 use schemas::id::ContractId;
+use schemas::term::RevenueStatement;
 use schemas::{Envelope, R};
 
 use crate::http::Client;
@@ -16,24 +17,13 @@ impl Client {
         }
     }
 
+    /// Enters what a consumer earned in a period.
+    pub fn revenue_statement(&self, statement: &Envelope<RevenueStatement>) -> R<Receipted> {
+        self.post("/v1/revenue-statements", statement)
+    }
+
     /// Answers an instruction, as the payment system.
     pub fn payment_callback(&self, callback: &Envelope<PaymentCallback>) -> R<PaymentAnswer> {
         self.post("/payment-callbacks", callback)
-    }
-
-    /// Makes a webhook endpoint. The secret is shown this once.
-    pub fn create_endpoint(&self, url: &str, events: &[&str]) -> R<EndpointCreated> {
-        let events = events.iter().map(|e| (*e).to_owned()).collect();
-        self.post_as("/v1/webhooks/endpoints", &EndpointRequest { url: url.to_owned(), events })
-    }
-
-    /// The caller's endpoints.
-    pub fn endpoints(&self) -> R<EndpointList> {
-        self.get_as("/v1/webhooks/endpoints")
-    }
-
-    /// The caller's deliveries.
-    pub fn deliveries(&self) -> R<DeliveryList> {
-        self.get_as("/v1/webhooks/deliveries")
     }
 }

@@ -104,8 +104,11 @@ pub fn run_word(state: RunState) -> &'static str {
 /// The word for a payment's state.
 pub fn payment_word(state: PaymentState) -> &'static str {
     match state {
-        PaymentState::Due | PaymentState::Instructed => "RELEASED",
+        PaymentState::Asked | PaymentState::Void => "TERMS_AGREED",
+        PaymentState::Blocked => "BLOCKED",
+        PaymentState::Due | PaymentState::Instructed | PaymentState::Refunding => "RELEASED",
         PaymentState::Settled => "SETTLED",
+        PaymentState::Refunded => "REFUNDED",
     }
 }
 

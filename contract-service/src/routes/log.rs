@@ -7,7 +7,7 @@ use flate2::write::GzEncoder;
 use policies::lifecycle::State;
 use schemas::desk::ConsistencyProof;
 use schemas::event::Body;
-use schemas::id::{Did, RunId};
+use schemas::id::{Did, DisputeId, RunId};
 use schemas::job::JobSpec;
 use schemas::{Code, Digest, R, Refusal};
 
@@ -64,7 +64,7 @@ fn packed(call: &Call, tile: Vec<u8>) -> R<Answer> {
 }
 
 /// Whether a list of codings (RFC 9110 12.5.3) names gzip and does not give it the weight 0.
-fn takes_gzip(codings: &str) -> bool {
+pub(crate) fn takes_gzip(codings: &str) -> bool {
     let named = |coding: &&str| coding.split(';').next().is_some_and(|name| name.trim() == "gzip");
     let coding = codings.split(',').find(named);
     coding.is_some_and(|c| !matches!(c.split_once("q=").map(|(_, q)| q.trim().trim_matches('0')), Some("" | ".")))
@@ -117,6 +117,8 @@ enum Audience {
     Run(RunId),
     /// Of those who may read about a job.
     Job(Box<JobSpec>),
+    /// Of those whom a dispute names.
+    Money(String),
     /// Of one holder and the SRO.
     Own(Did),
     /// Of the SRO alone.
@@ -126,7 +128,7 @@ enum Audience {
 /// Whose business this is; none for what no longer has anybody, like a payment that is not known. A new kind of body is
 /// nobody's until it is named here.
 fn audience(state: &State, body: &Body) -> R<Option<Audience>> {
-    use Audience::{Contract, Job, Own, Public, Run, Sro};
+    use Audience::{Contract, Job, Money, Own, Public, Run, Sro};
     Ok(Some(match body {
         Body::Genesis { .. }
         | Body::ParticipantApplied { .. }
@@ -146,6 +148,7 @@ fn audience(state: &State, body: &Body) -> R<Option<Audience>> {
         Body::ContractProposed { contract } | Body::ContractExecuted { contract } => Contract(contract.digest()),
         Body::ContractSigned { contract, .. }
         | Body::ContractTimed { contract, .. }
+        | Body::PaymentsTimed { contract, .. }
         | Body::ContractCompleted { contract, .. } => Contract(contract.sha256),
         Body::ContractDeclined { decline } => Contract(decline.read_unverified()?.contract.sha256),
         Body::ContractRevoked { revoke } => Contract(revoke.read_unverified()?.contract.sha256),
@@ -163,8 +166,23 @@ fn audience(state: &State, body: &Body) -> R<Option<Audience>> {
         Body::RunCompleted { completion, .. } => Run(completion.read_unverified()?.run_id),
         Body::PaymentAnswered { callback } => match state.payment(&callback.read_unverified()?.instruction_id) {
             Some(row) => Contract(row.obligation.contract.sha256),
-            None => return Ok(None),
+            None => Money(DisputeId::derived(&callback.digest()).to_string()),
         },
+        // An answer that nothing explained, a dispute, a batch: theirs whom the books name.
+        Body::PaymentUnmatched { .. } | Body::DisputeOpened { .. } | Body::DisputeAnswered { .. } => {
+            Money(state.subject(body)?)
+        }
+        Body::DisputeRuled { .. } | Body::DisputeClosed { .. } => Money(state.subject(body)?),
+        Body::RevenueStated { statement } => Contract(statement.read_unverified()?.contract.sha256),
+        Body::PaymentRetried { obligation_id } => match state.payment(obligation_id) {
+            Some(row) => Contract(row.obligation.contract.sha256),
+            None => Sro,
+        },
+        Body::EscrowTimedOut { job_sha256 } => match state.order(job_sha256) {
+            Some(order) => Job(Box::new(order.job.clone())),
+            None => Sro,
+        },
+        Body::PayoutEntered { batch } => Own(batch.read_unverified()?.provider),
         Body::DigestAnchored { by, .. } => Own(by.clone()),
         Body::BodiesRead { .. } | Body::SubjectErased { .. } | Body::Erased { .. } => Sro,
     }))
@@ -180,6 +198,7 @@ impl Audience {
                 job.is_some_and(|job| caller.reads_job(state, job))
             }
             Audience::Job(job) => caller.reads_job(state, job),
+            Audience::Money(dispute) => super::disputes::reads(state, caller, dispute),
             Audience::Own(did) => caller.is_sro() || did == caller.did(),
             Audience::Sro => caller.is_sro(),
         }

@@ -1,9 +1,10 @@
 //! Payments: what is owed, and the payment system's answers.
 
 use policies::lifecycle::PaymentRow;
-use schemas::desk::{ObligationView, PaymentAnswer, PaymentList};
+use schemas::desk::{ObligationView, PaymentAnswer, PaymentList, Receipted};
 use schemas::event::{Body, PaymentCallback};
-use schemas::id::ContractId;
+use schemas::id::{ContractId, DisputeId};
+use schemas::term::RevenueStatement;
 use schemas::{Envelope, R};
 
 use crate::app::App;
@@ -38,12 +39,25 @@ pub fn callback(app: &App, call: &Call) -> R<Answer> {
     let callback: Envelope<PaymentCallback> = call.read()?;
     let instruction = callback.read_unverified()?.instruction_id;
     let known = |app: &App| app.registry.state().payment(&instruction).cloned();
-    let again = known(app).and_then(|row| row.answer).is_some_and(|(_, sha256)| sha256 == callback.digest());
+    let dispute = DisputeId::derived(&callback.digest());
+    let in_suspense = |app: &App| app.registry.state().dispute(&dispute).is_some();
+    let again = known(app).is_some_and(|row| row.answers.contains(&callback.digest())) || in_suspense(app);
     if !again {
         app.enter(Body::PaymentAnswered { callback })?;
     }
+    if in_suspense(app) {
+        // Money that no instruction explains.
+        return Answer::ok(&PaymentAnswer { state: "suspense".to_owned() });
+    }
     let state = known(app).map(|row| super::word(&row.state)).transpose()?.unwrap_or_default();
     Answer::ok(&PaymentAnswer { state })
+}
+
+/// Enters what a consumer earned in a period; what it owes follows in the same entry.
+pub fn state_revenue(app: &App, call: &Call) -> R<Answer> {
+    let statement: Envelope<RevenueStatement> = call.read()?;
+    let receipt = app.enter(Body::RevenueStated { statement })?.receipt;
+    Answer::created(&Receipted { receipt })
 }
 
 /// An obligation as it is shown.
@@ -52,12 +66,17 @@ pub fn obligation(row: &PaymentRow) -> R<ObligationView> {
     Ok(ObligationView {
         instruction_id: o.instruction_id.clone(),
         contract: o.contract.clone(),
-        run_id: o.run_id.clone(),
+        run_id: o.run_id.clone().or(row.run.clone()),
+        job_sha256: o.job_sha256,
+        period: o.period,
         term_id: o.term_id.clone(),
+        line: o.line,
         payer: o.payer.clone(),
         payee: o.payee.clone(),
         currency: o.currency,
         amount_minor: o.amount_minor,
         state: super::word(&row.state)?,
+        due_at: row.due_at,
+        attempt: row.attempt,
     })
 }

@@ -75,11 +75,20 @@ pub fn complete(app: &App, call: &Call) -> R<Answer> {
             ));
         }
         let receipt = app.registry.receipt(*index)?;
-        return Answer::ok(&CompletionAnswer { receipt, obligations: state.complete_obligations(&read)? });
+        let obligations = state.listed_obligations(state.require_run(&run_id)?);
+        return Answer::ok(&CompletionAnswer { receipt, obligations });
     }
-    let obligations = state.complete_obligations(&read)?;
-    let receipt = app.enter(Body::RunCompleted { completion, obligations: obligations.clone() })?.receipt;
-    Answer::created(&CompletionAnswer { receipt, obligations })
+    // Another run under the contract may complete meanwhile and change what a stepped price gives.
+    let mut tries = 0;
+    loop {
+        let obligations = app.registry.state().complete_obligations(&read)?;
+        let body = Body::RunCompleted { completion: completion.clone(), obligations: obligations.clone() };
+        match app.enter(body) {
+            Ok(entry) => return Answer::created(&CompletionAnswer { receipt: entry.receipt, obligations }),
+            Err(refusal) if refusal.field.as_deref() == Some("obligations") && tries < 8 => tries += 1,
+            Err(refusal) => return Err(refusal),
+        }
+    }
 }
 
 /// A run, for those who may read about its job. That an overseer reads it is entered first.
@@ -100,6 +109,7 @@ pub fn read(app: &App, call: &Call) -> R<Answer> {
         completion: run.completion.as_ref().map(|(_, _, envelope)| envelope.clone()),
         receipt,
         obligations: state.payments_of(&run.run_id).map(obligation).collect::<R<_>>()?,
+        listed: state.listed_obligations(run),
     })
 }
 

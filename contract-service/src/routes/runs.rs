@@ -35,6 +35,8 @@ pub fn challenge(app: &App, call: &Call) -> R<Answer> {
     if order.job.contracts != request.contracts {
         return Err(mismatch("the contracts are not those of the job"));
     }
+    // The writer asks again at check-in; here no room is started for nothing.
+    state.require_funded(order)?;
     if request.run_id.is_some() {
         return Err(mismatch("the run id is minted here").at("run_id"));
     }
@@ -212,6 +214,7 @@ fn admission(app: &App, run_id: &RunId, now: Timestamp) -> R<Envelope<Admission>
     }
     let job = state.job_of(run)?;
     state.require_goes_on(run, now)?;
+    state.require_run_funded(run)?;
     state.require_datasets(job)?;
     state.require_image_set(&run.image_set_id, now)?;
     let services = state.kms_of_job(job)?;

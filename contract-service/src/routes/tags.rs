@@ -27,6 +27,7 @@ pub fn endpoint(app: &App, call: &Call) -> R<Option<String>> {
     let id = call.params.get("id").map(String::as_str).unwrap_or_default();
     let own = app.registry.endpoints(caller.did())?;
     Ok(own.into_iter().find(|endpoint| endpoint.endpoint_id.as_str() == id).map(|endpoint| {
-        tag_of(format!("{id} {} {:?} {:?}", endpoint.url, endpoint.events, endpoint.disabled_at).as_bytes())
+        let state = (endpoint.disabled_at, endpoint.paused_at, endpoint.former.map(|former| former.until));
+        tag_of(format!("{id} {} {:?} {} {state:?}", endpoint.url, endpoint.events, endpoint.ordered).as_bytes())
     }))
 }

@@ -36,6 +36,10 @@ pub struct House {
 
 impl Drop for House {
     fn drop(&mut self) {
+        // After every test.
+        if let Some(running) = self.running.as_ref().filter(|_| !std::thread::panicking()) {
+            running.check_books().unwrap();
+        }
         drop(self.running.take());
         drop(std::fs::remove_dir_all(&self.dir));
     }

@@ -21,6 +21,10 @@ const OPEN: &str = "
     GET /openapi.json
     GET /docs
     GET /docs/style.css
+    GET /
+    GET /auth/enrol
+    GET /portal
+    GET /portal/{tail}
     GET /.well-known/depa-configuration
     GET /.well-known/did.json
     GET /v1/trust
@@ -123,6 +127,13 @@ const SIGNED: &str = "
     POST /v1/runs/{id}/abort
     POST /v1/runs/{id}/completion
     POST /payment-callbacks
+    POST /payment-callbacks/unmatched
+    POST /v1/revenue-statements
+    POST /v1/disputes
+    POST /v1/disputes/{id}/answer
+    POST /v1/disputes/{id}/ruling
+    POST /v1/disputes/{id}/close
+    POST /v1/datasets/{id}/payouts
     POST /entries
 ";
 
@@ -152,15 +163,33 @@ const TOKEN: &str = "
     GET  /validate_contract/{contract_id}                            .....u
     POST /v1/run-orders/lease                                        fffffu
     GET  /v1/run-orders/{job_sha256}                                 onnoou
+    GET  /v1/runs                                                     ooooou
+    GET  /v1/runs/{id}/record                                         onnoou
+    GET  /v1/datasets/{id}/budget                                     dddddu
+    GET  /v1/forecast                                                 dddddu
     GET  /v1/runs/{id}                                               onnoou
     GET  /v1/runs/{id}/content-key                                   dnnffu
     GET  /v1/runs/{id}/events                                        onnoou
     GET  /v1/payments                                                ooooou
+    GET  /v1/payments/journal                                        ooooou
+    GET  /v1/disputes                                                ooooou
+    GET  /v1/disputes/{id}                                           dddddu
+    GET  /v1/datasets/{id}/payouts                                   dddddu
     POST /v1/webhooks/endpoints                                      dddffu
     GET  /v1/webhooks/endpoints                                      ooooou
     GET  /v1/webhooks/endpoints/{id}                                 onnnnu
+    PUT  /v1/webhooks/endpoints/{id}                                 dddddu
+    DELETE /v1/webhooks/endpoints/{id}                               dddddu
+    POST /v1/webhooks/endpoints/{id}/pause                           dddddu
+    POST /v1/webhooks/endpoints/{id}/resume                          dddddu
     POST /v1/webhooks/endpoints/{id}/disable                         dddddu
+    POST /v1/webhooks/endpoints/{id}/rotate                          dddddu
+    POST /v1/webhooks/endpoints/{id}/ping                            onnnnu
+    POST /v1/webhooks/endpoints/{id}/replay                          dddddu
+    POST /v1/webhooks/endpoints/{id}/recover                         onnnnu
     GET  /v1/webhooks/deliveries                                     ooooou
+    GET  /v1/webhooks/deliveries/{id}                                nnnnnu
+    POST /v1/webhooks/deliveries/{id}/replay                         nnnnnu
     GET  /v1/events                                                  ooooou
     GET  /v1/log/receipts/{index}                                    onnoou
     POST /v1/log/anchors                                             dddddu

@@ -146,6 +146,8 @@ pub fn offer(house: &House, n: usize) -> DatasetOffer {
         },
         privacy_cap: clause(),
         renewable_to: None,
+        principal_pool: None,
+        discounts: Vec::new(),
         payment: vec![PriceTerm {
             term_id: "p1".into(),
             kind: TermKind::PerRun,
@@ -153,6 +155,7 @@ pub fn offer(house: &House, n: usize) -> DatasetOffer {
             currency: Currency::parse("INR").unwrap(),
             amount_minor: Minor::new(500_000 + n as i64).unwrap(),
             trigger: Trigger::Completed,
+            pricing: None,
         }],
         data_card: DataCard {
             description: "d".into(),
@@ -191,6 +194,9 @@ pub fn contract(house: &House) -> Contract {
         currency: o.payment[0].currency,
         amount_minor: o.payment[0].amount_minor,
         trigger: Trigger::Completed,
+        dataset_id: None,
+        pricing: None,
+        discount: None,
     });
     let mut parties: Vec<Party> = offers.iter().map(|o| Party { did: o.provider.clone(), role: Kind::Tdp }).collect();
     parties.push(Party { did: tdc.clone(), role: Kind::Tdc });
@@ -212,6 +218,7 @@ pub fn contract(house: &House) -> Contract {
             image_sets: vec![image_set_id()],
             evidence: vec![EvidenceKind::Software],
             platform_level: "baseline".into(),
+            rooms_max: None,
         },
         outputs: Outputs {
             kinds: vec!["model".into()],

@@ -183,6 +183,7 @@ impl House {
             contracts: run.job.contracts.clone(),
             image_set_id: papers::image_set_id(),
             members: Vec::new(),
+            member_rooms: Vec::new(),
             assurance: Assurance::Software,
             datasets: vec![certified(0), certified(1)],
             plan: run.plan.clone(),

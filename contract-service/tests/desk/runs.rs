@@ -292,7 +292,7 @@ fn completions_that_pay_nobody() {
     let mut unknown = done.obligations[0].clone();
     unknown.instruction_id = "A".repeat(32);
     assert_eq!(
-        code(house.client.payment_callback(&house.callback(&unknown, PaymentResult::Settled))),
+        code(house.client.payment_callback(&house.callback(&unknown, PaymentResult::Failed))),
         Code::PaymentUnknown
     );
     let by_tdc = house.sign(&callback.read_unverified().unwrap(), &house.tdc);

@@ -74,7 +74,11 @@ fn instructions_arrive_once_and_signed() {
 
 #[test]
 fn failed_deliveries_are_tried_again_and_given_up_in_the_end() {
-    let house = House::with(|config| config.webhooks.retry_seconds = vec![0, 5, 300]).furnish();
+    let house = House::with(|config| {
+        config.webhooks.retry_seconds = vec![0, 5, 300];
+        config.webhooks.jitter_percent = 0;
+    })
+    .furnish();
     let fails = Catcher::start(|n| if n < 2 { (500, String::new()) } else { (204, String::new()) });
     let moved = Catcher::start(|_| (302, "location: http://localhost:1/\r\n".into()));
     let gone = Catcher::start(|_| (410, String::new()));

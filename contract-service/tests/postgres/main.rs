@@ -61,6 +61,10 @@ mod several;
 mod transport;
 #[path = "../desk/walk.rs"]
 mod walk;
+#[path = "../desk/webhook_crash.rs"]
+mod webhook_crash;
+#[path = "../desk/webhook_endpoints.rs"]
+mod webhook_endpoints;
 #[path = "../desk/webhooks.rs"]
 mod webhooks;
 #[path = "../desk/wire.rs"]
