@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use schemas::evidence::EvidenceKind;
+use schemas::worker::Device;
 use schemas::{Code, Digest, R, Refusal};
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,9 @@ pub struct Config {
     pub trust: PathBuf,
     /// The worker binary.
     pub trainer: PathBuf,
+    /// Where the worker's tensors lie: `auto`, `cpu` or `cuda`; profile `production` takes no card ([`Config::device`]).
+    #[serde(default, skip_serializing_if = "Device::is_auto")]
+    pub device: Device,
     /// Kind of evidence to show.
     pub evidence: EvidenceKind,
     /// Folder of the SIMULATED root, for software evidence.
@@ -60,6 +64,10 @@ pub struct Config {
     /// Seconds after which a silent worker is stopped.
     #[serde(default = "default_worker_seconds")]
     pub worker_timeout_seconds: u64,
+    /// What else counts as a trustworthy platform where rooms of a group judge each other: newer platform data, revocation
+    /// lists, vTPM roots, chips, as services are told. Paths that are not absolute lie beside this file.
+    #[serde(default, skip_serializing_if = "collateral::Settings::is_default")]
+    pub platform: collateral::Settings,
 }
 
 fn default_max_object() -> u64 {
@@ -90,8 +98,18 @@ impl Config {
                 return Err(fault(format!("{PROFILE} may say production and nothing weaker than the file")));
             }
         }
+        config.platform = config.platform.beside(path.parent().unwrap_or(Path::new("")));
         config.check()?;
         Ok((config, Digest::of(&bytes)))
+    }
+
+    /// Where the worker's tensors lie. In profile `production` that is never a card, whatever its host plugs in: a card has
+    /// memory of its own, whose evidence nobody here appraises.
+    pub fn device(&self) -> Device {
+        match self.profile {
+            Profile::Production => Device::Cpu,
+            Profile::Demo => self.device,
+        }
     }
 
     /// Refuses what production must not do, and what cannot work.
@@ -102,6 +120,10 @@ impl Config {
             return Err(
                 Refusal::new(Code::ProductionRefused, "profile production shows no software evidence").at("evidence")
             );
+        }
+        if self.profile == Profile::Production && self.device == Device::Cuda {
+            let sentence = "profile production trains on no card: nobody here appraises its evidence";
+            return Err(Refusal::new(Code::ProductionRefused, sentence).at("device"));
         }
         if self.profile == Profile::Production && attestation::SOFTWARE_ATTESTER {
             return Err(Refusal::new(
@@ -133,6 +155,7 @@ mod tests {
             contract_service: "http://localhost:1".into(),
             trust: "trust.json".into(),
             trainer: "ccr-trainer".into(),
+            device: Device::Auto,
             evidence: EvidenceKind::Software,
             software_root: Some("root".into()),
             swtpm: None,
@@ -142,6 +165,7 @@ mod tests {
             stores: vec![],
             max_object_bytes: 1,
             worker_timeout_seconds: 1,
+            platform: collateral::Settings::default(),
         }
     }
 
@@ -154,6 +178,8 @@ mod tests {
         assert_eq!(hidden.check().unwrap_err().code, Code::ProductionRefused);
         let bare = Config { software_root: None, ..hidden.clone() };
         assert_eq!(bare.check().is_ok(), !attestation::SOFTWARE_ATTESTER);
+        let card = Config { device: Device::Cuda, ..bare.clone() }.check().unwrap_err();
+        assert_eq!((card.code, card.field.as_deref()), (Code::ProductionRefused, Some("device")));
         let tpm = Config { swtpm: Some("swtpm".into()), ..bare };
         assert_eq!(tpm.check().unwrap_err().code, Code::ProductionRefused);
         let tpm = Config { profile: Profile::Demo, ..tpm };

@@ -23,21 +23,22 @@ pub fn fetch(location: &str, config: &Config) -> R<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::path::PathBuf;
 
-    use objects::{Location, Store};
+    use objects::{Direction, Location, Store};
     use schemas::Code;
     use schemas::bucket::BucketKind;
 
     use super::*;
 
-    fn config() -> Config {
+    pub(crate) fn config() -> Config {
         Config {
             profile: Profile::Demo,
             contract_service: String::new(),
             trust: PathBuf::new(),
             trainer: PathBuf::new(),
+            device: Default::default(),
             evidence: schemas::evidence::EvidenceKind::Software,
             software_root: None,
             swtpm: None,
@@ -53,14 +54,17 @@ mod tests {
                 credentials: None,
                 anonymous: true,
                 instance: false,
+                prefix: None,
+                only: None,
             }],
             max_object_bytes: 10,
             worker_timeout_seconds: 1,
+            platform: collateral::Settings::default(),
         }
     }
 
     fn code(text: &str, config: &Config) -> Option<Code> {
-        Location::parse(text, &objects(config)).err().map(|refusal| refusal.code)
+        Location::parse(text, &objects(config), Direction::Read).err().map(|refusal| refusal.code)
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use ccr_runtime::group::member::{self as group, Told};
 use ccr_runtime::second_gate::{Agent, SecondGate};
@@ -55,6 +56,9 @@ enum Command {
         /// Address to wait at.
         #[arg(long, value_name = "HOST:PORT")]
         listen: String,
+        /// Give up where no room that leads was met within so many seconds; else it waits for as long as it takes.
+        #[arg(long, value_name = "SECONDS")]
+        within: Option<u64>,
     },
     /// Print what this room is, as values for an image set: PCRs and measurements of the machine, or, SIMULATED, digests
     /// of the binaries, libtorch and configuration. Only of a room that is known to be good.
@@ -73,7 +77,7 @@ fn main() -> ExitCode {
     }
     let result = match Cli::parse().command {
         Command::Run { config, bundle, members } => run(&config, &bundle, members),
-        Command::Member { config, listen } => member(&config, &listen),
+        Command::Member { config, listen, within } => member(&config, &listen, within.map(Duration::from_secs)),
         Command::Measure { config } => measure(&config),
     };
     match result {
@@ -94,7 +98,7 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 /// 9 time-out, 10 verification, 1 the rest.
 fn exit_code(code: Code) -> u8 {
     match code {
-        Code::ConfigInvalid => 2,
+        Code::ConfigInvalid | Code::DeviceUnavailable => 2,
         Code::BudgetExceeded => 8,
         Code::Timeout => 9,
         Code::EvidenceRefused | Code::EvidenceNotAllowed | Code::EvidenceForm | Code::TranscriptMismatch => 7,
@@ -102,6 +106,7 @@ fn exit_code(code: Code) -> u8 {
         Code::GroupPlaceMismatch | Code::GroupRunMismatch | Code::MeasurementNotAllowed => 7,
         Code::SignatureInvalid | Code::ReceiptMismatch | Code::InclusionInvalid | Code::SealedTampered => 10,
         Code::GroupTampered => 10,
+        Code::TrainingDiverged => 1,
         other if other.status() == 422 || other.status() == 403 => 6,
         other if other.status() == 409 => 5,
         _ => 1,
@@ -128,12 +133,12 @@ fn run(config: &Path, bundle: &Path, members: Vec<String>) -> anyhow::Result<()>
     Ok(())
 }
 
-fn member(config: &Path, listen: &str) -> anyhow::Result<()> {
+fn member(config: &Path, listen: &str, within: Option<Duration>) -> anyhow::Result<()> {
     let room = room(config, None, Vec::new())?;
     let fault = |e| Refusal::new(Code::ConfigInvalid, format!("{listen} cannot be listened at: {e}"));
     let listener = TcpListener::bind(listen).map_err(fault)?;
     tell(&json!({"event": "listening", "address": listener.local_addr().map_err(fault)?.to_string()}));
-    group::serve(&listener, &room, &mut |told| {
+    group::serve(&listener, &room, within, &mut |told| {
         tell(&match told {
             Told::Refused(refusal) => json!({"event": "caller_refused", "code": refusal.code.as_str()}),
             Told::Met { run, place } => {
@@ -147,7 +152,10 @@ fn member(config: &Path, listen: &str) -> anyhow::Result<()> {
 
 fn room(path: &Path, lease_token: Option<String>, members: Vec<String>) -> anyhow::Result<Room> {
     let (config, _) = Config::load(path)?;
+    ccr_runtime::worker::device::check(&config)?;
     let trust = Room::load_trust(&config)?;
+    // A slip in it is noticed here, not at the first meeting.
+    config.platform.load(&trust)?;
     let attester = ccr_runtime::attester::open(&config, path)?;
     let desk = contract_client::Client::new(&config.contract_service, None)?;
     let second_gate = match &config.maa {

@@ -74,6 +74,7 @@ pub fn certify(sealed: &Sealed, job: &Admitted, session: &Session, room: &Room) 
         contracts: job.contract_refs(),
         image_set_id: job.opened.job.image_set_id.clone(),
         members: session.members.clone(),
+        member_rooms: session.member_rooms.clone(),
         assurance: session.admission.assurance,
         datasets,
         plan: job.plan.clone(),

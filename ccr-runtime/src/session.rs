@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use attestation::binding;
 use schemas::bundle::JobBundle;
+use schemas::certificate::MemberRoom;
 use schemas::desk::CheckIn;
 use schemas::evidence::{Evidence, Transcript};
 use schemas::id::{Did, RunId};
@@ -44,6 +45,8 @@ pub struct Session {
     pub steps_run: u32,
     /// SHA-256 of the evidence of every member room, in their order; empty where this room trains alone.
     pub members: Vec<Digest>,
+    /// What each of them showed to be.
+    pub member_rooms: Vec<MemberRoom>,
     /// The member rooms, until the training takes them.
     pub group: Option<Gathered>,
     /// Release receipts so far.
@@ -70,9 +73,20 @@ pub fn check_in(job: &Admitted, room: &Room) -> R<Session> {
         Ok((url, kms))
     });
     let services = services.collect::<R<BTreeMap<String, Kms>>>()?;
-    let (members, group, steps_run, released) = (Vec::new(), None, 0, Vec::new());
-    let mut session =
-        Session { run_id, run_key, enc_key, secret, admission, book, services, steps_run, members, group, released };
+    let mut session = Session {
+        run_id,
+        run_key,
+        enc_key,
+        secret,
+        admission,
+        book,
+        services,
+        steps_run: 0,
+        members: Vec::new(),
+        member_rooms: Vec::new(),
+        group: None,
+        released: Vec::new(),
+    };
     session.book.set_run(session.run_id.clone(), session.run_key.jwk().clone());
     session.admission_is_ours(job, room)?;
     Ok(session)

@@ -1,8 +1,8 @@
 //! Upload: the sealed model goes to storage before the completion is sent.
 
-use objects::Location;
+use objects::{Direction, Location};
+use schemas::R;
 use schemas::id::RunId;
-use schemas::{Code, Digest, R, Refusal};
 
 use crate::fetch::objects;
 use crate::output::Sealed;
@@ -15,20 +15,13 @@ fn target(folder: &str, run: &RunId) -> String {
 /// Refuses an address that this room cannot write to (`ADDRESS_REFUSED`): asked before any budget is held, since a model
 /// that has nowhere to go is charged all the same.
 pub fn writable(folder: &str, run: &RunId, room: &Room) -> R<()> {
-    Location::parse(&target(folder, run), &objects(&room.config)).map(drop)
+    Location::parse(&target(folder, run), &objects(&room.config), Direction::Write).map(drop)
 }
 
 /// Writes the sealed model to `<upload>/<run id>.sealed` and returns its location. An existing object is not replaced;
 /// where it is this very model, an earlier try wrote it whose answer was lost, and it is there.
 pub fn upload(sealed: &Sealed, folder: &str, run: &RunId, room: &Room) -> R<String> {
-    let (target, reach) = (target(folder, run), objects(&room.config));
-    let bytes = sealed.bytes.len() as u64;
-    let is_ours = |refusal: &Refusal| {
-        let stands = refusal.code == Code::ObjectExists;
-        stands && reach.read(&target, bytes).is_ok_and(|found| Digest::of(&found) == sealed.sha256)
-    };
-    match reach.write_new(&target, &mut sealed.bytes.as_slice(), bytes) {
-        Err(refusal) if !is_ours(&refusal) => Err(refusal),
-        _ => Ok(target),
-    }
+    let target = target(folder, run);
+    objects(&room.config).write_once(&target, &sealed.bytes)?;
+    Ok(target)
 }

@@ -1,7 +1,7 @@
 //! The weights that a training begins with: their key comes from the consumer's own key service, the file is opened and
 //! compared with what the job names, all before any data key leaves and any charge stands.
 
-use objects::Location;
+use objects::{Direction, Location};
 use schemas::release::ChallengeRequest;
 use schemas::weights::{SealedWeights, WeightsRelease, WeightsRequest};
 use schemas::{Code, Digest, R, Refusal, Signed};
@@ -10,6 +10,7 @@ use sealing::{DatasetKey, Subject};
 use zeroize::Zeroizing;
 
 use crate::admit::Admitted;
+use crate::config::Config;
 use crate::fetch::{fetch, objects};
 use crate::keys::{ask, through_gate};
 use crate::kms::Kms;
@@ -39,12 +40,16 @@ pub fn open(job: &Admitted, session: &mut Session, room: &Room, tell: Tell<'_>) 
     Ok(Some(file))
 }
 
+/// The consumer alone names this address: in production it leads to no service beside the room, nor to its metadata.
+fn may_be_called(url: &str, config: &Config) -> R<()> {
+    Location::parse(url, &objects(config), Direction::Read).map(drop)
+}
+
 /// The key, wrapped to this run by the service and under the key that the job names.
 fn key(job: &Admitted, session: &Session, sealed: &SealedWeights, room: &Room) -> R<DatasetKey> {
     let (url, tdc, pinned) = (&sealed.key.kms, &job.opened.job.tdc, &sealed.key.kms_jwk);
     signing::check::public_key(pinned)?;
-    // The consumer alone names this address: in production it leads to no service beside the room.
-    Location::parse(url, &objects(&room.config))?;
+    may_be_called(url, &room.config)?;
     // For this exchange alone: what else the consumer's service may sign is no concern of the run.
     let mut book = session.book.clone();
     book.add_service(tdc, pinned.clone());
@@ -83,4 +88,29 @@ fn unwrap(release: &WeightsRelease, session: &Session, bound: &Digest, pass: Opt
     let no_token =
         || Refusal::new(Code::PeerFault, "the key of the weights lies behind a gate, and no token was asked");
     Gated::unseal(gated, &key)?.open(&*pass.ok_or_else(no_token)?.transport)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Profile;
+
+    /// Before a key is asked for: the address stands in the consumer's job, and whoever answers beside the room is no key
+    /// service of the consumer's.
+    #[test]
+    fn in_production_no_service_beside_the_room_is_asked_for_the_key_of_weights() {
+        let demo = crate::fetch::tests::config();
+        let production = Config { profile: Profile::Production, ..demo.clone() };
+        let code = |url: &str, config: &Config| may_be_called(url, config).err().map(|refusal| refusal.code);
+        for here in ["http://127.0.0.1:8701", "http://localhost:8701", "https://127.0.0.1", "https://[::1]:8701"] {
+            assert_eq!(code(here, &demo), None, "{here}");
+            assert_eq!(code(here, &production), Some(Code::AddressRefused), "{here}");
+        }
+        for never in ["https://169.254.169.254/", "http://kms.lab.example", "https://user:pass@kms.lab.example"] {
+            for config in [&demo, &production] {
+                assert_eq!(code(never, config), Some(Code::AddressRefused), "{never}");
+            }
+        }
+        assert_eq!(code("https://kms.lab.example", &production), None);
+    }
 }

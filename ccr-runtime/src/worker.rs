@@ -5,6 +5,7 @@
 //! process dies, another goes on from the last checkpoint, under the same seed: the model and its ε are what they would
 //! have been. The death of this room ends the run, which stays charged.
 
+pub mod device;
 mod process;
 pub mod supervise;
 
@@ -54,7 +55,7 @@ pub fn train(
     tell: Tell<'_>,
 ) -> R<Delivered> {
     crate::report::event(job, session, room, RunEventKind::Training {})?;
-    let start = start_message(job, session, &data)?;
+    let start = start_message(job, session, &data, room)?;
     let vault = Vault::new(&session.secret, &session.run_id, job.opened.job.digest(), start.configuration()?);
     let patience = Duration::from_secs(room.config.worker_timeout_seconds);
     let apart = room.config.profile == Profile::Production || session.group.is_some();
@@ -81,7 +82,7 @@ pub fn train(
     delivered
 }
 
-fn start_message(job: &Admitted, session: &Session, data: &[Table]) -> R<Start> {
+fn start_message(job: &Admitted, session: &Session, data: &[Table], room: &Room) -> R<Start> {
     let datasets = job.datasets()?;
     let mut tables = Vec::new();
     for table in data {
@@ -103,6 +104,7 @@ fn start_message(job: &Admitted, session: &Session, data: &[Table]) -> R<Start> 
         checkpoint_every: Some(job.plan.steps.div_ceil(CHECKPOINTS).max(1)),
         resume: None,
         group: None,
+        device: room.config.device(),
     })
 }
 

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use models::reference::{Options, Public, ReadTraining, model, training};
+use models::reference::{Options, Public, ReadTraining, model, training, trees};
 use schemas::network::shape::Shape;
 use schemas::network::{Input, Layer, Upsampling};
 use schemas::recipe::{Loss, Optimizer, Schedule};
@@ -133,4 +133,65 @@ fn dropout_is_refused_with_its_replacement_unless_replacing_is_asked_for() {
     let read = model(&config, input, &Options { replace: true }).unwrap();
     assert_eq!(read.network.layers.len(), 6);
     assert_eq!(read.notices.iter().filter(|notice| notice.field == "dropout").count(), 2);
+}
+
+#[test]
+fn the_trees_of_credit_risk_become_the_trainers_own() {
+    let Some(folder) = folder() else { return };
+    let read = trees(&json(&folder, "credit-risk/train_config.json")).unwrap();
+    assert_eq!(read, trees(&json(&folder, "credit-risk/pipeline_config.json")).unwrap());
+    assert_eq!((read.trees.depth, read.trees.features_per_tree, read.steps, read.init_seed), (6, 6, 250, 0));
+    let figures = [&read.trees.regularization, &read.learning_rate, &read.clipping_norm, &read.sample_rate];
+    assert_eq!(figures.map(|real| real.as_str()), ["1", "0.05", "1", "1"]);
+    assert_eq!((read.private, text(&read.epsilon), text(&read.delta)), (true, "4", "0.00001"));
+    assert_eq!(read.target.as_deref(), Some("TARGET"));
+    let fields: Vec<&str> = read.notices.iter().map(|notice| notice.field.as_str()).collect();
+    let model = ["model_config", "model_config.min_child_weight", "model_config.eval_metric"];
+    let data =
+        ["dataset_config.splits.random_state", "dataset_config.splits.stratify", "dataset_config.missing_strategy"];
+    assert_eq!(fields, [model, data].concat());
+
+    // The variant for COVID is a model_config alone.
+    let variant = json(&folder, "covid/sample_variants/model_config_xgboost.json");
+    let variant = trees(&variant).unwrap();
+    assert_eq!((variant.trees, variant.steps), (read.trees, 250));
+    // Trees are no network, and a network is no trees.
+    let refusal = trees(&json(&folder, "mnist/train_config.json")).unwrap_err();
+    assert_eq!((refusal.code, refusal.field.as_deref()), (Code::ModelForm, Some("name")));
+}
+
+/// From the file as it lies, one member at a time.
+#[test]
+fn trees_that_the_trainer_cannot_grow_are_refused() {
+    let Some(folder) = folder() else { return };
+    let file = json(&folder, "credit-risk/train_config.json");
+    let with = |pointer: &str, member: &str, value: Value| {
+        let mut file = file.clone();
+        file.pointer_mut(pointer).unwrap().as_object_mut().unwrap().insert(member.into(), value);
+        trees(&file)
+    };
+    for (pointer, member, value) in [
+        ("/config/model_config", "objective", "reg:squarederror".into()),
+        ("/config/model_config", "scale_pos_weight", 3.into()),
+        ("/config/model_config", "max_depth", 7.into()),
+        ("/config/model_config", "max_depth", 0.into()),
+        ("/config/model_config", "n_estimators", 0.into()),
+        ("/config/model_config", "n_estimators", 16_385.into()),
+        ("/config/model_config", "l2_regularization", 0.into()),
+        ("/config/model_config", "learning_rate", (-0.1).into()),
+        ("/config/model_config", "subsample", 1.5.into()),
+        ("/config/model_config", "subsample", 0.into()),
+        ("/config/model_config", "monotone_constraints", "(1,-1)".into()),
+        ("/config/privacy_params", "noise_seed", 7.into()),
+        ("/config/privacy_params", "epsilon", (-1).into()),
+        ("/config", "task_type", "regression".into()),
+        ("/config", "callbacks", Value::Null),
+    ] {
+        let refusal = with(pointer, member, value.clone()).expect_err(member);
+        assert_eq!(refusal.code, Code::ModelForm, "{member} = {value}: {refusal}");
+    }
+    let read = with("/config/model_config", "seed", 42.into()).unwrap();
+    assert!(read.init_seed == 42 && read.notices.iter().any(|notice| notice.field == "model_config.seed"));
+    let read = with("/config/model_config", "subsample", 0.5.into()).unwrap();
+    assert_eq!(read.sample_rate.as_str(), "0.5");
 }

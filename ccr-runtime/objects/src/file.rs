@@ -1,7 +1,8 @@
 //! Files: regular ones only, by no link that leads out of the allowed folders.
 
+use std::fs::File;
 use std::io::{Read, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use schemas::{Code, R, Refusal};
 
@@ -24,7 +25,8 @@ pub(crate) fn read(path: &Path, files: &Files, count: &mut Counted<'_, '_>) -> R
     }
 }
 
-/// Writes a new file; one that stands there is not replaced.
+/// Writes a new file; one that stands there is not replaced. Under its name stands the whole of it or nothing, whatever
+/// ends the writing.
 pub(crate) fn write_new(path: &Path, files: &Files, source: &mut dyn Read, bytes: u64) -> R<()> {
     let fault = |e: std::io::Error| match e.kind() {
         std::io::ErrorKind::AlreadyExists => {
@@ -36,7 +38,11 @@ pub(crate) fn write_new(path: &Path, files: &Files, source: &mut dyn Read, bytes
     let (folder, name) = path.parent().zip(path.file_name()).ok_or_else(nameless)?;
     let folder = folder.canonicalize().map_err(fault)?;
     below_a_root(&folder, files)?;
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(folder.join(name)).map_err(fault)?;
+    let target = folder.join(name);
+    if target.symlink_metadata().is_ok() {
+        return Err(fault(std::io::ErrorKind::AlreadyExists.into()));
+    }
+    let (mut file, partial) = Partial::beside(&target).map_err(fault)?;
     let mut left = bytes;
     while left > 0 {
         let part = next_part(source, left.min(PART))?;
@@ -46,7 +52,35 @@ pub(crate) fn write_new(path: &Path, files: &Files, source: &mut dyn Read, bytes
         left -= part.len() as u64;
         file.write_all(&part).map_err(fault)?;
     }
-    file.sync_all().map_err(fault)
+    file.sync_all().map_err(fault)?;
+    // A second name for what is whole: unlike a rename it replaces nothing.
+    std::fs::hard_link(&partial.0, &target).map_err(fault)
+}
+
+/// What is written so far, under a name of its own; taken away when this ends.
+struct Partial(PathBuf);
+
+impl Partial {
+    /// A name that nobody uses: what a writer that was killed left behind is passed over, never touched.
+    fn beside(target: &Path) -> std::io::Result<(File, Partial)> {
+        let mut last = None;
+        for n in 0..100 {
+            let mut name = target.as_os_str().to_owned();
+            name.push(format!(".{}-{n}.partial", std::process::id()));
+            match std::fs::OpenOptions::new().write(true).create_new(true).open(&name) {
+                Ok(file) => return Ok((file, Partial(name.into()))),
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => last = Some(e),
+                Err(e) => return Err(e),
+            }
+        }
+        Err(std::io::Error::other(last.map_or_else(String::new, |e| format!("partial files are in the way: {e}"))))
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 /// A path without links in it must lie where the configuration says: a link below a root leads nowhere else.
@@ -65,11 +99,11 @@ fn below_a_root(real: &Path, files: &Files) -> R<()> {
 }
 
 /// Opens a regular file; what blocks at opening, as a pipe does, is refused before.
-fn open_regular(path: &Path) -> std::io::Result<std::fs::File> {
+fn open_regular(path: &Path) -> std::io::Result<File> {
     let other = || std::io::Error::other("not a regular file");
     if !std::fs::symlink_metadata(path)?.is_file() {
         return Err(other());
     }
-    let file = std::fs::File::open(path)?;
+    let file = File::open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(other()) }
 }

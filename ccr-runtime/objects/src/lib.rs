@@ -26,7 +26,7 @@ use std::time::Duration;
 use schemas::{Code, R, Refusal};
 
 pub use location::Location;
-pub use store::{Store, Stores};
+pub use store::{Direction, Store, Stores};
 
 /// One part of an object: what is asked for, sent and held at once, in bytes.
 pub const PART: u64 = 8 << 20;
@@ -93,9 +93,13 @@ impl Objects {
     /// The same, part by part: `take` gets the bytes in order, with the object's size where it is known. Returns the
     /// number of bytes.
     pub fn read_to(&self, text: &str, most: u64, take: &mut Take<'_>) -> R<u64> {
+        self.read_for(Direction::Read, text, most, take)
+    }
+
+    fn read_for(&self, direction: Direction, text: &str, most: u64, take: &mut Take<'_>) -> R<u64> {
         let place = place(text);
         let mut count = Counted { place: &place, most, done: 0, take };
-        match Location::parse(text, self)? {
+        match Location::parse(text, self, direction)? {
             Location::File(path) => file::read(&path, &self.files, &mut count)?,
             Location::Web(url) => self.timely(&place, web::read(&url, self, &mut count))?,
             Location::Bucket(address, store) => {
@@ -110,13 +114,36 @@ impl Objects {
     /// (`OBJECT_EXISTS`). In buckets an object above [`bucket::SINGLE`] goes up in parts.
     pub fn write_new(&self, text: &str, source: &mut dyn Read, bytes: u64) -> R<()> {
         let place = place(text);
-        match Location::parse(text, self)? {
+        match Location::parse(text, self, Direction::Write)? {
             Location::File(path) => file::write_new(&path, &self.files, source, bytes),
             Location::Web(url) => self.timely(&place, web::write_new(&url, self, source, bytes)),
             Location::Bucket(address, store) => {
                 let bucket = bucket::Bucket::open(&address, store, self)?;
                 self.timely(&place, bucket.write_new(source, bytes))
             }
+        }
+    }
+
+    /// The same for an object in memory. Where storage says that one stands there already, or says nothing of
+    /// how it went, it is looked at: if it is this very object, it was written and the answer lost, and all is well.
+    pub fn write_once(&self, text: &str, object: &[u8]) -> R<()> {
+        let bytes = object.len() as u64;
+        let stands = || {
+            let (mut at, mut same) = (0, true);
+            let read = self.read_for(Direction::Write, text, bytes, &mut |part, _| {
+                same &= object.get(at..at + part.len()) == Some(part);
+                at += part.len();
+                Ok(())
+            });
+            same && read == Ok(bytes)
+        };
+        match self.write_new(text, &mut &*object, bytes) {
+            Err(refusal)
+                if matches!(refusal.code, Code::ObjectExists | Code::UploadFailed | Code::Timeout) && stands() =>
+            {
+                Ok(())
+            }
+            done => done,
         }
     }
 

@@ -7,7 +7,7 @@ use schemas::bucket::BucketAddress;
 use schemas::{Code, R, Refusal};
 use url::{Host, Url};
 
-use crate::{Files, Objects, Store, place};
+use crate::{Direction, Files, Objects, Store, place};
 
 /// A location that the configuration allows.
 #[derive(Debug)]
@@ -22,13 +22,19 @@ pub enum Location<'a> {
 
 impl<'a> Location<'a> {
     /// Judges a location: `file:` below an allowed folder without `..`, `https:`, in demos `http:` on loopback, or a
-    /// bucket that a store of the configuration lists. Everything else is `ADDRESS_REFUSED`.
-    pub fn parse(text: &'a str, objects: &'a Objects) -> R<Location<'a>> {
+    /// bucket that a store of the configuration lists for this direction. Everything else is `ADDRESS_REFUSED`.
+    pub fn parse(text: &'a str, objects: &'a Objects, direction: Direction) -> R<Location<'a>> {
         let bad = |why: &str| Refusal::new(Code::AddressRefused, format!("location {}: {why}", place(text)));
         if let Some(address) = BucketAddress::parse(text) {
-            let store = objects.stores.iter().find(|store| store.has(&address));
-            let store = store.ok_or_else(|| bad("no store of the configuration lists this bucket"))?;
-            return Ok(Location::Bucket(address, store));
+            let mut stores = objects.stores.iter().filter(|store| store.has(&address, direction));
+            return match (stores.next(), stores.next()) {
+                (Some(store), None) => Ok(Location::Bucket(address, store)),
+                // Only accounts of Azure's can share the name of a container.
+                (Some(_), Some(_)) => Err(bad(
+                    "two accounts have this container; write abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/KEY",
+                )),
+                (None, _) => Err(bad("no store of the configuration lists this bucket, folder and direction")),
+            };
         }
         let url = Url::parse(text).map_err(|_| bad("not a URL"))?;
         match url.scheme() {
@@ -78,18 +84,38 @@ fn metadata(host: &Host<&str>) -> bool {
     }
 }
 
-/// An IPv4 address in IPv6's clothes is the IPv4 address.
-fn plain(ip: IpAddr) -> IpAddr {
-    match ip {
-        IpAddr::V6(six) => six.to_ipv4_mapped().map_or(ip, IpAddr::V4),
-        IpAddr::V4(_) => ip,
+/// The address, and the IPv4 addresses that a packet to it could be turned towards: IPv6 has many clothes for them.
+fn leads_to(ip: IpAddr) -> impl Iterator<Item = IpAddr> {
+    let four = match ip {
+        IpAddr::V4(_) => Vec::new(),
+        IpAddr::V6(six) => clothed(six),
+    };
+    std::iter::once(ip).chain(four.into_iter().map(IpAddr::V4))
+}
+
+/// IPv4 addresses within an IPv6 address: mapped and compatible (RFC 4291, 2.5.5), behind NAT64 (RFC 6052, 2.1; RFC 8215
+/// with its address in either of the two usual places), 6to4 (RFC 3056, 2), Teredo's server and client (RFC 4380, 4).
+fn clothed(six: Ipv6Addr) -> Vec<Ipv4Addr> {
+    let bytes = six.octets();
+    let at = |places: [usize; 4]| {
+        let [a, b, c, d] = places.map(|place| bytes.get(place).copied().unwrap_or_default());
+        Ipv4Addr::new(a, b, c, d)
+    };
+    let last = at([12, 13, 14, 15]);
+    match six.segments() {
+        [0, 0, 0, 0, 0, 0 | 0xffff, ..] => vec![last],
+        [0x64, 0xff9b, 0, 0, 0, 0, ..] => vec![last],
+        // One of the two places holds nothing.
+        [0x64, 0xff9b, 1, ..] => [last, at([6, 7, 9, 10])].into_iter().filter(|ip| !ip.is_unspecified()).collect(),
+        [0x2002, ..] => vec![at([2, 3, 4, 5])],
+        [0x2001, 0, ..] => vec![at([4, 5, 6, 7]), Ipv4Addr::from_bits(!last.to_bits())],
+        _ => Vec::new(),
     }
 }
 
 /// Whether an address is this machine, or no machine at all.
 pub(crate) fn is_loopback(ip: IpAddr) -> bool {
-    let ip = plain(ip);
-    ip.is_loopback() || ip.is_unspecified()
+    leads_to(ip).any(|ip| ip.is_loopback() || ip.is_unspecified())
 }
 
 /// Whether an address is where a cloud's machine finds its own credentials: link-local, and the two that are not.
@@ -98,8 +124,41 @@ pub(crate) fn is_metadata(ip: IpAddr) -> bool {
     const V4: Ipv4Addr = Ipv4Addr::new(100, 100, 100, 200);
     /// Amazon's.
     const V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
-    match plain(ip) {
+    leads_to(ip).any(|ip| match ip {
         IpAddr::V4(ip) => ip.is_link_local() || ip == V4,
         IpAddr::V6(ip) => ip.is_unicast_link_local() || ip == V6,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn an_address_is_known_in_any_clothes() {
+        for clothed in [
+            "169.254.169.254",
+            "::ffff:169.254.169.254",
+            "::169.254.169.254",
+            "64:ff9b::169.254.169.254",
+            "64:ff9b:1::169.254.169.254",
+            "64:ff9b:1:a9fe:a9:fe00::",
+            "2002:a9fe:a9fe::1",
+            "2001:0:a9fe:a9fe::1",
+            "2001:0:102:304::5601:5601",
+        ] {
+            assert!(is_metadata(ip(clothed)), "{clothed}");
+        }
+        for here in ["127.0.0.1", "0.0.0.0", "::", "::1", "64:ff9b::127.0.0.1", "2002:7f00:1::", "::ffff:0.0.0.0"] {
+            assert!(is_loopback(ip(here)) && !is_metadata(ip(here)), "{here}");
+        }
+        // Storage in one's own network, and the same behind a gateway, is storage.
+        for plain in ["10.1.2.3", "192.0.2.1", "fd00::1", "2001:db8::1", "64:ff9b::10.1.2.3", "64:ff9b:1:a01:2:300::"] {
+            assert!(!is_loopback(ip(plain)) && !is_metadata(ip(plain)), "{plain}");
+        }
     }
 }

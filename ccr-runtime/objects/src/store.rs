@@ -33,6 +33,22 @@ pub struct Store {
     /// The machine's own credentials, from its metadata service (169.254.169.254); S3 and Azure.
     #[serde(default, skip_serializing_if = "is_false")]
     pub instance: bool,
+    /// The folder of a bucket that may be used: keys that begin with it and a slash. None: every key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+    /// `read` or `write` alone; what was written may be read back. None: both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<Direction>,
+}
+
+/// What an address is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Objects are fetched from there.
+    Read,
+    /// New objects go there.
+    Write,
 }
 
 fn is_false(value: &bool) -> bool {
@@ -59,16 +75,17 @@ impl Stores {
     }
 }
 
-/// Checks the stores of a configuration: each of them, and that no bucket is listed twice. `loopback`: whether an
-/// endpoint may be plain `http:` on loopback, which production refuses (`PRODUCTION_REFUSED`).
+/// Checks the stores of a configuration: each of them, and that no bucket is listed twice for one folder and purpose.
+/// `loopback`: whether an endpoint may be plain `http:` on loopback, which production refuses (`PRODUCTION_REFUSED`).
 pub fn check(stores: &[Store], loopback: bool) -> R<()> {
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen: Vec<(&Store, &String)> = Vec::new();
     for store in stores {
         store.check(loopback)?;
         for bucket in &store.buckets {
-            if !seen.insert((store.kind, &store.account, bucket)) {
+            if seen.iter().any(|(other, known)| *known == bucket && store.meets(other)) {
                 return Err(bad(format!("bucket {bucket} is listed twice")));
             }
+            seen.push((store, bucket));
         }
     }
     Ok(())
@@ -103,17 +120,31 @@ impl Store {
         if (self.kind != BucketKind::Azure && account.is_some()) || (self.kind != BucketKind::S3 && region.is_some()) {
             return Err(bad("account is Azure's, region S3's"));
         }
+        if self.prefix.as_ref().is_some_and(|prefix| BucketAddress::parse(&format!("s3://any/{prefix}/key")).is_none())
+        {
+            return Err(bad("a prefix is a folder in a bucket, such as models/2026, without slashes at its ends"));
+        }
         match &self.endpoint {
             Some(endpoint) => endpoint_is_sound(endpoint, loopback),
             None => Ok(()),
         }
     }
 
-    /// Whether an object lies in one of these buckets.
-    pub(crate) fn has(&self, address: &BucketAddress<'_>) -> bool {
+    /// Whether one address could lie in this store and in that one, for one purpose.
+    fn meets(&self, other: &Store) -> bool {
+        let beside = |one: &String, other: &String| one != other && !below(one, other) && !below(other, one);
+        let folders = self.prefix.as_ref().zip(other.prefix.as_ref()).is_none_or(|(one, other)| !beside(one, other));
+        let purposes = self.only.zip(other.only).is_none_or(|(one, other)| one == other);
+        self.kind == other.kind && self.account == other.account && folders && purposes
+    }
+
+    /// Whether an object lies in one of these buckets, in the folder and for the purpose that it may be used for.
+    pub(crate) fn has(&self, address: &BucketAddress<'_>, direction: Direction) -> bool {
         self.kind == address.kind
             && self.buckets.iter().any(|bucket| bucket == address.bucket)
             && address.account.is_none_or(|account| self.account.as_deref() == Some(account))
+            && self.only.is_none_or(|only| only == direction)
+            && self.prefix.as_ref().is_none_or(|prefix| below(address.key, prefix))
     }
 
     /// The base URL that every call of this store goes to.
@@ -130,6 +161,11 @@ impl Store {
         };
         Url::parse(text.trim_end_matches('/')).map_err(|_| bad(format!("{text} is no URL")))
     }
+}
+
+/// Whether a key lies in a folder.
+fn below(key: &str, folder: &str) -> bool {
+    key.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
 fn is_region(text: &str) -> bool {

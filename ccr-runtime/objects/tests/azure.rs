@@ -41,24 +41,34 @@ impl Azure {
         Some(Azure { child, say, about: serde_json::from_str(&line).unwrap(), dir })
     }
 
-    /// What may be reached with this account key.
-    fn reach(&self, key: &str) -> Objects {
+    /// An account's store, with its own key or another.
+    fn store(&self, place: usize, key: Option<&str>) -> Store {
+        let text = |part: usize| self.about["keys"][place][part].as_str().unwrap().to_owned();
+        let (account, key) = (text(0), key.map_or_else(|| text(1), str::to_owned));
         let file = self.dir.join(format!("{}.toml", uuid::Uuid::new_v4()));
         let mut made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file).unwrap();
         write!(made, "account_key = \"{key}\"").unwrap();
-        let text = |name: &str| self.about[name].as_str().map(str::to_owned);
-        let store = Store {
+        Store {
             kind: BucketKind::Azure,
             buckets: vec!["sealed".into(), "nowhere".into()],
-            account: text("account"),
             region: None,
-            endpoint: text("endpoint"),
+            endpoint: Some(format!("{}/{account}", self.about["host"].as_str().unwrap())),
+            account: Some(account),
             credentials: Some(file),
             anonymous: false,
             instance: false,
-        };
-        Objects { files: Files::Below(vec![]), loopback: true, stores: vec![store], patience: Patience::default() }
+            prefix: None,
+            only: None,
+        }
     }
+}
+
+fn reach(stores: Vec<Store>) -> Objects {
+    Objects { files: Files::Below(vec![]), loopback: true, stores, patience: Patience::default() }
+}
+
+fn put(objects: &Objects, text: &str, bytes: &[u8]) -> R<()> {
+    objects.write_new(text, &mut &bytes[..], bytes.len() as u64)
 }
 
 impl Drop for Azure {
@@ -77,9 +87,7 @@ fn code<T>(done: R<T>) -> Option<Code> {
 #[test]
 fn azure_keeps_what_is_put_and_says_what_is_wrong() {
     let Some(azure) = Azure::start("azure_keeps_what_is_put_and_says_what_is_wrong") else { return };
-    let objects = azure.reach(azure.about["account_key"].as_str().unwrap());
-    let put =
-        |objects: &Objects, text: &str, bytes: &[u8]| objects.write_new(text, &mut &bytes[..], bytes.len() as u64);
+    let objects = reach(vec![azure.store(0, None)]);
     let scene = [
         ("az://sealed/small", 1000),
         ("abfss://sealed@devstoreaccount1.dfs.core.windows.net/d/middle", PART as usize + 1),
@@ -96,6 +104,29 @@ fn azure_keeps_what_is_put_and_says_what_is_wrong() {
     assert_eq!(code(objects.read("az://nowhere/a", 10)), Some(Code::BucketMissing));
     let other = "abfss://sealed@otheraccount.dfs.core.windows.net/small";
     assert_eq!(code(objects.read(other, 1000)), Some(Code::AddressRefused));
-    let wrong = azure.reach("d3Jvbmc=");
+    let wrong = reach(vec![azure.store(0, Some("d3Jvbmc="))]);
     assert_eq!(code(wrong.read("az://sealed/small", 1000)), Some(Code::StorageDenied));
+}
+
+#[test]
+fn two_accounts_may_have_containers_of_one_name() {
+    let Some(azure) = Azure::start("two_accounts_may_have_containers_of_one_name") else { return };
+    let objects = reach(vec![azure.store(0, None), azure.store(1, None)]);
+    let address = |place: usize| {
+        let account = azure.about["keys"][place][0].as_str().unwrap();
+        format!("abfss://sealed@{account}.dfs.core.windows.net/same")
+    };
+    for place in [0, 1] {
+        put(&objects, &address(place), format!("of {place}").as_bytes()).unwrap();
+    }
+    for place in [0, 1] {
+        assert_eq!(objects.read(&address(place), 100).unwrap(), format!("of {place}").as_bytes());
+    }
+    assert_eq!(code(objects.read("az://sealed/same", 100)), Some(Code::AddressRefused));
+    let own = reach(vec![azure.store(1, None)]);
+    assert_eq!(own.read("az://sealed/same", 100).unwrap(), b"of 1");
+    // The key of one account opens nothing of the other.
+    let key = azure.about["keys"][0][1].as_str().unwrap();
+    let crossed = reach(vec![azure.store(1, Some(key))]);
+    assert_eq!(code(crossed.read("az://sealed/same", 100)), Some(Code::StorageDenied));
 }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use objects::{Files, Location, Objects, Patience};
+use objects::{Direction, Files, Location, Objects, Patience};
 use schemas::Code;
 
 fn below(roots: Vec<std::path::PathBuf>) -> Objects {
@@ -13,7 +13,7 @@ fn below(roots: Vec<std::path::PathBuf>) -> Objects {
 fn only_allowed_places_are_locations() {
     let objects = below(vec!["/storage/a".into()]);
     for good in ["file:///storage/a/x", "https://tdp.example/x"] {
-        assert!(Location::parse(good, &objects).is_ok(), "{good}");
+        assert!(Location::parse(good, &objects, Direction::Read).is_ok(), "{good}");
     }
     for bad in [
         "file:///etc/passwd",
@@ -26,7 +26,7 @@ fn only_allowed_places_are_locations() {
         "ftp://tdp.example/x",
         "x",
     ] {
-        let code = Location::parse(bad, &objects).err().map(|refusal| refusal.code);
+        let code = Location::parse(bad, &objects, Direction::Read).err().map(|refusal| refusal.code);
         assert_eq!(code, Some(Code::AddressRefused), "{bad}");
     }
 }
@@ -59,5 +59,25 @@ fn links_lead_nowhere_pipes_are_not_waited_for_and_nothing_is_replaced() {
     assert_eq!(write("nowhere/y"), Err(Code::UploadFailed));
     let short = objects.write_new(&place("z"), &mut &b"ab"[..], 3).map_err(|e| e.code);
     assert_eq!(short, Err(Code::ObjectTruncated));
+    // What was cut short leaves nothing under its name, and nothing beside it; what another writer left is not touched.
+    let left = || {
+        let names = std::fs::read_dir(&root).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with('z')).collect::<Vec<_>>()
+    };
+    assert_eq!(left(), Vec::<String>::new());
+    struct Broken;
+    impl std::io::Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::BrokenPipe.into())
+        }
+    }
+    assert!(objects.write_new(&place("z"), &mut Broken, 3).is_err());
+    assert_eq!(left(), Vec::<String>::new());
+    let stale = format!("z.{}-0.partial", std::process::id());
+    std::fs::write(root.join(&stale), b"half").unwrap();
+    assert_eq!(write("z"), Ok(()));
+    assert_eq!(read("z").unwrap(), b"new");
+    assert_eq!(std::fs::read(root.join(&stale)).unwrap(), b"half");
+    assert_eq!(left().len(), 2);
     std::fs::remove_dir_all(dir).unwrap();
 }

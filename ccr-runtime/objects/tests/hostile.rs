@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[allow(dead_code)]
 #[path = "support/storage.rs"]
 mod storage;
 
@@ -10,7 +11,7 @@ use std::time::Duration;
 use objects::{Files, Objects, PART, Patience, Store};
 use schemas::bucket::BucketKind;
 use schemas::{Code, R};
-use storage::Storage;
+use storage::{Call, Storage};
 
 fn store(endpoint: &str) -> Store {
     Store {
@@ -22,6 +23,8 @@ fn store(endpoint: &str) -> Store {
         credentials: None,
         anonymous: true,
         instance: false,
+        prefix: None,
+        only: None,
     }
 }
 
@@ -199,4 +202,35 @@ fn nothing_is_called_but_what_the_configuration_lists() {
     let asked = &storage.calls()[0];
     assert!(asked.starts_with("GET /depa-sealed/a HTTP/1.1"), "{asked}");
     assert!(!asked.to_ascii_lowercase().contains("authorization"), "{asked}");
+}
+
+/// What the room does with a sealed model: a lost answer costs no run.
+#[test]
+fn a_lost_answer_is_made_good_by_looking() {
+    let there = |call: Call, found: &'static [u8], refusal: &str| match call.head.starts_with("PUT") {
+        // The first answer is lost; later ones tell of what the first call wrote.
+        true if call.number == 0 => vec![],
+        true => error(refusal, "PreconditionFailed", ""),
+        false => part(0, found, found.len() as u64, "a"),
+    };
+    let ours = Storage::start(move |call| there(call, b"sealed", "412 Precondition Failed"));
+    let objects = reach(&ours.url);
+    objects.write_once(OBJECT, b"sealed").unwrap();
+    objects.write_once(OBJECT, b"sealed").unwrap();
+    assert!(ours.calls().iter().filter(|head| head.starts_with("GET")).count() >= 2);
+    let web = Storage::start(move |call| there(call, b"sealed", "412 Precondition Failed"));
+    let address = format!("{}/a", web.url);
+    reach(&web.url).write_once(&address, b"sealed").unwrap();
+    reach(&web.url).write_once(&address, b"sealed").unwrap();
+    // Another object of the same length, a longer one, and one that is not there are not ours.
+    for (found, code) in [(&b"sealer"[..], Code::ObjectExists), (b"sealed and more", Code::ObjectExists)] {
+        let other = Storage::start(move |call| there(Call { number: 1, ..call }, found, "412 Precondition Failed"));
+        assert_eq!(reach(&other.url).write_once(OBJECT, b"sealed").err().map(|r| r.code), Some(code));
+        assert_eq!(reach(&other.url).write_once(&format!("{}/a", other.url), b"sealed").unwrap_err().code, code);
+    }
+    let gone = Storage::start(|call| match call.head.starts_with("PUT") {
+        true => error("500 Internal Server Error", "", ""),
+        false => error("404 Not Found", "NoSuchKey", ""),
+    });
+    assert_eq!(code(reach(&gone.url).write_once(OBJECT, b"sealed")), Some(Code::UploadFailed));
 }

@@ -5,7 +5,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
-use objects::{Files, Objects, Patience, Store, Stores, store};
+use objects::{Direction, Files, Location, Objects, Patience, Store, Stores, store};
 use schemas::bucket::BucketKind;
 use schemas::{Code, R};
 
@@ -85,6 +85,8 @@ impl Folder {
             credentials: Some(file),
             anonymous: false,
             instance: false,
+            prefix: None,
+            only: None,
         };
         let patience = Patience { pause: std::time::Duration::from_millis(1), ..Patience::default() };
         let objects = Objects { files: Files::Below(vec![]), loopback: true, stores: vec![store], patience };
@@ -145,4 +147,79 @@ fn credentials_lie_in_a_file_that_nobody_else_reads_and_are_never_quoted() {
         assert_eq!(refusal.code, Code::StorageCredential, "{text}");
         assert!(!refusal.sentence.contains("5ec2e7"), "{refusal}");
     }
+}
+
+/// One bucket in two stores, with the lines that differ.
+fn twice(one: &str, other: &str) -> String {
+    [one, other].map(|more| S3.replace("anonymous", &format!("{more}\nanonymous"))).concat()
+}
+
+#[test]
+fn a_bucket_is_listed_once_for_each_folder_and_direction() {
+    for (one, other) in [
+        ("prefix = \"data\"", "prefix = \"models\""),
+        ("prefix = \"data\"", "prefix = \"data2\""),
+        ("only = \"read\"", "only = \"write\""),
+        ("prefix = \"a/b\"\nonly = \"read\"", "prefix = \"a\"\nonly = \"write\""),
+    ] {
+        store::check(&read(&twice(one, other)), false).unwrap();
+    }
+    for (one, other) in [
+        ("", ""),
+        ("prefix = \"data\"", ""),
+        ("prefix = \"data\"", "prefix = \"data\""),
+        ("prefix = \"data/a\"", "prefix = \"data\""),
+        ("only = \"read\"", ""),
+        ("only = \"write\"", "only = \"write\""),
+    ] {
+        assert_eq!(code(store::check(&read(&twice(one, other)), true)), Some(Code::ConfigInvalid), "{one} {other}");
+    }
+    for bad in ["", "/data", "data/", "data//a", "../a", "data/..", "d ata", "data?x"] {
+        let text = S3.replace("anonymous", &format!("prefix = \"{bad}\"\nanonymous"));
+        assert_eq!(code(store::check(&read(&text), true)), Some(Code::ConfigInvalid), "{bad}");
+    }
+    assert!(toml::from_str::<Stores>(&S3.replace("anonymous", "only = \"delete\"\nanonymous")).is_err());
+}
+
+fn reach(text: &str) -> Objects {
+    Objects { files: Files::Below(vec![]), loopback: false, stores: read(text), patience: Patience::default() }
+}
+
+#[test]
+fn a_store_gives_no_more_than_its_folder_and_direction() {
+    let objects = reach(&twice("prefix = \"data\"\nonly = \"read\"", "prefix = \"models\"\nonly = \"write\""));
+    let may = |text: &str, direction| Location::parse(text, &objects, direction).map(drop).map_err(|e| e.code);
+    assert_eq!(may("s3://depa-sealed/data/a", Direction::Read), Ok(()));
+    assert_eq!(may("s3://depa-sealed/models/run/a", Direction::Write), Ok(()));
+    for (text, direction) in [
+        ("s3://depa-sealed/data/a", Direction::Write),
+        ("s3://depa-sealed/models/a", Direction::Read),
+        ("s3://depa-sealed/a", Direction::Read),
+        ("s3://depa-sealed/data", Direction::Read),
+        ("s3://depa-sealed/data2/a", Direction::Read),
+        ("s3://depa-sealed/data/../models/a", Direction::Write),
+    ] {
+        assert_eq!(may(text, direction), Err(Code::AddressRefused), "{text} {direction:?}");
+    }
+    // Nobody is called for what is refused.
+    assert_eq!(code(objects.read("s3://depa-sealed/models/a", 10)), Some(Code::AddressRefused));
+    assert_eq!(code(objects.write_new("s3://depa-sealed/data/a", &mut &b"x"[..], 1)), Some(Code::AddressRefused));
+}
+
+#[test]
+fn of_two_accounts_with_one_container_the_address_says_which() {
+    let text = [AZURE, &AZURE.replace("acct", "other")].concat();
+    store::check(&read(&text), false).unwrap();
+    assert_eq!(code(store::check(&read(&[AZURE, AZURE].concat()), false)), Some(Code::ConfigInvalid));
+    let objects = reach(&text);
+    let account = |text: &str| match Location::parse(text, &objects, Direction::Read) {
+        Ok(Location::Bucket(_, store)) => Ok(store.account.clone().unwrap()),
+        Ok(_) => Ok(String::new()),
+        Err(refusal) => Err(refusal.code),
+    };
+    for name in ["acct", "other"] {
+        assert_eq!(account(&format!("abfss://sealed@{name}.dfs.core.windows.net/a")), Ok(name.to_owned()));
+    }
+    assert_eq!(account("az://sealed/a"), Err(Code::AddressRefused));
+    assert_eq!(account("abfss://sealed@third.dfs.core.windows.net/a"), Err(Code::AddressRefused));
 }

@@ -13,6 +13,8 @@ use std::net::TcpStream;
 use attestation::Attester;
 use openssl::derive::Deriver;
 use openssl::pkey::{Id, PKey, Private};
+use schemas::certificate::MemberRoom;
+use schemas::evidence::Appraisal;
 use schemas::id::ChallengeId;
 use schemas::jwk::{Curve, Jwk};
 use schemas::log::CheckpointRef;
@@ -25,7 +27,7 @@ use zeroize::Zeroizing;
 
 use super::channel::{Incoming, Outgoing, derive};
 use super::patience::{Meeting, Patience, TICK};
-use super::prove::{Asked, Challenge, Challenges, Occasion, Place, Side, Terms, judge, transcript};
+use super::prove::{Asked, Challenge, Challenges, Occasion, Place, Side, Terms, judge, seen, transcript};
 use super::{lost, tampered};
 use crate::room::Clock;
 
@@ -59,6 +61,8 @@ pub struct Link {
     pub place: Place,
     /// SHA-256 of the evidence that the other room showed.
     pub evidence: Digest,
+    /// What it showed to be; none before it has.
+    pub room: Option<MemberRoom>,
     /// Whether the other room has shown what it is.
     proven: bool,
     /// From the other room.
@@ -201,7 +205,7 @@ pub fn call(
         let attested = Box::new(Attested { evidence: own.attester.attest(&t)?, transcript: t });
         link.outgoing.say(&Say::Papers { attested, word: word.text.clone() })?;
         let Say::Ready {} = link.hear()? else { return Err(unexpected()) };
-        Ok(appraisal.evidence_sha256)
+        Ok(appraisal)
     })();
     link.met(met)
 }
@@ -237,7 +241,7 @@ pub fn answer<T: Terms>(
         }
         link.outgoing.say(&Say::Ready {})?;
         kept = Some(terms);
-        Ok(appraisal.evidence_sha256)
+        Ok(appraisal)
     })();
     let link = link.met(met)?;
     Ok((link, kept.ok_or_else(unexpected)?))
@@ -256,10 +260,11 @@ impl Link {
     }
 
     /// Ends the meeting: tells the other room of a refusal, or trusts it from now on.
-    fn met(mut self, met: R<Digest>) -> R<Link> {
+    fn met(mut self, met: R<Appraisal>) -> R<Link> {
         match met {
-            Ok(evidence) => {
-                (self.evidence, self.proven) = (evidence, true);
+            Ok(appraisal) => {
+                (self.evidence, self.proven) = (appraisal.evidence_sha256, true);
+                self.room = Some(seen(&appraisal));
                 self.incoming.trust();
                 // From here on a room waits as long as the other works; one that dies closes the connection.
                 self.outgoing.stream().set_read_timeout(None).map_err(|_| lost())?;
@@ -340,10 +345,10 @@ impl Wire {
         };
         let incoming = Incoming::new(self.input, other);
         let outgoing = Outgoing::new(self.output, own).patient(self.patience.word);
-        Ok(Link { place, evidence: Digest([0; 32]), proven: false, incoming, outgoing })
+        Ok(Link { place, evidence: Digest([0; 32]), room: None, proven: false, incoming, outgoing })
     }
 }
 
 #[cfg(test)]
 #[path = "tests.rs"]
-mod tests;
+pub(super) mod tests;

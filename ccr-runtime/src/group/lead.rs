@@ -5,6 +5,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use schemas::certificate::MemberRoom;
 use schemas::text::Bytes;
 use schemas::worker::{Group, Report};
 use schemas::{Code, Digest, R, Refusal, Signer as _};
@@ -76,7 +77,7 @@ pub fn gather(job: &Admitted, session: &mut Session, room: &Room) -> R<()> {
         links.push(met?);
     }
     let gathered = Gathered::new(links, room.config.worker_timeout_seconds);
-    session.members = gathered.evidence();
+    (session.members, session.member_rooms) = gathered.shown();
     session.group = Some(gathered);
     Ok(())
 }
@@ -93,9 +94,9 @@ impl Gathered {
         Gathered { links, seconds: u32::try_from(seconds).unwrap_or(u32::MAX) }
     }
 
-    /// SHA-256 of the evidence of each member, in their order.
-    pub fn evidence(&self) -> Vec<Digest> {
-        self.links.iter().map(|link| link.evidence).collect()
+    /// SHA-256 of the evidence of each member, and what it showed to be, in their order.
+    pub fn shown(&self) -> (Vec<Digest>, Vec<MemberRoom>) {
+        self.links.iter().filter_map(|link| Some((link.evidence, link.room.clone()?))).unzip()
     }
 
     /// Trains with the members; as [`supervise`](crate::worker::supervise::supervise), but that a worker that dies ends the training.

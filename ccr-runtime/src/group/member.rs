@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use schemas::id::RunId;
 use schemas::worker::{Report, Start};
@@ -47,12 +47,17 @@ pub enum Told {
 }
 
 /// Waits for a leader and takes part in its run: one run, then it returns. A room that could take no part says so at once.
-pub fn serve(listener: &TcpListener, room: &Room, tell: &mut dyn FnMut(Told)) -> R<()> {
+/// `TIMEOUT` where none was met within this time; without one it waits for as long as it takes.
+pub fn serve(listener: &TcpListener, room: &Room, within: Option<Duration>, tell: &mut dyn FnMut(Told)) -> R<()> {
     has_device(DEVICE)?;
+    let since = Instant::now();
     let fault = |_| Refusal::new(Code::ConfigInvalid, "a member cannot listen here");
     listener.set_nonblocking(true).map_err(fault)?;
     loop {
         room.goes_on()?;
+        if within.is_some_and(|within| since.elapsed() >= within) {
+            return Err(Refusal::new(Code::Timeout, "no room that leads was met in time"));
+        }
         let stream = match listener.accept() {
             Ok((stream, _)) => stream,
             Err(e) if e.kind() == ErrorKind::WouldBlock => {

@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 
 use attestation::{Expected, PlatformPolicy};
+use schemas::certificate::MemberRoom;
 use schemas::contract::ContractRef;
-use schemas::evidence::{Appraisal, ImageSet, Transcript};
+use schemas::evidence::{Appraisal, EvidenceKind, ImageSet, Transcript};
 use schemas::id::{ChallengeId, ImageSetId, RunId};
 use schemas::job::MOST_ROOMS;
 use schemas::jwk::Jwk;
@@ -208,6 +209,16 @@ pub fn judge(
     }
     terms.allow(&appraisal)?;
     Ok(appraisal)
+}
+
+/// What a room showed to be, for the certificate.
+pub fn seen(appraisal: &Appraisal) -> MemberRoom {
+    let registers = appraisal.kind != EvidenceKind::Snp;
+    MemberRoom {
+        evidence: appraisal.kind,
+        measurement: appraisal.measurement.clone(),
+        pcr_sha256: registers.then_some(appraisal.pcr_sha256),
+    }
 }
 
 /// What an image set says of a room's code.

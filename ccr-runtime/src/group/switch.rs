@@ -255,3 +255,6 @@ impl From<End> for Refusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

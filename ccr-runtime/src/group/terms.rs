@@ -1,6 +1,6 @@
 //! The terms of a real job: what its image set, contracts and this room's profile ask of every room of the group.
 
-use attestation::{Level, PlatformPolicy};
+use attestation::{Brought, PlatformPolicy};
 use schemas::bundle::JobBundle;
 use schemas::evidence::{Appraisal, ImageSet, Transcript};
 use schemas::id::RunId;
@@ -27,7 +27,7 @@ pub(super) struct Papers {
 pub(super) struct JobTerms<'a, J: AsRef<Admitted>> {
     pub job: J,
     pub occasion: Occasion,
-    config: &'a Config,
+    room: &'a Room,
 }
 
 impl AsRef<Admitted> for Admitted {
@@ -44,7 +44,7 @@ impl<'a, J: AsRef<Admitted>> JobTerms<'a, J> {
             contracts: job.as_ref().contract_refs(),
             image_set_id: job.as_ref().opened.job.image_set_id.clone(),
         };
-        JobTerms { job, occasion, config: &room.config }
+        JobTerms { job, occasion, room }
     }
 }
 
@@ -59,7 +59,8 @@ impl<J: AsRef<Admitted>> Terms for JobTerms<'_, J> {
 
     fn policies(&self) -> R<Vec<PlatformPolicy>> {
         let contracts = self.job.as_ref().opened.contracts.iter();
-        contracts.map(|contract| policy(self.config, &contract.compute.platform_level)).collect()
+        let brought = self.room.config.platform.load(&self.room.trust)?;
+        contracts.map(|contract| policy(&self.room.config, &brought, &contract.compute.platform_level)).collect()
     }
 
     fn allow(&self, appraisal: &Appraisal) -> R<()> {
@@ -67,14 +68,14 @@ impl<J: AsRef<Admitted>> Terms for JobTerms<'_, J> {
     }
 }
 
-/// What this room asks of another at a platform level: as its own profile says, with the platform data compiled in. In a
-/// demo the other must be under the same SIMULATED root.
-pub fn policy(config: &Config, level: &str) -> R<PlatformPolicy> {
+/// What this room asks of another at a platform level: as its own profile says, with the platform data and collateral of
+/// its configuration. In a demo the other must be under the same SIMULATED root.
+fn policy(config: &Config, brought: &Brought, level: &str) -> R<PlatformPolicy> {
     let profile = match config.profile {
         Profile::Demo => attestation::Profile::Demo,
         Profile::Production => attestation::Profile::Production,
     };
-    Ok(PlatformPolicy::new(profile, Level::named(level)?, roots(config)?))
+    brought.policy(profile, level, roots(config)?)
 }
 
 #[cfg(feature = "software-attester")]

@@ -1,5 +1,8 @@
 //! Two rooms meet over a real connection; then one thing is spoilt at a time, and each has its own code.
 
+#[path = "tests/broken.rs"]
+mod broken;
+
 use std::net::TcpListener;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -399,4 +402,12 @@ fn an_unproven_room_chooses_no_code_of_the_log() {
         assert_eq!(met.map(drop).unwrap_err().code, heard, "{says}");
         stranger.join().unwrap();
     }
+}
+
+/// Two genuine rooms that have met; the one that leads is so patient with a room that takes nothing.
+pub(in crate::group) fn genuine(patience: Duration) -> (Link, Link) {
+    let job = Job::default();
+    let (leader, member) = meet(&*APPROVED, &*APPROVED, &job, &job);
+    let (leader, member) = (leader.unwrap(), member.unwrap());
+    (Link { outgoing: leader.outgoing.patient(patience), ..leader }, member)
 }

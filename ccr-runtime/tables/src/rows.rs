@@ -19,7 +19,7 @@ use crate::inputs::{Cell, Label, Maker};
 use crate::names::Names;
 use crate::plan::{Given, every_row, every_table_once};
 use crate::roles::{Role, Use, keys, taken, united, uses};
-use crate::source::{Part, Source, first_rows, source};
+use crate::source::{Part, Source, alone, first_rows, source};
 use crate::split::Split;
 use crate::table::Table;
 
@@ -140,6 +140,11 @@ fn sources(join: &Join, training: &Training, tables: &[(String, Table)], names: 
         if *handle == join.first {
             for step in united(join) {
                 parts.push(part(&step.handle, find(tables, &step.handle)?, Some(&step.right))?);
+            }
+            if unites {
+                let keys = keys(join, handle);
+                let [key] = keys.as_slice() else { return Err(pipeline("united tables are tied by one key each")) };
+                alone(key, &mut parts)?;
             }
         }
         let own: Vec<&Use> = uses.iter().filter(of_this).filter(|used| !aggregated(used)).collect();

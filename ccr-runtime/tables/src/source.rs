@@ -1,6 +1,6 @@
 //! The tables as the engine sees them: only what the job reads, one row per key, in small pieces.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow_array::builder::{Float64Builder, StringBuilder};
@@ -51,6 +51,28 @@ pub struct Part<'a> {
     pub prefix: String,
     /// Its own key column, where it has another name than the first part's.
     pub key: Option<&'a ColumnRef>,
+}
+
+/// Takes whoever stands in more than one of the united tables out of all of them, before any filter: nobody gives two rows,
+/// and who leaves one table takes a row away or brings back that of the only other one. Were the first table's row kept, it
+/// would turn into another table's instead: a move of two.
+pub fn alone(key: &ColumnRef, parts: &mut [Part<'_>]) -> R<()> {
+    let mut keys = Vec::new();
+    for part in parts.iter() {
+        let own = part.key.unwrap_or(key);
+        keys.push(part.table.text(&own.column).ok_or_else(unknown)?.collect::<Vec<_>>());
+    }
+    let mut stands: HashMap<&str, u32> = HashMap::new();
+    for (part, cells) in parts.iter().zip(&keys) {
+        for cell in part.rows.iter().filter_map(|row| cells.get(*row)).filter(|cell| !cell.is_empty()) {
+            *stands.entry(cell.as_ref()).or_default() += 1;
+        }
+    }
+    let once = |cell: &str| stands.get(cell).is_none_or(|tables| *tables == 1);
+    for (part, cells) in parts.iter_mut().zip(&keys) {
+        part.rows.retain(|row| cells.get(*row).is_some_and(|cell| once(cell)));
+    }
+    Ok(())
 }
 
 /// The engine's table `name` with the columns of `uses`, and the number of each row counted over all parts. Keys become

@@ -50,7 +50,7 @@ fn several_rooms_give_the_weights_of_one() {
     let Some(trainer) = Trainer::named("several_rooms_give_the_weights_of_one") else { return };
     for model in [json!({"kind": "logistic_regression"}), json!({"kind": "mlp", "hidden": [64, 32]})] {
         let start = start(&model);
-        let (one, steps) = alone(&trainer, &start);
+        let (one, steps) = alone(&trainer, &start, &mut |_| Ok(()));
         let one = one.unwrap();
         assert_eq!((one.outcome.noise_draws, steps), (STEPS, STEPS));
         assert!(weights(&one).values().flatten().any(|w| w.abs() > 1e-3), "something was learnt or noised");
@@ -170,4 +170,35 @@ fn orders_for_another_place_or_job_are_refused() {
     assert_eq!(orders(|s| s.group.as_mut().unwrap().rank = 0, fine), Code::GroupPlaceMismatch);
     assert_eq!(orders(|s| s.group.as_mut().unwrap().size = 3, fine), Code::GroupPlaceMismatch);
     assert_eq!(orders(|_| {}, |_| Err(Refusal::new(Code::JobMismatch, "another job"))), Code::JobMismatch);
+}
+
+/// Every thread of every worker in the middle of a training, alone and in a group: no capability in any set.
+#[test]
+fn workers_at_work_have_no_capability() {
+    let Some(trainer) = Trainer::named("workers_at_work_have_no_capability") else { return };
+    let start = start(&json!({"kind": "mlp", "hidden": [64, 32]}));
+    let mut seen = Vec::new();
+    let look = |report: Option<&Report>, seen: &mut Vec<String>| {
+        if matches!(report, Some(Report::Progress { step: 3.., .. })) {
+            let tasks = trainer.processes().into_iter().map(|pid| std::fs::read_dir(format!("/proc/{pid}/task")));
+            for task in tasks.flatten().flatten().flatten() {
+                // A thread may end before it is read.
+                seen.extend(std::fs::read_to_string(task.path().join("status")));
+            }
+        }
+        Ok(())
+    };
+    let (one, _) = alone(&trainer, &start, &mut |report| look(report, &mut seen));
+    one.unwrap();
+    let by_one = seen.len();
+    let Ended { leader, members, .. } =
+        together(&trainer, &start, 2, &Way::open, &mut |report| look(report, &mut seen));
+    leader.unwrap();
+    members.into_iter().for_each(|member| member.unwrap());
+    assert!(by_one > 0 && seen.len() > by_one + 1, "workers were looked at");
+    for status in seen {
+        for set in ["Inh", "Prm", "Eff", "Bnd", "Amb"] {
+            assert!(status.contains(&format!("Cap{set}:\t{}\n", "0".repeat(16))), "{status}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use ccr_runtime::worker::supervise::{Watch, Work, supervise};
 use schemas::evidence::{Appraisal, ImageSet};
 use schemas::id::RunId;
 use schemas::jwk::Jwk;
-use schemas::worker::Start;
+use schemas::worker::{Report, Start};
 use schemas::{Digest, R, Timestamp};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -43,25 +44,30 @@ impl Trainer {
         folder.pop();
         let built = folder.join("ccr-trainer");
         let copy = folder.join(format!("ccr-group-{test}-{}", std::process::id()));
-        if !std::path::Path::new("/dev/net/tun").exists() {
-            println!("NOT RUN {test}: this machine lends no network devices");
-            return None;
-        }
         if !built.is_file() || std::fs::hard_link(&built, &copy).is_err() {
             println!("NOT RUN {test}: ccr-trainer is not built");
+            return None;
+        }
+        if let Some(what) = missing(&copy) {
+            println!("NOT RUN {test}: this machine lends no {what}");
+            let _ = std::fs::remove_file(&copy);
             return None;
         }
         Some(Trainer(copy))
     }
 
-    /// SIGKILL to every process of this binary.
-    pub fn kill(&self) {
+    /// The processes of this binary.
+    pub fn processes(&self) -> Vec<i32> {
         let name = self.0.as_os_str().as_encoded_bytes();
-        for process in std::fs::read_dir("/proc").unwrap().flatten() {
-            let ours = std::fs::read(process.path().join("cmdline")).is_ok_and(|line| line.starts_with(name));
-            if let Some(pid) = process.file_name().to_str().and_then(|pid| pid.parse().ok()).filter(|_| ours) {
-                let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
-            }
+        let ours = |pid: &i32| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(name));
+        let all = std::fs::read_dir("/proc").unwrap().flatten();
+        all.filter_map(|process| process.file_name().to_str()?.parse().ok()).filter(ours).collect()
+    }
+
+    /// SIGKILL to each of them.
+    pub fn kill(&self) {
+        for pid in self.processes() {
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
         }
     }
 }
@@ -70,6 +76,19 @@ impl Drop for Trainer {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
     }
+}
+
+/// What a group of this worker lacks on this machine. One that finds itself in no network of its own says so before it reads
+/// anything.
+fn missing(worker: &std::path::Path) -> Option<&'static str> {
+    if std::fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun").is_err() {
+        return Some("network devices");
+    }
+    let mut asked = Command::new(worker);
+    let said = asked.arg("--apart").stdin(Stdio::null()).stderr(Stdio::null()).output().unwrap().stdout;
+    let said: Report = serde_json::from_slice(said.get(4..).unwrap()).unwrap();
+    let apart = matches!(&said, Report::Failed { code, .. } if code == "WORKER_PROTOCOL");
+    if apart { None } else { Some("user namespaces") }
 }
 
 fn table() -> String {
@@ -188,8 +207,8 @@ fn vault(start: &Start) -> Vault {
 }
 
 /// A training by one room.
-pub fn alone(trainer: &Trainer, start: &Start) -> (R<Delivered>, u32) {
-    supervise(work(trainer, start, &vault(start)), &mut |_| Ok(()))
+pub fn alone(trainer: &Trainer, start: &Start, watch: Watch<'_>) -> (R<Delivered>, u32) {
+    supervise(work(trainer, start, &vault(start)), watch)
 }
 
 /// How a training by several rooms ended.

@@ -13,10 +13,12 @@ use schemas::privacy::Plan;
 use schemas::worker::NoiseSampler;
 use tch::Tensor;
 
+use crate::device::{self, Place};
 use crate::fault::{Hush, internal};
 use crate::model::Network;
 use crate::noise::{Grid, PoissonSampling, Streams};
 use crate::per_sample::{add_clipped, bound};
+use crate::shares;
 use crate::table::Rows;
 
 /// Rows worked through at once; a logical batch may have many such chunks, and is never cut short.
@@ -58,6 +60,7 @@ pub struct Data {
     x: Tensor,
     y: Tensor,
     rows: usize,
+    place: Place,
 }
 
 impl Data {
@@ -65,10 +68,24 @@ impl Data {
     pub fn new(rows: &Rows, features: usize) -> R<Data> {
         let count = rows.features.len().checked_div(features).ok_or_else(|| internal("a row has features"))?;
         let shape = [count as i64, features as i64];
-        let x = Tensor::f_from_slice(&rows.features).and_then(|x| x.f_reshape(shape)).hush()?;
-        let y = Tensor::f_from_slice(&rows.labels).hush()?;
+        let place = Place::default();
+        let x = place.tensor(&rows.features).and_then(|x| x.f_reshape(shape)).hush()?;
+        let y = place.tensor(&rows.labels).hush()?;
         let y = if rows.labels.len() == count { y } else { y.f_reshape([count as i64, -1]).hush()? };
-        Ok(Data { x, y, rows: count })
+        Ok(Data { x, y, rows: count, place })
+    }
+
+    /// The same with the rows of a step at another place than the machine's memory: all rows where they fit, else those
+    /// of the step alone.
+    pub fn on(self, place: Place) -> R<Data> {
+        let all = place.keeps(self.x.numel().saturating_mul(size_of::<f32>()));
+        let lay = |t: Tensor| if all { place.bring(&t).hush() } else { Ok(t) };
+        Ok(Data { x: lay(self.x)?, y: lay(self.y)?, rows: self.rows, place })
+    }
+
+    /// The same rows, for another thread.
+    pub(crate) fn again(&self) -> Data {
+        Data { x: self.x.shallow_clone(), y: self.y.shallow_clone(), ..*self }
     }
 
     /// How many rows there are: secret.
@@ -78,9 +95,9 @@ impl Data {
 
     /// Features and labels of some rows.
     pub fn chunk(&self, rows: &[i64]) -> R<(Tensor, Tensor)> {
-        let chosen = Tensor::f_from_slice(rows).hush()?;
-        let take = |t: &Tensor| t.f_index_select(0, &chosen).hush();
-        Ok((take(&self.x)?, take(&self.y)?))
+        let chosen = device::of(&self.x).tensor(rows).hush()?;
+        let take = |t: &Tensor| self.place.bring(&t.f_index_select(0, &chosen)?);
+        Ok((take(&self.x).hush()?, take(&self.y).hush()?))
     }
 }
 
@@ -122,19 +139,33 @@ pub(crate) fn train_by(
     settings: &Settings,
     streams: &Streams,
     begin: Position,
-    mut after: impl FnMut(&Network, Position) -> R<()>,
+    after: impl FnMut(&Network, Position) -> R<()>,
 ) -> R<Trained> {
     let grid = Grid::new(settings.noise_multiplier, settings.clip, network.coordinates())?;
-    let mut at = begin;
-    while at.step < settings.steps {
-        at.step += 1;
-        at.noise_draws += acts.step(network, data, settings, &grid, streams, at.step)?;
-        after(network, at)?;
-    }
+    let step = |network: &mut Network, step| acts.step(network, data, settings, &grid, streams, step);
+    let at = walk(network, settings.steps, begin, step, after)?;
     if at.noise_draws != settings.steps {
         return Err(internal("noise draws and steps differ"));
     }
     Ok(Trained { noise_draws: at.noise_draws, noise: grid.sampler() })
+}
+
+/// The frame of every training: from `begin` on the planned steps, no more and no less. `step` does one and tells how often
+/// it drew noise; `after` is shown the network behind it.
+pub(crate) fn walk(
+    network: &mut Network,
+    steps: u32,
+    begin: Position,
+    mut step: impl FnMut(&mut Network, u32) -> R<u32>,
+    mut after: impl FnMut(&Network, Position) -> R<()>,
+) -> R<Position> {
+    let mut at = begin;
+    while at.step < steps {
+        at.step += 1;
+        at.noise_draws += step(network, at.step)?;
+        after(network, at)?;
+    }
+    Ok(at)
 }
 
 /// What one step is made of. Outside of audits there is one way to do it, [`AsPlanned`]: the provided methods.
@@ -188,14 +219,8 @@ impl Acts for AsPlanned {}
 
 /// The sum of the clipped gradients of the chosen rows, one vector per parameter.
 pub(crate) fn clipped_sums(network: &Network, data: &Data, rows: &[i64], settings: &Settings) -> R<Vec<Vec<f64>>> {
-    let leaves = network.leaves()?;
-    let mut sums: Vec<Vec<f64>> = network.parameters.iter().map(|p| vec![0.0; p.values.len()]).collect();
     let bound = bound(settings.clip, network.single(), settings.expected_batch);
-    for chunk in network.chunks(rows) {
-        let (x, y) = data.chunk(chunk)?;
-        add_clipped(&leaves, &x, &y, bound, &mut sums)?;
-    }
-    Ok(sums)
+    shares::sums(network, data, rows, |leaves, x, y, sums| add_clipped(leaves, x, y, bound, sums))
 }
 
 #[cfg(test)]

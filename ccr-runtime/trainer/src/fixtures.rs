@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use schemas::pipeline::{ColumnRef, Feature, Join, JoinKind, JoinStep, Metrics, Model, Training};
 use schemas::privacy::Plan;
 use schemas::text::{Bytes, Real};
-use schemas::worker::{Report, SeedBytes, Start, TableHead};
+use schemas::worker::{Device, Report, SeedBytes, Start, TableHead};
 
 /// What came back.
 #[derive(PartialEq, Debug)]
@@ -115,6 +115,7 @@ pub fn start(
         checkpoint_every: None,
         resume: None,
         group: None,
+        device: Device::Cpu,
     }
 }
 

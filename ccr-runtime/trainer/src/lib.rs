@@ -6,7 +6,7 @@
 //!
 //! Read in this order: [`session`] (the protocol), [`table`] (from CSV to rows in two parts), [`dpsgd`] (the private
 //! training, between whose steps lies a [`checkpoint`]; [`plain`] is the one that contracts allow to be without privacy), [`per_sample`] (gradients of each row, clipped), [`noise`], [`stream`], [`gaussian`] and [`ziggurat`] (what protects them),
-//! [`model`] (networks; their passes are those of `engine`), [`loss`], [`optimizer`], [`metrics`], [`artifact`], [`confine`], [`settle`].
+//! [`model`] (networks; their passes are those of `engine`; [`device`] says where tensors lie), [`loss`], [`optimizer`], [`metrics`], [`artifact`], [`confine`], [`settle`].
 //!
 //! Two binaries stand on it: `ccr-trainer` (the worker) and `trainer-bench` (measures steps; never part of a room).
 
@@ -15,6 +15,7 @@ pub mod artifact;
 mod audit;
 pub mod checkpoint;
 pub mod confine;
+pub mod device;
 pub mod dpsgd;
 mod engine;
 pub mod evaluate;
@@ -37,6 +38,7 @@ pub mod plain;
 mod quality;
 pub mod session;
 pub mod settle;
+mod shares;
 pub mod stream;
 pub mod table;
 pub mod together;

@@ -9,7 +9,6 @@ use schemas::worker::{Group, MAX_TABLE, Start};
 use schemas::{Code, R, Refusal};
 
 use crate::fault::{pipeline, protocol};
-use crate::per_sample;
 
 /// Tables of one job.
 const MAX_TABLES: usize = 16;
@@ -130,10 +129,7 @@ fn plan(plan: &Plan, training: &Training) -> R<()> {
     if plan.metrics_noise_multiplier.is_some() != training.metrics.is_some() {
         return Err(protocol("plan and training differ about metrics"));
     }
-    let single = matches!(training.model, Model::Network { .. });
-    if single && !plan.without_differential_privacy && plan.expected_batch.value() > per_sample::MOST_ROWS {
-        return Err(exceeded("a step of a network expects 49950 rows at most"));
-    }
+    plan.fits(&training.model)?;
     let asked = training.metrics.as_ref();
     if plan.curve != asked.and_then(|m| m.curve.clone()) || plan.loss != asked.and_then(|m| m.loss.clone()) {
         return Err(protocol("plan and training differ about metrics"));

@@ -3,13 +3,16 @@
 use std::io::{self, BufReader, BufWriter, Write};
 use std::process::ExitCode;
 
+use ccr_trainer::device::Place;
 use ccr_trainer::{confine, session, settle};
+use schemas::R;
 
 const HELP: &str = "ccr-trainer: private training inside a clean room; started by `ccr`, not by hand.
 
 usage: ccr-trainer                  speak the worker protocol on stdin and stdout (schemas::worker)
        ccr-trainer --apart          the same; refuse where this machine gives it no network namespace of its own
        ccr-trainer --library-paths  print the paths of the loaded libtorch files, one per line
+       ccr-trainer --device auto|cpu|cuda  print where tensors would lie; refuse a card that is not there
        ccr-trainer --version
        ccr-trainer --help
 
@@ -23,10 +26,8 @@ fn main() -> ExitCode {
         ["--version"] => print(&format!("ccr-trainer {}", env!("CARGO_PKG_VERSION"))),
         ["--help"] => print(HELP),
         ["--library-paths"] => print(&confine::library_paths().join("\n")),
-        _ => {
-            eprintln!("ccr-trainer: unknown arguments; try --help");
-            ExitCode::from(2)
-        }
+        ["--device", asked] => Place::named(asked).map_or_else(unknown, device),
+        _ => unknown(),
     }
 }
 
@@ -37,7 +38,6 @@ fn work(apart: bool) -> ExitCode {
     for line in confine::confine() {
         eprintln!("ccr-trainer: {line}");
     }
-    settle::threads(settle::THREADS);
     let mut output = BufWriter::new(io::stdout().lock());
     if let Some(refusal) = confine::apart().err().filter(|_| apart) {
         session::refuse(&mut output, refusal);
@@ -45,6 +45,21 @@ fn work(apart: bool) -> ExitCode {
     }
     let mut input = BufReader::new(io::stdin().lock());
     if session::serve(&mut input, &mut output) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn unknown() -> ExitCode {
+    eprintln!("ccr-trainer: unknown arguments; try --help");
+    ExitCode::from(2)
+}
+
+fn device(found: R<Place>) -> ExitCode {
+    match found {
+        Ok(place) => print(place.name()),
+        Err(refusal) => {
+            eprintln!("ccr-trainer: {refusal}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn print(text: &str) -> ExitCode {

@@ -5,9 +5,11 @@ use schemas::network::{Input, Network as Description};
 use schemas::pipeline::Model;
 use schemas::recipe::{Loss, Optimizer, Recipe, Schedule};
 use schemas::text::Real;
+use schemas::worker::Device;
 use schemas::{Digest, R};
 use serde::Deserialize;
 
+use crate::device::Place;
 use crate::dpsgd::{self, Data, Position, Settings};
 use crate::model::Network;
 use crate::noise::{PoissonSampling, Streams};
@@ -28,6 +30,9 @@ pub struct Order {
     pub threads: i32,
     /// Which steps.
     pub mode: Mode,
+    /// Where tensors lie.
+    #[serde(default)]
+    pub device: Device,
 }
 
 /// Which steps.
@@ -47,15 +52,16 @@ pub struct Stepper {
     streams: Streams,
     mode: Mode,
     settings: Settings,
+    place: Place,
 }
 
 impl Stepper {
     /// A network with its initial weights.
     ///
     /// # Errors
-    /// As [`Network::with`].
+    /// As [`Network::with`] and [`Place::choose`].
     pub fn new(order: &Order) -> R<Stepper> {
-        let zero = Real::parse("0")?;
+        let (zero, place) = (Real::parse("0")?, Place::choose(order.device)?);
         let recipe = Recipe {
             loss: Loss::CrossEntropy { classes: order.classes },
             optimizer: Optimizer::Sgd { momentum: zero.clone(), weight_decay: zero },
@@ -65,9 +71,9 @@ impl Stepper {
         };
         let (width, vocabulary) = size(&order.network.input);
         let model = Model::Network { network: order.network.clone() };
-        let network = Network::with(&model, Some(&recipe), width, 1)?;
+        let network = Network::with(&model, Some(&recipe), width, 1)?.on(place);
         let streams = Streams::new(&[7; 32]);
-        let data = Data::new(&rows(order, width, vocabulary, &streams)?, width)?;
+        let data = Data::new(&rows(order, width, vocabulary, &streams)?, width)?.on(place)?;
         let settings = Settings {
             steps: 0,
             sampling: PoissonSampling::new(&Real::parse("1")?)?,
@@ -76,7 +82,7 @@ impl Stepper {
             expected_batch: order.batch as f64,
             learning_rate: 0.05,
         };
-        Ok(Stepper { network, data, streams, mode: order.mode, settings })
+        Ok(Stepper { network, data, streams, mode: order.mode, settings, place })
     }
 
     /// So many steps more.
@@ -86,14 +92,16 @@ impl Stepper {
     pub fn take(&mut self, steps: u32) -> R<()> {
         let done = self.settings.steps;
         self.settings.steps += steps;
-        match self.mode {
+        let taken = match self.mode {
             Mode::Private => {
                 let begin = Position { step: done, noise_draws: done };
                 dpsgd::train(&mut self.network, &self.data, &self.settings, &self.streams, begin, |_, _| Ok(()))
                     .map(drop)
             }
             Mode::Plain => (done..self.settings.steps).try_for_each(|done| self.plain(done + 1)),
-        }
+        };
+        self.place.finish();
+        taken
     }
 
     fn plain(&mut self, step: u32) -> R<()> {

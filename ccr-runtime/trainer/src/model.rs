@@ -14,6 +14,7 @@ use schemas::pipeline::Model;
 use schemas::recipe::{Loss, Recipe};
 use tch::{Kind, Tensor};
 
+use crate::device::Place;
 use crate::engine::{self, Mode, Op, T, Tape, Weights};
 use crate::fault::Hush;
 use crate::lanes;
@@ -21,8 +22,14 @@ use crate::loss;
 use crate::noise::Streams;
 use crate::optimizer::{Memory, Pace, Rule};
 
+/// The largest weight there is, of either sign: a training begins with none above, and no step goes above. Far more than any
+/// network is published with, and far below where single precision loses one number beside another.
+pub const MOST_WEIGHT: f64 = 1e4;
+
 /// Memory that the activations and their gradients of one physical chunk may take.
 const CHUNK_BYTES: u64 = 64 << 20;
+/// So much memory of activations is worth a thread: with less it would mostly wait for the other one.
+const SHARE_BYTES: u64 = 4 << 20;
 /// Rows of a physical chunk at most.
 const CHUNK_ROWS: usize = 4_096;
 
@@ -46,6 +53,7 @@ pub struct Network {
     pub frozen: Vec<Parameter>,
     /// What the optimiser remembers.
     pub memory: Memory,
+    place: Place,
     body: Arc<Body>,
 }
 
@@ -59,6 +67,7 @@ struct Body {
     kind: Kind,
     rule: Rule,
     chunk_rows: usize,
+    share_rows: usize,
 }
 
 impl Network {
@@ -83,9 +92,21 @@ impl Network {
             kind: built.kind,
             rule,
             chunk_rows: usize::try_from(chunk).unwrap_or(CHUNK_ROWS).clamp(1, CHUNK_ROWS),
+            share_rows: usize::try_from(SHARE_BYTES / built.bytes_per_row.max(1)).unwrap_or(CHUNK_ROWS).max(1),
         };
         let memory = body.rule.memory(&built.learnt);
-        Ok(Network { parameters: built.learnt, frozen: built.frozen, memory, body: Arc::new(body) })
+        Ok(Network {
+            parameters: built.learnt,
+            frozen: built.frozen,
+            memory,
+            place: Place::default(),
+            body: Arc::new(body),
+        })
+    }
+
+    /// The same with the tensors of its steps at another place than the machine's memory.
+    pub fn on(self, place: Place) -> Network {
+        Network { place, ..self }
     }
 
     /// Puts weights of a safetensors file in place of the initial ones; adapters may be left out, all of them.
@@ -103,7 +124,7 @@ impl Network {
     /// `MODEL_WEIGHTS` for a weight above 10,000, of either sign.
     pub fn begin_with(&mut self, weights: &schemas::weights::Weights, safetensors: &[u8]) -> R<()> {
         weights.expect(safetensors)?;
-        weights::load(self, safetensors, weights::MOST, |name| weights.is_fresh(name))
+        weights::load(self, safetensors, MOST_WEIGHT, |name| weights.is_fresh(name))
     }
 
     /// How many numbers there are to learn.
@@ -126,7 +147,15 @@ impl Network {
     /// Cuts the rows of a step into equal physical chunks that fit the memory. Follows from public figures and the
     /// number of rows.
     pub fn chunks<'a>(&self, rows: &'a [i64]) -> std::slice::Chunks<'a, i64> {
-        let count = rows.len().div_ceil(self.body.chunk_rows).max(1);
+        let most = self.place.at_once(self.body.chunk_rows as i64).clamp(1, CHUNK_ROWS as i64) as usize;
+        let count = rows.len().div_ceil(most).max(1);
+        rows.chunks(rows.len().div_ceil(count).max(1))
+    }
+
+    /// Cuts the rows of a step into equal shares for at most so many threads, each worth one. A card works by itself.
+    pub fn shares<'a>(&self, rows: &'a [i64], threads: usize) -> std::slice::Chunks<'a, i64> {
+        let most = if self.place == Place::default() { threads } else { 1 };
+        let count = (rows.len() / self.body.share_rows).clamp(1, most.max(1));
         rows.chunks(rows.len().div_ceil(count).max(1))
     }
 
@@ -139,19 +168,19 @@ impl Network {
 
     /// The weights as tensors of this step.
     pub fn leaves(&self) -> R<Leaves> {
-        let tensor = |p: &Parameter| p.tensor(self.body.kind).hush();
+        let tensor = |p: &Parameter| p.tensor(self.body.kind, self.place).hush();
         let learnt = self.parameters.iter().map(tensor).collect::<R<Vec<_>>>()?;
         let frozen = self.frozen.iter().map(tensor).collect::<R<Vec<_>>>()?;
-        Ok(Leaves { learnt, frozen, body: self.body.clone() })
+        Ok(Leaves { learnt, frozen, place: self.place, body: self.body.clone() })
     }
 }
 
 impl Parameter {
-    fn tensor(&self, kind: Kind) -> T<Tensor> {
+    fn tensor(&self, kind: Kind, place: Place) -> T<Tensor> {
         let shape: Vec<i64> = self.shape.iter().map(|n| *n as i64).collect();
         let flat = match kind {
-            Kind::Float => Tensor::f_from_slice(&lanes::single(&self.values))?,
-            _ => Tensor::f_from_slice(&self.values)?,
+            Kind::Float => place.tensor(&lanes::single(&self.values))?,
+            _ => place.tensor(&self.values)?,
         };
         flat.f_reshape(shape)
     }
@@ -161,6 +190,7 @@ impl Parameter {
 pub struct Leaves {
     learnt: Vec<Tensor>,
     frozen: Vec<Tensor>,
+    place: Place,
     body: Arc<Body>,
 }
 
@@ -191,6 +221,11 @@ impl Leaves {
     /// How many tensors are learnt.
     pub fn count(&self) -> usize {
         self.learnt.len()
+    }
+
+    /// Where they lie.
+    pub fn place(&self) -> Place {
+        self.place
     }
 
     /// Whether tensors are single precision.

@@ -1,15 +1,15 @@
 //! What is done with the noised mean gradient: post-processing, by public constants alone.
 //!
 //! Everything is reckoned in double precision, number by number in a fixed order, so that a training that goes on from a
-//! checkpoint gives the same bits. What an optimiser remembers between steps is a [`Memory`], part of the checkpoint.
+//! checkpoint gives the same bits. No weight leaves [`MOST_WEIGHT`]. What an optimiser remembers between steps is a [`Memory`], part of the checkpoint.
 
 use schemas::recipe::{Optimizer, Recipe, Schedule};
 
 use crate::lanes;
-use crate::model::Parameter;
+use crate::model::{MOST_WEIGHT, Parameter};
 
-/// A weight beyond this is set back to it, so that models hold finite numbers.
-const MAX_WEIGHT: f64 = 1e30;
+/// What an optimiser remembers is set back to this, so that it stays finite.
+const MOST_MOMENT: f64 = 1e30;
 
 /// What an optimiser remembers: for every parameter its running moments, one after the other; empty for plain SGD.
 pub type Memory = Vec<Vec<f64>>;
@@ -79,7 +79,7 @@ impl Rule {
             Kind::Sgd { momentum: 0.0, decay: 0.0 } => {
                 let rate = rate / divisor;
                 for (parameter, sum) in parameters.iter_mut().zip(sums) {
-                    lanes::descend(&mut parameter.values, sum, rate, MAX_WEIGHT);
+                    lanes::descend(&mut parameter.values, sum, rate, MOST_WEIGHT);
                 }
             }
             Kind::Sgd { momentum, decay } => {
@@ -89,7 +89,7 @@ impl Rule {
                     velocity.resize(sum.len(), 0.0);
                     for ((value, gradient), v) in parameter.values.iter_mut().zip(sum).zip(velocity) {
                         *v = finite(momentum * *v + gradient / divisor + decay * *value);
-                        *value = (*value - rate * *v).clamp(-MAX_WEIGHT, MAX_WEIGHT);
+                        *value = (*value - rate * *v).clamp(-MOST_WEIGHT, MOST_WEIGHT);
                     }
                 }
             }
@@ -106,7 +106,7 @@ impl Rule {
                         *v = beta2 * *v + (1.0 - beta2) * g * g;
                         let step = *m / first / ((*v / second).sqrt() + epsilon);
                         let moved = *value - rate * (step + if apart { pull } else { 0.0 });
-                        *value = moved.clamp(-MAX_WEIGHT, MAX_WEIGHT);
+                        *value = moved.clamp(-MOST_WEIGHT, MOST_WEIGHT);
                     }
                 }
             }
@@ -114,9 +114,9 @@ impl Rule {
     }
 }
 
-/// Moments stay finite, even where a clipped weight is pulled at with all its might.
+/// Moments stay finite, however large a gradient may be.
 fn finite(value: f64) -> f64 {
-    value.clamp(-MAX_WEIGHT, MAX_WEIGHT)
+    value.clamp(-MOST_MOMENT, MOST_MOMENT)
 }
 
 /// The learning rate's factor after `done` of `steps` steps.

@@ -2,8 +2,11 @@
 //!
 //! **Why the move of the sum by one row stays within the clipping norm.** A row's own part is at most `clip` times the
 //! margin: its norm is that of the very numbers that are added, where its gradient is built; of the product g aᵀ, where
-//! there is one position; else it is the Gram form, raised by a bound of its rounding, where the sum's own rounding of
-//! parts that cancel inside the row is held down by that bound but not proven to stay within the margin. Norms are raised
+//! there is one position; else it is the Gram form, raised by a bound of its rounding. There the row's parts, of sizes S in
+//! all, meet the others one by one, and where they cancel they round these by at most k·u·S, with k the additions between.
+//! But the norm is then at least √(x² + u(T+d+p)·S²), with x what is left of the row. So both together come to no more than
+//! C·(x + k·u·S)/√(x² + u(T+d+p)·S²) ≤ C·√(1 + e²), e = k·√(u/(T+d+p)): tests measure e below 10^-4, whose square is nothing
+//! beside the margin; proven it would be for a k of some hundred, beyond which the roundings have to lean one way. Norms are raised
 //! by what may vanish below the smallest normal number, so that no choice of weights hides a gradient. On ordinary
 //! networks norm and sum differ by up to 5·10^-7 in single precision. Beside its own part, one row more moves the others to other lanes of the kernels and other places of a sum, which rounds *their*
 //! gradients differently: by at most r·clip each, with r measured below 10^-6 in single and 10^-15 in double precision.
@@ -18,6 +21,7 @@
 use schemas::R;
 use tch::{Kind, Tensor};
 
+use crate::device::{self, Place};
 use crate::engine::{Mode, Part, T};
 use crate::fault::{Hush, internal};
 use crate::lanes;
@@ -27,12 +31,8 @@ use crate::model::Leaves;
 const MARGINS: [f64; 2] = [1e-5, 1e-4];
 /// The share lost for every expected row in single precision.
 const ROUNDING: f64 = 2e-6;
-/// No more than this share is lost.
+/// No more than this share is lost: a plan expects no more rows than `schemas::privacy::MOST_EXPECTED_ROWS`, where it is reached.
 const MOST: f64 = 0.1;
-
-/// The expected rows of a step beyond which single precision would lose more than [`MOST`]: a training with more is
-/// refused.
-pub const MOST_ROWS: f64 = 49_950.0;
 
 /// What rows are clipped to, below `clip` by the margin of the precision and of the expected rows of a step.
 pub fn bound(clip: f64, single: bool, expected_batch: f64) -> f64 {
@@ -70,10 +70,10 @@ fn clipped(leaves: &Leaves, x: &Tensor, y: &Tensor, bound: f64) -> T<Vec<(usize,
         let parts = leaves.backward(&x, &y, Mode::PerRow)?;
         let squares = tch::no_grad(|| squared_norms(&parts))?;
         if squares.iter().all(|square| square.is_finite()) {
-            return tch::no_grad(|| weighted(parts, &squares, bound, leaves.single()));
+            return tch::no_grad(|| weighted(parts, &squares, bound, leaves.single(), leaves.place()));
         }
         let kept: Vec<i64> = (0..).zip(&squares).filter(|(_, square)| square.is_finite()).map(|(row, _)| row).collect();
-        let kept = Tensor::f_from_slice(&kept)?;
+        let kept = device::of(&x).tensor(&kept)?;
         (x, y) = (x.f_index_select(0, &kept)?, y.f_index_select(0, &kept)?);
     }
 }
@@ -107,16 +107,22 @@ fn added(parts: &[Part]) -> T<Vec<f64>> {
     total.ok_or_else(|| tch::TchError::Torch("nothing is learnt".to_owned()))
 }
 
-/// The sum of the rows of parts, each within `bound`.
-pub(crate) fn weighted(parts: Vec<Part>, squares: &[f64], bound: f64, single: bool) -> T<Vec<(usize, Tensor)>> {
+/// The sum of the rows of parts, each within `bound`; the parts lie at `place`.
+pub(crate) fn weighted(
+    parts: Vec<Part>,
+    squares: &[f64],
+    bound: f64,
+    single: bool,
+    place: Place,
+) -> T<Vec<(usize, Tensor)>> {
     let factors = squares.iter().map(|square| (bound / (square.sqrt() + 1e-12)).min(1.0));
     let factors = match single {
         // Below the smallest normal number a factor would be rounded by up to the double of it.
         true => {
             let normal = |factor: f32| if factor < f32::MIN_POSITIVE { 0.0 } else { factor };
-            Tensor::f_from_slice(&factors.map(|factor| normal(factor as f32)).collect::<Vec<_>>())?
+            place.tensor(&factors.map(|factor| normal(factor as f32)).collect::<Vec<_>>())?
         }
-        false => Tensor::f_from_slice(&factors.collect::<Vec<_>>())?,
+        false => place.tensor(&factors.collect::<Vec<_>>())?,
     };
     let mut sums = Vec::new();
     for part in parts {

@@ -1,46 +1,56 @@
 //! Training without differential privacy, for jobs that every dataset's contract allows it to.
 //!
-//! The same walk as [`crate::dpsgd`] and the same public figures: a fixed number of steps, rows drawn by Poisson sampling
+//! The same frame as [`crate::dpsgd`] and the same public figures: a fixed number of steps, rows drawn by Poisson sampling
 //! from the run's seed, sums divided by the public expected batch, no stop that data decides. But no row is clipped and no
-//! noise is drawn, so the model may repeat any row: nothing bounds what it reveals. It has no code in common with the
-//! private walk but the sampling and the descent, so that neither can turn into the other by a figure; which of the two
-//! is taken follows from the plan alone, and `ccr` lets out only what the plan says.
+//! noise is drawn, so the model may repeat any row: nothing bounds what it reveals. What a step does is written here for
+//! itself, so that neither training can turn into the other by a figure; which of the two is taken follows from the plan
+//! alone, and `ccr` lets out only what the plan says.
 
-use schemas::R;
 use schemas::worker::NoiseSampler;
+use schemas::{Code, R, Refusal};
 
-use crate::dpsgd::{Data, Position, Settings, Trained};
+use crate::dpsgd::{Data, Position, Settings, Trained, walk};
 use crate::fault::protocol;
-use crate::model::Network;
+use crate::model::{MOST_WEIGHT, Network};
 use crate::noise::Streams;
 use crate::per_sample::add_plain;
+use crate::shares;
 
 /// Trains from `begin` on for exactly the planned steps, without clipping and noise. `after` is shown the network after
 /// each step.
 ///
+/// A sum that is no number moves nothing. Whether the training diverged is looked at behind the last step alone, so that
+/// all that is said before is the same either way.
+///
 /// # Errors
-/// `WORKER_PROTOCOL` where `begin` is that of a private training; `WORKER_FAILED` where the tensor library gives up.
+/// `WORKER_PROTOCOL` where `begin` is that of a private training; `WORKER_FAILED` where the tensor library gives up;
+/// `TRAINING_DIVERGED` where a weight ends at [`MOST_WEIGHT`], or the last sums are no numbers.
 pub fn train(
     network: &mut Network,
     data: &Data,
     settings: &Settings,
     streams: &Streams,
     begin: Position,
-    mut after: impl FnMut(&Network, Position) -> R<()>,
+    after: impl FnMut(&Network, Position) -> R<()>,
 ) -> R<Trained> {
     if begin.noise_draws != 0 {
         return Err(protocol("the checkpoint is of a private training"));
     }
-    let mut at = begin;
-    while at.step < settings.steps {
-        at.step += 1;
-        let mut sums = sums(network, data, settings, streams, at.step)?;
-        // A sum that is no number moves nothing: what a row holds never ends a training.
+    let mut sound = true;
+    let step = |network: &mut Network, step: u32| {
+        let mut sums = sums(network, data, settings, streams, step)?;
+        sound = sums.iter().flatten().all(|sum| sum.is_finite());
         sums.iter_mut().flatten().filter(|sum| !sum.is_finite()).for_each(|sum| *sum = 0.0);
-        network.descend(&sums, settings.expected_batch, settings.learning_rate, at.step, settings.steps);
-        after(network, at)?;
+        network.descend(&sums, settings.expected_batch, settings.learning_rate, step, settings.steps);
+        Ok(0)
+    };
+    let at = walk(network, settings.steps, begin, step, after)?;
+    let within = |weight: &f64| weight.abs() < MOST_WEIGHT;
+    if !sound || !network.parameters.iter().flat_map(|parameter| &parameter.values).all(within) {
+        let sentence = "the training diverged: smaller steps may help";
+        return Err(Refusal::new(Code::TrainingDiverged, sentence));
     }
-    Ok(Trained { noise_draws: 0, noise: NoiseSampler::WithoutNoise })
+    Ok(Trained { noise_draws: at.noise_draws, noise: NoiseSampler::WithoutNoise })
 }
 
 /// The plain gradient sums of the rows of a step, one vector per parameter.
@@ -52,13 +62,7 @@ pub(crate) fn sums(
     step: u32,
 ) -> R<Vec<Vec<f64>>> {
     let rows = settings.sampling.draw(data.rows(), streams.sampling(step)?);
-    let leaves = network.leaves()?;
-    let mut sums: Vec<Vec<f64>> = network.parameters.iter().map(|p| vec![0.0; p.values.len()]).collect();
-    for chunk in network.chunks(&rows) {
-        let (x, y) = data.chunk(chunk)?;
-        add_plain(&leaves, &x, &y, &mut sums)?;
-    }
-    Ok(sums)
+    shares::sums(network, data, &rows, add_plain)
 }
 
 #[cfg(test)]
@@ -130,16 +134,42 @@ mod tests {
         assert!(moved[..4].iter().all(|w| (w - 0.5 * step).abs() < 1e-12) && (moved[4] - step).abs() < 1e-12);
     }
 
+    /// However it diverges, all planned steps are told of first, and then the same words.
     #[test]
-    fn what_is_no_number_ends_nothing() {
+    fn a_training_that_diverges_ends_in_one_sentence() {
+        let told = |rows: usize, rate: &str| {
+            let (mut start, files) = job(rows);
+            start.training.learning_rate = real(rate);
+            fixtures::serve(&start, &files)
+        };
+        assert!(told(300, "0.5").model.is_some());
+        let (few, many) = (told(200, "1000000000"), told(300, "1000000000"));
+        assert_eq!(few, many);
+        assert_eq!((few.reports.len(), &few.model), (32, &None), "ready, thirty steps, the failure");
+        let Some(Report::Failed { code, sentence }) = few.reports.last() else { panic!("{few:?}") };
+        assert_eq!(code, "TRAINING_DIVERGED");
+        assert!(!sentence.contains(|c: char| c.is_ascii_digit()));
+    }
+
+    #[test]
+    fn infinities_behind_many_layers_end_it_too_and_no_step_before() {
+        let layer = r#"{"op":"linear","inputs":1,"outputs":1,"bias":false}"#;
+        let text = format!(r#"{{"input":{{"kind":"vector","features":1}},"layers":[{}]}}"#, [layer; 12].join(","));
         let (start, _) = job(1);
-        let settings = Settings::new(&start.plan, &start.training).unwrap();
-        let mut network = Network::new(&Model::LogisticRegression, 4, 0).unwrap();
-        let data = Data::new(&Rows { features: vec![f32::NAN; 4 * 50], labels: vec![1.0; 50] }, 4).unwrap();
-        let streams = Streams::new(&[1; 32]);
-        let trained = train(&mut network, &data, &settings, &streams, Position::default(), |_, _| Ok(())).unwrap();
-        assert_eq!(trained.noise_draws, 0);
-        assert!(network.parameters.iter().flat_map(|p| &p.values).all(|value| value.is_finite()));
+        let settings = Settings { learning_rate: 1e-9, ..Settings::new(&start.plan, &start.training).unwrap() };
+        let mut network =
+            Network::new(&Model::Network { network: serde_json::from_str(&text).unwrap() }, 1, 0).unwrap();
+        network.parameters.iter_mut().flat_map(|p| &mut p.values).for_each(|w| *w = 9_999.0);
+        let data = Data::new(&Rows { features: vec![1.0; 50], labels: vec![0.0; 50] }, 1).unwrap();
+        let mut steps = Vec::new();
+        let ended =
+            train(&mut network, &data, &settings, &Streams::new(&[1; 32]), Position::default(), |network, at| {
+                assert!(network.parameters.iter().flat_map(|p| &p.values).all(|w| *w == 9_999.0));
+                steps.push(at.step);
+                Ok(())
+            });
+        assert_eq!(ended.unwrap_err().code, Code::TrainingDiverged);
+        assert_eq!(steps, (1..=settings.steps).collect::<Vec<_>>());
     }
 
     #[test]

@@ -3,19 +3,21 @@
 use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use collective::network::Interface;
 use schemas::pipeline::Model;
 use schemas::trees::Trees;
 use schemas::worker::{MAX_MESSAGE, MAX_TABLE, Outcome, Report, Start};
 use schemas::{Digest, R, Refusal};
 use zeroize::Zeroizing;
 
+use crate::device::Place;
 use crate::dpsgd::{Data, Position, Settings, Trained, train, train_by};
 use crate::fault::{internal, protocol};
 use crate::metrics::Scored;
 use crate::model::Network;
 use crate::noise::Streams;
-use crate::together::{Tunnel, stretch};
-use crate::{artifact, checkpoint, limits, metrics, plain, table, trees};
+use crate::together::{Tunnel, interface, stretch};
+use crate::{artifact, checkpoint, confine, limits, metrics, plain, settle, table, trees};
 
 /// At most this many progress reports per job.
 const MAX_PROGRESS: u32 = 100;
@@ -43,12 +45,20 @@ pub fn refuse(output: &mut impl Write, refusal: Refusal) {
 fn work(input: &mut impl Read, output: &mut impl Write) -> R<()> {
     let start = read_start(input)?;
     limits::check(&start)?;
+    // Capabilities are each thread's own: given up before any data is read, and before there is a second thread, which
+    // the settling of threads begins.
+    let interface = start.group.as_ref().map(interface).transpose()?;
+    confine::powerless()?;
+    if confine::is_shut() {
+        settle::threads(settle::THREADS);
+    }
+    let place = Place::choose(start.device)?;
     let parts = read_parts(input, &start)?;
     let configuration = start.configuration()?;
     let streams = Streams::of_run(&start.seed.0.0, configuration);
     let done = match &start.training.model {
         Model::Trees { trees } => forest(output, &start, trees, &parts, &streams)?,
-        _ => network(input, output, &start, &configuration, &parts, &streams)?,
+        _ => network(input, output, &start, (place, interface), &parts, &streams)?,
     };
     let outcome = Outcome {
         kind: "model".into(),
@@ -76,23 +86,24 @@ fn network(
     input: &mut impl Read,
     output: &mut impl Write,
     start: &Start,
-    configuration: &Digest,
+    (place, interface): (Place, Option<Interface>),
     parts: &table::Parts,
     streams: &Streams,
 ) -> R<Done> {
-    let features = start.training.inputs();
-    let mut network =
-        Network::with(&start.training.model, start.training.recipe.as_ref(), features, start.training.init_seed)?;
+    let (features, configuration) = (start.training.inputs(), &start.configuration()?);
+    let (model, recipe) = (&start.training.model, start.training.recipe.as_ref());
+    let mut network = Network::with(model, recipe, features, start.training.init_seed)?.on(place);
     if let Some(weights) = &start.training.weights {
         network.begin_with(weights, &Zeroizing::new(read_frame(input, schemas::weights::MAX_BYTES as usize)?))?;
     }
     let begin = read_checkpoint(input, start, configuration, &mut network)?;
     // From `Ready` on a step counts as run: what the machine may not give is asked for before.
-    let tunnel = start.group.as_ref().map(Tunnel::open).transpose()?;
+    let tunnel =
+        start.group.as_ref().zip(interface).map(|(told, interface)| Tunnel::open(told, interface)).transpose()?;
     report(output, &Report::Ready {})?;
     let settings = Settings::new(&start.plan, &start.training)?;
     let own = start.group.as_ref().map(|group| stretch(&parts.train, features, group)).transpose()?;
-    let data = Data::new(own.as_ref().unwrap_or(&parts.train), features)?;
+    let data = Data::new(own.as_ref().unwrap_or(&parts.train), features)?.on(place)?;
     let group = tunnel.map(|tunnel| tunnel.enter(&data)).transpose()?;
     let after = |network: &Network, at: Position| {
         progress(output, at.step, start.plan.steps)?;
@@ -109,7 +120,7 @@ fn network(
     };
     network.round();
     let scored = match &start.plan.metrics_noise_multiplier {
-        Some(_) => Scored::by_network(&network, &Data::new(&parts.held_out, features)?)?,
+        Some(_) => Scored::by_network(&network, &Data::new(&parts.held_out, features)?.on(place)?)?,
         None => Scored::default(),
     };
     Ok(Done { trained, model: artifact::safetensors(&network)?, scored })
@@ -204,7 +215,7 @@ fn read_frame(input: &mut impl Read, most: usize) -> R<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use schemas::text::{Bytes, Real};
-    use schemas::worker::{Resume, SeedBytes};
+    use schemas::worker::{Device, Resume, SeedBytes};
 
     use super::*;
     use crate::fixtures::{self, Served};
@@ -227,6 +238,23 @@ mod tests {
         assert_eq!((outcome.kind.as_str(), outcome.steps, outcome.noise_draws), ("model", 30, 30));
         assert_eq!((outcome.bytes, outcome.sha256), (model.len() as u64, Digest::of(&model)));
         assert!(outcome.metrics.as_ref().unwrap().accuracy_ppm <= 1_000_000);
+    }
+
+    #[test]
+    fn a_card_that_is_not_there_is_refused_before_any_table_is_read() {
+        if Place::choose(Device::Cuda).is_ok() {
+            return println!("NOT RUN a_card_that_is_not_there_is_refused_before_any_table_is_read: there is one");
+        }
+        let (mut start, files) = fixtures::three_tables(30);
+        let cpu = fixtures::serve(&start, &files);
+        start.device = Device::Auto;
+        assert_eq!(fixtures::serve(&start, &files), cpu, "without a card it is the machine's memory");
+        start.device = Device::Cuda;
+        for files in [&files[..], &[]] {
+            let Served { reports, model } = fixtures::serve(&start, files);
+            let [Report::Failed { code, .. }] = &reports[..] else { panic!("{reports:?}") };
+            assert_eq!((code.as_str(), model), ("DEVICE_UNAVAILABLE", None));
+        }
     }
 
     #[test]

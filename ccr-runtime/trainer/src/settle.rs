@@ -9,6 +9,9 @@
 //! **Waiting.** Threads that wait for each other sleep. As they come they spin, which on a machine that does anything
 //! else holds up the very thread that is waited for: on two busy cores a step took two to ten times as long.
 //!
+//! **Cards.** Products of single precision stay whole: as they come, those of convolutions round to ten bits first, ten times
+//! what the margin of the clip allows. And they repeat, as far as the libraries of the card let them.
+//!
 //! **Threads.** [`THREADS`] is a constant of this program, never that of the machine. Sums over a tensor are cut into as
 //! many parts as there are threads, so another number may move last bits; the same image on the same class of CPU
 //! gives the same bits, however many cores are free. So outcome and certificate do not state it: the image set that they
@@ -21,13 +24,16 @@ use std::process::Command;
 pub const THREADS: i32 = 2;
 
 /// Read at a program's start. By glibc: nothing below 1 GiB is mapped for itself, nothing goes back to the kernel, the
-/// heap grows by 64 MiB at a time, all threads share one heap. By OpenMP: threads sleep while they wait.
-const ENVIRONMENT: [(&str, &str); 5] = [
+/// heap grows by 64 MiB at a time, all threads share one heap. By OpenMP: threads sleep while they wait. By the libraries
+/// of a card: no rounded products, and a work space that lets products repeat.
+const ENVIRONMENT: [(&str, &str); 7] = [
     ("MALLOC_MMAP_THRESHOLD_", "1073741824"),
     ("MALLOC_TRIM_THRESHOLD_", "2147483647"),
     ("MALLOC_TOP_PAD_", "67108864"),
     ("MALLOC_ARENA_MAX", "1"),
     ("OMP_WAIT_POLICY", "passive"),
+    ("NVIDIA_TF32_OVERRIDE", "0"),
+    ("CUBLAS_WORKSPACE_CONFIG", ":4096:8"),
 ];
 
 /// Settles allocator and waiting: returns at once where the environment says it already, else starts this program anew

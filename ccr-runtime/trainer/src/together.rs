@@ -15,7 +15,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use chacha20::rand_core::Rng;
-use collective::{Group, Place, network};
+use collective::network::Interface;
+use collective::{Group, Place};
 use schemas::R;
 use schemas::worker::Group as Told;
 
@@ -50,6 +51,13 @@ impl Together {
     }
 }
 
+/// The interface of a member. Only in a network namespace of this process's own: elsewhere neighbours would reach the
+/// group, which seals and asks nothing.
+pub fn interface(told: &Told) -> R<Interface> {
+    confine::apart()?;
+    Interface::of(told.rank)
+}
+
 /// The network that this process gets from its warden.
 pub struct Tunnel {
     told: Told,
@@ -65,12 +73,10 @@ pub struct Tunnelled {
 }
 
 impl Tunnel {
-    /// Makes the network over standard input, which is a socket behind its data. Only in a network namespace of this
-    /// process's own: elsewhere neighbours would reach the group, which seals and asks nothing.
-    pub fn open(told: &Told) -> R<Tunnel> {
-        confine::apart()?;
+    /// Has its packets relayed over standard input, which is a socket behind its data.
+    pub fn open(told: &Told, interface: Interface) -> R<Tunnel> {
         let socket = stdin().as_fd().try_clone_to_owned().map_err(|_| internal("standard input cannot be shared"))?;
-        Ok(Tunnel { told: *told, relay: network::open(told.rank, socket)? })
+        Ok(Tunnel { told: *told, relay: interface.relay(socket)? })
     }
 
     /// Joins the group there, once the warden heard `Ready`. Waits for the others no longer than it would for a step.

@@ -77,7 +77,22 @@ fn plain_text_is_printed_on_request() {
     for library in ["libtorch_cpu.so", "libc10.so", "libgomp.so.1", "libcudart.so.13", "libcupti.so.13"] {
         assert!(paths.lines().any(|path| path.ends_with(library) && std::path::Path::new(path).is_file()), "{paths}");
     }
-    assert_eq!(trainer().arg("--what").output().unwrap().status.code(), Some(2));
+    for wrong in [&["--what"][..], &["--device"], &["--device", "tpu"]] {
+        assert_eq!(trainer().args(wrong).output().unwrap().status.code(), Some(2));
+    }
+}
+
+#[test]
+fn where_tensors_would_lie_is_told_and_a_missing_card_refused() {
+    let asked = |device: &str| trainer().args(["--device", device]).output().unwrap();
+    assert_eq!(text(&asked("cpu").stdout), "cpu\n");
+    let (auto, cuda) = (asked("auto"), asked("cuda"));
+    if cuda.status.success() {
+        assert_eq!((text(&auto.stdout), text(&cuda.stdout)), ("cuda\n".into(), "cuda\n".into()));
+    } else {
+        assert_eq!((text(&auto.stdout), cuda.status.code()), ("cpu\n".into(), Some(1)));
+        assert!(text(&cuda.stderr).contains("DEVICE_UNAVAILABLE"), "{}", text(&cuda.stderr));
+    }
 }
 
 #[test]

@@ -125,7 +125,7 @@ pub fn training(config: &Value, public: &Public, options: &Options) -> R<ReadTra
 }
 
 /// The training stage of a file: the file itself, or the one in its `pipeline`.
-fn stage(config: &Value) -> R<&Value> {
+pub(super) fn stage(config: &Value) -> R<&Value> {
     let Some(stages) = config.get("pipeline").and_then(Value::as_array) else { return Ok(config) };
     let trains =
         |stage: &&Value| stage.get("name").and_then(Value::as_str).is_some_and(|name| name.starts_with("Train_"));
@@ -205,15 +205,7 @@ impl Config {
 
     /// What has another meaning here, as `depa-spec` 3.11 says.
     fn replaced(&self) -> Vec<Notice> {
-        let mut notices = Vec::new();
-        let splits = self.dataset_config.as_ref().and_then(|config| config.get("splits"));
-        let has = |name: &str| splits.and_then(|splits| splits.get(name)).is_some_and(|value| !value.is_null());
-        let split = "replaced: a row's part is a threshold on a keyed hash of its principal";
-        for name in ["random_state", "stratify"] {
-            if has(name) {
-                notices.push(Notice::new(format!("dataset_config.splits.{name}"), split));
-            }
-        }
+        let mut notices = split(self.dataset_config.as_ref());
         if self.batch_size.is_some() {
             notices.push(Notice::new(
                 "batch_size",
@@ -232,6 +224,15 @@ impl Config {
         let sample_rate = Real::rounded_up((batch as f64 / rows as f64).min(1.0), 12);
         Some(Figures { per_epoch, steps: per_epoch.checked_mul(epochs), sample_rate })
     }
+}
+
+/// What a `dataset_config` says of parts, and what becomes of it.
+pub(super) fn split(data: Option<&Value>) -> Vec<Notice> {
+    let splits = data.and_then(|config| config.get("splits"));
+    let has = |name: &&str| splits.and_then(|splits| splits.get(name)).is_some_and(|value| !value.is_null());
+    let sentence = "replaced: a row's part is a threshold on a keyed hash of its principal";
+    let named = ["random_state", "stratify"].into_iter().filter(has);
+    named.map(|name| Notice::new(format!("dataset_config.splits.{name}"), sentence)).collect()
 }
 
 /// What follows from the public number of rows.

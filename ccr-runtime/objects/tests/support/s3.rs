@@ -66,6 +66,8 @@ impl S3 {
             credentials: Some(file),
             anonymous: false,
             instance: false,
+            prefix: None,
+            only: None,
         }
     }
 

@@ -5,9 +5,12 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// A call: its number from 0.
+use sha2::{Digest as _, Sha256};
+
+/// A call: its number from 0, and its head, below which stands the SHA-256 of its body.
 pub struct Call {
     pub number: usize,
+    pub head: String,
 }
 
 /// Answers on loopback until the test ends. An empty answer is silence.
@@ -36,8 +39,8 @@ impl Storage {
                 let (kept, answer) = (kept.clone(), answer.clone());
                 std::thread::spawn(move || {
                     let Ok(stream) = stream else { return };
-                    let Some(number) = heard(&stream, &kept) else { return };
-                    speak(stream, &answer(Call { number }), pause);
+                    let Some(call) = heard(&stream, &kept) else { return };
+                    speak(stream, &answer(call), pause);
                 });
             }
         });
@@ -50,8 +53,8 @@ impl Storage {
     }
 }
 
-/// Reads a call, and gives its number.
-fn heard(stream: &TcpStream, kept: &Mutex<Vec<String>>) -> Option<usize> {
+/// Reads a call; its body is not held.
+fn heard(stream: &TcpStream, kept: &Mutex<Vec<String>>) -> Option<Call> {
     let (mut reader, mut head, mut length) = (BufReader::new(stream), String::new(), 0);
     loop {
         let mut line = String::new();
@@ -66,10 +69,23 @@ fn heard(stream: &TcpStream, kept: &Mutex<Vec<String>>) -> Option<usize> {
         }
         head.push_str(&line);
     }
-    reader.take(length).read_to_end(&mut Vec::new()).ok()?;
+    let (mut body, mut digest, mut part) = (reader.take(length), Sha256::new(), vec![0; 64 << 10]);
+    loop {
+        let read = body.read(&mut part).ok()?;
+        if read == 0 {
+            break;
+        }
+        digest.update(&part[..read]);
+    }
+    head.push_str(&format!("body-sha256: {}\n", hex(&digest.finalize())));
     let mut kept = kept.lock().unwrap();
-    kept.push(head);
-    Some(kept.len() - 1)
+    kept.push(head.clone());
+    Some(Call { number: kept.len() - 1, head })
+}
+
+/// Small letters.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn speak(mut stream: TcpStream, answer: &[u8], pause: Option<Duration>) {

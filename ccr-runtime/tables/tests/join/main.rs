@@ -5,3 +5,4 @@ mod cells;
 mod house;
 mod oracle;
 mod pictures;
+mod united;

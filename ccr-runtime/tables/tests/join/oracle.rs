@@ -161,23 +161,6 @@ fn means_and_extremes_are_taken_over_the_rows_of_one_person() {
 }
 
 #[test]
-fn united_tables_keep_people_of_the_same_name_apart() {
-    let files = vec![csv("a", "id,v,y\ns1,1,1\ns2,2,0\ns1,9,0\n"), csv("b", "who,v,y\ns1,3,1\ns3,4,0\n")];
-    let steps = vec![step(JoinKind::Union, "a.id", "b.who")];
-    let mut join = join("a", steps, &["a.id", "a.v", "a.y"]);
-    let mut training = training(&[("a.v", "0", "4")], "a.y", "a.id");
-    training.train_ppm = 1_000_000;
-    let parts = prepare(&join, &training, &files).unwrap();
-    assert_eq!(parts.train.features, [-0.5, 0.0, 0.5, 1.0]);
-    assert_eq!(parts.train.labels, [1.0, 0.0, 1.0, 0.0]);
-    join.filters = vec![filter("a.v", Comparison::Ge, "2")];
-    assert_eq!(prepare(&join, &training, &files).unwrap().train.features, [0.0, 0.5, 1.0]);
-    join.steps.push(step(JoinKind::Inner, "a.id", "c.k"));
-    let three = [files, vec![csv("c", "k\ns1\n")]].concat();
-    assert_eq!(prepare(&join, &training, &three).err().map(|r| r.code), Some(Code::PipelineInvalid));
-}
-
-#[test]
 fn large_tables_keep_the_order_of_the_first_one() {
     let (mut a, mut b) = (String::from("k,v,y\n"), String::from("k,v\n"));
     for i in 0..30_000u32 {

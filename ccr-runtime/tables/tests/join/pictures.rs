@@ -45,7 +45,7 @@ fn pictures_and_masks_of_two_hospitals_become_rows() {
     let (a, mask) = good(1);
     let one = sealed("a", &[("s1", a, mask.clone()), ("s2", b"no picture".to_vec(), mask.clone())]);
     let (b, _) = good(2);
-    let two = sealed("b", &[("s1", b, grey(3, 1, &[255, 255, 255]))]);
+    let two = sealed("b", &[("s3", b, grey(3, 1, &[255, 255, 255]))]);
     let join = join("a", vec![step(JoinKind::Union, "a.id", "b.id")], &["a.id", "a.flair", "a.seg"]);
     let mut training = training(&[("a.flair", "0", "255")], "a.seg", "a.id");
     training.train_ppm = 1_000_000;

@@ -20,16 +20,30 @@ use crate::shim;
 const LARGEST: u16 = 60_000;
 const MASK: Ipv4Addr = Ipv4Addr::new(255, 255, 255, 0);
 
-/// Makes the interface of a member and relays its packets, each behind its length as a big-endian u16, until the socket
-/// ends; the handle ends with it. `WORKER_FAILED` where the kernel lets a process have no interface of its own.
-pub fn open(rank: u32, socket: OwnedFd) -> R<JoinHandle<()>> {
-    let none = || Refusal::new(Code::WorkerFailed, "this machine lets the worker have no network of its own");
-    let address = Ipv4Addr::from(Group::address(rank));
-    let device = shim::network(c"rooms0", address, MASK, i32::from(LARGEST)).ok_or_else(none)?;
-    let (device, socket) = (File::from(device), UnixStream::from(socket));
-    let (to_socket, from_device) = (socket.try_clone().map_err(|_| none())?, device.try_clone().map_err(|_| none())?);
-    std::thread::spawn(move || outwards(from_device, to_socket));
-    Ok(std::thread::spawn(move || inwards(socket, device)))
+/// The interface of a member, with nobody at its other end yet.
+#[derive(Debug)]
+pub struct Interface(File);
+
+impl Interface {
+    /// Makes it. `WORKER_FAILED` where the kernel lets a process have no interface of its own.
+    pub fn of(rank: u32) -> R<Interface> {
+        let address = Ipv4Addr::from(Group::address(rank));
+        let device = shim::network(c"rooms0", address, MASK, i32::from(LARGEST)).ok_or_else(none)?;
+        Ok(Interface(File::from(device)))
+    }
+
+    /// Relays its packets, each behind its length as a big-endian u16, until the socket ends; the handle ends with it.
+    pub fn relay(self, socket: OwnedFd) -> R<JoinHandle<()>> {
+        let (device, socket) = (self.0, UnixStream::from(socket));
+        let (to_socket, from_device) =
+            (socket.try_clone().map_err(|_| none())?, device.try_clone().map_err(|_| none())?);
+        std::thread::spawn(move || outwards(from_device, to_socket));
+        Ok(std::thread::spawn(move || inwards(socket, device)))
+    }
+}
+
+fn none() -> Refusal {
+    Refusal::new(Code::WorkerFailed, "this machine lets the worker have no network of its own")
 }
 
 /// One read of the device is one packet.

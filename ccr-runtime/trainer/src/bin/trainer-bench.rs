@@ -1,7 +1,8 @@
 //! `trainer-bench`: steps of one network by the very functions of the trainer, on request. For `sh infra/bench.sh
 //! training`; never part of a room.
 //!
-//! The first line on stdin is a JSON object {network, batch, classes, threads, mode}; mode is `plain` or `private`. Then
+//! The first line on stdin is a JSON object {network, batch, classes, threads, mode, device}; mode is `plain` or `private`,
+//! device `auto`, `cpu` or `cuda` (`auto` where it is left out). Then
 //! every line is a number of steps to take; each is answered by one line {cpu_ms, wall_ms, peak_kib}, the times for one
 //! step of them. The end of stdin is answered by {peak_kib, start_kib, weights}, with a digest of the weights. The batch
 //! is random and fixed.

@@ -6,6 +6,7 @@ use super::layers::Conv;
 use super::sum::weighted;
 use super::tape::{Form, Mode, Tape};
 use super::{T, Weights, norm};
+use crate::device;
 
 /// Bytes of unfolded patches worked on at once.
 const CHUNK: i64 = 4 << 20;
@@ -64,58 +65,76 @@ pub fn forward(conv: &Conv, x: &Tensor, weights: &Weights<'_>, tape: &mut Tape) 
 pub struct Unfolded {
     /// Squared norm of each row.
     pub norms: Vec<f64>,
-    /// [rows, channels out, kernel, kernel, channels in], if they were to be kept.
-    pub rows: Option<Tensor>,
+    /// [slabs, rows, channels out, numbers of a slab], if they were to be kept: see [`Site::slabs`].
+    pub kept: Option<Tensor>,
+}
+
+impl Site {
+    /// How many slabs a row's gradient comes in. Where the kernel goes on place by place, what it sees in its second row is
+    /// what it sees in its first, one row of the picture further on: unfolded along the width alone, the picture serves every
+    /// row of the kernel, each of which gives a slab.
+    fn slabs(&self) -> i64 {
+        if self.leaf.is_none() && self.stride == 1 { self.kernel } else { 1 }
+    }
+
+    /// The sum of slabs [slabs, channels out, numbers of a slab] in the weight's shape.
+    fn whole(&self, slabs: &Tensor) -> T<Tensor> {
+        let (outputs, k) = (slabs.size3()?.1, self.kernel);
+        slabs.f_transpose(0, 1)?.f_reshape([outputs, k, k, -1])?.f_permute([0, 3, 1, 2])
+    }
 }
 
 /// Every row's norm, and its gradient if it is kept, for g [rows, channels out, height, width].
 pub fn unfolded(site: &Site, g: &Tensor) -> T<Unfolded> {
     let (rows, outputs, _, _) = g.size4()?;
     let channels = site.x.size4()?.1;
-    let (k, patch) = (site.kernel, channels * site.kernel * site.kernel);
+    let (slabs, patch) = (site.slabs(), channels * site.kernel * site.kernel);
     let kept = match site.keep {
-        true => Some(Tensor::f_empty([rows, outputs, patch], (site.x.kind(), site.x.device()))?),
+        true => Some(Tensor::f_empty([slabs, rows, outputs, patch / slabs], (site.x.kind(), site.x.device()))?),
         false => None,
     };
-    let mut norms = Vec::with_capacity(usize::try_from(rows).unwrap_or(0));
-    pieces(site, g, |first, n, part, u| {
-        norms.extend(match (&site.leaf, &kept) {
+    let mut norms = vec![0.0; usize::try_from(rows).unwrap_or(0)];
+    pieces(site, g, |first, n, part, slab, u| {
+        let squares = match (&site.leaf, &kept) {
             (Some(_), _) => norm::gram(u, &part.f_transpose(1, 2)?)?,
-            (None, Some(kept)) => norm::squares(&part.f_bmm_out(&kept.f_narrow(0, first, n)?, u)?)?,
+            (None, Some(kept)) => norm::squares(&part.f_bmm_out(&kept.f_select(0, slab)?.f_narrow(0, first, n)?, u)?)?,
             (None, None) => norm::squares(&part.f_bmm(u)?)?,
-        });
+        };
+        let of_piece = norms.iter_mut().skip(usize::try_from(first).unwrap_or(0));
+        of_piece.zip(squares).for_each(|(norm, square)| *norm += square);
         Ok(())
     })?;
-    let rows = match kept {
-        Some(kept) => Some(kept.f_view([rows, outputs, k, k, channels])?),
-        None => None,
-    };
-    Ok(Unfolded { norms, rows })
+    Ok(Unfolded { norms, kept })
+}
+
+/// The sum of the rows' gradients that [`unfolded`] kept, each by its factor, in the weight's shape.
+pub fn kept_sum(site: &Site, kept: &Tensor, factors: Option<&Tensor>) -> T<Tensor> {
+    let sums = kept.f_unbind(0)?.iter().map(|rows| weighted(rows, factors)).collect::<T<Vec<_>>>()?;
+    site.whole(&Tensor::f_stack(&sums, 0)?)
 }
 
 /// The sum of the rows' gradients that [`unfolded`] measured, each by its factor, in the weight's shape.
 pub fn sum(site: &Site, g: &Tensor, factors: Option<&Tensor>) -> T<Tensor> {
-    let (k, channels, outputs) = (site.kernel, site.x.size4()?.1, g.size4()?.1);
-    let options = (site.x.kind(), site.x.device());
-    let mut sum = Tensor::f_zeros([outputs, channels * k * k], options)?;
-    pieces(site, g, |first, n, part, u| {
+    let (slabs, patch, outputs) = (site.slabs(), site.x.size4()?.1 * site.kernel * site.kernel, g.size4()?.1);
+    let sum = Tensor::f_zeros([slabs, outputs, patch / slabs], (site.x.kind(), site.x.device()))?;
+    pieces(site, g, |first, n, part, slab, u| {
         let factors = match factors {
             Some(factors) => Some(factors.f_narrow(0, first, n)?),
             None => None,
         };
-        let _ = sum.f_add_(&weighted(&part.f_bmm(u)?, factors.as_ref())?)?;
+        let _ = sum.f_select(0, slab)?.f_add_(&weighted(&part.f_bmm(u)?, factors.as_ref())?)?;
         Ok(())
     })?;
-    sum.f_view([outputs, k, k, channels])?.f_permute([0, 3, 1, 2])
+    site.whole(&sum)
 }
 
-/// Works through the rows a few at a time: `work` takes the first, how many, their g [n, channels out, positions] and
-/// their patches [n, positions, patch].
-fn pieces(site: &Site, g: &Tensor, mut work: impl FnMut(i64, i64, &Tensor, &Tensor) -> T<()>) -> T<()> {
+/// Works through the rows a few at a time: `work` takes the first, how many, their g [n, channels out, positions], and for
+/// each slab its number and the patches that it is made of [n, positions, numbers].
+fn pieces(site: &Site, g: &Tensor, mut work: impl FnMut(i64, i64, &Tensor, i64, &Tensor) -> T<()>) -> T<()> {
     let (rows, outputs, out_h, out_w) = g.size4()?;
     let channels = site.x.size4()?.1;
     let (k, stride, l) = (site.kernel, site.stride, out_h * out_w);
-    let patch = channels * k * k;
+    let (slabs, patch) = (site.slabs(), channels * k * k);
     let g = g.f_contiguous()?.f_view([rows, outputs, l])?;
     let plain = k == 1 && stride == 1 && site.padding == 0;
     let x = if plain {
@@ -123,24 +142,37 @@ fn pieces(site: &Site, g: &Tensor, mut work: impl FnMut(i64, i64, &Tensor, &Tens
     } else {
         let (pad, (_, _, height, width)) = (site.padding, site.x.size4()?);
         let options = (site.x.kind(), site.x.device());
-        let padded = Tensor::f_zeros([rows, height + 2 * pad, width + 2 * pad, channels], options)?;
+        let padded = Tensor::f_empty([rows, height + 2 * pad, width + 2 * pad, channels], options)?;
+        for (dimension, first) in [(1, 0), (1, height + pad), (2, 0), (2, width + pad)] {
+            let _ = padded.f_narrow(dimension, first, pad)?.f_zero_()?;
+        }
         padded.f_narrow(1, pad, height)?.f_narrow(2, pad, width)?.f_copy_(&site.x.f_permute([0, 2, 3, 1])?)?;
         padded
     };
-    let bytes = l * patch * if x.kind() == tch::Kind::Double { 8 } else { 4 };
-    let step = (CHUNK / bytes.max(1)).clamp(1, rows);
+    let places = if slabs > 1 { (out_h + k - 1) * out_w } else { l };
+    let bytes = places * patch / slabs * if x.kind() == tch::Kind::Double { 8 } else { 4 };
+    let step = (device::of(&x).at_once(CHUNK) / bytes.max(1)).clamp(1, rows);
     let mut first = 0;
     while first < rows {
         let n = step.min(rows - first);
         let part = g.f_narrow(0, first, n)?;
-        let u = if plain {
-            x.f_narrow(0, first, n)?.f_transpose(1, 2)?
+        if plain {
+            work(first, n, &part, 0, &x.f_narrow(0, first, n)?.f_transpose(1, 2)?)?;
         } else {
             let (_, high, wide, c) = x.size4()?;
-            let strides = [high * wide * c, stride * wide * c, stride * c, wide * c, 1];
-            x.f_as_strided([n, out_h, out_w, k, k * c], strides, first * high * wide * c)?.f_reshape([n, l, patch])?
-        };
-        work(first, n, &part, &u)?;
+            let picture = high * wide * c;
+            if slabs > 1 {
+                let seen = x.f_as_strided([n, high, out_w, k * c], [picture, wide * c, c, 1], first * picture)?;
+                let seen = seen.f_reshape([n, high * out_w, k * c])?;
+                for slab in 0..slabs {
+                    work(first, n, &part, slab, &seen.f_narrow(1, slab * out_w, l)?)?;
+                }
+            } else {
+                let strides = [picture, stride * wide * c, stride * c, wide * c, 1];
+                let seen = x.f_as_strided([n, out_h, out_w, k, k * c], strides, first * picture)?;
+                work(first, n, &part, 0, &seen.f_reshape([n, l, patch])?)?;
+            }
+        }
         first += n;
     }
     Ok(())

@@ -13,6 +13,7 @@ use tch::{Kind, Tensor};
 
 use super::T;
 use super::part::{Outer, Part};
+use crate::device;
 
 /// Bytes of Gram matrices worked on at once.
 const CHUNK: i64 = 16 << 20;
@@ -52,27 +53,36 @@ pub fn gram(a: &Tensor, g: &Tensor) -> T<Vec<f64>> {
     let ((_, positions, inputs), outputs) = (a.size3()?, g.size3()?.2);
     let g_kind = g.kind();
     let unit = if g.kind() == Kind::Double { 2f64.powi(-53) } else { 2f64.powi(-24) };
-    let left = a.f_bmm(&a.f_transpose(1, 2)?)?;
-    let product = g.f_bmm(&g.f_transpose(1, 2)?)?.f_mul_(&left)?;
     let sum = |t: &Tensor| t.f_sum_dim_intlist(1i64, false, None::<Kind>);
+    let left = a.f_bmm(&a.f_transpose(1, 2)?)?;
+    let mut right = g.f_bmm(&g.f_transpose(1, 2)?)?;
+    // Σ_t |a_t|² and Σ_t |g_t|², before the one takes up the other.
+    let squares = |t: &Tensor| numbers(&sum(&t.f_diagonal(0, 1, 2)?)?);
+    let of_both = squares(&left)?.into_iter().zip(squares(&right)?);
+    let product = right.f_mul_(&left)?;
     let lengths = product.f_diagonal(0, 1, 2)?.f_sqrt()?;
     let (sums, lengths) = (numbers(&sum(&product.f_flatten(1, -1)?)?)?, numbers(&sum(&lengths)?)?);
     let sizes = lengths.into_iter().map(|length| length * length);
     let rounding = unit * (positions + inputs + outputs) as f64;
     // What is no number stays none: `max` would make it 0.
     let raised = |(sum, size): (f64, f64)| if sum < 0.0 { rounding * size } else { sum + rounding * size };
-    // A product of the one matrix that vanished stood beside one of the other, Σ_{t,u} |g_t||g_u| <= T Σ |g|² in all.
+    // A product of the one matrix that vanished stood beside one of the other, Σ_{t,u} |g_t||g_u| <= T Σ |g|² in all; what
+    // of these squares vanished itself is far below the last term, and their rounding below the factor 2.
     let (t, d, p) = (positions as f64, inputs as f64, outputs as f64);
-    let vanished = |(a, g): (f64, f64)| tiny(g_kind) * t * (p * a + d * g + t);
-    let vanished: Vec<f64> = squares(a)?.into_iter().zip(squares(g)?).map(vanished).collect();
+    let vanished = of_both.map(|(a, g)| tiny(g_kind) * t * 2.0 * (p * a + d * g + t));
     Ok(sums.into_iter().zip(sizes).map(raised).zip(vanished).map(|(norm, vanished)| norm + vanished).collect())
 }
 
+/// How many multiplications take as long as one number that goes to memory, comes back for the norm and again for the sum.
+const TRAFFIC: i64 = 30;
+
 /// Whether norms of outer products over positions come from Gram matrices; else every row's gradient is built, which then
-/// takes no more numbers than a and g together.
+/// takes no more numbers than a and g together. It may take four times as many where that is faster by far: what is built
+/// is the row's part of the sum already, so that the Gram matrices come on top of as many multiplications.
 pub fn by_gram(a: &Tensor, g: &Tensor) -> T<bool> {
     let ((_, positions, p), d) = (g.size3()?, a.size3()?.2);
-    Ok(positions * (d + p) < d * p)
+    let (both, built) = (positions * (d + p), d * p);
+    Ok(both < built && (4 * both < built || positions * both <= TRAFFIC * built))
 }
 
 /// g [rows, positions, width] with all of a row's places of one token added up at the first of them, and 0 at the others:
@@ -108,7 +118,7 @@ fn first_places(tokens: &Tensor) -> T<Tensor> {
             }
         }
     }
-    Tensor::f_from_slice(&values)?.f_view([rows, positions])
+    device::of(tokens).tensor(&values)?.f_view([rows, positions])
 }
 
 impl Part {
@@ -116,10 +126,8 @@ impl Part {
     pub fn norms(&self) -> T<Option<Vec<f64>>> {
         let norms = match self {
             Part::Outer { weights, a, g } => outer(weights, a, g)?,
-            Part::Rows { rows, norms: None, .. } => squares(rows)?,
-            Part::Rows { norms: Some(norms), .. } | Part::Pieces { norms, .. } | Part::Again { norms, .. } => {
-                norms.clone()
-            }
+            Part::Rows { rows, .. } => squares(rows)?,
+            Part::Kept { norms, .. } | Part::Pieces { norms, .. } | Part::Again { norms, .. } => norms.clone(),
             Part::Table { gathered, .. } => squares(gathered)?,
             Part::Total { .. } => return Ok(None),
         };
@@ -147,7 +155,7 @@ fn outer(weights: &Outer, a: &Tensor, g: &Tensor) -> T<Vec<f64>> {
         Some(built) => squares(built)?,
         None => {
             let (rows, positions, _) = g.size3()?;
-            in_chunks(2 * positions * positions, rows, g.kind(), |first, n| {
+            in_chunks(2 * positions * positions, rows, g, |first, n| {
                 gram(&a.f_narrow(0, first, n)?, &g.f_narrow(0, first, n)?)
             })?
         }
@@ -159,9 +167,9 @@ fn outer(weights: &Outer, a: &Tensor, g: &Tensor) -> T<Vec<f64>> {
 }
 
 /// Puts together what `of(first, n)` gives for pieces of the rows that take `numbers` numbers each.
-fn in_chunks(numbers: i64, rows: i64, kind: Kind, of: impl Fn(i64, i64) -> T<Vec<f64>>) -> T<Vec<f64>> {
-    let bytes = numbers.max(1) * if kind == Kind::Double { 8 } else { 4 };
-    let step = (CHUNK / bytes).clamp(1, rows.max(1));
+fn in_chunks(numbers: i64, rows: i64, like: &Tensor, of: impl Fn(i64, i64) -> T<Vec<f64>>) -> T<Vec<f64>> {
+    let bytes = numbers.max(1) * if like.kind() == Kind::Double { 8 } else { 4 };
+    let step = (device::of(like).at_once(CHUNK) / bytes).clamp(1, rows.max(1));
     if step >= rows {
         return of(0, rows);
     }

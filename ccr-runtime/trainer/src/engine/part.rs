@@ -4,13 +4,16 @@ use tch::{Kind, Tensor};
 
 use super::tape::Form;
 use super::{T, conv, norm};
+use crate::device;
 
 /// The gradients of one tensor of weights, or of a layer's.
 pub enum Part {
     /// Row i's gradient is Σ_t g_t a_tᵀ, with a [rows, (positions,) inputs] and g alike; the bias's is Σ_t g_t.
     Outer { weights: Outer, a: Tensor, g: Tensor },
-    /// Row i's gradient itself, [rows, …]; `norms` if its squared norms are known.
-    Rows { weight: usize, rows: Tensor, norms: Option<Vec<f64>>, channels_last: bool },
+    /// Row i's gradient itself, [rows, …].
+    Rows { weight: usize, rows: Tensor },
+    /// The same of a convolution, in slabs ([`conv::Unfolded::kept`]), with its norms.
+    Kept { weight: usize, norms: Vec<f64>, site: conv::Site, kept: Tensor },
     /// Norms are known; the rows' gradients are built once more, a few at a time, for the sum.
     Pieces { weight: usize, norms: Vec<f64>, site: conv::Site, g: Tensor },
     /// Norms are known and from Gram matrices; the sum comes from a second backward pass from s to the leaf.
@@ -51,9 +54,9 @@ impl Part {
     pub fn size(&self) -> usize {
         match self {
             Part::Outer { a, g, .. } => a.numel() + g.numel(),
-            Part::Rows { rows, norms: None, .. } => rows.numel(),
+            Part::Rows { rows, .. } => rows.numel(),
             Part::Table { gathered, .. } => gathered.numel(),
-            Part::Rows { .. } | Part::Pieces { .. } | Part::Again { .. } | Part::Total { .. } => 0,
+            Part::Kept { .. } | Part::Pieces { .. } | Part::Again { .. } | Part::Total { .. } => 0,
         }
     }
 
@@ -61,7 +64,7 @@ impl Part {
     pub fn of(form: Form, s: &Tensor, g: Tensor) -> T<Vec<Part>> {
         let rows = |weight: Option<usize>, rows: T<Tensor>| -> T<Option<Part>> {
             let Some(weight) = weight else { return Ok(None) };
-            Ok(Some(Part::Rows { weight, rows: rows?, norms: None, channels_last: false }))
+            Ok(Some(Part::Rows { weight, rows: rows? }))
         };
         let parts = match form {
             Form::Linear { weight, bias, a } => {
@@ -114,7 +117,7 @@ fn of_gamma(x: &Tensor, mean: &Tensor, rstd: &Tensor, g: &Tensor) -> T<Tensor> {
     let (count, positions, width) = x.size3()?;
     let options = (x.kind(), x.device());
     let bytes = positions * width * if x.kind() == Kind::Double { 8 } else { 4 };
-    let step = (CHUNK / bytes.max(1)).clamp(1, count.max(1));
+    let step = (device::of(x).at_once(CHUNK) / bytes.max(1)).clamp(1, count.max(1));
     let normal = Tensor::f_empty([step, positions, width], options)?;
     let sums = Tensor::f_empty([count, width], options)?;
     let mut first = 0;
@@ -133,12 +136,12 @@ fn convolution(site: conv::Site, s: &Tensor, g: Tensor) -> T<Vec<Part>> {
     let mut parts = Vec::new();
     if let Some(weight) = site.bias {
         let rows = g.f_sum_dim_intlist(&[2i64, 3][..], false, None::<Kind>)?;
-        parts.push(Part::Rows { weight, rows, norms: None, channels_last: false });
+        parts.push(Part::Rows { weight, rows });
     }
     let Some(weight) = site.weight else { return Ok(parts) };
-    let conv::Unfolded { norms, rows } = conv::unfolded(&site, &g)?;
-    parts.push(match (rows, &site.leaf) {
-        (Some(rows), _) => Part::Rows { weight, rows, norms: Some(norms), channels_last: true },
+    let conv::Unfolded { norms, kept } = conv::unfolded(&site, &g)?;
+    parts.push(match (kept, &site.leaf) {
+        (Some(kept), _) => Part::Kept { weight, norms, site, kept },
         (None, Some(leaf)) => Part::Again { weight, norms, s: s.shallow_clone(), g, leaf: leaf.shallow_clone() },
         (None, None) => Part::Pieces { weight, norms, site, g },
     });

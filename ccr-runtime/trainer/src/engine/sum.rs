@@ -15,11 +15,8 @@ impl Part {
     pub fn sums(self, factors: Option<&Tensor>) -> T<Vec<(usize, Tensor)>> {
         match self {
             Part::Outer { weights, a, g } => outer(&weights, &a, g, factors),
-            Part::Rows { weight, rows, channels_last, .. } => {
-                let sum = weighted(&rows, factors)?;
-                let sum = if channels_last { sum.f_permute([0, 3, 1, 2])? } else { sum };
-                Ok(vec![(weight, sum)])
-            }
+            Part::Rows { weight, rows } => Ok(vec![(weight, weighted(&rows, factors)?)]),
+            Part::Kept { weight, site, kept, .. } => Ok(vec![(weight, conv::kept_sum(&site, &kept, factors)?)]),
             Part::Again { weight, s, g, leaf, .. } => {
                 let seed = scaled(&g, factors)?;
                 // A root of one number: the seed meets s inside, and the graph ends at the leaf alone.

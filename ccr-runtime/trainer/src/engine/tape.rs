@@ -6,8 +6,8 @@ use super::lstm::Saved;
 use super::part::Part;
 use super::{T, Weights, broken, lstm};
 
-/// Numbers of per-row gradients that one pass keeps: 512 MB in single precision.
-const KEEP: i64 = 128 << 20;
+/// Numbers of per-row gradients that one pass keeps: 256 MB in single precision, for each thread that makes one.
+const KEEP: i64 = 64 << 20;
 
 /// What a pass is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -10,10 +10,6 @@ fn refuse(sentence: &'static str) -> Refusal {
     Refusal::new(Code::ModelWeights, sentence)
 }
 
-/// The largest weight that a training may begin with: far above what any network is published with, and far below where
-/// single precision loses one number beside another.
-pub const MOST: f64 = 1e4;
-
 /// Every parameter but the fresh ones must be there once, and nothing else. Adapters are there all, or none of them. What
 /// is not there keeps its first values. No weight may be above `most`, of either sign.
 pub fn load(network: &mut Network, bytes: &[u8], most: f64, fresh: impl Fn(&str) -> bool) -> R<()> {
