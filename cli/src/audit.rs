@@ -9,6 +9,7 @@ pub mod budget;
 pub mod compare;
 pub mod line;
 pub mod mirror;
+pub mod money;
 pub mod monitor;
 mod pipe;
 pub mod policy;

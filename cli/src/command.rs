@@ -18,6 +18,7 @@ mod payment;
 mod policy;
 mod run;
 mod scenario;
+mod seal;
 mod sro;
 mod sro_key;
 mod train;

@@ -50,6 +50,7 @@ pub fn offer(
         currency: p.currency,
         amount_minor: p.amount_minor,
         trigger: p.trigger,
+        pricing: p.pricing.clone(),
     });
     let document = DatasetOffer {
         schema: "dataset-offer.v1".into(),
@@ -93,6 +94,8 @@ pub fn offer(
         },
         renewable_to: description.cap.renewable_to.clone(),
         payment: payment.collect(),
+        discounts: description.discounts.clone(),
+        principal_pool: description.principal_pool.clone(),
         data_card: description.card.clone(),
         offered_at: now,
         provider,

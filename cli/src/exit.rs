@@ -34,13 +34,13 @@ pub fn of(refusal: &Refusal) -> u8 {
 pub fn of_code(code: Code) -> u8 {
     use Code::*;
     match code {
-        ConfigInvalid | StorageCredential | StorageRegion | RootKeyMissing | RootKeyExposed | RootKeyForm
-        | SqlUnsupported | RulesForm => USAGE,
+        ConfigInvalid | DeviceUnavailable | StorageCredential | StorageRegion | RootKeyMissing | RootKeyExposed
+        | RootKeyForm | SqlUnsupported | RulesForm => USAGE,
         Unauthenticated | Forbidden | StorageDenied | TokenReplayed | DpopInvalid | SignInRefused
         | EnrolmentInvalid | CsrfInvalid | StepUpNeeded | SignerNotParty | TwoPeopleNeeded => AUTHENTICATION,
         NotFound | ObjectMissing | BucketMissing | ContractUnknown | RunUnknown | ReservationUnknown | KeyUnknown
-        | PaymentUnknown | DatasetUnknown | ImageSetUnknown | DataSchemaUnknown | TemplateUnknown | DraftUnknown
-        | Erased => NOT_FOUND,
+        | PaymentUnknown | DisputeUnknown | DatasetUnknown | ImageSetUnknown | DataSchemaUnknown | TemplateUnknown
+        | DraftUnknown | Erased => NOT_FOUND,
         IdempotencyKeyReused
         | PreconditionFailed
         | PreconditionRequired
@@ -72,6 +72,11 @@ pub fn of_code(code: Code) -> u8 {
         | KeyExists
         | KeyWithheld
         | PaymentState
+        | DisputeExists
+        | DisputeState
+        | PayoutExists
+        | PayoutChain
+        | EscrowNotFunded
         | KbsPapersMissing
         | StoreInUse
         | SuccessionUnfinished
@@ -88,6 +93,10 @@ pub fn of_code(code: Code) -> u8 {
         | DataSchemaMismatch
         | TemplateMismatch
         | PriceChanged
+        | DisputeRuling
+        | PayoutPool
+        | PayoutSums
+        | PayoutPrincipals
         | PipelineRowCoupling
         | ContractIncomplete
         | ContractPeriod
@@ -114,6 +123,7 @@ pub fn of_code(code: Code) -> u8 {
         | PipelineBounds
         | PipelineRecipient
         | EpsilonExceedsContract
+        | RoomsNotAllowed
         | RulesMissing
         | RulesUndefined
         | RulesAnswer
@@ -163,7 +173,8 @@ pub fn of_code(code: Code) -> u8 {
         | SealedTampered | GroupTampered | SealedTruncated | SealedWrongObject | WeightsMismatch | JweRefused
         | KeyRowTampered | RowTampered | StoreRolledBack | BackupForged | CompletionReceipts | CompletionMismatch
         | InclusionInvalid | ConsistencyInvalid | CheckpointInvalid | ReceiptMismatch | LogTampered
-        | LogLineageInvalid | WitnessConflict => VERIFICATION,
+        | BooksUnbalanced | BooksBalance | BooksTransfer | BooksOverdrawn | BooksObligation | BooksSuspense
+        | PayoutProof | LogLineageInvalid | WitnessConflict => VERIFICATION,
         // The form of what came in, peers, limits, faults; and codes that a later release adds.
         _ => OTHER,
     }
@@ -240,8 +251,10 @@ mod tests {
             "TABLE_FORM",
             "WORKER_FAILED",
             "WORKER_PROTOCOL",
+            "TRAINING_DIVERGED",
             "GROUP_MEMBER_LOST",
             "UPLOAD_FAILED",
+            "PAYMENT_FILE",
             "PEER_UNREACHABLE",
             "PEER_FAULT",
             "INTERNAL",

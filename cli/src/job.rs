@@ -1,6 +1,7 @@
 //! Jobs: a form with SQL becomes a signed, typed job in a bundle that room and key services can check alone.
 
 pub mod form;
+pub(crate) mod join;
 pub(crate) mod training;
 
 use schemas::bundle::JobBundle;
@@ -43,8 +44,11 @@ impl Drawn {
 pub struct Estimate {
     /// The privacy plan: σ, steps, and the charge to every dataset.
     pub plan: Plan,
-    /// What falls due when a run completes; the run's id is not known yet, so instruction ids are left out.
+    /// What the first run under the contracts owes when it completes, deposits with it and without what counts hours; the
+    /// run's id is not known yet, so instruction ids are left out.
     pub payments: Vec<Due>,
+    /// The same by term: what is expected, at most, beforehand, and also if the run fails.
+    pub terms: Vec<policies::payment::Estimate>,
 }
 
 /// An amount that a completed run owes.
@@ -145,10 +149,12 @@ pub fn estimate(bundle: &JobBundle, states: Option<&[ContractStatus]>, trust: &T
     let refs: Vec<ContractRef> =
         opened.contracts.iter().map(|c| ContractRef { id: c.contract_id.clone(), sha256: c.digest() }).collect();
     let pairs: Vec<(&ContractRef, &Contract)> = refs.iter().zip(&opened.contracts).map(|(r, c)| (r, &***c)).collect();
+    let terms = policies::payment::estimate(&opened.job, &pairs, &plan.charges, None)?;
     // Any run id gives the same payees and amounts.
     let run = schemas::id::RunId::new(Uuid::nil());
+    let payments = policies::payment::first_run(&run, &opened.job, &pairs, &plan.charges)?;
     let due = |o: Obligation| Due { payee: o.payee, currency: o.currency, amount_minor: o.amount_minor };
-    Ok(Estimate { plan, payments: policies::payment::due(&run, &pairs)?.into_iter().map(due).collect() })
+    Ok(Estimate { plan, payments: payments.into_iter().map(due).collect(), terms })
 }
 
 /// Contracts and offers of a job, read; every signature is verified later, with the finished bundle.
@@ -201,7 +207,7 @@ impl Agreed {
     }
 }
 
-/// The job of a form: SQL parsed into the typed join, bounds taken from the offers' public schemas.
+/// The job of a form: SQL or union made into the typed join, bounds taken from the offers' public schemas.
 fn job(form: &JobForm, agreed: &Agreed, key: &FileKey, trust: &Trust, drawn: &Drawn, now: Timestamp) -> R<JobSpec> {
     let mut tables = Vec::new();
     for (name, id) in &form.tables {
@@ -213,7 +219,8 @@ fn job(form: &JobForm, agreed: &Agreed, key: &FileKey, trust: &Trust, drawn: &Dr
             targets: terms.target_columns.clone(),
         });
     }
-    let parsed = sql::parse(&form.sql, JOINED, &tables, &training::needed(&form.training)?)?;
+    let needed = training::needed(&form.training)?;
+    let parsed = join::join(form.sql.as_deref(), &form.union, &tables, &needed)?;
     let mut datasets = Vec::new();
     let mut by_handle = Vec::new();
     for (handle, table) in &parsed.tables {

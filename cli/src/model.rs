@@ -7,7 +7,7 @@ use objects::Objects;
 use schemas::bundle::JobBundle;
 use schemas::certificate::ModelCertificate;
 use schemas::contract::ContractRef;
-use schemas::event::{Body, Completion};
+use schemas::event::{Body, Completion, Obligation};
 use schemas::id::RunId;
 use schemas::jwk::Jwk;
 use schemas::log::Receipt;
@@ -30,6 +30,9 @@ pub struct Proof {
     pub completion: Envelope<Completion>,
     /// Receipt of the completion's entry in the log.
     pub receipt: Receipt,
+    /// What that entry lists as owed; reckoned from the contracts where absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listed: Vec<Obligation>,
 }
 
 /// A downloaded model, or metrics.
@@ -75,7 +78,7 @@ pub fn download_from(
     };
     let (completion, receipt) =
         (view.completion.clone().ok_or_else(not_yet)?, view.receipt.clone().ok_or_else(not_yet)?);
-    let proof = Proof { run_jwk: view.run_jwk.clone(), completion, receipt };
+    let proof = Proof { run_jwk: view.run_jwk.clone(), completion, receipt, listed: view.listed.clone() };
     let (completion, certificate) = check(&proof, bundle, trust)?;
     if &completion.run_id != run {
         return Err(Refusal::new(Code::CompletionMismatch, "the completion is of another run"));
@@ -162,7 +165,14 @@ fn check(proof: &Proof, bundle: &JobBundle, trust: &Trust) -> R<(Signed<Completi
         opened.contracts.iter().map(|c| ContractRef { id: c.contract_id.clone(), sha256: c.digest() }).collect();
     let mut pairs: Vec<_> = refs.iter().zip(contracts).collect();
     pairs.sort_by(|a, b| a.0.cmp(b.0));
-    let obligations = policies::payment::due(&run, &pairs)?;
+    let mut charges = Vec::new();
+    for receipt in &completion.release_receipts {
+        charges.extend(receipt.read_unverified()?.charges);
+    }
+    let (job, steps) = (&*opened.job, Some(completion.steps));
+    let facts = policies::payment::RunFacts { run: &run, job, steps, charges: &charges, time: None };
+    // Where a price depends on earlier runs the log alone can say what was owed; its entry stands under the receipt.
+    let obligations = policies::payment::listed(&facts, &pairs)?.unwrap_or_else(|| proof.listed.clone());
     let body = Body::RunCompleted { completion: proof.completion.clone(), obligations };
     signing::verify_receipt(&proof.receipt, &body, &trust.origin, trust)?;
 

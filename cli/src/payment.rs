@@ -1,11 +1,67 @@
 //! Payments of the caller's contracts.
 
+pub mod dispute;
+pub mod export;
+pub mod hledger;
+pub mod payout;
+
 use contract_client::Client;
-use schemas::R;
+use policies::payment::Estimate;
+use schemas::bundle::JobBundle;
+use schemas::contract::{Contract, ContractRef};
 use schemas::desk::ObligationView;
 use schemas::id::ContractId;
+use schemas::log::Receipt;
+use schemas::money::Minor;
+use schemas::term::RevenueStatement;
+use schemas::{Code, R, Refusal, Timestamp};
+use signing::{FileKey, Trust};
 
 /// Payments of one contract, or of all of the caller's.
 pub fn list(client: &Client, contract: Option<&ContractId>) -> R<Vec<ObligationView>> {
     Ok(client.payments(contract)?.payments)
+}
+
+/// What a run of a bundle's job would cost, term by term; `seconds` how long it is thought to take. Offline.
+pub fn due(bundle: &JobBundle, seconds: Option<u64>, trust: &Trust) -> R<Vec<Estimate>> {
+    let opened = signing::open_bundle(bundle.clone(), trust)?;
+    let facts = policies::Facts {
+        job: &opened.job,
+        contracts: &opened.contracts,
+        offers: &opened.offers,
+        image_set: &opened.image_set,
+    };
+    let plan = policies::privacy::plan(&facts)?;
+    let refs: Vec<ContractRef> =
+        opened.contracts.iter().map(|c| ContractRef { id: c.contract_id.clone(), sha256: c.digest() }).collect();
+    let pairs: Vec<(&ContractRef, &Contract)> = refs.iter().zip(&opened.contracts).map(|(r, c)| (r, &***c)).collect();
+    policies::payment::estimate(&opened.job, &pairs, &plan.charges, seconds)
+}
+
+/// Signs and enters what the consumer earned in a period: contract, term and period, and the revenue in minor units of the
+/// term's currency.
+pub fn state_revenue(
+    client: &Client,
+    key: &FileKey,
+    trust: &Trust,
+    (contract, term_id, period): (&ContractId, &str, u32),
+    revenue_minor: Minor,
+    now: Timestamp,
+) -> R<Receipt> {
+    let bundle = client.contract_bundle(contract)?;
+    let unknown = || Refusal::new(Code::PaymentUnknown, format!("contract {contract} has no term {term_id}"));
+    let logged = bundle.contracts.last().ok_or_else(unknown)?;
+    let document = logged.envelope.read_unverified()?;
+    let term = document.payment.iter().find(|term| term.term_id == term_id).ok_or_else(unknown)?;
+    let statement = RevenueStatement {
+        schema: "revenue-statement.v1".into(),
+        registry: trust.registry.clone(),
+        contract: ContractRef { id: contract.clone(), sha256: logged.envelope.digest() },
+        term_id: term_id.to_owned(),
+        period,
+        revenue_minor,
+        currency: term.currency,
+        at: now.whole(),
+    };
+    Ok(client.revenue_statement(&signing::sign(&statement, key, now)?)?.receipt)
 }

@@ -2,7 +2,8 @@
 
 use contract_client::{Acted, Client};
 use schemas::dataset::Column;
-use schemas::desk::TwoPeople;
+use schemas::desk::{DisputeReceipt, TwoPeople};
+use schemas::dispute::{DisputeClose, DisputeRuling};
 use schemas::evidence::ImageSet;
 use schemas::id::{Did, ImageSetId};
 use schemas::jwk::Jwk;
@@ -161,6 +162,14 @@ pub fn approve(client: &Client, draft: &Envelope<serde_json::Value>, person: &Fi
             Acted::Entered(answer) => TwoPeople { signatures: 2, receipt: Some(answer.receipt) },
             Acted::Waiting(answer) => *answer,
         }),
+        DisputeRuling::SCHEMA => {
+            let ruling = own::<DisputeRuling>(draft, person, now)?;
+            Ok(passed(client.rule_dispute(&ruling.read_unverified()?.dispute_id, &ruling)?))
+        }
+        DisputeClose::SCHEMA => {
+            let close = own::<DisputeClose>(draft, person, now)?;
+            Ok(passed(client.close_dispute(&close.read_unverified()?.dispute_id, &close)?))
+        }
         LogKey::SCHEMA => client.rotate_log_key(&own::<LogKey>(draft, person, now)?),
         other => {
             let sentence =
@@ -168,6 +177,10 @@ pub fn approve(client: &Client, draft: &Envelope<serde_json::Value>, person: &Fi
             Err(Refusal::new(Code::ConfigInvalid, sentence))
         }
     }
+}
+
+fn passed(answer: DisputeReceipt) -> TwoPeople {
+    TwoPeople { signatures: if answer.receipt.is_some() { 2 } else { 1 }, receipt: answer.receipt }
 }
 
 /// Refused where this is no person of the SRO.

@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 
 use policies::accountant::{Event, RdpVector};
 use schemas::bundle::JobBundle;
-use schemas::pipeline::{Join, JoinKind, JoinStep, Stage, Training};
+use schemas::pipeline::{Join, Stage, Training};
 use schemas::privacy::{Mechanism, Plan};
 use schemas::text::Bytes;
 use schemas::weights::Weights;
-use schemas::worker::{Outcome, SeedBytes, Start, TableFormat, TableHead};
+use schemas::worker::{Device, Outcome, SeedBytes, Start, TableFormat, TableHead};
 use schemas::{Code, Digest, R, Refusal, Timestamp};
 use signing::Trust;
 use zeroize::Zeroizing;
@@ -27,7 +27,7 @@ pub use evaluate::Evaluation;
 pub use form::LocalForm;
 pub use quality::Quality;
 
-use crate::job::{JOINED, training};
+use crate::job::{join, training};
 use crate::{edge, sql};
 
 /// What stands on everything that a rehearsal gives.
@@ -95,7 +95,9 @@ pub fn prepare(form: &LocalForm, base: &Path, files: &BTreeMap<String, PathBuf>)
         let description = edge::read_form(&base.join(&table.description))?;
         terms.insert(name.as_str(), terms::Terms::new(place, description, form.training.private)?);
     }
-    let (join, names) = join(form, &terms)?;
+    let tables: Vec<_> = terms.iter().map(|(name, terms)| terms.sql_table(name)).collect();
+    let needed = training::needed(&form.training)?;
+    let sql::Parsed { join, tables: names } = join::join(form.sql.as_deref(), &form.union, &tables, &needed)?;
     let of = |name: &str| terms.get(name).ok_or_else(|| unknown(name, form.tables.keys()));
     let named = names.iter().map(|(handle, name)| Ok((handle.as_str(), of(name)?))).collect::<R<Vec<_>>>()?;
     let schemas: Vec<_> = named.iter().map(|(handle, terms)| (*handle, terms.columns.as_slice())).collect();
@@ -189,6 +191,7 @@ fn start(prepared: &Prepared, seed: [u8; 32]) -> Start {
         checkpoint_every: None,
         resume: None,
         group: None,
+        device: Device::Auto,
     }
 }
 
@@ -213,43 +216,6 @@ pub fn epsilon_at(prepared: &Prepared, step: u32) -> Option<f64> {
         _ => None,
     });
     costs.collect::<Option<Vec<f64>>>()?.into_iter().reduce(f64::max)
-}
-
-/// The typed join of a form, with handle and table name of every table.
-fn join(form: &LocalForm, terms: &BTreeMap<&str, terms::Terms>) -> R<(Join, Vec<(String, String)>)> {
-    let needed = training::needed(&form.training)?;
-    match (&form.sql, form.union.as_slice()) {
-        (Some(sql), []) => {
-            let tables: Vec<_> = terms.iter().map(|(name, terms)| terms.sql_table(name)).collect();
-            let parsed = sql::parse(sql, JOINED, &tables, &needed)?;
-            Ok((parsed.join, parsed.tables))
-        }
-        (None, [first, rest @ ..]) => union(first, rest, terms, &needed),
-        _ => {
-            Err(Refusal::new(Code::ConfigInvalid, "the form says sql = \"SELECT …\" or union = [tables], one of them"))
-        }
-    }
-}
-
-/// Tables of one schema, one below the other.
-fn union(
-    first: &str,
-    rest: &[String],
-    terms: &BTreeMap<&str, terms::Terms>,
-    needed: &[schemas::pipeline::ColumnRef],
-) -> R<(Join, Vec<(String, String)>)> {
-    let of = |name: &str| terms.get(name).ok_or_else(|| unknown(name, terms.keys()));
-    let left = of(first)?.key(first)?;
-    let step = |name: &String| {
-        Ok(JoinStep { handle: name.clone(), kind: JoinKind::Union, left: left.clone(), right: of(name)?.key(name)? })
-    };
-    let mut projection = of(first)?.allowed(first);
-    projection.extend(needed.iter().filter(|c| !projection.contains(c)).cloned().collect::<Vec<_>>());
-    let steps = rest.iter().map(step).collect::<R<_>>()?;
-    let join =
-        Join { name: JOINED.into(), first: first.to_owned(), steps, projection, filters: vec![], aggregates: vec![] };
-    let names = std::iter::once(first.to_owned()).chain(rest.iter().cloned()).map(|n| (n.clone(), n)).collect();
-    Ok((join, names))
 }
 
 fn unknown(name: &str, known: impl Iterator<Item = impl AsRef<str>>) -> Refusal {

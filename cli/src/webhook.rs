@@ -5,8 +5,10 @@ pub mod receiver;
 use std::path::Path;
 
 use contract_client::Client;
-use schemas::desk::{DeliveryList, EndpointCreated, EndpointList};
+use schemas::desk::{DeliveryView, EndpointCreated, EndpointRequest, EndpointRotated, EndpointView};
+use schemas::id::EndpointId;
 use schemas::{Code, R, Refusal};
+use serde::Serialize;
 
 use crate::edge;
 
@@ -14,26 +16,84 @@ pub use receiver::{Payer, Receiver, Running};
 
 /// Makes an endpoint and keeps its secret in a new file that its owner alone may read. The secret is shown nowhere else.
 pub fn add_endpoint(client: &Client, url: &str, events: &[&str], out: &Path) -> R<EndpointCreated> {
-    if out.exists() {
-        return Err(edge::file_fault(out, "exists already"));
-    }
-    let created = client.create_endpoint(url, events)?;
-    let text = serde_json::to_vec(&created).map_err(|e| Refusal::new(Code::Internal, e.to_string()))?;
-    edge::write_private(out, &text)?;
+    add(client, &contract_client::wish(url, events, false), out)
+}
+
+/// [`add_endpoint`] with all its options.
+pub fn add(client: &Client, wish: &EndpointRequest, out: &Path) -> R<EndpointCreated> {
+    unused(out)?;
+    let created = client.create_endpoint_of(wish)?;
+    keep(out, &created)?;
     Ok(created)
 }
 
-/// The caller's endpoints.
-pub fn endpoints(client: &Client) -> R<EndpointList> {
-    client.endpoints()
+/// Gives an endpoint a new secret and key, and keeps them in a new file like that of [`add_endpoint`].
+pub fn rotate(client: &Client, id: &EndpointId, overlap_seconds: u32, out: &Path) -> R<EndpointRotated> {
+    unused(out)?;
+    let rotated = client.rotate_endpoint(id, overlap_seconds)?;
+    let kept = EndpointCreated {
+        endpoint_id: rotated.endpoint_id.clone(),
+        secret: rotated.secret.clone(),
+        public_key: rotated.public_key.clone(),
+    };
+    keep(out, &kept)?;
+    Ok(rotated)
 }
 
-/// The caller's deliveries.
-pub fn deliveries(client: &Client) -> R<DeliveryList> {
-    client.deliveries()
+/// Asked before the service: a secret that could not be kept would be lost.
+fn unused(out: &Path) -> R<()> {
+    if out.exists() { Err(edge::file_fault(out, "exists already")) } else { Ok(()) }
+}
+
+fn keep(out: &Path, value: &impl Serialize) -> R<()> {
+    let text = serde_json::to_vec(value).map_err(|e| Refusal::new(Code::Internal, e.to_string()))?;
+    edge::write_private(out, &text)
+}
+
+/// The wish that changes an endpoint in what is given and leaves the rest as it is.
+pub fn changed(now: EndpointView, url: Option<String>, events: Vec<String>, ordered: Option<bool>) -> EndpointRequest {
+    EndpointRequest {
+        url: url.unwrap_or(now.url),
+        events: if events.is_empty() { now.events } else { events },
+        ordered: ordered.unwrap_or(now.ordered),
+    }
 }
 
 /// Reads an endpoint file that `add_endpoint` wrote.
 pub fn read_endpoint(path: &Path) -> R<EndpointCreated> {
     edge::read_json(path)
+}
+
+/// Deliveries as a table.
+pub fn table(deliveries: &[DeliveryView]) -> String {
+    let mut out = format!(
+        "{:<36} {:<22} {:<9} {:>8} {:>6} {:>7}  {}",
+        "delivery", "event", "state", "attempts", "status", "ms", "at"
+    );
+    for one in deliveries {
+        let number = |n: Option<u32>| n.map_or_else(|| "–".to_owned(), |n| n.to_string());
+        let (status, millis) = (number(one.status.map(u32::from)), number(one.millis));
+        out.push_str(&format!(
+            "\n{:<36} {:<22} {:<9} {:>8} {:>6} {:>7}  {}",
+            one.delivery_id, one.event, one.state, one.attempts, status, millis, one.at
+        ));
+    }
+    out
+}
+
+/// Endpoints as a table.
+pub fn endpoint_table(endpoints: &[EndpointView]) -> String {
+    let mut out = format!("{:<40} {:<9} {:<7} {}", "endpoint", "state", "ordered", "address: events");
+    for one in endpoints {
+        let ordered = if one.ordered { "yes" } else { "no" };
+        let line =
+            format!("{:<40} {:<9} {ordered:<7} {}: {}", one.endpoint_id, one.state, one.url, one.events.join(", "));
+        out.push_str(&format!("\n{line}"));
+        if let Some(why) = &one.disabled_why {
+            out.push_str(&format!("\n{:<40} disabled: {why}", ""));
+        } else if let Some(since) = one.failing_since {
+            out.push_str(&format!("\n{:<40} nothing was taken since {since}", ""));
+        }
+    }
+    out
 }

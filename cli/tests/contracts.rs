@@ -49,6 +49,7 @@ fn draft(tdp: &FileKey, tdc: &FileKey, ccrp: &FileKey) -> Envelope<Contract> {
             image_sets: vec![ImageSetId::new(uuid)],
             evidence: vec![EvidenceKind::Software],
             platform_level: "baseline".into(),
+            rooms_max: None,
         },
         outputs: Outputs {
             kinds: vec!["model".into()],

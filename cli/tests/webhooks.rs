@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use depa::webhook::receiver::{Check, callback};
 use depa::webhook::{Payer, Receiver, Running};
 use schemas::contract::ContractRef;
-use schemas::event::{Obligation, PaymentCallback, PaymentResult};
+use schemas::desk::PaymentInstruction;
+use schemas::event::{PaymentCallback, PaymentResult};
 use schemas::id::{ContractId, Did, RunId};
 use schemas::money::{Currency, Minor};
 use schemas::{Digest, Envelope, Signer as _, Timestamp};
@@ -40,11 +41,19 @@ fn trust() -> Trust {
     }
 }
 
-fn obligation(n: u128) -> Obligation {
-    Obligation {
+fn obligation(n: u128) -> PaymentInstruction {
+    PaymentInstruction {
         instruction_id: format!("{n:0>32}"),
         contract: ContractRef { id: ContractId::new(Uuid::from_u128(n)), sha256: Digest([1; 32]) },
-        run_id: RunId::new(Uuid::from_u128(n)),
+        obligation_id: None,
+        act: None,
+        from_block: None,
+        attempt: 0,
+        due_at: None,
+        run_id: Some(RunId::new(Uuid::from_u128(n))),
+        job_sha256: None,
+        period: None,
+        line: None,
         term_id: "p1".into(),
         payer: Did::parse("did:web:tdc.example").unwrap(),
         payee: Did::parse("did:web:tdp.example").unwrap(),
@@ -53,7 +62,7 @@ fn obligation(n: u128) -> Obligation {
     }
 }
 
-fn body(obligation: &Obligation) -> Vec<u8> {
+fn body(obligation: &PaymentInstruction) -> Vec<u8> {
     json!({"type": "payment.instructed", "timestamp": "2026-12-01T00:00:00Z", "data": obligation})
         .to_string()
         .into_bytes()

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use policies::lifecycle::{PaymentState, State};
 use schemas::contract::{Assurance, ContractState};
+use schemas::desk::JournalLine;
 use schemas::id::{ContractId, Did, FamilyId, RunId};
 use schemas::log::CheckpointRef;
 use schemas::money::{Currency, Minor};
@@ -73,6 +74,9 @@ pub struct Report {
     pub payments: Vec<PaymentLine>,
     /// Per currency: owed and settled in minor units, as the books say; they balance.
     pub books: BTreeMap<String, (u128, u128)>,
+    /// Every transfer of the books, in the order of the log.
+    #[serde(skip)]
+    pub transfers: Vec<JournalLine>,
 }
 
 /// A contract.
@@ -120,7 +124,11 @@ pub struct PaymentLine {
     /// The instruction.
     pub instruction_id: String,
     /// The run.
-    pub run_id: RunId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<RunId>,
+    /// Who pays.
+    #[serde(skip)]
+    pub payer: Did,
     /// Who is paid.
     pub payee: Did,
     /// ISO 4217.
@@ -153,7 +161,8 @@ impl Report {
             .payments()
             .map(|row| PaymentLine {
                 instruction_id: row.obligation.instruction_id.clone(),
-                run_id: row.obligation.run_id.clone(),
+                run_id: row.obligation.run_id.clone().or(row.run.clone()),
+                payer: row.obligation.payer.clone(),
                 payee: row.obligation.payee.clone(),
                 currency: row.obligation.currency,
                 amount_minor: row.obligation.amount_minor,
@@ -172,6 +181,9 @@ impl Report {
             *runs.entry(word(&run.state)).or_default() += 1;
         }
         let runs_simulated = state.runs().filter(|run| run.assurance == Assurance::Software).count();
+        let line = |(place, transfer): (&_, &_)| {
+            policies::money::line(place, transfer, state.transfer_contract(transfer)).ok()
+        };
         let verified = policies::lifecycle::ParticipantState::Verified;
         Report {
             verified: true,
@@ -192,6 +204,7 @@ impl Report {
             budgets: ledgers.into_iter().map(|(key, ledger)| budget(key, &ledger)).collect(),
             payments,
             books,
+            transfers: state.books().transfers().filter_map(line).collect(),
         }
     }
 

@@ -6,6 +6,9 @@
 //! again (`kept`).
 
 mod kept;
+mod lines;
+mod members;
+mod process;
 mod room;
 
 use std::path::PathBuf;
@@ -20,6 +23,7 @@ use schemas::{Code, R, Refusal};
 use serde_json::{Value, json};
 
 use crate::edge;
+use members::Elsewhere;
 
 /// The most rooms at once that an agent may be told to run.
 pub const MOST_ROOMS: u32 = 64;
@@ -37,8 +41,11 @@ pub struct Agent {
     pub wait_seconds: u32,
     /// Return after this many runs; none = until stopped.
     pub runs: Option<u32>,
-    /// Rooms at once, at least 1 and at most [`MOST_ROOMS`]. A machine whose evidence names its boot runs one.
+    /// Runs at once, at least 1 and at most [`MOST_ROOMS`]. A machine whose evidence names its boot runs one.
     pub rooms: u32,
+    /// Addresses of member rooms on other machines (`host:port`), for jobs that ask for several rooms: each is lent to one
+    /// run at a time, and those that are missing are started on this machine.
+    pub members: Vec<String>,
 }
 
 /// Asks the agent to stop: once = after the runs that go on, twice = at once.
@@ -78,10 +85,10 @@ pub fn serve(client: &Client, agent: &Agent, stop: &Stop, tell: &mut dyn FnMut(&
     std::fs::create_dir_all(&agent.work).map_err(|e| edge::file_fault(&agent.work, e))?;
     tell(&json!({"event": "agent_ready", "service": client.url(), "rooms": agent.rooms}));
     let (send, news) = mpsc::channel();
-    let mut busy = 0;
+    let (mut busy, elsewhere) = (0, Elsewhere::new(&agent.members));
     for record in kept::unfinished(&agent.work)? {
         tell(&json!({"event": "agent_found", "job_sha256": record.job_sha256, "pid": record.pid}));
-        room::take_up(client, record, stop, send.clone());
+        room::take_up(client, record, &elsewhere, stop, send.clone());
         busy += 1;
     }
     let mut desk = Desk { client: client.clone(), wait: agent.wait_seconds.min(20), asking: false, send: send.clone() };
@@ -99,7 +106,7 @@ pub fn serve(client: &Client, agent: &Agent, stop: &Stop, tell: &mut dyn FnMut(&
                 desk.asking = false;
                 match answer {
                     Ok(Some(leased)) => {
-                        room::carry_out(client, agent, *leased, stop, send.clone());
+                        room::carry_out(client, (agent, &elsewhere), *leased, stop, send.clone());
                         (busy, done) = (busy + 1, done + 1);
                         pause = Duration::from_secs(1);
                     }
@@ -166,7 +173,7 @@ mod tests {
 
     use super::*;
 
-    fn leased() -> Leased {
+    pub(super) fn leased() -> Leased {
         let zero = Digest([0; 32]);
         let at = Timestamp::from_seconds(1);
         let record = Record { v: 1, kind: "x".into(), subject: zero, seq: 1, at, body_sha256: zero, prev: zero };
@@ -185,23 +192,23 @@ mod tests {
     }
 
     /// An agent whose room is a shell script.
-    fn agent(script: &str) -> (Agent, PathBuf) {
+    pub(super) fn agent(script: &str) -> (Agent, PathBuf) {
         let dir = std::env::temp_dir().join(format!("depa-agent-{}", edge::fresh()));
         std::fs::create_dir_all(dir.join("work")).unwrap();
         let ccr = dir.join("ccr");
         std::fs::write(&ccr, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&ccr, std::fs::Permissions::from_mode(0o755)).unwrap();
         let (config, work) = (dir.join("ccr.toml"), dir.join("work"));
-        (Agent { ccr, config, work, wait_seconds: 1, runs: None, rooms: 1 }, dir)
+        (Agent { ccr, config, work, wait_seconds: 1, runs: None, rooms: 1, members: vec![] }, dir)
     }
 
     /// A contract service that nobody runs.
-    fn nowhere() -> Client {
+    pub(super) fn nowhere() -> Client {
         Client::new("http://127.0.0.1:1", None).unwrap()
     }
 
     /// What is told of a room until it has ended.
-    fn told(news: &mpsc::Receiver<News>) -> Vec<Value> {
+    pub(super) fn told(news: &mpsc::Receiver<News>) -> Vec<Value> {
         let mut seen = Vec::new();
         while let News::Said(event) = news.recv_timeout(Duration::from_secs(60)).unwrap() {
             seen.push(event);
@@ -212,14 +219,14 @@ mod tests {
     fn events(script: &str, stop: &Stop) -> Vec<Value> {
         let (agent, dir) = agent(script);
         let (send, news) = mpsc::channel();
-        room::carry_out(&nowhere(), &agent, leased(), stop, send);
+        room::carry_out(&nowhere(), (&agent, &Elsewhere::default()), leased(), stop, send);
         let seen = told(&news);
         assert_eq!(kept::unfinished(&agent.work).unwrap(), [], "nothing is left to take up");
         std::fs::remove_dir_all(dir).unwrap();
         seen
     }
 
-    fn words(seen: &[Value]) -> Vec<&str> {
+    pub(super) fn words(seen: &[Value]) -> Vec<&str> {
         seen.iter().map(|e| e["event"].as_str().unwrap()).collect()
     }
 
@@ -238,7 +245,7 @@ mod tests {
         let (mut agent, dir) = agent("");
         agent.ccr = dir.join("missing");
         let (send, news) = mpsc::channel();
-        room::carry_out(&nowhere(), &agent, leased(), &Stop::default(), send);
+        room::carry_out(&nowhere(), (&agent, &Elsewhere::default()), leased(), &Stop::default(), send);
         let seen = told(&news);
         assert_eq!(words(&seen), ["agent_took", "agent_failed"]);
         assert_eq!(seen[1]["code"], "WORKER_FAILED");
@@ -257,7 +264,7 @@ mod tests {
         let script = r#"trap 'echo "{\"event\":\"refused\"}"; exit 5' TERM; echo '{"event":"ready"}'; while :; do sleep 0.1; done"#;
         let ((agent, dir), stop) = (agent(script), Stop::default());
         let (send, news) = mpsc::channel();
-        room::carry_out(&nowhere(), &agent, leased(), &stop, send);
+        room::carry_out(&nowhere(), (&agent, &Elsewhere::default()), leased(), &stop, send);
         let mut seen = Vec::new();
         while let News::Said(event) = news.recv_timeout(Duration::from_secs(60)).unwrap() {
             if event["event"] == "ready" {
@@ -287,7 +294,7 @@ mod tests {
         let gate = dir.join("ccr.go");
         assert!(std::process::Command::new("mkfifo").arg(&gate).status().unwrap().success());
         let (send, news) = mpsc::channel();
-        room::carry_out(&nowhere(), &agent, leased(), &Stop::default(), send);
+        room::carry_out(&nowhere(), (&agent, &Elsewhere::default()), leased(), &Stop::default(), send);
         let heard = |word: &str| {
             let wanted = |n: &News| matches!(n, News::Said(e) if e["event"] == word);
             while !wanted(&news.recv_timeout(Duration::from_secs(60)).unwrap()) {}
@@ -295,15 +302,18 @@ mod tests {
         heard("early");
         // A second agent over the same folder; the first one is as good as gone.
         let [record] = kept::unfinished(&agent.work).unwrap().try_into().unwrap();
-        assert!(record.lives());
-        assert!(!kept::Record { began: record.began + 1, ..record.clone() }.lives(), "another process of this number");
+        assert!(record.named().lives());
+        assert!(
+            !kept::Record { began: record.began + 1, ..record.clone() }.named().lives(),
+            "another process of this number"
+        );
         let (send, later) = mpsc::channel();
-        room::take_up(&nowhere(), record.clone(), &Stop::default(), send);
+        room::take_up(&nowhere(), record.clone(), &Elsewhere::default(), &Stop::default(), send);
         std::fs::write(&gate, "go\n").unwrap();
         let seen = told(&later);
         assert_eq!(words(&seen)[..2], ["early", "completed"]);
         assert_eq!(seen.last().unwrap()["event"], "agent_ended");
-        assert!(!record.lives());
+        assert!(!record.named().lives());
         std::fs::remove_dir_all(dir).unwrap();
     }
 }

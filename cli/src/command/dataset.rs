@@ -15,6 +15,7 @@ use schemas::id::DatasetId;
 use serde_json::json;
 
 use super::Global;
+use super::seal::Places;
 use crate::output::{Answer, say};
 
 #[derive(Subcommand)]
@@ -33,15 +34,8 @@ pub enum Verb {
         /// The table: a CSV file, a file that ends in .parquet, or a folder of pictures.
         #[arg(long, visible_alias = "table")]
         csv: PathBuf,
-        /// The sealed object: a new file; its manifest comes beside it.
-        #[arg(long)]
-        out: PathBuf,
-        /// Where the room will fetch it from; file:// of --out otherwise.
-        #[arg(long)]
-        url: Option<String>,
-        /// What the offer needs to know: a new file.
-        #[arg(long)]
-        record: PathBuf,
+        #[command(flatten)]
+        places: Places,
     },
     /// Put a sealed object where its record says that rooms fetch it from: a bucket, a file, an https: address.
     ///
@@ -98,7 +92,7 @@ pub enum Verb {
 
 pub fn run(verb: Verb, global: &Global) -> R<Answer> {
     match verb {
-        Verb::Seal { description, csv, out, url, record } => {
+        Verb::Seal { description, csv, places: Places { out, url, record } } => {
             let description: Description = edge::read_form(&description)?;
             let (key, trust, kms) = (global.key()?, global.trust()?, Kms::new(&description.kms)?);
             let job = Job { description: &description, csv: &csv, out: &out, url };

@@ -85,6 +85,19 @@ pub fn cost(estimate: &Estimate) -> String {
     for charge in &plan.charges {
         lines.push(format!("{} pays {} (factor {})", charge.dataset_id, charge.words(), charge.factor));
     }
+    for term in &estimate.terms {
+        let money = |minor: Option<schemas::money::Minor>| match minor {
+            Some(minor) => format!("{} {}", term.currency, minor.get()),
+            None => "unknown beforehand".to_owned(),
+        };
+        let when = match (term.blocked_first, term.owed_if_failed) {
+            (true, _) => ", blocked before the room checks in",
+            (false, true) => ", also if the run fails once it has its keys",
+            (false, false) => "",
+        };
+        let (expected, most) = (money(term.expected_minor), money(term.most_minor));
+        lines.push(format!("term {} costs {expected}, at most {most}, minor units with tax{when}", term.term_id));
+    }
     for due in &estimate.payments {
         lines.push(format!(
             "a completed run owes {} {} minor units to {}",

@@ -4,6 +4,7 @@ mod seal;
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use depa::contract::text::evidence_kind;
 use depa::{edge, model};
 use schemas::certificate::ModelCertificate;
 use schemas::id::RunId;
@@ -106,6 +107,14 @@ fn card(certificate: &ModelCertificate) -> String {
     lines.push(format!("made by {} on image set {}", certificate.run_id, certificate.image_set_id));
     if certificate.assurance == schemas::contract::Assurance::Software {
         lines.push("SIMULATED: the room was shown by software evidence".into());
+    }
+    for (place, evidence) in (1..).zip(&certificate.members) {
+        let room = certificate.member_rooms.get(place - 1);
+        let showed = room.map_or_else(String::new, |room| {
+            let pcrs = room.pcr_sha256.map_or_else(String::new, |pcrs| format!(", PCRs {pcrs}"));
+            format!(": {}, measured {}{pcrs}", evidence_kind(&room.evidence), room.measurement.text())
+        });
+        lines.push(format!("with member room {place}, evidence {evidence}{showed}"));
     }
     if certificate.plan.without_differential_privacy {
         lines.push(format!("TRAINED {}: it may repeat any row", schemas::privacy::WITHOUT_PRIVACY.to_uppercase()));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use schemas::contract::{
     Compute, Condition, Contract, ContractDataset, ContractKey, KbsRelease, Obligations, Outputs, Party, Payee,
-    PaymentTerm, Revocation, Running, TermKind, Trigger,
+    PaymentTerm, Pricing, Revocation, Running, TermKind, Trigger,
 };
 use schemas::dataset::DatasetOffer;
 use schemas::evidence::EvidenceKind;
@@ -93,6 +93,9 @@ pub struct DatasetTerms {
     /// not if absent. `init_data` lists the digests of `depa kms init-data`.
     #[serde(default)]
     pub kbs: Option<KbsRelease>,
+    /// The discount of the offer that its prices take, by id; none if absent.
+    #[serde(default)]
+    pub discount: Option<String>,
 }
 
 /// Where it may run.
@@ -106,9 +109,12 @@ pub struct ComputeTerms {
     /// Named platform level.
     #[serde(default = "baseline")]
     pub platform_level: String,
+    /// The most rooms that one run may take together, 2 to 16, each of which holds the data; one if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rooms_max: Option<u32>,
 }
 
-/// The price of the room, per completed run.
+/// The price of the room, per completed run unless it says otherwise.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RoomPrice {
@@ -116,6 +122,23 @@ pub struct RoomPrice {
     pub currency: Currency,
     /// Minor units.
     pub amount_minor: Minor,
+    /// How it is priced.
+    #[serde(default = "per_run")]
+    pub kind: TermKind,
+    /// When it falls due.
+    #[serde(default = "completed")]
+    pub trigger: Trigger,
+    /// How the amount comes about.
+    #[serde(default)]
+    pub pricing: Option<Pricing>,
+}
+
+fn per_run() -> TermKind {
+    TermKind::PerRun
+}
+
+fn completed() -> Trigger {
+    Trigger::Completed
 }
 
 fn template() -> String {
@@ -170,13 +193,14 @@ pub fn draft(
             image_sets: form.compute.image_sets.clone(),
             evidence: form.compute.evidence.clone(),
             platform_level: form.compute.platform_level.clone(),
+            rooms_max: form.compute.rooms_max,
         },
         outputs: Outputs {
             kinds: vec![if inside { "metrics" } else { "model" }.into()],
             recipient: form.tdc.clone(),
             release: "encrypted_to_recipient".into(),
         },
-        payment: payment(form, offers),
+        payment: payment(form, offers)?,
         revocation: Revocation {
             by: form.revocable_by.clone(),
             notice_seconds: form.notice_seconds,
@@ -233,31 +257,48 @@ fn dataset(terms: &DatasetTerms, offer: &Entered<DatasetOffer>) -> R<ContractDat
     })
 }
 
-/// Every price of every offer with the consumer as payer, numbered `p1`, `p2`, …; then the room's price.
-fn payment(form: &ContractForm, offers: &[Entered<DatasetOffer>]) -> Vec<PaymentTerm> {
-    let prices = offers.iter().flat_map(|offer| offer.payment.iter().cloned());
-    let mut terms: Vec<PaymentTerm> = prices
-        .enumerate()
-        .map(|(i, price)| PaymentTerm {
-            term_id: format!("p{}", i + 1),
-            kind: price.kind,
-            payer: form.tdc.clone(),
-            payees: price.payees,
-            currency: price.currency,
-            amount_minor: price.amount_minor,
-            trigger: price.trigger,
-        })
-        .collect();
+/// Every price of every offer with the consumer as payer, numbered `p1`, `p2`, …; then the room's price. What is more than
+/// a price per run names its dataset, so that runs without it owe nothing for it.
+fn payment(form: &ContractForm, offers: &[Entered<DatasetOffer>]) -> R<Vec<PaymentTerm>> {
+    let mut terms: Vec<PaymentTerm> = Vec::new();
+    for (asked, offer) in form.datasets.iter().zip(offers) {
+        let discount = asked.discount.as_ref().map(|id| {
+            let none = || {
+                Refusal::new(Code::TermsNotOffer, format!("The offer of {} has no discount {id}.", asked.dataset_id))
+            };
+            offer.discounts.iter().find(|d| d.discount_id == *id).cloned().ok_or_else(none)
+        });
+        let discount = discount.transpose()?;
+        for price in offer.payment.iter().cloned() {
+            let plain = matches!(price.kind, TermKind::Free | TermKind::PerRun) && price.pricing.is_none();
+            let named = !plain || offer.principal_pool.is_some();
+            terms.push(PaymentTerm {
+                term_id: format!("p{}", terms.len() + 1),
+                kind: price.kind,
+                payer: form.tdc.clone(),
+                payees: price.payees,
+                currency: price.currency,
+                amount_minor: price.amount_minor,
+                trigger: price.trigger,
+                dataset_id: named.then(|| offer.dataset_id.clone()),
+                pricing: price.pricing,
+                discount: discount.clone().filter(|_| price.kind != TermKind::Free),
+            });
+        }
+    }
     if let Some(room) = &form.room_price {
         terms.push(PaymentTerm {
             term_id: "room".into(),
-            kind: TermKind::PerRun,
+            kind: room.kind,
             payer: form.tdc.clone(),
             payees: vec![Payee { did: form.ccrp.clone(), share_ppm: 1_000_000 }],
             currency: room.currency,
             amount_minor: room.amount_minor,
-            trigger: Trigger::Completed,
+            trigger: room.trigger,
+            dataset_id: None,
+            pricing: room.pricing.clone(),
+            discount: None,
         });
     }
-    terms
+    Ok(terms)
 }

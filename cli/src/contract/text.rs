@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use schemas::contract::{Assurance, Contract, ContractDataset, PaymentTerm, TermKind};
+use schemas::contract::{Assurance, Contract, ContractDataset};
 use schemas::evidence::EvidenceKind;
 use schemas::party::Kind;
 use schemas::privacy::{Scope, WITHOUT_PRIVACY};
@@ -33,7 +33,7 @@ pub fn plain_language(envelope: &Envelope<Contract>) -> R<String> {
     room(&mut out, &contract);
     let _ = writeln!(out, "\nPayment");
     for term in &contract.payment {
-        payment(&mut out, term);
+        let _ = writeln!(out, "  {}", policies::payment::plain(term));
     }
     if contract.payment.is_empty() {
         let _ = writeln!(out, "  nothing is owed");
@@ -111,35 +111,19 @@ fn room(out: &mut String, contract: &Contract) {
         contract.outputs.kinds.join(", "),
         contract.outputs.recipient,
     );
+    let rooms = contract.compute.rooms_max.unwrap_or(1);
+    if rooms > 1 {
+        let _ = writeln!(out, "  one run may take up to {rooms} such rooms together; each of them holds the data");
+    }
 }
 
-fn evidence_kind(kind: &EvidenceKind) -> &'static str {
+/// A kind of evidence in words; SIMULATED where it is.
+pub fn evidence_kind(kind: &EvidenceKind) -> &'static str {
     match kind {
         EvidenceKind::Software => "SIMULATED evidence of the software attester, which nobody vouches for",
         EvidenceKind::AzureSnp => "evidence of AMD SEV-SNP and a vTPM on Azure",
         EvidenceKind::Snp => "evidence of AMD SEV-SNP",
     }
-}
-
-fn payment(out: &mut String, term: &PaymentTerm) {
-    let payees: Vec<String> = term
-        .payees
-        .iter()
-        .map(|p| format!("{} ({}.{:04} %)", p.did, p.share_ppm / 10_000, p.share_ppm % 10_000))
-        .collect();
-    let minor = term.amount_minor.get();
-    let _ = match term.kind {
-        TermKind::Free => writeln!(out, "  {}: free", term.term_id),
-        TermKind::PerRun => writeln!(
-            out,
-            "  {}: {} pays {} {} minor units for every completed run to {}",
-            term.term_id,
-            term.payer,
-            term.currency,
-            minor,
-            payees.join(", ")
-        ),
-    };
 }
 
 fn ending(out: &mut String, contract: &Contract) {

@@ -2,10 +2,11 @@
 //! offered. Columns that are not described are dropped before sealing.
 
 use schemas::Digest;
-use schemas::contract::{Assurance, Payee, TermKind, Trigger};
+use schemas::contract::{Assurance, Discount, Payee, Pricing, TermKind, Trigger};
 use schemas::dataset::{ColumnType, DataCard, Reference};
 use schemas::id::{DatasetId, FamilyId};
 use schemas::money::{Currency, Minor};
+use schemas::payout::PrincipalPool;
 use schemas::privacy::{Clause, Scope};
 use schemas::text::Real;
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,12 @@ pub struct Description {
     /// Prices.
     #[serde(default)]
     pub price: Vec<PriceForm>,
+    /// Discounts open to every consumer whose contract meets them.
+    #[serde(default)]
+    pub discounts: Vec<Discount>,
+    /// What of the price is the data principals': `ppm`, `minimum_minor` and `at_least` (depa payment payout).
+    #[serde(default)]
+    pub principal_pool: Option<PrincipalPool>,
     /// Data card.
     pub card: DataCard,
 }
@@ -141,6 +148,9 @@ pub struct PriceForm {
     /// When it falls due.
     #[serde(default = "completed")]
     pub trigger: Trigger,
+    /// How the amount comes about: units, steps, floor, cap, period, share, days to pay, tax, rounding.
+    #[serde(default)]
+    pub pricing: Option<Pricing>,
 }
 
 fn one() -> u32 {

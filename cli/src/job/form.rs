@@ -27,8 +27,13 @@ pub struct JobForm {
     #[serde(default = "day")]
     pub expires_in_seconds: u32,
     /// The join, in SQL. Parsed once, here; the signed job carries only the typed join.
-    pub sql: String,
-    /// The dataset behind each table that the SQL names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sql: Option<String>,
+    /// Instead of SQL: tables of one schema, of different people, whose rows stand one below the other. Columns are written
+    /// by the first one's name. Who stands in more than one of them has a row in none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub union: Vec<String>,
+    /// The dataset behind each table that SQL or union name.
     pub tables: BTreeMap<String, DatasetId>,
     /// The training.
     pub training: TrainingForm,

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use models::reference::{self, ReadTrees};
 use policies::draft;
 use schemas::depa::{DepaContract, DepaDataset};
 use schemas::{Code, R, Refusal, Timestamp, canonical};
@@ -49,6 +50,7 @@ pub fn check(dir: &Path, rows: u64, now: Timestamp) -> R<Reading> {
         stages.iter().find(of).and_then(|stage| stage.get("config")).cloned()
     };
     let train = named(&["Train"]);
+    let trees = reference::is_trees(&pipeline).then(|| reference::trees(&pipeline)).transpose()?;
     let part = |name: &str| train.as_ref().and_then(|config| config.get(name)).cloned();
     let judged = draft::pipeline::verdict(&pipeline, rows, false);
     let mended = draft::pipeline::verdict(&mended(&pipeline, rows), rows, false);
@@ -58,9 +60,12 @@ pub fn check(dir: &Path, rows: u64, now: Timestamp) -> R<Reading> {
         filled_in: codes(&draft::verdict(&filled(depa.clone(), now), |_| Some(rows), now)),
         pipeline: judged.refusal.map(|r| r.code.as_str()),
         pipeline_with_delta_mended: mended.refusal.map(|r| r.code.as_str()),
-        notices: judged.notices.into_iter().chain(draft::notices(&depa)).collect(),
+        notices: judged.notices.into_iter().chain(of_trees(trees.as_ref())).chain(draft::notices(&depa)).collect(),
         join: named(&["SparkJoin", "DirectoryJoin"]).map(|config| join(&config)).transpose()?,
-        model: part("model_config").map(|config| model(&config)).transpose()?,
+        model: match &trees {
+            Some(read) => Some(format!("{} trees of depth {}", read.steps, read.trees.depth)),
+            None => part("model_config").map(|config| graph(&config)).transpose()?,
+        },
         loss: part("loss_config").map(|config| loss(&config)).transpose()?,
         data: part("dataset_config").map(|config| data(&config)).transpose()?,
     })
@@ -153,12 +158,15 @@ fn join(config: &Value) -> R<String> {
     Ok(format!("{}, then {}; factors {}", parsed.join.first, kinds.join(", "), factors.join(", ")))
 }
 
-/// The graph's layers, or the figures of trees.
-fn model(config: &Value) -> R<String> {
-    if let Some(trees) = config.get("n_estimators").and_then(Value::as_u64) {
-        let depth = config.get("max_depth").and_then(Value::as_u64).ok_or_else(|| invalid("the depth of the trees"))?;
-        return Ok(format!("{trees} trees of depth {depth}"));
-    }
+/// What becomes of the figures of trees; of splits the pipeline's own notices tell.
+fn of_trees(read: Option<&ReadTrees>) -> Vec<String> {
+    let notices = read.into_iter().flat_map(|read| &read.notices);
+    let own = notices.filter(|notice| !notice.field.starts_with("dataset_config.splits"));
+    own.map(|notice| format!("{}: {}", notice.field, notice.sentence)).collect()
+}
+
+/// The graph's layers.
+fn graph(config: &Value) -> R<String> {
     let layers = config.get("layers").and_then(Value::as_object).ok_or_else(|| invalid("the model's layers"))?;
     let steps = config.get("forward").and_then(Value::as_array).ok_or_else(|| invalid("the model's forward steps"))?;
     let submodules = config.get("submodules").and_then(Value::as_object).map_or(0, Map::len);

@@ -6,9 +6,8 @@ use schemas::contract::{ContractDataset, ContractKey};
 use schemas::dataset::Column;
 use schemas::id::{DataKeyId, DatasetId, Did, FamilyId};
 use schemas::job::JobDataset;
-use schemas::pipeline::ColumnRef;
 use schemas::privacy::{Accountant, Adjacency, Clause, Unit};
-use schemas::{Code, Digest, R, Refusal};
+use schemas::{Digest, R};
 use uuid::Uuid;
 
 use crate::dataset::Description;
@@ -84,22 +83,5 @@ impl Terms {
             keys: self.terms.join_keys.clone(),
             targets: self.terms.target_columns.clone(),
         }
-    }
-
-    /// The principal's key, where there is one alone.
-    pub(super) fn key(&self, handle: &str) -> R<ColumnRef> {
-        match self.terms.join_keys.as_slice() {
-            [key] => Ok(ColumnRef { handle: handle.to_owned(), column: key.clone() }),
-            _ => {
-                let sentence = format!("a union needs one join key in the description of {handle}");
-                Err(Refusal::new(Code::ConfigInvalid, sentence).at("usage.join_keys"))
-            }
-        }
-    }
-
-    /// The columns that a pipeline may read.
-    pub(super) fn allowed(&self, handle: &str) -> Vec<ColumnRef> {
-        let column = |column: &String| ColumnRef { handle: handle.to_owned(), column: column.clone() };
-        self.terms.allowed_columns.iter().map(column).collect()
     }
 }

@@ -13,7 +13,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use contract_client::{Client, Clock};
-use schemas::event::{Obligation, PaymentCallback, PaymentResult};
+use schemas::desk::PaymentInstruction;
+use schemas::event::{PaymentCallback, PaymentResult};
 use schemas::{Code, R, Refusal, Timestamp, canonical};
 use serde_json::{Value, json};
 use signing::webhook::{Verifier, verify};
@@ -118,7 +119,7 @@ impl Drop for Running {
 struct Journal {
     file: File,
     seen: BTreeSet<String>,
-    open: BTreeMap<String, Obligation>,
+    open: BTreeMap<String, PaymentInstruction>,
 }
 
 impl Journal {
@@ -151,7 +152,7 @@ impl Journal {
 }
 
 /// The obligation of a `payment.instructed` message.
-fn instructed(body: &Value) -> Option<Obligation> {
+fn instructed(body: &Value) -> Option<PaymentInstruction> {
     let is = body.get("type").and_then(Value::as_str) == Some("payment.instructed");
     is.then(|| serde_json::from_value(body.get("data")?.clone()).ok()).flatten()
 }
@@ -285,7 +286,7 @@ impl Worker {
         }
     }
 
-    fn settle(&self, obligation: &Obligation) -> R<String> {
+    fn settle(&self, obligation: &PaymentInstruction) -> R<String> {
         let Some(payer) = &self.receiver.payer else {
             return Err(Refusal::new(Code::Internal, "a receiver without a payer pays nothing"));
         };
@@ -305,9 +306,9 @@ impl Worker {
     }
 }
 
-/// The signed answer of a payment system that has paid.
+/// The signed answer of a payment system that has paid, blocked or returned what it was told to.
 pub fn callback(
-    obligation: &Obligation,
+    obligation: &PaymentInstruction,
     key: &FileKey,
     trust: &Trust,
     now: Timestamp,
@@ -316,7 +317,11 @@ pub fn callback(
         schema: "payment-callback.v1".into(),
         registry: trust.registry.clone(),
         instruction_id: obligation.instruction_id.clone(),
-        result: PaymentResult::Settled,
+        result: match obligation.act.as_deref() {
+            Some("block") => PaymentResult::Blocked,
+            Some("refund") => PaymentResult::Refunded,
+            _ => PaymentResult::Settled,
+        },
         reference: format!("SIMULATED-{}", obligation.instruction_id),
         amount_minor: obligation.amount_minor,
         currency: obligation.currency,

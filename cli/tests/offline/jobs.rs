@@ -3,7 +3,7 @@
 
 use depa::job::{self, Drawn, JobForm, Prepared};
 use schemas::contract::ContractState;
-use schemas::pipeline::Stage;
+use schemas::pipeline::{JoinKind, Stage};
 use schemas::release::ContractStatus;
 use schemas::{Code, R, Timestamp};
 use signing::jose::EncKey;
@@ -110,9 +110,60 @@ fn a_form_becomes_a_signed_typed_job_that_anyone_can_check() {
 fn a_left_join_costs_the_right_side_more() {
     let house = house();
     let mut form = form(&house);
-    form.sql = form.sql.replace(" JOIN", " LEFT JOIN");
+    form.sql = form.sql.map(|sql| sql.replace(" JOIN", " LEFT JOIN"));
     let plan = make(&house, &form, ContractState::Active).unwrap().estimate.plan;
     assert_eq!(plan.charges.iter().map(|c| c.factor).collect::<Vec<_>>(), [1, 2]);
+}
+
+/// Two providers' tables of one schema, one below the other.
+fn united(house: &House) -> JobForm {
+    let union = ["left_table", "right_table"].map(str::to_owned).to_vec();
+    let mut form = JobForm { sql: None, union, ..form(house) };
+    (form.training.target, form.training.principal) = ("left_table.y".into(), "left_table.k".into());
+    form
+}
+
+#[test]
+fn tables_of_one_schema_are_united_in_a_signed_job_and_each_is_charged_once() {
+    let house = house();
+    let prepared = make(&house, &united(&house), ContractState::Active).unwrap();
+    let opened = signing::open_bundle(prepared.bundle.clone(), &trust(&house)).unwrap();
+    let [Stage::Join(join), Stage::Train(training), Stage::Output(_)] = opened.job.stages.as_slice() else {
+        panic!("join, training, output")
+    };
+    let [step] = join.steps.as_slice() else { panic!("one further table") };
+    let keys = (step.left.to_string(), step.right.to_string());
+    assert_eq!((step.kind, keys), (JoinKind::Union, ("left_table.k".into(), "right_table.k".into())));
+    let columns: Vec<String> = join.projection.iter().map(ToString::to_string).collect();
+    assert_eq!(columns, ["left_table.x", "left_table.k", "left_table.y"]);
+    assert_eq!(training.features.iter().map(|f| f.column.to_string()).collect::<Vec<_>>(), ["left_table.x"]);
+    let plan = &prepared.estimate.plan;
+    assert_eq!(plan.charges.iter().map(|c| c.factor).collect::<Vec<_>>(), [1, 1]);
+    // Whoever gets the bundle, key service or room, judges the very same.
+    assert_eq!(job::estimate(&prepared.bundle, None, &trust(&house), now()).unwrap(), prepared.estimate);
+}
+
+#[test]
+fn a_union_that_a_room_would_refuse_is_not_signed() {
+    type Change = fn(&mut JobForm);
+    let house = house();
+    let cases: [(Change, Code); 8] = [
+        (|f| f.sql = Some("SELECT * FROM left_table".into()), Code::ConfigInvalid),
+        (|f| f.union.clear(), Code::ConfigInvalid),
+        (|f| f.union[1] = "another".into(), Code::ConfigInvalid),
+        (|f| f.union[1] = "left_table".into(), Code::JobMismatch),
+        // Columns are those of the first table, by its name.
+        (|f| f.training.target = "right_table.y".into(), Code::PipelineInvalid),
+        (|f| f.training.principal = "right_table.k".into(), Code::PipelineInvalid),
+        (|f| f.training.features = Some(vec!["right_table.x".into()]), Code::PipelineColumn),
+        (|f| f.training.target = "left_table.x".into(), Code::PipelineTarget),
+    ];
+    for (n, (change, code)) in cases.into_iter().enumerate() {
+        let mut form = united(&house);
+        change(&mut form);
+        let refusal = make(&house, &form, ContractState::Active).expect_err(&format!("case {n}"));
+        assert_eq!(refusal.code, code, "case {n}: {refusal}");
+    }
 }
 
 #[test]
@@ -125,15 +176,15 @@ fn what_room_and_key_services_would_refuse_is_not_signed() {
         (|f| f.training.delta = Some("0.01".parse_real()), Code::DeltaTooLarge),
         (|f| f.training.private = false, Code::PipelineNotPrivate),
         (
-            |f| f.sql = "SELECT a.x, b.y, a.secret, a.k FROM left_table a JOIN right_table b ON a.k = b.k".into(),
+            |f| f.sql = Some("SELECT a.x, b.y, a.secret, a.k FROM left_table a JOIN right_table b ON a.k = b.k".into()),
             Code::PipelineColumn,
         ),
         (
-            |f| f.sql = "SELECT a.x, b.y, a.k FROM left_table a JOIN right_table b ON a.x = b.x".into(),
+            |f| f.sql = Some("SELECT a.x, b.y, a.k FROM left_table a JOIN right_table b ON a.x = b.x".into()),
             Code::PipelineJoinKey,
         ),
-        (|f| f.sql = "SELECT a.x, a.y, a.k FROM left_table a".into(), Code::PipelineInvalid),
-        (|f| f.sql.push_str(" ORDER BY a.x"), Code::SqlUnsupported),
+        (|f| f.sql = Some("SELECT a.x, a.y, a.k FROM left_table a".into()), Code::PipelineInvalid),
+        (|f| f.sql.as_mut().unwrap().push_str(" ORDER BY a.x"), Code::SqlUnsupported),
         (|f| f.training.target = "b.x".into(), Code::PipelineTarget),
         (|f| f.training.target = "y".into(), Code::ConfigInvalid),
         (|f| f.training.features = Some(vec!["a.k".into()]), Code::PipelineBounds),

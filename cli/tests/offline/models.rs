@@ -33,7 +33,7 @@ fn made(spoil: impl Fn(&mut schemas::event::Completion)) -> (House, JobBundle, P
         renewals: around.renewals.clone(),
         log_keys: None,
     };
-    (house, bundle, Proof { run_jwk: run.key.jwk().clone(), completion, receipt: entry.receipt })
+    (house, bundle, Proof { run_jwk: run.key.jwk().clone(), completion, receipt: entry.receipt, listed: Vec::new() })
 }
 
 #[test]
@@ -64,6 +64,7 @@ fn another_model_key_entry_or_bundle_is_refused() {
         run_jwk: stranger.jwk().clone(),
         completion: house.sign(&made_up, &stranger),
         receipt: proof.receipt.clone(),
+        listed: Vec::new(),
     };
     assert_eq!(code(MODEL, &forged, &bundle), Code::CompletionReceipts);
 

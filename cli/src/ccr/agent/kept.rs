@@ -7,6 +7,7 @@ use schemas::desk::Leased;
 use schemas::{Digest, R, canonical};
 use serde::{Deserialize, Serialize};
 
+use super::process::Named;
 use crate::edge;
 
 /// The job's bundle.
@@ -28,6 +29,12 @@ pub(crate) struct Record {
     pub pid: u32,
     /// When that began, in ticks since boot: another process may get the number later.
     pub began: u64,
+    /// The processes of its member rooms on this machine.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<Named>,
+    /// The addresses of its member rooms on other machines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub elsewhere: Vec<String>,
     #[serde(skip)]
     pub folder: PathBuf,
 }
@@ -50,6 +57,11 @@ pub(crate) fn lines(folder: &Path) -> PathBuf {
     folder.join(LINES)
 }
 
+/// The lines of its nth member room, from 1.
+pub(crate) fn member_lines(folder: &Path, place: usize) -> PathBuf {
+    folder.join(format!("member-{place}.log"))
+}
+
 impl Record {
     /// Keeps who runs it.
     pub fn keep(&self) -> R<()> {
@@ -65,19 +77,10 @@ impl Record {
         }
     }
 
-    /// Whether its process lives: the one of this number that began then, and is no mere entry of a process that ended.
-    pub fn lives(&self) -> bool {
-        stat(self.pid).is_some_and(|(state, began)| began == self.began && !matches!(state, 'Z' | 'X'))
+    /// Its process.
+    pub fn named(&self) -> Named {
+        Named { pid: self.pid, began: self.began }
     }
-}
-
-/// State and start of a process (proc(5), fields 3 and 22).
-pub(crate) fn stat(pid: u32) -> Option<(char, u64)> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name before it may hold anything.
-    let mut fields = text.rsplit_once(')')?.1.split_whitespace();
-    let state = fields.next()?.chars().next()?;
-    Some((state, fields.nth(18)?.parse().ok()?))
 }
 
 /// The rooms in a folder that were not seen to end, oldest first. A folder without a record had none yet: its order goes

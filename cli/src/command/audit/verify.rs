@@ -5,6 +5,7 @@ use std::io::BufReader;
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use depa::audit::money as audit_money;
 use depa::audit::source::{Folder, Lines, Service};
 use depa::audit::{Depth, Options, bench, verify_from};
 use depa::edge;
@@ -41,6 +42,9 @@ pub enum Verb {
         /// The witness's Ed25519 key, base64url.
         #[arg(long, requires = "witness")]
         witness_key: Option<String>,
+        /// Books that somebody exported (`depa payment export --format json`): each transfer and obligation must be the log's.
+        #[arg(long, value_name = "FILE")]
+        books: Option<PathBuf>,
         /// Check tiles, chains and states only: a quick look, no audit.
         #[arg(long)]
         no_signatures: bool,
@@ -62,7 +66,7 @@ pub enum Verb {
 
 pub fn run(verb: Verb, global: &Global) -> R<Answer> {
     match verb {
-        Verb::Verify { export, from, earlier, witness, witness_key, no_signatures } => {
+        Verb::Verify { export, from, earlier, witness, witness_key, books, no_signatures } => {
             let witness = match (witness, witness_key) {
                 (Some(name), Some(key)) => Some((name, jwk(&key)?)),
                 _ => None,
@@ -83,7 +87,15 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
                 (None, Some(from)) => verify_from(&mut Folder::new(from.as_ref()), &trust, &options, depth, now)?,
                 (None, None) => return Err(Refusal::new(Code::ConfigInvalid, "an export or --from is needed")),
             };
-            Ok(Answer::new(&report, report.text()))
+            let mut text = report.text();
+            if let Some(books) = books {
+                let compared = audit_money::compare(&report, &edge::read_json(&books)?)?;
+                let ((shown, all), (owed, obligations)) = (compared.transfers, compared.obligations);
+                text.push_str(&format!(
+                    "{shown} of {all} transfers and {owed} of {obligations} obligations are the log's\n"
+                ));
+            }
+            Ok(Answer::new(&report, text))
         }
         Verb::Bench { bundle: Some(bundle), .. } => {
             let measured = bench::bundle(&edge::read(&bundle)?, &global.trust()?)?;

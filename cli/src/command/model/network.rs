@@ -9,6 +9,8 @@ use models::reference::{self, Options, Public};
 use models::weights::{self, Tensors};
 use models::{Notice, card, onnx, ready};
 use schemas::network::{Input, Network};
+use schemas::pipeline::Model;
+use schemas::text::Real;
 use schemas::{Code, R, Refusal, canonical};
 use serde_json::{Value, json};
 
@@ -39,7 +41,8 @@ pub enum Verb {
         #[arg(long)]
         weights: Option<PathBuf>,
     },
-    /// Make a network of an ONNX file, or of the reference's model_config, train_config or pipeline_config.
+    /// Make a network of an ONNX file, or of the reference's model_config, train_config or pipeline_config; of its trees,
+    /// the model of a job's training.
     #[command(
         after_help = "Examples:\n  depa model import model.onnx --out network.json --weights weights.safetensors\n  \
                       depa model import model_config.json --input image:3x32x32 --out network.json\n  \
@@ -53,7 +56,7 @@ pub enum Verb {
 pub struct Import {
     /// The file.
     file: PathBuf,
-    /// The network: a new file.
+    /// The network, or the trees: a new file.
     #[arg(long)]
     out: PathBuf,
     /// What a sample is, where the file does not say: vector:N, image:CxHxW, tokens:LENGTHxVOCABULARY, sequence:LENGTHxWIDTH.
@@ -65,7 +68,7 @@ pub struct Import {
     /// Weights of a model_config under the reference's names, in safetensors.
     #[arg(long, requires = "weights")]
     from: Option<PathBuf>,
-    /// Loss, optimiser and schedule of a train_config: a new file.
+    /// Loss, optimiser, schedule and figures of a train_config: a new file.
     #[arg(long)]
     recipe: Option<PathBuf>,
     /// Public number of rows, from which steps and sampling rate follow.
@@ -127,6 +130,9 @@ impl Import {
 
     /// A description of the reference.
     fn json(&self, value: &Value) -> R<Answer> {
+        if reference::is_trees(value) {
+            return self.trees(value);
+        }
         let options = Options { replace: self.replace };
         let trains = value.get("pipeline").is_some() || value.get("config").is_some();
         if !trains {
@@ -149,6 +155,30 @@ impl Import {
                 Err(Refusal::new(Code::ModelForm, sentence).at("model_config"))
             }
         }
+    }
+
+    /// An ensemble of trees: no network, but members of a job's training.
+    fn trees(&self, value: &Value) -> R<Answer> {
+        let read = reference::trees(value)?;
+        tell(&read.notices);
+        edge::write_json(&self.out, &Model::Trees { trees: read.trees.clone() })?;
+        let mut lines = vec![format!("{} trees of depth {}; in a job's [training]:", read.steps, read.trees.depth)];
+        lines.push(format!("steps = {}", read.steps));
+        let figures = [
+            ("sample_rate", Some(&read.sample_rate)),
+            ("clipping_norm", Some(&read.clipping_norm)),
+            ("learning_rate", Some(&read.learning_rate)),
+            ("epsilon", read.epsilon.as_ref()),
+            ("delta", read.delta.as_ref()),
+        ];
+        let line = |(member, real): (&str, Option<&Real>)| Some(format!("{member} = \"{}\"", real?));
+        lines.extend(figures.into_iter().filter_map(line));
+        lines.push(format!("wrote {}", self.out.display()));
+        if let Some(path) = &self.recipe {
+            edge::write_json(path, &read)?;
+            lines.push(format!("wrote {}", path.display()));
+        }
+        Ok(Answer::new(&read, lines.join("\n")))
     }
 
     fn renamed(&self, paths: &std::collections::BTreeMap<String, String>) -> R<Option<Tensors>> {

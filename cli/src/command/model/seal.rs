@@ -9,6 +9,7 @@ use schemas::R;
 use schemas::contract::Assurance;
 
 use super::super::Global;
+use super::super::seal::Places;
 use crate::output::{Answer, say};
 
 #[derive(clap::Args)]
@@ -18,15 +19,8 @@ pub struct Seal {
     /// Base URL of your own key service, which will hold the key.
     #[arg(long, value_name = "URL")]
     kms: String,
-    /// The sealed object: a new file; its manifest comes beside it.
-    #[arg(long)]
-    out: PathBuf,
-    /// Where the room will fetch it from; file:// of --out otherwise.
-    #[arg(long)]
-    url: Option<String>,
-    /// What the job needs to know: a new file.
-    #[arg(long)]
-    record: PathBuf,
+    #[command(flatten)]
+    places: Places,
     /// The network: names, shapes and types are compared with its parameters.
     #[arg(long, value_name = "FILE")]
     network: Option<PathBuf>,
@@ -48,6 +42,7 @@ fn assurance(text: &str) -> Result<Assurance, String> {
 }
 
 pub fn run(seal: Seal, global: &Global) -> R<Answer> {
+    let Places { out, url, record } = seal.places;
     let network = seal.network.as_ref().map(|path| card::network(&edge::read(path)?)).transpose()?;
     let (key, trust, kms) = (global.key()?, global.trust()?, Kms::new(&seal.kms)?);
     let job = weights::Job {
@@ -55,11 +50,11 @@ pub fn run(seal: Seal, global: &Global) -> R<Answer> {
         network: network.as_ref(),
         fresh: seal.fresh,
         min_assurance: seal.min_assurance,
-        out: &seal.out,
-        url: seal.url,
+        out: &out,
+        url,
     };
     let sealed = weights::seal(&job, &kms, &key, &trust, &mut edge::fresh, edge::now())?;
-    edge::write_json(&seal.record, &sealed)?;
+    edge::write_json(&record, &sealed)?;
     say(&format!("the key is at {} only; put the record into a job with depa job bundle --weights", kms.url()));
-    Ok(Answer::new(&sealed, format!("sealed {}\nsha256 in the clear {}", seal.out.display(), sealed.sha256)))
+    Ok(Answer::new(&sealed, format!("sealed {}\nsha256 in the clear {}", out.display(), sealed.sha256)))
 }

@@ -93,6 +93,8 @@ pub fn offer(people: &People, provider: &FileKey, table: &Table, kms: &str, kms_
         },
         privacy_cap: clause("2.0"),
         renewable_to: None,
+        principal_pool: None,
+        discounts: Vec::new(),
         payment: vec![],
         data_card: DataCard {
             description: "d".into(),
@@ -151,6 +153,7 @@ pub fn contract(people: &People, datasets: Vec<ContractDataset>, image_set: &Ima
             image_sets: vec![image_set.clone()],
             evidence: vec![EvidenceKind::Software],
             platform_level: "baseline".into(),
+            rooms_max: None,
         },
         outputs: Outputs {
             kinds: vec!["model".into()],
@@ -165,6 +168,9 @@ pub fn contract(people: &People, datasets: Vec<ContractDataset>, image_set: &Ima
             currency: Currency::parse("INR").unwrap(),
             amount_minor: Minor::new(0).unwrap(),
             trigger: Trigger::Completed,
+            dataset_id: None,
+            pricing: None,
+            discount: None,
         }],
         revocation: Revocation { by: vec![Kind::Tdp], notice_seconds: 0, running: Running::Abort, conditions: vec![] },
         obligations: Obligations { risk_statement: "understood".into() },
