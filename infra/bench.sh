@@ -14,8 +14,11 @@ areas:
                     siglog and PostgreSQL; further arguments go to the bench program: --seconds N, --only append,signature, …
   attestation       appraisal of Azure evidence, reserve and release at a key service, opening of a dataset of 10 GB beside
                     `openssl speed`; --only stream,appraisal,opening,release, --stream BYTES, --runs N
+  webhooks          deliveries to a receiver on this machine: how many a second, how soon, and a good receiver beside a hundred that
+                    hang; --only fanout,slow, --seconds N
   training          private and plain steps of the trainer beside Opacus on the same torch, which is fetched once into
-                    .build/opacus; --only mlp-256,lstm-64,…, --steps N, --threads 2,1, --untuned
+                    .build/opacus; --only mlp-256,lstm-64,…, --steps N, --threads 2,1, --untuned,
+                    --device cuda (both sides on a card)
   quality           figures of models that were trained with privacy, beside Opacus at the same ε: COVID over ten fixed
                     splits, credit-schema trees, MNIST-schema digits; --only covid,credit,mnist, --splits N, --draws N
 AREAS
@@ -48,11 +51,24 @@ attestation)
     cargo build --quiet --release -p bench >&2
     "${CARGO_TARGET_DIR:-target}/release/bench" --area attestation "$@"
     ;;
+webhooks)
+    sh infra/bootstrap.sh --no-libtorch
+    . infra/env.sh
+    cargo build --quiet --release -p bench -p contract-service --bins >&2
+    "${CARGO_TARGET_DIR:-target}/release/bench" --area webhooks "$@"
+    ;;
 training)
+    sh infra/bench/opacus.sh || echo "bench: Opacus's columns stay empty" >&2
+    case " $* " in
+    *' --device cuda '* | *' --device=cuda '*)
+        # The libtorch of Opacus's own torch knows cards; built beside, so that nothing else is built anew.
+        export LIBTORCH="${LIBTORCH:-$PWD/.build/opacus/lib/python3.11/site-packages/torch}"
+        export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/cuda"
+        ;;
+    esac
     sh infra/bootstrap.sh
     . infra/env.sh
     cargo build --quiet --release -p ccr-trainer --bin trainer-bench >&2
-    sh infra/bench/opacus.sh || echo "bench: Opacus's columns stay empty" >&2
     python3 -B infra/bench/opacus/measure.py "${CARGO_TARGET_DIR:-target}/release/trainer-bench" "$@"
     ;;
 quality)

@@ -6,6 +6,10 @@
 #   sh infra/bootstrap.sh           install what is missing
 #   sh infra/bootstrap.sh --check   say what is missing; exit 1 if anything is
 #   sh infra/bootstrap.sh --no-libtorch [--check]   what default members need: neither libtorch nor the TPM library
+#   sh infra/bootstrap.sh --browser [--check]       and Chromium, in which the portal's tests run
+#
+# LIBTORCH names another libtorch 2.11.0 than the one that is fetched: for CUDA cards, an unpacked release of PyTorch or the
+# folder `torch` of an installed wheel. It stands in the environment of every build then.
 #
 # Data goes nowhere but apt's packages, .build/ in the repository and, where Debian's security archive is not yet a
 # source of apt, one file in /etc/apt/sources.list.d. Talk is on stderr.
@@ -19,12 +23,13 @@ fail() {
     exit 1
 }
 
-check=no libtorch=yes
+check=no libtorch=yes browser=no
 for argument in "$@"; do
     case $argument in
     --check) check=yes ;;
     --no-libtorch) libtorch=no ;;
-    *) fail "unknown argument $argument; known: --check, --no-libtorch" ;;
+    --browser) browser=yes ;;
+    *) fail "unknown argument $argument; known: --check, --no-libtorch, --browser" ;;
     esac
 done
 
@@ -33,12 +38,27 @@ home=${LIBTORCH:-$private/libtorch}
 
 # --- what is missing -------------------------------------------------------------------------------------------------
 
+# The folder `torch` of an installed wheel says its version in Python.
+libtorch_version() {
+    if [ -r "$home/build-version" ]; then
+        cat "$home/build-version"
+    elif [ -r "$home/version.py" ]; then
+        sed -n "s/^__version__ = '\(.*\)'.*/\1/p" "$home/version.py"
+    fi
+}
+
 libtorch_is_there() {
-    [ -r "$home/build-version" ] && [ "$(cut -c1-6 "$home/build-version")" = 2.11.0 ] || return 1
-    for file in libtorch.so libtorch_cpu.so libc10.so libgomp.so.1 libcudart.so.13 libcupti.so.13; do
+    case $(libtorch_version) in 2.11.0 | 2.11.0+*) ;; *) return 1 ;; esac
+    [ -d "$home/include/torch" ] || return 1
+    # With a half for CUDA cards the rest lies where its own libraries look for it; the one of ours has all beside it.
+    rest="libgomp.so.1 libcudart.so.13 libcupti.so.13"
+    if [ -s "$home/lib/libtorch_cuda.so" ]; then
+        ldd "$home/lib/libtorch_cuda.so" 2>&1 | grep -q 'not found' && return 1
+        rest=
+    fi
+    for file in libtorch.so libtorch_cpu.so libc10.so $rest; do
         [ -s "$home/lib/$file" ] || return 1
     done
-    [ -d "$home/include/torch" ]
 }
 
 # Prints one line per Debian package that is needed and not there: name, then why.
@@ -56,12 +76,17 @@ missing_packages() {
         echo "libpq-dev PostgreSQL's client library, which the registry links"
     ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
         echo "postgresql-15 the server that the tests start for themselves"
+    command -v hledger >/dev/null || echo "hledger the accounting tool that checks the exported books in the tests"
     [ -e /etc/ssl/certs/ca-certificates.crt ] || echo "ca-certificates lets cargo and pip check the registries' TLS"
     if [ $libtorch = yes ]; then
         pkg-config --exists tss2-sys 2>/dev/null || echo "libtss2-dev the TPM library that the attesters link"
         command -v swtpm >/dev/null || echo "swtpm the software TPM that the attesters' tests start"
         python3 -c 'import ensurepip, venv' 2>/dev/null ||
             echo "python3-venv makes the environments of other people's tools that the tests use"
+    fi
+    if [ $browser = yes ]; then
+        [ -n "${CHROMIUM:-}" ] || command -v chromium >/dev/null ||
+            echo "chromium the browser in which the portal's tests run (350 MB on disk)"
     fi
     if [ $libtorch = yes ] && ! libtorch_is_there; then
         command -v python3 >/dev/null || echo "python3 unpacks libtorch"

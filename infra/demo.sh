@@ -7,7 +7,7 @@
 #   sh infra/demo.sh --json             one JSON document on stdout, talk on stderr
 #   sh infra/demo.sh --keep             leaves the services running and prints their addresses
 #   sh infra/demo.sh --epsilon 0.5      another ε, at most 3.0 (default 1.0)
-#   sh infra/demo.sh --scenario mnist   another reference scenario as a whole: covid, credit-risk, mnist, cifar10; --rows N
+#   sh infra/demo.sh --scenario mnist   another reference scenario as a whole: covid, credit-risk, brats, mnist, cifar10; --rows N
 #   sh infra/demo.sh --dir DIR          everything in this new or empty folder, which stays
 #   sh infra/demo.sh --help             this text; once built, target/debug/demo run --help says more
 set -eu
@@ -20,6 +20,7 @@ called_from=$PWD
 cd "$(dirname "$0")/.."
 sh infra/bootstrap.sh
 . infra/env.sh
+sh infra/portal.sh || echo "demo: goes on without the portal; the service then shows a plain page in its place" >&2
 
 cargo build --workspace --bins >&2
 target=$(cargo metadata --no-deps --offline --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the production package into target/production: contract-service, kms-adapter and ccr without the feature
+# Builds the production package into target/production: contract-service, kms-adapter, payment-adapter and ccr without the feature
 # software-attester, the key service with Azure Key Vault, ccr with the attesters of Azure VMs and bare guests. A build of
 # its own, since cargo would otherwise join the feature in from the demo and the tests.
 #
@@ -22,10 +22,10 @@ for argument in "$@"; do
 done
 
 cargo build "$@" --bins --target-dir "$target/production-build" --no-default-features \
-    --package contract-service --package kms-adapter --package ccr-runtime \
+    --package contract-service --package kms-adapter --package payment-adapter --package ccr-runtime \
     --features kms-adapter/azure,ccr-runtime/azure-attester,ccr-runtime/snp-guest-attester
 mkdir -p "$target/production"
-for binary in contract-service kms-adapter ccr; do
+for binary in contract-service kms-adapter payment-adapter ccr; do
     cp "$target/production-build/$folder/$binary" "$target/production/$binary.new"
     mv "$target/production/$binary.new" "$target/production/$binary"
 done

@@ -4,14 +4,19 @@
 #   sh infra/test.sh          the gate: form, lints, every test but the long ones
 #   sh infra/test.sh full     the long ones too
 #   sh infra/test.sh NAME     the tests of one package
+#   sh infra/test.sh portal   the portal: its build, its unit tests, its scenarios in a real browser
 #
 # A check that cannot run on this machine says NOT RUN; those are listed at the end and never count as passed.
 set -eu
 cd "$(dirname "$0")/.."
+what=${1:-gate}
 sh infra/bootstrap.sh
+case $what in
+# Without the browser the rest is tested all the same; its scenarios say NOT RUN themselves.
+gate | full | portal) sh infra/bootstrap.sh --browser || echo "test: no Chromium could be installed" >&2 ;;
+esac
 . infra/env.sh
 
-what=${1:-gate}
 mkdir -p .build
 
 # A first build of everything fills 8 GB; a disk that fills up under way gives errors of the compiler, not of the cause.
@@ -54,9 +59,26 @@ tests() {
     rm -f "$status"
 }
 
+# The service embeds the portal; without Node it builds all the same, and shows a plain page in its place.
+portal=no
+case $what in
+gate | full | portal | contract-service | house-tests)
+    say "building the portal"
+    code=0
+    sh infra/portal.sh || code=$?
+    case $code in
+    0) portal=yes ;;
+    3) not_run "portal: it could not be built here (Node or the npm registry is missing)" ;;
+    *) check "portal: build" false ;;
+    esac
+    # The Node that was fetched for the portal serves other people's implementations too.
+    [ ! -x .build/node/bin/npm ] || PATH="$PWD/.build/node/bin:$PATH"
+    ;;
+esac
+
 # Other people's implementations check ours; without Python or its packages their tests say NOT RUN.
 case $what in
-gate | full | contract-service)
+gate | full | contract-service | payment-adapter)
     say "environments for interoperability"
     sh infra/interop.sh 2>&1 | tee -a "$log"
     ;;
@@ -93,8 +115,21 @@ gate | full)
     # workspace, so that what it shares with the build above has the same features and is not compiled again.
     tests --workspace --features kms-adapter/azure --test backends -- --show-output azure service_wrap service_skr
     ;;
+portal) ;;
 *)
     tests --package "$what" -- --show-output
+    ;;
+esac
+
+case $what in
+gate | full | portal)
+    if [ $portal = yes ]; then
+        check "portal: unit tests" sh infra/portal.sh unit
+        status=$log.status
+        { sh infra/portal.sh browser 2>&1 && echo 0 >"$status" || echo 1 >"$status"; } | tee -a "$log"
+        [ "$(cat "$status")" = 0 ] || bad=1
+        rm -f "$status"
+    fi
     ;;
 esac
 

@@ -4,8 +4,10 @@
 mod conformance;
 mod lab;
 mod layering;
+mod payments;
 mod quality;
 mod refusals;
+mod rooms;
 mod scenarios;
 mod tuning;
 mod walk;

@@ -63,3 +63,14 @@ fn mnist_by_its_scenario_goes_from_contract_to_completion() {
         assert!(quality.rows > 5 && quality.accuracy.is_some() && quality.auc.is_none(), "{quality:?}");
     }
 }
+
+/// Four hospitals' slices stand one below the other: each dataset is charged once for its own people.
+#[test]
+fn brats_by_its_scenario_goes_from_contract_to_completion() {
+    let test = "brats_by_its_scenario_goes_from_contract_to_completion";
+    let Some(report) = performed(test, Scenario::Brats, 40, Some(2)) else { return };
+    assert_eq!(report.privacy.steps, 2);
+    if let Some(quality) = report.model.held_out_computed_outside_the_room {
+        assert!((1..40).contains(&quality.rows) && quality.dice.is_some() && quality.auc.is_none(), "{quality:?}");
+    }
+}

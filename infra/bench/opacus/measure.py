@@ -1,10 +1,12 @@
 """Private training beside Opacus, in one run: `measure.py TRAINER_BENCH [--json] [--only NAME,…] [--steps N] [--threads 2,1]
-[--untuned]`.
+[--untuned] [--device cpu|cuda]`.
 
 For every network and thread count, a process for each way of stepping stands ready and they take blocks of steps by
 turns, so that what else the machine does falls on all of them alike. Times are medians over the blocks, per step.
 Once as a user finds glibc and OpenMP, once with Opacus's processes given the settings that the trainer gives itself
 ("tuned": the allocator keeps its memory, threads sleep while they wait).
+On a card (`--device cuda`) both sides step there, the goals are judged on the clock, and memory is not compared: what the
+processes hold on the machine says nothing of it.
 A way that fails has no figure and is named on stderr. Figures go to stdout in the form of the other areas.
 """
 
@@ -34,6 +36,8 @@ OVER_PLAIN = {"mlp": 1.25, "lstm": 1.25, "transformer": 1.25}
 # With more than this going on besides, spinning threads of torch hold each other up a hundredfold: nothing is judged.
 BUSY = 1.0
 OVER_OPACUS, OVER_OPACUS_MEAN, LSTM_OVER_FUSED, OF_PEAK = 0.55, 0.35, 2.0, 0.5
+# By which clock ways are compared, and its word: processor time, but on a card, where that is not what a step takes.
+CLOCKS = {"cpu": ("cpu_ms", "CPU"), "cuda": ("wall_ms", "clock")}
 
 
 class Way:
@@ -93,10 +97,10 @@ class Way:
         return figures | {"steps": self.steps * len(self.blocks)}
 
 
-def side_by_side(name, threads, bench, tuned, steps):
+def side_by_side(name, threads, bench, tuned, steps, device):
     """Figures by way of one network: `dp` and `own` are ours, the rest torch's and Opacus's."""
     network, batch, classes = networks.ALL[name]
-    order = {"network": network, "batch": batch, "classes": classes, "threads": threads}
+    order = {"network": network, "batch": batch, "classes": classes, "threads": threads, "device": device}
     ours = {"dp": "private"} if tuned else {"own": "plain", "dp": "private"}
     ways = {key: Way([bench], order | {"mode": mode}) for key, mode in ours.items()}
     peer = [str(PYTHON), str(HERE / "peer.py")]
@@ -124,42 +128,46 @@ def row(name, value, goal=None, peer=None):
             "ratio": rounded(value / peer) if peer else None, "met": value <= goal if goal else None}
 
 
-def best(figures):
-    """Opacus's fastest mode, by processor time."""
-    return min((mode for mode in MODES if mode in figures), key=lambda mode: figures[mode]["cpu_ms"], default=None)
+def best(figures, clock):
+    """Opacus's fastest mode, by this clock."""
+    return min((mode for mode in MODES if mode in figures), key=lambda mode: figures[mode][clock], default=None)
 
 
-def rows_of(name, threads, figures, tuned):
+def rows_of(name, threads, figures, tuned, device):
     """The rows of one network."""
     at, rows = f"{name}, {threads} thread{'s' if threads > 1 else ''}", []
+    judged, by = CLOCKS[device]
+    if device == "cuda":
+        at = f"{name}, card"
     for key, words in [("own", "our step without privacy"), ("dp", "our private step")]:
         if key in figures:
             for clock, unit in [("cpu_ms", "CPU ms"), ("wall_ms", "ms")]:
-                peer = figures.get("plain" if key == "own" else best(figures), {}).get(clock)
+                peer = figures.get("plain" if key == "own" else best(figures, judged), {}).get(clock)
                 rows.append(row(f"{at}: {words}, {unit}", figures[key][clock], peer=peer))
     for mode in ["plain", *MODES]:
         for kind, found in [("", figures.get(mode)), (", tuned", tuned.get(mode))]:
             if found:
                 who = "torch without privacy" if mode == "plain" else f"Opacus {mode}"
-                rows.append(row(f"{at}: {who}{kind}, CPU ms", found["cpu_ms"]))
+                rows.append(row(f"{at}: {who}{kind}, {by} ms", found[judged]))
     if "dp" not in figures:
         return rows
     ours = figures["dp"]
     if "own" in figures:
         goal = OVER_PLAIN.get(name.split("-")[0], 1.5) if threads == 2 else None
-        rows.append(row(f"{at}: private over our plain step, CPU", ours["cpu_ms"] / figures["own"]["cpu_ms"], goal))
-    if mode := best(figures):
+        rows.append(row(f"{at}: private over our plain step, {by}", ours[judged] / figures["own"][judged], goal))
+    if mode := best(figures, judged):
         goal = OVER_OPACUS if threads == 2 else None
-        rows.append(row(f"{at}: over Opacus's best mode ({mode}), CPU", ours["cpu_ms"] / figures[mode]["cpu_ms"], goal))
-        rows.append(row(f"{at}: the same on the clock", ours["wall_ms"] / figures[mode]["wall_ms"]))
-    if mode := best(tuned):
+        rows.append(row(f"{at}: over Opacus's best mode ({mode}), {by}", ours[judged] / figures[mode][judged], goal))
+        if judged != "wall_ms":
+            rows.append(row(f"{at}: the same on the clock", ours["wall_ms"] / figures[mode]["wall_ms"]))
+    if mode := best(tuned, judged):
         rows.append(row(f"{at}: over Opacus's best mode, tuned ({mode}), CPU",
                         tuned["dp"]["cpu_ms"] / tuned[mode]["cpu_ms"]))
     if name.startswith("lstm") and "plain" in figures:
         goal = LSTM_OVER_FUSED if threads == 2 else None
-        rows.append(row(f"{at}: over torch's fused step without privacy, CPU",
-                        ours["cpu_ms"] / figures["plain"]["cpu_ms"], goal))
-    return rows + memory(at, threads, figures)
+        rows.append(row(f"{at}: over torch's fused step without privacy, {by}",
+                        ours[judged] / figures["plain"][judged], goal))
+    return rows if device == "cuda" else rows + memory(at, threads, figures)
 
 
 def memory(at, threads, figures):
@@ -175,12 +183,13 @@ def memory(at, threads, figures):
             row(f"{at}: growth over start-up, MB", grown[0] / 1024, peer=grown[1] / 1024)]
 
 
-def geometric_mean(threads, found):
-    ratios = [f["dp"]["cpu_ms"] / f[best(f)]["cpu_ms"] for f in found if "dp" in f and best(f)]
+def geometric_mean(threads, found, device):
+    judged, by = CLOCKS[device]
+    ratios = [f["dp"][judged] / f[best(f, judged)][judged] for f in found if "dp" in f and best(f, judged)]
     if not ratios:
         return []
     mean = math.exp(statistics.fmean(map(math.log, ratios)))
-    name = f"geometric mean over Opacus's best mode, {len(ratios)} networks, {threads} threads, CPU"
+    name = f"geometric mean over Opacus's best mode, {len(ratios)} networks, {threads} threads, {by}"
     return [row(name, mean, OVER_OPACUS_MEAN if threads == 2 else None)]
 
 
@@ -228,9 +237,11 @@ def main():
     words.add_argument("--steps", type=int, default=10, help="steps of each way at least")
     words.add_argument("--threads", default="2,1", help="thread counts; goals stand for two")
     words.add_argument("--untuned", action="store_true", help="nothing tuned on Opacus's side")
+    words.add_argument("--device", choices=list(CLOCKS), default="cpu", help="where both sides step")
     asked = words.parse_args()
     known = [*networks.ALL, RUN]
-    names = asked.only.split(",") if asked.only else known
+    card = asked.device == "cuda"  # nothing is tuned there, and the room's run is none of its business
+    names = asked.only.split(",") if asked.only else [*networks.ALL] if card else known
     if unknown := [name for name in names if name not in known]:
         words.error(f"unknown: {', '.join(unknown)}; known: {', '.join(known)}")
     rows, found, before = [], {}, os.getloadavg()[0]
@@ -241,16 +252,17 @@ def main():
                 print(f"bench: {name}", file=sys.stderr)
                 rows += covid_run()
                 continue
-            for threads in map(int, asked.threads.split(",")):
+            for threads in [2] if card else map(int, asked.threads.split(",")):
                 print(f"bench: {name}, {threads} threads", file=sys.stderr)
-                figures = side_by_side(name, threads, asked.bench, False, asked.steps)
-                tuned = {} if asked.untuned else side_by_side(name, threads, asked.bench, True, asked.steps)
-                rows += rows_of(name, threads, figures, tuned)
+                figures = side_by_side(name, threads, asked.bench, False, asked.steps, asked.device)
+                again = not (asked.untuned or card)
+                tuned = side_by_side(name, threads, asked.bench, True, asked.steps, asked.device) if again else {}
+                rows += rows_of(name, threads, figures, tuned, asked.device)
                 found.setdefault(threads, []).append(figures)
     except KeyboardInterrupt:
         print("bench: interrupted; what was measured so far follows", file=sys.stderr)
     for threads, figures in found.items():
-        rows += geometric_mean(threads, figures)
+        rows += geometric_mean(threads, figures, asked.device)
     if before > BUSY:
         print(f"bench: the machine was busy (load {before:.1f}): no goal is judged; times on one thread still compare",
               file=sys.stderr)

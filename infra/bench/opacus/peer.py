@@ -1,7 +1,7 @@
 """Steps of one network in torch, without privacy or in one of Opacus's modes, on request.
 
-The first line on stdin is a JSON object {network, batch, classes, threads, mode}; mode is `plain`, `hooks`,
-`functorch`, `ew` or `ghost`. Then every line is a number of steps to take; each is answered by one line of JSON
+The first line on stdin is a JSON object {network, batch, classes, threads, mode, device}; mode is `plain`, `hooks`,
+`functorch`, `ew` or `ghost`, device `cpu` (where it is left out) or `cuda`. Then every line is a number of steps to take; each is answered by one line of JSON
 {cpu_ms, wall_ms} for one step of them. The end of stdin is answered by {peak_kib, start_kib}. The batch is random, fixed and
 never leaves memory, so that nothing but the step is measured: forward, backward, clipping, noise, SGD.
 """
@@ -111,10 +111,11 @@ def random_batch(shape, batch, classes):
 
 def stepper(order):
     """What takes one step, as a user writes it."""
-    network, mode = order["network"], order["mode"]
+    network, mode, device = order["network"], order["mode"], order.get("device", "cpu")
     x, y = random_batch(network["input"], order["batch"], order["classes"])
     torch.manual_seed(1)
-    model, criterion = module(network["layers"], mode != "plain"), nn.CrossEntropyLoss()
+    model, criterion = module(network["layers"], mode != "plain").to(device), nn.CrossEntropyLoss()
+    x, y = x.to(device), y.to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
     if mode != "plain":
         parts = PrivacyEngine().make_private(
@@ -136,12 +137,14 @@ def main():
     order = json.loads(sys.stdin.readline())
     torch.set_num_threads(order["threads"])
     start = peak_kib()
-    step = stepper(order)
+    step, card = stepper(order), order.get("device") == "cuda"
     for line in sys.stdin:
         steps = int(line)
         wall, cpu = time.perf_counter(), time.process_time()
         for _ in range(steps):
             step()
+        if card:
+            torch.cuda.synchronize()
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
         print(json.dumps({"cpu_ms": cpu * 1e3 / steps, "wall_ms": wall * 1e3 / steps}), flush=True)
     print(json.dumps({"peak_kib": peak_kib(), "start_kib": start}), flush=True)

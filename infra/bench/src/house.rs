@@ -37,6 +37,7 @@ pub struct House {
     pub ccrp: Arc<FileKey>,
     /// What contracts are made of.
     pub ground: Ground,
+    sro: [Arc<FileKey>; 2],
     // Last: the folder goes when the process has ended.
     folder: Folder,
 }
@@ -108,7 +109,14 @@ impl House {
             image_set: image_set.image_set_id,
         };
         let tdps = tdps.to_vec();
-        Ok(House { service, port, trust, host, client, tdps, tdc, ccrp, ground, folder })
+        Ok(House { service, port, trust, host, client, tdps, tdc, ccrp, ground, sro, folder })
+    }
+
+    /// Lets one more participant in.
+    pub fn admit(&self, kind: Kind, name: &str) -> R<Arc<FileKey>> {
+        let key = FileKey::generate().map(Arc::new)?;
+        admit(&self.client, &self.trust.registry, &self.sro, &key, kind, name)?;
+        Ok(key)
     }
 
     /// Ends the service without a word.

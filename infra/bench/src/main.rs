@@ -7,6 +7,7 @@
 
 mod attested;
 mod database;
+mod hooks;
 mod house;
 mod http;
 mod load;
@@ -32,7 +33,8 @@ Examples:
   sh infra/bench.sh contract-service
   sh infra/bench.sh contract-service --json | tail -n 1
   sh infra/bench.sh contract-service --only append,signature --seconds 5
-  sh infra/bench.sh attestation --only appraisal,release";
+  sh infra/bench.sh attestation --only appraisal,release
+  sh infra/bench.sh webhooks --seconds 20";
 
 /// Measures one area; talk on stderr, figures on stdout.
 #[derive(Debug, Parser)]
@@ -48,7 +50,7 @@ struct Cli {
     #[arg(long, default_value_t = 10)]
     seconds: u64,
     /// Only these scenes, by name, separated by commas: append, signature, single, reads, bundle, audit, restart,
-    /// connections, peers; of the area attestation: stream, appraisal, opening, release.
+    /// connections, peers; of the area attestation: stream, appraisal, opening, release; of the area webhooks: fanout, slow.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Entries of the audited log, and of the one that is restarted.
@@ -70,6 +72,7 @@ struct Cli {
 enum Area {
     ContractService,
     Attestation,
+    Webhooks,
 }
 
 fn main() -> ExitCode {
@@ -118,6 +121,13 @@ fn run(cli: &Cli) -> R<Measured> {
     if cli.area == Area::Attestation {
         let plan = attested::Plan { seconds: cli.seconds, runs: cli.runs, stream: cli.stream };
         for (name, scene) in attested::ALL.iter().filter(|(name, _)| wanted(name)) {
+            measured.scene(name, || scene(&plan));
+        }
+        return Ok(measured);
+    }
+    if cli.area == Area::Webhooks {
+        let plan = hooks::Plan { seconds: cli.seconds };
+        for (name, scene) in hooks::ALL.iter().filter(|(name, _)| wanted(name)) {
             measured.scene(name, || scene(&plan));
         }
         return Ok(measured);

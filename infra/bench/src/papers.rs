@@ -103,6 +103,8 @@ pub fn offer(registry: &Did, key: &FileKey, kms: &FileKey, n: usize, now: Timest
         },
         privacy_cap: clause()?,
         renewable_to: None,
+        principal_pool: None,
+        discounts: Vec::new(),
         payment: vec![PriceTerm {
             term_id: "p1".into(),
             kind: TermKind::PerRun,
@@ -110,6 +112,7 @@ pub fn offer(registry: &Did, key: &FileKey, kms: &FileKey, n: usize, now: Timest
             currency: Currency::parse("INR")?,
             amount_minor: Minor::new(500_000)?,
             trigger: Trigger::Completed,
+            pricing: None,
         }],
         data_card: DataCard {
             description: "Made for measuring".into(),
@@ -162,6 +165,9 @@ pub fn contract(ground: &Ground, now: Timestamp) -> Contract {
         currency: price.currency,
         amount_minor: price.amount_minor,
         trigger: price.trigger,
+        dataset_id: None,
+        pricing: None,
+        discount: None,
     });
     let mut parties: Vec<Party> =
         ground.offers.iter().map(|(o, _)| Party { did: o.provider.clone(), role: Kind::Tdp }).collect();
@@ -184,6 +190,7 @@ pub fn contract(ground: &Ground, now: Timestamp) -> Contract {
             image_sets: vec![ground.image_set.clone()],
             evidence: vec![EvidenceKind::Software],
             platform_level: "baseline".into(),
+            rooms_max: None,
         },
         outputs: Outputs {
             kinds: vec!["model".into()],

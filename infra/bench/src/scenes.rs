@@ -6,7 +6,7 @@ mod bundle;
 mod connections;
 mod reads;
 mod restart;
-mod signature;
+pub mod signature;
 mod single;
 
 use std::time::Duration;

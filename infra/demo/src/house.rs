@@ -176,8 +176,13 @@ impl People {
 impl House {
     /// Starts every role as a process of its own. Without a folder a temporary one is made, and removed with the house.
     pub fn start(dir: Option<&Path>) -> R<House> {
+        House::start_with(dir, &process::sibling("ccr-trainer")?)
+    }
+
+    /// The same with another worker binary that speaks the protocol of `ccr-trainer`.
+    pub fn start_with(dir: Option<&Path>, worker: &Path) -> R<House> {
         let clock = contract_client::system_clock();
-        let (ccr, trainer) = (process::sibling("ccr")?, process::sibling("ccr-trainer")?);
+        let (ccr, trainer) = (process::sibling("ccr")?, worker.to_owned());
         let (dir, temporary) = folder(dir)?;
         let start = || {
             let ports = Ports::draw()?;
@@ -299,7 +304,12 @@ impl Drop for House {
             // Roles first: they write into the folder.
             match &mut self.roles {
                 Roles::Processes(processes) => processes.stop(),
-                Roles::InProcess(here) => here.stop(),
+                Roles::InProcess(here) => {
+                    // After every test; a test that fails already says enough.
+                    let books = here.check_books();
+                    here.stop();
+                    assert!(books.is_ok() || std::thread::panicking(), "the books: {books:?}");
+                }
             }
             // What is left keeps the folders above it.
             let audit = self.audit_dir();

@@ -8,6 +8,7 @@ pub mod actors;
 pub mod data;
 pub mod golden;
 pub mod house;
+pub mod links;
 pub mod narrate;
 pub mod outside;
 pub mod report;

@@ -64,7 +64,7 @@ struct Run {
     /// Leave the services running and print their addresses.
     #[arg(long)]
     keep: bool,
-    /// Another of the reference scenarios, as `depa scenario new` writes it: covid, credit-risk, mnist or cifar10.
+    /// Another of the reference scenarios, as `depa scenario new` writes it: covid, credit-risk, brats, mnist or cifar10.
     #[arg(long, value_name = "NAME", conflicts_with = "epsilon")]
     scenario: Option<String>,
     /// People to generate for the scenario.
@@ -181,8 +181,28 @@ fn keep(house: &mut House, narrator: &mut Narrator) {
         narrator.line(&format!("  {name:<18} process {id:<8} {}", url.as_deref().unwrap_or("")));
     }
     narrator.line(&format!("  folder             {}", house.dir.display()));
+    portal(house, narrator);
     let ids: Vec<String> = addresses.iter().map(|(_, id, _)| id.to_string()).collect();
     narrator.line(&format!("End them with: kill {}", ids.join(" ")));
+}
+
+/// Says where the portal is, and how each role gets in.
+fn portal(house: &House, narrator: &mut Narrator) {
+    if !contract_service::portal::is_built() {
+        narrator.line("The portal is not in this build: sh infra/portal.sh, then run the demo again.");
+        return;
+    }
+    match demo::links::links(house) {
+        Ok(links) => {
+            narrator.part(&format!("The portal: {}/portal/", house.url));
+            narrator.line("One link for each role, once, for a day. To sign, the browser takes in the key file.");
+            for link in links {
+                narrator.line(&format!("  {}\n    {}\n    key file {}", link.name, link.url, link.key.display()));
+            }
+            narrator.line("");
+        }
+        Err(refusal) => narrator.line(&format!("No enrolment links: {refusal}")),
+    }
 }
 
 fn next_step(refusal: &Refusal) -> String {

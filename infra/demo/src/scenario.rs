@@ -19,14 +19,14 @@ use schemas::contract::ContractRef;
 use schemas::desk::RunView;
 use schemas::text::Bytes;
 use schemas::worker::NoisedMetrics;
-use schemas::{Code, Digest, R, Refusal};
+use schemas::{Digest, R};
 use serde::Serialize;
 
 use crate::actors::{Person, Tdp};
 use crate::house::{House, make_dir, process};
 use crate::narrate::Narrator;
 use crate::report::{AuditPart, ContractPart, LogPart, PaymentPart, PrivacyPart, RoomPart, RunPart};
-use crate::steps;
+use crate::steps::{self, Ended};
 
 /// What came of it: the one JSON document of `--json`.
 #[derive(Clone, Debug, Serialize)]
@@ -93,36 +93,29 @@ pub fn perform(
     // One public salt for the job and for whoever judges its model.
     form.training.split_salt = Some(Bytes(Digest::of(b"depa demo split").0.to_vec()));
     change(&mut form.training);
-    let sql = form.sql.clone().ok_or_else(|| {
-        let sentence = "this scenario stacks its tables, which the form of a signed job cannot say yet; depa scenario run \
-                        trains it outside a room";
-        Refusal::new(Code::ConfigInvalid, sentence).at("scenario")
-    })?;
     let tables = seal(house, scenario, &form, &dir, narrator)?;
     narrator.part("3. The contract");
     let contract = contract(house, &tables, narrator)?;
     narrator.part("4. The order");
-    let prepared = job(house, &contract, (sql, &form.training), &tables, narrator)?;
+    let prepared = job(house, &contract, &form, &tables, narrator)?;
     narrator.part("5. and 6. The room");
     let run = steps::room(house, &prepared, narrator)?;
     narrator.part("7. The model and the money");
     let model = model(house, &prepared, &form, &dir, &run, narrator)?;
-    let payments = steps::money(house, &contract, &run, narrator)?;
-    narrator.part("8. The audit");
-    let (log, audit) = steps::audit(house, narrator)?;
-    let seconds = narrator.seconds();
+    let Ended { contract, run, privacy, payments, log, audit, room, seconds } =
+        steps::finish(house, contract, &prepared, &run, narrator)?;
     let report = ScenarioReport {
         scenario: scenario.name(),
         published_tables: written.published,
         public_rows: written.rows,
-        contract: ContractPart::of(house.tdc.person.desk()?, contract)?,
-        run: RunPart::of(house.tdc.person.desk()?.run(&run.run_id)?),
-        privacy: PrivacyPart::of(&prepared.estimate.plan).ok_or_else(|| steps::fault("the plan charges nobody"))?,
+        contract,
+        run,
+        privacy,
         model,
         payments,
         log,
         audit,
-        room: RoomPart::of(&seconds),
+        room,
         seconds,
     };
     report.tell(narrator);
@@ -175,6 +168,7 @@ fn contract(house: &House, tables: &[Sealed], narrator: &mut Narrator) -> R<Cont
         join_keys: None,
         target_columns: None,
         kbs: None,
+        discount: None,
     };
     let image_set = house.image_set()?;
     let mut form = house.tdc.contract_form(&house.ccrp.person.did, &[], image_set, crate::house::EPSILON)?;
@@ -195,7 +189,7 @@ fn contract(house: &House, tables: &[Sealed], narrator: &mut Narrator) -> R<Cont
 fn job(
     house: &House,
     contract: &ContractRef,
-    (sql, training): (String, &TrainingForm),
+    form: &LocalForm,
     tables: &[Sealed],
     narrator: &mut Narrator,
 ) -> R<Prepared> {
@@ -206,24 +200,14 @@ fn job(
         image_set_id: house.image_set()?.clone(),
         purpose: "TRAINING".into(),
         expires_in_seconds: 86_400,
-        sql,
+        sql: form.sql.clone(),
+        union: form.union.clone(),
         tables: datasets,
-        training: training.clone(),
+        training: form.training.clone(),
         output: OutputForm { recipient_jwk: house.tdc.enc.jwk().clone(), upload: house.tdc.upload.clone() },
         rooms: None,
     })?;
-    let plan = &prepared.estimate.plan;
-    let made = format!(
-        "{} signed a job: {} tables, {} private steps at σ {}",
-        house.tdc.person.name,
-        tables.len(),
-        plan.steps,
-        plan.noise_multiplier
-    );
-    narrator.step("job", &made, "consumer, providers, clean-room provider, SRO");
-    let answer = house.tdc.orders(&prepared.bundle)?;
-    let made = format!("a run is ordered: log entry {}", answer.receipt.index);
-    narrator.step("order", &made, "consumer, providers, clean-room provider, SRO");
+    steps::ordered(house, &prepared, &format!("{} tables", tables.len()), narrator)?;
     Ok(prepared)
 }
 
@@ -235,13 +219,7 @@ fn model(
     run: &RunView,
     narrator: &mut Narrator,
 ) -> R<Opened> {
-    let model = house.tdc.downloads(&run.run_id, &prepared.bundle)?;
-    let made = format!(
-        "{} fetched the content key against the entry and opened the model {}",
-        house.tdc.person.name,
-        model.sha256.short()
-    );
-    narrator.step("hand_over", &made, "the consumer alone");
+    let model = steps::opened(house, prepared, run, narrator)?;
     let held_out = match process::sibling("trainer-evaluate") {
         Ok(evaluator) => {
             let local = train::prepare(form, dir, &BTreeMap::new())?;

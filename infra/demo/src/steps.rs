@@ -1,12 +1,13 @@
 //! The walk: the main job from two people with keys to an audited log, one line per step.
 
+mod room;
+
 use std::io::BufReader;
 use std::time::{Duration, Instant};
 
 use depa::job::Prepared;
 use schemas::contract::{Contract, ContractRef};
 use schemas::desk::RunView;
-use schemas::id::RunId;
 use schemas::text::Real;
 use schemas::{Code, Envelope, R, Refusal};
 use serde_json::Value;
@@ -14,13 +15,13 @@ use serde_json::Value;
 use crate::actors::Person;
 use crate::data::Tables;
 use crate::golden;
-use crate::house::{House, Roles};
+use crate::house::House;
 use crate::narrate::Narrator;
 use crate::outside::{self, Linear};
 use crate::report::{AuditPart, ContractPart, LogPart, ModelPart, PaymentPart, PrivacyPart, Report, RoomPart, RunPart};
 
-/// How long a run may take.
-const RUN: Duration = Duration::from_secs(600);
+pub use room::room;
+
 /// How long payments may take to be answered, and a checkpoint to be cosigned.
 const SETTLE: Duration = Duration::from_secs(60);
 
@@ -39,26 +40,50 @@ pub fn walk(house: &mut House, tables: &Tables, epsilon: &str, narrator: &mut Na
     let run = room(house, &prepared, narrator)?;
     narrator.part("7. The model and the money");
     let model = model(house, tables, &prepared, &run, narrator)?;
-    let payments = money(house, &contract, &run, narrator)?;
+    let Ended { contract, run, privacy, payments, log, audit, room, seconds } =
+        finish(house, contract, &prepared, &run, narrator)?;
+    let joined_rows = outside::joined(tables)?.len();
+    let webhooks_received = house.psp.received();
+    let report =
+        Report { contract, run, privacy, model, joined_rows, payments, webhooks_received, log, audit, room, seconds };
+    report.tell(narrator);
+    Ok(report)
+}
+
+/// What every walk ends with, whatever was trained.
+pub(crate) struct Ended {
+    pub(crate) contract: ContractPart,
+    pub(crate) run: RunPart,
+    pub(crate) privacy: PrivacyPart,
+    pub(crate) payments: Vec<PaymentPart>,
+    pub(crate) log: LogPart,
+    pub(crate) audit: AuditPart,
+    pub(crate) room: RoomPart,
+    pub(crate) seconds: serde_json::Map<String, Value>,
+}
+
+/// After the model: the money, the audit, and the figures of the run.
+pub(crate) fn finish(
+    house: &House,
+    contract: ContractRef,
+    prepared: &Prepared,
+    run: &RunView,
+    narrator: &mut Narrator,
+) -> R<Ended> {
+    let payments = money(house, &contract, run, narrator)?;
     narrator.part("8. The audit");
     let (log, audit) = audit(house, narrator)?;
-    let desk = house.tdc.person.desk()?;
-    let seconds = narrator.seconds();
-    let report = Report {
+    let (desk, seconds) = (house.tdc.person.desk()?, narrator.seconds());
+    Ok(Ended {
         contract: ContractPart::of(desk, contract)?,
         run: RunPart::of(desk.run(&run.run_id)?),
         privacy: PrivacyPart::of(&prepared.estimate.plan).ok_or_else(|| fault("the plan charges nobody"))?,
-        model,
-        joined_rows: outside::joined(tables)?.len(),
         payments,
-        webhooks_received: house.psp.received(),
         log,
         audit,
         room: RoomPart::of(&seconds),
         seconds,
-    };
-    report.tell(narrator);
-    Ok(report)
+    })
 }
 
 pub(crate) fn fault(sentence: &str) -> Refusal {
@@ -160,184 +185,31 @@ fn order(house: &House, contract: &ContractRef, epsilon: &str, narrator: &mut Na
     let epsilon = Real::parse(epsilon)?;
     let prepared = house.job_with(&contract.id, |form| form.training.epsilon = Some(epsilon))?;
     golden::has_the_shape_of(golden::JOB, &prepared.bundle.job.payload.0)?;
-    let plan = &prepared.estimate.plan;
-    let made = format!(
-        "{} signed a job: three tables joined, {} private steps at σ {}, digest {}",
-        house.tdc.person.name,
-        plan.steps,
-        plan.noise_multiplier,
-        prepared.bundle.job.digest().short()
-    );
-    narrator.step("job", &made, "consumer, providers, clean-room provider, SRO");
-    let answer = house.tdc.orders(&prepared.bundle)?;
-    narrator.step(
-        "order",
-        &format!("a run is ordered: log entry {}", answer.receipt.index),
-        "consumer, providers, clean-room provider, SRO",
-    );
+    let digest = prepared.bundle.job.digest();
+    ordered(house, &prepared, &format!("three tables joined, digest {}", digest.short()), narrator)?;
     Ok(prepared)
 }
 
-pub(crate) fn room(house: &mut House, prepared: &Prepared, narrator: &mut Narrator) -> R<RunView> {
-    let run = match &house.roles {
-        Roles::Processes(_) => watch(house, prepared, narrator)?,
-        Roles::InProcess(_) => {
-            let room = house.room()?;
-            let mut told = Told::default();
-            let run = ccr_runtime::run(prepared.bundle.clone(), &room, &mut |p| told.progress(&p, narrator))?.run_id;
-            told.finish(narrator);
-            run
-        }
-    };
-    house.tdc.person.desk()?.run(&run)
+/// Says what a signed job is of, and orders its run.
+pub(crate) fn ordered(house: &House, prepared: &Prepared, of: &str, narrator: &mut Narrator) -> R<()> {
+    let (plan, readers) = (&prepared.estimate.plan, "consumer, providers, clean-room provider, SRO");
+    let made = format!(
+        "{} signed a job: {of}, {} private steps at σ {}",
+        house.tdc.person.name, plan.steps, plan.noise_multiplier
+    );
+    narrator.step("job", &made, readers);
+    let answer = house.tdc.orders(&prepared.bundle)?;
+    narrator.step("order", &format!("a run is ordered: log entry {}", answer.receipt.index), readers);
+    Ok(())
 }
 
-/// Follows the run by what the agent writes, until the room has completed or refused.
-fn watch(house: &mut House, prepared: &Prepared, narrator: &mut Narrator) -> R<RunId> {
-    let job = prepared.bundle.job.digest().to_string();
-    let began = Instant::now();
-    let (mut seen, mut told) = (0, Told::default());
-    loop {
-        let processes = house.processes().ok_or_else(|| fault("a house without processes is not watched"))?;
-        processes.alive()?;
-        let lines = processes.agent_says();
-        for line in lines.get(seen..).unwrap_or_default() {
-            if line.get("job_sha256").and_then(Value::as_str) != Some(&job) {
-                continue;
-            }
-            if let Some(run) = told.line(line, narrator)? {
-                told.finish(narrator);
-                return Ok(run);
-            }
-        }
-        seen = lines.len();
-        if began.elapsed() > RUN {
-            return Err(Refusal::new(Code::Timeout, "the run is not completed after ten minutes"));
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
-/// What the room told so far: its acts become steps, its training a bar.
-#[derive(Default)]
-struct Told {
-    reserved: usize,
-    released: usize,
-    training: bool,
-    trained: bool,
-}
-
-impl Told {
-    /// One line of the agent; the run's id once it has completed.
-    fn line(&mut self, line: &Value, narrator: &mut Narrator) -> R<Option<RunId>> {
-        let text = |name: &str| line.get(name).and_then(Value::as_str).unwrap_or_default();
-        match text("event") {
-            "admitted" => self.admitted(narrator),
-            "checked_in" => self.checked_in(text("run_id"), narrator),
-            "reserved" => self.reserved += 1,
-            "released" => self.released(narrator),
-            "opened" => self.opened(narrator),
-            "training" => {
-                let number = |name: &str| line.get(name).and_then(Value::as_u64).unwrap_or(0) as u32;
-                self.training(number("step"), number("steps"), text("epsilon").parse().unwrap_or(f64::NAN), narrator);
-            }
-            "committed" => self.committed(text("output_sha256"), narrator),
-            "completed" => return RunId::parse(text("run_id")).map(Some),
-            "refused" => {
-                let code = Code::parse(text("code")).unwrap_or(Code::PeerFault);
-                return Err(Refusal::new(code, format!("the room refused: {}", text("sentence"))));
-            }
-            "agent_failed" | "agent_ended" if text("event") == "agent_failed" || !self.trained => {
-                return Err(Refusal::new(Code::WorkerFailed, format!("the room ended early: {line}")));
-            }
-            _ => {}
-        }
-        Ok(None)
-    }
-
-    /// The same from a room in this process.
-    fn progress(&mut self, progress: &ccr_runtime::Progress, narrator: &mut Narrator) {
-        use ccr_runtime::Progress;
-        match progress {
-            Progress::Admitted { .. } => self.admitted(narrator),
-            Progress::CheckedIn { run } => self.checked_in(run.as_str(), narrator),
-            Progress::Reserved { .. } => self.reserved += 1,
-            Progress::Released { .. } => self.released(narrator),
-            Progress::Opened { .. } => self.opened(narrator),
-            Progress::Training { step, steps, epsilon } => self.training(*step, *steps, *epsilon, narrator),
-            Progress::Committed { output } => self.committed(&output.to_string(), narrator),
-            Progress::Weights { .. } | Progress::Uploaded { .. } => {}
-        }
-    }
-
-    fn admitted(&self, narrator: &mut Narrator) {
-        narrator.step("admit", "the room checked contracts, receipts, pipeline and privacy plan itself", "itself");
-    }
-
-    fn checked_in(&self, run: &str, narrator: &mut Narrator) {
-        narrator.step(
-            "check_in",
-            &format!("the room showed SIMULATED evidence to the registry and was admitted as {run}"),
-            "parties, SRO",
-        );
-    }
-
-    fn released(&mut self, narrator: &mut Narrator) {
-        self.released += 1;
-        if self.released == 1 {
-            narrator.step(
-                "reserve",
-                &format!("{} key services appraised the evidence and reserved budget", self.reserved),
-                "each provider",
-            );
-        }
-    }
-
-    fn opened(&self, narrator: &mut Narrator) {
-        let made = format!("{} key services wrapped their keys to the attested room; the charges stand", self.released);
-        narrator.step("release", &made, "the room");
-        narrator.step(
-            "open_data",
-            "the tables are decrypted in memory, every chunk checked against the contract",
-            "the room",
-        );
-    }
-
-    fn training(&mut self, step: u32, steps: u32, epsilon: f64, narrator: &mut Narrator) {
-        // The worker reads and joins its tables before its first step; the first word comes after a hundredth of the steps.
-        if !std::mem::replace(&mut self.training, true) {
-            narrator.lap("join");
-        }
-        narrator.progress(step, steps, epsilon);
-        if step == steps && !self.trained {
-            self.trained = true;
-            narrator.step(
-                "train",
-                &format!("a model is trained with differential privacy: {steps} steps, ε {epsilon:.4}"),
-                "the room",
-            );
-        }
-    }
-
-    fn committed(&self, output: &str, narrator: &mut Narrator) {
-        let short = output.get(..12).unwrap_or(output);
-        narrator.step(
-            "commit",
-            &format!("every key service fixed the sealed model {short} as the only output"),
-            "each provider",
-        );
-    }
-
-    fn finish(&self, narrator: &mut Narrator) {
-        narrator.step(
-            "complete",
-            "the sealed model is stored; completion and payments stand in the log as one entry",
-            "parties, SRO",
-        );
-    }
-}
-
-fn model(house: &House, tables: &Tables, prepared: &Prepared, run: &RunView, narrator: &mut Narrator) -> R<ModelPart> {
+/// The consumer fetches the content key and opens the model.
+pub(crate) fn opened(
+    house: &House,
+    prepared: &Prepared,
+    run: &RunView,
+    narrator: &mut Narrator,
+) -> R<depa::model::Model> {
     let model = house.tdc.downloads(&run.run_id, &prepared.bundle)?;
     let made = format!(
         "{} fetched the content key against the entry and opened the model {}",
@@ -345,6 +217,11 @@ fn model(house: &House, tables: &Tables, prepared: &Prepared, run: &RunView, nar
         model.sha256.short()
     );
     narrator.step("hand_over", &made, "the consumer alone");
+    Ok(model)
+}
+
+fn model(house: &House, tables: &Tables, prepared: &Prepared, run: &RunView, narrator: &mut Narrator) -> R<ModelPart> {
+    let model = opened(house, prepared, run, narrator)?;
     let linear = Linear::read(&depa::edge::read(&model.path)?)?;
     let training = prepared.bundle.job.read_unverified()?.stages.into_iter().find_map(|s| match s {
         schemas::pipeline::Stage::Train(training) => Some(training),
@@ -371,7 +248,7 @@ pub(crate) fn money(
     narrator: &mut Narrator,
 ) -> R<Vec<PaymentPart>> {
     let payments = house.wait_until_settled(&contract.id, SETTLE)?;
-    let of_run: Vec<_> = payments.into_iter().filter(|p| p.run_id == run.run_id).collect();
+    let of_run: Vec<_> = payments.into_iter().filter(|p| p.run_id.as_ref() == Some(&run.run_id)).collect();
     let made = format!(
         "{} instructions reached the payment system as signed webhooks and were answered: settled",
         of_run.len()
@@ -384,7 +261,8 @@ pub(crate) fn money(
     Ok(of_run.iter().map(|p| PaymentPart::of(p, name(&p.payee))).collect())
 }
 
-pub(crate) fn audit(house: &House, narrator: &mut Narrator) -> R<(LogPart, AuditPart)> {
+/// An SRO person exports the log and replays it offline, with the witness.
+pub fn audit(house: &House, narrator: &mut Narrator) -> R<(LogPart, AuditPart)> {
     let began = Instant::now();
     let (file, report) = loop {
         match exported(house) {

@@ -96,8 +96,7 @@ pub(crate) fn brats(rows: u64, seed: u64) -> R<Content> {
             columns: vec![("id", Kind::Text), ("flair", Kind::Image), ("seg", Kind::Image)],
             key: "id",
             target: Some("seg"),
-            // The public count of all four together bounds each of them.
-            rows,
+            rows: people,
             epsilon: Scenario::Brats.epsilon().into(),
             delta: Scenario::Brats.delta(rows),
             about: "a slice of a brain and the mask of its tumour, per person".into(),

@@ -102,7 +102,7 @@ fn own(scenario: Scenario) -> &'static [(&'static str, &'static str, &'static st
             (
                 "union",
                 "equal names hide each other",
-                "a person is called `<table>/<folder>`: no name hides another (factor 1)",
+                "a person is called `<table>/<folder>`; who stands in two tables has a row in none (factor 1)",
             ),
             (
                 "pictures",

@@ -28,7 +28,7 @@ fn agent(scene: &Scene, script: &str, rooms: u32, runs: u32) -> (Agent, PathBuf)
     std::fs::write(&ccr, format!("#!/bin/sh\nD={}\n{script}\n", dir.display())).unwrap();
     std::fs::set_permissions(&ccr, std::fs::Permissions::from_mode(0o755)).unwrap();
     let (config, work) = (dir.join("ccr.toml"), dir.join("work"));
-    (Agent { ccr, config, work, wait_seconds: 0, runs: Some(runs), rooms }, dir)
+    (Agent { ccr, config, work, wait_seconds: 0, runs: Some(runs), rooms, members: vec![] }, dir)
 }
 
 /// Orders an honest job of a small part of a contract's budget.

@@ -6,7 +6,7 @@ use std::path::Path;
 use schemas::Code;
 
 /// Code and cause, in the order of `schemas::problem`.
-const TESTED: [(Code, &str); 98] = [
+const TESTED: [(Code, &str); 99] = [
     (Code::MalformedJson, "a body that is no JSON, is cut off, or goes on after its end"),
     (Code::DuplicateMember, "a member that stands twice, at any depth"),
     (Code::SchemaMismatch, "a member that is unknown or missing; one document sent as another"),
@@ -61,6 +61,7 @@ const TESTED: [(Code, &str); 98] = [
     (Code::PipelineBounds, "bounds that are not the offer's"),
     (Code::PipelineRecipient, "a model for somebody else"),
     (Code::EpsilonExceedsContract, "more ε than contracted"),
+    (Code::RoomsNotAllowed, "a job for two rooms under a contract that says nothing of rooms"),
     (Code::SqlUnsupported, "SQL that is no plain join"),
     (Code::WeightsUnsealed, "a job whose weights lie nowhere sealed"),
     (Code::WeightsMismatch, "weights with another SHA-256 than the job names"),

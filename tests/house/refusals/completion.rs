@@ -102,6 +102,7 @@ fn certificate(probe: &Probe, model: &[u8]) -> Certificate {
         contracts: probe.job.contracts.clone(),
         image_set_id: probe.job.image_set_id.clone(),
         members: Vec::new(),
+        member_rooms: Vec::new(),
         assurance: Assurance::Software,
         datasets: datasets.collect(),
         plan: plan.clone(),
@@ -273,9 +274,29 @@ fn once_each(scene: &Scene, deal: &Deal) {
         change(&mut callback);
         scene.desk().payment_callback(&signing::sign(&callback, &*by.key, by.now()).unwrap())
     };
-    refuses(Code::PaymentState, answer(&|_| {}, psp));
     refuses(Code::PaymentState, answer(&|c| c.result = PaymentResult::Failed, psp));
-    refuses(Code::PaymentUnknown, answer(&|c| c.instruction_id = "A".repeat(32), psp));
+    let unknown = |c: &mut PaymentCallback| c.instruction_id = "A".repeat(32);
+    let failed = |c: &mut PaymentCallback| {
+        unknown(c);
+        c.result = PaymentResult::Failed;
+    };
+    refuses(Code::PaymentUnknown, answer(&failed, psp));
+    // Money that moved a second time, or for nothing, is a fact: it lies in suspense, under a dispute.
+    assert_eq!(answer(&|_| {}, psp).unwrap().state, "suspense");
+    assert_eq!(
+        answer(
+            &|c| {
+                unknown(c);
+                c.reference = "UTR2".into()
+            },
+            psp
+        )
+        .unwrap()
+        .state,
+        "suspense"
+    );
+    let disputes = depa::payment::dispute::list(psp.desk().unwrap(), None).unwrap();
+    assert_eq!(disputes.iter().filter(|d| d.suspense && d.state == "open").count(), 2);
     refuses(Code::ParticipantNotVerified, answer(&|_| {}, &house.tdc.person));
     assert_eq!(scene.payments(&deal.contract), ["settled"; 4]);
 }

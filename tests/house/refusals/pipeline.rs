@@ -80,7 +80,7 @@ fn the_consumers_own_tool_signs_no_such_job() {
     type Change = Box<dyn Fn(&mut JobForm)>;
     let says = |text: &str| -> Change {
         let text = text.to_owned();
-        Box::new(move |form: &mut JobForm| form.sql = text.clone())
+        Box::new(move |form: &mut JobForm| form.sql = Some(text.clone()))
     };
     let cases: Vec<(Code, Change)> = vec![
         (Code::PipelineNotPrivate, Box::new(|f| f.training.private = false)),

@@ -39,6 +39,7 @@ impl Ccrp {
             contract_service: desk.to_owned(),
             trust: trust.to_owned(),
             trainer: self.trainer.clone(),
+            device: Default::default(),
             evidence: EvidenceKind::Software,
             software_root: Some(self.root.clone()),
             swtpm: None,
@@ -48,6 +49,7 @@ impl Ccrp {
             stores: vec![],
             max_object_bytes: 1 << 30,
             worker_timeout_seconds: 600,
+            platform: Default::default(),
         }
     }
 

@@ -7,7 +7,7 @@ use depa::contract::form::{ComputeTerms, ContractForm, DatasetTerms, RoomPrice};
 use depa::job::form::{JobForm, OutputForm, TrainingForm};
 use depa::job::{Drawn, Prepared};
 use schemas::bundle::JobBundle;
-use schemas::contract::Contract;
+use schemas::contract::{Contract, TermKind, Trigger};
 use schemas::desk::OrderAnswer;
 use schemas::evidence::EvidenceKind;
 use schemas::id::{ContractId, Did, ImageSetId, RunId};
@@ -92,6 +92,7 @@ impl Tdc {
                 join_keys: None,
                 target_columns: None,
                 kbs: None,
+                discount: None,
             })
         };
         let now = self.person.now();
@@ -108,8 +109,15 @@ impl Tdc {
                 image_sets: vec![image_set.clone()],
                 evidence: vec![EvidenceKind::Software],
                 platform_level: "baseline".into(),
+                rooms_max: None,
             },
-            room_price: Some(RoomPrice { currency: Currency::parse("INR")?, amount_minor: Minor::new(200_000)? }),
+            room_price: Some(RoomPrice {
+                currency: Currency::parse("INR")?,
+                amount_minor: Minor::new(200_000)?,
+                kind: TermKind::PerRun,
+                trigger: Trigger::Completed,
+                pricing: None,
+            }),
             revocable_by: vec![Kind::Tdp, Kind::Sro],
             notice_seconds: 0,
             conditions: vec![],
@@ -145,7 +153,8 @@ impl Tdc {
             image_set_id: image_set.clone(),
             purpose: "TRAINING".into(),
             expires_in_seconds: 86_400,
-            sql: sql(),
+            sql: Some(sql()),
+            union: Vec::new(),
             tables,
             training: TrainingForm {
                 model: Model::LogisticRegression,

@@ -108,7 +108,10 @@ impl Tdp {
                 currency: Currency::parse("INR")?,
                 amount_minor: Minor::new(self.price())?,
                 trigger: Trigger::Completed,
+                pricing: None,
             }],
+            discounts: Vec::new(),
+            principal_pool: None,
             card: DataCard {
                 description: format!("Synthetic {}, one row per person.", self.kind.title()),
                 collection: "Generated; nobody was asked for anything.".into(),

@@ -73,6 +73,11 @@ impl InProcess {
         Ok(())
     }
 
+    /// Checks the books of the contract service, where it still runs.
+    pub fn check_books(&self) -> R<()> {
+        self.desk.as_ref().map_or(Ok(()), contract_service::Running::check_books)
+    }
+
     /// Stops everything.
     pub fn stop(&mut self) {
         if let Some(payments) = self.payments.take() {
