@@ -107,11 +107,14 @@ export async function sign<T extends { schema: string }>(document: Own<T>, key: 
   return { form: 'jws', protected: header, kid: key.kid, sig: base64url(new Uint8Array(signature)) };
 }
 
-/** A document of the page's own, signed alone. */
-export async function envelope<T extends { schema: string }>(value: T, key: HeldKey): Promise<Envelope> {
-  const document = await own(value);
+/** The very bytes that were shown, signed alone. */
+export async function seal<T extends { schema: string }>(document: Own<T>, key: HeldKey): Promise<Envelope> {
   return { payload: base64url(document.bytes), signatures: [await sign(document, key)] };
 }
+
+/** A document of the page's own, signed alone. */
+export const envelope = async <T extends { schema: string }>(value: T, key: HeldKey): Promise<Envelope> =>
+  seal(await own(value), key);
 
 /** Whether an EdDSA signature of a document is right under this public key. Other algorithms are not judged: undefined. */
 export async function verified(

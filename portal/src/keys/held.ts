@@ -28,6 +28,10 @@ export async function heldKeys(holder?: string): Promise<HeldKey[]> {
   return own.sort((a, b) => a.createdAt.localeCompare(b.createdAt));
 }
 
+/**
+ * Keeps a key. A new one is kept before anything that enters it is sent: a key that counts at the register without its
+ * private half would be nobody's.
+ */
 export const keep = (key: HeldKey): Promise<void> => set(key.kid, key, store);
 export const forget = (key: HeldKey): Promise<void> => del(key.kid, store);
 
@@ -99,6 +103,29 @@ export interface RecoveryFile {
   sealed: string;
 }
 
+/**
+ * A recovery key that was made here. It is kept with its sealed file until the person says that the file is safe; its
+ * private half, until the register knows the key.
+ */
+export interface MadeRecovery extends Omit<HeldKey, 'key' | 'source'> {
+  source: 'recovery';
+  file: RecoveryFile;
+  key?: CryptoKey;
+}
+
+const recoveries = createStore('depa-portal-recovery', 'keys');
+
+export async function madeRecoveries(holder: string): Promise<MadeRecovery[]> {
+  const all = (await entries<string, MadeRecovery>(recoveries)).map(([, key]) => key);
+  return all.filter((key) => key.holder === holder).sort((a, b) => a.createdAt.localeCompare(b.createdAt));
+}
+
+export const keepRecovery = (made: MadeRecovery): Promise<void> => set(made.kid, made, recoveries);
+export const forgetRecovery = (made: MadeRecovery): Promise<void> => del(made.kid, recoveries);
+
+/** What is left of a recovery key once the register knows it: its sealed file. */
+export const withoutKey = ({ key: _, ...made }: MadeRecovery): MadeRecovery => made;
+
 const ITERATIONS = 600_000;
 
 async function wrapping(passphrase: string, salt: Uint8Array<ArrayBuffer>, iterations: number): Promise<CryptoKey> {
@@ -107,8 +134,8 @@ async function wrapping(passphrase: string, salt: Uint8Array<ArrayBuffer>, itera
   return crypto.subtle.deriveKey(kdf, base, { name: 'AES-GCM', length: 256 }, false, ['encrypt', 'decrypt']);
 }
 
-/** Makes a second key for this holder, written into a file under a passphrase. The page keeps its public half alone. */
-export async function makeRecovery(holder: string, passphrase: string): Promise<{ key: HeldKey; file: RecoveryFile }> {
+/** Makes a second key for this holder, written into a file under a passphrase; it is not kept yet. */
+export async function makeRecovery(holder: string, passphrase: string): Promise<MadeRecovery & HeldKey> {
   if (passphrase.length < 12) throw new Refused('PASSPHRASE_SHORT', 'a passphrase has at least 12 characters');
   const pair = (await crypto.subtle.generateKey('Ed25519', true, ['sign', 'verify'])) as CryptoKeyPair;
   const { x, d } = await crypto.subtle.exportKey('jwk', pair.privateKey);
@@ -127,7 +154,7 @@ export async function makeRecovery(holder: string, passphrase: string): Promise<
     iv: base64url(iv),
     sealed: base64url(sealed),
   };
-  return { key, file };
+  return { ...key, source: 'recovery', file };
 }
 
 /** Opens a recovery file. */

@@ -18,7 +18,7 @@ export function useSigning(): Signing {
   const member = session?.member;
   const client = useQueryClient();
   const held = useQuery({
-    queryKey: ['held', member],
+    queryKey: ['held', member, 'keys'],
     queryFn: () => heldKeys(member),
     enabled: member !== undefined,
   });

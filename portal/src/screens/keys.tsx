@@ -1,58 +1,48 @@
 /** Keys that sign for who is signed in: made in this browser or read from a file, and a second one for the day it is lost. */
 import { Button, FileButton, PasswordInput } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
-import { useQuery } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
-import { api, ask } from '../api/client';
 import { keysOf, me, trust } from '../api/queries';
 import { t } from '../i18n';
-import { envelope, Refused, stamp } from '../keys/document';
-import { forget, fromFile, fromRecovery, type HeldKey, keep, make, makeRecovery } from '../keys/held';
+import { Refused } from '../keys/document';
+import {
+  forget, forgetRecovery, fromFile, fromRecovery, type HeldKey, keep, keepRecovery, madeRecoveries, type MadeRecovery, make, makeRecovery, withoutKey,
+} from '../keys/held';
+import { EndKey, EnterKey } from '../parts/key-acts';
 import { useSigning } from '../parts/keys';
 import { Card, Empty, Page, ProblemNote, Read, Terminal } from '../parts/page';
 import { save } from '../parts/save';
 import { Id, State } from '../parts/words';
 
-/** Enters a further key of a participant: its own proof, in an event that a key which counts has signed. */
-export async function enter(added: HeldKey, by: HeldKey, registry: string, reason: string): Promise<void> {
-  const proof = await envelope(
-    { schema: 'key-proof.v1', registry, holder: added.holder, jwk: added.jwk, at: stamp() },
-    added,
-  );
-  const event = {
-    schema: 'key-event.v1',
-    registry,
-    participant: added.holder,
-    event: { act: 'add', proof, uses: ['document', 'api'] },
-    reason,
-    at: stamp(),
-  };
-  const header = { 'Idempotency-Key': crypto.randomUUID() };
-  await ask(api.POST('/v1/participants/keys', { params: { header }, body: (await envelope(event, by)) as never }));
-}
-
 const SOURCE = { made: 'made in this browser', file: 'from a key file', recovery: 'from a recovery file' };
+const handOut = ({ file }: MadeRecovery) => save('depa-recovery.json', JSON.stringify(file, null, 2));
 
 export default function Keys() {
   const { data: session } = useQuery(me);
   const { data: pinned } = useQuery(trust);
+  const client = useQueryClient();
   const signing = useSigning();
   const member = session?.member ?? '';
   const listed = useQuery({ ...keysOf(member), enabled: member !== '' });
+  const recoveries = useQuery({ queryKey: ['held', member, 'recoveries'], queryFn: () => madeRecoveries(member), enabled: member !== '' });
   const [problem, setProblem] = useState<unknown>();
   const [busy, setBusy] = useState('');
   const [passphrase, setPassphrase] = useState('');
   const [persisted, setPersisted] = useState(true);
+  const [entering, setEntering] = useState<{ key: HeldKey; made?: MadeRecovery }>();
+  const [ending, setEnding] = useState<string>();
   useEffect(() => {
     void navigator.storage.persisted().then(setPersisted);
   }, []);
   const isPerson = pinned?.sro.some((person) => person.did === member) ?? false;
 
-  const tried = async (name: string, act: () => Promise<string>) => {
+  const tried = async (name: string, act: () => Promise<string | undefined>) => {
     setBusy(name);
     setProblem(undefined);
     try {
-      notifications.show({ message: await act() });
+      const message = await act();
+      if (message !== undefined) notifications.show({ message });
     } catch (caught) {
       setProblem(caught);
     }
@@ -70,22 +60,38 @@ export default function Keys() {
     const content = await file.text();
     return taken(content.includes('depa-recovery.v1') ? await fromRecovery(content, passphrase) : await fromFile(content));
   });
-  const made = () => tried('make', async () => {
+  const needed = () => {
     if (!signing.ready || !pinned) throw new Refused('KEY_MISSING', t('a key that counts must sign for the new one'));
+  };
+  // Kept first, entered second: whatever fails in between, no key counts whose private half is nowhere.
+  const made = () => tried('make', async () => {
+    needed();
     const key = await make(member);
-    await enter(key, signing.ready, pinned.registry, 'a key of a browser');
     await keep(key);
     setPersisted(await navigator.storage.persist());
-    return t('The new key stands in the log and signs from now on.');
+    setEntering({ key });
+    return undefined;
   });
   const second = () => tried('second', async () => {
-    if (!signing.ready || !pinned) throw new Refused('KEY_MISSING', t('a key that counts must sign for the new one'));
-    const { key, file } = await makeRecovery(member, passphrase);
-    await enter(key, signing.ready, pinned.registry, 'a recovery key');
-    save('depa-recovery.json', JSON.stringify(file, null, 2));
+    needed();
+    const key = await makeRecovery(member, passphrase);
+    await keepRecovery(key);
+    handOut(key);
     setPassphrase('');
-    return t('The recovery key stands in the log. Keep its file apart from this device.');
+    setEntering({ key, made: key });
+    return undefined;
   });
+  const entered = (stands: boolean) => {
+    const recovery = entering?.made;
+    setEntering(undefined);
+    void tried('entered', async () => {
+      if (!stands) return t('You have signed. A second person must sign the same bytes within a week.');
+      if (recovery) await keepRecovery(withoutKey(recovery));
+      await client.invalidateQueries({ queryKey: ['keys'] });
+      return recovery ? t('The recovery key stands in the log. Keep its file apart from this device.') : t('The new key stands in the log and signs from now on.');
+    });
+  };
+  const stateOf = (print: string) => listed.data?.keys.find((one) => one.thumbprint === print)?.state;
 
   const active = listed.data?.keys.filter((key) => key.state === 'active').length ?? 0;
   return (
@@ -94,19 +100,37 @@ export default function Keys() {
       {signing.ready && active < 2 && <div className="note wait">{t('Only one key signs for you. If this browser loses it, nobody can sign for you until two people of the SRO help. Make a recovery key.')}</div>}
       {signing.held.length > 0 && !persisted && <div className="note wait">{t('This browser may delete what pages keep when it runs short of space. Make a recovery key.')}</div>}
       <Card title={t('In this browser')}>
-        {signing.held.length === 0 ? (
+        {signing.held.length === 0 && !recoveries.data?.length ? (
           <Empty>{t('No key yet. Take in the key file of your organisation, or make a key and have it entered by one that counts.')}</Empty>
         ) : (
           <ul className="list">
-            {signing.held.map((key) => (
-              <li key={key.kid} className="item">
-                <div><strong>{t(SOURCE[key.source])}</strong><p className="small">{t('fingerprint')} <Id value={key.thumbprint} /></p></div>
-                <div className="row">
-                  <State word={listed.data?.keys.find((one) => one.thumbprint === key.thumbprint)?.state ?? 'unknown'} />
-                  <Button size="xs" variant="default" onClick={() => void tried('forget', async () => { await forget(key); return t('Forgotten here. It still counts until it is retired.'); })}>{t('Forget here')}</Button>
-                </div>
-              </li>
-            ))}
+            {signing.held.map((key) => {
+              const state = stateOf(key.thumbprint);
+              return (
+                <li key={key.kid} className="item">
+                  <div><strong>{t(SOURCE[key.source])}</strong><p className="small">{t('fingerprint')} <Id value={key.thumbprint} /></p></div>
+                  <div className="row">
+                    {state ? <State word={state} /> : <span className="pill wait">{t('not entered yet')}</span>}
+                    {!state && listed.data && signing.ready && <Button size="xs" onClick={() => setEntering({ key })}>{t('Enter it')}</Button>}
+                    <Button size="xs" variant="default" onClick={() => void tried('forget', async () => { await forget(key); return state ? t('Forgotten here. It still counts until it is retired.') : t('Forgotten. It never counted.'); })}>{t('Forget here')}</Button>
+                  </div>
+                </li>
+              );
+            })}
+            {recoveries.data?.map((made) => {
+              const state = stateOf(made.thumbprint);
+              return (
+                <li key={made.kid} className="item">
+                  <div><strong>{t('recovery key in a file')}</strong><p className="small">{t('fingerprint')} <Id value={made.thumbprint} /></p></div>
+                  <div className="row">
+                    {state ? <State word={state} /> : <span className="pill wait">{t('not entered yet')}</span>}
+                    {!state && listed.data && signing.ready && made.key && <Button size="xs" onClick={() => setEntering({ key: { ...made, key: made.key as CryptoKey }, made })}>{t('Enter it')}</Button>}
+                    <Button size="xs" variant="default" onClick={() => handOut(made)}>{t('Save its file again')}</Button>
+                    <Button size="xs" variant="default" onClick={() => void tried('forget', async () => { await forgetRecovery(made); return t('The page has forgotten the recovery file.'); })}>{t('Its file is safe: forget it here')}</Button>
+                  </div>
+                </li>
+              );
+            })}
           </ul>
         )}
       </Card>
@@ -118,19 +142,18 @@ export default function Keys() {
             <Terminal command="depa keys new --out acme.key" />
           </div>
         </Card>
-        {!isPerson && (
-          <Card title={t('Create a key')}>
-            <div className="stack tight">
-              <p className="dim">{t('Made in this browser, never readable, not even by this page. A key that counts signs for it.')}</p>
-              <div><Button onClick={() => void made()} loading={busy === 'make'} disabled={!signing.ready}>{t('Create a key')}</Button></div>
-            </div>
-          </Card>
-        )}
+        <Card title={t('Create a key')}>
+          <div className="stack tight">
+            <p className="dim">{t('Made in this browser, never readable, not even by this page. A key that counts signs for it.')}</p>
+            {isPerson && <p className="dim">{t('Keys of the SRO’s people change by two of them: a colleague signs after you.')}</p>}
+            <div><Button onClick={() => void made()} loading={busy === 'make'} disabled={!signing.ready}>{t('Create a key')}</Button></div>
+          </div>
+        </Card>
         <Card title={t('Recovery')}>
           <div className="stack tight">
             <p className="dim">{t('A second key in a file under a passphrase, for the day this browser is lost.')}</p>
             <PasswordInput label={t('Passphrase')} description={t('At least 12 characters')} value={passphrase} onChange={(event) => setPassphrase(event.currentTarget.value)} autoComplete="new-password" />
-            {!isPerson && <div><Button variant="default" onClick={() => void second()} loading={busy === 'second'} disabled={!signing.ready || passphrase.length < 12}>{t('Make a recovery key')}</Button></div>}
+            <div><Button variant="default" onClick={() => void second()} loading={busy === 'second'} disabled={!signing.ready || passphrase.length < 12}>{t('Make a recovery key')}</Button></div>
           </div>
         </Card>
       </div>
@@ -139,10 +162,10 @@ export default function Keys() {
           {({ keys }) => (
             <div className="scroll">
               <table className="data">
-                <thead><tr><th>{t('Fingerprint')}</th><th>{t('For')}</th><th>{t('Since entry')}</th><th>{t('State')}</th></tr></thead>
+                <thead><tr><th>{t('Fingerprint')}</th><th>{t('For')}</th><th>{t('Since entry')}</th><th>{t('State')}</th><th><span className="sr">{t('Acts')}</span></th></tr></thead>
                 <tbody>
                   {keys.map((key) => (
-                    <tr key={key.thumbprint}><td><Id value={key.thumbprint} /></td><td>{key.uses.join(', ')}</td><td>{key.active_from}</td><td><State word={key.state} /></td></tr>
+                    <tr key={key.thumbprint}><td><Id value={key.thumbprint} /></td><td>{key.uses.join(', ')}</td><td>{key.active_from}</td><td><State word={key.state} /></td><td className="num">{key.state === 'active' && active > 1 && signing.ready && <Button size="xs" variant="default" aria-label={t('End key {print}', { print: key.thumbprint.slice(0, 8) })} onClick={() => setEnding(key.thumbprint)}>{t('End')}</Button>}</td></tr>
                   ))}
                 </tbody>
               </table>
@@ -151,6 +174,12 @@ export default function Keys() {
         </Read>
         <Terminal command={`depa keys list ${member} --registry ${location.origin}`} />
       </Card>
+      {entering && signing.ready && pinned && (
+        <EnterKey added={entering.key} by={signing.ready} registry={pinned.registry} reason={entering.made ? 'a recovery key' : 'a key of a browser'} close={() => setEntering(undefined)} done={entered} />
+      )}
+      {ending !== undefined && signing.ready && pinned && (
+        <EndKey thumbprint={ending} by={signing.ready} registry={pinned.registry} close={() => setEnding(undefined)} done={(stands) => { setEnding(undefined); void tried('end', async () => stands ? t('It stands in the log.') : t('You have signed. A second person must sign the same bytes within a week.')); }} />
+      )}
     </Page>
   );
 }

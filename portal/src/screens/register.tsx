@@ -4,11 +4,13 @@ import { useQuery } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { useNavigate } from 'react-router';
 import { api, ask, acting } from '../api/client';
+import type { Participant } from '../api/documents';
 import { participant, trust } from '../api/queries';
 import { t } from '../i18n';
-import { envelope, stamp } from '../keys/document';
+import { seal, stamp } from '../keys/document';
 import { heldKeys, type HeldKey, keep, make } from '../keys/held';
 import { Card, Facts, Page, ProblemNote, Terminal } from '../parts/page';
+import { SignedBytes, useOwn } from '../parts/signed';
 import { Id, State } from '../parts/words';
 
 const KINDS = [
@@ -25,9 +27,11 @@ export default function Register() {
   const pinned = useQuery(trust);
   const [key, setKey] = useState<HeldKey>();
   const [name, setName] = useState('');
-  const [kind, setKind] = useState('tdp');
+  const [kind, setKind] = useState<Participant['kind']>('tdp');
   const [place, setPlace] = useState('IN');
   const [person, setPerson] = useState('');
+  const [application, setApplication] = useState<Participant>();
+  const { own: document_, problem: unmade } = useOwn(application);
   const [problem, setProblem] = useState<unknown>();
   const [busy, setBusy] = useState(false);
   const navigate = useNavigate();
@@ -44,18 +48,23 @@ export default function Register() {
     await act().catch(setProblem);
     setBusy(false);
   };
-  const apply = async () => {
+  const prepare = async () => {
     const made = key ?? (await make());
+    // Kept, and remembered, before anything is sent: whatever fails from now on, the same key applies again.
     await keep(made);
-    const application = {
-      schema: 'participant.v1', registry: pinned.data?.registry ?? '', did: made.holder, kind, legal_name: name.trim(),
-      jurisdiction: place.trim().toUpperCase(), jwk: made.jwk, applied_at: stamp(),
-    };
-    const header = { 'Idempotency-Key': crypto.randomUUID() };
-    await ask(api.POST('/v1/participants', { params: { header }, body: (await envelope(application, made)) as never }));
     localStorage.setItem('depa-applied', made.holder);
     setKey(made);
+    setApplication({
+      schema: 'participant.v1', registry: pinned.data?.registry ?? '', did: made.holder, kind, legal_name: name.trim(),
+      jurisdiction: place.trim().toUpperCase(), jwk: made.jwk, applied_at: stamp(),
+    });
+  };
+  const apply = async () => {
+    if (key === undefined || document_ === undefined) return;
+    const header = { 'Idempotency-Key': crypto.randomUUID() };
+    await ask(api.POST('/v1/participants', { params: { header }, body: (await seal(document_, key)) as never }));
     void navigator.storage.persist();
+    await state.refetch();
   };
   const enter = async () => {
     if (key === undefined) return;
@@ -69,14 +78,26 @@ export default function Register() {
     <div className="plain">
       <main>
         <Page title={t('Register an organisation')} lead={t('Your key is made here and stays here; the registry learns its public half.')}>
-          <ProblemNote problem={problem} />
-          {key === undefined || found === undefined ? (
+          <ProblemNote problem={problem ?? unmade} />
+          {found === undefined && application !== undefined ? (
+            <Card title={t('2. Sign your application')}>
+              <div className="stack tight">
+                <p>{t('The key is kept in this browser. Its signature over these bytes applies for {name}.', { name: application.legal_name })}</p>
+                <SignedBytes of={document_} open />
+                <div className="row">
+                  <Button variant="default" onClick={() => setApplication(undefined)}>{t('Back')}</Button>
+                  <Button loading={busy} disabled={document_ === undefined} onClick={() => void tried(apply)}>{t('Sign and apply')}</Button>
+                </div>
+              </div>
+            </Card>
+          ) : key === undefined || found === undefined ? (
             <Card title={t('1. Apply')}>
-              <form className="stack" onSubmit={(event) => { event.preventDefault(); void tried(apply); }}>
+              <form className="stack" onSubmit={(event) => { event.preventDefault(); void tried(prepare); }}>
+                {key !== undefined && <div className="note wait" role="status">{t('A key is kept here that is not entered yet: {print}. It applies now.', { print: key.thumbprint.slice(0, 12) })}</div>}
                 <TextInput label={t('Legal name')} value={name} onChange={(event) => setName(event.currentTarget.value)} required maxLength={200} />
-                <Select label={t('As what')} data={KINDS.map((one) => ({ ...one, label: t(one.label) }))} value={kind} onChange={(value) => setKind(value ?? 'tdp')} allowDeselect={false} />
+                <Select label={t('As what')} data={KINDS.map((one) => ({ ...one, label: t(one.label) }))} value={kind} onChange={(value) => setKind((value ?? 'tdp') as Participant['kind'])} allowDeselect={false} />
                 <TextInput label={t('Country code')} value={place} onChange={(event) => setPlace(event.currentTarget.value)} required maxLength={2} />
-                <Button type="submit" loading={busy} disabled={name.trim() === '' || !pinned.data}>{t('Make a key and apply')}</Button>
+                <Button type="submit" loading={busy} disabled={name.trim() === '' || !pinned.data}>{key === undefined ? t('Make a key') : t('Go on with this key')}</Button>
               </form>
             </Card>
           ) : (

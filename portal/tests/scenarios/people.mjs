@@ -1,13 +1,26 @@
 // Screens 1, 2 and 12: enrolment, keys, what waits, the SRO's two people.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { until, quiet } from '../check.mjs';
+
+/** SHA-256 of the bytes that the page posted last under this path. */
+function signedDigest(page, path) {
+  const sent = page.sent.filter(({ url, body }) => new URL(url).pathname === path && body !== '').at(-1);
+  return createHash('sha256').update(Buffer.from(JSON.parse(sent.body).payload, 'base64url')).digest('hex');
+}
+
+/** Whatever is posted there does not arrive. */
+const unreachable = (page, path) => page.route(`**${path}`, (route) => (route.request().method() === 'POST' ? route.abort() : route.fallback()));
 
 export async function a_person_enrols_and_a_key_made_in_the_browser_stays_there(house) {
   const page = await house.signer('tdp');
   const secret = JSON.parse(house.read('icmr', 'signing.key')).d;
   const before = (await house.get(`/v1/participants/${encodeURIComponent(house.people.tdp.did)}/keys`)).keys.length;
   await page.getByRole('button', { name: 'Create a key' }).click();
-  await page.getByText('made in this browser', { exact: true }).waitFor();
+  const digest = await page.getByRole('dialog').getByTestId('signed-digest').textContent();
+  await page.getByRole('button', { name: 'Sign and enter' }).click();
+  await page.locator('li', { hasText: 'made in this browser' }).getByText('active').waitFor();
+  assert.equal(signedDigest(page, '/v1/participants/keys'), digest, 'the digest in sight is that of the bytes that were signed');
   const { keys } = await house.get(`/v1/participants/${encodeURIComponent(house.people.tdp.did)}/keys`);
   assert.equal(keys.length, before + 1, 'the register knows the new key');
   assert.deepEqual(Object.keys(keys.at(-1).jwk).sort(), ['crv', 'kty', 'x'], 'its public half alone');
@@ -28,6 +41,79 @@ export async function a_person_enrols_and_a_key_made_in_the_browser_stays_there(
   quiet(page);
 }
 
+export async function a_new_key_is_kept_before_it_is_entered_and_can_be_entered_again(house) {
+  const page = await house.signer('tdp2');
+  const count = async () => (await house.get(`/v1/participants/${encodeURIComponent(house.people.tdp2.did)}/keys`)).keys.length;
+  const before = await count();
+  await unreachable(page, '/v1/participants/keys');
+  await page.getByRole('button', { name: 'Create a key' }).click();
+  await page.getByRole('button', { name: 'Sign and enter' }).click();
+  await page.getByRole('dialog').getByText('UNREACHABLE').waitFor();
+  // The page is closed in the middle of it: the key is still there, and counts for nothing.
+  await page.goto('about:blank');
+  await page.goto(`${house.url}/portal/keys`);
+  const made = page.locator('li', { hasText: 'made in this browser' });
+  await made.getByText('not entered yet').waitFor();
+  assert.equal(await count(), before);
+  await page.getByLabel('Passphrase').fill('correct horse battery');
+  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Make a recovery key' }).click()]);
+  assert.equal(download.suggestedFilename(), 'depa-recovery.json', 'its file is there before it counts');
+  await page.getByRole('button', { name: 'Sign and enter' }).click();
+  await page.getByRole('dialog').getByText('UNREACHABLE').waitFor();
+  await page.reload();
+  const recovery = page.locator('li', { hasText: 'recovery key in a file' });
+  await recovery.getByText('not entered yet').waitFor();
+  await page.unroute('**/v1/participants/keys');
+  for (const line of [made, recovery]) {
+    await line.getByRole('button', { name: 'Enter it' }).click();
+    await page.getByRole('button', { name: 'Sign and enter' }).click();
+    await line.getByText('active').waitFor();
+  }
+  assert.equal(await count(), before + 2);
+  const [again] = await Promise.all([page.waitForEvent('download'), recovery.getByRole('button', { name: 'Save its file again' }).click()]);
+  assert.equal(again.suggestedFilename(), 'depa-recovery.json');
+  await recovery.getByRole('button', { name: 'Its file is safe: forget it here' }).click();
+  await recovery.waitFor({ state: 'detached' });
+  quiet(page, ['ERR_FAILED']);
+}
+
+export async function a_key_is_ended_under_the_digest_that_is_shown(house) {
+  const page = await house.signer('tdp3');
+  await page.getByRole('button', { name: 'Create a key' }).click();
+  await page.getByRole('button', { name: 'Sign and enter' }).click();
+  const made = page.locator('li', { hasText: 'made in this browser' });
+  await made.getByText('active').waitFor();
+  const print = await made.locator('button.id').getAttribute('title');
+  await page.getByRole('button', { name: `End key ${print.slice(0, 8)}` }).click();
+  await page.getByLabel('Reason, one sentence').fill('the laptop goes');
+  const digest = await page.getByRole('dialog').getByTestId('signed-digest').textContent();
+  await page.getByRole('dialog').getByRole('button', { name: 'Sign', exact: true }).click();
+  await made.getByText('retired').waitFor();
+  assert.equal(signedDigest(page, '/v1/participants/keys'), digest);
+  quiet(page);
+}
+
+export async function an_application_that_did_not_arrive_is_sent_again_with_the_same_key(house) {
+  const page = await house.profile();
+  await unreachable(page, '/v1/participants');
+  await house.open(page, '/register');
+  await page.getByLabel('Legal name').fill('Later Laboratories');
+  await page.getByRole('button', { name: 'Make a key' }).click();
+  await page.getByRole('button', { name: 'Sign and apply' }).click();
+  await page.getByText('UNREACHABLE').waitFor();
+  await page.unroute('**/v1/participants');
+  await page.reload();
+  await page.getByText('A key is kept here that is not entered yet').waitFor();
+  await page.getByLabel('Legal name').fill('Later Laboratories');
+  await page.getByRole('button', { name: 'Go on with this key' }).click();
+  await page.getByRole('button', { name: 'Sign and apply' }).click();
+  await page.getByText('Two people of the SRO decide').waitFor();
+  const sent = page.sent.filter(({ url, body }) => new URL(url).pathname === '/v1/participants' && body !== '').map(({ body }) => JSON.parse(Buffer.from(JSON.parse(body).payload, 'base64url')).did);
+  assert.equal(sent.length, 2);
+  assert.equal(sent[0], sent[1], 'one key');
+  quiet(page, ['404', 'ERR_FAILED']);
+}
+
 export async function a_recovery_key_opens_with_its_passphrase_alone(house) {
   const page = await house.signer('tdc');
   await page.getByLabel('Passphrase').fill('correct horse battery');
@@ -35,6 +121,8 @@ export async function a_recovery_key_opens_with_its_passphrase_alone(house) {
     page.waitForEvent('download'),
     page.getByRole('button', { name: 'Make a recovery key' }).click(),
   ]);
+  await page.getByRole('button', { name: 'Sign and enter' }).click();
+  await page.locator('li', { hasText: 'recovery key in a file' }).getByText('active').waitFor();
   const path = await download.path();
   const other = await house.person('tdc');
   await other.goto(`${house.url}/portal/keys`);
@@ -70,7 +158,8 @@ export async function an_organisation_registers_and_two_people_of_the_sro_let_it
   const page = await house.profile();
   await house.open(page, '/register');
   await page.getByLabel('Legal name').fill('Acme Laboratories');
-  await page.getByRole('button', { name: 'Make a key and apply' }).click();
+  await page.getByRole('button', { name: 'Make a key' }).click();
+  await page.getByRole('button', { name: 'Sign and apply' }).click();
   await page.getByText('Two people of the SRO decide').waitFor();
   const asha = await house.signer('sro');
   await house.open(asha, '/');
@@ -111,6 +200,7 @@ export async function an_organisation_registers_and_two_people_of_the_sro_let_it
   await page.getByText('Only one key signs for you').waitFor();
   await page.getByLabel('Passphrase').fill('correct horse battery');
   await page.getByRole('button', { name: 'Make a recovery key' }).click();
+  await page.getByRole('button', { name: 'Sign and enter' }).click();
   await until('a second key', async () => (await house.get(`/v1/participants/${encodeURIComponent(did)}/keys`)).keys.length === 2);
   quiet(page, ['404']);
 }

@@ -1,0 +1,126 @@
+/** Dialogs of what happens to a key: a further one is entered, one that counts is ended. What is signed stands in sight. */
+import { Button, Modal, NumberInput, Select, Textarea } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { type FormEvent, useEffect, useMemo, useState } from 'react';
+import { api, ask } from '../api/client';
+import { me } from '../api/queries';
+import { t } from '../i18n';
+import { envelope, type Own, Refused, seal, stamp } from '../keys/document';
+import type { HeldKey } from '../keys/held';
+import { Facts, ProblemNote } from './page';
+import { SignedBytes, useOwn } from './signed';
+import { stepUp } from './step-up';
+import { Id } from './words';
+
+interface KeyEvent {
+  schema: 'key-event.v1';
+  registry: string;
+  participant: string;
+  event: Record<string, unknown>;
+  reason: string;
+  at: string;
+}
+
+interface Asked {
+  by: HeldKey;
+  registry: string;
+  close: () => void;
+  /** Told whether it stands in the log; else a second person of the SRO must sign. */
+  done: (entered: boolean) => void;
+}
+
+/** The event by which a key that counts enters a further one, with the further one's own proof. */
+export async function adding(added: HeldKey, registry: string, reason: string): Promise<KeyEvent> {
+  const at = stamp();
+  const proof = await envelope({ schema: 'key-proof.v1', registry, holder: added.holder, jwk: added.jwk, at }, added);
+  return {
+    schema: 'key-event.v1', registry, participant: added.holder,
+    event: { act: 'add', proof, uses: ['document', 'api'] }, reason, at,
+  };
+}
+
+async function handIn(event: Own<KeyEvent>, by: HeldKey): Promise<boolean> {
+  const params = { header: { 'Idempotency-Key': crypto.randomUUID() } };
+  const answer = await ask(api.POST('/v1/participants/keys', { params, body: (await seal(event, by)) as never }));
+  return (answer as { receipt?: unknown }).receipt != null;
+}
+
+function useHandIn({ by, done }: Pick<Asked, 'by' | 'done'>, own: Own<KeyEvent> | undefined) {
+  const { data: session } = useQuery(me);
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState<unknown>();
+  const put = async () => {
+    setBusy(true);
+    setProblem(undefined);
+    try {
+      if (own === undefined) throw new Refused('NOT_CANONICAL', t('nothing is shown yet'));
+      // The SRO's own keys are acts of the SRO.
+      if (session?.roles.includes('sro_admin')) await stepUp(session);
+      done(await handIn(own, by));
+    } catch (caught) {
+      setProblem(caught);
+    }
+    setBusy(false);
+  };
+  return { busy, problem, put };
+}
+
+/** Enters a key that this browser keeps already. */
+export function EnterKey({ added, reason, by, registry, close, done }: Asked & { added: HeldKey; reason: string }) {
+  const [event, setEvent] = useState<KeyEvent>();
+  const [failed, setFailed] = useState<unknown>();
+  useEffect(() => {
+    adding(added, registry, reason).then(setEvent, setFailed);
+  }, [added, registry, reason]);
+  const { own, problem: unmade } = useOwn(event);
+  const { busy, problem, put } = useHandIn({ by, done }, own);
+  return (
+    <Modal opened onClose={close} title={t('Enter this key')} size="lg">
+      <div className="stack tight">
+        <p>{t('The key is kept in this browser already. Your present key signs that the new one counts for you.')}</p>
+        <Facts of={[[t('New key'), <Id key="n" value={added.thumbprint} />], [t('Signed by'), <Id key="b" value={by.thumbprint} />], [t('Reason'), reason]]} />
+        <SignedBytes of={own} />
+        <ProblemNote problem={problem ?? unmade ?? failed} />
+        <Button loading={busy} disabled={own === undefined} onClick={() => void put()}>{t('Sign and enter')}</Button>
+      </div>
+    </Modal>
+  );
+}
+
+const ENDS: Record<string, string> = {
+  retire: 'Retire: it signs nothing new',
+  revoke: 'Revoke: it was lost or wrongly issued',
+  compromise: 'Compromised: somebody else may have signed',
+};
+
+/** Ends a key that counts. */
+export function EndKey({ thumbprint, by, registry, close, done }: Asked & { thumbprint: string }) {
+  const [act, setAct] = useState('retire');
+  const [since, setSince] = useState(0);
+  const [reason, setReason] = useState('');
+  const [at] = useState(stamp);
+  const event = useMemo<KeyEvent | undefined>(() => {
+    if (reason.trim() === '') return undefined;
+    const what = { act, thumbprint, ...(act === 'compromise' ? { since_index: since } : {}) };
+    return { schema: 'key-event.v1', registry, participant: by.holder, event: what, reason: reason.trim(), at };
+  }, [act, since, reason, at, thumbprint, registry, by]);
+  const { own, problem: unmade } = useOwn(event);
+  const { busy, problem, put } = useHandIn({ by, done }, own);
+  const submit = (submitted: FormEvent) => {
+    submitted.preventDefault();
+    void put();
+  };
+  return (
+    <Modal opened onClose={close} title={t('End this key')} size="lg">
+      <form className="stack tight" onSubmit={submit}>
+        <Facts of={[[t('Fingerprint'), <Id key="f" value={thumbprint} />]]} />
+        <Select label={t('What happens to it')} data={Object.entries(ENDS).map(([value, label]) => ({ value, label: t(label) }))} value={act} onChange={(value) => setAct(value ?? 'retire')} allowDeselect={false} />
+        {act === 'compromise' && <NumberInput label={t('The first entry of the log whose signature is in doubt')} min={0} value={since} onChange={(value) => setSince(Math.max(0, Math.trunc(Number(value) || 0)))} />}
+        <Textarea label={t('Reason, one sentence')} required maxLength={500} rows={2} value={reason} onChange={(changed) => setReason(changed.currentTarget.value)} />
+        {event && <SignedBytes of={own} />}
+        <ProblemNote problem={problem ?? unmade} />
+        <Button type="submit" color="red" loading={busy} disabled={own === undefined}>{t('Sign')}</Button>
+      </form>
+    </Modal>
+  );
+}
