@@ -8,7 +8,6 @@
 //! Invariants of this room: no I/O, no clock, no randomness, no signature check. Contract service, clean room and key
 //! services call the same functions, so they come to the same answer. `README.md` lists every rule with its code.
 
-pub mod accountant;
 pub mod budget;
 pub mod completion;
 pub mod draft;
@@ -31,6 +30,7 @@ pub mod renewal;
 pub mod second_gate;
 pub mod weights;
 
+pub use accountant;
 pub use completion::RunView;
 pub use facts::{DatasetUse, Facts, TableUse};
 pub use output::CheckedOutput;

@@ -5,10 +5,10 @@
 
 use std::fs;
 
-use policies::accountant::{Event, RdpVector, calibrate, pld, rdp};
+use accountant::{Event, RdpVector, calibrate, pld, rdp};
 use serde_json::Value;
 
-const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/dp_reference.json");
+const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/dp_reference.json");
 
 #[test]
 fn rdp_of_the_settings() {
@@ -175,7 +175,7 @@ impl Setting<'_> {
 
 fn reference(test: &str) -> Option<Value> {
     let Ok(text) = fs::read_to_string(REFERENCE) else {
-        println!("NOT RUN accountant_gate: {test}: no file {REFERENCE}");
+        println!("NOT RUN gate: {test}: no file {REFERENCE}");
         return None;
     };
     Some(serde_json::from_str(&text).unwrap())

@@ -151,7 +151,7 @@ const LARGEST_ORDER: f64 = 65_536.0;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accountant::ORDERS;
+    use crate::ORDERS;
 
     #[test]
     fn never_falls_with_the_order() {
