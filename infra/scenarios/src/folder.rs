@@ -41,6 +41,8 @@ pub(crate) type File = (String, Vec<u8>);
 
 /// Everything of a folder but its README.
 pub(crate) struct Content {
+    /// The public count of people of all its tables together.
+    pub(crate) rows: u64,
     pub(crate) descriptions: Vec<(String, Description)>,
     pub(crate) job: String,
     pub(crate) files: Vec<File>,
@@ -77,8 +79,7 @@ pub fn write(order: &Order, dir: &Path) -> R<Written> {
         }
         fs::write(&path, bytes).map_err(|e| fault(&path, e))?;
     }
-    let rows = content.descriptions.first().map_or(rows, |(_, d)| d.rows);
-    Ok(Written { job: dir.join("job.toml"), rows, published: order.tables.is_some() })
+    Ok(Written { job: dir.join("job.toml"), rows: content.rows, published: order.tables.is_some() })
 }
 
 #[cfg(test)]

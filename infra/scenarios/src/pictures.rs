@@ -73,13 +73,13 @@ fn classified(
         networks::classifier(picture, classes.len()),
     ]
     .concat();
-    Ok(Content { descriptions: vec![(name.to_owned(), description)], job, files })
+    Ok(Content { rows, descriptions: vec![(name.to_owned(), description)], job, files })
 }
 
 /// Slices of four providers: a folder per person with all modalities and the mask, and an index of what is trained on.
 pub(crate) fn brats(rows: u64, seed: u64) -> R<Content> {
     let mut random = Random::new(seed, "brats");
-    let mut content = Content { descriptions: Vec::new(), job: String::new(), files: Vec::new() };
+    let mut content = Content { rows, descriptions: Vec::new(), job: String::new(), files: Vec::new() };
     let mut person = 0;
     for (place, set) in SETS.into_iter().enumerate() {
         let mut index = Table::new(&["id", "flair_file", "seg_file"]);

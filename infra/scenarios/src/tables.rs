@@ -47,7 +47,7 @@ pub(crate) fn covid(rows: u64, seed: u64, published: Option<&Path>) -> R<Content
         f if f == covid::COWIN.file => &cowin,
         _ => &statewarroom,
     };
-    let mut content = Content { descriptions: Vec::new(), job: String::new(), files: Vec::new() };
+    let mut content = Content { rows, descriptions: Vec::new(), job: String::new(), files: Vec::new() };
     for (name, source, about, sealed) in sources {
         let table = of(source.file);
         let columns: Vec<_> = std::iter::once((source.key, Text)).chain(sealed).collect();
@@ -87,7 +87,7 @@ pub(crate) fn covid(rows: u64, seed: u64, published: Option<&Path>) -> R<Content
 
 /// The credit scenario.
 pub(crate) fn credit(rows: u64, seed: u64) -> R<Content> {
-    let mut content = Content { descriptions: Vec::new(), job: String::new(), files: Vec::new() };
+    let mut content = Content { rows, descriptions: Vec::new(), job: String::new(), files: Vec::new() };
     let (mut joins, mut files) = (String::new(), Vec::new());
     for (table, source) in credit::generate(seed, rows as usize).iter().zip(credit::SOURCES) {
         let first = source.alias == "a";
