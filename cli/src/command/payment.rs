@@ -51,10 +51,16 @@ pub enum Verb {
         out: Option<PathBuf>,
     },
     /// Disputes about money.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  depa payment dispute open INSTRUCTION --reason 'paid twice' --key tdc.key --trust trust.json --registry URL"
+    )]
     Dispute(dispute::Verb),
     /// Payouts to data principals.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  depa payment payout new dst_… --currency INR --weights weights.csv --out batch-1.json --key tdp.key --trust trust.json --registry URL"
+    )]
     Payout(payout::Verb),
 }
 

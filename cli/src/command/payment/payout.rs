@@ -23,7 +23,7 @@ pub enum Verb {
         dataset: DatasetId,
         /// Its version.
         #[arg(long, default_value_t = 1)]
-        version: u32,
+        dataset_version: u32,
     },
     /// Split what was settled since the last batch among the data principals, and enter the batch.
     ///
@@ -38,7 +38,7 @@ pub enum Verb {
         dataset: DatasetId,
         /// Its version.
         #[arg(long, default_value_t = 1)]
-        version: u32,
+        dataset_version: u32,
         /// The currency.
         #[arg(long)]
         currency: String,
@@ -90,8 +90,10 @@ pub enum Verb {
 
 pub fn run(verb: Verb, global: &Global) -> R<Answer> {
     match verb {
-        Verb::Show { dataset, version } => Ok(Answer::value(&payout::show(&global.desk_as()?.0, &dataset, version)?)),
-        Verb::New { dataset, version, currency, weights, before, out } => {
+        Verb::Show { dataset, dataset_version } => {
+            Ok(Answer::value(&payout::show(&global.desk_as()?.0, &dataset, dataset_version)?))
+        }
+        Verb::New { dataset, dataset_version, currency, weights, before, out } => {
             let (desk, key) = global.desk_as()?;
             let people = match (weights, before) {
                 (Some(weights), _) => {
@@ -102,7 +104,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
                 (None, Some(before)) => payout::carried(&edge::read_json::<BatchFile>(&before)?),
                 (None, None) => return Err(Refusal::new(Code::ConfigInvalid, "--weights or --before is needed")),
             };
-            let view = payout::show(&desk, &dataset, version)?;
+            let view = payout::show(&desk, &dataset, dataset_version)?;
             let made = (&global.trust()?, edge::now());
             let file = payout::new(&view, Currency::parse(&currency)?, &people, &key, made)?;
             // Kept before it is entered: without its lines a batch could never be followed.
