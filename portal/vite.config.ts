@@ -34,5 +34,5 @@ export default defineConfig({
   },
   // For work on the portal itself: `npm run dev` beside a running house.
   server: { proxy: { '^/(v1|auth|log|oauth|\\.well-known)': process.env.DEPA_PORTAL_PROXY ?? 'http://localhost:8080' } },
-  test: { environment: 'node', include: ['src/**/*.test.ts'], setupFiles: ['tests/unit-setup.mjs'] },
+  test: { environment: 'node', include: ['src/**/*.test.ts'], setupFiles: ['tests/unit-setup.mjs'], testTimeout: 60_000 },
 });

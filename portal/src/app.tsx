@@ -24,6 +24,8 @@ const Audit = lazy(() => import('./screens/audit'));
 const Datasets = lazy(() => import('./screens/datasets'));
 const Dataset = lazy(() => import('./screens/dataset'));
 const Wizard = lazy(() => import('./screens/wizard'));
+const Payment = lazy(() => import('./screens/payment'));
+const Dispute = lazy(() => import('./screens/dispute'));
 const Payments = lazy(() => import('./screens/payments'));
 const Admin = lazy(() => import('./screens/admin'));
 
@@ -64,6 +66,8 @@ function SignedIn() {
             <Route path="runs/:id/evidence" element={<Evidence />} />
             <Route path="audit" element={<Audit />} />
             <Route path="payments" element={<Payments />} />
+            <Route path="payments/:id" element={<Payment />} />
+            <Route path="disputes/:id" element={<Dispute />} />
             <Route path="admin" element={<Admin />} />
             <Route path="*" element={<Navigate to="/" replace />} />
           </Routes>

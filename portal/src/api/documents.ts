@@ -35,6 +35,9 @@ export interface DatasetOffer {
   offered_at: string;
 }
 
+/** An offer as everyone reads it: all of it but where its key lies. */
+export type PublicOffer = Omit<DatasetOffer, 'schema' | 'key'> & { key: Pick<DatasetOffer['key'], 'min_assurance'> };
+
 export type PriceTerm = Omit<Schemas['PaymentTerm'], 'payer'>;
 
 export interface Participant {

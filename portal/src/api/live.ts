@@ -4,6 +4,7 @@
  */
 import { useQueryClient } from '@tanstack/react-query';
 import { useEffect, useSyncExternalStore } from 'react';
+import { forget, heard } from './steps';
 import { follow } from './stream';
 
 /** An event of `/v1/events`. No body is told. */
@@ -23,7 +24,11 @@ const CONTRACT = [
 const RUN = [
   'run_checked_in', 'kms_stated', 'run_reported', 'run_aborted', 'run_lost', 'run_completed', 'model_handed_over',
 ];
-const MONEY = ['payments_timed', 'revenue_stated'];
+const MONEY = [
+  'payments_timed', 'revenue_stated', 'payment_answered', 'dispute_opened', 'dispute_answered', 'dispute_ruled', 'dispute_closed',
+];
+/** Between the events of the log, without an index: how far a run is. */
+const STEP = 'run_step';
 const MOST = 50;
 /** Not told by the log, and refreshed by nothing that it tells. */
 const APART = ['me', 'trust', 'held'];
@@ -71,6 +76,10 @@ export function useLive(member: string | undefined, oversees: boolean): void {
       }, 150);
     };
     const told = (event: MessageEvent<string>) => {
+      if (event.type === STEP) {
+        heard(event.data);
+        return;
+      }
       const note = JSON.parse(event.data) as Note;
       if (live.notes.some((known) => known.index === note.index)) return;
       change({ state: 'live', notes: [note, ...live.notes].slice(0, MOST) });
@@ -78,7 +87,7 @@ export function useLive(member: string | undefined, oversees: boolean): void {
       if (oversees) return;
       if (note.contract) refresh('contracts');
       if (note.run_id) for (const key of ['runs', 'payments', 'budgets']) refresh(key);
-      if (MONEY.includes(note.kind)) refresh('payments');
+      if (MONEY.includes(note.kind)) for (const key of ['payments', 'disputes']) refresh(key);
     };
     const opened = () => {
       change({ state: 'live' });
@@ -90,10 +99,11 @@ export function useLive(member: string | undefined, oversees: boolean): void {
       // A stream is refused where the session has ended.
       if (refused) void client.invalidateQueries({ queryKey: ['me'] });
     };
-    const stop = follow(() => new EventSource('/v1/events'), { kinds: [...CONTRACT, ...RUN, ...MONEY], told, opened, down });
+    const stop = follow(() => new EventSource('/v1/events'), { kinds: [...CONTRACT, ...RUN, ...MONEY, STEP], told, opened, down });
     return () => {
       stop();
       clearTimeout(timer);
+      forget();
       change({ state: 'connecting', notes: [] });
     };
   }, [client, member, oversees]);

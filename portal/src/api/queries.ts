@@ -2,7 +2,7 @@
 import { queryOptions } from '@tanstack/react-query';
 import { peek, read } from '../keys/document';
 import { api, ask, Problem, rememberCsrf, type Schemas } from './client';
-import type { Contract, DatasetOffer, Participant } from './documents';
+import type { Contract, DatasetOffer, Participant, PublicOffer } from './documents';
 
 export type Session = Schemas['SessionView'];
 
@@ -125,15 +125,30 @@ export const contractEvents = (id: string) =>
 
 export interface Listed {
   view: Schemas['DatasetView'];
-  offer: DatasetOffer;
+  /** Without the reference of its key: that is for those who contract, see {@link signedOffer}. */
+  offer: PublicOffer;
   /** SHA-256 of the signed bytes: what a contract pins. */
   sha256: string;
 }
 
-async function listed(view: Schemas['DatasetView']): Promise<Listed> {
-  const { value, digest } = await read<DatasetOffer>(view.offer.envelope, 'dataset-offer.v1');
-  return { view, offer: value, sha256: digest };
+const listed = (view: Schemas['DatasetView']): Listed => ({ view, offer: view.offer as unknown as PublicOffer, sha256: view.sha256 });
+
+/** An offer as its provider signed it, in the page's own bytes. */
+export interface SignedOffer {
+  offer: DatasetOffer;
+  sha256: string;
 }
+
+/** For its provider, consumers and parties of a contract over it. What an overseer reads of it is entered in the log. */
+export const signedOffer = (id: string) =>
+  queryOptions({
+    queryKey: ['datasets', id, 'signed'],
+    queryFn: async (): Promise<SignedOffer> => {
+      const { envelope } = await ask(api.GET('/v1/datasets/{id}/offer', { params: { path: { id } } }));
+      const { value, digest } = await read<DatasetOffer>(envelope, 'dataset-offer.v1');
+      return { offer: value, sha256: digest };
+    },
+  });
 
 export const datasets = queryOptions({
   queryKey: ['datasets'],
@@ -141,7 +156,7 @@ export const datasets = queryOptions({
     const all: Listed[] = [];
     for (let cursor: string | undefined; ; ) {
       const page = await ask(api.GET('/v1/datasets', { params: { query: { limit: 200, cursor } } }));
-      all.push(...(await Promise.all(page.datasets.map(listed))));
+      all.push(...page.datasets.map(listed));
       if (!page.next || all.length >= 1000) return all;
       cursor = page.next;
     }
@@ -153,7 +168,7 @@ export const dataset = (id: string) =>
     queryKey: ['datasets', id],
     queryFn: async () => {
       const { versions } = await ask(api.GET('/v1/datasets/{id}/versions', { params: { path: { id } } }));
-      return (await Promise.all(versions.map(listed))).reverse();
+      return versions.map(listed).reverse();
     },
   });
 
@@ -204,3 +219,36 @@ export const templates = queryOptions({
   queryKey: ['templates'],
   queryFn: () => ask(api.GET('/v1/templates')),
 });
+
+/** The newest transfers of the books that are read for one payment. */
+const MOST_TRANSFERS = 2_000;
+
+/** The transfers of one contract's payments, in the order of the log. */
+export const journal = (contractId: string) =>
+  queryOptions({
+    queryKey: ['payments', 'journal', contractId],
+    queryFn: () =>
+      pages(async (cursor) => {
+        const query = { contract: contractId, limit: 200, cursor };
+        const page = await ask(api.GET('/v1/payments/journal', { params: { query } }));
+        return { items: page.transfers, next: page.next };
+      }, MOST_TRANSFERS),
+  });
+
+export const disputes = queryOptions({
+  queryKey: ['disputes'],
+  queryFn: async () => (await ask(api.GET('/v1/disputes'))).disputes.slice().reverse(),
+});
+
+export const dispute = (id: string) =>
+  queryOptions({
+    queryKey: ['disputes', id],
+    queryFn: () => ask(api.GET('/v1/disputes/{id}', { params: { path: { id } } })),
+  });
+
+/** One version of a contract, by the digest of its bytes. */
+export const contractVersion = (id: string, sha256: string) =>
+  queryOptions({
+    queryKey: ['contracts', id, 'version', sha256],
+    queryFn: () => ask(api.GET('/v1/contracts/{id}', { params: { path: { id }, query: { version: sha256 } } })),
+  });

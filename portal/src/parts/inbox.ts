@@ -1,14 +1,14 @@
 /** What waits for who is signed in: told from what the page reads anyway, so that nothing else must be kept in step. */
 import { useQuery } from '@tanstack/react-query';
 import { oversees } from '../api/calm';
-import { budget, contracts, datasets, me, participants, payments, runs } from '../api/queries';
+import { budget, contracts, datasets, disputes, me, participants, payments, runs } from '../api/queries';
 import { useQueries } from '@tanstack/react-query';
 import { t } from '../i18n';
 import { epsilon, money } from './words';
 
 export interface Waiting {
   id: string;
-  kind: 'sign' | 'approve' | 'pay' | 'budget' | 'run';
+  kind: 'sign' | 'approve' | 'pay' | 'dispute' | 'budget' | 'run';
   title: string;
   about: string;
   to: string;
@@ -20,6 +20,7 @@ export function useInbox(): Waiting[] {
   const [member, sro] = [session?.member, oversees(session)];
   const own = useQuery({ ...contracts, enabled: member !== undefined && !sro });
   const owed = useQuery({ ...payments, enabled: member !== undefined && !sro });
+  const disputed = useQuery({ ...disputes, enabled: member !== undefined && !sro });
   const all = useQuery({ ...runs, enabled: member !== undefined && !sro });
   const people = useQuery({ ...participants, enabled: member !== undefined });
   const listed = useQuery({ ...datasets, enabled: member !== undefined && !sro });
@@ -43,6 +44,15 @@ export function useInbox(): Waiting[] {
     if (payment.payer !== member || payment.state !== 'due') continue;
     const about = t('for run {run}', { run: payment.run_id?.slice(0, 12) ?? payment.term_id });
     waiting.push({ id: payment.instruction_id, kind: 'pay', title: t('{sum} is due', { sum: money(payment.amount_minor, payment.currency) }), about, to: '/payments' });
+  }
+  for (const one of disputed.data ?? []) {
+    const payment = owed.data?.payments.find((row) => row.instruction_id === one.instruction_id);
+    const side = member !== one.opener && (member === payment?.payer || member === payment?.payee);
+    const sum = money(one.amount_minor, one.currency);
+    const [answer, close] = [one.state === 'open' && side, one.state === 'ruled' && member === one.opener];
+    if (!answer && !close) continue;
+    const title = answer ? t('A payment of yours is disputed') : t('Your dispute is ruled');
+    waiting.push({ id: one.dispute_id, kind: 'dispute', title, about: sum, to: `/disputes/${one.dispute_id}` });
   }
   budgets.forEach(({ data }, at) => {
     for (const line of data?.lines ?? []) {

@@ -8,7 +8,8 @@ type Tone = 'good' | 'wait' | 'bad' | 'accent' | '';
 
 const TONES: Record<string, Tone> = {
   active: 'good', completed: 'good', delivered: 'good', settled: 'good', verified: 'good', registered: 'good',
-  approved: 'good', accepted: 'good',
+  approved: 'good', accepted: 'good', closed: 'good', refunded: 'good', blocked: 'accent', asked: 'wait', answered: 'wait',
+  open: 'wait', ruled: 'accent', refunding: 'wait',
   proposed: 'wait', partially_signed: 'wait', awaiting_sro: 'wait', scheduled: 'wait', applied: 'wait', due: 'wait',
   pending: 'wait', instructed: 'wait', submitted: 'wait', attested: 'accent', reserved: 'accent',
   keys_released: 'accent', training: 'accent', committed: 'accent',
@@ -94,7 +95,7 @@ export function epsilon(micro: number, is: 'spent' | 'left' = 'spent'): string {
 }
 
 /** How much of a budget is spent: the bar, and the same in words. */
-export function Gauge({ spent, cap, label, calm }: { spent: number; cap: number; label: string; calm?: boolean }) {
+export function Gauge({ spent, cap, label, calm, said }: { spent: number; cap: number; label: string; calm?: boolean; said?: string }) {
   const share = cap > 0 ? Math.min(1, spent / cap) : 1;
   const tone = calm ? '' : share >= 0.999 ? 'out' : share > 0.8 ? 'low' : '';
   return (
@@ -105,7 +106,7 @@ export function Gauge({ spent, cap, label, calm }: { spent: number; cap: number;
       aria-valuemin={0}
       aria-valuemax={cap}
       aria-valuenow={Math.min(spent, cap)}
-      aria-valuetext={t('ε {spent} of {cap}', { spent: epsilon(spent), cap: epsilon(cap, 'left') })}
+      aria-valuetext={said ?? t('ε {spent} of {cap}', { spent: epsilon(spent), cap: epsilon(cap, 'left') })}
     >
       <span ref={(bar) => void bar?.style.setProperty('width', `${(share * 100).toFixed(1)}%`)} />
     </span>

@@ -1,60 +1,89 @@
-/** Composing a contract: a form on the left, the very document on the right, judged by every rule before it is proposed. */
+/** Composing a contract, or the next version of one: a form on the left, the very document on the right, judged by every rule before it is proposed. */
 import { Button, Checkbox, MultiSelect, NumberInput, SegmentedControl, Select, Textarea, TextInput } from '@mantine/core';
-import { useQuery } from '@tanstack/react-query';
+import { useQueries, useQuery } from '@tanstack/react-query';
 import { useEffect, useMemo, useState } from 'react';
-import { Link, useNavigate } from 'react-router';
+import { Link, useNavigate, useSearchParams } from 'react-router';
 import { api, ask, acting, type Schemas } from '../api/client';
 import type { Contract, ImageSet } from '../api/documents';
-import { datasets, imageSets, me, participants, trust } from '../api/queries';
+import { contract as contractQuery, contractVersion, datasets, imageSets, me, participants, signedOffer, templates, trust } from '../api/queries';
 import { t } from '../i18n';
-import { envelope, own, type Own, peek, Refused, stamp } from '../keys/document';
-import { draft, type Form, uuidV7 } from '../parts/draft';
+import { type Own, peek, read, Refused, seal, stamp } from '../keys/document';
+import { BUILT_IN, counter, draft, type Form, formOf, type Template, templated, uuidV7 } from '../parts/draft';
 import { basket, useBasket } from '../parts/basket';
+import { Changes } from '../parts/changes';
 import { ContractText } from '../parts/contract-text';
 import { Forecast } from '../parts/forecast';
 import { Json } from '../parts/json';
 import { useSigning } from '../parts/keys';
-import { Card, Empty, Page, ProblemNote, Terminal } from '../parts/page';
-import { decimals, money } from '../parts/words';
+import { Card, Empty, Page, ProblemNote, Read, Terminal } from '../parts/page';
+import { useOwn } from '../parts/signed';
+import { decimals, Id, money } from '../parts/words';
 
 const DAY = 86_400_000;
 const RISK = 'The parties accept that a model may reveal about a person what the ε and δ of this contract allow, and no more.';
 
+const fresh = (): Form => ({
+  template: BUILT_IN.template, purpose: 'TRAINING', rules: [], ccrp: '', imageSets: [], roomPrice: 0, currency: 'INR', jurisdiction: 'IN',
+  from: stamp(new Date()), until: stamp(new Date(Date.now() + 365 * DAY)), maxRuns: 0, byTdp: true, notice: 0, running: 'abort', risk: RISK,
+  grants: {}, columns: {},
+});
+
 export default function Compose() {
+  const [params] = useSearchParams();
+  const [id, version] = [params.get('counter'), params.get('version')];
+  return id === null ? <Composer /> : <Counter key={`${id} ${version}`} id={id} version={version} />;
+}
+
+/** The version that the next one follows, read and checked as for signing. */
+function Counter({ id, version }: { id: string; version: string | null }) {
+  const view = useQuery(version === null ? contractQuery(id) : contractVersion(id, version));
+  const [base, setBase] = useState<Own<Contract>>();
+  const [problem, setProblem] = useState<unknown>();
+  const { contract, sha256 } = view.data ?? {};
+  useEffect(() => {
+    if (contract !== undefined) void read<Contract>(contract, 'contract.v1', sha256).then(setBase, setProblem);
+  }, [contract, sha256]);
+  return <Read of={view}>{() => (base ? <Composer base={base} /> : <ProblemNote problem={problem} />)}</Read>;
+}
+
+function Composer({ base }: { base?: Own<Contract> }) {
   const { data: session } = useQuery(me);
   const { data: pinned } = useQuery(trust);
   const all = useQuery(datasets);
   const people = useQuery(participants);
   const sets = useQuery(imageSets);
-  const picked = useBasket();
+  const laid = useQuery(templates);
+  const basketed = useBasket();
+  const picked = base ? base.value.datasets.map((one) => one.dataset_id) : basketed;
   const { ready, known } = useSigning();
   const navigate = useNavigate();
-  const [id] = useState(() => `ctr_${uuidV7()}`);
-  const [shown, setShown] = useState('words');
-  const [form, setForm] = useState<Form>({
-    ccrp: '', imageSets: [], roomPrice: 0, currency: 'INR', jurisdiction: 'IN', from: stamp(new Date()),
-    until: stamp(new Date(Date.now() + 365 * DAY)), maxRuns: 0, byTdp: true, notice: 0, running: 'abort', risk: RISK, grants: {},
-  });
+  const [id] = useState(() => base?.value.contract_id ?? `ctr_${uuidV7()}`);
+  const [shown, setShown] = useState(base ? 'changes' : 'words');
+  const [form, setForm] = useState<Form>(() => (base ? formOf(base.value) : fresh()));
   const change = (part: Partial<Form>) => setForm((now) => ({ ...now, ...part }));
-  const chosen = useMemo(() => (all.data ?? []).filter(({ offer }) => picked.includes(offer.dataset_id)), [all.data, picked]);
+  // The signed offers: a contract pins their digests and says where their keys lie.
+  const { chosen, unread } = useQueries({
+    queries: picked.slice().sort().map(signedOffer),
+    combine: (found) => ({ chosen: found.flatMap(({ data }) => data ?? []), unread: found.find(({ error }) => error !== null)?.error }),
+  });
   const rooms = (people.data ?? []).filter((one) => one.kind === 'ccrp' && one.state === 'verified');
   const approved = useMemo(
     () => (sets.data?.image_sets ?? []).filter((one) => one.state === 'approved').map((one) => peek<ImageSet>(one.image_set.envelope)),
     [sets.data],
   );
-  const contract = useMemo(
-    () => (session && pinned ? draft({ id, registry: pinned.registry, tdc: session.member, form, chosen, approved }) : undefined),
-    [session, pinned, id, form, chosen, approved],
-  );
-  const [mine, setMine] = useState<Own<Contract>>();
+  const forms = useMemo(() => (laid.data?.templates ?? []).map((one) => peek<Template>(one.envelope)), [laid.data]);
+  const template = forms.find((one) => one.template === form.template);
+  const written = useMemo(() => {
+    if (base) return counter(base, form, approved);
+    return session && pinned ? draft({ id, registry: pinned.registry, tdc: session.member, form, chosen, approved }) : undefined;
+  }, [base, session, pinned, id, form, chosen, approved]);
+  const { own: mine, problem: unmade } = useOwn(written);
   const [checked, setChecked] = useState<{ digest: string; refusals: Schemas['Fault'][] }>();
   const [problem, setProblem] = useState<unknown>();
   const [busy, setBusy] = useState('');
-  useEffect(() => {
-    if (contract) void own(contract).then(setMine, setProblem);
-  }, [contract]);
   // The first room and the first approved image set are the usual choice.
   useEffect(() => {
+    if (base) return;
     if (form.ccrp === '' && rooms[0]) change({ ccrp: rooms[0].did });
     if (form.imageSets.length === 0 && approved[0]) change({ imageSets: [approved[0].image_set_id] });
   }, [rooms.length, approved.length]);
@@ -73,55 +102,85 @@ export default function Compose() {
   };
   const propose = async () => {
     if (!ready || !mine) throw new Refused('KEY_MISSING', t('This browser holds no key that may sign for you.'));
-    await ask(api.POST('/v1/contracts', { params: { header: header() }, body: (await envelope(mine.value, ready)) as never }));
-    for (const one of picked) basket(one, false);
-    void navigate(`/contracts/${id}`);
+    await ask(api.POST('/v1/contracts', { params: { header: header() }, body: (await seal(mine, ready)) as never }));
+    if (!base) for (const one of picked) basket(one, false);
+    void navigate(base ? `/contracts/${id}?version=${mine.digest}` : `/contracts/${id}`);
   };
-  const fresh = checked !== undefined && checked.digest === mine?.digest;
+  const current = checked !== undefined && checked.digest === mine?.digest;
   const least = chosen.slice().sort((a, b) => a.offer.public_rows - b.offer.public_rows)[0];
   const granted = chosen.map(({ offer }) => Number(form.grants[offer.dataset_id]?.epsilon ?? offer.privacy_cap.epsilon));
+  const views = [...(base ? [{ value: 'changes', label: t('Changes') }] : []), { value: 'words', label: t('Words') }, { value: 'json', label: 'JSON' }];
   return (
-    <Page title={t('Compose a contract')} lead={t('Every provider’s terms are taken over as they are offered; a price is never bargained over.')} crumbs={<><Link to="/contracts">{t('Contracts')}</Link> / {t('new')}</>}>
+    <Page
+      title={base ? t('Next version') : t('Compose a contract')}
+      lead={base ? <span className="row">{t('Version {n} follows version {old}; parties, datasets and prices stay.', { n: base.value.version + 1, old: base.value.version })} <Id value={base.digest} short /></span> : t('Every provider’s terms are taken over as they are offered; a price is never bargained over.')}
+      crumbs={<><Link to="/contracts">{t('Contracts')}</Link> / {base ? <Link to={`/contracts/${id}`}>{id.slice(0, 16)}…</Link> : t('new')}</>}
+    >
       {known && !ready && <div className="note wait">{t('This browser holds no key that may sign for you.')} <Link to="/keys">{t('Set up a key')}</Link></div>}
       <Card title={t('Datasets')}>
         <div className="stack tight">
-          <MultiSelect
-            aria-label={t('Datasets')}
-            placeholder={t('Choose datasets')}
-            searchable
-            data={(all.data ?? []).filter(({ view }) => view.state === 'registered').map(({ offer }) => ({ value: offer.dataset_id, label: offer.name }))}
-            value={picked}
-            onChange={(next) => { for (const one of new Set([...picked, ...next])) basket(one, next.includes(one)); }}
-          />
-          {chosen.length === 0 && <Empty command={`depa dataset search --registry ${location.origin}`} action={<Link to="/datasets">{t('To the catalogue')}</Link>}>{t('A contract is about datasets. Choose at least one.')}</Empty>}
+          <ProblemNote problem={unread} />
+          {!base && (
+            <MultiSelect
+              aria-label={t('Datasets')}
+              placeholder={t('Choose datasets')}
+              searchable
+              data={(all.data ?? []).filter(({ view }) => view.state === 'registered').map(({ offer }) => ({ value: offer.dataset_id, label: offer.name }))}
+              value={picked}
+              onChange={(next) => { for (const one of new Set([...picked, ...next])) basket(one, next.includes(one)); }}
+            />
+          )}
+          {picked.length === 0 && <Empty command={`depa dataset search --registry ${location.origin}`} action={<Link to="/datasets">{t('To the catalogue')}</Link>}>{t('A contract is about datasets. Choose at least one.')}</Empty>}
           {chosen.map(({ offer }) => {
             const grant = form.grants[offer.dataset_id] ?? { epsilon: offer.privacy_cap.epsilon, delta: offer.privacy_cap.delta };
             const set = (part: Partial<typeof grant>) => change({ grants: { ...form.grants, [offer.dataset_id]: { ...grant, ...part } } });
+            const allowed = offer.usage.allowed_columns;
             return (
-              <div key={offer.dataset_id} className="row">
-                <TextInput label={t('ε of {name}, at most {cap}', { name: offer.name, cap: offer.privacy_cap.epsilon })} value={grant.epsilon} onChange={(event) => set({ epsilon: event.currentTarget.value.trim() })} w={320} />
-                <TextInput label={t('δ, at most {cap}', { cap: offer.privacy_cap.delta })} value={grant.delta} onChange={(event) => set({ delta: event.currentTarget.value.trim() })} w={200} />
-                <span className="dim small">{offer.payment.map((term) => money(term.amount_minor, term.currency)).join(' + ')}</span>
+              <div key={offer.dataset_id} className="stack tight">
+                <div className="row">
+                  <TextInput label={t('ε of {name}, at most {cap}', { name: offer.name, cap: offer.privacy_cap.epsilon })} value={grant.epsilon} onChange={(event) => set({ epsilon: event.currentTarget.value.trim() })} w={320} />
+                  <TextInput label={t('δ, at most {cap}', { cap: offer.privacy_cap.delta })} value={grant.delta} onChange={(event) => set({ delta: event.currentTarget.value.trim() })} w={200} />
+                  <span className="dim small">{offer.payment.map((term) => money(term.amount_minor, term.currency)).join(' + ')}</span>
+                </div>
+                <MultiSelect label={t('Columns of {name} that may be read', { name: offer.name })} data={allowed} value={form.columns[offer.dataset_id] ?? allowed} onChange={(names) => change({ columns: { ...form.columns, [offer.dataset_id]: allowed.filter((one) => names.includes(one)) } })} searchable hidePickedOptions />
               </div>
             );
           })}
         </div>
       </Card>
-      {chosen.length > 0 && (
+      {(chosen.length > 0 || base) && (
         <>
-          <Card title={t('What a training would cost')}>
-            <Forecast granted={String(Math.min(...granted) || 1)} delta={least?.offer.privacy_cap.delta ?? '0.00001'} rows={least?.offer.public_rows ?? 0} />
-          </Card>
+          {chosen.length > 0 && (
+            <Card title={t('What a training would cost')}>
+              <Forecast granted={String(Math.min(...granted) || 1)} delta={least?.offer.privacy_cap.delta ?? '0.00001'} rows={least?.offer.public_rows ?? 0} />
+            </Card>
+          )}
           <div className="split half">
             <div className="stack">
               <Card title={t('Terms')}>
                 <div className="stack tight">
-                  <Select label={t('Clean room of')} data={rooms.map((one) => ({ value: one.did, label: one.legal_name }))} value={form.ccrp} onChange={(value) => change({ ccrp: value ?? '' })} allowDeselect={false} />
+                  {base ? <p className="dim small">{t('template')} {form.template}</p> : (
+                    <Select
+                      label={t('Template')}
+                      data={[BUILT_IN, ...forms].map((one) => ({ value: one.template, label: `${one.title} (${one.template})` }))}
+                      value={form.template}
+                      onChange={(value) => setForm((now) => templated(now, forms.find((one) => one.template === value) ?? BUILT_IN))}
+                      allowDeselect={false}
+                    />
+                  )}
+                  {template && <Laid of={template} />}
+                  <Select label={t('Purpose')} data={[...new Set([...(template ?? BUILT_IN).purposes, form.purpose])]} value={form.purpose} onChange={(value) => change({ purpose: value ?? form.purpose })} allowDeselect={false} />
+                  {template && template.jurisdictions.length > 0
+                    ? <Select label={t('Under the law of')} data={[...new Set([...template.jurisdictions, form.jurisdiction])]} value={form.jurisdiction} onChange={(value) => change({ jurisdiction: value ?? form.jurisdiction })} allowDeselect={false} />
+                    : <TextInput label={t('Under the law of')} value={form.jurisdiction} maxLength={2} w={120} onChange={(event) => change({ jurisdiction: event.currentTarget.value.toUpperCase() })} />}
+                  {!base && <Select label={t('Clean room of')} data={rooms.map((one) => ({ value: one.did, label: one.legal_name }))} value={form.ccrp} onChange={(value) => change({ ccrp: value ?? '' })} allowDeselect={false} />}
                   <MultiSelect label={t('Approved image sets')} data={approved.map((one) => ({ value: one.image_set_id, label: String(one['name'] ?? one.image_set_id) }))} value={form.imageSets} onChange={(value) => change({ imageSets: value })} />
-                  <div className="row">
-                    <NumberInput label={t('Price of the room, per run')} value={form.roomPrice / 10 ** decimals(form.currency)} min={0} decimalScale={decimals(form.currency)} onChange={(value) => change({ roomPrice: Math.round(Number(value) * 10 ** decimals(form.currency)) })} />
-                    <TextInput label={t('Currency')} value={form.currency} maxLength={3} w={100} onChange={(event) => change({ currency: event.currentTarget.value.toUpperCase() })} />
-                  </div>
+                  {!base && (
+                    <div className="row">
+                      <NumberInput label={t('Price of the room, per run')} value={form.roomPrice / 10 ** decimals(form.currency)} min={0} decimalScale={decimals(form.currency)} onChange={(value) => change({ roomPrice: Math.round(Number(value) * 10 ** decimals(form.currency)) })} />
+                      <TextInput label={t('Currency')} value={form.currency} maxLength={3} w={100} onChange={(event) => change({ currency: event.currentTarget.value.toUpperCase() })} />
+                    </div>
+                  )}
                   <div className="row">
                     <TextInput type="datetime-local" label={t('In force from (UTC)')} value={form.from.slice(0, 16)} onChange={(event) => event.currentTarget.value && change({ from: `${event.currentTarget.value}:00Z` })} />
                     <TextInput type="datetime-local" label={t('Until (UTC)')} value={form.until.slice(0, 16)} onChange={(event) => event.currentTarget.value && change({ until: `${event.currentTarget.value}:00Z` })} />
@@ -133,14 +192,14 @@ export default function Compose() {
               </Card>
               <Card title={t('Check and propose')}>
                 <div className="stack tight">
-                  <ProblemNote problem={problem} />
-                  {fresh && checked.refusals.length === 0 && <div className="note good" role="status">{t('Every rule of the register and of every provider says yes.')}</div>}
-                  {fresh && checked.refusals.map((fault) => (
+                  <ProblemNote problem={problem ?? unmade} />
+                  {current && checked.refusals.length === 0 && <div className="note good" role="status">{t('Every rule of the register and of every provider says yes.')}</div>}
+                  {current && checked.refusals.map((fault) => (
                     <div key={`${fault.code}${fault.field}`} className="note bad" role="alert"><strong><code>{fault.code}</code></strong>{fault.field && ` (${fault.field})`}<br />{fault.detail}</div>
                   ))}
                   <div className="row">
-                    <Button variant="default" loading={busy === 'check'} disabled={!ready} onClick={() => void tried('check', check)}>{t('Check every rule')}</Button>
-                    <Button loading={busy === 'propose'} disabled={!ready || !fresh || checked.refusals.length > 0} onClick={() => void tried('propose', propose)}>{t('Sign and propose')}</Button>
+                    <Button variant="default" loading={busy === 'check'} disabled={!ready || !mine} onClick={() => void tried('check', check)}>{t('Check every rule')}</Button>
+                    <Button loading={busy === 'propose'} disabled={!ready || !current || checked.refusals.length > 0} onClick={() => void tried('propose', propose)}>{t('Sign and propose')}</Button>
                   </div>
                   <Terminal command={`depa contract check contract.json --key tdc.key --trust trust.json --registry ${location.origin}\ndepa contract propose contract.json --signature tdc.signature.json --registry ${location.origin}`} />
                 </div>
@@ -149,8 +208,8 @@ export default function Compose() {
             {mine && (
               <div className="stack">
                 <Card title={t('Digest')}><div className="digest" data-testid="digest">{mine.digest}</div></Card>
-                <Card title={t('The contract')} aside={<SegmentedControl size="xs" value={shown} onChange={setShown} data={[{ value: 'words', label: t('Words') }, { value: 'json', label: 'JSON' }]} aria-label={t('How the contract is shown')} />}>
-                  {shown === 'words' ? <div className="scrolly" tabIndex={0}><ContractText of={mine.value} /></div> : <Json of={mine.value} />}
+                <Card title={t('The contract')} aside={<SegmentedControl size="xs" value={shown} onChange={setShown} data={views} aria-label={t('How the contract is shown')} />}>
+                  {shown === 'changes' && base ? <Changes before={base.value} after={mine.value} /> : shown === 'json' ? <Json of={mine.value} /> : <div className="scrolly" tabIndex={0}><ContractText of={mine.value} /></div>}
                 </Card>
               </div>
             )}
@@ -158,5 +217,17 @@ export default function Compose() {
         </>
       )}
     </Page>
+  );
+}
+
+/** What the SRO laid down with a template. */
+function Laid({ of }: { of: Template }) {
+  return (
+    <div className="note small">
+      {t('Laid down by the SRO')}: {t('at most {n} days', { n: of.max_days })}; {t('a proposal lapses after {n} days', { n: of.lapse_days })};{' '}
+      {of.sro_countersigns ? t('two people of the SRO countersign') : t('the SRO does not countersign')}
+      {(of.rules ?? []).length > 0 && <>; {t('{n} further rules of the SRO apply', { n: of.rules?.length ?? 0 })}</>}.{' '}
+      {t('Its legal text')}: <code className="words">{of.text_url}</code> <Id value={of.text_sha256} short />
+    </div>
   );
 }

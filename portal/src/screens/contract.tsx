@@ -1,26 +1,29 @@
 /** A contract, and signing it: only the bytes that the page made itself of what it shows, with their digest in sight. */
-import { Button, Checkbox, Modal, SegmentedControl, Textarea } from '@mantine/core';
+import { Button, Checkbox, SegmentedControl } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { get, set } from 'idb-keyval';
 import { useEffect, useState } from 'react';
-import { Link, useParams } from 'react-router';
+import { Link, useParams, useSearchParams } from 'react-router';
 import { api, ask } from '../api/client';
 import type { Contract } from '../api/documents';
-import { contract as query, contractEvents, me, trust } from '../api/queries';
+import { contract as query, contractEvents, contractVersion, me, trust } from '../api/queries';
 import { t } from '../i18n';
-import { envelope, type Own, read, Refused, sign, stamp } from '../keys/document';
+import { type Envelope, type Own, read, Refused, sign } from '../keys/document';
+import { Changes } from '../parts/changes';
 import { ContractText } from '../parts/contract-text';
 import { Json } from '../parts/json';
 import { useSigning } from '../parts/keys';
+import { lineage, type Version } from '../parts/lineage';
 import { Card, Page, ProblemNote, Read, Terminal } from '../parts/page';
 import { save } from '../parts/save';
 import { Signatures } from '../parts/signatures';
-import { Id, State, Time } from '../parts/words';
+import { SignedAct } from '../parts/signed-act';
+import { Id, Name, State, Time } from '../parts/words';
 import type { Schemas } from '../api/client';
 
 /** The contract in the page's own bytes; refused where the service serves others than it says. */
-function useOwn(view: Schemas['ContractView'], id: string, registry: string): { own?: Own<Contract>; problem?: unknown } {
+function useRead(view: Schemas['ContractView'], id: string, registry: string): { own?: Own<Contract>; problem?: unknown } {
   const [made, setMade] = useState<{ own?: Own<Contract>; problem?: unknown }>({});
   const { contract, sha256 } = view;
   useEffect(() => {
@@ -68,18 +71,39 @@ function useSeen(own: Own<Contract> | undefined): { before: string | undefined; 
 
 export default function ContractPage() {
   const { id = '' } = useParams();
-  const view = useQuery(query(id));
+  const [params] = useSearchParams();
+  const version = params.get('version');
+  const view = useQuery(version === null ? query(id) : contractVersion(id, version));
   const pinned = useQuery(trust);
   return (
     <Read of={view}>{(found) => <Read of={pinned}>{({ registry }) => <Shown view={found} id={id} registry={registry} />}</Read>}</Read>
   );
 }
 
+/** Every version of the contract in the page's own bytes, as the log holds them. */
+function useLineage(id: string): { versions: Version[]; problem?: unknown } {
+  const events = useQuery(contractEvents(id));
+  const [made, setMade] = useState<{ versions: Version[]; problem?: unknown }>({ versions: [] });
+  const all = events.data?.events;
+  useEffect(() => {
+    if (all === undefined) return undefined;
+    let gone = false;
+    lineage(all).then((versions) => !gone && setMade({ versions }), (problem: unknown) => !gone && setMade({ versions: [], problem }));
+    return () => {
+      gone = true;
+    };
+  }, [all]);
+  return made;
+}
+
 function Shown({ view, id, registry }: { view: Schemas['ContractView']; id: string; registry: string }) {
-  const { own, problem } = useOwn(view, id, registry);
+  const { own, problem } = useRead(view, id, registry);
   const { before, acknowledge } = useSeen(own);
+  const { versions, problem: unfollowed } = useLineage(id);
   const [shown, setShown] = useState('words');
   const crumbs = <><Link to="/contracts">{t('Contracts')}</Link> / {id.slice(0, 16)}…</>;
+  const known = versions.find((one) => one.own.digest === before);
+  const newest = versions.at(-1);
   return (
     <Page
       title={t('Contract')}
@@ -94,10 +118,16 @@ function Shown({ view, id, registry }: { view: Schemas['ContractView']; id: stri
         </>
       )}
       {before !== undefined && (
-        <div className="note wait" role="status">
-          {t('The contract has changed since you last saw it.')} <Id value={before} short />{' '}
-          <button type="button" className="quiet" onClick={acknowledge}>{t('I have seen the change')}</button>
+        <div className="note wait stack tight" role="status">
+          <div>
+            {t('The contract has changed since you last saw it.')} <Id value={before} short />{' '}
+            <button type="button" className="quiet" onClick={acknowledge}>{t('I have seen the change')}</button>
+          </div>
+          {known && own && <Changes before={known.own.value} after={own.value} />}
         </div>
+      )}
+      {view.amendment != null && view.amendment !== own?.digest && newest?.own.digest === view.amendment && (
+        <div className="note" role="status">{t('A next version is proposed to take its place.')} <Link to={`/contracts/${id}?version=${view.amendment}`}>{t('To the proposed version')}</Link></div>
       )}
       {own && (
         <div className="split">
@@ -108,6 +138,7 @@ function Shown({ view, id, registry }: { view: Schemas['ContractView']; id: stri
             >
               {shown === 'words' ? <ContractText of={own.value} /> : <Json of={own.value} />}
             </Card>
+            <Versions id={id} all={versions} shown={own.digest} problem={unfollowed} />
             <History id={id} />
           </div>
           <div className="stack">
@@ -125,13 +156,38 @@ function Shown({ view, id, registry }: { view: Schemas['ContractView']; id: stri
   );
 }
 
+/** The versions, each with the one that it follows by its pin, and what it changes. */
+function Versions({ id, all, shown, problem }: { id: string; all: Version[]; shown: string; problem: unknown }) {
+  if (problem === undefined && all.length < 2) return null;
+  return (
+    <Card title={t('Versions')} aside={<span className="dim small">{t('each pins the digest of the one it replaces')}</span>}>
+      <ProblemNote problem={problem} />
+      <ul className="list">
+        {all.toReversed().map((one) => {
+          const { value, digest } = one.own;
+          const old = all.find((other) => other.own.digest === value.supersedes);
+          return (
+            <li key={digest}>
+              <div className="row between">
+                {digest === shown ? <strong>{t('Version {n}', { n: value.version })}</strong> : <Link to={`/contracts/${id}?version=${digest}`}>{t('Version {n}', { n: value.version })}</Link>}
+                <span className={`pill ${one.follows ? 'good' : 'bad'}`}>{value.supersedes == null && one.follows ? t('the first') : one.follows ? t('follows by its pin') : t('FOLLOWS NOTHING KNOWN')}</span>
+              </div>
+              <p className="small dim"><Name did={one.by} />, <Time at={one.at} /> · <Id value={digest} short /></p>
+              {old && <details className="terminal" open={digest === shown}><summary>{t('What it changes in version {n}', { n: old.own.value.version })}</summary><Changes before={old.own.value} after={value} /></details>}
+            </li>
+          );
+        })}
+      </ul>
+    </Card>
+  );
+}
+
 function Acts({ own, view, signed: done }: { own: Own<Contract>; view: Schemas['ContractView']; signed: () => void }) {
   const client = useQueryClient();
   const { data: session } = useQuery(me);
   const { ready, known } = useSigning();
   const [read_, setRead] = useState(false);
-  const [declining, setDeclining] = useState(false);
-  const [reason, setReason] = useState('');
+  const [acting, setActing] = useState<'decline' | 'withdraw' | 'revoke'>();
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<unknown>();
   const { contract_id: id, registry } = own.value;
@@ -144,7 +200,6 @@ function Acts({ own, view, signed: done }: { own: Own<Contract>; view: Schemas['
     setProblem(undefined);
     try {
       notifications.show({ message: await act() });
-      setDeclining(false);
       await client.invalidateQueries({ queryKey: ['contracts'] });
     } catch (caught) {
       setProblem(caught);
@@ -158,11 +213,24 @@ function Acts({ own, view, signed: done }: { own: Own<Contract>; view: Schemas['
     done();
     return answer.executed ? t('All have signed: the contract stands.') : t('Your signature stands in the log.');
   };
-  const decline = async () => {
-    if (ready === undefined) throw new Refused('KEY_MISSING', t('This browser holds no key that may sign for you.'));
-    const act = { schema: 'contract-decline.v1', registry, contract: { id, sha256: own.digest }, reason: reason.trim(), declined_at: stamp() };
-    await ask(api.POST('/v1/contracts/{id}/decline', { ...once, body: (await envelope(act, ready)) as never }));
-    return t('You declined. The contract never comes into force.');
+  const reference = { id, sha256: own.digest };
+  const proposed = view.contract.signatures[0]?.kid.startsWith(`${session?.member}#`) ?? false;
+  const standing = ['active', 'scheduled', 'suspended'].includes(view.state);
+  const may = { revoke: mine !== undefined && standing && own.value.revocation.by.includes(mine.role), withdraw: proposed && open, next: mine !== undefined && (open || standing) };
+  const made = (reason: string, at: string) => {
+    if (acting === 'revoke') return { schema: 'contract-revoke.v1', registry, contract: reference, reason, revoked_at: at };
+    if (acting === 'withdraw') return { schema: 'contract-withdraw.v1', registry, contract: reference, cause: 'at_will', reason, at };
+    return { schema: 'contract-decline.v1', registry, contract: reference, reason, declined_at: at };
+  };
+  const handed = async (sealed: Envelope) => {
+    const body = sealed as never;
+    if (acting === 'revoke') await ask(api.POST('/v1/contracts/{id}/revoke', { ...once, body }));
+    else if (acting === 'withdraw') await ask(api.POST('/v1/contracts/{id}/withdraw', { ...once, body }));
+    else await ask(api.POST('/v1/contracts/{id}/decline', { ...once, body }));
+    const said = { decline: t('You declined. The contract never comes into force.'), withdraw: t('You took the proposal back.'), revoke: t('The contract is revoked.') };
+    notifications.show({ message: said[acting ?? 'decline'] });
+    setActing(undefined);
+    await client.invalidateQueries({ queryKey: ['contracts'] });
   };
   const bundle = async () => {
     const found = await ask(api.GET('/v1/contracts/{id}/bundle', { params: { path: { id } } }));
@@ -178,21 +246,27 @@ function Acts({ own, view, signed: done }: { own: Own<Contract>; view: Schemas['
             {known && !ready && <div className="note wait">{t('This browser holds no key that may sign for you.')} <Link to="/keys">{t('Set up a key')}</Link></div>}
             <Checkbox checked={read_} onChange={(event) => setRead(event.currentTarget.checked)} label={t('I have read the contract and compared the digest')} />
             <Button disabled={!read_ || !ready} loading={busy} onClick={() => void tried(put)}>{t('Sign this contract')}</Button>
-            <Button variant="default" disabled={!ready} onClick={() => setDeclining(true)}>{t('Decline')}</Button>
+            <Button variant="default" disabled={!ready} onClick={() => setActing('decline')}>{t('Decline')}</Button>
           </>
         )}
+        {may.next && <Button component={Link} variant="default" to={`/contracts/new?counter=${id}&version=${own.digest}`}>{open ? t('Make a counter-offer') : t('Propose a next version')}</Button>}
+        {may.withdraw && <Button variant="default" disabled={!ready} onClick={() => setActing('withdraw')}>{t('Take it back')}</Button>}
+        {may.revoke && <Button variant="outline" color="red" disabled={!ready} onClick={() => setActing('revoke')}>{t('Revoke this contract')}</Button>}
         {signed && open && <p className="dim">{t('You have signed. The others are still to sign.')}</p>}
         {view.executed && <Button variant="default" loading={busy} onClick={() => void tried(bundle)}>{t('Save the signed bundle')}</Button>}
         {view.executed && <Terminal command={`depa audit verify-contract ${id}.bundle.json --trust trust.json`} />}
         {!view.executed && <Terminal command={`depa contract fetch ${id} --out contract.json --key YOUR.key --registry ${location.origin}\ndepa contract sign contract.json --out mine.json --key YOUR.key --trust trust.json\ndepa contract submit contract.json --signature mine.json --registry ${location.origin}`} />}
       </div>
-      <Modal opened={declining} onClose={() => setDeclining(false)} title={t('Decline this contract')}>
-        <form className="stack tight" onSubmit={(event) => { event.preventDefault(); void tried(decline); }}>
-          <Textarea label={t('Reason, one sentence')} required maxLength={500} value={reason} onChange={(event) => setReason(event.currentTarget.value)} autosize={false} rows={3} />
-          <ProblemNote problem={problem} />
-          <Button type="submit" color="red" loading={busy} disabled={reason.trim() === ''}>{t('Decline')}</Button>
-        </form>
-      </Modal>
+      <SignedAct
+        opened={acting !== undefined}
+        close={() => setActing(undefined)}
+        title={acting === 'revoke' ? t('Revoke this contract') : acting === 'withdraw' ? t('Take it back') : t('Decline this contract')}
+        lead={acting === 'revoke' ? <p>{t('No run starts under it from then on. What was charged and owed before stands.')}</p> : undefined}
+        act={acting === 'revoke' ? t('Revoke') : acting === 'withdraw' ? t('Take it back') : t('Decline')}
+        grave
+        make={made}
+        send={handed}
+      />
     </Card>
   );
 }

@@ -9,7 +9,7 @@ import { useSigning } from '../parts/keys';
 import { Card, Empty, Page, Read } from '../parts/page';
 import { Id, Name, State, Time } from '../parts/words';
 
-const WHAT: Record<string, string> = { sign: 'Sign', approve: 'Decide', pay: 'Pay', budget: 'Budget', run: 'Run' };
+const WHAT: Record<string, string> = { sign: 'Sign', approve: 'Decide', pay: 'Pay', dispute: 'Dispute', budget: 'Budget', run: 'Run' };
 
 export function Home() {
   const { data: session } = useQuery(me);

@@ -10,7 +10,9 @@ import { deliveries, endpoints, me, payments } from '../api/queries';
 import { t } from '../i18n';
 import { Refused } from '../keys/document';
 import { useSigning } from '../parts/keys';
+import { Disputes } from '../parts/disputes';
 import { Card, Empty, Facts, Page, ProblemNote, Read } from '../parts/page';
+import { Revenue } from '../parts/revenue';
 import { Id, money, Name, State, Time } from '../parts/words';
 
 export default function Payments() {
@@ -35,7 +37,7 @@ export default function Payments() {
                         <td><Name did={row.payer} /></td>
                         <td><Name did={row.payee} /></td>
                         <td>{row.run_id ? <Link to={`/runs/${row.run_id}`}>{t('Run')} {row.run_id.slice(4, 12)}</Link> : t('period')}<br /><span className="dim small">{t('term {term}', { term: row.term_id })} · <Id value={row.instruction_id} short /></span></td>
-                        <td className="num">{money(row.amount_minor, row.currency)}</td>
+                        <td className="num"><Link to={`/payments/${row.instruction_id}`}>{money(row.amount_minor, row.currency)}</Link></td>
                         <td><State word={row.state} /></td>
                       </tr>
                     ))}
@@ -46,6 +48,8 @@ export default function Payments() {
           )}
         </Read>
       </Card>
+      <Revenue />
+      <Disputes />
       {party && <Webhooks />}
     </Page>
   );

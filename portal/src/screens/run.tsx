@@ -1,5 +1,5 @@
 /** A run as it goes: its way, each provider's budget, the accountant's parameters, what it cost; nothing of the data. */
-import { Button, Modal, Textarea } from '@mantine/core';
+import { Button } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
@@ -8,9 +8,10 @@ import { api, ask, type Schemas } from '../api/client';
 import { type JobSpec, trainingOf } from '../api/documents';
 import { me, run as query, runView, trust } from '../api/queries';
 import { t } from '../i18n';
-import { envelope, peek, Refused, stamp } from '../keys/document';
-import { useSigning } from '../parts/keys';
-import { Card, Facts, Page, ProblemNote, Read, Terminal } from '../parts/page';
+import { peek } from '../keys/document';
+import { Card, Facts, Page, Read, Terminal } from '../parts/page';
+import { Progress } from '../parts/progress';
+import { SignedAct } from '../parts/signed-act';
 import { Statements, Timeline } from '../parts/timeline';
 import { count, epsilon, Gauge, Id, money, Name, State, Time, useNames } from '../parts/words';
 
@@ -48,6 +49,7 @@ function Shown({ record, id }: { record: Schemas['RunRecord']; id: string }) {
       )}
       <Card title={t('Progress')}>
         <Timeline state={run.state} reached={reached(record)} />
+        <Progress run={run} steps={training?.steps} charges={charges} />
         {run.state === 'aborted' && (
           <p className="dim">{record.aborted_steps === 0 ? t('It gave up before its first step: charges are returned against the logged abort.') : t('It ended without output. Its charge stands; nothing is owed, since payment falls due at completion.')}</p>
         )}
@@ -129,36 +131,26 @@ function noise(charges: Schemas['DatasetCharge'][]): string | undefined {
 
 function Stop({ id }: { id: string }) {
   const client = useQueryClient();
-  const { ready } = useSigning();
   const { data: pinned } = useQuery(trust);
   const [open, setOpen] = useState(false);
-  const [reason, setReason] = useState('');
-  const [problem, setProblem] = useState<unknown>();
-  const stop = async () => {
-    setProblem(undefined);
-    try {
-      if (!ready || !pinned) throw new Refused('KEY_MISSING', t('This browser holds no key that may sign for you.'));
-      const abort = { schema: 'abort.v1', registry: pinned.registry, run_id: id, reason: reason.trim(), at: stamp() };
-      const params = { path: { id }, header: { 'Idempotency-Key': crypto.randomUUID() } };
-      await ask(api.POST('/v1/runs/{id}/abort', { params, body: (await envelope(abort, ready)) as never }));
-      setOpen(false);
-      notifications.show({ message: t('The run is stopped.') });
-      await client.invalidateQueries({ queryKey: ['runs'] });
-    } catch (caught) {
-      setProblem(caught);
-    }
-  };
   return (
     <>
       <Button color="red" variant="outline" onClick={() => setOpen(true)}>{t('Stop this run')}</Button>
-      <Modal opened={open} onClose={() => setOpen(false)} title={t('Stop this run')}>
-        <form className="stack tight" onSubmit={(event) => { event.preventDefault(); void stop(); }}>
-          <p>{t('What was charged stays charged once a key has left.')}</p>
-          <Textarea label={t('Reason, one sentence')} required maxLength={500} value={reason} onChange={(event) => setReason(event.currentTarget.value)} rows={3} />
-          <ProblemNote problem={problem} />
-          <Button type="submit" color="red" disabled={reason.trim() === ''}>{t('Stop this run')}</Button>
-        </form>
-      </Modal>
+      <SignedAct
+        opened={open}
+        close={() => setOpen(false)}
+        title={t('Stop this run')}
+        lead={<p>{t('What was charged stays charged once a key has left.')}</p>}
+        act={t('Stop this run')}
+        grave
+        make={(reason, at) => pinned && { schema: 'abort.v1', registry: pinned.registry, run_id: id, reason, at }}
+        send={async (sealed) => {
+          await ask(api.POST('/v1/runs/{id}/abort', { params: { path: { id }, header: { 'Idempotency-Key': crypto.randomUUID() } }, body: sealed as never }));
+          setOpen(false);
+          notifications.show({ message: t('The run is stopped.') });
+          await client.invalidateQueries({ queryKey: ['runs'] });
+        }}
+      />
     </>
   );
 }

@@ -1,0 +1,74 @@
+/**
+ * An act with a reason: the document comes about as it is written, its bytes and digest are in sight, and those very bytes
+ * are signed.
+ */
+import { Button, Modal, Textarea } from '@mantine/core';
+import { type ReactNode, useEffect, useMemo, useState } from 'react';
+import { Link } from 'react-router';
+import { t } from '../i18n';
+import { type Envelope, Refused, seal, stamp } from '../keys/document';
+import { useSigning } from './keys';
+import { ProblemNote } from './page';
+import { SignedBytes, useOwn } from './signed';
+
+interface Document {
+  schema: string;
+}
+
+export function SignedAct<T extends Document>({ opened, close, title, lead, act, make, send, grave, wordless, children }: {
+  opened: boolean;
+  close: () => void;
+  title: string;
+  lead?: ReactNode;
+  /** What the button says. */
+  act: string;
+  /** The document of now; undefined while something is missing. */
+  make: (reason: string, at: string) => T | undefined;
+  send: (sealed: Envelope) => Promise<void>;
+  grave?: boolean;
+  /** Whether the document holds no reason. */
+  wordless?: boolean;
+  children?: ReactNode;
+}) {
+  const { ready, known } = useSigning();
+  const [reason, setReason] = useState('');
+  const [at, setAt] = useState('');
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState<unknown>();
+  useEffect(() => {
+    if (!opened) return;
+    setAt(stamp());
+    setReason('');
+    setProblem(undefined);
+  }, [opened]);
+  const complete = opened && at !== '' && (wordless === true || reason.trim() !== '');
+  const written = complete ? JSON.stringify(make(reason.trim(), at)) : undefined;
+  const document = useMemo(() => (written === undefined ? undefined : (JSON.parse(written) as T)), [written]);
+  const { own, problem: unmade } = useOwn(document);
+  const put = async () => {
+    setBusy(true);
+    setProblem(undefined);
+    try {
+      if (ready === undefined || own === undefined) throw new Refused('KEY_MISSING', t('This browser holds no key that may sign for you.'));
+      await send(await seal(own, ready));
+    } catch (caught) {
+      setProblem(caught);
+      // A refused document may be too old by now: the next try is of a new one.
+      setAt(stamp());
+    }
+    setBusy(false);
+  };
+  return (
+    <Modal opened={opened} onClose={close} title={title} size="lg">
+      <form className="stack tight" onSubmit={(event) => { event.preventDefault(); void put(); }}>
+        {lead}
+        {children}
+        {!wordless && <Textarea label={t('Reason, one sentence')} required maxLength={500} value={reason} onChange={(event) => setReason(event.currentTarget.value)} autosize={false} rows={3} />}
+        {document !== undefined && <SignedBytes of={own} />}
+        {known && !ready && <div className="note wait">{t('This browser holds no key that may sign for you.')} <Link to="/keys">{t('Set up a key')}</Link></div>}
+        <ProblemNote problem={problem ?? unmade} />
+        <Button type="submit" color={grave ? 'red' : undefined} loading={busy} disabled={!ready || own === undefined}>{act}</Button>
+      </form>
+    </Modal>
+  );
+}

@@ -1,0 +1,96 @@
+/**
+ * What two people of the SRO decide: the first signs and hands a link over that holds the document; the second reads the
+ * same document, and signs the same bytes. The document stands behind `#` in the link: it is sent nowhere.
+ */
+import { Button, Modal } from '@mantine/core';
+import { useEffect, useState } from 'react';
+import { useQuery } from '@tanstack/react-query';
+import { me, trust } from '../api/queries';
+import { t } from '../i18n';
+import { type Envelope, peek, read, Refused, seal } from '../keys/document';
+import { useSigning } from './keys';
+import { ProblemNote } from './page';
+import { SignedBytes, useOwn } from './signed';
+import { stepUp } from './step-up';
+import { Id } from './words';
+
+export interface Act {
+  schema: string;
+  registry: string;
+  [member: string]: unknown;
+}
+
+/** The act that a colleague handed over with the address of this page, once. */
+export function useHanded(schemas: string[]): { act?: Act; problem?: unknown } {
+  const [handed] = useState(() => (location.hash.startsWith('#act=') ? location.hash.slice(5) : undefined));
+  const [found, setFound] = useState<{ act?: Act; problem?: unknown }>({});
+  useEffect(() => {
+    if (handed === undefined) return;
+    history.replaceState(history.state, '', location.pathname);
+    const envelope = { payload: handed, signatures: [] };
+    const open = async () => {
+      const { schema } = peek<Act>(envelope);
+      if (!schemas.includes(schema)) throw new Refused('SCHEMA_MISMATCH', t('this page hands no such act in'));
+      return (await read<Act>(envelope, schema)).value;
+    };
+    open().then((act) => setFound({ act }), (problem: unknown) => setFound({ problem }));
+    // A link is read once, when the page opens.
+  }, [handed]);
+  return found;
+}
+
+/** One person's signature. `hand` hands it in and says whether both have signed. */
+export function TwoPeople({ act, second, path, hand, done }: {
+  act: Act | undefined;
+  second: boolean;
+  /** Where the second person goes on. */
+  path: string;
+  hand: (sealed: Envelope) => Promise<boolean>;
+  done: () => void;
+}) {
+  const { ready } = useSigning();
+  const { data: session } = useQuery(me);
+  const { data: pinned } = useQuery(trust);
+  const { own, problem: unmade } = useOwn(act);
+  const [link, setLink] = useState<string>();
+  const [problem, setProblem] = useState<unknown>();
+  const [busy, setBusy] = useState(false);
+  useEffect(() => {
+    setLink(undefined);
+    setProblem(undefined);
+  }, [act]);
+  const put = async () => {
+    setBusy(true);
+    setProblem(undefined);
+    try {
+      if (!ready || !own) throw new Refused('KEY_MISSING', t('This browser holds no key that may sign for you.'));
+      if (act?.registry !== pinned?.registry) throw new Refused('WRONG_REGISTRY', t('this act counts in another registry'));
+      await stepUp(session);
+      const sealed = await seal(own, ready);
+      if (await hand(sealed)) done();
+      else setLink(`${location.origin}/portal${path}#act=${sealed.payload}`);
+    } catch (caught) {
+      setProblem(caught);
+    }
+    setBusy(false);
+  };
+  return (
+    <Modal opened={act !== undefined} onClose={done} title={t('Sign as one of two')} size="lg">
+      {link !== undefined ? (
+        <div className="stack">
+          <div className="note good">{t('You have signed. A second person must sign the same bytes within a week.')}</div>
+          <p>{t('Give them this link; it holds the document and no secret.')}</p>
+          <Id value={link} short />
+          <Button onClick={done}>{t('Done')}</Button>
+        </div>
+      ) : (
+        <div className="stack">
+          {second && <div className="note">{t('A colleague signed this. Read it yourself: your signature says the same.')}</div>}
+          <SignedBytes of={own} open />
+          <ProblemNote problem={problem ?? unmade} />
+          <Button loading={busy} disabled={!ready || !own} onClick={() => void put()}>{t('Sign')}</Button>
+        </div>
+      )}
+    </Modal>
+  );
+}
