@@ -31,11 +31,13 @@ if [ ! -d "$target/debug/deps" ]; then
     fi
 fi
 log=$(mktemp .build/test.XXXXXX)
-trap 'rm -f "$log"' EXIT
+began=$(date +%s)
+trap 'rm -f "$log" "$log".*' EXIT
 trap 'exit 130' INT TERM
 bad=0
 
-say() { printf 'test: %s\n' "$*"; }
+# With minutes since the beginning: a gate that grows slow shows where.
+say() { printf 'test: [%d min] %s\n' $((($(date +%s) - began) / 60)) "$*"; }
 not_run() { printf 'NOT RUN %s\n' "$*" | tee -a "$log"; }
 
 # Runs a check that is no test of cargo; it counts as one.
@@ -76,23 +78,50 @@ gate | full | portal | contract-service | house-tests)
     ;;
 esac
 
-# Other people's implementations check ours; without Python or its packages their tests say NOT RUN.
+# Other people's implementations check ours; without Python or its packages their tests say NOT RUN. Fetched while cargo builds.
+others=
 case $what in
 gate | full | contract-service | payment-adapter)
-    say "environments for interoperability"
-    sh infra/interop.sh 2>&1 | tee -a "$log"
+    say "environments for interoperability, meanwhile"
+    sh infra/interop.sh >"$log.interop" 2>&1 &
+    others=$!
     ;;
 esac
 
-# Tests start the binaries as processes.
-say "building the binaries"
-cargo build --workspace --bins
+# Clippy's driver is the compiler with lints, so one compilation gives both; `cargo clippy` beside the build would check
+# everything, libraries of others too, a second time.
+lints=no
+case $what in
+gate | full)
+    if clippy-driver --version >/dev/null 2>&1; then
+        lints=yes
+        export RUSTC_WORKSPACE_WRAPPER=clippy-driver
+    fi
+    ;;
+esac
+
+# The production package first, in the same folder: what it shares with the rest is compiled once. Its binaries are copied
+# away; the next build puts its own in their place.
 case $what in
 gate | full | house-tests)
     say "building the production package"
     sh infra/production.sh
     ;;
 esac
+
+# One set of features for everything that follows: with another one cargo compiles half of the house again. `azure` is off in
+# every package but the production one; its tests need it.
+features="--features kms-adapter/azure"
+
+# Tests start the binaries as processes.
+say "building the binaries"
+# shellcheck disable=SC2086
+cargo build --workspace --bins $features
+if [ -n "$others" ]; then
+    wait "$others" || :
+    cat "$log.interop" | tee -a "$log"
+    rm -f "$log.interop"
+fi
 
 case $what in
 gate | full)
@@ -101,19 +130,25 @@ gate | full)
     else
         not_run "form: rustfmt is not installed"
     fi
-    if cargo clippy --version >/dev/null 2>&1; then
-        check "lints (cargo clippy)" cargo clippy --quiet --workspace --all-targets -- -D warnings
+    say "building the tests"
+    # shellcheck disable=SC2086
+    cargo test --workspace $features --no-run >"$log.build" 2>&1 || bad=1
+    grep -E '^(warning|error)|^ +-->' "$log.build" || :
+    if [ $bad = 1 ]; then
+        cat "$log.build"
+    elif [ $lints = yes ]; then
+        check "lints (clippy's warnings count as errors)" sh -c '! grep -q "^warning: .* generated [0-9]* warning" "$0"' "$log.build"
     else
         not_run "lints: clippy is not installed"
     fi
+    rm -f "$log.build"
+    say "tests"
+    # shellcheck disable=SC2086
     if [ "$what" = full ]; then
-        tests --workspace -- --show-output --include-ignored
+        tests --workspace $features -- --show-output --include-ignored
     else
-        tests --workspace -- --show-output
+        tests --workspace $features -- --show-output
     fi
-    # The feature azure is off in every package but the production one; its tests need a build of their own. Of the whole
-    # workspace, so that what it shares with the build above has the same features and is not compiled again.
-    tests --workspace --features kms-adapter/azure --test backends -- --show-output azure service_wrap service_skr
     ;;
 portal) ;;
 *)
