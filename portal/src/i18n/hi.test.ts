@@ -1,10 +1,27 @@
 import { expect, it } from 'vitest';
+import log from '../../../schemas/src/event.rs?raw';
 import { hi } from './hi';
 
 const sources = Object.values(import.meta.glob('../**/*.{ts,tsx}', { query: '?raw', import: 'default', eager: true }) as Record<string, string>);
 
-/** States stand in the service's answers, in lower_snake. */
-const STATES = ['active', 'proposed', 'partially signed', 'completed', 'revoked', 'expired', 'settled'];
+/** States stand in the service's answers, in lower_snake; so do kinds of entries of the log. */
+const STATES = [
+  'active', 'proposed', 'partially signed', 'awaiting sro', 'scheduled', 'suspended', 'declined', 'withdrawn', 'lapsed', 'superseded', 'completed',
+  'revoked', 'expired', 'settled', 'attested', 'delivered', 'aborted', 'asked', 'blocked', 'due', 'instructed', 'refunding', 'void', 'answered',
+  'ruled', 'closed', 'disabled', 'paused', 'pending', 'dead',
+  ...[...log.matchAll(/=> "([a-z_]+)"/g)].map((found) => (found[1] ?? '').replaceAll('_', ' ')),
+];
+
+it('every screen of contracts, runs, money and the log is in Hindi', () => {
+  const own = import.meta.glob(
+    ['../screens/{compose,contract,contracts,run,runs,evidence,audit,payments,payment,dispute}.tsx', '../parts/{contract-text,payment-text,forecast,timeline,progress,revenue,disputes,signed-act,two-people,signed,changes,signatures,words}.{ts,tsx}'],
+    { query: '?raw', import: 'default', eager: true },
+  ) as Record<string, string>;
+  const missing = Object.entries(own).flatMap(([file, text]) =>
+    [...text.matchAll(/\bt\(\s*'((?:[^'\\]|\\.)+)'/g)].map((found) => found[1] ?? '').filter((one) => /[a-z]{2}/i.test(one) && hi[one] === undefined).map((one) => `${file}: ${one}`),
+  );
+  expect(missing).toEqual([]);
+});
 
 it('every Hindi text belongs to an English sentence of the page, with the same parts', () => {
   for (const [sentence, words] of Object.entries(hi)) {

@@ -1,5 +1,12 @@
 /** Hindi. Sentences that are not here are shown in English. */
+import { audit } from './hi/audit';
+import { contracts } from './hi/contracts';
+import { money } from './hi/money';
+import { runs } from './hi/runs';
+import { words } from './hi/words';
+
 export const hi: Record<string, string> = {
+  ...contracts, ...runs, ...money, ...audit, ...words,
   Home: 'मुखपृष्ठ',
   Datasets: 'डेटासेट',
   Contracts: 'अनुबंध',

@@ -1,12 +1,11 @@
 /**
  * Texts. The English sentence is its own key: `t('Sign out')`, with `{name}` for what is put in. Another language is a
- * map from the English sentence; what it lacks is shown in English.
+ * map from the English sentence; what it lacks is shown in English. It is loaded with its letters before the page is
+ * drawn, by those who read it alone.
  */
-import { hi } from './hi';
-
 export type Language = 'en' | 'hi';
 
-const maps: Record<Language, Record<string, string>> = { en: {}, hi };
+let words: Record<string, string> = {};
 const STORED = 'depa-language';
 
 function first(): Language {
@@ -19,6 +18,17 @@ let language: Language = typeof localStorage === 'undefined' ? 'en' : first();
 
 export const languageNow = (): Language => language;
 
+/** Loads the language of now. Without it the page is drawn in English. */
+export async function ready(): Promise<void> {
+  if (language !== 'hi') return;
+  try {
+    const [{ hi }] = await Promise.all([import('./hi'), import('./hi.css')]);
+    words = hi;
+  } catch {
+    words = {};
+  }
+}
+
 /** Sets the language and draws the page anew. */
 export function speak(next: Language): void {
   localStorage.setItem(STORED, next);
@@ -26,6 +36,6 @@ export function speak(next: Language): void {
 }
 
 export function t(sentence: string, parts: Record<string, string | number> = {}): string {
-  const found = maps[language][sentence] ?? sentence;
+  const found = words[sentence] ?? sentence;
   return found.replace(/\{(\w+)\}/g, (whole, name: string) => String(parts[name] ?? whole));
 }

@@ -1,14 +1,16 @@
 /** The transparency log, proved in the page: checkpoint, consistency with what this browser saw before, every entry. */
 import { Button, Checkbox, Select, TextInput } from '@mantine/core';
 import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-query';
+import { get, set } from 'idb-keyval';
 import { useEffect, useState } from 'react';
 import { Link, useSearchParams } from 'react-router';
 import { api, ask, type Schemas } from '../api/client';
 import { oversees } from '../api/calm';
-import { datasets, me, trust, budget } from '../api/queries';
+import { budget, contractRows, contracts, datasets, me, participants, trust } from '../api/queries';
 import { t } from '../i18n';
 import { fromBase64url, hex, sha256, text } from '../keys/bytes';
 import { canonical } from '../keys/document';
+import { ACTS, type Filter, fits, keep, kept, mentions, NONE, type Saved } from '../log/filter';
 import { pinAnew, type Proved, proved, watch, type Watched } from '../log/watch';
 import { Json } from '../parts/json';
 import { Card, Facts, Page, ProblemNote, Read, Terminal } from '../parts/page';
@@ -98,21 +100,18 @@ function Changed({ of }: { of: Watched }) {
   );
 }
 
-const ALL = '';
-/** The second tree's roots, one after each batch, tell people nothing. */
-const ACTS = 'acts';
 const FEW = 30;
 
 function Entries({ all, size, tile, last, go, note }: { all: Proved[]; size: number; tile: number; last: number; go: (tile: number) => void; note: string }) {
   const { data: session } = useQuery(me);
   const [query, setQuery] = useSearchParams();
-  const [kind, setKind] = useState(ACTS);
-  const [from, setFrom] = useState('');
+  const [filter, setFilter] = useState<Filter>(NONE);
+  const { about, problem: unread } = useAbout(filter, oversees(session), tile);
   const [whole, setWhole] = useState(false);
   const open = query.get('entry') === null ? undefined : Number(query.get('entry'));
   const kinds = [...new Set(all.map((entry) => entry.record.kind))].sort();
-  const fits = (entry: Proved) => kind === ALL || (kind === ACTS ? entry.record.kind !== 'twin_root' : entry.record.kind === kind);
-  const shown = all.filter((entry) => (fits(entry) || !entry.included) && (from === '' || entry.record.at >= from)).reverse();
+  const shown = all.filter((entry) => fits(entry, filter, about) || !entry.included).reverse();
+  const elsewhere = about === undefined ? 0 : [...about].filter((index) => Math.floor(index / 256) !== tile).length;
   const broken = all.filter((entry) => !entry.included);
   const sees = oversees(session);
   useEffect(() => {
@@ -126,12 +125,13 @@ function Entries({ all, size, tile, last, go, note }: { all: Proved[]; size: num
             {t('Entries that are not what the checkpoint says:')} {broken.slice(0, 20).map((entry) => entry.index).join(', ')}
           </div>
         )}
+        <Filters of={filter} change={setFilter} kinds={kinds} />
+        <ProblemNote problem={unread} />
         <div className="row noprint">
-          <Select aria-label={t('Kind')} value={kind} onChange={(value) => setKind(value ?? ALL)} data={[{ value: ACTS, label: t('All that people and services did') }, { value: ALL, label: t('Every entry') }, ...kinds.map((value) => ({ value, label: value.replaceAll('_', ' ') }))]} allowDeselect={false} />
-          <TextInput type="date" aria-label={t('Since')} value={from} onChange={(event) => setFrom(event.currentTarget.value)} />
           <Button variant="default" disabled={tile === 0} onClick={() => go(tile - 1)}>{t('Older')}</Button>
           <Button variant="default" disabled={tile >= last} onClick={() => go(tile + 1)}>{t('Newer')}</Button>
           {sees && <Export />}
+          {elsewhere > 0 && <span className="dim small">{t('{n} more stand on other pages of the log', { n: elsewhere })}</span>}
         </div>
         <div className="scroll">
           <table className="data">
@@ -156,6 +156,77 @@ function Entries({ all, size, tile, last, go, note }: { all: Proved[]; size: num
       </div>
     </Card>
   );
+}
+
+/** What is looked for, and what was looked for before. */
+function Filters({ of, change, kinds }: { of: Filter; change: (next: Filter) => void; kinds: string[] }) {
+  const { data: session } = useQuery(me);
+  const people = useQuery(participants);
+  const rows = useQuery(contractRows);
+  const place = `audit-queries ${session?.member ?? ''}`;
+  const [saved, setSaved] = useState<Saved[]>([]);
+  const [name, setName] = useState('');
+  useEffect(() => {
+    void get(place).then((found) => setSaved(kept(found)));
+  }, [place]);
+  const store = (next: Saved[]) => {
+    setSaved(next);
+    void set(place, next);
+  };
+  const chosen = saved.find((one) => one.name === name);
+  const put = (part: Partial<Filter>) => change({ ...of, ...part });
+  return (
+    <div className="stack tight noprint">
+      <div className="row">
+        <Select aria-label={t('Kind')} value={of.kind} onChange={(value) => put({ kind: value ?? '' })} data={[{ value: ACTS, label: t('All that people and services did') }, { value: '', label: t('Every entry') }, ...[...new Set([...kinds, ...(of.kind === ACTS || of.kind === '' ? [] : [of.kind])])].map((value) => ({ value, label: t(value.replaceAll('_', ' ')) }))]} allowDeselect={false} />
+        <Select aria-label={t('Party')} placeholder={t('Every party')} searchable clearable value={of.party === '' ? null : of.party} onChange={(value) => put({ party: value ?? '' })} data={(people.data ?? []).map((one) => ({ value: one.did, label: one.legal_name }))} />
+        <Select aria-label={t('Contract')} placeholder={t('Every contract')} searchable clearable value={of.contract === '' ? null : of.contract} onChange={(value) => put({ contract: value ?? '' })} data={(rows.data ?? []).map((one) => ({ value: one.contract_id, label: one.contract_id.slice(0, 16) }))} />
+        <TextInput type="date" aria-label={t('Since')} value={of.since} onChange={(event) => put({ since: event.currentTarget.value })} />
+        <TextInput type="date" aria-label={t('Until')} value={of.until} onChange={(event) => put({ until: event.currentTarget.value })} />
+      </div>
+      <form className="row" onSubmit={(event) => { event.preventDefault(); if (name.trim() !== '') store(keep(saved, { ...of, name: name.trim() })); }}>
+        {saved.length > 0 && <Select aria-label={t('Saved queries')} placeholder={t('Saved queries')} value={chosen?.name ?? null} data={saved.map((one) => one.name)} onChange={(value) => { const found = saved.find((one) => one.name === value); if (found) { setName(found.name); const { name: _, ...query } = found; change(query); } }} />}
+        <TextInput aria-label={t('Name of the query')} placeholder={t('Name of the query')} maxLength={60} value={name} onChange={(event) => setName(event.currentTarget.value)} />
+        <Button type="submit" variant="default" disabled={name.trim() === ''}>{t('Keep this query')}</Button>
+        {chosen && <Button variant="default" onClick={() => { store(saved.filter((one) => one !== chosen)); setName(''); }}>{t('Forget it')}</Button>}
+        <span className="dim small">{t('Queries stay in this browser.')}</span>
+      </form>
+    </div>
+  );
+}
+
+/**
+ * The entries of a party or a contract, as far as the person may know. A record names nobody: a party learns it from its
+ * own contracts and runs, an overseer from the bodies of the page, which is entered in the log.
+ */
+function useAbout({ party, contract }: Filter, sees: boolean, tile: number): { about: ReadonlySet<number> | undefined; problem: unknown } {
+  const client = useQueryClient();
+  const asked = party !== '' || contract !== '';
+  const found = useQuery({
+    queryKey: ['about', party, contract, sees ? tile : 0],
+    enabled: asked,
+    retry: false,
+    queryFn: async (): Promise<number[]> => {
+      const every = (body: unknown) => [party, contract].filter((one) => one !== '').every((one) => mentions(body, [one]));
+      if (sees) {
+        const indices: number[] = [];
+        for (let from = tile * 256; from < (tile + 1) * 256; from += 128) {
+          const page = await ask(api.GET('/v1/audit/export', { params: { query: { from, limit: 128 } } }));
+          indices.push(...page.entries.filter((entry) => every(entry.body)).map((entry) => entry.index));
+        }
+        return indices;
+      }
+      const own = (await client.ensureQueryData(contracts)).filter(({ row }) => contract === '' || row.contract_id === contract);
+      const wanted = own.filter((one) => party === '' || one.contract.parties.some((other) => other.did === party));
+      const events = await Promise.all(wanted.map(({ row }) => ask(api.GET('/v1/contracts/{id}/events', { params: { path: { id: row.contract_id }, query: { limit: 200 } } }))));
+      const listed = await ask(api.GET('/v1/runs', { params: { query: { limit: 100 } } }));
+      const ran = listed.runs.filter((run) => run.contracts.some((one) => wanted.some(({ row }) => row.contract_id === one.id)));
+      const records = await Promise.all(ran.map((run) => ask(api.GET('/v1/runs/{id}/record', { params: { path: { id: run.run_id } } }))));
+      const ofRuns = records.flatMap((one) => [one.ordered, one.checked_in, one.completion, one.delivered, one.aborted, ...one.statements.map((statement) => statement.index)]);
+      return [...events.flatMap((page) => page.events.map((event) => event.index)), ...ofRuns.filter((index) => index != null)];
+    },
+  });
+  return { about: asked ? new Set(found.data ?? []) : undefined, problem: found.error };
 }
 
 /** One entry: its record for everyone, its receipt for those whom it concerns. */
