@@ -1,0 +1,210 @@
+#!/bin/sh
+# Checks what operators are given, as far as this machine can: units, Debian packages, container files, chart, Terraform, alert
+# rules and dashboard, licences and bill of materials. Nothing is started, nothing outside .build is written. Tools that are
+# missing give NOT RUN lines; Python ones are fetched into .build/deploy by their digests.
+#
+#   sh infra/deploy/check.sh             every check that can be made here
+#   sh infra/deploy/check.sh --no-fetch  without fetching Python packages
+#
+# More of it is checked where these Debian packages are installed: golang-go golang-github-masterminds-sprig-dev
+# golang-gopkg-yaml.v3-dev (renders the chart), prometheus, lintian, shellcheck, nginx-light. Ends with 1 if a check failed.
+set -eu
+cd "$(dirname "$0")/../.."
+root=$PWD
+here=infra/deploy
+fetch=yes
+[ "${1:-}" != --no-fetch ] || fetch=no
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+bad=0 passed=0
+not_run() { printf 'NOT RUN %s\n' "$*"; }
+have() { command -v "$1" >/dev/null 2>&1; }
+# check NAME COMMAND…: what it says is shown where it failed, its last line otherwise.
+check() {
+    what=$1
+    shift
+    began=$(date +%s)
+    if "$@" >"$work/said" 2>&1; then
+        grep '^NOT RUN\|: NOT RUN\|is stale' "$work/said" || :
+        printf "ok      %s: %s (%s s)\n" "$what" "$(sed "/^$/d" "$work/said" | tail -n 1)" "$(($(date +%s) - began))"
+        passed=$((passed + 1))
+    else
+        printf 'FAILED  %s\n' "$what"
+        sed 's/^/        /' "$work/said"
+        bad=$((bad + 1))
+    fi
+}
+
+# --- Python's tools --------------------------------------------------------------------------------------------------
+tools=.build/deploy
+python=
+for candidate in python3.11 python3; do
+    if [ "$("$candidate" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" = 3.11 ]; then
+        python=$candidate
+        break
+    fi
+done
+if [ -n "$python" ] && [ $fetch = yes ] && ! cmp -s $here/check/tools.txt $tools/made-of; then
+    rm -rf "$tools"
+    mkdir -p .build
+    if "$python" -m venv "$tools" >"$work/venv" 2>&1 &&
+        "$tools/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
+            --requirement $here/check/tools.txt >>"$work/venv" 2>&1; then
+        cp $here/check/tools.txt "$tools/made-of"
+    else
+        rm -rf "$tools"
+        tail -n 3 "$work/venv" >&2
+    fi
+fi
+py=
+[ ! -e $tools/made-of ] || py=$tools/bin/python
+
+# --- systemd ---------------------------------------------------------------------------------------------------------
+units() {
+    mkdir -p "$work/units"
+    most=0 count=0
+    for unit in "$here"/systemd/*.service; do
+        copy=$work/units/$(basename "$unit")
+        # The binaries are not installed here, nor are the users.
+        sed -E 's#^(ExecStart=)/usr/bin/[a-z-]+#\1/bin/true#' "$unit" >"$copy"
+        systemd-analyze verify --man=no "$copy" >"$work/verify" 2>&1 || { cat "$work/verify" && return 1; }
+        # Words about this machine's own units are not ours.
+        if grep -F "$(basename "$unit")" "$work/verify"; then return 1; fi
+        systemd-analyze security --offline=yes --threshold=30 "$copy" >"$work/security" || { tail -n 1 "$work/security" && return 1; }
+        exposure=$(sed -n 's/.*Overall exposure level for .*: \([0-9.]*\).*/\1/p' "$work/security")
+        count=$((count + 1))
+        most=$(printf '%s\n%s\n' "$most" "$exposure" | sort -n | tail -n 1)
+    done
+    echo "$count units, exposure at most $most of 10"
+}
+if have systemd-analyze; then check "systemd units (verify, security)" units; else not_run "systemd units: systemd-analyze is missing"; fi
+
+# --- Debian packages -------------------------------------------------------------------------------------------------
+packages() {
+    binaries=${CARGO_TARGET_DIR:-target}/production
+    for binary in contract-service kms-adapter payment-adapter ccr; do
+        [ -x "$binaries/$binary" ] || binaries=$work/stand-in
+    done
+    mkdir -p "$work/stand-in"
+    for binary in contract-service kms-adapter payment-adapter ccr depa; do cp /bin/true "$work/stand-in/$binary"; done
+    # Stand-ins pack the same way, in a second; what the real ones need is asked once of one of them.
+    for out in one two; do
+        sh $here/deb.sh --binaries "$work/stand-in" --out "$work/$out" >"$work/deb" 2>&1 || { cat "$work/deb" && return 1; }
+    done
+    for deb in "$work"/one/*.deb; do
+        cmp "$deb" "$work/two/$(basename "$deb")" || return 1
+    done
+    if [ "$binaries" != "$work/stand-in" ]; then
+        mkdir -p "$work/real"
+        cp "$binaries/kms-adapter" "$work/real/"
+        sh $here/deb.sh --binaries "$work/real" --out "$work/real-deb" >"$work/deb" 2>&1 || { cat "$work/deb" && return 1; }
+        dpkg-deb --field "$work"/real-deb/depa-kms-adapter_*.deb Depends | grep -q 'libpq5.*libssl3' || {
+            echo "the package of the key service does not ask for libpq5 and libssl3" && return 1
+        }
+    fi
+    install_and_remove
+}
+# Into a root of its own, scripts included; users and folders are made there, and keys outlive the package.
+install_and_remove() {
+    system=$work/root
+    mkdir -p "$system/var/lib/dpkg/info" "$system/var/lib/dpkg/updates" "$system/var/lib/dpkg/triggers" "$system/etc"
+    : >"$system/var/lib/dpkg/status"
+    : >"$system/var/lib/dpkg/available"
+    set -- --root="$system" --force-script-chrootless --force-depends --force-bad-path --log=/dev/null
+    dpkg "$@" --install "$work"/one/*.deb >"$work/dpkg" 2>&1 || { cat "$work/dpkg" && return 1; }
+    if have systemd-sysusers; then
+        for user in depa-sro depa-witness depa-kms depa-payments depa-ccr; do
+            grep -q "^$user:" "$system/etc/passwd" || { echo "no user $user" && return 1; }
+        done
+        [ "$(stat -c %a "$system/var/lib/depa-kms")" = 700 ] || { echo "the key service's folder is open" && return 1; }
+    fi
+    echo secret >"$system/var/lib/depa-kms/root.key"
+    echo changed >>"$system/etc/depa/kms.env"
+    dpkg "$@" --install "$work"/two/depa-kms-adapter_*.deb >"$work/dpkg" 2>&1 || { cat "$work/dpkg" && return 1; }
+    grep -q changed "$system/etc/depa/kms.env" || { echo "an upgrade wrote over /etc/depa/kms.env" && return 1; }
+    dpkg "$@" --purge depa-ccr depa-cli depa-contract-service depa-kms-adapter depa-payment-adapter >"$work/dpkg" 2>&1 || { cat "$work/dpkg" && return 1; }
+    [ -e "$system/var/lib/depa-kms/root.key" ] || { echo "a purge took the root key away" && return 1; }
+    [ ! -e "$system/usr/bin/kms-adapter" ] || { echo "a purge left the binary" && return 1; }
+    echo "5 packages, twice the same bytes, installed, upgraded and purged in a root of their own; keys stay"
+}
+if have dpkg-deb && have dpkg-shlibdeps; then
+    if [ "$(id -u)" = 0 ]; then check "Debian packages" packages; else not_run "Debian packages: installing in a root of their own needs root"; fi
+else
+    not_run "Debian packages: dpkg-dev is missing"
+fi
+lint() {
+    lintian --fail-on error --suppress-tags bogus-mail-host,bogus-mail-host-in-debian-changelog,no-manual-page \
+        --allow-root "$work"/one/*.deb && echo "no error"
+}
+if have lintian; then [ ! -d "$work/one" ] || check "lintian" lint; else not_run "lintian: not installed"; fi
+
+# --- containers ------------------------------------------------------------------------------------------------------
+if [ -n "$py" ]; then
+    containers() { "$tools/bin/hadolint" --failure-threshold info $here/containers/Containerfile && echo "no word"; }
+    check "container file (hadolint)" containers
+else
+    not_run "container file: hadolint cannot be had"
+fi
+not_run "container images: no registry of base images is reached from a test"
+
+# --- chart -----------------------------------------------------------------------------------------------------------
+render() {
+    if ! cmp -s $here/check/render.go .build/render.go; then
+        GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE="$root/.build/go" go build -o .build/render $here/check/render.go || return 1
+        cp $here/check/render.go .build/render.go
+    fi
+    for set in all outside-database; do
+        .build/render $here/helm trial "$here/check/values-$set.yaml" >"$work/$set.yaml" || return 1
+        "$py" $here/check/chart.py "$work/$set.yaml" || return 1
+    done
+    # A service without a database is refused, and so is a key service without its provider.
+    if .build/render $here/helm trial >/dev/null 2>"$work/refused"; then echo "the chart renders without a database" && return 1; fi
+    grep -q 'database.url' "$work/refused" || { cat "$work/refused" && return 1; }
+    echo "2 sets of values rendered, 34 documents valid"
+}
+if [ -n "$py" ]; then
+    check "chart: values" "$py" $here/check/chart.py --values $here/helm $here/check/values-all.yaml $here/check/values-outside-database.yaml
+    if have go && [ -d /usr/share/gocode/src/github.com/Masterminds/sprig ] && [ -d /usr/share/gocode/src/gopkg.in/yaml.v3 ]; then
+        check "chart: rendered, schemas of Kubernetes" render
+    else
+        not_run "chart: rendered: Go and its libraries are missing (see the head of $here/check.sh)"
+    fi
+else
+    not_run "chart: Python 3.11 or its packages cannot be had"
+fi
+proxy() {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=kms.example \
+        -keyout "$work/tls.key" -out "$work/tls.crt" 2>/dev/null || return 1
+    mkdir -p "$work/run"
+    sed -e "s#/etc/depa/tls#$work#" -e "s#/run/depa-proxy#$work/run#" $here/helm/nginx.conf >"$work/nginx.conf"
+    nginx -t -q -e stderr -c "$work/nginx.conf" && echo "read"
+}
+if have nginx; then check "proxy of the key service (nginx -t)" proxy; else not_run "proxy of the key service: nginx is missing"; fi
+
+# --- Azure -----------------------------------------------------------------------------------------------------------
+if have terraform; then
+    form() { terraform fmt -check -diff $here/azure 2>/dev/null && echo formed; }
+    check "Terraform: form" form
+else
+    not_run "Terraform: form: terraform is missing"
+fi
+if [ -n "$py" ]; then check "Terraform: names" "$py" $here/check/terraform.py $here/azure; else not_run "Terraform: names: hcl2 cannot be had"; fi
+not_run "Terraform: plan: the provider and a cloud are not reached from a test"
+
+# --- Prometheus, Grafana ---------------------------------------------------------------------------------------------
+if [ -n "$python" ]; then
+    check "metrics of dashboard and alerts" "$python" $here/check/metrics.py "$work/dashboard.json"
+else
+    not_run "metrics of dashboard and alerts: Python 3.11 is missing"
+fi
+alerts() { promtool check rules "$work/dashboard.json" && promtool test rules $here/prometheus/alerts_test.yml && promtool check rules $here/prometheus/alerts.yml; }
+if have promtool; then check "alert rules (promtool)" alerts; else not_run "alert rules: promtool is missing (Debian: prometheus)"; fi
+
+# --- shell, supply ---------------------------------------------------------------------------------------------------
+shells() { shellcheck -x $here/*.sh $here/debian/p* $here/debian/depa-fetch-libtorch infra/supply.sh infra/supply/*.sh && echo "no word"; }
+if have shellcheck; then check "shell scripts" shells; else not_run "shell scripts: shellcheck is missing"; fi
+if have cargo; then check "licences, sources, bill of materials" sh infra/supply.sh --quick; else not_run "licences: cargo is missing"; fi
+
+echo "deploy: $passed passed, $bad failed"
+[ "$bad" = 0 ]
