@@ -3,6 +3,7 @@
 mod attest;
 mod audit;
 mod ccr;
+mod completion;
 mod contract;
 mod dataset;
 mod doctor;
@@ -16,6 +17,8 @@ mod party;
 mod passing;
 mod payment;
 mod policy;
+mod profile;
+mod progress;
 mod run;
 mod scenario;
 mod seal;
@@ -74,9 +77,27 @@ pub struct Global {
     /// File with the buckets that you may use, as [[stores]] of a room's configuration [env: DEPA_STORES].
     #[arg(long, global = true, value_name = "FILE")]
     stores: Option<PathBuf>,
+    /// Named set of all these (depa profile set); flags and variables come first [env: DEPA_PROFILE].
+    #[arg(long, global = true, value_name = "NAME")]
+    profile: Option<String>,
 }
 
 impl Global {
+    /// Fills in what neither a flag nor a variable says from the profile, if one is named.
+    fn with_profile(mut self) -> R<Global> {
+        let given = || std::env::var("DEPA_PROFILE").ok().filter(|name| !name.is_empty());
+        let Some(name) = self.profile.clone().or_else(given) else { return Ok(self) };
+        let kept = depa::profile::named(&profile::place()?, &name)?;
+        let silent = |variable: &str| std::env::var_os(variable).is_none();
+        let file = |flag: Option<PathBuf>, variable, kept: Option<PathBuf>| flag.or(kept.filter(|_| silent(variable)));
+        self.registry = self.registry.or(kept.registry.filter(|_| silent("DEPA_REGISTRY")));
+        self.trust = file(self.trust, "DEPA_TRUST", kept.trust);
+        self.ca = file(self.ca, "DEPA_CA", kept.ca);
+        self.key = file(self.key, "DEPA_KEY", kept.key);
+        self.stores = file(self.stores, "DEPA_STORES", kept.stores);
+        Ok(self)
+    }
+
     fn named(&self, given: Option<PathBuf>, flag: &str, variable: &str) -> R<PathBuf> {
         let missing = || Refusal::new(Code::ConfigInvalid, format!("{flag} or {variable} is needed"));
         given.or_else(|| std::env::var_os(variable).map(PathBuf::from)).ok_or_else(missing)
@@ -201,11 +222,18 @@ enum Noun {
     Log(log::Verb),
     /// Check addresses, trust, clock and key files.
     Doctor(doctor::Doctor),
+    /// Keep address and files under a name.
+    #[command(subcommand)]
+    Profile(profile::Verb),
+    /// Print what completes commands in a shell.
+    Completion(completion::Completion),
 }
 
 /// Carries out a command.
 pub fn run(cli: Cli) -> R<Answer> {
-    let global = &cli.global;
+    // A profile that is broken can still be set anew.
+    let global = if matches!(cli.noun, Noun::Profile(_)) { cli.global } else { cli.global.with_profile()? };
+    let global = &global;
     match cli.noun {
         Noun::Keys(verb) => keys::run(verb, global),
         Noun::Trust(verb) => trust::run(verb, global),
@@ -228,6 +256,8 @@ pub fn run(cli: Cli) -> R<Answer> {
         Noun::Kms(verb) => kms::run(verb, global),
         Noun::Log(verb) => log::run(verb, global),
         Noun::Doctor(args) => doctor::run(&args, global),
+        Noun::Profile(verb) => profile::run(verb, global),
+        Noun::Completion(args) => completion::run(&args),
     }
 }
 
@@ -261,18 +291,21 @@ mod tests {
             lines.extend(further.map(|verb| line(&format!("{} {}", noun.get_name(), verb.get_name()), verb)));
         }
         let expected = [
-            "keys: new new-encryption add list retire revoke compromise show",
+            "keys: new new-encryption add list retire revoke compromise rotate show",
             "trust: fetch show",
             "party: apply web-document decide withdraw list applications show",
             "sro: template data-schema revoke-image-set suspend erase log-key key show approve",
-            "image-set: new sign show",
-            "dataset: seal upload offer publish suspend resume withdraw search croissant sketch overlap renew renewals list show",
-            "contract: new fetch list show sign propose submit bundle decline events import-depa draft counter amend check withdraw suspend resume terminate revoke",
+            "sro key: add retire revoke compromise",
+            "image-set: new sign list show",
+            "dataset: seal upload offer publish suspend resume withdraw search croissant sketch overlap renew renewals init profile forget versions list show",
+            "dataset croissant: export import",
+            "contract: new fetch list show sign propose submit bundle decline events import-depa draft counter amend check withdraw suspend resume terminate revoke wait",
+            "contract draft: list show save check discard",
             "job: bundle",
             "run: estimate start watch abort",
             "train: local",
             "scenario: list new run check",
-            "model: new check import seal upload download verify",
+            "model: new check import seal upload download verify open card",
             "ccr: agent measure software-root",
             "webhook: listen endpoint deliveries show replay recover",
             "webhook endpoint: add list show change pause resume disable delete rotate ping",
@@ -285,8 +318,64 @@ mod tests {
             "kms: explain budget init-data papers collect",
             "log: checkpoint anchor keys receipt",
             "doctor:",
+            "profile: set list show remove",
+            "completion:",
         ];
         assert_eq!(lines, expected);
+    }
+
+    /// The help of a command without the options that every command has.
+    fn own_help(command: &mut clap::Command, everywhere: &[String]) -> String {
+        let mut kept = Vec::new();
+        let mut dropped = false;
+        for line in command.render_long_help().to_string().lines().map(str::trim_end) {
+            let text = line.trim_start();
+            let option = text.starts_with('-').then(|| text.split([',', ' ']).next().unwrap_or_default());
+            if line.starts_with("  ") && line.len() - text.len() < 8 && option.is_some() {
+                dropped = everywhere.iter().any(|flag| Some(flag.as_str()) == option);
+            } else if !line.is_empty() && !line.starts_with(' ') {
+                dropped = false;
+            }
+            if !dropped && !(line.is_empty() && kept.last().is_some_and(String::is_empty)) {
+                kept.push(line.to_owned());
+            }
+        }
+        kept.join("\n").trim_end().trim_end_matches("Options:").trim_end().to_owned()
+    }
+
+    /// The reference of all commands in the handbook is what `--help` says: UPDATE=1 writes it anew.
+    #[test]
+    fn the_reference_is_what_help_says() {
+        fn tell(command: &mut clap::Command, path: &str, everywhere: &[String], out: &mut String) {
+            if !command.has_subcommands() {
+                out.push_str(&format!("\n## {path}\n\n```text\n{}\n```\n", own_help(command, everywhere)));
+            }
+            for verb in command.get_subcommands_mut().filter(|verb| verb.get_name() != "help") {
+                let path = format!("{path} {}", verb.get_name());
+                tell(verb, &path, everywhere, out);
+            }
+        }
+        let mut cli = Cli::command().term_width(120);
+        cli.build();
+        let global: Vec<_> = cli.get_arguments().filter(|arg| arg.is_global_set()).collect();
+        let mut everywhere: Vec<String> =
+            global.iter().filter_map(|arg| Some(format!("--{}", arg.get_long()?))).collect();
+        everywhere.extend(["-h".to_owned(), "-V".to_owned()]);
+        let lines = global.iter().filter_map(|arg| Some(format!("- `--{}`: {}", arg.get_long()?, arg.get_help()?)));
+        let mut out = format!(
+            "# Every command of `depa`\n\nGenerated of `--help` by a test; change it there.\n\nOptions of every command:\n\n{}\n\n{}\n",
+            lines.collect::<Vec<_>>().join("\n"),
+            "Exit codes: 0 ok · 1 other failure · 2 usage · 3 authentication · 4 not found · 5 conflict · 6 policy denied · \
+             7 attestation failed · 8 privacy budget exhausted · 9 timeout · 10 verification failed."
+        );
+        tell(&mut cli, "depa", &everywhere, &mut out);
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference/cli.md");
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(path, &out).unwrap();
+        }
+        let there = std::fs::read_to_string(path).unwrap_or_default();
+        let how = "UPDATE=1 cargo test -p depa --bin depa reference";
+        assert!(there == out, "docs/reference/cli.md is not what --help says: {how}");
     }
 
     /// Every verb says how it is used.

@@ -6,6 +6,7 @@ pub mod check;
 pub mod form;
 pub mod text;
 pub mod version;
+pub mod wait;
 
 use contract_client::Client;
 use schemas::contract::{Contract, ContractDecline, ContractRef, ContractRevoke, ContractState};

@@ -1,7 +1,9 @@
 //! Rehearsals of the whole house: the walk, the quality of its result, and who may depend on whom.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod clients;
 mod conformance;
+mod docs;
 mod lab;
 mod layering;
 mod payments;

@@ -37,6 +37,13 @@ pub enum Verb {
         /// The draft.
         draft: PathBuf,
     },
+    /// List the approved image sets, also those that ended.
+    #[command(after_help = "Example:\n  depa image-set list --registry URL")]
+    List {
+        /// Where the page before ended.
+        #[arg(long)]
+        cursor: Option<String>,
+    },
     /// Show an approved image set.
     #[command(after_help = "Example:\n  depa image-set show img_… --registry URL --json")]
     Show {
@@ -65,6 +72,17 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             let (desk, key) = global.desk_as()?;
             let answer = image_set::sign(&desk, &edge::read_json(&draft)?, &key, edge::now())?;
             Ok(super::passing::two_people(&answer, "approved"))
+        }
+        Verb::List { cursor } => {
+            let page = global.desk()?.image_sets(cursor.as_deref())?;
+            let mut lines = Vec::new();
+            for view in &page.image_sets {
+                let set = view.image_set.envelope.read_unverified()?;
+                let kind = crate::output::word(&set.profile);
+                lines.push(format!("{} {} {kind}: {} until {}", set.image_set_id, set.name, view.state, set.valid_to));
+            }
+            lines.extend(page.next.as_ref().map(|next| format!("more: --cursor {next}")));
+            Ok(Answer::new(&page, if lines.is_empty() { "none".to_owned() } else { lines.join("\n") }))
         }
         Verb::Show { id } => {
             let logged = global.desk()?.image_set(&id)?;

@@ -1,4 +1,5 @@
 mod events;
+mod rotate;
 
 use std::path::PathBuf;
 
@@ -33,6 +34,8 @@ pub enum Verb {
     },
     #[command(flatten)]
     Event(events::Verb),
+    #[command(flatten)]
+    Rotation(rotate::Verb),
     /// Show the public half of a key file.
     #[command(after_help = "Example:\n  depa keys show tdp.key --json")]
     Show {
@@ -55,6 +58,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         }
         Verb::Show { file } => keys::show(&file)?,
         Verb::Event(verb) => return events::run(verb, global),
+        Verb::Rotation(verb) => return rotate::run(verb, global),
     };
     let name = view.did.as_ref().map_or_else(|| view.thumbprint.clone(), ToString::to_string);
     Ok(Answer::new(&view, format!("{name}\nthumbprint {}", view.thumbprint)))

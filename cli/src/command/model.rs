@@ -1,3 +1,4 @@
+mod look;
 mod network;
 mod seal;
 
@@ -71,10 +72,13 @@ pub enum Verb {
         #[arg(long)]
         bundle: PathBuf,
     },
+    #[command(flatten)]
+    Look(look::Verb),
 }
 
 pub fn run(verb: Verb, global: &Global) -> R<Answer> {
     match verb {
+        Verb::Look(verb) => look::run(verb, global),
         Verb::Network(verb) => network::run(verb),
         Verb::Seal(seal) => seal::run(seal, global),
         Verb::Upload { object, record } => {

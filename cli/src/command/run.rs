@@ -24,7 +24,7 @@ pub enum Verb {
         /// The bundle.
         bundle: PathBuf,
     },
-    /// Watch an order or a run until it ends; each change of state goes to stderr.
+    /// Watch an order or a run until it ends; each change of state, and steps and ε while it trains, go to stderr.
     #[command(
         after_help = "Examples:\n  depa run watch run_… --key tdc.key --registry URL\n  depa run watch JOB_SHA256 --timeout 3600 --key tdc.key --registry URL"
     )]
@@ -69,11 +69,17 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
                 Ok(id) => Watched::Run(id),
                 Err(_) => Watched::Order(Digest::parse(&watched).map_err(unknown)?),
             };
+            let (desk, timeout) = (global.desk_as()?.0, Duration::from_secs(timeout));
+            let mut followed = false;
             let tell = &mut |change: &run::Change| {
                 let run = change.run_id.as_ref().map_or("order".to_owned(), ToString::to_string);
                 say(&format!("{run}: {}", change.state));
+                if let (Some(run), false) = (&change.run_id, followed) {
+                    followed = true;
+                    super::progress::follow(desk.clone(), run.clone(), timeout);
+                }
             };
-            let view = run::watch(&global.desk_as()?.0, &watched, Duration::from_secs(timeout), tell)?;
+            let view = run::watch(&desk, &watched, timeout, tell)?;
             let simulated =
                 if view.assurance == schemas::contract::Assurance::Software { " (SIMULATED evidence)" } else { "" };
             let text = format!(

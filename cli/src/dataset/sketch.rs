@@ -92,11 +92,11 @@ pub fn sketch<'a>(keys: impl Iterator<Item = &'a str>, terms: &Terms, words: Wor
             *count += sign;
         }
     }
-    let threshold = terms.threshold();
+    let threshold = threshold(&terms.epsilon);
     for count in &mut counts {
         *count += noise(threshold, words)?;
     }
-    Ok(Sketch { schema: SCHEMA.to_owned(), terms: terms.clone(), charge: terms.charge()?, counts })
+    Ok(Sketch { schema: SCHEMA.to_owned(), terms: terms.clone(), charge: charge(&terms.epsilon)?, counts })
 }
 
 /// The overlap of two sketches of one session.
@@ -135,11 +135,6 @@ impl Terms {
         Ok(())
     }
 
-    /// T: the least whole number that is surely not below 2⁶⁴ e^−ε; e^−ε is computed to 10^−15 of itself at worst.
-    fn threshold(&self) -> u64 {
-        ((-self.epsilon.value()).exp() * (1.0 + 1e-14) * 2f64.powi(64)).ceil() as u64
-    }
-
     /// Bucket and sign of a key.
     fn place(&self, key: &str) -> R<(usize, i64)> {
         let keyed = Hmac::<Sha256>::new_from_slice(self.session.as_bytes());
@@ -151,18 +146,23 @@ impl Terms {
         let bucket = u32::from_be_bytes([a, b, c, d]) & (self.buckets - 1);
         Ok((bucket as usize, if sign & 1 == 1 { 1 } else { -1 }))
     }
+}
 
-    /// A Gaussian release of noise multiplier 1/ε, rounded down.
-    fn charge(&self) -> R<Mechanism> {
-        let millionths = (1e6 / self.epsilon.value() * (1.0 - 1e-12)).floor() as u64;
-        let noise_multiplier = Real::parse(&format!("{}.{:06}", millionths / 1_000_000, millionths % 1_000_000))?;
-        gaussian::rdp(noise_multiplier.value(), 2.0).ok_or_else(|| invalid("ε has no charge").at("epsilon"))?;
-        Ok(Mechanism::Gaussian { noise_multiplier })
-    }
+/// T: the least whole number that is surely not below 2⁶⁴ e^−ε; e^−ε is computed to 10^−15 of itself at worst.
+pub(crate) fn threshold(epsilon: &Real) -> u64 {
+    ((-epsilon.value()).exp() * (1.0 + 1e-14) * 2f64.powi(64)).ceil() as u64
+}
+
+/// What an ε-private release costs in a ledger: a Gaussian release of noise multiplier 1/ε, rounded down.
+pub(crate) fn charge(epsilon: &Real) -> R<Mechanism> {
+    let millionths = (1e6 / epsilon.value() * (1.0 - 1e-12)).floor() as u64;
+    let noise_multiplier = Real::parse(&format!("{}.{:06}", millionths / 1_000_000, millionths % 1_000_000))?;
+    gaussian::rdp(noise_multiplier.value(), 2.0).ok_or_else(|| invalid("ε has no charge").at("epsilon"))?;
+    Ok(Mechanism::Gaussian { noise_multiplier })
 }
 
 /// The difference of two geometric variables of ratio T/2⁶⁴.
-fn noise(threshold: u64, words: Words<'_>) -> R<i64> {
+pub(crate) fn noise(threshold: u64, words: Words<'_>) -> R<i64> {
     let mut geometric = || -> R<i64> {
         let mut successes = 0;
         while words()? < threshold {

@@ -8,6 +8,7 @@ mod acted;
 mod contracts;
 mod datasets;
 mod drafts;
+mod follow;
 mod hook;
 mod http;
 mod log;

@@ -1,7 +1,7 @@
 //! Participants, image sets, and what the service says about itself.
 
 use schemas::bundle::Logged;
-use schemas::desk::{KeyList, ParticipantList, ParticipantView, Receipted, TwoPeople};
+use schemas::desk::{ImageSetList, KeyList, ParticipantList, ParticipantView, Receipted, TwoPeople};
 use schemas::evidence::ImageSet;
 use schemas::id::{Did, ImageSetId};
 use schemas::log::Receipt;
@@ -63,6 +63,11 @@ impl Client {
     /// An approved image set.
     pub fn image_set(&self, id: &ImageSetId) -> R<Logged<ImageSet>> {
         self.get(&format!("/v1/image-sets/{id}"))
+    }
+
+    /// A page of approved image sets, from the first or from where the last page ended.
+    pub fn image_sets(&self, cursor: Option<&str>) -> R<ImageSetList> {
+        self.get(&format!("/v1/image-sets{}", query(&[("cursor", cursor.map(str::to_owned))])))
     }
 
     /// Whether the service is ready to serve.

@@ -52,7 +52,7 @@ fn known_overlaps_are_found_within_the_interval() {
 fn the_probability_ratio_is_exact_and_below_the_epsilon_asked() {
     for epsilon in ["0.01", "0.1", "0.693147", "1", "2.5", "10"] {
         let (terms, asked) = (terms("x", 16, epsilon), Real::parse(epsilon).unwrap().value());
-        let ratio = terms.threshold() as f64 / 2f64.powi(64);
+        let ratio = threshold(&terms.epsilon) as f64 / 2f64.powi(64);
         // P(k) = (1 − a)/(1 + a) a^|k|: a count that moves by one changes any probability by at most 1/a.
         let spent = -ratio.ln();
         assert!(spent <= asked, "{epsilon}: {spent}");
@@ -66,7 +66,7 @@ fn noise_has_the_stated_distribution() {
     let (mut words, draws) = (seeded(7), 200_000);
     let mut seen = std::collections::BTreeMap::new();
     for _ in 0..draws {
-        *seen.entry(noise(terms.threshold(), &mut words).unwrap()).or_insert(0u32) += 1;
+        *seen.entry(noise(threshold(&terms.epsilon), &mut words).unwrap()).or_insert(0u32) += 1;
     }
     let a = (-1f64).exp();
     let mut chi = 0.0;
@@ -96,7 +96,7 @@ fn one_person_more_moves_one_count_by_one() {
 fn the_charge_covers_the_pure_guarantee_at_every_order() {
     for epsilon in ["0.01", "0.3", "1", "7"] {
         let terms = terms("x", 16, epsilon);
-        let Mechanism::Gaussian { noise_multiplier } = terms.charge().unwrap() else { panic!() };
+        let Mechanism::Gaussian { noise_multiplier } = charge(&terms.epsilon).unwrap() else { panic!() };
         let e = terms.epsilon.value();
         for order in policies::accountant::ORDERS {
             let charged = gaussian::rdp(noise_multiplier.value(), order).unwrap();

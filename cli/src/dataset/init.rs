@@ -1,0 +1,225 @@
+//! The beginning of a description, inferred from a table: names and types of its columns. Bounds and the number of people
+//! are public and known beforehand; they are asked for, never taken from the table.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use schemas::dataset::ColumnType;
+use schemas::text::Real;
+use schemas::{Code, R, Refusal};
+use serde::Serialize;
+
+use crate::edge;
+
+/// What the provider says of the table.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// A name for people.
+    pub name: String,
+    /// Base URL of the provider's own key service.
+    pub kms: String,
+    /// The public count of people.
+    pub people: u64,
+    /// Columns that others may join on.
+    pub join_keys: Vec<String>,
+    /// Columns that may be learned.
+    pub targets: Vec<String>,
+    /// Public bounds by column.
+    pub bounds: BTreeMap<String, (Real, Real)>,
+    /// The most ε that contracts may spend.
+    pub epsilon: Real,
+}
+
+/// A column as it was seen.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Seen {
+    /// Its name in the source.
+    pub source: String,
+    /// Its name in the sealed table.
+    pub name: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub column_type: ColumnType,
+}
+
+/// Names and types of the columns of a CSV file. A column is a number where every cell that is not empty reads as one.
+///
+/// # Errors
+/// `TABLE_FORM` where the file is no table; it names lines and columns, never a cell.
+pub fn columns(path: &Path) -> R<Vec<Seen>> {
+    let form = |why: String| Refusal::new(Code::TableForm, format!("{}: {why}", path.display()));
+    if path.is_dir() || super::seal::is_parquet(path) {
+        return Err(form("types are read from CSV; see depa dataset seal --help for the form of other tables".into()));
+    }
+    let source = zeroize::Zeroizing::new(edge::read(path)?);
+    let unreadable =
+        |e: csv::Error| form(format!("line {} cannot be read as CSV in UTF-8", e.position().map_or(0, |p| p.line())));
+    let mut reader = csv::ReaderBuilder::new().flexible(false).from_reader(source.as_slice());
+    let header = reader.headers().map_err(unreadable)?.clone();
+    // Whether a cell was seen that is a number, and one that is none.
+    let mut found = vec![(false, false); header.len()];
+    for record in reader.records() {
+        for (cell, (number, other)) in record.map_err(unreadable)?.iter().zip(&mut found) {
+            match cell.trim() {
+                "" => {}
+                cell if cell.parse::<f64>().is_ok_and(f64::is_finite) => *number = true,
+                _ => *other = true,
+            }
+        }
+    }
+    let mut seen: Vec<Seen> = Vec::new();
+    for (source, (number, other)) in header.iter().zip(found) {
+        let source = source.trim_start_matches('\u{feff}').to_owned();
+        let name = plain(&source);
+        if seen.iter().any(|known| known.name == name) {
+            return Err(form(format!("two columns would be called {name}")).at("columns"));
+        }
+        let column_type = if number && !other { ColumnType::Number } else { ColumnType::Text };
+        seen.push(Seen { source, name, column_type });
+    }
+    Ok(seen)
+}
+
+/// A column's name in the form that offers have: letters, digits and underscores.
+fn plain(source: &str) -> String {
+    let kept: String = source.trim().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    let kept =
+        if kept.starts_with(|c: char| c.is_ascii_digit()) || kept.is_empty() { format!("_{kept}") } else { kept };
+    kept.chars().take(64).collect()
+}
+
+/// The description as text in TOML, with what is left to be said as comments.
+///
+/// # Errors
+/// `CONFIG_INVALID` where a column is named that the table has not.
+pub fn form(seen: &[Seen], wish: &Wish) -> R<String> {
+    let named = wish.join_keys.iter().chain(&wish.targets).chain(wish.bounds.keys());
+    for name in named {
+        if !seen.iter().any(|column| &column.name == name) {
+            let known: Vec<&str> = seen.iter().map(|column| column.name.as_str()).collect();
+            let sentence = format!("the table has no column {name}; it has {}", known.join(", "));
+            return Err(Refusal::new(Code::ConfigInvalid, sentence));
+        }
+    }
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let _ = write!(
+        out,
+        "name = {}\nkms = {}\nmin_assurance = \"hardware\"           # \"software\" lets SIMULATED rooms in\npublic_rows = {}                   \
+         # people in it: known beforehand, never counted\n",
+        quoted(&wish.name),
+        quoted(&wish.kms),
+        wish.people
+    );
+    for column in seen {
+        describe(&mut out, column, wish);
+    }
+    let allowed: Vec<&String> = seen
+        .iter()
+        .filter(|c| c.column_type == ColumnType::Number && wish.bounds.contains_key(&c.name))
+        .map(|c| &c.name)
+        .filter(|name| !wish.join_keys.contains(name))
+        .collect();
+    let _ = write!(
+        out,
+        "\n[usage]\nallowed_columns = {}\njoin_keys = {}\ntarget_columns = {}\n\n[cap]\nepsilon = {}\ndelta = {}                 \
+         # below 1/public_rows\nscope = \"per_tdc\"                    # or \"global\"\n\n# [[price]]                         \
+         # none: the dataset has no price\n# term_id = \"run\"\n# currency = \"INR\"\n# amount_minor = 500000\n\n[card]                              \
+         # shown to everyone before a contract\ndescription = \"to be written\"\ncollection = \"to be written\"\nlimitations = \"to be written\"\n\
+         personal_data = \"to be written\"\nlicence = \"By contract only\"\n",
+        listed(&allowed),
+        listed(&wish.join_keys.iter().collect::<Vec<_>>()),
+        listed(&wish.targets.iter().collect::<Vec<_>>()),
+        quoted(wish.epsilon.as_str()),
+        quoted(&delta(wish.people)),
+    );
+    Ok(out)
+}
+
+fn describe(out: &mut String, column: &Seen, wish: &Wish) {
+    let number = column.column_type == ColumnType::Number;
+    let kind = if number { "number" } else { "text" };
+    let _ = write!(out, "\n[[columns]]\nname = {}\n", quoted(&column.name));
+    if column.source != column.name {
+        let _ = writeln!(out, "source = {}", quoted(&column.source));
+    }
+    let _ = writeln!(out, "type = \"{kind}\"");
+    match wish.bounds.get(&column.name) {
+        Some((lower, upper)) => {
+            let _ = writeln!(out, "lower = {}\nupper = {}", quoted(lower.as_str()), quoted(upper.as_str()));
+        }
+        None if number => {
+            let hint = "# public bounds, known beforehand, never taken from the table; without them nothing is learned from it";
+            let _ = writeln!(out, "{hint}\n# lower = \"0\"\n# upper = \"100\"");
+        }
+        None => {}
+    }
+}
+
+/// A tenth of 1/people, to two digits, rounded down.
+fn delta(people: u64) -> String {
+    let people = people.max(1) as f64;
+    let digits = people.log10().ceil().max(0.0) as usize + 3;
+    let scale = 10f64.powi(digits as i32);
+    format!("{:.digits$}", (0.1 / people * scale).floor() / scale)
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+fn listed(names: &[&String]) -> String {
+    let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
+    format!("[{}]", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::Description;
+
+    fn wish() -> Wish {
+        Wish {
+            name: "Results \"2026\"".into(),
+            kms: "https://kms.hospital.example".into(),
+            people: 2119,
+            join_keys: vec!["mobile".into()],
+            targets: vec!["result".into()],
+            bounds: [("ct_value".to_owned(), (Real::parse("10").unwrap(), Real::parse("40").unwrap()))].into(),
+            epsilon: Real::parse("3.0").unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_form_is_inferred_and_reads_back() {
+        let dir = std::env::temp_dir().join(format!("depa-init-{}", uuid::Uuid::now_v7()));
+        std::fs::create_dir(&dir).unwrap();
+        let path = dir.join("t.csv");
+        std::fs::write(&path, "\u{feff}mobile,ct value,result,2nd\n+91 98,12.5,1,\n+91 99,,0,x\n").unwrap();
+        let seen = columns(&path).unwrap();
+        let names: Vec<_> = seen.iter().map(|c| (c.name.as_str(), c.column_type)).collect();
+        use ColumnType::{Number, Text};
+        assert_eq!(names, [("mobile", Text), ("ct_value", Number), ("result", Number), ("_2nd", Text)]);
+        let read: Description = toml::from_str(&form(&seen, &wish()).unwrap()).unwrap();
+        assert_eq!((read.name.as_str(), read.public_rows), ("Results \"2026\"", 2119));
+        assert_eq!(read.columns[1].source(), "ct value");
+        assert_eq!(read.usage.allowed_columns, ["ct_value"]);
+        assert_eq!(read.columns[2].lower, None, "no bound is taken from the table");
+        assert!(read.cap.delta.value() < 1.0 / 2119.0 && read.cap.delta.value() > 0.0);
+        let wrong = Wish { join_keys: vec!["phone".into()], ..wish() };
+        assert_eq!(form(&seen, &wrong).unwrap_err().code, Code::ConfigInvalid);
+        std::fs::write(&path, "a,b\nsecretcell\n").unwrap();
+        let refusal = columns(&path).unwrap_err();
+        assert!(refusal.code == Code::TableForm && !refusal.sentence.contains("secretcell"), "{refusal}");
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn delta_is_below_one_in_so_many_people() {
+        for people in [1, 9, 10, 999, 1_000, 2_119, 1_000_000, 1_400_000_000] {
+            let delta = Real::parse(&delta(people)).unwrap().value();
+            assert!(delta > 0.0 && delta < 1.0 / people as f64, "{people}: {delta}");
+        }
+    }
+}
