@@ -1,9 +1,12 @@
 //! Datasets: sealed by their provider, offered in a signed document, found by consumers.
 
 pub mod acts;
+pub mod forget;
 pub mod form;
+pub mod init;
 pub mod kms;
 pub mod line;
+pub mod profile;
 pub mod renewal;
 pub mod seal;
 pub mod sketch;
@@ -115,9 +118,7 @@ pub fn list(client: &Client) -> R<Vec<DatasetLine>> {
     let mut cursor: Option<String> = None;
     loop {
         let page = client.datasets(cursor.as_deref())?;
-        for view in page.datasets {
-            all.push(DatasetLine::of(view)?);
-        }
+        all.extend(page.datasets.into_iter().map(DatasetLine::of));
         match page.next {
             Some(next) if all.len() < MAX_LISTED => cursor = Some(next),
             _ => return Ok(all),
@@ -131,14 +132,15 @@ pub fn show(client: &Client, id: &DatasetId) -> R<DatasetView> {
 }
 
 /// The newest offer of a dataset with every signature and receipt verified under pinned trust: the provider is
-/// verified by two SRO people and signed the offer, and the offer stands in the log.
+/// verified by two SRO people and signed the offer, and the offer stands in the log. The client acts for somebody who may
+/// read where the key lies: the provider, a consumer, a party of a contract over the dataset.
 pub fn verified_offer(client: &Client, trust: &Trust, id: &DatasetId) -> R<Entered<DatasetOffer>> {
-    let view = client.dataset(id)?;
-    let provider = view.offer.envelope.read_unverified()?.provider;
+    let logged = client.signed_offer(id)?;
+    let provider = logged.envelope.read_unverified()?.provider;
     let party = client.participant(&provider)?;
     let unverified = || Refusal::new(Code::ParticipantNotVerified, format!("{provider} is not verified by the SRO"));
     let decision = party.decision.ok_or_else(unverified)?;
-    let offer = enter_offer(view.offer, party.application, decision, trust)?;
+    let offer = enter_offer(logged, party.application, decision, trust)?;
     if &offer.dataset_id != id {
         return Err(Refusal::new(Code::PeerFault, "the service answered with another dataset"));
     }

@@ -8,6 +8,7 @@ pub mod cookie;
 pub mod enrol;
 pub mod oidc;
 pub mod passkey;
+pub mod presence;
 pub mod recovery;
 mod secret;
 pub mod session;
@@ -41,6 +42,12 @@ impl People {
     pub fn passkeys(&self) -> R<&passkey::Rp> {
         let why = "passkeys need a host name in the service's url, and it has an address; use localhost in a demo";
         self.passkeys.as_ref().ok_or_else(|| Refusal::new(Code::NotFound, why))
+    }
+
+    /// By what people sign in here, as `/.well-known/depa-configuration` says it.
+    pub fn ways(&self) -> Vec<&'static str> {
+        let passkey = self.passkeys.as_ref().map(|_| "passkey");
+        passkey.into_iter().chain(self.oidc.as_ref().map(|_| "oidc")).collect()
     }
 
     /// The identity provider.

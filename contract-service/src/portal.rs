@@ -111,6 +111,7 @@ fn media(name: &str) -> &'static str {
         "js" => "text/javascript; charset=utf-8",
         "css" => "text/css; charset=utf-8",
         "svg" => "image/svg+xml",
+        "woff2" => "font/woff2",
         "json" | "webmanifest" => "application/json",
         _ => "application/octet-stream",
     }

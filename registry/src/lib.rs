@@ -58,9 +58,10 @@ pub use outbox::{
 };
 pub use pace::WriterPace;
 pub use people::{
-    Ceremony, CodeHash, EnrolmentRight, NewMeans, NewSession, PasskeyUse, Person, SESSION_SECONDS, StoredPasskey,
-    StoredSession, enrol_beside,
+    Ceremony, CodeHash, EnrolmentRight, NewMeans, NewSession, PasskeyUse, Person, Presence, SESSION_SECONDS,
+    StoredPasskey, StoredSession, enrol_beside,
 };
+pub use pending::PendingAct;
 pub use restore::succeed;
 pub use scrub::ScrubStatus;
 pub use told::{OWED, PSP, TOPICS};

@@ -12,6 +12,23 @@ use crate::tables::pending_signatures as pending;
 
 /// A first signature is forgotten after this time.
 const KEEP_SECONDS: i64 = 7 * 24 * 3600;
+/// Documents that are listed at a time.
+const MOST: i64 = 200;
+
+/// A document that one person of the SRO has signed and another one has not.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PendingAct {
+    /// What it is, as its signature says.
+    pub payload_type: String,
+    /// Its bytes.
+    pub payload: Vec<u8>,
+    /// The signatures so far.
+    pub signatures: Vec<PartySignature>,
+    /// When the first of them came.
+    pub since: Timestamp,
+    /// When it is forgotten.
+    pub until: Timestamp,
+}
 
 impl Registry {
     /// Keeps the signatures of this envelope and returns the same document with all that are kept, one per holder.
@@ -20,6 +37,7 @@ impl Registry {
     /// document enters the log, or after a week.
     pub fn collect<T: Document>(&self, envelope: &Envelope<T>, now: Timestamp) -> R<Envelope<T>> {
         let (sha256, payload_type, offered) = (envelope.digest(), T::PAYLOAD_TYPE, envelope.signatures.clone());
+        let document = envelope.payload.0.clone();
         let kept = self.write(move |db| {
             let old = now.plus_seconds(-KEEP_SECONDS).micros();
             diesel::delete(pending::table.filter(pending::created_at.lt(old))).execute(db)?;
@@ -34,6 +52,7 @@ impl Registry {
                     pending::holder.eq(&signature.kid.holder),
                     pending::signature.eq(serde_json::to_string(signature).map_err(|_| corrupt("signature"))?),
                     pending::created_at.eq(now.micros()),
+                    pending::document.eq(&document),
                 );
                 diesel::insert_into(pending::table).values(row).execute(db)?;
                 kept.push(signature.clone());
@@ -41,6 +60,35 @@ impl Registry {
             Ok(kept)
         })?;
         Ok(Envelope::new(envelope.payload.0.clone(), kept))
+    }
+
+    /// What waits for a second person, the oldest first, at most 200 documents. What was kept before documents were kept
+    /// beside their signatures is not among them.
+    pub fn pending_acts(&self, now: Timestamp) -> R<Vec<PendingAct>> {
+        type Row = (Vec<u8>, String, String, i64, Option<Vec<u8>>);
+        let old = now.plus_seconds(-KEEP_SECONDS).micros();
+        let columns =
+            (pending::sha256, pending::payload_type, pending::signature, pending::created_at, pending::document);
+        let rows: Vec<Row> = self.read(|db| {
+            let young = pending::table.filter(pending::created_at.ge(old)).filter(pending::document.is_not_null());
+            Ok(young.order((pending::created_at, pending::holder)).select(columns).limit(MOST).load(db)?)
+        })?;
+        let mut acts: Vec<(Vec<u8>, PendingAct)> = Vec::new();
+        for (sha256, payload_type, signature, created_at, document) in rows {
+            let signature: PartySignature =
+                serde_json::from_str(&signature).map_err(|_| corrupt("pending signature"))?;
+            match acts.iter_mut().find(|(known, act)| *known == sha256 && act.payload_type == payload_type) {
+                Some((_, act)) => act.signatures.push(signature),
+                None => {
+                    let since = Timestamp::from_micros(created_at);
+                    let until = since.plus_seconds(KEEP_SECONDS);
+                    let payload = document.unwrap_or_default();
+                    let act = PendingAct { payload_type, payload, signatures: vec![signature], since, until };
+                    acts.push((sha256, act));
+                }
+            }
+        }
+        Ok(acts.into_iter().map(|(_, act)| act).collect())
     }
 }
 
@@ -72,6 +120,8 @@ pub(crate) fn settle(db: &mut Db, body: &Body) -> Result<(), Fault> {
         Body::RunAborted { abort } => abort.digest(),
         Body::SubjectErased { erasure } => erasure.digest(),
         Body::LogKeyRotated { rotation } => rotation.digest(),
+        Body::DisputeRuled { ruling } => ruling.digest(),
+        Body::DisputeClosed { close } => close.digest(),
         _ => return Ok(()),
     };
     diesel::delete(pending::table.filter(pending::sha256.eq(sha256.0.to_vec()))).execute(db)?;

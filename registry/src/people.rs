@@ -5,11 +5,13 @@
 
 mod ceremony;
 mod means;
+mod presence;
 mod session;
 mod tables;
 
 pub use ceremony::Ceremony;
 pub use means::{CodeHash, NewMeans, PasskeyUse, StoredPasskey};
+pub use presence::Presence;
 pub use session::{NewSession, SESSION_SECONDS, StoredSession};
 
 use diesel::prelude::*;

@@ -68,6 +68,7 @@ table! {
 table! {
     pending_signatures (sha256, payload_type, holder) {
         sha256 -> Binary, payload_type -> Text, holder -> Text, signature -> Text, created_at -> BigInt,
+        document -> Nullable<Binary>,
     }
 }
 table! {

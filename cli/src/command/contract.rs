@@ -2,6 +2,7 @@ mod acts;
 mod drafts;
 mod read;
 mod version;
+mod wait;
 
 use std::path::PathBuf;
 
@@ -30,7 +31,7 @@ pub enum Form {
 pub enum Verb {
     /// Draft a contract from a form; what the offers pin is fetched, verified and copied.
     #[command(
-        after_help = concat!("Example:\n  depa contract new contract.toml --out contract.json --trust trust.json --registry URL\n\nA form with everything that is needed:\n\n", include_str!("../../samples/contract.toml"))
+        after_help = concat!("Example:\n  depa contract new contract.toml --out contract.json --key tdc.key --trust trust.json --registry URL\n\nA form with everything that is needed:\n\n", include_str!("../../samples/contract.toml"))
     )]
     New {
         /// The form (TOML, or JSON).
@@ -131,13 +132,15 @@ pub enum Verb {
     Version(version::Verb),
     #[command(flatten)]
     Act(acts::Verb),
+    #[command(flatten)]
+    Waiting(wait::Verb),
 }
 
 pub fn run(verb: Verb, global: &Global) -> R<Answer> {
     match verb {
         Verb::New { form, out } => {
             let form = edge::read_form(&form)?;
-            let draft = contract::new(&global.desk()?, &form, &global.trust()?, edge::fresh(), edge::now())?;
+            let draft = contract::new(&global.desk_as()?.0, &form, &global.trust()?, edge::fresh(), edge::now())?;
             edge::write_json(&out, &draft)?;
             described(&draft)
         }
@@ -196,6 +199,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         Verb::Draft(verb) => drafts::run(verb, global),
         Verb::Version(verb) => version::run(verb, global),
         Verb::Act(verb) => acts::run(verb, global),
+        Verb::Waiting(verb) => wait::run(verb, global),
     }
 }
 

@@ -1,5 +1,6 @@
 mod acts;
 mod find;
+mod own;
 mod renew;
 mod sketch;
 
@@ -10,7 +11,7 @@ use depa::dataset::kms::Kms;
 use depa::dataset::seal::Job;
 use depa::dataset::{self, DatasetLine, Description, SealedDataset};
 use depa::edge;
-use schemas::R;
+use schemas::{Code, R};
 use schemas::id::DatasetId;
 use serde_json::json;
 
@@ -78,11 +79,13 @@ pub enum Verb {
     Overlap(sketch::Verb),
     #[command(flatten)]
     Renewal(renew::Verb),
+    #[command(flatten)]
+    Own(own::Verb),
     /// List the registered datasets.
     #[command(after_help = "Example:\n  depa dataset list --registry URL")]
     List,
     /// Show a dataset; with --trust every signature and receipt of it is verified.
-    #[command(after_help = "Example:\n  depa dataset show dst_… --registry URL --trust trust.json")]
+    #[command(after_help = "Example:\n  depa dataset show dst_… --registry URL --trust trust.json --key tdp.key")]
     Show {
         /// The dataset.
         #[arg(value_parser = super::id::<DatasetId>)]
@@ -125,23 +128,29 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         Verb::Find(verb) => find::run(verb, global),
         Verb::Overlap(verb) => sketch::run(verb),
         Verb::Renewal(verb) => renew::run(verb, global),
+        Verb::Own(verb) => own::run(verb, global),
         Verb::List => {
             let all = dataset::list(&global.desk()?)?;
             let lines: Vec<String> = all.iter().map(DatasetLine::text).collect();
             Ok(Answer::new(&all, if lines.is_empty() { "none".to_owned() } else { lines.join("\n") }))
         }
         Verb::Show { id } => {
-            let desk = global.desk()?;
-            if global.trust_path().is_ok() {
-                let offer = dataset::verified_offer(&desk, &global.trust()?, &id)?;
-                let state = dataset::show(&desk, &id)?.state;
-                say(&format!("every signature and receipt holds; the service says: {state}"));
-                return Ok(Answer::value(&**offer));
+            if global.trust_path().is_ok() && global.has_key() {
+                let desk = global.desk_as()?.0;
+                match dataset::verified_offer(&desk, &global.trust()?, &id) {
+                    Ok(offer) => {
+                        let state = dataset::show(&desk, &id)?.state;
+                        say(&format!("every signature and receipt holds; the service says: {state}"));
+                        return Ok(Answer::value(&**offer));
+                    }
+                    // The signed offer says where the key lies; everyone else reads the public one.
+                    Err(refusal) if refusal.code == Code::Forbidden => {}
+                    Err(refusal) => return Err(refusal),
+                }
             }
-            let view = dataset::show(&desk, &id)?;
-            say(&format!("not verified, pass --trust; the service says: {}", view.state));
-            let document = view.offer.envelope.read_unverified()?;
-            Ok(Answer::value(&document))
+            let view = dataset::show(&global.desk()?, &id)?;
+            say(&format!("not verified, and without where its key lies; the service says: {}", view.state));
+            Ok(Answer::value(&view.offer))
         }
     }
 }

@@ -1,9 +1,7 @@
-//! A dataset in a list: what people look for first, beside the signed offer.
+//! A dataset in a list: what people look for first, beside the public offer.
 
-use schemas::R;
-use schemas::bundle::Logged;
-use schemas::dataset::DatasetOffer;
-use schemas::desk::DatasetView;
+use schemas::Digest;
+use schemas::desk::{DatasetView, PublicOffer};
 use schemas::id::{DatasetId, Did};
 use serde::Serialize;
 
@@ -24,25 +22,27 @@ pub struct DatasetLine {
     pub public_rows: u64,
     /// `registered`, `suspended`, `deprecated` or `withdrawn`.
     pub state: String,
-    /// The signed offer with its receipt.
-    pub offer: Logged<DatasetOffer>,
+    /// The offer, but for where its key lies.
+    pub offer: PublicOffer,
+    /// SHA-256 of the signed offer.
+    pub sha256: Digest,
 }
 
 impl DatasetLine {
-    /// Reads what the service answered; `MALFORMED_JSON` and its like where that is no offer.
-    pub fn of(view: DatasetView) -> R<DatasetLine> {
-        let DatasetView { offer, state } = view;
-        let read = offer.envelope.read_unverified()?;
-        Ok(DatasetLine {
-            dataset_id: read.dataset_id,
-            version: read.version,
-            offer_version: read.offer_version,
-            name: read.name,
-            provider: read.provider,
-            public_rows: read.public_rows,
+    /// What the service answered, as a line.
+    pub fn of(view: DatasetView) -> DatasetLine {
+        let DatasetView { offer, sha256, state, .. } = view;
+        DatasetLine {
+            dataset_id: offer.dataset_id.clone(),
+            version: offer.version,
+            offer_version: offer.offer_version,
+            name: offer.name.clone(),
+            provider: offer.provider.clone(),
+            public_rows: offer.public_rows,
             state,
             offer,
-        })
+            sha256,
+        }
     }
 
     /// One line of text.

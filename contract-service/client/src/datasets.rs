@@ -1,7 +1,8 @@
 //! Datasets.
 
+use schemas::bundle::Logged;
 use schemas::dataset::{DatasetAct, DatasetOffer};
-use schemas::desk::{BudgetRenewals, CroissantDraft, DatasetList, DatasetView, Receipted};
+use schemas::desk::{BudgetRenewals, CroissantDraft, DatasetList, DatasetVersions, DatasetView, Receipted};
 use schemas::id::DatasetId;
 use schemas::log::Receipt;
 use schemas::renewal::BudgetRenewal;
@@ -59,7 +60,18 @@ impl Client {
         }
     }
 
-    /// The newest version of a dataset.
+    /// The newest offer of a dataset as its provider signed it, with the reference of its key: for its provider, consumers,
+    /// parties of a contract over it, and overseers.
+    pub fn signed_offer(&self, id: &DatasetId) -> R<Logged<DatasetOffer>> {
+        read(self.call(&Call::get(&format!("/v1/datasets/{id}/offer")).with_token())?)
+    }
+
+    /// Every version of a dataset, the oldest first.
+    pub fn dataset_versions(&self, id: &DatasetId) -> R<DatasetVersions> {
+        self.get(&format!("/v1/datasets/{id}/versions"))
+    }
+
+    /// The newest version of a dataset, as everyone reads it.
     pub fn dataset(&self, id: &DatasetId) -> R<DatasetView> {
         self.get(&format!("/v1/datasets/{id}"))
     }

@@ -213,6 +213,12 @@ impl Client {
         read(self.attempt(&self.posted(path, body, false)?, &key, None, 1).map_err(|f| f.refusal)?)
     }
 
+    /// One attempt of which the hook learns nothing and whose answer has no body.
+    pub(crate) fn try_once<B: Serialize>(&self, path: &str, body: &B) -> R<()> {
+        let key = Bytes(signing::signer::random::<24>()?.to_vec()).text();
+        self.send(&self.posted(path, body, false)?, &key, &[]).map(drop).map_err(|f| f.refusal)
+    }
+
     pub(crate) fn posted<'a, B: Serialize>(&self, path: &'a str, body: &B, bearer: bool) -> R<Call<'a>> {
         let body = Some(canonical::to_bytes(body)?);
         Ok(Call { method: Method::Post, body, bearer, ..Call::get(path) })
@@ -274,6 +280,22 @@ impl Client {
         }
         let response = request.send().map_err(|e| self.unanswered(&e))?;
         self.judge(response, call.limit)
+    }
+
+    /// Opens an answer that goes on for at most this time; a refusal comes as ever.
+    pub(crate) fn stream(&self, call: &Call, headers: &[(String, String)], at_most: Duration) -> R<Response> {
+        let mut request = self.inner.http.get(format!("{}{}", self.inner.base, call.path)).timeout(at_most);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let response = request.send().map_err(|e| self.unanswered(&e))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        match self.judge(response, call.limit) {
+            Err(failure) => Err(failure.refusal),
+            Ok(_) => Err(self.unreachable()),
+        }
     }
 
     fn judge(&self, response: Response, limit: u64) -> Result<Answer, Failure> {

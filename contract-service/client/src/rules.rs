@@ -1,14 +1,19 @@
 //! What the SRO lays down: templates, data schemas, withdrawn image sets, erasure, the log's own key. Each call hands in
 //! the signatures of one or two SRO people.
 
-use schemas::desk::TwoPeople;
+use schemas::desk::{PendingActs, TwoPeople};
 use schemas::lineage::LogLineage;
 use schemas::rules::{DataSchema, Erasure, ImageSetRevocation, LogKey, Template};
 use schemas::{Envelope, R};
 
-use crate::http::Client;
+use crate::http::{Call, Client, read};
 
 impl Client {
+    /// What one person of the SRO has begun and a second one must sign: for people of the SRO.
+    pub fn pending_acts(&self) -> R<PendingActs> {
+        read(self.call(&Call::get("/v1/sro/pending").with_token())?)
+    }
+
     /// Approves a template.
     pub fn approve_template(&self, template: &Envelope<Template>) -> R<TwoPeople> {
         self.post("/v1/templates", template)

@@ -118,7 +118,6 @@ fn files(offer: &DatasetOffer) -> Vec<FileObject> {
         content_size: Some(format!("{} B", object.bytes)),
         encoding_format: OneOrMany::One(object.media_type.clone()),
         manifest_root: Some(offer.manifest_root.to_string()),
-        key_ref: Some(json!({"depa:kms": offer.key.kms, "depa:keyId": offer.key.key_id})),
         ..FileObject::default()
     });
     sealed.chain(offer.reference.sample.iter().map(sample)).collect()

@@ -163,9 +163,6 @@ pub struct FileObject {
     /// The Merkle root of a sealed object.
     #[serde(rename = "depa:manifestRoot", default, skip_serializing_if = "Option::is_none")]
     pub manifest_root: Option<String>,
-    /// The key of a sealed object.
-    #[serde(rename = "depa:keyRef", default, skip_serializing_if = "Option::is_none")]
-    pub key_ref: Option<Value>,
     /// `synthetic` or `consented`: a sample, not the data.
     #[serde(rename = "depa:sample", default, skip_serializing_if = "Option::is_none")]
     pub sample: Option<String>,

@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::call::{Answer, Call};
 
 /// A passkey assertion counts as fresh for this long.
-const STEP_UP_SECONDS: i64 = 5 * 60;
+pub(super) const STEP_UP_SECONDS: i64 = 5 * 60;
 
 /// Somebody who is signed in, whose member stands and whose roles fit it. Made for reads by [`Session::read`], for
 /// changes by [`Session::act`] alone.

@@ -21,6 +21,7 @@ use crate::app::App;
 use crate::auth::oversight;
 use crate::auth::roles::caller;
 use crate::call::{Answer, Call, page_size};
+use crate::people::presence;
 use crate::serve::Reply;
 
 /// Enters a proposal with the proposer's signature.
@@ -72,7 +73,13 @@ fn signed(app: &App, call: &Call) -> R<(Digest, Verified<Body>)> {
     let id: ContractId = call.param("id")?;
     let ContractSignature { contract_sha256, signature } = call.read()?;
     let contract = ContractRef { id, sha256: contract_sha256 };
-    Ok((contract_sha256, app.registry.verify(Body::ContractSigned { contract, signature })?))
+    let holder = signature.kid.holder.clone();
+    let body = app.registry.verify(Body::ContractSigned { contract, signature })?;
+    // A countersignature of the SRO is an act of the SRO; it is seldom, and its one look at the sessions is worth no thread.
+    if app.registry.state().is_sro(&holder) {
+        presence::needed(app, &Did::parse(&holder)?)?;
+    }
+    Ok((contract_sha256, body))
 }
 
 /// What stands in the way of proposing this contract; nothing is entered and no signature asked for.

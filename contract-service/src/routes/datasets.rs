@@ -1,5 +1,5 @@
 //! Datasets: register an offer, change a version, search and read the register, Croissant in and out. Offers are
-//! public: the same terms for everyone.
+//! public, the same terms for everyone, but for where their keys lie: see [`super::offers`].
 
 use policies::lifecycle::{OfferRow, RenewalRow, State};
 use schemas::bundle::Logged;
@@ -123,14 +123,18 @@ pub fn import(_: &App, call: &Call) -> R<Answer> {
     Answer::ok(&croissant::import(&call.body)?)
 }
 
-fn found<'s>(state: &'s State, call: &Call) -> R<&'s OfferRow> {
+pub(super) fn found<'s>(state: &'s State, call: &Call) -> R<&'s OfferRow> {
     let id: DatasetId = call.param("id")?;
     state.latest_offer(&id).ok_or_else(|| Refusal::new(Code::NotFound, "no such dataset is registered"))
 }
 
 fn view(app: &App, state: &State, row: &OfferRow) -> R<DatasetView> {
-    let offer = Logged { envelope: row.envelope.clone(), receipt: app.registry.receipt(row.index)? };
-    Ok(DatasetView { offer, state: super::word(&state_of(state, row))? })
+    Ok(DatasetView {
+        offer: row.offer.clone().into(),
+        sha256: row.sha256,
+        receipt: app.registry.receipt(row.index)?,
+        state: super::word(&state_of(state, row))?,
+    })
 }
 
 /// The state of the version; an offer whose terms were replaced is deprecated as well.

@@ -1,12 +1,15 @@
 //! Documents that two SRO people sign: both in one envelope, or one after the other over the same bytes.
 
+use policies::lifecycle::State;
 use schemas::desk::TwoPeople;
 use schemas::envelope::Document;
 use schemas::event::Body;
+use schemas::id::Did;
 use schemas::{Code, Envelope, R, Refusal};
 
 use crate::app::App;
 use crate::call::Answer;
+use crate::people::presence;
 
 /// A document with the signatures collected so far.
 pub enum Collected<T> {
@@ -42,16 +45,28 @@ pub fn collect<T: Document>(
     body: Option<&fn(Envelope<T>) -> Body>,
 ) -> R<Collected<T>> {
     let state = app.registry.state();
-    if document.signatures.len() > 1 || !document.signatures.iter().all(|s| state.is_sro(&s.kid.holder)) {
+    let people: Vec<Did> = signers(&document, &state)?;
+    if people.is_empty() {
         return Ok(Collected::Ready(document));
     }
-    let signed = signing::verify(document, app.did(), &*state)?;
+    // Verified first: nobody learns who is at the desk by a signature that is none.
+    let signed = signing::verify(document.clone(), app.did(), &*state)?;
+    people.iter().try_for_each(|person| presence::needed(app, person))?;
+    if document.signatures.len() > 1 {
+        return Ok(Collected::Ready(document));
+    }
     if let Some(body) = body {
         state.foresee(signed.envelope(), body, app.now())?;
     }
     let collected = app.registry.collect(signed.envelope(), app.now())?;
     let signatures = u32::try_from(collected.signatures.len()).unwrap_or(u32::MAX);
     if signatures < 2 { Ok(Collected::Waiting(signatures)) } else { Ok(Collected::Ready(collected)) }
+}
+
+/// The people of the SRO who have signed.
+fn signers<T>(document: &Envelope<T>, state: &State) -> R<Vec<Did>> {
+    let holders = document.signatures.iter().map(|signature| &signature.kid.holder);
+    holders.filter(|holder| state.is_sro(holder)).map(|holder| Did::parse(holder)).collect()
 }
 
 /// The answer while a second person must sign.

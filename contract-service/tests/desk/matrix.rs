@@ -122,6 +122,7 @@ const SIGNED: &str = "
     POST /v1/runs/challenges
     POST /v1/runs
     POST /v1/runs/{id}/admission
+    POST /v1/runs/{id}/progress
     POST /v1/runs/{id}/receipts
     POST /v1/runs/{id}/events
     POST /v1/runs/{id}/abort
@@ -141,6 +142,8 @@ const SIGNED: &str = "
 /// the SRO, anonymous. `o` 2xx, `n` 404, `f` 403, `u` 401, `d` let in and the empty document refused, `.` let in.
 const TOKEN: &str = "
     POST /v1/datasets/croissant                                      .....u
+    GET  /v1/sro/pending                                             ffffou
+    GET  /v1/datasets/{id}/offer                                     dddddu
     POST /v1/contracts/check                                         dddddu
     GET  /v1/contracts                                               ooooou
     GET  /v1/contracts/{id}                                          onnoou

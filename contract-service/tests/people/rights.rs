@@ -1,6 +1,7 @@
 //! What a session may and may not do: it reads for its member and manages itself; documents are signed by keys.
 
 use schemas::Code;
+use schemas::party::{Decision, Kind, ParticipantDecision};
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, enrolled, with_token};
@@ -103,4 +104,41 @@ fn people_of_the_sro_are_one_organisation() {
     assert_eq!(auditor.post(&format!("/v1/people/{own}/suspend"), json!({})), Err(Code::Forbidden));
     admin.post(&format!("/v1/people/{id}/suspend"), json!({})).unwrap();
     assert_eq!(auditor.me(), Err(Code::Unauthenticated));
+}
+
+#[test]
+fn an_act_of_the_sro_counts_only_while_its_signer_is_there() {
+    let house = House::furnished();
+    let decision = |what| house.decision(&house.tdps[0], Kind::Tdp, what);
+    let hand_in = |document: &ParticipantDecision, who: usize| {
+        house.client.decide(&house.sign(document, &house.sro[who])).map_err(|refusal| refusal.code)
+    };
+    // Who has no passkey signs by the key alone.
+    let suspended = decision(Decision::Suspended);
+    assert!(hand_in(&suspended, 0).unwrap().receipt.is_none());
+    let mut first = enrolled(&house, &house.sro[0], &["sro_admin"]);
+    let mut second = enrolled(&house, &house.sro[1], &["sro_admin"]);
+    house.skip(300);
+    // Whoever took the second one's key finds that it acts for nobody: with or without the browser, alone or with the first's.
+    assert_eq!(hand_in(&suspended, 1).unwrap_err(), Code::StepUpNeeded);
+    let both = house.by_sro(&suspended);
+    assert_eq!(house.client.decide(&both).unwrap_err().code, Code::StepUpNeeded);
+    second.assert_at("/auth/step-up").unwrap();
+    assert_eq!(house.client.decide(&both).unwrap_err().code, Code::StepUpNeeded, "the first is not there");
+    assert!(hand_in(&suspended, 1).unwrap().receipt.is_some());
+    // Five minutes, and no longer; signing out ends it at once.
+    let verified = decision(Decision::Verified);
+    first.assert_at("/auth/step-up").unwrap();
+    house.skip(299);
+    assert!(hand_in(&verified, 0).unwrap().receipt.is_none());
+    house.skip(1);
+    assert_eq!(hand_in(&verified, 0).unwrap_err(), Code::StepUpNeeded);
+    first.assert_at("/auth/step-up").unwrap();
+    first.post("/auth/sign-out", json!({})).unwrap();
+    assert_eq!(hand_in(&verified, 0).unwrap_err(), Code::StepUpNeeded);
+    // A wrong signature is refused for what it is: nobody learns by one who is at the desk.
+    let mut forged = house.sign(&verified, &house.sro[0]);
+    forged.signatures[0].sig.0[0] ^= 1;
+    assert_ne!(house.client.decide(&forged).unwrap_err().code, Code::StepUpNeeded);
+    second.me().unwrap();
 }

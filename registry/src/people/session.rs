@@ -49,6 +49,11 @@ pub struct StoredSession {
     pub stale: bool,
 }
 
+/// Sessions that began and were seen after these microseconds have not ended by time.
+pub(super) fn alive(now: Timestamp) -> (i64, i64) {
+    (now.plus_seconds(-SESSION_SECONDS).micros(), now.plus_seconds(-IDLE_SECONDS).micros())
+}
+
 impl Registry {
     /// The session of a cookie and its person, unless it has ended by time.
     pub fn session(&self, token_sha256: &Digest, now: Timestamp) -> R<Option<(StoredSession, Person)>> {
@@ -62,10 +67,11 @@ impl Registry {
             sessions::stepped_up_at,
         );
         self.read(|db| {
+            let (began, seen) = alive(now);
             let row = sessions::table
                 .find(token_sha256.0.to_vec())
-                .filter(sessions::created_at.gt(now.plus_seconds(-SESSION_SECONDS).micros()))
-                .filter(sessions::seen_at.gt(now.plus_seconds(-IDLE_SECONDS).micros()));
+                .filter(sessions::created_at.gt(began))
+                .filter(sessions::seen_at.gt(seen));
             let found: Option<Row> = row.select(columns).first(db).optional()?;
             let Some((holder, method, standing, created_at, seen_at, stepped_up_at)) = found else {
                 return Ok(None);

@@ -4,8 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::messages;
 use crate::bundle::Logged;
+use crate::envelope::PartySignature;
 use crate::evidence::ImageSet;
 use crate::rules::{DataSchema, ImageSetRevocation, Template};
+use crate::text::Bytes;
+use crate::time::Timestamp;
 
 messages! {
     /// An image set in a list.
@@ -16,6 +19,24 @@ messages! {
         state: String,
         /// The end of its approval.
         revocation: Option<Logged<ImageSetRevocation>>,
+    }
+    /// A document that one person of the SRO has signed and another one has not.
+    PendingAct {
+        /// What it is, as its signature says: `application/vnd.depa.participant-decision.v1+json`.
+        payload_type: String,
+        /// Its bytes.
+        payload: Bytes,
+        /// The signatures so far.
+        signatures: Vec<PartySignature>,
+        /// When the first of them came.
+        since: Timestamp,
+        /// When it is forgotten.
+        until: Timestamp,
+    }
+    /// What waits for a second person of the SRO, the oldest first.
+    PendingActs {
+        /// The documents.
+        acts: Vec<PendingAct>,
     }
     /// A page of image sets.
     ImageSetList {

@@ -16,16 +16,16 @@ use crate::output::{Answer, say};
 pub enum Verb {
     /// Draft a counter-offer to an open proposal from a form. It replaces the proposal once it is proposed.
     #[command(
-        after_help = concat!("Example:\n  depa contract counter contract.json form.toml --out counter.json --trust trust.json --registry URL\n  depa contract sign counter.json --out tdp.signature.json --key tdp.key --trust trust.json\n  depa contract propose counter.json --signature tdp.signature.json --registry URL\n\nA form with everything that is needed:\n\n", include_str!("../../../samples/contract.toml"))
+        after_help = concat!("Example:\n  depa contract counter contract.json form.toml --out counter.json --key tdp.key --trust trust.json --registry URL\n  depa contract sign counter.json --out tdp.signature.json --key tdp.key --trust trust.json\n  depa contract propose counter.json --signature tdp.signature.json --registry URL\n\nA form with everything that is needed:\n\n", include_str!("../../../samples/contract.toml"))
     )]
     Counter(Next),
     /// Draft an amendment of a contract in force from a form. It takes its place once all parties have signed.
     #[command(
-        after_help = concat!("Example:\n  depa contract amend contract.json form.toml --out amended.json --trust trust.json --registry URL\n\nA form with everything that is needed:\n\n", include_str!("../../../samples/contract.toml"))
+        after_help = concat!("Example:\n  depa contract amend contract.json form.toml --out amended.json --key tdc.key --trust trust.json --registry URL\n\nA form with everything that is needed:\n\n", include_str!("../../../samples/contract.toml"))
     )]
     Amend(Next),
     /// Check a draft against the offers and the rules of the register, before anybody signs.
-    #[command(after_help = "Example:\n  depa contract check contract.json --trust trust.json --registry URL")]
+    #[command(after_help = "Example:\n  depa contract check contract.json --key tdc.key --trust trust.json --registry URL")]
     Check {
         /// The draft.
         contract: PathBuf,
@@ -49,7 +49,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         Verb::Amend(next) => draft(&next, global, "the contract stays in force until all parties have signed this one"),
         Verb::Check { contract } => {
             let draft: Envelope<Contract> = edge::read_json(&contract)?;
-            let checked = check::check(&global.desk()?, &draft, &global.trust()?, edge::now())?;
+            let checked = check::check(&global.desk_as()?.0, &draft, &global.trust()?, edge::now())?;
             let text =
                 format!("nothing is against it: {} offers compared\nsha256 {}", checked.datasets, checked.sha256);
             Ok(Answer::new(&checked, text))
@@ -60,7 +60,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
 fn draft(next: &Next, global: &Global, hint: &str) -> R<Answer> {
     let before: Envelope<Contract> = edge::read_json(&next.contract)?;
     let form = edge::read_form(&next.form)?;
-    let draft = version::next(&global.desk()?, &before, &form, &global.trust()?, edge::now())?;
+    let draft = version::next(&global.desk_as()?.0, &before, &form, &global.trust()?, edge::now())?;
     let contract = draft.read_unverified()?;
     let changes = version::changes(&before.read_unverified()?, &contract)?;
     edge::write_json(&next.out, &draft)?;

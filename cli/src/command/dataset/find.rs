@@ -108,7 +108,7 @@ fn search(wanted: Wanted, global: &Global) -> R<Answer> {
         ("state", wanted.state),
         ("cursor", wanted.cursor),
     ])?;
-    let found: Vec<DatasetLine> = page.datasets.into_iter().map(DatasetLine::of).collect::<R<_>>()?;
+    let found: Vec<DatasetLine> = page.datasets.into_iter().map(DatasetLine::of).collect();
     let mut lines: Vec<String> = found.iter().map(DatasetLine::text).collect();
     if let Some(next) = &page.next {
         lines.push(format!("more: --cursor {next}"));

@@ -47,7 +47,7 @@ pub enum Verb {
 pub fn run(verb: Verb, global: &Global) -> R<Answer> {
     match verb {
         Verb::Renew { id, tdc, number, epsilon, reason } => {
-            let (desk, key, trust) = (global.desk()?, global.key()?, global.trust()?);
+            let ((desk, key), trust) = (global.desk_as()?, global.trust()?);
             let offer = dataset::verified_offer(&desk, &trust, &id)?;
             let epsilon = Real::parse(&epsilon).map_err(|refusal| refusal.at("epsilon"))?;
             let signed = renewal::sign(Renewal { tdc, number, epsilon, reason }, &offer, &key, edge::now())?;

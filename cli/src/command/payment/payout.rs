@@ -146,7 +146,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             let file: BatchFile = edge::read_json(&file)?;
             let before = before.map(|before| edge::read_json::<BatchFile>(&before)).transpose()?;
             let named = file.batch.read_unverified()?;
-            let offer = global.desk()?.dataset(&named.dataset_id)?.offer.envelope.read_unverified()?;
+            let offer = global.desk()?.dataset(&named.dataset_id)?.offer;
             let none = || Refusal::new(Code::PayoutPool, "the offer has no principals' pool");
             let terms = offer.principal_pool.as_ref().ok_or_else(none)?;
             let batch = payout::verify_lines(&file, before.as_ref(), terms)?;
