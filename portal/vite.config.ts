@@ -1,19 +1,24 @@
 /// <reference types="vitest/config" />
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import react from '@vitejs/plugin-react';
 import { defineConfig, type Plugin } from 'vite';
+import { hi } from './src/i18n/hi';
 
-/** Packs every text file once, when the portal is built: the service packs nothing per request. */
+/** Writes each language's texts beside the scripts, and packs every text file once: the service packs nothing per request. */
 function packed(): Plugin {
+  let root = '';
   return {
     name: 'packed',
     apply: 'build',
+    configResolved(config) {
+      root = resolve(config.root, config.build.outDir);
+    },
     closeBundle() {
-      const root = join(import.meta.dirname, 'dist');
+      writeFileSync(join(root, 'hi.json'), JSON.stringify(hi));
       const files = readdirSync(root, { recursive: true, withFileTypes: true });
-      for (const file of files.filter((entry) => entry.isFile() && /\.(html|js|css|svg)$/.test(entry.name))) {
+      for (const file of files.filter((entry) => entry.isFile() && /\.(html|js|css|svg|json)$/.test(entry.name))) {
         const path = join(file.parentPath, file.name);
         writeFileSync(`${path}.gz`, gzipSync(readFileSync(path), { level: 9 }));
       }

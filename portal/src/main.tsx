@@ -10,7 +10,7 @@ import { BrowserRouter } from 'react-router';
 import { rereading } from './api/calm';
 import { Problem } from './api/client';
 import { App } from './app';
-import { languageNow } from './i18n';
+import { languageNow, ready } from './i18n';
 import { theme } from './theme';
 
 // A refusal stays a refusal; only what did not answer is asked again.
@@ -22,6 +22,7 @@ const client: QueryClient = new QueryClient({
 });
 
 document.documentElement.lang = languageNow();
+await ready();
 
 // Variables and classes stand in the style sheet: the page writes no style element, so its policy allows none.
 createRoot(document.getElementById('root') as HTMLElement).render(

@@ -27,7 +27,7 @@ async function fromDist(context, url) {
   await context.route(`${url}/portal/**`, (route) => {
     const name = new URL(route.request().url()).pathname.replace('/portal/', '');
     const path = name !== '' && existsSync(join(dist, name)) ? name : 'index.html';
-    const media = { html: 'text/html', js: 'text/javascript', css: 'text/css', svg: 'image/svg+xml' }[path.split('.').at(-1)];
+    const media = { html: 'text/html', js: 'text/javascript', css: 'text/css', svg: 'image/svg+xml', woff2: 'font/woff2', json: 'application/json' }[path.split('.').at(-1)];
     const { 'content-encoding': _, 'content-length': __, ...rest } = headers;
     return route.fulfill({ status: 200, headers: { ...rest, 'content-type': media }, body: readFileSync(join(dist, path)) });
   });
@@ -69,6 +69,12 @@ export class House {
 
   async get(path) {
     return (await fetch(this.url + path)).json();
+  }
+
+  /** An offer as it was signed, asked for by the session of a page: it says where its key lies. */
+  async signedOffer(page, id) {
+    const { envelope } = await page.evaluate(async (name) => (await fetch(`/v1/datasets/${name}/offer`)).json(), id);
+    return JSON.parse(Buffer.from(envelope.payload, 'base64url'));
   }
 
   keyFile(who) {

@@ -252,3 +252,43 @@ export const contractVersion = (id: string, sha256: string) =>
     queryKey: ['contracts', id, 'version', sha256],
     queryFn: () => ask(api.GET('/v1/contracts/{id}', { params: { path: { id }, query: { version: sha256 } } })),
   });
+
+export const dataSchemas = queryOptions({
+  queryKey: ['data-schemas'],
+  queryFn: () => ask(api.GET('/v1/data-schemas')),
+});
+
+/** What one person of the SRO has begun; `act` is missing where its bytes are not canonical. */
+export interface Pending {
+  act?: { schema: string; registry: string; [member: string]: unknown };
+  digest?: string;
+  signers: string[];
+  since: string;
+  until: string;
+}
+
+/** Reading it is entered nowhere, so it is read again by itself. */
+export const pendingActs = queryOptions({
+  queryKey: ['sro', 'pending'],
+  queryFn: async (): Promise<Pending[]> => {
+    const { acts } = await ask(api.GET('/v1/sro/pending'));
+    return Promise.all(acts.map(async (one) => {
+      const schema = /^application\/vnd\.depa\.(.+)\+json$/.exec(one.payload_type)?.[1] ?? '';
+      const shown = await read<NonNullable<Pending['act']>>({ payload: one.payload, signatures: [] }, schema).catch(() => undefined);
+      const signers = one.signatures.map(({ kid }) => kid.split('#')[0] ?? '');
+      return { act: shown?.value, digest: shown?.digest, signers, since: one.since, until: one.until };
+    }));
+  },
+  staleTime: 0,
+  refetchInterval: 10_000,
+});
+
+/** By what people sign in here: `passkey`, `oidc`. */
+export const waysIn = queryOptions({
+  queryKey: ['trust', 'ways'],
+  queryFn: async (): Promise<string[]> => {
+    const found = (await ask(api.GET('/.well-known/depa-configuration'))) as { people_sign_in_by?: string[] };
+    return found.people_sign_in_by ?? ['passkey'];
+  },
+  staleTime: Infinity,
+});

@@ -8,7 +8,8 @@ const sources = Object.values(import.meta.glob('../**/*.{ts,tsx}', { query: '?ra
 const STATES = [
   'active', 'proposed', 'partially signed', 'awaiting sro', 'scheduled', 'suspended', 'declined', 'withdrawn', 'lapsed', 'superseded', 'completed',
   'revoked', 'expired', 'settled', 'attested', 'delivered', 'aborted', 'asked', 'blocked', 'due', 'instructed', 'refunding', 'void', 'answered',
-  'ruled', 'closed', 'disabled', 'paused', 'pending', 'dead',
+  'ruled', 'closed', 'disabled', 'paused', 'pending', 'dead', 'applied', 'verified', 'rejected', 'retired', 'compromised', 'registered', 'deprecated',
+  'approved',
   ...[...log.matchAll(/=> "([a-z_]+)"/g)].map((found) => (found[1] ?? '').replaceAll('_', ' ')),
 ];
 
@@ -25,9 +26,21 @@ it('every screen of contracts, runs, money and the log is in Hindi', () => {
 
 it('every Hindi text belongs to an English sentence of the page, with the same parts', () => {
   for (const [sentence, words] of Object.entries(hi)) {
-    const used = STATES.includes(sentence) || sources.some((text) => text.includes(`'${sentence}'`));
+    const used = STATES.includes(sentence) || sources.some((text) => text.includes(`'${sentence}'`) || (/^\w+$/.test(sentence) && text.includes(`  ${sentence}: `)));
     expect(used, sentence).toBe(true);
     const parts = (text: string) => (text.match(/\{\w+\}/g) ?? []).sort();
     expect(parts(words), sentence).toEqual(parts(sentence));
   }
+});
+
+it('every screen of people, keys, data and the SRO is in Hindi, and what stands in the frame of every page', () => {
+  const own = import.meta.glob(
+    ['../app.tsx', '../screens/{home,keys,register,enrol,sign-in,datasets,dataset,wizard,admin}.tsx', '../screens/admin/*.{ts,tsx}', '../parts/{shell,page,inbox,key-acts,boundary}.{ts,tsx}'],
+    { query: '?raw', import: 'default', eager: true },
+  ) as Record<string, string>;
+  const missing = Object.entries(own).flatMap(([file, text]) =>
+    [...text.matchAll(/\bt\(\s*'((?:[^'\\]|\\.)+)'/g)].map((found) => found[1] ?? '').filter((one) => /[a-z]{2}/i.test(one) && hi[one] === undefined).map((one) => `${file}: ${one}`),
+  );
+  expect(missing).toEqual([]);
+  expect(Object.keys(own).length).toBeGreaterThan(15);
 });

@@ -1,12 +1,15 @@
 /** Hindi. Sentences that are not here are shown in English. */
+import { admin } from './hi/admin';
 import { audit } from './hi/audit';
 import { contracts } from './hi/contracts';
+import { data } from './hi/data';
 import { money } from './hi/money';
+import { people } from './hi/people';
 import { runs } from './hi/runs';
 import { words } from './hi/words';
 
 export const hi: Record<string, string> = {
-  ...contracts, ...runs, ...money, ...audit, ...words,
+  ...people, ...data, ...admin, ...contracts, ...runs, ...money, ...audit, ...words,
   Home: 'मुखपृष्ठ',
   Datasets: 'डेटासेट',
   Contracts: 'अनुबंध',

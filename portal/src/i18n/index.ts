@@ -22,8 +22,11 @@ export const languageNow = (): Language => language;
 export async function ready(): Promise<void> {
   if (language !== 'hi') return;
   try {
-    const [{ hi }] = await Promise.all([import('./hi'), import('./hi.css')]);
-    words = hi;
+    // Texts are no script: the build writes them beside the page (vite.config.ts).
+    const texts = import.meta.env.DEV
+      ? import('./hi').then(({ hi }) => hi)
+      : fetch(`${import.meta.env.BASE_URL}hi.json`).then((answer) => answer.json() as Promise<Record<string, string>>);
+    [words] = await Promise.all([texts, import('./hi.css')]);
   } catch {
     words = {};
   }

@@ -1,7 +1,7 @@
 /** What waits for who is signed in: told from what the page reads anyway, so that nothing else must be kept in step. */
 import { useQuery } from '@tanstack/react-query';
 import { oversees } from '../api/calm';
-import { budget, contracts, datasets, disputes, me, participants, payments, runs } from '../api/queries';
+import { budget, contracts, datasets, disputes, me, participants, payments, pendingActs, runs } from '../api/queries';
 import { useQueries } from '@tanstack/react-query';
 import { t } from '../i18n';
 import { epsilon, money } from './words';
@@ -23,6 +23,7 @@ export function useInbox(): Waiting[] {
   const disputed = useQuery({ ...disputes, enabled: member !== undefined && !sro });
   const all = useQuery({ ...runs, enabled: member !== undefined && !sro });
   const people = useQuery({ ...participants, enabled: member !== undefined });
+  const begun = useQuery({ ...pendingActs, enabled: session?.roles.includes('sro_admin') ?? false });
   const listed = useQuery({ ...datasets, enabled: member !== undefined && !sro });
   const mine = (listed.data ?? []).filter(({ offer }) => offer.provider === member);
   const budgets = useQueries({ queries: mine.map(({ offer }) => budget(offer.dataset_id)) });
@@ -33,6 +34,11 @@ export function useInbox(): Waiting[] {
       const about = t('{n} of {all} have signed', { n: view.contract.signatures.length, all: contract.parties.length });
       waiting.push({ id: row.contract_id, kind: 'sign', title: t('A contract waits for your signature'), about, to: `/contracts/${row.contract_id}` });
     }
+  }
+  for (const one of begun.data ?? []) {
+    if (one.act === undefined || one.signers.includes(member ?? '')) continue;
+    const about = t('A colleague has signed; the second signature is yours to give.');
+    waiting.push({ id: one.digest ?? one.since, kind: 'approve', title: t('An act of the SRO waits for a second person'), about, to: '/admin' });
   }
   if (session?.roles.includes('sro_admin')) {
     for (const one of people.data ?? []) {

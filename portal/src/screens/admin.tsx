@@ -1,129 +1,72 @@
 /**
- * The SRO's desk. Every act with legal effect needs two people over the same bytes: the first signs and hands a link
- * over that holds the document; the second reads the same document, and signs it.
+ * The SRO's desk. Every act with legal effect needs two people over the same bytes: the first signs, and it waits in the
+ * queue (a link holds it too); the second reads the same document, and signs it.
  */
 import { Button, Modal, Select, Textarea } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { Link, useSearchParams } from 'react-router';
-import { api, ask, type Schemas } from '../api/client';
+import type { Schemas } from '../api/client';
 import type { ImageSet } from '../api/documents';
-import { imageSets, me, participants, templates, trust } from '../api/queries';
+import { imageSets, me, participants, trust } from '../api/queries';
 import { t } from '../i18n';
-import { base64url } from '../keys/bytes';
-import { type Envelope, own, type Own, peek, read, Refused, sign, stamp } from '../keys/document';
-import { Json } from '../parts/json';
+import { type Envelope, peek, stamp } from '../keys/document';
 import { useSigning } from '../parts/keys';
-import { Card, Empty, Facts, Page, ProblemNote, Read, Terminal } from '../parts/page';
-import { stepUp } from '../parts/step-up';
+import { Card, Empty, Facts, Page, ProblemNote, Read } from '../parts/page';
+import { type Act, TwoPeople, useHanded } from '../parts/two-people';
 import { Id, Name, State, Time } from '../parts/words';
-
-interface Act {
-  schema: string;
-  registry: string;
-  [member: string]: unknown;
-}
-
-/** Where an act is handed in, by its schema. */
-const DESKS: Record<string, string> = {
-  'participant-decision.v1': '/v1/participants/decisions',
-  'image-set.v1': '/v1/image-sets',
-  'image-set-revocation.v1': '/v1/image-sets/revocations',
-  'template.v1': '/v1/templates',
-  'data-schema.v1': '/v1/data-schemas',
-  'log-key.v1': '/v1/log/keys',
-  'erasure.v1': '/v1/erasures',
-};
+import { handIn, SCHEMAS } from './admin/desk';
+import { Queue } from './admin/queue';
+import { DatasetActs, DataSchemas, FromFile, LogKeyCard, Templates } from './admin/rules';
 
 export default function Admin() {
   const [query] = useSearchParams();
+  const client = useQueryClient();
   const [act, setAct] = useState<Act>();
+  const [second, setSecond] = useState(false);
   const { data: session } = useQuery(me);
+  const { data: pinned } = useQuery(trust);
+  const { ready, known } = useSigning();
   const admin = session?.roles.includes('sro_admin') ?? false;
-  // An act that the first person handed over stands behind `#`: it is sent nowhere.
-  const [handed] = useState(() => (location.hash.startsWith('#act=') ? location.hash.slice(5) : undefined));
-  const [problem, setProblem] = useState<unknown>();
+  const { act: handed, problem } = useHanded(SCHEMAS);
   useEffect(() => {
     if (handed === undefined) return;
-    try {
-      const document = peek<Act>({ payload: handed, signatures: [] });
-      void read<Act>({ payload: handed, signatures: [] }, document.schema).then(({ value }) => setAct(value), setProblem);
-    } catch (caught) {
-      setProblem(caught);
-    }
-    history.replaceState(null, '', location.pathname);
+    setSecond(true);
+    setAct(handed);
   }, [handed]);
+  const open = (asSecond: boolean) => (made: Act) => {
+    setSecond(asSecond);
+    setAct(made);
+  };
+  const begin = admin ? open(false) : undefined;
+  const hand = async (sealed: Envelope) => {
+    if (act === undefined) return false;
+    const index = await handIn(act, sealed);
+    // What was decided changes what every page shows; what others own is read again only when it is asked for.
+    await client.invalidateQueries();
+    if (index !== undefined) notifications.show({ message: t('Two people have signed: it stands in the log, entry {n}.', { n: index }) });
+    return index !== undefined;
+  };
   return (
     <Page title={t('Admin')} lead={t('What two people of the SRO decide together.')}>
       <ProblemNote problem={problem} />
-      <Applications wanted={query.get('did')} decide={admin ? setAct : undefined} />
-      <ImageSets revoke={admin ? setAct : undefined} />
-      <Templates />
-      <Modal opened={act !== undefined} onClose={() => setAct(undefined)} title={t('Sign as one of two')} size="lg">
-        {act && <Signing act={act} second={handed !== undefined} done={() => setAct(undefined)} />}
-      </Modal>
-    </Page>
-  );
-}
-
-/** One person's signature over an act; the second one's enters it. */
-function Signing({ act, second, done }: { act: Act; second: boolean; done: () => void }) {
-  const client = useQueryClient();
-  const { ready, known } = useSigning();
-  const { data: pinned } = useQuery(trust);
-  const { data: session } = useQuery(me);
-  const [mine, setMine] = useState<Own<Act>>();
-  const [link, setLink] = useState<string>();
-  const [problem, setProblem] = useState<unknown>();
-  const [busy, setBusy] = useState(false);
-  useEffect(() => {
-    void own(act).then(setMine, setProblem);
-  }, [act]);
-  const put = async () => {
-    setBusy(true);
-    setProblem(undefined);
-    try {
-      if (!ready || !mine) throw new Refused('KEY_MISSING', t('This browser holds no key that may sign for you.'));
-      if (act.registry !== pinned?.registry) throw new Refused('WRONG_REGISTRY', t('this act counts in another registry'));
-      const desk = DESKS[act.schema];
-      if (desk === undefined) throw new Refused('SCHEMA_MISMATCH', t('this page hands no such act in'));
-      await stepUp(session);
-      const body: Envelope = { payload: base64url(mine.bytes), signatures: [await sign(mine, ready)] };
-      const header = { 'Idempotency-Key': crypto.randomUUID() };
-      const post = api.POST as (path: string, options: unknown) => Promise<{ data?: Schemas['TwoPeople']; error?: unknown; response: Response }>;
-      const answer = await ask(post(desk, { params: { header }, body }));
-      if (answer.receipt) {
-        notifications.show({ message: t('Two people have signed: it stands in the log, entry {n}.', { n: answer.receipt.index }) });
-        await client.invalidateQueries();
-        done();
-      } else {
-        setLink(`${location.origin}/portal/admin#act=${body.payload}`);
-      }
-    } catch (caught) {
-      setProblem(caught);
-    }
-    setBusy(false);
-  };
-  if (link !== undefined) {
-    return (
-      <div className="stack">
-        <div className="note good">{t('You have signed. A second person must sign the same bytes within a week.')}</div>
-        <p>{t('Give them this link; it holds the document and no secret.')}</p>
-        <Id value={link} short />
-        <Button onClick={done}>{t('Done')}</Button>
+      {admin && known && !ready && <div className="note wait">{t('This browser holds no key that may sign for you.')} <Link to="/keys">{t('Set up a key')}</Link></div>}
+      <Queue sign={admin ? open(true) : undefined} />
+      <Applications wanted={query.get('did')} decide={begin} />
+      <ImageSets revoke={begin} />
+      <div className="cards">
+        <Templates begin={begin} />
+        <DataSchemas begin={begin} />
+        <DatasetActs begin={begin} />
+        <LogKeyCard begin={begin} />
+        <FromFile begin={begin} />
+        <Card title={t('People of the SRO')}>
+          <ul className="list">{(pinned?.sro ?? []).map((person) => <li key={person.did}><strong><Name did={person.did} /></strong><br /><Id value={person.did} short /></li>)}</ul>
+        </Card>
       </div>
-    );
-  }
-  return (
-    <div className="stack">
-      {second && <div className="note">{t('A colleague signed this. Read it yourself: your signature says the same.')}</div>}
-      <Json of={act} />
-      <Facts of={[[t('Digest'), <span key="d" className="digest" data-testid="digest">{mine?.digest}</span>]]} />
-      {known && !ready && <div className="note wait">{t('This browser holds no key that may sign for you.')} <Link to="/keys">{t('Set up a key')}</Link></div>}
-      <ProblemNote problem={problem} />
-      <Button loading={busy} disabled={!ready || !mine} onClick={() => void put()}>{t('Sign')}</Button>
-    </div>
+      <TwoPeople act={act} second={second} path="/admin" hand={hand} done={() => setAct(undefined)} />
+    </Page>
   );
 }
 
@@ -200,7 +143,7 @@ function ImageSets({ revoke }: { revoke: ((act: Act) => void) | undefined }) {
                   <div className="row">
                     <State word={one.state} />
                     {revoke && one.state === 'approved' && pinned && (
-                      <Button size="xs" variant="default" onClick={() => revoke({ schema: 'image-set-revocation.v1', registry: pinned.registry, image_set_id: set.image_set_id, reason: t('withdrawn by the SRO'), at: stamp() })}>{t('Revoke')}</Button>
+                      <Button size="xs" variant="default" onClick={() => revoke({ schema: 'image-set-revocation.v1', registry: pinned.registry, image_set_id: set.image_set_id, reason: 'withdrawn by the SRO', at: stamp() })}>{t('Revoke')}</Button>
                     )}
                   </div>
                 </li>
@@ -210,29 +153,5 @@ function ImageSets({ revoke }: { revoke: ((act: Act) => void) | undefined }) {
         )}
       </Read>
     </Card>
-  );
-}
-
-function Templates() {
-  const all = useQuery(templates);
-  const { data: pinned } = useQuery(trust);
-  return (
-    <div className="cards">
-      <Card title={t('Contract templates')}>
-        <Read of={all}>
-          {({ templates: rows }) => rows.length === 0 ? <p className="dim">{t('Only the built-in one, training-v1.')}</p> : (
-            <ul className="list">{rows.map((row) => { const read_ = peek<{ template: string; title: string }>(row.envelope); return <li key={read_.template}><strong>{read_.title}</strong><p className="dim small">{read_.template}</p></li>; })}</ul>
-          )}
-        </Read>
-        <Terminal command={'depa sro template oncology.toml --out template.json --trust trust.json\ndepa sro approve template.json --key sro-a.key'} />
-      </Card>
-      <Card title={t('People of the SRO')}>
-        <ul className="list">{(pinned?.sro ?? []).map((person) => <li key={person.did}><strong><Name did={person.did} /></strong><br /><Id value={person.did} short /></li>)}</ul>
-      </Card>
-      <Card title={t('The log’s key')}>
-        <Facts of={[[t('Origin'), pinned?.origin], [t('Key'), pinned && <Id key="k" value={pinned.registry_jwk.x} short />]]} />
-        <Terminal command={'depa sro approve log-key.json --key sro-a.key'} />
-      </Card>
-    </div>
   );
 }

@@ -3,9 +3,10 @@ import { Button } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useParams } from 'react-router';
 import { api, ask } from '../api/client';
-import { budget, dataset, type Listed, me } from '../api/queries';
+import { budget, dataset, type Listed, me, signedOffer } from '../api/queries';
 import { t } from '../i18n';
 import { basket } from '../parts/basket';
+import { changes } from '../parts/diff';
 import { Card, Facts, Page, Read, Terminal } from '../parts/page';
 import { save } from '../parts/save';
 import { count, epsilon, Gauge, Id, Name, State, Time } from '../parts/words';
@@ -77,16 +78,7 @@ function Shown({ newest, all }: { newest: Listed; all: Listed[] }) {
               </table>
             </div>
           </Card>
-          <Card title={t('Versions')}>
-            <ul className="list">
-              {all.map((one) => (
-                <li key={`${one.offer.version}-${one.offer.offer_version}`} className="item">
-                  <div>{t('Version {n}, terms {m}', { n: one.offer.version, m: one.offer.offer_version })}<p className="small"><Time at={one.offer.offered_at} /></p></div>
-                  <State word={one.view.state} />
-                </li>
-              ))}
-            </ul>
-          </Card>
+          <Versions all={all} />
         </div>
         <div className="stack">
           <Budget id={offer.dataset_id} />
@@ -106,15 +98,64 @@ function Shown({ newest, all }: { newest: Listed; all: Listed[] }) {
               [t('Dataset'), <Id key="d" value={offer.dataset_id} short />],
               [t('Manifest root'), <Id key="m" value={offer.manifest_root} short />],
               [t('Family'), <Id key="f" value={offer.family} short />],
-              [t('Log entry'), <Link key="e" to={`/audit?entry=${view.offer.receipt.index}`}>{view.offer.receipt.index}</Link>],
-              [t('Key'), owner ? <Id key="k" value={offer.key.key_id} short /> : undefined],
-              [t('Key service'), owner ? offer.key.kms : undefined],
+              [t('Offer'), <Id key="o" value={newest.sha256} short />],
+              [t('Log entry'), <Link key="e" to={`/audit?entry=${view.receipt.index}`}>{view.receipt.index}</Link>],
             ]} />
+            {owner && <KeyReference id={offer.dataset_id} />}
           </Card>
-          {owner && <Card title={t('Yours')}><div className="stack tight"><Terminal command={`depa dataset show ${offer.dataset_id} --registry ${location.origin}`} open /></div></Card>}
+          {owner && <Card title={t('Yours')}><div className="stack tight"><Terminal command={`depa dataset show ${offer.dataset_id} --key YOUR.key --trust trust.json --registry ${location.origin}`} open /></div></Card>}
         </div>
       </div>
     </Page>
+  );
+}
+
+/** Columns are told apart by their names. */
+const compared = ({ offer }: Listed) => ({ ...offer, columns: Object.fromEntries(offer.columns.map((column) => [column.name, column])) });
+const written = (value: unknown): string => (value === undefined ? t('nothing') : typeof value === 'string' ? value : JSON.stringify(value));
+/** What every version has of its own. */
+const OWN = ['version', 'offer_version', 'offered_at'];
+
+/** Every version and every change of terms, each with what it changed. */
+function Versions({ all }: { all: Listed[] }) {
+  return (
+    <Card title={t('Versions')}>
+      <ul className="list">
+        {all.map((one, at) => {
+          const before = all[at + 1];
+          const found = before ? changes(compared(before), compared(one)).filter(({ path }) => !OWN.includes(path[0] ?? '')) : [];
+          return (
+            <li key={`${one.offer.version}-${one.offer.offer_version}`}>
+              <div className="item">
+                <div>{t('Version {n}, terms {m}', { n: one.offer.version, m: one.offer.offer_version })}<p className="small"><Time at={one.offer.offered_at} /></p></div>
+                <State word={one.view.state} />
+              </div>
+              {before && found.length === 0 && <p className="dim small">{t('Nothing that everyone may read has changed.')}</p>}
+              {found.length > 0 && (
+                <details>
+                  <summary className="small">{t('{n} changes from the version before', { n: found.length })}</summary>
+                  <ul className="list small" data-testid="version-changes">
+                    {found.map((change) => (
+                      <li key={change.path.join(' ')}><code>{change.path.join(' › ')}</code><br /><span className="dim">{t('was')}</span> {written(change.before)} → <span className="dim">{t('becomes')}</span> {written(change.after)}</li>
+                    ))}
+                  </ul>
+                </details>
+              )}
+            </li>
+          );
+        })}
+      </ul>
+    </Card>
+  );
+}
+
+/** Where its key lies: the service tells it to its provider and to those who contract. */
+function KeyReference({ id }: { id: string }) {
+  const signed = useQuery(signedOffer(id));
+  return (
+    <Read of={signed}>
+      {({ offer: { key } }) => <Facts of={[[t('Key'), <Id key="k" value={key.key_id} short />], [t('Key service'), key.kms]]} />}
+    </Read>
   );
 }
 

@@ -1,12 +1,13 @@
 /** The catalogue: what is on offer, with facets that count. */
 import { Button, Checkbox, TextInput } from '@mantine/core';
-import { useQuery } from '@tanstack/react-query';
+import { useQueries, useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link } from 'react-router';
-import { datasets, type Listed, me } from '../api/queries';
+import { oversees } from '../api/calm';
+import { budget, datasets, type Listed, me } from '../api/queries';
 import { t } from '../i18n';
 import { Card, Empty, Page, Read } from '../parts/page';
-import { count, money, Name, State, useNames } from '../parts/words';
+import { count, epsilon, money, Name, State, useNames } from '../parts/words';
 import { basket, useBasket } from '../parts/basket';
 
 export function price({ offer }: Listed): string {
@@ -30,6 +31,32 @@ const FACETS: Record<string, (one: Listed, name: (did: string) => string) => str
   Provider: ({ offer }, name) => [name(offer.provider)],
 };
 
+/** What is left to the reader of each dataset's budget, in millionths of ε, by its id; missing where it was not read. */
+export type Left = ReadonlyMap<string, number>;
+
+/** The facet of what is left; for those who oversee it does not exist: what they read of others is entered in the log. */
+const leftBand = (micro: number | undefined): string => {
+  if (micro === undefined) return t('not known');
+  const left = micro / 1e6;
+  return left <= 0 ? t('used up') : left < 1 ? t('below 1') : left <= 3 ? t('1 to 3') : t('above 3');
+};
+
+/** Budgets that are asked for; a catalogue of more shows the facet for the first ones. */
+const MOST_BUDGETS = 100;
+
+function useLeft(all: Listed[]): Left {
+  const { data: session } = useQuery(me);
+  const asked = session && !oversees(session) ? all.slice(0, MOST_BUDGETS) : [];
+  return useQueries({
+    queries: asked.map(({ offer }) => ({ ...budget(offer.dataset_id), staleTime: 60_000 })),
+    combine: (read) => new Map(read.flatMap(({ data }): [string, number][] => {
+      if (data === undefined) return [];
+      const lines = data.lines.map((line) => line.left_micro);
+      return [[data.dataset_id, lines.length === 0 ? data.cap_micro : Math.min(...lines)]];
+    })),
+  });
+}
+
 export default function Datasets() {
   const all = useQuery(datasets);
   const { data: session } = useQuery(me);
@@ -46,6 +73,8 @@ export default function Datasets() {
 
 function Catalogue({ all }: { all: Listed[] }) {
   const names = useNames();
+  const left = useLeft(all);
+  const facets: typeof FACETS = left.size === 0 ? FACETS : { ...FACETS, 'ε left for you': ({ offer }) => [leftBand(left.get(offer.dataset_id))] };
   const [words, setWords] = useState('');
   const [chosen, setChosen] = useState<Record<string, string[]>>({});
   const picked = useBasket();
@@ -53,14 +82,14 @@ function Catalogue({ all }: { all: Listed[] }) {
   const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
   const found = all.filter((one) => wanted.every((word) => texts(one).includes(word)));
   const fits = (one: Listed, but?: string) =>
-    Object.entries(FACETS).every(([facet, of]) => facet === but || !chosen[facet]?.length || of(one, names).some((value) => chosen[facet]?.includes(value)));
+    Object.entries(facets).every(([facet, of]) => facet === but || !chosen[facet]?.length || of(one, names).some((value) => chosen[facet]?.includes(value)));
   const shown = found.filter((one) => fits(one));
   if (all.length === 0) return <Empty command={`depa dataset publish offer.json --registry ${location.origin}`}>{t('No dataset is on offer yet.')}</Empty>;
   return (
     <>
       <TextInput aria-label={t('Search')} placeholder={t('Search names, columns, keywords')} value={words} onChange={(event) => setWords(event.currentTarget.value)} />
       <div className="row">
-        {Object.entries(FACETS).map(([facet, of]) => {
+        {Object.entries(facets).map(([facet, of]) => {
           const counts = new Map<string, number>();
           for (const one of found.filter((candidate) => fits(candidate, facet))) for (const value of of(one, names)) counts.set(value, (counts.get(value) ?? 0) + 1);
           return (
@@ -92,7 +121,7 @@ function Catalogue({ all }: { all: Listed[] }) {
       <ul className="cards">
         {shown.map((one) => (
           <li key={one.offer.dataset_id} className="card link">
-            <div className="row between"><State word={one.view.state} /><span className="dim small">ε ≤ {one.offer.privacy_cap.epsilon}</span></div>
+            <div className="row between"><State word={one.view.state} /><span className="dim small">ε ≤ {one.offer.privacy_cap.epsilon}{left.has(one.offer.dataset_id) && ` · ${t('ε {left} left', { left: epsilon(left.get(one.offer.dataset_id) ?? 0, 'left') })}`}</span></div>
             <Link to={`/datasets/${one.offer.dataset_id}`}>{one.offer.name}</Link>
             <span className="dim small"><Name did={one.offer.provider} /></span>
             <p className="small">{one.offer.data_card.description}</p>

@@ -1,12 +1,14 @@
 /** A one-time link becomes a person with a passkey. The secret stands behind `#` and is taken out of the address at once. */
 import { Button, TextInput } from '@mantine/core';
-import { useQueryClient } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { Link, useNavigate } from 'react-router';
 import { api, ask, rememberCsrf } from '../api/client';
+import { waysIn } from '../api/queries';
 import { t } from '../i18n';
 import { create, type Options } from '../keys/passkey';
 import { ProblemNote } from '../parts/page';
+import { toProvider } from '../parts/oidc';
 import { Mark, Tools } from '../parts/shell';
 import { save } from '../parts/save';
 
@@ -14,6 +16,7 @@ export function Enrol() {
   const client = useQueryClient();
   const navigate = useNavigate();
   const [token] = useState(() => location.hash.slice(1));
+  const { data: ways = ['passkey'] } = useQuery(waysIn);
   const [label, setLabel] = useState(t('This device'));
   const [codes, setCodes] = useState<string[]>();
   const [problem, setProblem] = useState<unknown>();
@@ -50,6 +53,7 @@ export function Enrol() {
             <TextInput label={t('A name for this passkey')} value={label} onChange={(event) => setLabel(event.currentTarget.value)} required maxLength={100} />
             <ProblemNote problem={problem} />
             <Button type="submit" size="md" loading={busy} disabled={token === ''}>{t('Make a passkey')}</Button>
+            {ways.includes('oidc') && <Button variant="default" disabled={token === ''} onClick={() => void toProvider(token).catch(setProblem)}>{t('Use your organisation’s account instead')}</Button>}
           </form>
         ) : (
           <div className="card stack">

@@ -1,12 +1,14 @@
 /** Signing in: by a passkey, or with a recovery code of somebody who has no passkey at hand. */
 import { Button, TextInput } from '@mantine/core';
-import { useQueryClient } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { Link, useNavigate } from 'react-router';
 import { api, ask, rememberCsrf } from '../api/client';
+import { waysIn } from '../api/queries';
 import { t } from '../i18n';
 import { get, type Options } from '../keys/passkey';
 import { ProblemNote, Terminal } from '../parts/page';
+import { toProvider } from '../parts/oidc';
 import { Mark, Tools } from '../parts/shell';
 
 export function SignIn() {
@@ -15,6 +17,7 @@ export function SignIn() {
   const [problem, setProblem] = useState<unknown>();
   const [busy, setBusy] = useState(false);
   const [code, setCode] = useState('');
+  const { data: ways = ['passkey'] } = useQuery(waysIn);
   useEffect(() => {
     document.title = `${t('Sign in')} · DEPA`;
   }, []);
@@ -44,7 +47,8 @@ export function SignIn() {
           <h1>{t('Sign in')}</h1>
           <p className="dim">{t('A passkey of this device or a security key says who you are. What you sign, your own keys sign.')}</p>
           <ProblemNote problem={problem} />
-          <Button size="md" loading={busy} onClick={() => void tried(signIn)}>{t('Sign in with a passkey')}</Button>
+          {ways.includes('passkey') && <Button size="md" loading={busy} onClick={() => void tried(signIn)}>{t('Sign in with a passkey')}</Button>}
+          {ways.includes('oidc') && <Button size="md" variant="default" onClick={() => void tried(() => toProvider())}>{t('Sign in with your organisation')}</Button>}
           <details>
             <summary>{t('No passkey at hand?')}</summary>
             <form className="stack tight" onSubmit={(event) => { event.preventDefault(); void tried(recover); }}>

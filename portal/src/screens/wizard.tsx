@@ -4,14 +4,17 @@ import { useQuery } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
 import { Link, useNavigate } from 'react-router';
 import { api, ask } from '../api/client';
+import type { DatasetOffer, PublicOffer } from '../api/documents';
 import { me, trust } from '../api/queries';
 import { t } from '../i18n';
-import { envelope, Refused, stamp } from '../keys/document';
+import { Refused, seal, stamp } from '../keys/document';
+import { croissant } from '../parts/croissant';
 import { Json } from '../parts/json';
 import { useSigning } from '../parts/keys';
 import { Card, Page, ProblemNote, Terminal } from '../parts/page';
 import { profile } from '../parts/profile';
 import { save } from '../parts/save';
+import { SignedBytes, useOwn } from '../parts/signed';
 import { decimals, useNames } from '../parts/words';
 
 interface Row {
@@ -97,19 +100,26 @@ export default function Wizard() {
     price: price > 0 ? [{ term_id: 'run', currency: 'INR', amount_minor: price }] : [],
     card,
   }), [name, kms, assurance, people, rows, epsilon, delta, scope, price, card]);
-  const offer = sealed && pinned && session && {
-    schema: 'dataset-offer.v1', registry: pinned.registry, dataset_id: sealed.dataset_id, version: sealed.version, offer_version: 1,
-    family: sealed.family, provider: session.member, name,
-    reference: { data_schema: 'urn:depa:schema:table-v1', creators: [names(session.member)], keywords: [], sample: null, consent_basis_sha256: null },
+  const [offeredAt, setOfferedAt] = useState(stamp);
+  const creator = session ? names(session.member) : '';
+  // What everyone will read of it; where it is sealed, and its key, are not known before the sealing.
+  const terms = useMemo<PublicOffer | undefined>(() => pinned && session ? {
+    registry: pinned.registry, dataset_id: sealed?.dataset_id ?? 'dst_…', version: sealed?.version ?? 1, offer_version: 1,
+    family: sealed?.family ?? 'fam_…', provider: session.member, name,
+    reference: { data_schema: 'urn:depa:schema:table-v1', creators: [creator], keywords: [], sample: null, consent_basis_sha256: null },
     columns: used.map((row) => ({ name: row.name, type: row.type, ...bound(row) })),
-    objects: [{ url: sealed.url, bytes: sealed.bytes, media_type: sealed.media_type ?? 'text/csv' }],
-    manifest_root: sealed.manifest_root,
-    key: { kms: sealed.kms, kms_jwk: sealed.kms_jwk, key_id: sealed.key_id, min_assurance: sealed.min_assurance },
+    objects: sealed ? [{ url: sealed.url, bytes: sealed.bytes, media_type: sealed.media_type ?? 'text/csv' }] : [],
+    manifest_root: sealed?.manifest_root ?? '', key: { min_assurance: sealed?.min_assurance ?? assurance },
     public_rows: people, usage,
     privacy_cap: { unit: 'principal', adjacency: 'add_remove', epsilon, delta, accountant: 'rdp', scope, level: 1 },
     payment: price > 0 ? [{ term_id: 'run', kind: 'per_run', payees: [{ did: session.member, share_ppm: 1_000_000 }], currency: 'INR', amount_minor: price, trigger: 'completed' }] : [],
-    data_card: card, offered_at: stamp(),
-  };
+    data_card: card, offered_at: offeredAt,
+  } : undefined, [pinned, session?.member, creator, sealed, name, rows, assurance, people, epsilon, delta, scope, price, card, offeredAt]);
+  const offer = useMemo<DatasetOffer | undefined>(() => sealed && terms && {
+    schema: 'dataset-offer.v1', ...terms,
+    key: { kms: sealed.kms, kms_jwk: sealed.kms_jwk, key_id: sealed.key_id, min_assurance: sealed.min_assurance },
+  }, [sealed, terms]);
+  const { own, problem: unmade } = useOwn(offer);
   const change = (at: number, part: Partial<Row>) => setRows(rows.map((row, place) => (place === at ? { ...row, ...part } : row)));
   const tried = (act: () => Promise<void>) => {
     setProblem(undefined);
@@ -121,11 +131,14 @@ export default function Wizard() {
     setFile(chosen.name);
     setRows(found.columns.map((column) => ({ ...column, lower: '0', upper: '1', sealed: true, read: column.type === 'number', join: false, target: false })));
   });
-  const taken = (chosen: File | null) => chosen && tried(async () => setSealed(sealedRecord(await chosen.text(), kms)));
+  const taken = (chosen: File | null) => chosen && tried(async () => {
+    setSealed(sealedRecord(await chosen.text(), kms));
+    setOfferedAt(stamp());
+  });
   const publish = () => tried(async () => {
-    if (!ready || !offer) throw new Refused('KEY_MISSING', t('This browser holds no key that may sign for you.'));
+    if (!ready || !offer || !own) throw new Refused('KEY_MISSING', t('This browser holds no key that may sign for you.'));
     const header = { 'Idempotency-Key': crypto.randomUUID() };
-    await ask(api.POST('/v1/datasets', { params: { header }, body: (await envelope(offer, ready)) as never }));
+    await ask(api.POST('/v1/datasets', { params: { header }, body: (await seal(own, ready)) as never }));
     void navigate(`/datasets/${offer.dataset_id}`);
   });
   const next = (enough: boolean) => (
@@ -141,7 +154,7 @@ export default function Wizard() {
       <Stepper active={step} onStepClick={(to) => to < step && setStep(to)} size="sm" iconSize={32}>
         {['Describe', 'File', 'Schema', 'Terms', 'Protection'].map((title) => <Stepper.Step key={title} label={t(title)} />)}
       </Stepper>
-      <ProblemNote problem={problem} />
+      <ProblemNote problem={problem ?? unmade} />
       {step === 0 && (
         <Card title={t('Describe')}>
           <div className="stack tight">
@@ -212,16 +225,44 @@ export default function Wizard() {
               <Terminal command={command} open />
               <p>{t('Then take in the record that it leaves behind.')}</p>
               <div><FileButton onChange={taken} accept=".json,application/json">{(props) => <Button {...props} variant="default" disabled={kms === ''}>{t('Choose sealed.json')}</Button>}</FileButton></div>
+              {kms !== '' && <KeyTest kms={kms} sealed={sealed} />}
               {sealed && <div className="note good" role="status">{t('Sealed: manifest root {root}', { root: `${sealed.manifest_root.slice(0, 16)}…` })}</div>}
               <div className="row">
                 <Button variant="default" onClick={() => setStep(3)}>{t('Back')}</Button>
-                <Button disabled={!sealed || !ready} onClick={publish}>{t('Sign the offer and publish')}</Button>
+                <Button disabled={!own || !ready} onClick={publish}>{t('Sign the offer and publish')}</Button>
               </div>
             </div>
           </Card>
-          {offer && <Card title={t('What you sign')}><Json of={offer} /></Card>}
+          {offer && <Card title={t('What you sign')}><SignedBytes of={own} open /></Card>}
         </div>
       )}
+      {terms && name.trim() !== '' && <Preview of={terms} sealed={sealed !== undefined} />}
     </Page>
+  );
+}
+
+/** The page as catalogues will read it, as it comes about. */
+function Preview({ of, sealed }: { of: PublicOffer; sealed: boolean }) {
+  const made = useMemo(() => croissant(of, `${location.origin}/v1/datasets/${of.dataset_id}`), [of]);
+  return (
+    <Card title={t('Croissant, as it would be published')}>
+      <details>
+        <summary>{sealed ? t('Everything that catalogues will read') : t('So far; sealing adds the file, its size and its root')}</summary>
+        <div data-testid="croissant"><Json of={made} /></div>
+      </details>
+    </Card>
+  );
+}
+
+/** Whether the key service answers: this page may ask this service alone, so a command does. */
+function KeyTest({ kms, sealed }: { kms: string; sealed: Sealed | undefined }) {
+  return (
+    <div className="stack tight" role="group" aria-label={t('Test the key reference')}>
+      <h3>{t('Test the key reference')}</h3>
+      <p className="dim small">{t('This page may ask nobody but this service, so it cannot ask your key service. This command does: it answers with the budgets kept there, or says why not.')}</p>
+      {!/^https:\/\//.test(kms) && !/^http:\/\/(localhost|127\.0\.0\.1|\[::1\])(:|\/|$)/.test(kms) && <div className="note wait">{t('A key service is asked over https, or on this machine.')}</div>}
+      <Terminal command={`depa kms budget --kms ${kms} --key tdp.key`} open />
+      {sealed && <p className="small">{t('Key {id}, answers signed by {x}', { id: sealed.key_id, x: `${sealed.kms_jwk.x.slice(0, 12)}…` })}</p>}
+    </div>
   );
 }

@@ -11,7 +11,7 @@ async function pages(page, house) {
   const { runs } = await page.evaluate(async () => (await fetch('/v1/runs')).json());
   const { contracts } = await page.evaluate(async () => (await fetch('/v1/contracts')).json());
   const { datasets } = await house.get('/v1/datasets?limit=10');
-  const dataset = JSON.parse(Buffer.from(datasets[0].offer.envelope.payload, 'base64url')).dataset_id;
+  const dataset = datasets[0].offer.dataset_id;
   const run = runs.at(-1).run_id;
   return {
     home: '/', datasets: '/datasets', dataset: `/datasets/${dataset}`, contracts: '/contracts',
@@ -84,9 +84,26 @@ export async function a_contract_prints_without_the_frame_of_the_page(house) {
   assert.equal(await page.getByTestId('digest').isVisible(), true);
 }
 
-export async function the_page_speaks_hindi(house) {
+export async function the_page_speaks_hindi_with_letters_of_its_own_and_is_loaded_with_it_alone(house) {
   const page = await house.person('tdc');
+  const fonts = () => page.sent.filter(({ url }) => /\.woff2?$/.test(new URL(url).pathname)).length;
+  const texts = () => page.sent.filter(({ url }) => /\/hi\.json$/.test(new URL(url).pathname)).length;
+  await settled(page);
+  assert.deepEqual([fonts(), texts()], [0, 0], 'English loads none of it');
   await page.getByRole('button', { name: 'हिन्दी' }).click();
   await page.getByRole('heading', { name: 'मुखपृष्ठ' }).waitFor();
   assert.equal(await page.evaluate(() => document.documentElement.lang), 'hi');
+  await page.evaluate(() => document.fonts.ready);
+  assert.ok(await page.evaluate(() => document.fonts.check('16px "Noto Sans Devanagari"', 'मुखपृष्ठ')), 'the font is there');
+  assert.ok(fonts() > 0 && texts() === 1);
+  for (const path of ['/datasets', '/keys', '/datasets/new']) {
+    await house.open(page, path);
+    await settled(page);
+    assert.match(await page.locator('h1').textContent(), /[\u0900-\u097f]/, path);
+    await house.shot(page, `hindi${path.replaceAll('/', '-')}`);
+  }
+  quiet(page);
+  await page.getByRole('button', { name: 'English' }).click();
+  await page.getByRole('heading', { name: /./, level: 1 }).waitFor();
+  assert.equal(await page.evaluate(() => document.documentElement.lang), 'en');
 }

@@ -48,7 +48,7 @@ export async function stored_scripts_are_shown_as_text_and_never_run(house) {
   const { runs } = await page.evaluate(async () => (await fetch('/v1/runs')).json());
   const { contracts } = await page.evaluate(async () => (await fetch('/v1/contracts')).json());
   const { datasets } = await page.evaluate(async () => (await fetch('/v1/datasets')).json());
-  const dataset = JSON.parse(Buffer.from(datasets[0].offer.envelope.payload, 'base64url')).dataset_id;
+  const dataset = datasets[0].offer.dataset_id;
   const paths = ['/', '/datasets', `/datasets/${dataset}`, '/contracts', `/contracts/${contracts[0].contract_id}`, '/contracts/new', '/runs', `/runs/${runs[0].run_id}`, `/runs/${runs[0].run_id}/evidence`, '/payments', '/keys', '/audit'];
   let seen = 0;
   for (const path of paths) {

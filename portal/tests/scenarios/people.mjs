@@ -176,21 +176,31 @@ export async function an_organisation_registers_and_two_people_of_the_sro_let_it
   assert.equal(await state(), 'applied');
   await asha.goto('about:blank');
   await asha.goto(link);
+  await asha.getByText('A colleague signed this').waitFor();
   await asha.getByRole('button', { name: 'Sign', exact: true }).click();
   await asha.getByText('A second person must sign').waitFor();
   assert.equal(await state(), 'applied');
+  await asha.getByRole('button', { name: 'Done' }).click();
+  await asha.locator('li', { hasText: did }).getByText('waits for a colleague').waitFor();
+  // The second person finds it in the inbox and in the queue, under the very digest.
   const bela = await house.signer('sro2');
-  // An old session is asked for a fresh assertion before anything is signed.
+  // The page is asked for a fresh assertion before anything is signed.
   await bela.route('**/v1/people/me', async (route) => {
     const response = await route.fetch();
     await route.fulfill({ response, json: { ...(await response.json()), stepped_up_until: '2020-01-01T00:00:00Z' } });
   });
-  await bela.goto('about:blank');
-  await bela.goto(link);
+  await house.open(bela, '/');
+  await bela.getByRole('link', { name: 'An act of the SRO waits for a second person' }).first().click();
+  await bela.getByRole('button', { name: `Read and sign: ${did}` }).click();
   await bela.getByText('A colleague signed this').waitFor();
+  const digest = await bela.getByRole('dialog').getByTestId('signed-digest').textContent();
+  await house.shot(bela, 'admin-queue');
   await bela.getByRole('button', { name: 'Sign', exact: true }).click();
   await until('the decision stands', async () => (await state()) === 'verified');
+  assert.equal(signedDigest(bela, '/v1/participants/decisions'), digest);
+  assert.equal(signedDigest(asha, '/v1/participants/decisions'), digest, 'both signed the same bytes');
   assert.ok(bela.sent.some(({ url }) => url.endsWith('/auth/step-up')), 'the passkey was asked');
+  await until('nothing of it waits', async () => (await bela.getByRole('button', { name: `Read and sign: ${did}` }).count()) === 0);
   await page.getByText('Your organisation is verified').waitFor();
   await page.getByLabel('Your name').fill('Farah');
   await page.getByRole('button', { name: 'Go on to your passkey' }).click();
@@ -203,6 +213,74 @@ export async function an_organisation_registers_and_two_people_of_the_sro_let_it
   await page.getByRole('button', { name: 'Sign and enter' }).click();
   await until('a second key', async () => (await house.get(`/v1/participants/${encodeURIComponent(did)}/keys`)).keys.length === 2);
   quiet(page, ['404']);
+}
+
+export async function the_sro_lays_down_a_template_a_schema_and_a_suspension_by_forms(house) {
+  const [asha, bela] = [await house.signer('sro'), await house.signer('sro2')];
+  await house.open(asha, '/admin');
+  const signed = async () => {
+    await asha.getByRole('dialog').getByRole('button', { name: 'Sign', exact: true }).click();
+    await asha.getByText('A second person must sign').waitFor();
+    await asha.getByRole('button', { name: 'Done' }).click();
+  };
+  const second = async (name) => {
+    await house.open(bela, '/admin');
+    await bela.getByRole('button', { name: `Read and sign: ${name}` }).click();
+    await bela.getByRole('dialog').getByRole('button', { name: 'Sign', exact: true }).click();
+    await bela.getByText('Two people have signed').first().waitFor();
+  };
+  const form = (title) => asha.locator('details', { has: asha.getByText(title, { exact: true }) });
+  // A template with a rule document whose digest the page makes itself.
+  await asha.getByText('A new template or version', { exact: true }).click();
+  const template = form('A new template or version');
+  await template.getByLabel('Name with its version').fill('cardiology-v1');
+  await template.getByLabel('Title').fill('Training on heart data');
+  await template.getByLabel('Where its legal text lies').fill('https://sro.example/cardiology-v1.html');
+  await template.getByLabel('SHA-256 of the legal text').fill('9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08');
+  const rego = Buffer.from('package depa.rules\n');
+  await template.locator('input[type=file]').nth(1).setInputFiles({ name: 'hours.rego', mimeType: 'text/plain', buffer: rego });
+  const digest = createHash('sha256').update(rego).digest('hex');
+  await until('the digest of the rule', async () => (await template.getByLabel(/^Rule documents/).inputValue()) === digest);
+  await template.getByRole('button', { name: 'To the document' }).click();
+  await signed();
+  assert.equal((await house.get('/v1/templates')).templates.length, 0, 'one person lays nothing down');
+  await second('cardiology-v1');
+  const [stored] = (await house.get('/v1/templates')).templates;
+  assert.deepEqual(JSON.parse(Buffer.from(stored.envelope.payload, 'base64url')).rules, [digest]);
+  // A data schema.
+  await asha.getByText('A new data schema', { exact: true }).click();
+  const schema = form('A new data schema');
+  await schema.getByLabel('URI by which offers name it').fill('urn:depa:schema:heart-v1');
+  await schema.getByLabel('Title').fill('Heart data');
+  await schema.getByLabel(/^Columns, one a line/).fill('age number 0 120\ncity text');
+  await schema.getByRole('button', { name: 'To the document' }).click();
+  await signed();
+  await second('urn:depa:schema:heart-v1');
+  assert.equal((await house.get('/v1/data-schemas')).data_schemas.length, 1);
+  // A dataset is suspended and resumed.
+  const { offer } = (await house.get('/v1/datasets?q=vaccinations')).datasets[0];
+  for (const [act, state] of [['suspend', 'suspended'], ['resume', 'registered']]) {
+    await house.open(asha, '/admin');
+    await asha.getByText('Suspend, resume or withdraw a dataset', { exact: true }).click();
+    const change = form('Suspend, resume or withdraw a dataset');
+    await change.getByRole('combobox', { name: 'Dataset' }).click();
+    await asha.getByRole('option', { name: new RegExp(offer.name.replace(/[()]/g, '.')) }).click();
+    await change.getByRole('combobox', { name: 'What happens' }).click();
+    await asha.getByRole('option', { name: act, exact: true }).click();
+    await change.getByLabel('Reason, one sentence').fill('a question of consent');
+    await change.getByRole('button', { name: 'To the document' }).click();
+    await signed();
+    await second(offer.dataset_id);
+    assert.equal((await house.get(`/v1/datasets/${offer.dataset_id}`)).state, state);
+  }
+  // A private key is not taken for the log's next one.
+  await asha.getByText('Put the next key in use', { exact: true }).click();
+  const next = form('Put the next key in use');
+  await next.getByLabel('Public half of the next key, as JSON').fill('{"kty":"OKP","crv":"Ed25519","x":"a","d":"b"}');
+  await next.getByRole('button', { name: 'To the document' }).click();
+  await next.getByText('this is a private key').waitFor();
+  quiet(asha);
+  quiet(bela);
 }
 
 export async function somebody_signs_out_and_in_again_by_a_passkey(house) {

@@ -7,7 +7,7 @@ import { quiet, until } from '../check.mjs';
 /** The demo's job, as `depa job bundle` takes it. */
 async function job(house, contract) {
   const { datasets } = await house.get('/v1/datasets?limit=200');
-  const offers = datasets.map((one) => JSON.parse(Buffer.from(one.offer.envelope.payload, 'base64url')));
+  const offers = datasets.map((one) => one.offer);
   const id = (who) => offers.find((offer) => offer.provider === house.people[who].did).dataset_id;
   const shown = JSON.parse(await house.depa('tdc', 'keys', 'show', join(house.dir, 'tdc', 'encryption.key'), '--json'));
   const form = {
@@ -17,7 +17,7 @@ async function job(house, contract) {
     tables: { icmr: id('tdp'), cowin: id('tdp2'), statewarroom: id('tdp3') },
     training: {
       model: { kind: 'logistic_regression' }, target: 'icmr.a_icmr_test_result', positive: '1',
-      principal: 'icmr.icmr_patient_mobilenumber', epsilon: '1.0', delta: '0.0000472', steps: 60, sample_rate: '0.0755162',
+      principal: 'icmr.icmr_patient_mobilenumber', epsilon: '1.0', delta: '0.0000472', steps: 3000, sample_rate: '0.0755162',
       clipping_norm: '1.0', learning_rate: '0.5', metrics_noise_multiplier: '20',
     },
     output: { recipient_jwk: shown.jwk, upload: `file://${join(house.dir, 'storage', 'models')}` },
@@ -64,12 +64,20 @@ export async function three_providers_a_consumer_and_the_sro_go_from_a_contract_
   await until('the run appears without a reload', async () => (await providers[0].locator('tbody tr').count()) > before, 60_000);
   const fresh = await until('the run is listed', () => consumer.evaluate(async (old) => (await (await fetch('/v1/runs')).json()).runs.map((run) => run.run_id).find((one) => !old.includes(one)), known), 30_000);
   await house.open(providers[1], `/runs/${fresh}`);
-  const seen = new Set();
+  const [seen, live] = [new Set(), []];
   await until('the run completes on the open page', async () => {
     const now = await providers[1].locator('[aria-current=step]').textContent().catch(() => null);
     if (now) seen.add(now);
+    const told = await providers[1].evaluate(() => [document.querySelector('[data-testid=step]')?.textContent, document.querySelector('[data-testid=step-epsilon]')?.textContent]);
+    if (told[0]) live.push(told.map((text) => Number(/[\d,]+(\.\d+)?/.exec(text ?? '')?.[0].replaceAll(',', ''))));
     return now === 'completed';
   }, 90_000);
+  // The step came by itself, from the stream of events alone; ε never falls.
+  assert.ok(live.length > 0, `a step was shown while it trained; seen: ${[...seen].join(', ')}`);
+  for (const [at, [step, epsilon]] of live.entries()) {
+    assert.ok(step >= 1 && step <= 3000 && epsilon > 0 && epsilon <= 1.01, `step ${step}, ε ${epsilon}`);
+    if (at > 0) assert.ok(step >= live[at - 1][0] && epsilon >= live[at - 1][1], 'forwards alone');
+  }
   await house.shot(providers[1], 'story-run');
   // Pay.
   await house.open(providers[2], '/payments');

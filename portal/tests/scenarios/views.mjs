@@ -24,6 +24,8 @@ export async function the_catalogue_counts_its_facets_and_works_by_keyboard_alon
   assert.match(await box.evaluate((node) => node.labels[0].textContent), /\(1\)$/);
   await press('Space');
   await page.getByText('1 of 3').waitFor();
+  // What is left of the own budget is a facet, too.
+  assert.ok((await page.locator('summary', { hasText: 'ε left for you' }).count()) === 1);
   // The other facets count within what is chosen.
   await page.locator('summary', { hasText: 'Format' }).click();
   assert.equal(await page.getByLabel('text/csv (1)').count(), 1);
@@ -37,21 +39,29 @@ export async function the_catalogue_counts_its_facets_and_works_by_keyboard_alon
 }
 
 export async function a_dataset_shows_its_key_to_its_provider_alone(house) {
-  const page = await house.person('tdc');
-  const all = await house.get('/v1/datasets?limit=200');
-  const offers = all.datasets.map((one) => JSON.parse(Buffer.from(one.offer.envelope.payload, 'base64url')));
-  const offer = offers.find((one) => one.provider === house.people.tdp.did);
-  await house.open(page, `/datasets/${offer.dataset_id}`);
-  await page.getByText('spent in 1 runs').waitFor();
-  const shown = await page.locator('main').innerHTML();
-  assert.ok(!shown.includes(offer.key.key_id) && !shown.includes(offer.key.kms), 'the consumer sees no key reference');
   const owner = await house.person('tdp');
-  await house.open(owner, `/datasets/${offer.dataset_id}`);
-  await owner.getByText(offer.key.kms).waitFor();
+  const all = await house.get('/v1/datasets?limit=200');
+  const { dataset_id: id } = all.datasets.map((one) => one.offer).find((one) => one.provider === house.people.tdp.did);
+  const { key } = await house.signedOffer(owner, id);
+  const page = await house.person('tdc');
+  const told = [];
+  page.on('response', async (response) => told.push(await response.text().catch(() => '')));
+  await house.open(page, '/datasets');
+  await page.locator(`a[href$="/datasets/${id}"]`).waitFor();
+  await house.open(page, `/datasets/${id}`);
+  await page.getByText('spent in 1 runs').waitFor();
+  for (const path of [`/v1/datasets/${id}`, `/v1/datasets/${id}/versions`, `/v1/datasets/${id}/croissant`, '/v1/datasets?limit=200']) told.push(await page.evaluate(async (at) => (await fetch(at)).text(), path));
+  const shown = await page.locator('main').innerHTML();
+  for (const secret of [key.kms, key.key_id, key.kms_jwk.x]) {
+    assert.ok(!shown.includes(secret), 'the consumer sees no key reference');
+    assert.ok(told.length > 5 && told.every((text) => !text.includes(secret)), 'and is told none');
+  }
+  await house.open(owner, `/datasets/${id}`);
+  await owner.getByText(key.kms).waitFor();
   // What another consumer spent is the provider's business, and another provider's it is not.
   await owner.getByText('spent in 1 runs').waitFor();
   const other = await house.person('tdp2');
-  await house.open(other, `/datasets/${offer.dataset_id}`);
+  await house.open(other, `/datasets/${id}`);
   await other.getByText('Nothing that you may see was spent of it.').waitFor();
   quiet(page);
   quiet(owner);

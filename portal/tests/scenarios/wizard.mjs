@@ -32,15 +32,16 @@ export async function a_dataset_is_registered_and_no_cell_of_it_leaves_the_machi
   await page.getByLabel('People in it').fill('200');
   await page.getByRole('button', { name: 'Next' }).click();
   const { datasets } = await house.get('/v1/datasets?limit=200');
-  const own = datasets.map((one) => JSON.parse(Buffer.from(one.offer.envelope.payload, 'base64url'))).find((offer) => offer.provider === house.people.tdp.did);
-  await page.getByLabel('Your key service').fill(own.key.kms);
+  const own = datasets.map((one) => one.offer).find((offer) => offer.provider === house.people.tdp.did);
+  const { key } = await house.signedOffer(page, own.dataset_id);
+  await page.getByLabel('Your key service').fill(key.kms);
   await page.getByRole('combobox', { name: 'Its key opens for' }).click();
   await page.getByRole('option', { name: 'SIMULATED evidence too' }).click();
   const [saved] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Save the description' }).click()]);
   const description = join(house.dir, 'dataset.json');
   await saved.saveAs(description);
   // The command that is shown, in the folder of the house.
-  const shown = await page.locator('.terminal pre').first().textContent();
+  const shown = await page.locator('.terminal pre', { hasText: 'depa dataset seal' }).textContent();
   assert.match(shown, /^depa dataset seal dataset\.json --csv ages\.csv --out ages\.depa --url file:\S+ --record sealed\.json --key \S+ --trust \S+$/);
   const [out, record] = [join(house.dir, 'ages.depa'), join(house.dir, 'sealed.json')];
   await house.depa('tdp', 'dataset', 'seal', description, '--csv', table, '--out', out, '--url', `file://${out}`, '--record', record);
@@ -57,6 +58,13 @@ export async function a_dataset_is_registered_and_no_cell_of_it_leaves_the_machi
   }
   await take(JSON.stringify(sealed));
   await page.getByText('Sealed: manifest root').waitFor();
+  // The command that tests the key reference, against the provider's real key service.
+  const test = await page.getByRole('group', { name: 'Test the key reference' }).locator('.terminal pre').textContent();
+  assert.equal(test, `depa kms budget --kms ${key.kms} --key tdp.key`);
+  await house.depa('tdp', 'kms', 'budget', '--kms', key.kms);
+  // Croissant as the page shows it is what the service publishes.
+  await page.getByText('Everything that catalogues will read').click();
+  const preview = JSON.parse(await page.getByTestId('croissant').textContent());
   await house.shot(page, 'wizard-protection');
   await page.getByRole('button', { name: 'Sign the offer and publish' }).click();
   await page.getByRole('heading', { name: 'Data card' }).waitFor();
@@ -68,4 +76,29 @@ export async function a_dataset_is_registered_and_no_cell_of_it_leaves_the_machi
   assert.equal(listed.state, 'registered');
   const croissant = await house.get(`/v1/datasets/${sealed.dataset_id}/croissant`);
   assert.equal(croissant.name, 'Ages and results');
+  assert.deepEqual(croissant, preview, 'the preview told the truth');
+}
+
+export async function a_dataset_page_says_what_a_version_changed(house) {
+  const page = await house.person('tdc');
+  const { datasets } = await house.get('/v1/datasets?limit=200');
+  const { offer } = datasets[0];
+  // Two versions, as the service would list them.
+  await page.route(`**/v1/datasets/${offer.dataset_id}/versions`, async (route) => {
+    const response = await route.fetch();
+    const { versions } = await response.json();
+    const [first] = versions;
+    const next = structuredClone(first);
+    next.offer.offer_version = 2;
+    next.offer.public_rows = 4321;
+    next.offer.columns = next.offer.columns.slice(1);
+    await route.fulfill({ response, json: { versions: [{ ...first, state: 'deprecated' }, next] } });
+  });
+  await house.open(page, `/datasets/${offer.dataset_id}`);
+  await page.getByText('2 changes from the version before').click();
+  const changes = page.getByTestId('version-changes');
+  await changes.getByText('public_rows', { exact: true }).waitFor();
+  await changes.getByText(new RegExp(`${offer.public_rows}.*4321`)).waitFor();
+  await changes.getByText(`columns › ${offer.columns[0].name}`).waitFor();
+  quiet(page);
 }

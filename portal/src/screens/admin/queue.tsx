@@ -1,0 +1,48 @@
+/** The queue of the SRO's desk: what one person has begun, for the second one to read and to sign. */
+import { Button } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { me, pendingActs, type Pending, trust } from '../../api/queries';
+import { t } from '../../i18n';
+import { Card, Empty, Read } from '../../parts/page';
+import { Name, Time } from '../../parts/words';
+import type { Act } from '../../parts/two-people';
+import { subject, TITLES, verb } from './desk';
+
+export function Queue({ sign }: { sign: ((act: Act) => void) | undefined }) {
+  const { data: session } = useQuery(me);
+  const { data: pinned } = useQuery(trust);
+  const person = pinned?.sro.some(({ did }) => did === session?.member) ?? false;
+  const all = useQuery({ ...pendingActs, enabled: person });
+  // An auditor is no person of the SRO.
+  if (!person) return null;
+  return (
+    <Card title={t('Waiting for a second person')}>
+      <Read of={all}>
+        {(acts) => acts.length === 0 ? (
+          <Empty command={'depa sro approve DRAFT.json --key sro-b.key'}>{t('Nothing that a colleague has begun waits for a signature.')}</Empty>
+        ) : (
+          <ul className="list">
+            {acts.map((one) => <Line key={one.digest ?? one.since} one={one} mine={session?.member} sign={sign} />)}
+          </ul>
+        )}
+      </Read>
+    </Card>
+  );
+}
+
+function Line({ one, mine, sign }: { one: Pending; mine: string | undefined; sign: ((act: Act) => void) | undefined }) {
+  if (one.act === undefined) return <li className="item"><span className="pill bad">{t('The bytes of this act are not canonical: it is not offered for signing here.')}</span></li>;
+  const { act } = one;
+  const own = one.signers.some((holder) => holder === mine);
+  const word = verb(act);
+  return (
+    <li className="item">
+      <div>
+        <strong>{t(TITLES[act.schema] ?? act.schema)}</strong>{word && <> <span className="pill accent">{t(word.replaceAll('_', ' '))}</span></>}
+        <p className="small">{subject(act)}</p>
+        <p className="small">{t('signed by')} {one.signers.map((holder) => <Name key={holder} did={holder} />)} · <Time at={one.since} /> · {t('forgotten')} <Time at={one.until} /></p>
+      </div>
+      {own ? <span className="pill wait">{t('waits for a colleague')}</span> : sign && <Button size="xs" aria-label={`${t('Read and sign')}: ${subject(act)}`} onClick={() => sign(act)}>{t('Read and sign')}</Button>}
+    </li>
+  );
+}
