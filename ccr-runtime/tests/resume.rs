@@ -26,6 +26,11 @@ const JOB: Digest = Digest([5; 32]);
 /// cannot be executed while a process that another test forked meanwhile still holds it open for writing.
 struct Trainer(PathBuf);
 
+/// A link or, where the machine allows none, a copy.
+fn linked(built: &Path, copy: &Path) -> std::io::Result<()> {
+    std::fs::hard_link(built, copy).or_else(|_| std::fs::copy(built, copy).map(drop))
+}
+
 impl Trainer {
     fn named(test: &str) -> Option<Trainer> {
         let mut folder = std::env::current_exe().unwrap();
@@ -33,7 +38,7 @@ impl Trainer {
         folder.pop();
         let built = folder.join("ccr-trainer");
         let copy = folder.join(format!("ccr-resume-{test}-{}", std::process::id()));
-        if !built.is_file() || std::fs::hard_link(&built, &copy).is_err() {
+        if !built.is_file() || linked(&built, &copy).is_err() {
             println!("NOT RUN {test}: ccr-trainer is not built");
             return None;
         }

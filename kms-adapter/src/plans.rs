@@ -99,6 +99,7 @@ mod tests {
             sample_rate: real("0.1"),
             steps,
             expected_batch: real("10"),
+            most_expected_batch: None,
             metrics_noise_multiplier: None,
             curve: None,
             loss: None,

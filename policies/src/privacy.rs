@@ -23,9 +23,11 @@ use crate::reals;
 /// 3. σ is the smallest noise multiplier of three decimals, rounded up, with which training and metrics together cost
 ///    every dataset, at σ over its factor, at most the ε asked at the δ asked;
 /// 4. the divisor of the noised sums is sample rate × N × training share, rounded down, where N is the smallest
-///    `public_rows` of the datasets: no join gives more rows than that but a left join, for which it is too small a
-///    divisor, never a privacy loss, since a public constant only scales what was already noised.
-/// 5. a private step of a network expects no more rows than [`schemas::privacy::MOST_EXPECTED_ROWS`].
+///    `public_rows` of the datasets that bound the rows of the join: the first one and those of its inner joins. A left
+///    join takes no row away, however small its table is.
+/// 5. the margin of the clipping norm follows from the rows that a step may expect at most: the same with the largest of
+///    these `public_rows`, for a provider vouches for its own count alone, and another's may be declared too small.
+/// 6. a private step of a network expects no more rows than [`schemas::privacy::MOST_EXPECTED_ROWS`].
 ///
 /// Where the training is not private, which every contract allows by then, there is no σ and no metrics: each dataset is
 /// charged what no ε bounds.
@@ -61,12 +63,15 @@ fn of(join: &Join, training: &Training, uses: &[TableUse<'_>]) -> R<Plan> {
         None => Ok(unbounded(training, used, factor(used)?)),
     });
     let charges = charges.collect::<R<_>>()?;
+    let counts = bounding(join, uses);
+    let (expected, most) = (batch(training, counts.least)?, batch(training, counts.most)?);
     let plan = Plan {
         without_differential_privacy: !training.private,
         noise_multiplier: noise,
         sample_rate: training.sample_rate.clone(),
         steps: training.steps,
-        expected_batch: expected_batch(join, training, uses)?,
+        most_expected_batch: Some(most).filter(|most| *most != expected),
+        expected_batch: expected,
         metrics_noise_multiplier: training.metrics.as_ref().map(|metrics| metrics.noise_multiplier.clone()),
         curve: training.metrics.as_ref().and_then(|metrics| metrics.curve.clone()),
         loss: training.metrics.as_ref().and_then(|metrics| metrics.loss.clone()),
@@ -171,12 +176,26 @@ fn metrics(training: &Training, factor: u8) -> R<Vec<Mechanism>> {
         .collect()
 }
 
-/// q · N · training share in units of 10⁻⁶, rounded down; in whole numbers, so that everyone gets the same. N is the
-/// smallest table or, where they are united, the sum of all.
-fn expected_batch(join: &Join, training: &Training, uses: &[TableUse<'_>]) -> R<Real> {
-    let counts = uses.iter().map(|used| used.terms.public_rows);
-    let united = join.steps.iter().any(|step| step.kind == JoinKind::Union);
-    let rows = if united { counts.fold(0, u64::saturating_add) } else { counts.min().unwrap_or(0) };
+/// How many rows a join may have, by the public counts.
+struct Counts {
+    least: u64,
+    most: u64,
+}
+
+/// The smallest and the largest of the tables that bound the rows of the join or, where they are united, the sum of all.
+fn bounding(join: &Join, uses: &[TableUse<'_>]) -> Counts {
+    let count = |used: &TableUse<'_>| used.terms.public_rows;
+    if join.steps.iter().any(|step| step.kind == JoinKind::Union) {
+        let all = uses.iter().map(count).fold(0, u64::saturating_add);
+        return Counts { least: all, most: all };
+    }
+    let beside = |handle: &str| join.steps.iter().any(|step| step.handle == handle && step.kind == JoinKind::Left);
+    let counts = || uses.iter().filter(|used| !beside(&used.job.handle)).map(count);
+    Counts { least: counts().min().unwrap_or(0), most: counts().max().unwrap_or(0) }
+}
+
+/// q · rows · training share in units of 10⁻⁶, rounded down; in whole numbers, so that everyone gets the same.
+fn batch(training: &Training, rows: u64) -> R<Real> {
     let pico = reals::floor_units(&training.sample_rate, 12).unwrap_or(0);
     let product = u128::from(pico).checked_mul(u128::from(rows)).and_then(|p| p.checked_mul(training.train_ppm.into()));
     // 10^-12 of the rate times 10^-6 of the share, to 10^-6.

@@ -203,6 +203,10 @@ pub struct Plan {
     pub steps: u32,
     /// Public divisor of the noised sum: sample rate × public rows × training share.
     pub expected_batch: Real,
+    /// How many rows a step is expected to have at most, if tables were declared too small that bound the others: what is
+    /// taken off the clipping norm for rounding follows from it. Written where it is not `expected_batch`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most_expected_batch: Option<Real>,
     /// Noise multiplier of the metrics release; none where no metrics leave the room.
     pub metrics_noise_multiplier: Option<Real>,
     /// The curve that is released beside the metrics.
@@ -220,6 +224,11 @@ pub struct Plan {
 pub const MOST_EXPECTED_ROWS: u32 = 49_950;
 
 impl Plan {
+    /// How many rows a step is expected to have at most.
+    pub fn most_expected(&self) -> &Real {
+        self.most_expected_batch.as_ref().unwrap_or(&self.expected_batch)
+    }
+
     /// Refuses (`LIMIT_EXCEEDED`) a private training of a network that expects more than [`MOST_EXPECTED_ROWS`] rows a step.
     pub fn fits(&self, model: &Model) -> R<()> {
         let single = matches!(model, Model::Network { .. }) && !self.without_differential_privacy;

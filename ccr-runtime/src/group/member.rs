@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use schemas::id::RunId;
-use schemas::worker::{Report, Start};
+use schemas::worker::{Device, Report, Start};
 use schemas::{Code, Digest, R, Refusal, Signer as _};
 use signing::FileKey;
 use zeroize::Zeroizing;
@@ -71,7 +71,8 @@ pub fn serve(listener: &TcpListener, room: &Room, within: Option<Duration>, tell
             Ok((link, job, run)) => {
                 tell(Told::Met { run: run.clone(), place: link.place });
                 let patience = Duration::from_secs(room.config.worker_timeout_seconds);
-                let done = take_part(link, &run, &room.config.trainer, patience, &mut |start| same_job(start, &job));
+                let worker = (room.config.trainer.as_path(), room.config.device());
+                let done = take_part(link, &run, worker, patience, &mut |start| same_job(start, &job));
                 drop(watched);
                 room.goes_on()?;
                 return done.inspect(|()| tell(Told::Over));
@@ -125,11 +126,12 @@ fn same_job(start: &Start, job: &Admitted) -> R<()> {
     }
 }
 
-/// Takes part in a training: gets orders and data, and has a worker at it until the leader says that it is over.
+/// Takes part in a training: gets orders and data, and has a worker at it until the leader says that it is over. Where the
+/// worker's tensors lie is this room's to say, not the leader's.
 pub fn take_part(
     mut link: Link,
     run: &RunId,
-    trainer: &Path,
+    (trainer, device): (&Path, Device),
     patience: Duration,
     judge: &mut dyn FnMut(&Start) -> R<()>,
 ) -> R<()> {
@@ -137,6 +139,7 @@ pub fn take_part(
         let _ = link.outgoing.say(&Say::Refused { code: refusal.code.to_string() });
     });
     let Orders { group_key, start, tables, weights } = orders?;
+    let start = Start { device, ..start };
     let group = start.group.ok_or_else(unexpected)?;
     let failed = |_| Refusal::new(Code::Internal, "no socket for the worker");
     let (theirs, ours) = UnixStream::pair().map_err(failed)?;

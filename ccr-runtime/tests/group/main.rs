@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use ccr_runtime::group::handshake::Say;
 use ccr_runtime::group::member::take_part;
 use ccr_runtime::worker::Delivered;
-use schemas::worker::{Report, Start};
+use schemas::worker::{Device, Report, Start};
 use schemas::{Code, R, Refusal};
 use serde_json::{Value, json};
 
@@ -159,7 +159,7 @@ fn orders_for_another_place_or_job_are_refused() {
         let (group_key, start) = (schemas::text::Bytes(vec![1; 32]), Box::new(start));
         leader.outgoing.say(&Say::Orders { group_key, start, weights: false }).unwrap();
         let none = std::path::Path::new("/nowhere/ccr-trainer");
-        let refused = code(take_part(member, &run(), none, PATIENCE, &mut { judge }));
+        let refused = code(take_part(member, &run(), (none, Device::Cpu), PATIENCE, &mut { judge }));
         assert_eq!(leader.hear().unwrap_err().code, refused, "the leader is told");
         refused
     };

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -23,7 +23,7 @@ use ccr_runtime::worker::supervise::{Watch, Work, supervise};
 use schemas::evidence::{Appraisal, ImageSet};
 use schemas::id::RunId;
 use schemas::jwk::Jwk;
-use schemas::worker::{Report, Start};
+use schemas::worker::{Device, Report, Start};
 use schemas::{Digest, R, Timestamp};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -37,6 +37,11 @@ const CODE: Digest = Digest([7; 32]);
 /// The worker under a name of its own, so that a test kills no other's.
 pub struct Trainer(PathBuf);
 
+/// A link or, where the machine allows none, a copy.
+fn linked(built: &Path, copy: &Path) -> std::io::Result<()> {
+    std::fs::hard_link(built, copy).or_else(|_| std::fs::copy(built, copy).map(drop))
+}
+
 impl Trainer {
     pub fn named(test: &str) -> Option<Trainer> {
         let mut folder = std::env::current_exe().unwrap();
@@ -44,7 +49,7 @@ impl Trainer {
         folder.pop();
         let built = folder.join("ccr-trainer");
         let copy = folder.join(format!("ccr-group-{test}-{}", std::process::id()));
-        if !built.is_file() || std::fs::hard_link(&built, &copy).is_err() {
+        if !built.is_file() || linked(&built, &copy).is_err() {
             println!("NOT RUN {test}: ccr-trainer is not built");
             return None;
         }
@@ -237,7 +242,8 @@ pub fn together_with(
         for index in 1..rooms {
             let (leader, member) = meet(index, rooms, if index + 1 == rooms { way() } else { Way::open() });
             links.push(leader);
-            members.push(scope.spawn(move || take_part(member, &run(), &of_members.0, PATIENCE, &mut |_| Ok(()))));
+            let worker = (of_members.0.as_path(), Device::Cpu);
+            members.push(scope.spawn(move || take_part(member, &run(), worker, PATIENCE, &mut |_| Ok(()))));
         }
         let vault = vault(start);
         let (leader, steps) = Gathered::new(links, 60).train(work(trainer, start, &vault), watch);

@@ -38,6 +38,7 @@ fn settings(rate: &str, steps: u32, noise_multiplier: f64, clip: f64, expected_b
         clip,
         noise_multiplier,
         expected_batch,
+        most_expected_batch: expected_batch,
         // So small that gradients stay those of the first weights.
         learning_rate: 1e-9,
     }

@@ -7,14 +7,16 @@
 //!
 //! **What differs on a card.** Kernels add in another order, so last bits differ from the machine's, and those of one
 //! card need not repeat: bit for bit is promised in the machine's memory alone. Products stay in whole single precision,
-//! as the margin of the clip asks ([`crate::per_sample`]): [`crate::settle`] turns the rounded ones off. The margin itself
-//! was measured in the machine's memory; on a card nothing has been measured yet.
+//! as the margin of the clip asks ([`crate::per_sample`]): [`crate::settle`] turns the rounded ones off, and a private
+//! training looks at what the card makes of a product before it begins. The margin itself was measured in the machine's
+//! memory; on a card nothing has been measured yet, so that a private training goes to one only where it is named.
 
 use schemas::worker::Device as Asked;
 use schemas::{Code, R, Refusal};
-use tch::{Cuda, Device, Tensor, kind::Element};
+use tch::{Cuda, Device, Kind, Tensor, kind::Element};
 
 use crate::engine::T;
+use crate::fault::Hush;
 
 /// How many times as much a card works on at once as a core, whose caches are small.
 const ON_CARD: i64 = 16;
@@ -39,6 +41,35 @@ impl Place {
     /// `DEVICE_UNAVAILABLE` where a card is asked for and libtorch finds none.
     pub fn choose(asked: Asked) -> R<Place> {
         Place::among(asked, asked != Asked::Cpu && Cuda::is_available())
+    }
+
+    /// The place of a training. For a private one `auto` is the machine's memory, and a card has to multiply in whole single
+    /// precision.
+    ///
+    /// # Errors
+    /// As [`Place::choose`], and `DEVICE_UNAVAILABLE` for a card that rounds what it multiplies.
+    pub fn of_training(asked: Asked, private: bool) -> R<Place> {
+        let place = Place::choose(if private && asked == Asked::Auto { Asked::Cpu } else { asked })?;
+        if private && place.on_card() && !place.multiplies_whole().hush()? {
+            let sentence = "this card rounds numbers before it multiplies them; a private training needs them whole";
+            return Err(Refusal::new(Code::DeviceUnavailable, sentence));
+        }
+        Ok(place)
+    }
+
+    /// Whether products and convolutions keep a number's last bits. Rounded to ten bits 1 + 2^-20 would be 1.
+    fn multiplies_whole(self) -> T<bool> {
+        const SIDE: i64 = 256;
+        let options = (Kind::Float, self.0);
+        let fine = 1.0 + 2f64.powi(-20);
+        let one = Tensor::f_eye(SIDE, options)?;
+        let square = Tensor::f_full([SIDE, SIDE], fine, options)?;
+        let pictures = Tensor::f_full([16, SIDE, 8, 8], fine, options)?;
+        let kernel = one.f_view([SIDE, SIDE, 1, 1])?.f_constant_pad_nd([1, 1, 1, 1])?;
+        let off = |t: Tensor| t.f_sub_scalar(fine)?.f_abs()?.f_max()?.f_double_value(&[]);
+        let products = off(square.f_matmul(&one)?)?;
+        let convolutions = off(pictures.f_conv2d(&kernel, None::<&Tensor>, [1, 1], [1, 1], [1, 1], 1)?)?;
+        Ok(products.max(convolutions) < 2f64.powi(-22))
     }
 
     /// The same by the name that a command line gives; none for a name that is none.
@@ -118,6 +149,23 @@ mod tests {
         assert_eq!([name(Asked::Cpu, true), name(Asked::Cpu, false)], [Ok("cpu"), Ok("cpu")]);
         assert_eq!(name(Asked::Cuda, true), Ok("cuda"));
         assert_eq!(name(Asked::Cuda, false), Err(Code::DeviceUnavailable));
+    }
+
+    #[test]
+    fn a_private_training_takes_no_card_that_it_was_not_told_to() {
+        assert_eq!(Place::of_training(Asked::Auto, true).unwrap(), Place::default());
+        assert_eq!(Place::of_training(Asked::Cpu, true).unwrap(), Place::default());
+        assert_eq!(Place::of_training(Asked::Cuda, true).is_ok(), Cuda::is_available());
+        let (auto, open) = (Place::choose(Asked::Auto), Place::of_training(Asked::Auto, false));
+        assert_eq!(auto.unwrap(), open.unwrap());
+    }
+
+    /// What tells whole products from rounded ones, where they are whole.
+    #[test]
+    fn the_machine_multiplies_whole_numbers() {
+        assert!(Place::default().multiplies_whole().unwrap());
+        let rounded = Tensor::full([2], 1.0 + 2f64.powi(-20), (Kind::BFloat16, Device::Cpu));
+        assert_eq!(rounded.double_value(&[0]), 1.0);
     }
 
     /// The noise is that of the machine; gradients differ in their last bits alone.

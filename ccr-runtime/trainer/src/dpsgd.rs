@@ -14,10 +14,11 @@ use schemas::worker::NoiseSampler;
 use tch::Tensor;
 
 use crate::device::{self, Place};
+use crate::engine::Adding;
 use crate::fault::{Hush, internal};
 use crate::model::Network;
 use crate::noise::{Grid, PoissonSampling, Streams};
-use crate::per_sample::{add_clipped, bound};
+use crate::per_sample::{Clipping, add_clipped, bound};
 use crate::shares;
 use crate::table::Rows;
 
@@ -37,6 +38,8 @@ pub struct Settings {
     pub noise_multiplier: f64,
     /// What noised sums are divided by.
     pub expected_batch: f64,
+    /// How many rows a step is expected to have at most: the margin of the clip follows from it.
+    pub most_expected_batch: f64,
     /// The learning rate.
     pub learning_rate: f64,
 }
@@ -50,6 +53,7 @@ impl Settings {
             clip: training.clipping_norm.value(),
             noise_multiplier: plan.noise_multiplier.value(),
             expected_batch: plan.expected_batch.value(),
+            most_expected_batch: plan.most_expected().value(),
             learning_rate: training.learning_rate.value(),
         })
     }
@@ -195,7 +199,7 @@ pub(crate) trait Acts {
 
     /// The sum of their clipped gradients.
     fn sums(&self, network: &Network, data: &Data, rows: &[i64], settings: &Settings) -> R<Vec<Vec<f64>>> {
-        clipped_sums(network, data, rows, settings)
+        clipped_sums(network, data, rows, settings, 1)
     }
 
     /// One draw of the whole vector: every parameter from its own stream.
@@ -217,10 +221,17 @@ pub(crate) struct AsPlanned;
 
 impl Acts for AsPlanned {}
 
-/// The sum of the clipped gradients of the chosen rows, one vector per parameter.
-pub(crate) fn clipped_sums(network: &Network, data: &Data, rows: &[i64], settings: &Settings) -> R<Vec<Vec<f64>>> {
-    let bound = bound(settings.clip, network.single(), settings.expected_batch);
-    shares::sums(network, data, rows, |leaves, x, y, sums| add_clipped(leaves, x, y, bound, sums))
+/// The sum of the clipped gradients of the chosen rows, one vector per parameter, as one of so many rooms adds it up.
+pub(crate) fn clipped_sums(
+    network: &Network,
+    data: &Data,
+    rows: &[i64],
+    settings: &Settings,
+    rooms: u32,
+) -> R<Vec<Vec<f64>>> {
+    let bound = bound(settings.clip, network.single(), settings.most_expected_batch);
+    let clipping = Clipping { bound, adding: Adding::of(rows.len(), rooms) };
+    shares::sums(network, data, rows, |leaves, x, y, sums| add_clipped(leaves, x, y, clipping, sums))
 }
 
 #[cfg(test)]
@@ -297,7 +308,7 @@ mod tests {
         let data = Data::new(&Rows { features: vec![0.5; rows * 4], labels: vec![1.0; rows] }, 4).unwrap();
         let network = Network::new(&start.training.model, 4, 0).unwrap();
         let settings = Settings { clip: 10.0, ..settings("1", "1") };
-        let sums = clipped_sums(&network, &data, &(0..rows as i64).collect::<Vec<_>>(), &settings).unwrap();
+        let sums = clipped_sums(&network, &data, &(0..rows as i64).collect::<Vec<_>>(), &settings, 1).unwrap();
         // With zero weights every row's gradient is −0.5 · (x, 1).
         assert!(sums[0].iter().all(|v| (v + 0.25 * rows as f64).abs() < 1e-6));
         assert!((sums[1][0] + 0.5 * rows as f64).abs() < 1e-6);

@@ -4,11 +4,13 @@
 //! on the tape. One backward pass from the per-row losses gives g = ∂ℓ/∂s, no weight's gradient: since no layer mixes
 //! rows, row i of g is that of row i's own loss. From (a, g) come each row's squared norm ([`norm`]) and, once the norms
 //! are known, the weighted sum of the rows' gradients ([`sum`]), without ever building a row's gradient where that
-//! costs more. Convolutions build them in pieces that fit the cache, and keep them as far as a budget goes.
+//! costs more. Convolutions build them in pieces that fit the cache, and keep them as far as a budget goes. Rows meet in
+//! small blocks of single precision, and these in double precision ([`adding`]).
 //!
 //! The tensor library lets no function of ours into its backward pass. An LSTM, which is slow as single operations, has
 //! its own ([`lstm`]); it cuts the tape into segments that are run one after the other.
 
+mod adding;
 #[cfg(test)]
 mod adverse;
 mod conv;
@@ -21,8 +23,10 @@ mod part;
 mod sum;
 mod tape;
 
+pub use adding::{Adding, MOVED};
 pub use layers::{Conv, Linear, Lstm, Op, run};
 pub use part::Part;
+pub use sum::{Sink, Weighing};
 pub use tape::{Mode, Tape};
 
 use tch::{TchError, Tensor};

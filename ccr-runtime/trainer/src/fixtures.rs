@@ -100,6 +100,7 @@ pub fn start(
         sample_rate: training.sample_rate.clone(),
         steps,
         expected_batch: real("48"),
+        most_expected_batch: None,
         metrics_noise_multiplier: Some(real("10.5")),
         curve: None,
         loss: None,

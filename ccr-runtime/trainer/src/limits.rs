@@ -139,7 +139,9 @@ fn plan(plan: &Plan, training: &Training) -> R<()> {
     }
     let rate = plan.sample_rate.value();
     let noised = plan.without_differential_privacy || positive(&plan.noise_multiplier);
-    if !(rate > 0.0 && rate <= 1.0 && positive(&plan.expected_batch) && noised) {
+    let most = plan.most_expected();
+    let expected = positive(&plan.expected_batch) && positive(most) && most.value() >= plan.expected_batch.value();
+    if !(rate > 0.0 && rate <= 1.0 && expected && noised) {
         return Err(protocol("the plan's figures are out of range"));
     }
     Ok(())

@@ -80,6 +80,7 @@ impl Stepper {
             clip: 1.0,
             noise_multiplier: 1.0,
             expected_batch: order.batch as f64,
+            most_expected_batch: order.batch as f64,
             learning_rate: 0.05,
         };
         Ok(Stepper { network, data, streams, mode: order.mode, settings, place })

@@ -2,75 +2,87 @@
 //!
 //! **Why the move of the sum by one row stays within the clipping norm.** A row's own part is at most `clip` times the
 //! margin: its norm is that of the very numbers that are added, where its gradient is built; of the product g aᵀ, where
-//! there is one position; else it is the Gram form, raised by a bound of its rounding. There the row's parts, of sizes S in
-//! all, meet the others one by one, and where they cancel they round these by at most k·u·S, with k the additions between.
-//! But the norm is then at least √(x² + u(T+d+p)·S²), with x what is left of the row. So both together come to no more than
-//! C·(x + k·u·S)/√(x² + u(T+d+p)·S²) ≤ C·√(1 + e²), e = k·√(u/(T+d+p)): tests measure e below 10^-4, whose square is nothing
-//! beside the margin; proven it would be for a k of some hundred, beyond which the roundings have to lean one way. Norms are raised
-//! by what may vanish below the smallest normal number, so that no choice of weights hides a gradient. On ordinary
-//! networks norm and sum differ by up to 5·10^-7 in single precision. Beside its own part, one row more moves the others to other lanes of the kernels and other places of a sum, which rounds *their*
-//! gradients differently: by at most r·clip each, with r measured below 10^-6 in single and 10^-15 in double precision.
-//! So the margin is 10^-5 in double precision (a batch of 10^9 rows moves by less), and in single precision 10^-4 plus
-//! 2·10^-6 for every row that a step is expected to have, twice of which it has almost never: see [`bound`]. What is
-//! not proven but measured is r: a network is no continuous function of its weights at a ReLU's edge, where rounding
-//! may turn a unit on; such a row keeps its bound but another direction.
+//! there is one position; else it is the Gram form, raised by a bound of its rounding, so that nothing of a row hides where
+//! its parts cancel. Norms are raised by what may vanish below the smallest normal number, so that no choice of weights
+//! hides a gradient, and their squares meet in double precision, so that no number of them does.
+//!
+//! Beside its own part, one row more moves the others to other places of the sum, which rounds it differently. That is
+//! bounded whatever the rows are ([`crate::engine::Adding`]): by [`MOVED`] of the clipping norm in single precision,
+//! whatever number of rows there is; in double precision by N·(4,096 + N/4,096)·2^-53 for N rows, since physical chunks have
+//! 4,096 rows at most.
+//!
+//! It also moves them to other lanes of the kernels, forward and backward, which rounds *their* gradients differently: by
+//! at most r·clip each, with r measured below 10^-6 in single and 10^-15 in double precision. This r is not proven: a
+//! network is no continuous function of its weights at a ReLU's edge, where rounding may turn a unit on; such a row keeps
+//! its bound but another direction.
+//!
+//! So the margin is, in double precision, 10^-5 and 2·10^-11 for every row that a step is expected to have at most; in
+//! single precision [`MOVED`], 10^-4 for the norms, and 2·10^-6 for every such row: see [`bound`]. A step has twice as many
+//! almost never.
 //!
 //! A row whose gradient is not finite counts as zero. It is no error, for that would depend on the data: the other rows
 //! are worked through again without it, since 0·∞ is no number.
 
 use schemas::R;
-use tch::{Kind, Tensor};
+use tch::{Kind, TchError, Tensor};
 
 use crate::device::{self, Place};
-use crate::engine::{Mode, Part, T};
-use crate::fault::{Hush, internal};
+use crate::engine::{Adding, MOVED, Mode, Part, Sink, T, Weighing};
+use crate::fault::Hush;
 use crate::lanes;
 use crate::model::Leaves;
 
-/// The share of the clipping norm lost for rounding in double precision, and in single precision without any row.
+/// The share of the clipping norm lost for rounding in double precision, and in single precision, without any row.
 const MARGINS: [f64; 2] = [1e-5, 1e-4];
-/// The share lost for every expected row in single precision.
-const ROUNDING: f64 = 2e-6;
-/// No more than this share is lost: a plan expects no more rows than `schemas::privacy::MOST_EXPECTED_ROWS`, where it is reached.
+/// The share lost for every row that a step is expected to have at most, in double and in single precision.
+const ROUNDING: [f64; 2] = [2e-11, 2e-6];
+/// No more than this share is lost for rows: a plan expects no more than `schemas::privacy::MOST_EXPECTED_ROWS`, where it is
+/// reached.
 const MOST: f64 = 0.1;
 
-/// What rows are clipped to, below `clip` by the margin of the precision and of the expected rows of a step.
-pub fn bound(clip: f64, single: bool, expected_batch: f64) -> f64 {
-    let [double, float] = MARGINS;
-    clip * (1.0 - if single { (float + ROUNDING * expected_batch.max(0.0)).min(MOST) } else { double })
+/// What rows are clipped to, below `clip` by the margin of the precision and of the rows that a step is expected to have at
+/// most.
+pub fn bound(clip: f64, single: bool, expected_rows: f64) -> f64 {
+    let ([double, float], [per_double, per_float]) = (MARGINS, ROUNDING);
+    let lost = |without: f64, per_row: f64| (without + per_row * expected_rows.max(0.0)).min(MOST);
+    clip * (1.0 - if single { lost(float, per_float) + MOVED } else { lost(double, per_double) })
 }
 
-/// Adds the gradients of all rows of a chunk, each clipped to `bound`, to `sums`: one vector per learnt parameter in the
-/// network's order.
-pub fn add_clipped(leaves: &Leaves, x: &Tensor, y: &Tensor, bound: f64, sums: &mut [Vec<f64>]) -> R<()> {
-    for (place, sum) in clipped(leaves, x, y, bound).hush()? {
-        add(sums.get_mut(place).ok_or_else(|| internal("a sum has no parameter"))?, &sum).hush()?;
-    }
-    Ok(())
+/// What the rows of a step are clipped to, and how they meet.
+#[derive(Clone, Copy, Debug)]
+pub struct Clipping {
+    /// The norm.
+    pub bound: f64,
+    /// In which precision.
+    pub adding: Adding,
+}
+
+/// Adds the clipped gradients of all rows of a chunk to `sums`: one vector per learnt parameter in the network's order.
+pub fn add_clipped(leaves: &Leaves, x: &Tensor, y: &Tensor, clipping: Clipping, sums: &mut [Vec<f64>]) -> R<()> {
+    let mut adder = Adder { sums, values: Vec::new() };
+    clipped(leaves, x, y, clipping, &mut |place, sum| adder.add(place, sum)).hush()
 }
 
 /// The same without clipping: the plain gradient of the summed losses. For [`crate::plain`], comparison and measurement.
 pub fn add_plain(leaves: &Leaves, x: &Tensor, y: &Tensor, sums: &mut [Vec<f64>]) -> R<()> {
-    let mut whole = Vec::new();
+    let mut adder = Adder { sums, values: Vec::new() };
+    let whole = Weighing { factors: None, adding: Adding::Anyhow };
     for part in leaves.backward(x, y, Mode::Plain).hush()? {
-        whole.extend(tch::no_grad(|| part.sums(None)).hush()?);
-    }
-    for (place, sum) in whole {
-        add(sums.get_mut(place).ok_or_else(|| internal("a sum has no parameter"))?, &sum).hush()?;
+        tch::no_grad(|| part.sums(whole, &mut |place, sum| adder.add(place, sum))).hush()?;
     }
     Ok(())
 }
 
-fn clipped(leaves: &Leaves, x: &Tensor, y: &Tensor, bound: f64) -> T<Vec<(usize, Tensor)>> {
+fn clipped(leaves: &Leaves, x: &Tensor, y: &Tensor, clipping: Clipping, sink: &mut Sink<'_>) -> T<()> {
     let (mut x, mut y) = (x.shallow_clone(), y.shallow_clone());
     loop {
         if x.size().first() == Some(&0) {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let parts = leaves.backward(&x, &y, Mode::PerRow)?;
         let squares = tch::no_grad(|| squared_norms(&parts))?;
         if squares.iter().all(|square| square.is_finite()) {
-            return tch::no_grad(|| weighted(parts, &squares, bound, leaves.single(), leaves.place()));
+            return tch::no_grad(|| weighted(parts, &squares, clipping, (leaves.single(), leaves.place()), sink));
         }
         let kept: Vec<i64> = (0..).zip(&squares).filter(|(_, square)| square.is_finite()).map(|(row, _)| row).collect();
         let kept = device::of(&x).tensor(&kept)?;
@@ -104,17 +116,17 @@ fn added(parts: &[Part]) -> T<Vec<f64>> {
             None => total = Some(norms),
         }
     }
-    total.ok_or_else(|| tch::TchError::Torch("nothing is learnt".to_owned()))
+    total.ok_or_else(|| TchError::Torch("nothing is learnt".to_owned()))
 }
 
-/// The sum of the rows of parts, each within `bound`; the parts lie at `place`.
+/// The sum of the rows of parts, each clipped; the parts are single precision or not, and lie at a place.
 pub(crate) fn weighted(
     parts: Vec<Part>,
     squares: &[f64],
-    bound: f64,
-    single: bool,
-    place: Place,
-) -> T<Vec<(usize, Tensor)>> {
+    Clipping { bound, adding }: Clipping,
+    (single, place): (bool, Place),
+    sink: &mut Sink<'_>,
+) -> T<()> {
     let factors = squares.iter().map(|square| (bound / (square.sqrt() + 1e-12)).min(1.0));
     let factors = match single {
         // Below the smallest normal number a factor would be rounded by up to the double of it.
@@ -124,26 +136,36 @@ pub(crate) fn weighted(
         }
         false => place.tensor(&factors.collect::<Vec<_>>())?,
     };
-    let mut sums = Vec::new();
-    for part in parts {
-        sums.extend(part.sums(Some(&factors))?);
-    }
-    Ok(sums)
+    let weighing = Weighing { factors: Some(&factors), adding };
+    parts.into_iter().try_for_each(|part| part.sums(weighing, sink))
 }
 
-/// Chunks meet in double precision.
-fn add(sum: &mut [f64], part: &Tensor) -> T<()> {
-    let part = part.f_contiguous()?;
-    if part.kind() == Kind::Float {
-        let mut values = vec![0f32; sum.len()];
-        part.f_copy_data(&mut values, sum.len())?;
-        lanes::add(sum, &values);
-    } else {
-        let mut values = vec![0f64; sum.len()];
-        part.f_copy_data(&mut values, sum.len())?;
-        sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+/// Where blocks and chunks meet: in double precision.
+struct Adder<'a> {
+    sums: &'a mut [Vec<f64>],
+    /// Used again from one part to the next.
+    values: Vec<f32>,
+}
+
+impl Adder<'_> {
+    fn add(&mut self, place: usize, part: &Tensor) -> T<()> {
+        let lost = || TchError::Torch("a sum has no parameter".to_owned());
+        let sum = self.sums.get_mut(place).ok_or_else(lost)?;
+        let (part, count) = (part.f_contiguous()?, sum.len());
+        if part.kind() == Kind::Float {
+            if self.values.len() < count {
+                self.values.resize(count, 0.0);
+            }
+            let values = self.values.get_mut(..count).unwrap_or_default();
+            part.f_copy_data(values, count)?;
+            lanes::add(sum, values);
+        } else {
+            let mut values = vec![0f64; count];
+            part.f_copy_data(&mut values, count)?;
+            sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -183,8 +205,8 @@ mod tests {
     fn clipped(network: &Network, x: &[f32], y: &[f32], clip: f64) -> Vec<f64> {
         let mut sums: Vec<Vec<f64>> = network.parameters.iter().map(|p| vec![0.0; p.values.len()]).collect();
         let x = Tensor::from_slice(x).reshape([-1, 6]).to_kind(Kind::Double);
-        let bound = bound(clip, network.single(), 50.0);
-        add_clipped(&network.leaves().unwrap(), &x, &Tensor::from_slice(y), bound, &mut sums).unwrap();
+        let clipping = Clipping { bound: bound(clip, network.single(), 50.0), adding: Adding::of(y.len(), 1) };
+        add_clipped(&network.leaves().unwrap(), &x, &Tensor::from_slice(y), clipping, &mut sums).unwrap();
         sums.concat()
     }
 
@@ -249,6 +271,6 @@ mod tests {
             worst = worst.max(moved(&own, &alone[count - 1]) / 0.3 / count as f64);
         }
         println!("rounding by company: {worst:.1e} of the bound for each row");
-        assert!(worst < ROUNDING / 2.0, "{worst:e}");
+        assert!(worst < ROUNDING[1] / 2.0, "{worst:e}");
     }
 }

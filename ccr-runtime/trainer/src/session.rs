@@ -52,7 +52,7 @@ fn work(input: &mut impl Read, output: &mut impl Write) -> R<()> {
     if confine::is_shut() {
         settle::threads(settle::THREADS);
     }
-    let place = Place::choose(start.device)?;
+    let place = Place::of_training(start.device, start.training.private)?;
     let parts = read_parts(input, &start)?;
     let configuration = start.configuration()?;
     let streams = Streams::of_run(&start.seed.0.0, configuration);
@@ -386,7 +386,7 @@ mod tests {
     #[test]
     fn broken_jobs_fail_with_a_fixed_code() {
         type Spoil = fn(&mut Start, &mut Vec<String>);
-        let cases: [(&str, Spoil); 17] = [
+        let cases: [(&str, Spoil); 18] = [
             ("WORKER_PROTOCOL", |s, _| s.v = 2),
             ("WORKER_PROTOCOL", |s, _| s.seed = SeedBytes(Bytes(vec![1; 31]))),
             ("WORKER_PROTOCOL", |s, _| s.tables[0].bytes += 1),
@@ -396,6 +396,7 @@ mod tests {
             ("WORKER_PROTOCOL", |s, _| s.resume = Some(Resume { step: 3, bytes: 1 })), // and none follows
             ("WORKER_PROTOCOL", |s, _| s.plan.noise_multiplier = Real::parse("0").unwrap()),
             ("WORKER_PROTOCOL", |s, _| s.plan.metrics_noise_multiplier = None),
+            ("WORKER_PROTOCOL", |s, _| s.plan.most_expected_batch = Some(Real::parse("47").unwrap())),
             ("WORKER_PROTOCOL", |_, f| f.truncate(2)),
             ("PIPELINE_NOT_PRIVATE", |s, _| s.training.private = false),
             ("PIPELINE_INVALID", |s, _| s.training.input = "other".into()),

@@ -35,6 +35,9 @@ pub fn sums(
         for share in shares {
             let (data, add) = (data.again(), &add);
             let work = move || {
+                // Read first: a thread takes over the process's number when it first asks for its own, and what was set
+                // before would be lost.
+                let _ = tch::get_num_threads();
                 tch::set_num_threads(1);
                 of_share(network, &data, share, add)
             };
@@ -72,7 +75,8 @@ mod tests {
     use schemas::pipeline::Model;
 
     use super::*;
-    use crate::per_sample::add_clipped;
+    use crate::engine::Adding;
+    use crate::per_sample::{Clipping, add_clipped};
     use crate::table::Rows;
 
     #[test]
@@ -89,7 +93,10 @@ mod tests {
         assert_eq!((lengths(1), lengths(2), network.shares(&rows[..2], 2).len()), (vec![299], vec![150, 149], 1));
         let of = |threads| {
             tch::set_num_threads(threads);
-            let sums = sums(&network, &data, &rows, |leaves, x, y, sums| add_clipped(leaves, x, y, 0.1, sums));
+            let sums = sums(&network, &data, &rows, |leaves, x, y, sums| {
+                let clipping = Clipping { bound: 0.1, adding: Adding::of(rows.len(), 1) };
+                add_clipped(leaves, x, y, clipping, sums)
+            });
             assert_eq!(tch::get_num_threads(), threads);
             sums.unwrap().concat()
         };

@@ -126,7 +126,7 @@ impl Acts for Together {
     }
 
     fn sums(&self, network: &Network, data: &Data, rows: &[i64], settings: &Settings) -> R<Vec<Vec<f64>>> {
-        let mut own = clipped_sums(network, data, rows, settings)?;
+        let mut own = clipped_sums(network, data, rows, settings, self.group.place().members)?;
         let mut all = own.concat();
         self.group.gather(&mut all)?;
         cut(&mut own, &all)?;

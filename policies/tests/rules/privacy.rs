@@ -95,7 +95,34 @@ fn the_smallest_public_count_divides() {
     house.offers[1].public_rows = 1000;
     house.contracts[0].datasets[1].public_rows = 1000;
     house.link();
-    assert_eq!(planned(&house).unwrap().expected_batch.as_str(), "60.4");
+    let plan = planned(&house).unwrap();
+    assert_eq!(plan.expected_batch.as_str(), "60.4");
+    // What is lost to rounding follows from the largest: another provider may have declared a count too small.
+    assert_eq!(plan.most_expected().as_str(), "127.9876");
+    assert_eq!(planned(&House::new()).unwrap().most_expected_batch, None);
+}
+
+/// A left join takes no row away, however small its table is said to be; an inner one behind it does.
+#[test]
+fn a_table_of_a_left_join_bounds_no_rows() {
+    let joined = |kinds: [JoinKind; 2], counts: [u64; 3]| {
+        let mut house = House::new();
+        for (step, kind) in house.join().steps.iter_mut().zip(kinds) {
+            step.kind = kind;
+        }
+        for (at, count) in counts.into_iter().enumerate() {
+            house.offers[at].public_rows = count;
+            house.contracts[0].datasets[at].public_rows = count;
+        }
+        house.training().metrics.as_mut().unwrap().noise_multiplier = real("60");
+        house.link();
+        let plan = planned(&house).unwrap();
+        (plan.expected_batch.as_str().to_owned(), plan.most_expected().as_str().to_owned())
+    };
+    let batches = |expected: &str, most: &str| (expected.to_owned(), most.to_owned());
+    assert_eq!(joined([JoinKind::Inner, JoinKind::Left], [2119, 2119, 10]), batches("127.9876", "127.9876"));
+    assert_eq!(joined([JoinKind::Left, JoinKind::Left], [2119, 10, 21_000]), batches("127.9876", "127.9876"));
+    assert_eq!(joined([JoinKind::Left, JoinKind::Inner], [2119, 10, 1000]), batches("60.4", "127.9876"));
 }
 
 #[test]

@@ -193,6 +193,7 @@ impl House {
                 sample_rate: real("0.1"),
                 steps: 198,
                 expected_batch: real("100"),
+                most_expected_batch: None,
                 metrics_noise_multiplier: None,
                 curve: None,
                 loss: None,

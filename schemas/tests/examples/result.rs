@@ -35,6 +35,7 @@ pub fn certificate() -> ModelCertificate {
             sample_rate: real("0.0755162"),
             steps: 198,
             expected_batch: real("128.01"),
+            most_expected_batch: None,
             metrics_noise_multiplier: Some(real("20")),
             curve: None,
             loss: None,

@@ -87,7 +87,7 @@ impl Acts for Bug {
     }
 
     fn sums(&self, network: &Network, data: &Data, rows: &[i64], settings: &Settings) -> R<Vec<Vec<f64>>> {
-        let unclipped = || clipped_sums(network, data, rows, &Settings { clip: 1e9, ..settings.clone() });
+        let unclipped = || clipped_sums(network, data, rows, &Settings { clip: 1e9, ..settings.clone() }, 1);
         match self {
             Bug::NoClipping => unclipped(),
             Bug::MeanClipping => {

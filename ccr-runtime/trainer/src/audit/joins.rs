@@ -53,7 +53,7 @@ fn clipped(kind: JoinKind, model: &Model, without: Option<(&str, usize)>) -> (Ve
     let network = Network::new(model, WIDTH, 3).unwrap();
     let settings = settings("1", 1, 1.0, 0.1, 1.0);
     let data = data(rows.features, rows.labels, WIDTH);
-    let sums = clipped_sums(&network, &data, &(0..count).collect::<Vec<_>>(), &settings).unwrap();
+    let sums = clipped_sums(&network, &data, &(0..count).collect::<Vec<_>>(), &settings, 1).unwrap();
     let factors =
         policies::pipeline::factors(&start.join).into_iter().map(|(handle, factor)| (handle.to_owned(), factor));
     (sums.concat(), factors.collect())

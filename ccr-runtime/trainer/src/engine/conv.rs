@@ -1,9 +1,9 @@
 //! Convolutions: patches of a few rows at a time, so that what is unfolded stays in the cache.
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use super::layers::Conv;
-use super::sum::weighted;
+use super::sum::{Weighing, block, scaled};
 use super::tape::{Form, Mode, Tape};
 use super::{T, Weights, norm};
 use crate::device;
@@ -19,9 +19,8 @@ pub struct Site {
     pub bias: Option<usize>,
     /// Input, without its history.
     pub x: Tensor,
-    /// The weight as the graph's leaf, if norms come from Gram matrices over positions and the sum from a second backward
-    /// pass. Else both come from the rows' gradients: parts of a row that cancel would take something of the others.
-    pub leaf: Option<Tensor>,
+    /// Whether norms come from Gram matrices over positions, else from the rows' gradients.
+    pub gram: bool,
     /// Whether the rows' gradients are kept for the sum, else built once more.
     pub keep: bool,
     /// Side of the kernel.
@@ -54,10 +53,9 @@ pub fn forward(conv: &Conv, x: &Tensor, weights: &Weights<'_>, tape: &mut Tape) 
     let (l, patch) = (positions(height) * positions(width), channels * kernel * kernel);
     // The factor 2 stands for the traffic of unfolding a second time.
     let gram = 2 * l * (patch + outputs) < patch * outputs;
-    let leaf = if weight.is_some() && gram { Some(w.f_detach()?.f_set_requires_grad(true)?) } else { None };
     let keep = weight.is_some() && !gram && tape.keep(rows * patch * outputs);
-    let s = x.f_conv2d(leaf.as_ref().unwrap_or(w), b, steps, around, [1, 1], 1)?;
-    let site = Site { weight, bias, x: x.f_detach()?, leaf, keep, kernel, stride, padding };
+    let s = x.f_conv2d(w, b, steps, around, [1, 1], 1)?;
+    let site = Site { weight, bias, x: x.f_detach()?, gram, keep, kernel, stride, padding };
     tape.site(Form::Conv(site), s)
 }
 
@@ -74,7 +72,7 @@ impl Site {
     /// what it sees in its first, one row of the picture further on: unfolded along the width alone, the picture serves every
     /// row of the kernel, each of which gives a slab.
     fn slabs(&self) -> i64 {
-        if self.leaf.is_none() && self.stride == 1 { self.kernel } else { 1 }
+        if !self.gram && self.stride == 1 { self.kernel } else { 1 }
     }
 
     /// The sum of slabs [slabs, channels out, numbers of a slab] in the weight's shape.
@@ -94,11 +92,11 @@ pub fn unfolded(site: &Site, g: &Tensor) -> T<Unfolded> {
         false => None,
     };
     let mut norms = vec![0.0; usize::try_from(rows).unwrap_or(0)];
-    pieces(site, g, |first, n, part, slab, u| {
-        let squares = match (&site.leaf, &kept) {
-            (Some(_), _) => norm::gram(u, &part.f_transpose(1, 2)?)?,
-            (None, Some(kept)) => norm::squares(&part.f_bmm_out(&kept.f_select(0, slab)?.f_narrow(0, first, n)?, u)?)?,
-            (None, None) => norm::squares(&part.f_bmm(u)?)?,
+    pieces(site, &site.x, g, |first, n, part, slab, u| {
+        let squares = match (site.gram, &kept) {
+            (true, _) => norm::gram(u, &part.f_transpose(1, 2)?)?,
+            (false, Some(kept)) => norm::squares(&part.f_bmm_out(&kept.f_select(0, slab)?.f_narrow(0, first, n)?, u)?)?,
+            (false, None) => norm::squares(&part.f_bmm(u)?)?,
         };
         let of_piece = norms.iter_mut().skip(usize::try_from(first).unwrap_or(0));
         of_piece.zip(squares).for_each(|(norm, square)| *norm += square);
@@ -107,50 +105,68 @@ pub fn unfolded(site: &Site, g: &Tensor) -> T<Unfolded> {
     Ok(Unfolded { norms, kept })
 }
 
-/// The sum of the rows' gradients that [`unfolded`] kept, each by its factor, in the weight's shape.
-pub fn kept_sum(site: &Site, kept: &Tensor, factors: Option<&Tensor>) -> T<Tensor> {
-    let sums = kept.f_unbind(0)?.iter().map(|rows| weighted(rows, factors)).collect::<T<Vec<_>>>()?;
-    site.whole(&Tensor::f_stack(&sums, 0)?)
+/// The sum of the rows' gradients that [`unfolded`] kept, each by its factor, in the weight's shape: one part a block.
+pub fn kept_sum(site: &Site, kept: &Tensor, weighing: Weighing<'_>, sink: &mut dyn FnMut(&Tensor) -> T<()>) -> T<()> {
+    for (first, n) in weighing.adding.blocks(kept.size4()?.1, kept.kind()) {
+        let factors = weighing.narrow(first, n)?;
+        let of = |rows: &Tensor| block(&rows.f_narrow(0, first, n)?, factors.as_ref(), weighing.adding);
+        let sums = kept.f_unbind(0)?.iter().map(of).collect::<T<Vec<_>>>()?;
+        sink(&site.whole(&Tensor::f_stack(&sums, 0)?)?)?;
+    }
+    Ok(())
 }
 
-/// The sum of the rows' gradients that [`unfolded`] measured, each by its factor, in the weight's shape.
-pub fn sum(site: &Site, g: &Tensor, factors: Option<&Tensor>) -> T<Tensor> {
-    let (slabs, patch, outputs) = (site.slabs(), site.x.size4()?.1 * site.kernel * site.kernel, g.size4()?.1);
-    let sum = Tensor::f_zeros([slabs, outputs, patch / slabs], (site.x.kind(), site.x.device()))?;
-    pieces(site, g, |first, n, part, slab, u| {
-        let factors = match factors {
-            Some(factors) => Some(factors.f_narrow(0, first, n)?),
-            None => None,
-        };
-        let _ = sum.f_select(0, slab)?.f_add_(&weighted(&part.f_bmm(u)?, factors.as_ref())?)?;
-        Ok(())
-    })?;
-    site.whole(&sum)
+/// The sum of the rows' gradients that [`unfolded`] measured, each by its factor, in the weight's shape: one part a block.
+pub fn sum(site: &Site, g: &Tensor, weighing: Weighing<'_>, sink: &mut dyn FnMut(&Tensor) -> T<()>) -> T<()> {
+    let weighing = if site.gram { weighing.by_position() } else { weighing };
+    let (rows, outputs, _, _) = g.size4()?;
+    let (slabs, patch) = (site.slabs(), site.x.size4()?.1 * site.kernel * site.kernel);
+    let kind = if weighing.adding.doubles(g.kind()) { Kind::Double } else { g.kind() };
+    for (from, count) in weighing.adding.blocks(rows, g.kind()) {
+        let sum = Tensor::f_zeros([slabs, outputs, patch / slabs], (kind, g.device()))?;
+        let (x, g) = (site.x.f_narrow(0, from, count)?, g.f_narrow(0, from, count)?);
+        pieces(site, &x, &g, |first, n, part, slab, u| {
+            let factors = weighing.narrow(from + first, n)?;
+            let mut of_slab = sum.f_select(0, slab)?;
+            if site.gram {
+                let part = scaled(&part.f_to_kind(kind)?, factors.as_ref())?;
+                let part = part.f_transpose(0, 1)?.f_reshape([outputs, -1])?;
+                return of_slab.f_addmm_(&part, &u.f_to_kind(kind)?.f_reshape([-1, patch])?).map(drop);
+            }
+            of_slab.f_add_(&block(&part.f_bmm(u)?, factors.as_ref(), weighing.adding)?).map(drop)
+        })?;
+        sink(&site.whole(&sum)?)?;
+    }
+    Ok(())
 }
 
 /// Works through the rows a few at a time: `work` takes the first, how many, their g [n, channels out, positions], and for
 /// each slab its number and the patches that it is made of [n, positions, numbers].
-fn pieces(site: &Site, g: &Tensor, mut work: impl FnMut(i64, i64, &Tensor, i64, &Tensor) -> T<()>) -> T<()> {
+fn pieces(
+    site: &Site,
+    x: &Tensor,
+    g: &Tensor,
+    mut work: impl FnMut(i64, i64, &Tensor, i64, &Tensor) -> T<()>,
+) -> T<()> {
     let (rows, outputs, out_h, out_w) = g.size4()?;
-    let channels = site.x.size4()?.1;
+    let (_, channels, height, width) = x.size4()?;
     let (k, stride, l) = (site.kernel, site.stride, out_h * out_w);
     let (slabs, patch) = (site.slabs(), channels * k * k);
     let g = g.f_contiguous()?.f_view([rows, outputs, l])?;
     let plain = k == 1 && stride == 1 && site.padding == 0;
     let x = if plain {
-        site.x.f_reshape([rows, channels, l])?
+        x.f_reshape([rows, channels, l])?
     } else {
-        let (pad, (_, _, height, width)) = (site.padding, site.x.size4()?);
-        let options = (site.x.kind(), site.x.device());
+        let (pad, options) = (site.padding, (x.kind(), x.device()));
         let padded = Tensor::f_empty([rows, height + 2 * pad, width + 2 * pad, channels], options)?;
         for (dimension, first) in [(1, 0), (1, height + pad), (2, 0), (2, width + pad)] {
             let _ = padded.f_narrow(dimension, first, pad)?.f_zero_()?;
         }
-        padded.f_narrow(1, pad, height)?.f_narrow(2, pad, width)?.f_copy_(&site.x.f_permute([0, 2, 3, 1])?)?;
+        padded.f_narrow(1, pad, height)?.f_narrow(2, pad, width)?.f_copy_(&x.f_permute([0, 2, 3, 1])?)?;
         padded
     };
     let places = if slabs > 1 { (out_h + k - 1) * out_w } else { l };
-    let bytes = places * patch / slabs * if x.kind() == tch::Kind::Double { 8 } else { 4 };
+    let bytes = places * patch / slabs * if x.kind() == Kind::Double { 8 } else { 4 };
     let step = (device::of(&x).at_once(CHUNK) / bytes.max(1)).clamp(1, rows);
     let mut first = 0;
     while first < rows {

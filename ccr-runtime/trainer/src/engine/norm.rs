@@ -36,15 +36,29 @@ fn tiny(kind: Kind) -> f64 {
     if kind == Kind::Double { f64::MIN_POSITIVE } else { f64::from(f32::MIN_POSITIVE) }
 }
 
-/// Σ x² over all but the rows, raised by what may have vanished. The square is taken in double precision.
+/// So many squares are added up before double precision takes over. One after the other they round the length by at most
+/// half of 1,024 · 2^-24, which is 3·10^-5 and within the margin of the clip; a million of them would take 2·10^-3 off.
+const PIECE: i64 = 1_024;
+
+/// Σ x² over all but the rows, raised by what may have vanished.
 pub fn squares(x: &Tensor) -> T<Vec<f64>> {
-    let numbers_per_row: i64 = x.size().iter().skip(1).product();
-    let vanished = numbers_per_row.max(1) as f64 * tiny(x.kind());
-    let lengths = match x.dim() {
-        2 => x.f_norm_scalaropt_dim(2, 1i64, false)?,
-        _ => x.f_flatten(1, -1)?.f_norm_scalaropt_dim(2, 1i64, false)?,
-    };
-    Ok(numbers(&lengths)?.into_iter().map(|length| length * length + vanished).collect())
+    let flat = if x.dim() == 2 { x.shallow_clone() } else { x.f_flatten(1, -1)? };
+    let (rows, count) = flat.size2()?;
+    let mut squares = vec![count.max(1) as f64 * tiny(x.kind()); usize::try_from(rows).unwrap_or(0)];
+    let whole = if x.kind() == Kind::Double { 0 } else { count / PIECE };
+    if whole > 0 {
+        let pieces = flat.f_narrow(1, 0, whole * PIECE)?.f_reshape([rows, whole, PIECE])?;
+        let lengths = numbers(&pieces.f_norm_scalaropt_dim(2, 2i64, false)?)?;
+        for (square, of_row) in squares.iter_mut().zip(lengths.chunks(usize::try_from(whole).unwrap_or(1))) {
+            *square += of_row.iter().map(|length| length * length).sum::<f64>();
+        }
+    }
+    let rest = count - whole * PIECE;
+    if rest > 0 || whole == 0 {
+        let lengths = numbers(&flat.f_narrow(1, whole * PIECE, rest)?.f_norm_scalaropt_dim(2, 1i64, false)?)?;
+        squares.iter_mut().zip(lengths).for_each(|(square, length)| *square += length * length);
+    }
+    Ok(squares)
 }
 
 /// The Gram form for a [n, positions, inputs] and g [n, positions, outputs], raised by what rounding may have taken and by
@@ -127,7 +141,7 @@ impl Part {
         let norms = match self {
             Part::Outer { weights, a, g } => outer(weights, a, g)?,
             Part::Rows { rows, .. } => squares(rows)?,
-            Part::Kept { norms, .. } | Part::Pieces { norms, .. } | Part::Again { norms, .. } => norms.clone(),
+            Part::Kept { norms, .. } | Part::Pieces { norms, .. } => norms.clone(),
             Part::Table { gathered, .. } => squares(gathered)?,
             Part::Total { .. } => return Ok(None),
         };

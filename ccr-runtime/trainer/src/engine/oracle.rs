@@ -6,8 +6,9 @@ use cases::cases;
 use tch::{Kind, Tensor};
 
 use super::Mode;
+use crate::engine::{Adding, Weighing};
 use crate::model::Network;
-use crate::per_sample::{add_clipped, squared_norms};
+use crate::per_sample::{Clipping, add_clipped, squared_norms};
 
 /// What both ways may differ by, relative to the larger.
 const AGREED: f64 = 1e-5;
@@ -19,12 +20,19 @@ fn alone(network: &Network, x: &Tensor, y: &Tensor) -> Vec<f64> {
     let leaves = network.leaves().unwrap();
     let mut gradients: Vec<Vec<f64>> = network.parameters.iter().map(|p| vec![0.0; p.values.len()]).collect();
     for part in leaves.backward(x, y, Mode::Oracle).unwrap() {
-        for (place, gradient) in part.sums(None).unwrap() {
-            let values = Vec::<f64>::try_from(gradient.reshape([-1]).to_kind(Kind::Double)).unwrap();
+        let whole = Weighing { factors: None, adding: Adding::Anyhow };
+        let mut sink = |place: usize, gradient: &Tensor| {
+            let values = Vec::<f64>::try_from(gradient.reshape([-1]).to_kind(Kind::Double))?;
             gradients[place].iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
-        }
+            Ok(())
+        };
+        part.sums(whole, &mut sink).unwrap();
     }
     gradients.concat()
+}
+
+fn clipping(bound: f64) -> Clipping {
+    Clipping { bound, adding: Adding::of(32, 1) }
 }
 
 fn length(values: &[f64]) -> f64 {
@@ -66,10 +74,13 @@ fn every_layer_agrees_with_one_row_at_a_time() {
                 expected.iter_mut().zip(gradient).for_each(|(sum, g)| *sum += scale * g);
             }
             let mut sums: Vec<Vec<f64>> = network.parameters.iter().map(|p| vec![0.0; p.values.len()]).collect();
-            add_clipped(&leaves, &x, &y, bound, &mut sums).unwrap();
-            let error = apart(&sums.concat(), &expected);
-            worst = worst.max(error);
-            assert!(error < RAISED, "{} with {count} rows: the sum is off by {error:e}", case.name);
+            for adding in [Adding::Blocks(512), Adding::Blocks(5), Adding::Double] {
+                sums.iter_mut().flatten().for_each(|sum| *sum = 0.0);
+                add_clipped(&leaves, &x, &y, Clipping { bound, adding }, &mut sums).unwrap();
+                let error = apart(&sums.concat(), &expected);
+                worst = worst.max(error);
+                assert!(error < RAISED, "{}, {count} rows, {adding:?}: the sum is off by {error:e}", case.name);
+            }
         }
         println!("{}: {} numbers learnt, worst so far {worst:.1e}", case.name, network.coordinates());
     }
@@ -101,7 +112,8 @@ fn chunks_add_up_to_the_whole() {
             let mut sums: Vec<Vec<f64>> = network.parameters.iter().map(|p| vec![0.0; p.values.len()]).collect();
             for first in (0..23).step_by(step as usize) {
                 let n = step.min(23 - first);
-                add_clipped(&leaves, &x.narrow(0, first, n), &y.narrow(0, first, n), 0.2, &mut sums).unwrap();
+                let (x, y) = (x.narrow(0, first, n), y.narrow(0, first, n));
+                add_clipped(&leaves, &x, &y, clipping(0.2), &mut sums).unwrap();
             }
             sums.concat()
         };
@@ -149,7 +161,7 @@ fn adapters_on_loaded_weights_agree_with_one_row_at_a_time() {
             expected.iter_mut().zip(gradient).for_each(|(sum, g)| *sum += scale * g);
         }
         let mut sums: Vec<Vec<f64>> = network.parameters.iter().map(|p| vec![0.0; p.values.len()]).collect();
-        add_clipped(&network.leaves().unwrap(), &x, &y, bound, &mut sums).unwrap();
+        add_clipped(&network.leaves().unwrap(), &x, &y, clipping(bound), &mut sums).unwrap();
         let error = apart(&sums.concat(), &expected);
         println!("{}: {error:.1e}", case.name);
         assert!(error < AGREED, "{}: the sum is off by {error:e}", case.name);

@@ -14,10 +14,8 @@ pub enum Part {
     Rows { weight: usize, rows: Tensor },
     /// The same of a convolution, in slabs ([`conv::Unfolded::kept`]), with its norms.
     Kept { weight: usize, norms: Vec<f64>, site: conv::Site, kept: Tensor },
-    /// Norms are known; the rows' gradients are built once more, a few at a time, for the sum.
+    /// Norms are known; what they were made of is unfolded once more, a few rows at a time, for the sum.
     Pieces { weight: usize, norms: Vec<f64>, site: conv::Site, g: Tensor },
-    /// Norms are known and from Gram matrices; the sum comes from a second backward pass from s to the leaf.
-    Again { weight: usize, norms: Vec<f64>, s: Tensor, g: Tensor, leaf: Tensor },
     /// Rows of a table by tokens [rows, positions]; g [rows, positions, width], gathered within each row.
     Table { weight: usize, tokens: Tensor, gathered: Tensor, count: i64 },
     /// The sum over all rows: plain training.
@@ -56,12 +54,12 @@ impl Part {
             Part::Outer { a, g, .. } => a.numel() + g.numel(),
             Part::Rows { rows, .. } => rows.numel(),
             Part::Table { gathered, .. } => gathered.numel(),
-            Part::Kept { .. } | Part::Pieces { .. } | Part::Again { .. } | Part::Total { .. } => 0,
+            Part::Kept { .. } | Part::Pieces { .. } | Part::Total { .. } => 0,
         }
     }
 
     /// The parts of one layer.
-    pub fn of(form: Form, s: &Tensor, g: Tensor) -> T<Vec<Part>> {
+    pub fn of(form: Form, g: Tensor) -> T<Vec<Part>> {
         let rows = |weight: Option<usize>, rows: T<Tensor>| -> T<Option<Part>> {
             let Some(weight) = weight else { return Ok(None) };
             Ok(Some(Part::Rows { weight, rows: rows? }))
@@ -73,7 +71,7 @@ impl Part {
                 let g = g.f_contiguous()?;
                 vec![Part::Outer { weights: Outer::new(weights, bias.into_iter().collect(), &a, &g)?, a, g }]
             }
-            Form::Conv(site) => convolution(site, s, g)?,
+            Form::Conv(site) => convolution(site, g)?,
             Form::GroupNorm { gamma, beta, x, mean, rstd } => {
                 let (n, channels, height, width) = x.size4()?;
                 let groups = mean.size2()?.1;
@@ -132,7 +130,7 @@ fn of_gamma(x: &Tensor, mean: &Tensor, rstd: &Tensor, g: &Tensor) -> T<Tensor> {
     Ok(sums)
 }
 
-fn convolution(site: conv::Site, s: &Tensor, g: Tensor) -> T<Vec<Part>> {
+fn convolution(site: conv::Site, g: Tensor) -> T<Vec<Part>> {
     let mut parts = Vec::new();
     if let Some(weight) = site.bias {
         let rows = g.f_sum_dim_intlist(&[2i64, 3][..], false, None::<Kind>)?;
@@ -140,10 +138,9 @@ fn convolution(site: conv::Site, s: &Tensor, g: Tensor) -> T<Vec<Part>> {
     }
     let Some(weight) = site.weight else { return Ok(parts) };
     let conv::Unfolded { norms, kept } = conv::unfolded(&site, &g)?;
-    parts.push(match (kept, &site.leaf) {
-        (Some(kept), _) => Part::Kept { weight, norms, site, kept },
-        (None, Some(leaf)) => Part::Again { weight, norms, s: s.shallow_clone(), g, leaf: leaf.shallow_clone() },
-        (None, None) => Part::Pieces { weight, norms, site, g },
+    parts.push(match kept {
+        Some(kept) => Part::Kept { weight, norms, site, kept },
+        None => Part::Pieces { weight, norms, site, g },
     });
     Ok(parts)
 }

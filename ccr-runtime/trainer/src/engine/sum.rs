@@ -1,42 +1,66 @@
-//! The sum of the rows' gradients, each by its factor.
+//! The sum of the rows' gradients, each by its factor, in blocks that meet in double precision ([`super::adding`]).
 //!
 //! A row's parts may cancel: its gradient is small, its parts are not, and added one by one to the other rows they would
 //! round these away. So what was built for a norm is what is added here. Where nothing was built the norm comes from Gram
-//! matrices, which are raised by a share of what cancels.
+//! matrices; there the parts meet in double precision.
 
 use tch::{Kind, Tensor};
 
+use super::adding::Adding;
 use super::part::{Outer, Part};
 use super::{T, conv};
+use crate::device;
+
+/// Takes a part of a weight's sum: its place, and the part in the weight's shape. All parts of a place are the sum.
+pub type Sink<'a> = dyn FnMut(usize, &Tensor) -> T<()> + 'a;
+
+/// Bytes of double precision that are made at once.
+const CHUNK: i64 = 4 << 20;
+
+/// The rows that are added: each by its factor, or whole.
+#[derive(Clone, Copy)]
+pub struct Weighing<'a> {
+    /// One number for each row.
+    pub factors: Option<&'a Tensor>,
+    /// In which precision.
+    pub adding: Adding,
+}
+
+impl Weighing<'_> {
+    /// The factors of a stretch of rows.
+    pub fn narrow(&self, first: i64, n: i64) -> T<Option<Tensor>> {
+        self.factors.map(|factors| factors.f_narrow(0, first, n)).transpose()
+    }
+
+    /// The same where positions of rows meet one by one, not the rows as they were clipped.
+    pub fn by_position(self) -> Self {
+        match self.adding {
+            Adding::Anyhow => self,
+            _ => Weighing { adding: Adding::Double, ..self },
+        }
+    }
+}
 
 impl Part {
-    /// Σ_i c_i · gradient of row i, for each weight of this part: its place and the sum in the weight's shape.
-    /// Without factors every row counts whole.
-    pub fn sums(self, factors: Option<&Tensor>) -> T<Vec<(usize, Tensor)>> {
+    /// Σ_i c_i · gradient of row i, for each weight of this part.
+    pub fn sums(self, weighing: Weighing<'_>, sink: &mut Sink<'_>) -> T<()> {
         match self {
-            Part::Outer { weights, a, g } => outer(&weights, &a, g, factors),
-            Part::Rows { weight, rows } => Ok(vec![(weight, weighted(&rows, factors)?)]),
-            Part::Kept { weight, site, kept, .. } => Ok(vec![(weight, conv::kept_sum(&site, &kept, factors)?)]),
-            Part::Again { weight, s, g, leaf, .. } => {
-                let seed = scaled(&g, factors)?;
-                // A root of one number: the seed meets s inside, and the graph ends at the leaf alone.
-                let root = tch::with_grad(|| s.f_mul(&seed)?.f_sum(None::<Kind>))?;
-                let mut sums = Tensor::f_run_backward(&[&root], &[&leaf], true, false)?;
-                sums.pop().map(|sum| vec![(weight, sum)]).ok_or_else(|| super::broken("a gradient is missing"))
+            Part::Outer { weights, a, g } => outer(&weights, &a, &g, weighing, sink),
+            Part::Rows { weight, rows } => weighted(&rows, weighing, &mut |sum| sink(weight, sum)),
+            Part::Kept { weight, site, kept, .. } => {
+                conv::kept_sum(&site, &kept, weighing, &mut |sum| sink(weight, sum))
             }
-            Part::Pieces { weight, site, g, .. } => Ok(vec![(weight, conv::sum(&site, &g, factors)?)]),
+            Part::Pieces { weight, site, g, .. } => conv::sum(&site, &g, weighing, &mut |sum| sink(weight, sum)),
             Part::Table { weight, tokens, gathered, count } => {
-                let scaled = scaled(&gathered, factors)?;
-                let sum = Tensor::f_embedding_dense_backward(&scaled, &tokens, count, -1, false)?;
-                Ok(vec![(weight, sum)])
+                table(&tokens, &gathered, count, weighing, &mut |sum| sink(weight, sum))
             }
-            Part::Total { weight, gradient } => Ok(vec![(weight, gradient)]),
+            Part::Total { weight, gradient } => sink(weight, &gradient),
         }
     }
 }
 
 /// Every row of `t` by its factor.
-fn scaled(t: &Tensor, factors: Option<&Tensor>) -> T<Tensor> {
+pub fn scaled(t: &Tensor, factors: Option<&Tensor>) -> T<Tensor> {
     let Some(factors) = factors else { return Ok(t.shallow_clone()) };
     let mut shape = vec![1; t.dim()];
     if let Some(rows) = shape.first_mut() {
@@ -45,43 +69,145 @@ fn scaled(t: &Tensor, factors: Option<&Tensor>) -> T<Tensor> {
     t.f_mul(&factors.f_view(&shape[..])?)
 }
 
-/// The sum over the rows, each by its factor.
-pub fn weighted(rows: &Tensor, factors: Option<&Tensor>) -> T<Tensor> {
+fn double(t: &Tensor) -> T<Tensor> {
+    t.f_to_kind(Kind::Double)
+}
+
+/// The sum over the rows, each by its factor, one part for each block.
+pub fn weighted(rows: &Tensor, weighing: Weighing<'_>, sink: &mut dyn FnMut(&Tensor) -> T<()>) -> T<()> {
+    let count = rows.size().first().copied().unwrap_or(0);
+    for (first, n) in weighing.adding.blocks(count, rows.kind()) {
+        let factors = weighing.narrow(first, n)?;
+        sink(&block(&rows.f_narrow(0, first, n)?, factors.as_ref(), weighing.adding)?)?;
+    }
+    Ok(())
+}
+
+/// The same of one block.
+pub fn block(rows: &Tensor, factors: Option<&Tensor>, adding: Adding) -> T<Tensor> {
     let size = rows.size();
     let flat = rows.f_flatten(1, -1)?;
     let sum = match factors {
+        Some(factors) if adding.doubles(rows.kind()) => {
+            let (count, numbers) = flat.size2()?;
+            let sum = Tensor::f_zeros([numbers], (Kind::Double, flat.device()))?;
+            let factors = double(factors)?;
+            pieces(count, numbers, &flat, |first, n| {
+                let part = double(&flat.f_narrow(0, first, n)?)?;
+                sum.shallow_clone().f_addmv_(&part.f_tr()?, &factors.f_narrow(0, first, n)?).map(drop)
+            })?;
+            sum
+        }
         Some(factors) => flat.f_tr()?.f_mv(factors)?,
         None => flat.f_sum_dim_intlist(0i64, false, None::<Kind>)?,
     };
     sum.f_reshape(size.get(1..).unwrap_or_default())
 }
 
-fn outer(weights: &Outer, a: &Tensor, g: Tensor, factors: Option<&Tensor>) -> T<Vec<(usize, Tensor)>> {
-    let mut sums = Vec::new();
-    // An LSTM's tensors lie steps first in memory: flattened in that order nothing is copied.
-    let steps_first = g.dim() == 3 && g.stride().first() < g.stride().get(1);
-    let flat = |t: &Tensor| {
-        let width = t.size().last().copied().unwrap_or(1);
-        let t = if steps_first { t.f_transpose(0, 1)? } else { t.shallow_clone() };
-        t.f_reshape([-1, width])
-    };
-    let width = |t: &Tensor| t.size().last().copied().unwrap_or(1);
+/// Calls `work` for pieces of the rows that take [`CHUNK`] in double precision, with so many numbers a row.
+fn pieces(rows: i64, numbers: i64, like: &Tensor, mut work: impl FnMut(i64, i64) -> T<()>) -> T<()> {
+    let step = (device::of(like).at_once(CHUNK) / 8 / numbers.max(1)).clamp(1, rows.max(1));
+    let mut first = 0;
+    while first < rows {
+        let n = step.min(rows - first);
+        work(first, n)?;
+        first += n;
+    }
+    Ok(())
+}
+
+fn outer(weights: &Outer, a: &Tensor, g: &Tensor, weighing: Weighing<'_>, sink: &mut Sink<'_>) -> T<()> {
     if !weights.weights.is_empty() {
-        // Either of both may take the factors: the narrower one, which also comes first, for the product's sake.
-        let whole = if let Some(built) = &weights.built {
-            weighted(built, factors)?
-        } else if width(a) < width(&g) {
-            flat(&scaled(a, factors)?)?.f_tr()?.f_matmul(&flat(&g)?)?.f_tr()?
-        } else {
-            flat(&scaled(&g, factors)?)?.f_tr()?.f_matmul(&flat(a)?)?
+        let mut of_weights = |whole: &Tensor| {
+            let mut parts = weights.weights.iter();
+            parts.try_for_each(|(weight, first, inputs)| sink(*weight, &whole.f_narrow(1, *first, *inputs)?))
         };
-        for (weight, first, inputs) in &weights.weights {
-            sums.push((*weight, whole.f_narrow(1, *first, *inputs)?));
+        match &weights.built {
+            Some(built) => weighted(built, weighing, &mut of_weights)?,
+            None => products(a, g, weighing, &mut of_weights)?,
         }
     }
-    if !weights.biases.is_empty() {
-        let sum = weighted(weights.of_biases.as_ref().unwrap_or(&g), factors)?;
-        sums.extend(weights.biases.iter().map(|bias| (*bias, sum.shallow_clone())));
+    if weights.biases.is_empty() {
+        return Ok(());
     }
-    Ok(sums)
+    weighted(weights.of_biases.as_ref().unwrap_or(g), weighing, &mut |sum| {
+        weights.biases.iter().try_for_each(|bias| sink(*bias, sum))
+    })
+}
+
+/// Σ_i c_i Σ_t g_t a_tᵀ, where no row's own was built.
+fn products(a: &Tensor, g: &Tensor, weighing: Weighing<'_>, sink: &mut dyn FnMut(&Tensor) -> T<()>) -> T<()> {
+    let weighing = if g.dim() == 3 { weighing.by_position() } else { weighing };
+    let rows = g.size().first().copied().unwrap_or(0);
+    if weighing.adding.doubles(g.kind()) {
+        let (d, p) = (width(a), width(g));
+        let first_is_a = d < p;
+        let shape = if first_is_a { [d, p] } else { [p, d] };
+        let mut sum = Tensor::f_zeros(shape, (Kind::Double, g.device()))?;
+        let numbers = (g.numel() + a.numel()) as i64 / rows.max(1);
+        pieces(rows, numbers, g, |first, n| {
+            let factors = weighing.narrow(first, n)?.map(|factors| double(&factors)).transpose()?;
+            let (a, g) = (double(&a.f_narrow(0, first, n)?)?, double(&g.f_narrow(0, first, n)?)?);
+            let (left, right) = if first_is_a { (a, g) } else { (g, a) };
+            let steps_first = steps_first(&right);
+            let left = flat(&scaled(&left, factors.as_ref())?, steps_first)?;
+            sum.f_addmm_(&left.f_tr()?, &flat(&right, steps_first)?).map(drop)
+        })?;
+        return sink(&if first_is_a { sum.f_tr()? } else { sum });
+    }
+    for (first, n) in weighing.adding.blocks(rows, g.kind()) {
+        let factors = weighing.narrow(first, n)?;
+        let (a, g) = (a.f_narrow(0, first, n)?, g.f_narrow(0, first, n)?);
+        let steps_first = steps_first(&g);
+        // Either of both may take the factors: the narrower one, which also comes first, for the product's sake.
+        let product = |left: &Tensor, right: &Tensor| {
+            let left = flat(&scaled(left, factors.as_ref())?, steps_first)?;
+            left.f_tr()?.f_matmul(&flat(right, steps_first)?)
+        };
+        sink(&if width(&a) < width(&g) { product(&a, &g)?.f_tr()? } else { product(&g, &a)? })?;
+    }
+    Ok(())
+}
+
+fn width(t: &Tensor) -> i64 {
+    t.size().last().copied().unwrap_or(1)
+}
+
+/// An LSTM's tensors lie steps first in memory: flattened in that order nothing is copied.
+fn steps_first(t: &Tensor) -> bool {
+    t.dim() == 3 && t.stride().first() < t.stride().get(1)
+}
+
+/// All positions of all rows one after the other.
+fn flat(t: &Tensor, steps_first: bool) -> T<Tensor> {
+    let width = width(t);
+    let t = if steps_first { t.f_transpose(0, 1)? } else { t.shallow_clone() };
+    t.f_reshape([-1, width])
+}
+
+/// The sum for each token of a table; of `gathered` each row's places of one token are one.
+fn table(
+    tokens: &Tensor,
+    gathered: &Tensor,
+    count: i64,
+    weighing: Weighing<'_>,
+    sink: &mut dyn FnMut(&Tensor) -> T<()>,
+) -> T<()> {
+    let (rows, positions, width) = gathered.size3()?;
+    // A block gives numbers for every token of the table: of several blocks each costs more than double precision.
+    if weighing.adding.blocks(rows, gathered.kind()).count() <= 1 && !weighing.adding.doubles(gathered.kind()) {
+        let scaled = scaled(gathered, weighing.factors)?;
+        return sink(&Tensor::f_embedding_dense_backward(&scaled, tokens, count, -1, false)?);
+    }
+    // As many rows at once as hold about the table's numbers.
+    let at_once = ((count * width).max(CHUNK / 8) / (positions * width).max(1)).clamp(1, rows.max(1));
+    let mut first = 0;
+    while first < rows {
+        let n = at_once.min(rows - first);
+        let factors = weighing.narrow(first, n)?.map(|factors| double(&factors)).transpose()?;
+        let scaled = scaled(&double(&gathered.f_narrow(0, first, n)?)?, factors.as_ref())?;
+        sink(&Tensor::f_embedding_dense_backward(&scaled, &tokens.f_narrow(0, first, n)?, count, -1, false)?)?;
+        first += n;
+    }
+    Ok(())
 }

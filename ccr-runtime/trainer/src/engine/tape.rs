@@ -26,7 +26,7 @@ pub enum Mode {
 pub enum Form {
     /// a is [rows, inputs] or [rows, positions, inputs].
     Linear { weight: Option<usize>, bias: Option<usize>, a: Tensor },
-    /// `leaf` is there if the rows' gradients are not built at once but summed in a second backward pass.
+    /// See [`super::conv::Site`].
     Conv(super::conv::Site),
     /// Statistics are [rows, groups].
     GroupNorm { gamma: Option<usize>, beta: Option<usize>, x: Tensor, mean: Tensor, rstd: Tensor },
@@ -140,11 +140,9 @@ impl Tape {
             if inputs.is_empty() {
                 break;
             }
-            // A second pass over a convolution's own node needs the graph.
-            let again = sites.iter().any(|site| matches!(&site.form, Form::Conv(site) if site.leaf.is_some()));
-            let mut gradients = Tensor::f_run_backward(&[&root], &inputs, again, false)?.into_iter();
+            let mut gradients = Tensor::f_run_backward(&[&root], &inputs, false, false)?.into_iter();
             for (site, g) in sites.into_iter().zip(gradients.by_ref()) {
-                parts.extend(tch::no_grad(|| Part::of(site.form, &site.s, g))?);
+                parts.extend(tch::no_grad(|| Part::of(site.form, g))?);
             }
             for ((place, _), g) in leaves.into_iter().zip(gradients.by_ref()) {
                 parts.push(Part::Total { weight: place, gradient: g });
