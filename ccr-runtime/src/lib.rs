@@ -24,6 +24,7 @@ pub mod run;
 pub mod second_gate;
 pub mod secret;
 pub mod session;
+pub mod steps;
 pub mod upload;
 pub mod weights;
 pub mod worker;

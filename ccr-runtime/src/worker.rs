@@ -26,6 +26,7 @@ use crate::open::Table;
 use crate::room::{Progress, Room};
 use crate::run::Tell;
 use crate::session::Session;
+use crate::steps::Teller;
 use crate::weights;
 use supervise::{Work, reached, supervise};
 
@@ -61,6 +62,7 @@ pub fn train(
     let apart = room.config.profile == Profile::Production || session.group.is_some();
     let work = Work { trainer: &room.config.trainer, start, tables: data, weights, vault: &vault, patience, apart };
     let group = session.group.take();
+    let mut teller = Teller::new(room.desk.clone(), session.run_id.clone());
     let watch: supervise::Watch<'_> = &mut |report| {
         if let Some(report) = report {
             session.steps_run = session.steps_run.max(reached(report));
@@ -70,6 +72,7 @@ pub fn train(
         }
         room.goes_on()?;
         if let Some(Report::Progress { step, .. }) = report {
+            teller.at(*step, |act| session.request(act, &room.config.contract_service, room));
             tell(Progress::Training { step: *step, steps: job.plan.steps, epsilon: epsilon_at(job, *step) });
         }
         Ok(())

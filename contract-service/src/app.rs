@@ -32,6 +32,7 @@ use crate::route::{Route, Run};
 use crate::scitt::ReceiptKey;
 use crate::serve::{Begun, Desk, Verb, Work};
 use crate::silence::Heard;
+use crate::steps::Steps;
 use crate::tls::Tls;
 use crate::upkeep::Pulse;
 use crate::witness::Cosigned;
@@ -85,6 +86,8 @@ pub struct App {
     pub pulse: Pulse,
     /// When each living run was last heard of.
     pub(crate) heard: Heard,
+    /// How far living runs have got.
+    pub(crate) steps: Steps,
     /// The certificate that is served.
     pub tls: Option<Tls>,
     clock: Clock,
@@ -136,6 +139,7 @@ impl App {
             events: Hub::default(),
             pulse: Pulse::default(),
             heard: Heard::default(),
+            steps: Steps::default(),
             tls,
             clock,
             routes,

@@ -1,16 +1,18 @@
 //! Server-Sent Events: what happens to contracts and runs, to those whom it concerns, in the order of the log.
 //!
 //! Events carry no bodies: index, kind, ids. A stream resumes after `Last-Event-ID`, the index of the last entry seen.
+//! Between them stands how far a living run has got (`run_step`): without an id, since it stands in no log and is not told
+//! again; who opens a stream hears the newest of each.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use policies::lifecycle::State;
+use policies::lifecycle::{About, State};
 use schemas::contract::ContractRef;
-use schemas::desk::EventNote;
+use schemas::desk::{EventNote, RunStep};
 use schemas::event::Body;
-use schemas::id::RunId;
+use schemas::id::{DisputeId, RunId};
 use schemas::log::ExportedEntry;
 use schemas::{Code, R, Refusal};
 use tokio::sync::{broadcast, mpsc};
@@ -89,7 +91,8 @@ fn open(app: &Arc<App>, call: &Call, run: Option<RunId>) -> R<Feed> {
     let next = seen.map_or(state.size(), |seen| seen.saturating_add(1));
     let open = Opened::new(app.clone())?;
     let (send, feed) = mpsc::channel(16);
-    let stream = Stream { open, call: call.clone(), run, next, live: app.events.0.subscribe(), send };
+    let (live, steps) = (app.events.0.subscribe(), app.steps.listen());
+    let stream = Stream { open, call: call.clone(), run, next, live, steps, send };
     actix_web::rt::spawn(stream.run());
     Ok(feed)
 }
@@ -121,20 +124,62 @@ struct Stream {
     run: Option<RunId>,
     next: u64,
     live: broadcast::Receiver<Arc<ExportedEntry>>,
+    steps: broadcast::Receiver<Arc<RunStep>>,
     send: mpsc::Sender<Vec<u8>>,
 }
 
 impl Stream {
     async fn run(mut self) {
-        let mut going = self.send.send(b": the log from here on\n\n".to_vec()).await.is_ok() && self.catch_up().await;
+        let mut going = self.send.send(b": the log from here on\n\n".to_vec()).await.is_ok()
+            && self.catch_up().await
+            && self.tell_newest().await;
         while going {
-            going = match tokio::time::timeout(BEAT, self.live.recv()).await {
-                Ok(Ok(entry)) if entry.index < self.next => true,
-                Ok(Ok(entry)) if entry.index == self.next => self.tell(&entry).await,
-                Ok(Ok(_)) | Ok(Err(broadcast::error::RecvError::Lagged(_))) => self.catch_up().await,
-                Ok(Err(broadcast::error::RecvError::Closed)) => false,
-                Err(_) => self.send.send(b": alive\n\n".to_vec()).await.is_ok(),
+            going = tokio::select! {
+                told = self.live.recv() => match told {
+                    Ok(entry) if entry.index < self.next => true,
+                    Ok(entry) if entry.index == self.next => self.tell(&entry).await,
+                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => self.catch_up().await,
+                    Err(broadcast::error::RecvError::Closed) => false,
+                },
+                step = self.steps.recv() => match step {
+                    Ok(step) => self.tell_step(&step).await,
+                    // A newer one is on its way.
+                    Err(broadcast::error::RecvError::Lagged(_)) => true,
+                    Err(broadcast::error::RecvError::Closed) => false,
+                },
+                () = tokio::time::sleep(BEAT) => self.send.send(b": alive\n\n".to_vec()).await.is_ok(),
             } && !self.open.0.stopping();
+        }
+    }
+
+    /// Tells how far the living runs have got.
+    async fn tell_newest(&mut self) -> bool {
+        for step in self.open.0.steps.newest() {
+            if !self.tell_step(&step).await {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Tells how far a run has got, where the caller may read about its job.
+    async fn tell_step(&mut self, step: &RunStep) -> bool {
+        if self.run.as_ref().is_some_and(|run| *run != step.run_id) {
+            return !self.send.is_closed();
+        }
+        let app = &self.open.0;
+        let state = app.registry.state();
+        let Ok(caller) = caller(app, &self.call, &state) else {
+            return false;
+        };
+        let run = state.run(&step.run_id).filter(|run| run.alive());
+        let job = run.and_then(|run| state.job_of(run).ok());
+        if !job.is_some_and(|job| caller.reads_job(&state, job)) {
+            return !self.send.is_closed();
+        }
+        match serde_json::to_string(step) {
+            Ok(data) => self.send.send(format!("event: run_step\ndata: {data}\n\n").into_bytes()).await.is_ok(),
+            Err(_) => false,
         }
     }
 
@@ -181,7 +226,7 @@ impl Stream {
 
 /// The event of an entry, where there is one for this caller.
 fn event(state: &State, caller: &Caller, run: Option<&RunId>, entry: &ExportedEntry) -> R<Option<String>> {
-    let (contract, run_id) = subject(&entry.body)?;
+    let (contract, run_id) = subject(state, &entry.body)?;
     let wanted = match run {
         Some(run) => run_id.as_ref() == Some(run),
         None => contract.is_some() || run_id.is_some(),
@@ -196,7 +241,7 @@ fn event(state: &State, caller: &Caller, run: Option<&RunId>, entry: &ExportedEn
 }
 
 /// The contract and the run that a body is about; none for what is no event of theirs.
-fn subject(body: &Body) -> R<(Option<ContractRef>, Option<RunId>)> {
+fn subject(state: &State, body: &Body) -> R<(Option<ContractRef>, Option<RunId>)> {
     let of_contract = |reference: ContractRef| Ok((Some(reference), None));
     let of_run = |id: RunId| Ok((None, Some(id)));
     match body {
@@ -221,6 +266,27 @@ fn subject(body: &Body) -> R<(Option<ContractRef>, Option<RunId>)> {
         Body::RunReported { event } => of_run(event.read_unverified()?.run_id),
         Body::RunAborted { abort } => of_run(abort.read_unverified()?.run_id),
         Body::RunCompleted { completion, .. } => of_run(completion.read_unverified()?.run_id),
-        _ => Ok((None, None)),
+        _ => Ok((of_money(state, body)?, None)),
     }
+}
+
+/// The contract of a payment or of a dispute; none of money that nobody can place.
+fn of_money(state: &State, body: &Body) -> R<Option<ContractRef>> {
+    let of_dispute = |id: &DisputeId| {
+        let row = state.dispute(id)?;
+        match &row.about {
+            About::Obligation(contract, _) => Some(contract.clone()),
+            About::Suspense(_) => state.paid_for(row).map(|payment| payment.obligation.contract.clone()),
+        }
+    };
+    Ok(match body {
+        Body::PaymentAnswered { callback } => {
+            state.payment(&callback.read_unverified()?.instruction_id).map(|row| row.obligation.contract.clone())
+        }
+        Body::DisputeOpened { dispute } => Some(dispute.read_unverified()?.contract),
+        Body::DisputeAnswered { answer } => of_dispute(&answer.read_unverified()?.dispute_id),
+        Body::DisputeRuled { ruling } => of_dispute(&ruling.read_unverified()?.dispute_id),
+        Body::DisputeClosed { close } => of_dispute(&close.read_unverified()?.dispute_id),
+        _ => None,
+    })
 }

@@ -37,6 +37,7 @@ mod scitt;
 mod serve;
 mod service;
 mod silence;
+mod steps;
 pub mod succession;
 mod tls;
 mod upkeep;

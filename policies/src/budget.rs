@@ -77,7 +77,7 @@ pub fn epsilon_micro(epsilon: &Real) -> R<u64> {
 }
 
 /// A limit's δ in 10⁻¹⁸, rounded down; 0 would never be reached and is refused.
-pub(crate) fn delta_atto(delta: &Real) -> R<u64> {
+pub fn delta_atto(delta: &Real) -> R<u64> {
     let atto = reals::floor_units(delta, 18).filter(|atto| (1..1_000_000_000_000_000_000).contains(atto));
     atto.ok_or_else(|| Refusal::new(Code::EpsilonOutOfRange, "δ must lie between 10^-18 and 1.").at("delta"))
 }

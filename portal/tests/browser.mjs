@@ -4,9 +4,13 @@ import { browserPath, House } from './house.mjs';
 import * as audit from './scenarios/audit.mjs';
 import * as contracts from './scenarios/contracts.mjs';
 import * as craft from './scenarios/craft.mjs';
+import * as disputes from './scenarios/disputes.mjs';
+import * as evidence from './scenarios/evidence.mjs';
 import * as hostile from './scenarios/hostile.mjs';
 import * as people from './scenarios/people.mjs';
+import * as stored from './scenarios/stored.mjs';
 import * as story from './scenarios/story.mjs';
+import * as versions from './scenarios/versions.mjs';
 import * as views from './scenarios/views.mjs';
 import * as wizard from './scenarios/wizard.mjs';
 
@@ -16,7 +20,7 @@ if (browserPath === undefined) {
 }
 
 const wanted = process.argv[2] ?? '';
-const scenarios = [people, contracts, views, audit, hostile, craft, story, wizard].flatMap((part) => Object.entries(part));
+const scenarios = [people, contracts, versions, views, evidence, audit, disputes, hostile, stored, craft, story, wizard].flatMap((part) => Object.entries(part));
 const chosen = scenarios.filter(([name]) => name.includes(wanted));
 let [passed, failed] = [0, 0];
 const house = await House.start();

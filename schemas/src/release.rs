@@ -169,6 +169,11 @@ pub enum RunAct {
         /// SHA-256 of the sealed model.
         output_sha256: Digest,
     },
+    /// How far the training is, told to the contract service: a public figure, kept in no log.
+    Progress {
+        /// The step of the plan that is done.
+        step: u32,
+    },
 }
 
 /// `run-request.v1`: signed by the run key, used once.

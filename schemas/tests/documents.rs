@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
 
 mod examples;
+mod jcs;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -106,6 +106,7 @@ pub fn read(app: &App, call: &Call) -> R<Answer> {
         evidence: set.image_set.profile,
         assurance: run.assurance,
         run_jwk: run.run_jwk.clone(),
+        enc_jwk: run.enc_jwk.clone(),
         completion: run.completion.as_ref().map(|(_, _, envelope)| envelope.clone()),
         receipt,
         obligations: state.payments_of(&run.run_id).map(obligation).collect::<R<_>>()?,

@@ -13,13 +13,14 @@ use schemas::evidence::{Appraisal, Verdict};
 use schemas::id::{ChallengeId, RunId};
 use schemas::release::{Admission, Attested, Challenge, ChallengeRequest, RunAct, RunRequest};
 use schemas::text::Bytes;
-use schemas::{Code, Envelope, R, Refusal, Timestamp};
+use schemas::{Code, Envelope, R, Refusal, Signed, Timestamp};
 use signing::OpenedBundle;
 
 use crate::app::App;
 use crate::call::{Answer, Call};
 use crate::error::fault;
 use crate::ids;
+use crate::steps;
 
 /// Seconds in which a challenge must be used.
 const CHALLENGE_SECONDS: i64 = 120;
@@ -172,21 +173,49 @@ fn checked_in(run_id: &RunId, attested: &Attested, facts: &Facts, appraisal: &Ap
 /// such an end the Admission tells, and no key service opens anything on it.
 pub fn refresh(app: &App, call: &Call) -> R<Answer> {
     let run_id: RunId = call.param("id")?;
-    let envelope: Envelope<RunRequest> = call.read()?;
-    let state = app.registry.state();
-    state.require_run(&run_id)?;
-    let request = signing::verify_by(envelope, app.did(), &*state, run_id.as_str())?;
+    let request = requested(app, call, &run_id)?;
+    if request.request != (RunAct::RefreshAdmission {}) {
+        return Err(wrong(OTHER));
+    }
     let now = app.now();
-    let wrong = |why: &str| Refusal::new(Code::TranscriptMismatch, format!("run request: {why}"));
-    if request.run_id != run_id || request.aud != app.url() || request.request != (RunAct::RefreshAdmission {}) {
-        return Err(wrong("it is for another run, service or act"));
-    }
-    if now.seconds_since(request.issued_at).abs() > REQUEST_SECONDS {
-        return Err(wrong("it is older than 60 seconds"));
-    }
     use_once(app, &run_id, &request.jti, now)?;
     app.heard.of(&run_id, Instant::now());
     Answer::ok(&admission(app, &run_id, now)?)
+}
+
+const OTHER: &str = "it is for another run, service or act";
+
+fn wrong(why: &str) -> Refusal {
+    Refusal::new(Code::TranscriptMismatch, format!("run request: {why}"))
+}
+
+/// How far a room says that its training has got: kept in memory, told to who listens, entered nowhere. A step counts once
+/// and only forwards, so that a request that is sent again says nothing.
+pub fn progress(app: &App, call: &Call) -> R<Answer> {
+    let run_id: RunId = call.param("id")?;
+    let request = requested(app, call, &run_id)?;
+    let RunAct::Progress { step } = request.request else { return Err(wrong(OTHER)) };
+    let heard = Instant::now();
+    app.steps.ready(&run_id, step, heard)?;
+    let told = steps::of(&app.registry.state(), &run_id, step, app.now())?;
+    app.steps.tell(told, heard)?;
+    app.heard.of(&run_id, heard);
+    Ok(Answer::empty())
+}
+
+/// A request that the run's key signed within the last minute, for this service.
+fn requested(app: &App, call: &Call, run_id: &RunId) -> R<Signed<RunRequest>> {
+    let envelope: Envelope<RunRequest> = call.read()?;
+    let state = app.registry.state();
+    state.require_run(run_id)?;
+    let request = signing::verify_by(envelope, app.did(), &*state, run_id.as_str())?;
+    if request.run_id != *run_id || request.aud != app.url() {
+        return Err(wrong(OTHER));
+    }
+    if app.now().seconds_since(request.issued_at).abs() > REQUEST_SECONDS {
+        return Err(wrong("it is older than 60 seconds"));
+    }
+    Ok(request)
 }
 
 /// A signed request of a run counts once.

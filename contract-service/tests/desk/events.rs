@@ -4,17 +4,23 @@ use std::io::{BufRead as _, BufReader};
 
 use reqwest::blocking::Response;
 use schemas::Code;
-use schemas::desk::EventNote;
+use schemas::desk::{EventNote, RunStep};
+use schemas::event::RunEventKind;
+use schemas::party::Kind;
+use schemas::release::RunAct;
+use serde::de::DeserializeOwned;
+use signing::FileKey;
 
 use crate::house::{House, reference};
 use crate::http::{bearer, code, get};
 use crate::papers;
+use crate::room::released;
 
 /// An open stream.
 struct Stream(BufReader<Response>);
 
 impl Stream {
-    fn open(house: &House, path: &str, who: &signing::FileKey, last: Option<u64>) -> Stream {
+    fn open(house: &House, path: &str, who: &FileKey, last: Option<u64>) -> Stream {
         let request = get(house, path).bearer_auth(bearer(house, who)).timeout(std::time::Duration::from_secs(20));
         let request = match last {
             Some(last) => request.header("last-event-id", last.to_string()),
@@ -39,11 +45,24 @@ impl Stream {
 
     /// The next event.
     fn next(&mut self) -> EventNote {
+        self.data()
+    }
+
+    fn data<T: DeserializeOwned>(&mut self) -> T {
         loop {
             if let Some(data) = self.line().strip_prefix("data: ") {
                 return serde_json::from_str(data).unwrap();
             }
         }
+    }
+}
+
+impl Stream {
+    /// The data of the first event of this kind.
+    fn find<T: DeserializeOwned>(&mut self, kind: &str) -> T {
+        let head = format!("event: {kind}");
+        while self.line() != head {}
+        self.data()
     }
 }
 
@@ -98,4 +117,61 @@ fn streams_are_bounded() {
     let bad = get(&house, "/v1/events").bearer_auth(&token).header("last-event-id", "x").send().unwrap();
     assert_eq!(code(bad), Code::MalformedNumber);
     drop(open);
+}
+
+#[test]
+fn how_far_a_run_is_goes_to_its_parties_alone_and_into_no_log() {
+    let mut house = House::furnished();
+    let run = house.running();
+    let tell = |house: &House, step: u32, key: &FileKey| {
+        house.client.tell_step(&run.run_id, &house.sign(&house.step_words(&run, step), key)).map_err(|e| e.code)
+    };
+    assert_eq!(tell(&house, 1, &run.key), Err(Code::RunState), "it has no keys yet");
+    let receipts = house.both_say(&run, &released());
+    house.client.kms_receipts(&run.run_id, &receipts).unwrap();
+    for event in [RunEventKind::KeysReleased {}, RunEventKind::Training {}] {
+        house.client.report(&run.run_id, &house.event(&run, event)).unwrap();
+    }
+    let stranger = FileKey::generate().unwrap();
+    house.admit(&stranger, Kind::Tdp);
+    let mut own = Stream::open(&house, "/v1/events", &house.tdps[0], None);
+    let mut of_run = Stream::open(&house, &format!("/v1/runs/{}/events", run.run_id), &house.tdc, None);
+    let mut foreign = Stream::open(&house, "/v1/events", &stranger, None);
+    let before = house.client.checkpoint().unwrap();
+
+    // Nobody but the run says so, and nothing but a step of its plan that is still to come.
+    assert_eq!(tell(&house, 2, &house.tdc), Err(Code::SignerNotParty));
+    assert_eq!(tell(&house, 2, &house.ccrp), Err(Code::SignerNotParty));
+    let mut other = house.step_words(&run, 2);
+    other.request = RunAct::RefreshAdmission {};
+    let told = house.client.tell_step(&run.run_id, &house.sign(&other, &run.key));
+    assert_eq!(told.unwrap_err().code, Code::TranscriptMismatch);
+    for step in [0, run.plan.steps + 1] {
+        assert_eq!(tell(&house, step, &run.key), Err(Code::LimitExceeded));
+    }
+    tell(&house, 2, &run.key).unwrap();
+    assert_eq!(tell(&house, 3, &run.key), Err(Code::RateLimited));
+    for step in [1, 2] {
+        assert_eq!(tell(&house, step, &run.key), Err(Code::RequestReplayed), "backwards or again");
+    }
+    let step: RunStep = own.data();
+    assert_eq!((&step.run_id, step.step, step.steps), (&run.run_id, 2, run.plan.steps));
+    assert_eq!(of_run.data::<RunStep>(), step);
+    let whole = run.plan.charges.iter().map(|charge| charge.epsilon_micro).max().unwrap();
+    assert!(step.epsilon_micro.is_some_and(|so_far| so_far > 0 && so_far < whole), "{step:?} of {whole}");
+    // Who comes later hears the newest one; nothing of it stands in the log.
+    assert_eq!(Stream::open(&house, "/v1/events", &house.tdc, Some(0)).find("run_step"), step);
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    tell(&house, run.plan.steps, &run.key).unwrap();
+    let last: RunStep = own.data();
+    assert!(last.step == run.plan.steps && last.epsilon_micro > step.epsilon_micro && last.epsilon_micro <= Some(whole));
+    let size = |note: &str| note.lines().nth(1).map(str::to_owned);
+    assert_eq!(size(&house.client.checkpoint().unwrap()), size(&before));
+
+    // The stranger has heard nothing when its token ends, and the stream with it.
+    house.skip(601);
+    house.propose(&papers::contract(&house)).map(drop).unwrap_or(());
+    let mut rest = String::new();
+    let ended = std::io::Read::read_to_string(&mut foreign.0, &mut rest);
+    assert!(!rest.contains("data: "), "{rest} {ended:?}");
 }

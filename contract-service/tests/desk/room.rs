@@ -241,6 +241,10 @@ impl House {
         }
     }
 
+    pub fn step_words(&self, run: &Run, step: u32) -> RunRequest {
+        RunRequest { request: RunAct::Progress { step }, ..self.refresh_words(run) }
+    }
+
     pub fn callback(&self, obligation: &Obligation, result: PaymentResult) -> Envelope<PaymentCallback> {
         let callback = PaymentCallback {
             schema: "payment-callback.v1".into(),

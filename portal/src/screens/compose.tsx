@@ -78,6 +78,12 @@ function Composer({ base }: { base?: Own<Contract> }) {
     return session && pinned ? draft({ id, registry: pinned.registry, tdc: session.member, form, chosen, approved }) : undefined;
   }, [base, session, pinned, id, form, chosen, approved]);
   const { own: mine, problem: unmade } = useOwn(written);
+  // What was made last stays in sight until the next bytes are made; nothing is signed meanwhile.
+  const [last, setLast] = useState<Own<Contract>>();
+  useEffect(() => {
+    if (mine) setLast(mine);
+  }, [mine]);
+  const seen = mine ?? last;
   const [checked, setChecked] = useState<{ digest: string; refusals: Schemas['Fault'][] }>();
   const [problem, setProblem] = useState<unknown>();
   const [busy, setBusy] = useState('');
@@ -172,7 +178,7 @@ function Composer({ base }: { base?: Own<Contract> }) {
                   <Select label={t('Purpose')} data={[...new Set([...(template ?? BUILT_IN).purposes, form.purpose])]} value={form.purpose} onChange={(value) => change({ purpose: value ?? form.purpose })} allowDeselect={false} />
                   {template && template.jurisdictions.length > 0
                     ? <Select label={t('Under the law of')} data={[...new Set([...template.jurisdictions, form.jurisdiction])]} value={form.jurisdiction} onChange={(value) => change({ jurisdiction: value ?? form.jurisdiction })} allowDeselect={false} />
-                    : <TextInput label={t('Under the law of')} value={form.jurisdiction} maxLength={2} w={120} onChange={(event) => change({ jurisdiction: event.currentTarget.value.toUpperCase() })} />}
+                    : <TextInput label={t('Under the law of')} value={form.jurisdiction} maxLength={2} w={220} onChange={(event) => change({ jurisdiction: event.currentTarget.value.toUpperCase() })} />}
                   {!base && <Select label={t('Clean room of')} data={rooms.map((one) => ({ value: one.did, label: one.legal_name }))} value={form.ccrp} onChange={(value) => change({ ccrp: value ?? '' })} allowDeselect={false} />}
                   <MultiSelect label={t('Approved image sets')} data={approved.map((one) => ({ value: one.image_set_id, label: String(one['name'] ?? one.image_set_id) }))} value={form.imageSets} onChange={(value) => change({ imageSets: value })} />
                   {!base && (
@@ -205,11 +211,11 @@ function Composer({ base }: { base?: Own<Contract> }) {
                 </div>
               </Card>
             </div>
-            {mine && (
+            {seen && (
               <div className="stack">
-                <Card title={t('Digest')}><div className="digest" data-testid="digest">{mine.digest}</div></Card>
+                <Card title={t('Digest')}><div className="digest" data-testid="digest">{seen.digest}</div></Card>
                 <Card title={t('The contract')} aside={<SegmentedControl size="xs" value={shown} onChange={setShown} data={views} aria-label={t('How the contract is shown')} />}>
-                  {shown === 'changes' && base ? <Changes before={base.value} after={mine.value} /> : shown === 'json' ? <Json of={mine.value} /> : <div className="scrolly" tabIndex={0}><ContractText of={mine.value} /></div>}
+                  {shown === 'changes' && base ? <Changes before={base.value} after={seen.value} /> : shown === 'json' ? <Json of={seen.value} /> : <div className="scrolly" tabIndex={0}><ContractText of={seen.value} /></div>}
                 </Card>
               </div>
             )}

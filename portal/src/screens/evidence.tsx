@@ -143,10 +143,11 @@ function Again({ record, view, trust: named }: { record: Record_; view: View; tr
     };
   }, [record, view, pin, receipt, listed]);
   const bad = (found ?? []).some((one) => one.verdict === 'fails');
+  const trouble = problem ?? head.error ?? entry.error ?? keys.error ?? undefined;
   return (
     <Card title={t('Verified again in your browser')} aside={found && <span className={`pill ${bad ? 'bad' : 'good'}`}>{bad ? t('Do not trust this run') : t('all of it holds')}</span>}>
-      <ProblemNote problem={problem ?? head.error ?? entry.error ?? keys.error} />
-      {found ? <Findings of={found} /> : problem === undefined && <div className="bone w70" />}
+      <ProblemNote problem={trouble} />
+      {found ? <Findings of={found} /> : trouble === undefined && <div className="bone w70" />}
     </Card>
   );
 }

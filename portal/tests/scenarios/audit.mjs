@@ -2,7 +2,16 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { program } from '../house.mjs';
-import { quiet } from '../check.mjs';
+import { quiet, until } from '../check.mjs';
+
+/** To the first page of the log. */
+async function oldest(page) {
+  const older = page.getByRole('button', { name: 'Older' });
+  while (await older.isEnabled()) {
+    await older.click();
+    await page.waitForTimeout(300);
+  }
+}
 
 const verified = (page) => page.locator('.pill', { hasText: 'Verified in your browser' });
 
@@ -118,6 +127,39 @@ export async function an_export_passes_the_auditors_tool_and_an_altered_body_is_
   });
   await page.getByRole('button', { name: 'Export with bodies' }).click();
   await page.getByRole('alert').filter({ hasText: 'the body of entry 2 is not what its record says' }).waitFor();
+  quiet(page);
+}
+
+export async function entries_are_found_by_party_and_contract_and_a_query_is_kept(house) {
+  const page = await house.person('tdp');
+  await house.open(page, '/audit');
+  await verified(page).waitFor();
+  const rows = page.locator('tbody tr[data-index]');
+  await oldest(page);
+  await page.getByRole('combobox', { name: 'Party' }).click();
+  await page.getByRole('option', { name: /^Clean Rooms/ }).click();
+  // What the party's own contracts and runs say: the proposal, its signatures, the run; nothing of others.
+  await until('entries about the party alone', async () => {
+    const kinds = await rows.locator('td:nth-child(2)').allTextContents();
+    return kinds.length > 3 && kinds.every((kind) => /contract|run|kms|model|payment/.test(kind)) && kinds.includes('run checked in');
+  });
+  await page.getByLabel('Name of the query').fill('rooms');
+  await page.getByRole('button', { name: 'Keep this query' }).click();
+  const count = await rows.count();
+  await page.reload();
+  await verified(page).waitFor();
+  await oldest(page);
+  await page.getByRole('combobox', { name: 'Saved queries' }).click();
+  await page.getByRole('option', { name: 'rooms' }).click();
+  await until('the same entries again', async () => (await rows.count()) === count);
+  // An overseer reads bodies for it, and that stands in the log.
+  const sro = await house.person('sro');
+  await house.open(sro, '/audit');
+  await verified(sro).waitFor();
+  await oldest(sro);
+  await sro.getByRole('combobox', { name: 'Party' }).click();
+  await sro.getByRole('option', { name: /^Clean Rooms/ }).click();
+  await until('its application is among them', async () => (await sro.locator('tbody tr[data-index] td:nth-child(2)').allTextContents()).includes('participant applied'));
   quiet(page);
 }
 

@@ -85,6 +85,8 @@ messages! {
         assurance: Assurance,
         /// The run's signing key, as attested at check-in: completion and certificate verify with it.
         run_jwk: Jwk,
+        /// Its key for wrapped data keys: with it the check-in's entry is known to the last member.
+        enc_jwk: Jwk,
         /// Its completion.
         completion: Option<Envelope<Completion>>,
         /// Receipt of the completion's entry.

@@ -100,6 +100,19 @@ messages! {
         /// Consumer by consumer: all for the provider and who oversees, the caller's own for a consumer.
         lines: Vec<BudgetLine>,
     }
+    /// How far a living run has got, as its room says. It stands in no log; nothing in it depends on a row of data.
+    RunStep {
+        /// The run.
+        run_id: RunId,
+        /// The step that is done.
+        step: u32,
+        /// The steps of its plan.
+        steps: u32,
+        /// ε of these steps in 10^-6, rounded up, of the dataset that they cost most; none without differential privacy.
+        epsilon_micro: Option<u64>,
+        /// When the room said so.
+        at: Timestamp,
+    }
     /// A point of a forecast.
     ForecastPoint {
         /// Steps.
