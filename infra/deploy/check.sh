@@ -192,6 +192,38 @@ fi
 if [ -n "$py" ]; then check "Terraform: names" "$py" $here/check/terraform.py $here/azure; else not_run "Terraform: names: hcl2 cannot be had"; fi
 not_run "Terraform: plan: the provider and a cloud are not reached from a test"
 
+stub=/usr/lib/systemd/boot/efi/linuxx64.efi.stub
+measure=/usr/lib/systemd/systemd-measure
+# A unified image whose kernel is the stub itself, another PE file: PCR 11 as systemd says it, the image's digest as a signer does.
+unified() {
+    objcopy --add-section .osrel="$work/osrel" --change-section-vma .osrel=0x20000 --add-section .cmdline="$work/cmdline" \
+        --change-section-vma .cmdline=0x30000 --add-section .linux=$stub --change-section-vma .linux=0x2000000 \
+        --add-section .initrd="$work/initrd" --change-section-vma .initrd=0x4000000 $stub "$work/room.efi"
+}
+pcrs() {
+    printf 'console=ttyS0' >"$work/cmdline"
+    printf 'ID=depa\n' >"$work/osrel"
+    head -c 5001 $here/check.sh >"$work/initrd"
+    unified || return 1
+    for phases in '' enter-initrd:leave-initrd:sysinit:ready; do
+        wanted=$($measure calculate --linux=$stub --osrel="$work/osrel" --cmdline="$work/cmdline" --initrd="$work/initrd" \
+            --bank=sha256 --phase=":$phases" | sed -n 's/^11:sha256=//p')
+        "$python" $here/azure/pcrs.py "$work/room.efi" ${phases:+--phases} >"$work/pcrs.json" || return 1
+        grep -q "\"11\": \"$wanted\"" "$work/pcrs.json" || { echo "PCR 11: systemd says $wanted" && cat "$work/pcrs.json" && return 1; }
+    done
+    "$python" $here/azure/pcrs.py "$work/room.efi" --phases --compare "$work/pcrs.json" >/dev/null || { echo "it does not agree with itself" && return 1; }
+    printf ' ' >>"$work/initrd"
+    unified || return 1
+    if "$python" $here/azure/pcrs.py "$work/room.efi" --phases --compare "$work/pcrs.json" >"$work/other"; then echo "another initrd agrees" && return 1; fi
+    [ "$(grep -c differs "$work/other")" = 3 ] || { cat "$work/other" && return 1; }
+    echo "PCR 11 as systemd-measure says; another initrd changes PCRs 4, 9 and 11"
+}
+if [ -e $stub ] && [ -x $measure ] && [ -n "$python" ] && have objcopy; then
+    check "expected PCRs of a unified image" pcrs
+else
+    not_run "expected PCRs of a unified image: systemd-boot-efi, systemd-measure or binutils is missing"
+fi
+
 # --- Prometheus, Grafana ---------------------------------------------------------------------------------------------
 if [ -n "$python" ]; then
     check "metrics of dashboard and alerts" "$python" $here/check/metrics.py "$work/dashboard.json"
