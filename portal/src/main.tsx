@@ -27,7 +27,7 @@ await ready();
 // Variables and classes stand in the style sheet: the page writes no style element, so its policy allows none.
 createRoot(document.getElementById('root') as HTMLElement).render(
   <StrictMode>
-    <MantineProvider theme={theme} defaultColorScheme="auto" withCssVariables={false} withGlobalClasses={false}>
+    <MantineProvider theme={theme()} defaultColorScheme="auto" withCssVariables={false} withGlobalClasses={false}>
       <Notifications position="bottom-right" />
       <QueryClientProvider client={client}>
         <BrowserRouter basename="/portal">
