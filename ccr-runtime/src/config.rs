@@ -103,6 +103,12 @@ impl Config {
         Ok((config, Digest::of(&bytes)))
     }
 
+    /// What is set and who said so, without secrets.
+    pub fn shown(path: &Path) -> R<settings::Shown> {
+        let (config, _) = Config::load(path)?;
+        settings::show(&config, path, "DEPA_CCR__", std::env::vars().filter(|(name, _)| name == PROFILE))
+    }
+
     /// Where the worker's tensors lie. In profile `production` that is never a card, whatever its host plugs in: a card has
     /// memory of its own, whose evidence nobody here appraises.
     pub fn device(&self) -> Device {
@@ -199,6 +205,22 @@ mod tests {
         std::fs::write(&path, toml::to_string(&Config { profile: Profile::Production, ..config() }).unwrap()).unwrap();
         assert_eq!(Config::load_in(&path, Some("demo")).unwrap_err().code, Code::ConfigInvalid);
         std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn what_is_set_names_who_said_so() {
+        let path = std::env::temp_dir().join(format!("ccr-shown-{}.toml", std::process::id()));
+        let text = "profile = \"demo\"\ncontract_service = \"http://localhost:1\"\ntrust = \"t\"\ntrainer = \"w\"\n\
+                    evidence = \"azure-snp\"\n";
+        std::fs::write(&path, text).unwrap();
+        let shown = Config::shown(&path).unwrap().text(true);
+        std::fs::remove_file(&path).unwrap();
+        for line in [
+            format!("evidence = \"azure-snp\"  # {}:5", path.display()),
+            "worker_timeout_seconds = 3600  # default".into(),
+        ] {
+            assert!(shown.lines().any(|one| one == line), "{line} in {shown}");
+        }
     }
 
     #[test]

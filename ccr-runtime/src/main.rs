@@ -67,6 +67,26 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Look at the configuration.
+    #[command(subcommand)]
+    Config(Settings),
+}
+
+#[derive(Subcommand)]
+enum Settings {
+    /// Print what counts. Secrets stand in files of their own and are never shown.
+    #[command(after_help = "Example:\n  ccr config show --config ccr.toml --origin")]
+    Show {
+        /// Configuration file.
+        #[arg(long)]
+        config: PathBuf,
+        /// Say where each value comes from: default, FILE:LINE, or the variable of the environment.
+        #[arg(long)]
+        origin: bool,
+        /// One JSON document, origins included.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -79,6 +99,7 @@ fn main() -> ExitCode {
         Command::Run { config, bundle, members } => run(&config, &bundle, members),
         Command::Member { config, listen, within } => member(&config, &listen, within.map(Duration::from_secs)),
         Command::Measure { config } => measure(&config),
+        Command::Config(Settings::Show { config, origin, json }) => show(&config, origin, json),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -173,6 +194,15 @@ fn room(path: &Path, lease_token: Option<String>, members: Vec<String>) -> anyho
 fn measure(path: &Path) -> anyhow::Result<()> {
     let (config, _) = Config::load(path)?;
     tell(&ccr_runtime::attester::reference_values(&config, path)?);
+    Ok(())
+}
+
+fn show(path: &Path, origin: bool, json: bool) -> anyhow::Result<()> {
+    let shown = Config::shown(path)?;
+    match json {
+        true => tell(&shown.json()),
+        false => print!("{}", shown.text(origin)),
+    }
     Ok(())
 }
 

@@ -1,6 +1,8 @@
-//! The command line: `serve`, `init`, `dev-ca`, `witness`, `witness-init`; commands on the store are in `keep`.
+//! The command line: `serve`, `init`, `dev-ca`, `witness`, `witness-init`; commands on the store are in `keep`, `config show`
+//! in `settings`.
 
 mod keep;
+mod settings;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -104,6 +106,9 @@ enum Act {
     },
     #[command(flatten)]
     Keep(keep::Keep),
+    /// Look at the configuration.
+    #[command(subcommand)]
+    Config(settings::Settings),
     /// Serve as a log witness.
     #[command(after_help = "Example:\n  contract-service witness --config w1/witness.toml")]
     Witness {
@@ -164,6 +169,7 @@ pub fn run(cli: Cli) -> R<()> {
             println!("{}", made.ca_file.display());
         }
         Act::Keep(act) => keep::run(act)?,
+        Act::Config(act) => settings::run(act)?,
         Act::Witness { config } => {
             let config = WitnessConfig::load(&config, std::env::vars())?;
             let mut running = RunningWitness::start(&config, system_clock())?;

@@ -141,6 +141,13 @@ impl Config {
         Ok(config)
     }
 
+    /// What is set and who said so, without secrets.
+    pub fn shown(path: &Path, env: impl Iterator<Item = (String, String)>) -> R<settings::Shown> {
+        let env: Vec<(String, String)> = env.collect();
+        let config = Config::load(path, env.iter().cloned())?;
+        settings::show(&config, path, ENV_PREFIX, env.into_iter())
+    }
+
     /// Writes the configuration to a file; paths as they are.
     pub fn save(&self, path: &Path) -> R<()> {
         let fault = |e: &dyn std::fmt::Display| invalid(format!("{}: {e}", path.display()));
@@ -300,6 +307,21 @@ sro = [
         let typo = load(&format!("colour = 1\n{SAMPLE}"), &[]).unwrap_err();
         assert_eq!(typo.code, Code::ConfigInvalid);
         assert_eq!(load(SAMPLE, &[("DEPA_CONTRACT_SERVICE__COLOUR", "red")]).unwrap_err().code, Code::ConfigInvalid);
+    }
+
+    #[test]
+    fn what_is_set_names_who_said_so_and_no_password() {
+        let path = std::env::temp_dir().join(format!("depa-shown-{}.toml", crate::ids::token().unwrap()));
+        std::fs::write(&path, SAMPLE).unwrap();
+        let env = [("DEPA_CONTRACT_SERVICE__WEBHOOKS__PROXY", "http://me:hunter2@proxy:3128")];
+        let shown =
+            Config::shown(&path, env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))).unwrap().text(true);
+        std::fs::remove_file(&path).unwrap();
+        let line = |key: &str| shown.lines().find(|l| l.starts_with(&format!("{key} = "))).unwrap().to_owned();
+        assert_eq!(line("url"), format!("url = \"http://localhost:8080\"  # {}:3", path.display()));
+        assert_eq!(line("limits.workers"), "limits.workers = 2  # default");
+        assert!(line("webhooks.proxy").ends_with("# DEPA_CONTRACT_SERVICE__WEBHOOKS__PROXY"));
+        assert!(!shown.contains("hunter2"), "{shown}");
     }
 
     #[test]

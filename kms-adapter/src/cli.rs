@@ -1,6 +1,7 @@
-//! The command line: `init`, `serve`, `verify-log`, and what [`keep`] adds.
+//! The command line: `init`, `serve`, `verify-log`, `config show`, and what [`keep`] adds.
 
 mod keep;
+mod settings;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -50,6 +51,9 @@ enum Act {
     },
     #[command(flatten)]
     Keep(keep::Keep),
+    /// Looks at the configuration.
+    #[command(subcommand)]
+    Config(settings::Settings),
     /// Checks every receipt of the journal, its chain, its checkpoints, and the ledger against it.
     #[command(after_help = "Example:\n  kms-adapter verify-log --config kms/kms.toml")]
     VerifyLog {
@@ -133,6 +137,7 @@ fn act(act: Act) -> R<()> {
             running.wait();
             Ok(())
         }
+        Act::Config(asked) => settings::run(asked),
         Act::Keep(asked) => {
             println!("{}", keep::act(asked)?);
             Ok(())

@@ -180,6 +180,14 @@ impl Config {
         Config::read(&text, std::env::vars())
     }
 
+    /// What is set and who said so, without secrets.
+    pub fn shown(path: &Path, environment: impl Iterator<Item = (String, String)>) -> R<settings::Shown> {
+        let environment: Vec<(String, String)> = environment.collect();
+        let text = fs::read_to_string(path).map_err(|e| invalid(format!("{}: {e}", path.display())))?;
+        let config = Config::read(&text, environment.iter().cloned())?;
+        settings::show(&config, path, ENVIRONMENT, environment.into_iter())
+    }
+
     /// Reads the text of a file with overriding variables.
     pub fn read(text: &str, environment: impl Iterator<Item = (String, String)>) -> R<Config> {
         let mut table: toml::Table = text.parse().map_err(|e| invalid(format!("not TOML: {e}")))?;
@@ -368,6 +376,22 @@ trust = "trust.json"
         let config = read(FILE, &[("DEPA_KMS__URL", "https://kms.tdp.example")]).unwrap();
         assert_eq!(config.url, "https://kms.tdp.example");
         assert_eq!(read(&config.to_toml().unwrap(), &[]).unwrap(), config);
+    }
+
+    #[test]
+    fn what_is_set_names_who_said_so() {
+        let path = std::env::temp_dir().join(format!("kms-shown-{}.toml", std::process::id()));
+        fs::write(&path, FILE).unwrap();
+        let environment = [("DEPA_KMS__LEASE_SECONDS".to_owned(), "7".to_owned())];
+        let shown = Config::shown(&path, environment.into_iter()).unwrap().text(true);
+        fs::remove_file(&path).unwrap();
+        for line in [
+            "lease_seconds = 7  # DEPA_KMS__LEASE_SECONDS".to_owned(),
+            "reservation_seconds = 600  # default".to_owned(),
+            format!("dir = \"kms\"  # {}:4", path.display()),
+        ] {
+            assert!(shown.lines().any(|one| one == line), "{line} in {shown}");
+        }
     }
 
     #[test]

@@ -1,4 +1,6 @@
-//! The command line: `serve`, `import`, `status`.
+//! The command line: `serve`, `import`, `status`, `config show`.
+
+mod settings;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -60,6 +62,9 @@ enum Act {
         #[arg(long)]
         json: bool,
     },
+    /// Looks at the configuration.
+    #[command(subcommand)]
+    Config(settings::Settings),
     /// Shows where instructions stand, what is still to be answered, and money that belongs to no instruction.
     #[command(after_help = "Example:\n  payment-adapter status --config payment-adapter.toml")]
     Status {
@@ -95,6 +100,7 @@ pub fn run() -> ExitCode {
 
 fn act(act: Act) -> R<()> {
     match act {
+        Act::Config(asked) => settings::run(asked),
         Act::Serve { config } => serve(&load(&config)?),
         Act::Import { config, files, json } => import(&load(&config)?, &files, json),
         Act::Status { config, json } => {

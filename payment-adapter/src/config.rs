@@ -134,6 +134,13 @@ impl Config {
         Ok(config)
     }
 
+    /// What is set and who said so, without secrets.
+    pub fn shown(path: &Path, env: impl Iterator<Item = (String, String)>) -> R<settings::Shown> {
+        let env: Vec<(String, String)> = env.collect();
+        let config = Config::load(path, env.iter().cloned())?;
+        settings::show(&config, path, ENV_PREFIX, env.into_iter())
+    }
+
     /// The file that this configuration would be.
     pub fn to_toml(&self) -> R<String> {
         toml::to_string_pretty(self).map_err(invalid)
@@ -260,6 +267,22 @@ mod tests {
         let script = load(FILE, &[("DEPA_PAYMENTS__RECORDING__SCRIPT", "[\"fail\"]")]).unwrap();
         assert_eq!(script.recording.unwrap().script, ["fail"]);
         assert_eq!(load(&config.to_toml().unwrap(), &[]).unwrap(), config);
+    }
+
+    #[test]
+    fn what_is_set_names_who_said_so() {
+        let path = std::env::temp_dir().join(format!("payment-shown-{}.toml", uuid::Uuid::now_v7()));
+        std::fs::write(&path, FILE).unwrap();
+        let env = [("DEPA_PAYMENTS__RECORDING__SCRIPT".to_owned(), "[\"fail\"]".to_owned())];
+        let shown = Config::shown(&path, env.into_iter()).unwrap().text(true);
+        std::fs::remove_file(&path).unwrap();
+        for line in [
+            "poll_seconds = 60  # default".to_owned(),
+            format!("provider = \"recording\"  # {}:8", path.display()),
+            "recording.script = [\"fail\"]  # DEPA_PAYMENTS__RECORDING__SCRIPT".to_owned(),
+        ] {
+            assert!(shown.lines().any(|one| one == line), "{line} in {shown}");
+        }
     }
 
     #[test]
