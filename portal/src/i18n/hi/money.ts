@@ -132,7 +132,7 @@ export const money: Record<string, string> = {
   'At most {sum} a run, period or statement, before tax': 'प्रति रन, अवधि या कथन अधिकतम {sum}, कर से पहले',
   'To be paid within {n} days of being owed': 'देय होने के {n} दिनों में भुगतान',
   pays: 'देता है:',
-  to: 'को',
+  to: 'प्राप्तकर्ता:',
   'For runs that use dataset': 'इस डेटासेट वाले रन के लिए:',
   'For every run of the contract': 'अनुबंध के हर रन के लिए',
   'Discount {id}: {share} off': 'छूट {id}: {share} कम',
