@@ -37,7 +37,7 @@ pub struct RunView {
 /// 2. every dataset of the job is named by exactly one release receipt and exactly one commit receipt of its own key
 ///    service, all of this run and run key, each commit naming the sealed output;
 /// 3. the certificate is this run's, names the datasets' manifest roots, and its plan and charges are those that the
-///    key services charged; the steps are the plan's. Whether the training was private is as the job says, in plan,
+///    key services charged; the steps are the plan's and the job's. Whether the training was private is as the job says, in plan,
 ///    charges and noise alike;
 /// 4. the certificate names every room that the job asks for beside the one that signs, each once.
 pub fn decide(completion: &Completion, job: &JobSpec, contracts: &[&Contract], run: &RunView) -> R<()> {
@@ -117,7 +117,11 @@ fn certificate(completion: &Completion, run: &Run<'_>, statements: &[&KmsReceipt
     let metrics = certificate.metrics.as_ref();
     let charged = (certificate.plan.curve.is_some(), certificate.plan.loss.is_some());
     let without = certificate.plan.without_differential_privacy;
-    let ordered = run.job.stages.iter().any(|stage| matches!(stage, Stage::Train(training) if !training.private));
+    let trainings = run.job.stages.iter().filter_map(|stage| match stage {
+        Stage::Train(training) => Some(training),
+        Stage::Join(_) | Stage::Output(_) => None,
+    });
+    let ordered = trainings.clone().any(|training| !training.private);
     for (same, field) in [
         (signed, "certificate.signatures"),
         (certificate.registry == completion.registry, "certificate.registry"),
@@ -126,6 +130,7 @@ fn certificate(completion: &Completion, run: &Run<'_>, statements: &[&KmsReceipt
         (certificate.contracts == completion.contracts, "certificate.contracts"),
         (certificate.image_set_id == completion.image_set_id, "certificate.image_set_id"),
         (certificate.plan.steps == completion.steps, "steps"),
+        (trainings.clone().all(|training| training.steps == completion.steps), "steps"),
         (statements.iter().all(|r| r.assurance == certificate.assurance), "certificate.assurance"),
         ((1..=MAX_MODEL as u64).contains(&certificate.model_bytes), "certificate.model_bytes"),
         (certificate.output_kind.is_none_or(|kind| kind.as_str() == completion.output.kind), "certificate.output_kind"),

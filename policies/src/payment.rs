@@ -2,7 +2,7 @@
 //!
 //! [`due`] takes a contract and what the log knows of a run, and gives what each term owes: whole minor units, in `i128`
 //! on the way, by largest remainders where payees share. Quantities are the contract's public figures, what the room
-//! attested, what key services state, and differences of the log's own times; a consumer's word counts in
+//! attested, what the run's plan charges, and differences of the log's own times; a consumer's word counts in
 //! `revenue_share` alone, whose statements are logged ([`revenue`]).
 
 mod amount;
@@ -13,7 +13,7 @@ mod words;
 
 pub use amount::{Tally, amount, revenue, worst};
 pub use estimate::{Estimate, estimate, first_run};
-pub use ids::{Act, instruction, instruction_id};
+pub use ids::{Act, instruction, instruction_id, surplus_id};
 pub use share::{Part, parts, split};
 pub use words::plain;
 
@@ -36,7 +36,7 @@ pub struct RunFacts<'a> {
     pub job: &'a JobSpec,
     /// Steps carried out, as the completion attests.
     pub steps: Option<u32>,
-    /// What key services charged, in their own words; one per dataset once all have released.
+    /// What the run's plan charges each dataset, as job and contracts give it; never what a key service states.
     pub charges: &'a [DatasetCharge],
     /// Log times of check-in and completion.
     pub time: Option<(Timestamp, Timestamp)>,
@@ -60,10 +60,19 @@ pub enum Occasion<'a> {
     Run(&'a RunId),
     /// A job whose deposit is asked.
     Job(&'a Digest),
-    /// A period, from 0.
-    Period(u32),
+    /// A period.
+    Period(Nth),
     /// What a statement owes for a period beyond the minimum that the clock made due.
-    Stated(u32),
+    Stated(Nth),
+}
+
+/// A period of a version of a contract; each version counts from its own `effective_from`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Nth {
+    /// The contract's version.
+    pub version: u32,
+    /// The period, from 0.
+    pub period: u32,
 }
 
 /// What the terms of a contract with this trigger owe for a run, in their order. `before` says what a term was owed for
@@ -74,15 +83,22 @@ pub fn due<'t>(
     facts: &RunFacts<'_>,
     before: impl Fn(&'t PaymentTerm) -> Tally,
 ) -> R<Vec<Owed>> {
-    let mut due = Vec::new();
-    for term in contract.payment.iter().filter(|term| term.trigger == trigger && concerns(term, facts.job)) {
-        let before = before(term);
-        let Some(units) = quantity(term, contract, facts, before)? else { continue };
-        let owed = amount(term, before, units)?;
-        let obligations = term_owes(term, reference, Occasion::Run(facts.run), owed)?;
-        due.push(Owed { term_id: term.term_id.clone(), units, obligations });
-    }
-    Ok(due)
+    let terms = contract.payment.iter().filter(|term| term.trigger == trigger && concerns(term, facts.job));
+    let each = terms.map(|term| run_owes(term, (reference, contract), facts, before(term)));
+    each.filter_map(Result::transpose).collect()
+}
+
+/// What one term owes for a run that reached its trigger; none where nothing is owed, or the log does not know it yet.
+pub fn run_owes(
+    term: &PaymentTerm,
+    (reference, contract): (&ContractRef, &Contract),
+    facts: &RunFacts<'_>,
+    before: Tally,
+) -> R<Option<Owed>> {
+    let Some(units) = quantity(term, contract, facts, before)? else { return Ok(None) };
+    let owed = amount(term, before, units)?;
+    let obligations = term_owes(term, reference, Occasion::Run(facts.run), owed)?;
+    Ok(Some(Owed { term_id: term.term_id.clone(), units, obligations }))
 }
 
 /// What the entry of a completion lists, where no term of the contracts depends on what it was owed for before; none where
@@ -118,7 +134,7 @@ pub fn term_owes(
     let (run_id, job_sha256, period) = match occasion {
         Occasion::Run(run) => (Some(run.clone()), None, None),
         Occasion::Job(job) => (None, Some(*job), None),
-        Occasion::Period(n) | Occasion::Stated(n) => (None, None, Some(n)),
+        Occasion::Period(nth) | Occasion::Stated(nth) => (None, None, Some(nth.period)),
     };
     let parts = parts(term, amount)?;
     let owed = parts.into_iter().filter(|part| part.amount.get() > 0);

@@ -336,7 +336,7 @@ fn payments(before: &State, after: &State, index: u64) -> R<Vec<Message>> {
         let moved = stood != Some(row.state);
         let wants = matches!(row.state, PaymentState::Asked | PaymentState::Instructed | PaymentState::Refunding);
         if wants && row.again_at.is_none() && (moved || was.map(told) != Some(told(row))) {
-            all.push(about_payment("payment.instructed", row, true)?);
+            all.push(about_payment(after, "payment.instructed", row, true)?);
         }
         let failed = row.again_at.is_some() && was.is_some_and(|was| was.again_at.is_none());
         let topic = match row.state {
@@ -348,18 +348,25 @@ fn payments(before: &State, after: &State, index: u64) -> R<Vec<Message>> {
             _ if failed => "payment.failed",
             _ => continue,
         };
-        all.push(about_payment(topic, row, false)?);
+        // What a provider was told to pay and a ruling refunds is not to be paid any more.
+        let withdrawn = topic == "payment.refunded" && stood == Some(PaymentState::Instructed);
+        all.push(about_payment(after, topic, row, withdrawn)?);
     }
     Ok(all)
 }
 
-fn about_payment(topic: &'static str, row: &PaymentRow, psp: bool) -> R<Message> {
-    let (o, instruction_id) = (row.obligation.clone(), row.instruction_id()?);
+fn about_payment(state: &State, topic: &'static str, row: &PaymentRow, psp: bool) -> R<Message> {
+    let (mut o, instruction_id) = (row.obligation.clone(), row.instruction_id()?);
+    // What a ruling makes the payee owe back is a payment the other way; nothing of it is blocked.
+    let back = state.books().is_owed_back(&o.instruction_id);
+    if back {
+        std::mem::swap(&mut o.payer, &mut o.payee);
+    }
     let mut audience = vec![o.payer.to_string(), o.payee.to_string()];
     audience.extend(psp.then(|| PSP.to_owned()));
     let data = PaymentInstruction {
         obligation_id: Some(o.instruction_id.clone()).filter(|id| *id != instruction_id),
-        act: Some(row.act).filter(|act| *act != Act::Pay).map(|act| act.as_str().to_owned()),
+        act: Some(row.act).filter(|act| *act != Act::Pay && !back).map(|act| act.as_str().to_owned()),
         from_block: row.blocked_by.clone().filter(|_| row.act != Act::Block),
         attempt: row.attempt,
         due_at: row.due_at,

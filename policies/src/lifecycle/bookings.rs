@@ -14,6 +14,10 @@ use crate::money::{AccountId, AccountKind, Books, Phase, Place, Position, Transf
 pub(super) enum Fact {
     /// Its money is blocked, before it is owed.
     Blocked,
+    /// What was blocked for it is gone: it is owed without.
+    Lapsed,
+    /// Blocked money of another obligation is held beside it, until it goes back to the payer.
+    HeldBeside,
     /// It is owed; what is blocked for it pays it.
     Owed,
     /// Its payment is on its way.
@@ -24,9 +28,12 @@ pub(super) enum Fact {
     Failed,
     /// It was paid and the money came back: it is owed again, or, after a ruling for the payer, nothing is.
     Returned,
-    /// It is not owed any more: before it was due, or by a ruling. What was paid already is owed back.
+    /// It is not owed any more: before it was due, or by a ruling. What was paid already is owed back; what is blocked stays so
+    /// until the payment provider has undone it.
     Refunded,
-    /// By a ruling this much of the money in suspense pays it; what is missing is no longer owed.
+    /// The payment provider has undone the block, or brought back what was owed back.
+    GoneBack,
+    /// By a ruling this much of the money in suspense pays it; what is missing is no longer owed. A block is held beside it.
     Released(i64),
 }
 
@@ -53,8 +60,17 @@ impl State {
                 post.add(TransferCode::Owed, Phase::Posted)?;
                 Position::Owed(true)
             }
-            (Some(Position::Blocked(block)), Fact::Refunded) => {
+            (Some(Position::Blocked(block)), Fact::GoneBack) => {
                 post.add(TransferCode::Blocked, Phase::Void(block))?;
+                Position::Refunded
+            }
+            (Some(Position::Owed(true)), Fact::Lapsed) => {
+                post.add(TransferCode::Unblocked, Phase::Posted)?;
+                Position::Owed(false)
+            }
+            (None, Fact::HeldBeside) => Position::Held,
+            (Some(Position::Held), Fact::GoneBack) => {
+                post.add(TransferCode::Unblocked, Phase::Posted)?;
                 Position::Refunded
             }
             (Some(Position::Owed(escrow)), Fact::Instructed) => {
@@ -62,8 +78,7 @@ impl State {
                 Position::Instructed(escrow, pays, post.add(TransferCode::Gets, Phase::Pending)?)
             }
             (Some(Position::Instructed(escrow, pays, gets)), Fact::Failed) => {
-                post.pays(escrow, Phase::Void(pays))?;
-                post.add(TransferCode::Gets, Phase::Void(gets))?;
+                post.withdraw(escrow, pays, gets)?;
                 Position::Owed(escrow)
             }
             (Some(Position::Instructed(escrow, pays, gets)), Fact::Settled) => {
@@ -72,25 +87,19 @@ impl State {
                 self.set_aside(index, obligation, obligation.amount_minor.get())?;
                 Position::Settled
             }
-            (Some(Position::Owed(escrow)), Fact::Refunded) => {
-                post.undo(escrow)?;
-                Position::Refunded
-            }
+            (Some(Position::Owed(escrow)), Fact::Refunded) => post.undo(escrow)?,
             (Some(Position::Instructed(escrow, pays, gets)), Fact::Refunded) => {
-                post.pays(escrow, Phase::Void(pays))?;
-                post.add(TransferCode::Gets, Phase::Void(gets))?;
-                post.undo(escrow)?;
-                Position::Refunded
+                post.withdraw(escrow, pays, gets)?;
+                post.undo(escrow)?
             }
             (Some(Position::Instructed(escrow, pays, gets)), Fact::Released(amount)) => {
-                post.pays(escrow, Phase::Void(pays))?;
-                post.add(TransferCode::Gets, Phase::Void(gets))?;
-                post.release(escrow, amount)?;
+                post.withdraw(escrow, pays, gets)?;
+                post.release(amount)?;
                 self.set_aside(index, obligation, amount)?;
                 Position::Released
             }
-            (Some(Position::Owed(escrow)), Fact::Released(amount)) => {
-                post.release(escrow, amount)?;
+            (Some(Position::Owed(_)), Fact::Released(amount)) => {
+                post.release(amount)?;
                 self.set_aside(index, obligation, amount)?;
                 Position::Released
             }
@@ -104,7 +113,7 @@ impl State {
                 post.add(TransferCode::OwedBack, Phase::Posted)?;
                 Position::OwedBack
             }
-            (Some(Position::OwedBack), Fact::Returned) => {
+            (Some(Position::OwedBack), Fact::GoneBack) => {
                 post.add(TransferCode::BackPaid, Phase::Posted)?;
                 post.add(TransferCode::BackGot, Phase::Posted)?;
                 self.set_back(index, obligation)?;
@@ -239,19 +248,20 @@ impl Posting<'_> {
         self.amount(TransferCode::Pays, phase, escrow, self.obligation.amount_minor.get())
     }
 
-    fn undo(&mut self, escrow: bool) -> R<()> {
-        self.add(TransferCode::Undone, Phase::Posted)?;
-        if escrow {
-            self.add(TransferCode::Unblocked, Phase::Posted)?;
-        }
-        Ok(())
+    /// What was on its way is so no more.
+    fn withdraw(&mut self, escrow: bool, pays: Place, gets: Place) -> R<()> {
+        self.pays(escrow, Phase::Void(pays))?;
+        self.add(TransferCode::Gets, Phase::Void(gets)).map(drop)
     }
 
-    /// Blocked money goes back to the payer, since other money pays.
-    fn release(&mut self, escrow: bool, paid: i64) -> R<()> {
-        if escrow {
-            self.add(TransferCode::Unblocked, Phase::Posted)?;
-        }
+    /// No longer owed; blocked money stays blocked until the payment provider says otherwise.
+    fn undo(&mut self, escrow: bool) -> R<Position> {
+        self.add(TransferCode::Undone, Phase::Posted)?;
+        Ok(if escrow { Position::Held } else { Position::Refunded })
+    }
+
+    /// Other money pays.
+    fn release(&mut self, paid: i64) -> R<()> {
         self.amount(TransferCode::Pays, Phase::Posted, false, paid)?;
         self.amount(TransferCode::Gets, Phase::Posted, false, paid)?;
         let missing = self.obligation.amount_minor.get() - paid;

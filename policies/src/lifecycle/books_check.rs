@@ -15,8 +15,8 @@ impl State {
     ///
     /// 1. the books by themselves ([`money::check`]);
     /// 2. each transfer is about an obligation, a dispute or a batch, of its parties and amount (`BOOKS_TRANSFER`);
-    /// 3. each obligation stands in the books as its state says (`BOOKS_OBLIGATION`). That it is what falls due is checked
-    ///    when its entry is folded, from the contracts and the log before it;
+    /// 3. each obligation stands in the books as its state says, and all of them are what falls due, reckoned once more
+    ///    ([`State::due_again`], `BOOKS_OBLIGATION`);
     /// 4. what lies in suspense is what disputes without a ruling are about (`BOOKS_SUSPENSE`);
     /// 5. each principals' pool holds its parts, less what batches paid (`BOOKS_BALANCE`).
     ///
@@ -37,6 +37,7 @@ impl State {
             }
         }
         self.payments().try_for_each(|row| self.obligation_stands(row))?;
+        self.owes_what_is_due()?;
         self.suspense_explained()?;
         self.pools_hold()
     }
@@ -106,10 +107,11 @@ impl State {
             (row.state, position),
             (PaymentState::Asked | PaymentState::Void, None)
                 | (PaymentState::Blocked | PaymentState::Refunding, Some(Position::Blocked(_)))
+                | (PaymentState::Refunding, Some(Position::Held | Position::OwedBack))
                 | (PaymentState::Due, Some(Position::Owed(_)))
                 | (PaymentState::Instructed, Some(Position::Instructed(..)))
                 | (PaymentState::Settled, Some(Position::Settled | Position::Released))
-                | (PaymentState::Refunded, Some(Position::Refunded | Position::OwedBack))
+                | (PaymentState::Refunded, Some(Position::Refunded))
         );
         if fits {
             return Ok(());

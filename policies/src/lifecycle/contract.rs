@@ -180,7 +180,7 @@ impl State {
         let row = self.contracts.get(&old)?;
         let amends = if row.executed.is_some() { Some(old) } else { row.amends };
         if row.executed.is_none() {
-            self.end_contract(&old, superseded(index));
+            self.end_contract(&old, superseded(index, self.last_at));
         }
         match amends.and_then(|standing| self.contracts.get_mut(&standing)) {
             Some(standing) => standing.amendment = Some(sha256),
@@ -270,7 +270,7 @@ impl State {
         if let Some(file) = self.contract_ids.get_mut(&id) {
             file.current = sha256;
         }
-        self.expect_periods(&sha256);
+        self.await_periods(&sha256, Vec::new());
         self.note_contract(&id, index);
         Ok(())
     }
@@ -283,7 +283,7 @@ impl State {
         let (stopped, noticed) = (before.suspended.clone(), before.noticed.zip(before.revokes_at));
         let signed = self.contracts.get(new).map(|row| row.signed.clone()).unwrap_or_default();
         let agreed_after = |entry: u64| signed.iter().all(|signed| *signed > entry);
-        self.end_contract(old, superseded(index));
+        self.end_contract(old, superseded(index, self.last_at));
         let stays = stopped.filter(|s| !matches!(s.by, Suspender::Party(_)) || !agreed_after(s.index));
         if let Some(row) = self.contracts.get_mut(old) {
             row.suspended = stays.clone();
@@ -317,14 +317,14 @@ impl State {
 
     pub(super) fn fold_decline(&mut self, index: u64, envelope: &Envelope<ContractDecline>) -> R<()> {
         let contract = read(envelope)?.contract;
-        self.end_contract(&contract.sha256, Ending::by_entry(ContractState::Declined, index));
+        self.end_contract(&contract.sha256, Ending::by_entry(ContractState::Declined, index, self.last_at));
         self.note_contract(&contract.id, index);
         Ok(())
     }
 }
 
-fn superseded(index: u64) -> Ending {
-    Ending::by_entry(ContractState::Superseded, index)
+fn superseded(index: u64, at: Timestamp) -> Ending {
+    Ending::by_entry(ContractState::Superseded, index, at)
 }
 
 fn exists(sentence: &str) -> Refusal {

@@ -32,7 +32,7 @@ impl State {
 
     pub(super) fn fold_contract_withdrawal(&mut self, index: u64, envelope: &Envelope<ContractWithdraw>) -> R<()> {
         let contract = read(envelope)?.contract;
-        self.end_contract(&contract.sha256, Ending::by_entry(ContractState::Withdrawn, index));
+        self.end_contract(&contract.sha256, Ending::by_entry(ContractState::Withdrawn, index, self.last_at));
         self.note_contract(&contract.id, index);
         Ok(())
     }
@@ -131,11 +131,14 @@ impl State {
         let sha256 = act.contract.sha256;
         let seconds = self.contracts.get(&sha256).map_or(0, |row| notice_of(row, envelope, act.cause));
         if seconds == 0 {
-            self.end_contract(&sha256, Ending::by_entry(ContractState::Revoked, index));
-        } else if let Some(row) = self.contracts.get_mut(&sha256) {
-            let revokes_at = at.plus_seconds(i64::from(seconds));
-            (row.revokes_at, row.noticed) = (Some(revokes_at), Some(index));
+            self.end_contract(&sha256, Ending::by_entry(ContractState::Revoked, index, at));
+        } else {
+            let (awaited, revokes_at) = (self.awaited_periods(&sha256), at.plus_seconds(i64::from(seconds)));
+            if let Some(row) = self.contracts.get_mut(&sha256) {
+                (row.revokes_at, row.noticed) = (Some(revokes_at), Some(index));
+            }
             self.agenda.put((revokes_at, sha256), ());
+            self.await_periods(&sha256, awaited);
         }
         self.note_contract(&act.contract.id, index);
         Ok(())
@@ -153,7 +156,7 @@ impl State {
 
     pub(super) fn fold_termination(&mut self, index: u64, envelope: &Envelope<ContractTerminate>) -> R<()> {
         let contract = read(envelope)?.contract;
-        let ending = Ending { terminated: true, ..Ending::by_entry(ContractState::Revoked, index) };
+        let ending = Ending { terminated: true, ..Ending::by_entry(ContractState::Revoked, index, self.last_at) };
         self.end_contract(&contract.sha256, ending);
         self.note_contract(&contract.id, index);
         Ok(())

@@ -58,7 +58,6 @@ impl State {
         }
         if state != ContractState::Active {
             self.at_work.remove(&contract.sha256);
-            self.end_periods(&contract.sha256);
             self.index_contract(&contract.sha256);
         }
         self.note_contract(&contract.id, index);
@@ -111,7 +110,8 @@ impl State {
     }
 
     pub(super) fn fold_completed(&mut self, index: u64, contract: &ContractRef, reason: CompletedReason) -> R<()> {
-        let ending = Ending { completed: Some(reason), ..Ending::by_entry(ContractState::Completed, index) };
+        let ending =
+            Ending { completed: Some(reason), ..Ending::by_entry(ContractState::Completed, index, self.last_at) };
         self.end_contract(&contract.sha256, ending);
         self.note_contract(&contract.id, index);
         Ok(())

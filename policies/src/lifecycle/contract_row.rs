@@ -19,6 +19,8 @@ pub struct Ending {
     pub state: ContractState,
     /// Index of the entry.
     pub index: u64,
+    /// When it was made.
+    pub at: Timestamp,
     /// Why, of a completed one.
     pub completed: Option<CompletedReason>,
     /// Whether all parties ended it.
@@ -27,8 +29,8 @@ pub struct Ending {
 
 impl Ending {
     /// An end in this state by this entry.
-    pub(super) fn by_entry(state: ContractState, index: u64) -> Ending {
-        Ending { state, index, completed: None, terminated: false }
+    pub(super) fn by_entry(state: ContractState, index: u64, at: Timestamp) -> Ending {
+        Ending { state, index, at, completed: None, terminated: false }
     }
 }
 
@@ -273,12 +275,13 @@ impl State {
 
     /// Ends a contract; the clock has nothing more to say about it.
     pub(super) fn end_contract(&mut self, sha256: &Digest, ending: Ending) {
+        let awaited = self.awaited_periods(sha256);
         let Some(row) = self.contracts.get_mut(sha256) else { return };
         row.ended = Some(ending);
         let moments: Vec<Timestamp> = row.moments().collect();
         moments.into_iter().for_each(|at| self.agenda.remove(&(at, *sha256)));
         self.at_work.remove(sha256);
-        self.end_periods(sha256);
+        self.await_periods(sha256, awaited);
         self.index_contract(sha256);
     }
 

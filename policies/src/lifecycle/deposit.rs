@@ -38,16 +38,18 @@ impl State {
         }
     }
 
-    /// Requires that a run's deposits are blocked still, or paid.
+    /// Requires that the money of a run's deposits is blocked still, or paid: asked whenever a room is to go on, when it
+    /// completes, and before the model is handed over. What is owed without a block secures nothing.
     pub fn require_run_funded(&self, run: &super::RunRow) -> R<()> {
         let Some(order) = self.orders.get(&run.job_sha256) else { return Ok(()) };
-        let held = |state| {
-            matches!(
-                state,
-                PaymentState::Blocked | PaymentState::Instructed | PaymentState::Due | PaymentState::Settled
-            )
+        let held = |row: &super::PaymentRow| {
+            let stands = matches!(
+                row.state,
+                PaymentState::Blocked | PaymentState::Due | PaymentState::Instructed | PaymentState::Settled
+            );
+            stands && self.books.is_secured(&row.obligation.instruction_id)
         };
-        match self.deposits(order).find(|row| !held(row.state)) {
+        match self.deposits(order).find(|row| !held(row)) {
             None => Ok(()),
             Some(row) => Err(unfunded(&row.obligation, row.state)),
         }

@@ -11,6 +11,7 @@ use super::bookings::Fact;
 use super::unmatched::Suspense;
 use super::{PaymentRow, PaymentState, State, read};
 use crate::money::{AccountKind, TransferCode};
+use crate::payment::Act;
 
 /// Where a dispute stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -134,13 +135,23 @@ impl State {
         self.signed_only_by(envelope, dispute.opener.as_str())?;
         crate::registration::money_act(&dispute.registry, self.registry()?, (&dispute.reason, dispute.at), now)?;
         let contract = &self.contract_of(&dispute.contract)?.contract;
+        let stranger = |why: &str| Refusal::new(Code::SignerNotParty, why.to_owned());
         if contract.role_of(&dispute.opener).is_none() {
-            return Err(Refusal::new(Code::SignerNotParty, "only a party of the contract disputes its payments"));
+            return Err(stranger("only a party of the contract disputes its payments"));
         }
         let unknown = || Refusal::new(Code::PaymentUnknown, "the contract has no such obligation").at("instruction_id");
         let payment = self.payments.get(&dispute.instruction_id).ok_or_else(unknown)?;
-        if payment.obligation.contract != dispute.contract {
+        let owed = &payment.obligation;
+        if owed.contract != dispute.contract {
             return Err(unknown());
+        }
+        // One dispute at a time: nobody else holds the place of those whose money it is.
+        let term = contract.payment.iter().find(|term| term.term_id == owed.term_id);
+        let paid = term.is_some_and(|term| term.payees.iter().any(|payee| payee.did == dispute.opener));
+        if dispute.opener != owed.payer && dispute.opener != owed.payee && !paid {
+            return Err(
+                stranger("a payment is disputed by those who pay it and those who are paid by its term").at("opener")
+            );
         }
         if self.disputes.contains(&dispute.dispute_id) {
             return Err(Refusal::new(Code::DisputeExists, "a dispute with this id exists").at("dispute_id"));
@@ -207,8 +218,10 @@ impl State {
             (About::Obligation(..), Ruling::Release { .. }) => unfit("nothing of this dispute lies in suspense"),
             (About::Obligation(_, id), Ruling::Refund {}) => match self.payments.get(id).map(|payment| payment.state) {
                 _ if self.books.was_released(id) => unfit("a ruling paid the obligation"),
-                Some(PaymentState::Due | PaymentState::Instructed | PaymentState::Settled) => Ok(()),
-                _ => unfit("the obligation is neither owed nor paid"),
+                Some(PaymentState::Blocked | PaymentState::Due | PaymentState::Instructed | PaymentState::Settled) => {
+                    Ok(())
+                }
+                _ => unfit("the obligation is neither blocked nor owed nor paid"),
             },
             (About::Suspense(suspense), Ruling::Release { instruction_id }) => {
                 let unknown = || Refusal::new(Code::PaymentUnknown, "there is no such obligation").at("ruling");
@@ -231,7 +244,7 @@ impl State {
         row.ruled = Some((index, envelope.clone()));
         row.ruling = Some(ruling.clone());
         match (row.about.clone(), ruling) {
-            (About::Obligation(_, id), Ruling::Refund {}) => self.rule(index, &id, Fact::Refunded, None),
+            (About::Obligation(_, id), Ruling::Refund {}) => self.rule_refund(index, &id),
             (About::Obligation(..), _) => Ok(()),
             (About::Suspense(suspense), ruling) => {
                 let sides = (suspense.account(AccountKind::Suspense), suspense.account(AccountKind::Cash));
@@ -239,7 +252,7 @@ impl State {
                 self.add_transfer(index, sides, amount, TransferCode::Released, dispute_id.as_str())?;
                 match ruling {
                     Ruling::Release { instruction_id } => {
-                        self.rule(index, &instruction_id, Fact::Released(amount), Some(suspense.reference))
+                        self.rule_release(index, &instruction_id, amount, suspense.reference)
                     }
                     Ruling::Refund {} | Ruling::Stand {} => Ok(()),
                 }
@@ -247,23 +260,39 @@ impl State {
         }
     }
 
-    /// What a ruling makes of an obligation.
-    fn rule(&mut self, index: u64, id: &str, fact: Fact, reference: Option<String>) -> R<()> {
-        let Some(obligation) = self.payments.get(&id.to_owned()).map(|row| row.obligation.clone()) else {
-            return Ok(());
-        };
-        let fact = match fact {
-            Fact::Released(amount) => Fact::Released(amount.min(obligation.amount_minor.get())),
-            other => other,
-        };
-        self.forget_retry(&obligation.instruction_id);
-        self.book(index, fact, &obligation)?;
-        let state = if fact == Fact::Refunded { PaymentState::Refunded } else { PaymentState::Settled };
-        if let Some(row) = self.payments.get_mut(&obligation.instruction_id) {
-            (row.state, row.again_at, row.touched) = (state, None, index);
-            row.reference = reference.or_else(|| row.reference.take());
+    /// Not owed any more. What no money stands behind is over; a block, and what was paid already, the payment provider is told
+    /// to bring back, and its answer alone says that it has.
+    fn rule_refund(&mut self, index: u64, id: &str) -> R<()> {
+        let Some(row) = self.payments.get(&id.to_owned()).cloned() else { return Ok(()) };
+        self.forget_retry(id);
+        if row.state != PaymentState::Blocked {
+            self.book(index, Fact::Refunded, &row.obligation)?;
         }
-        Ok(())
+        if self.books.is_over(id) {
+            self.set(id, PaymentState::Refunded);
+            if let Some(row) = self.payments.get_mut(&id.to_owned()) {
+                row.touched = index;
+            }
+            return Ok(());
+        }
+        self.instruct(index, id, PaymentState::Refunding, Act::Refund, 0)
+    }
+
+    /// Paid by money from suspense. What was blocked for it goes back.
+    fn rule_release(&mut self, index: u64, id: &str, amount: i64, reference: String) -> R<()> {
+        let Some(row) = self.payments.get(&id.to_owned()).cloned() else { return Ok(()) };
+        let (obligation, secured) = (row.obligation, self.books.is_secured(id));
+        self.forget_retry(id);
+        self.book(index, Fact::Released(amount.min(obligation.amount_minor.get())), &obligation)?;
+        self.set(id, PaymentState::Settled);
+        if let Some(row) = self.payments.get_mut(&id.to_owned()) {
+            (row.touched, row.reference) = (index, Some(reference));
+            row.blocked_by = None;
+        }
+        match row.blocked_by.filter(|_| secured) {
+            Some(block) => self.undo_beside(index, Fact::HeldBeside, &obligation, &block),
+            None => Ok(()),
+        }
     }
 
     /// After the ruling, by who opened it or by two people of the SRO.

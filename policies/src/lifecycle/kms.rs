@@ -130,7 +130,7 @@ impl State {
         if expected == 0 || receipt.datasets.len() != expected {
             return Err(bad("not exactly this KMS's datasets of the job"));
         }
-        Ok(())
+        self.charges_fit(run, receipt)
     }
 
     /// Known neighbours in the KMS's journal are chained; sequence 1 has none before it.
@@ -227,6 +227,8 @@ impl State {
         self.signed_only_by(&completion.certificate, run.run_id.as_str())?;
         let job = self.job_of(run)?;
         self.require_may_finish(job, now)?;
+        // What a term wants blocked is there until the model is: a block that lapsed or went back would leave it unpaid.
+        self.require_run_funded(run)?;
         let contracts: Vec<_> = self.contracts_of(job)?.into_iter().map(|(_, c)| c).collect();
         let view = crate::completion::RunView {
             run_id: run.run_id.clone(),

@@ -1,25 +1,22 @@
 //! What makes obligations arise: a run that gets its keys, a run that completes, a statement of revenue.
 
-use std::collections::BTreeMap;
-
 use schemas::contract::{Contract, ContractRef, PaymentTerm, TermKind, Trigger};
 use schemas::envelope::Envelope;
 use schemas::event::{Completion, Obligation};
 use schemas::id::{ContractId, RunId};
 use schemas::money::Minor;
 use schemas::party::Kind;
-use schemas::privacy::DatasetCharge;
-use schemas::release::KmsStatement;
 use schemas::term::RevenueStatement;
 use schemas::{Code, R, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{RunRow, State, read};
+use super::{ContractRow, RunRow, State, read};
 use crate::forms::{ensure, unique};
-use crate::payment::{Occasion, Owed, RunFacts, Tally, counts_on, due, period_begins, revenue, term_owes};
+use crate::payment::{Occasion, Owed, RunFacts, Tally, counts_on, due, revenue, term_owes};
 
-/// What a term was owed for under a contract; period 0 also stands for what is counted by run.
-pub(super) type TallyKey = (ContractId, String, u32);
+/// What a term was owed for under a contract: its kind, since units of one kind are none of another; the version with a
+/// period; both 0 of what is counted by run, over all versions.
+pub(super) type TallyKey = (ContractId, String, TermKind, u32, u32);
 
 /// A tally with what it led to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +27,8 @@ pub(super) struct TallyRow {
     pub(super) minor: i64,
     /// Obligations of a period.
     pub(super) owed: Vec<String>,
+    /// The revenue that was stated for it.
+    pub(super) stated: Option<Minor>,
 }
 
 /// One term's part of what a run owes.
@@ -71,42 +70,25 @@ impl State {
         ended: Option<Timestamp>,
     ) -> R<Vec<Falls>> {
         let job = self.job_of(run)?;
-        let charges = self.charges_of(run, completion)?;
         let facts = RunFacts {
             run: &run.run_id,
             job,
             steps: completion.map(|completion| completion.steps),
-            charges: &charges,
+            charges: &run.planned,
             time: ended.map(|ended| (run.checked_in_at, ended)),
         };
         let mut all = Vec::new();
         for (reference, contract) in self.contracts_of(job)? {
-            let before = |term: &PaymentTerm| self.tally(&reference.id, &term.term_id, 0).tally;
+            let before = |term: &PaymentTerm| self.tally(&run_key(&reference.id, term)).tally;
             for owed in due(trigger, (&reference, contract), &facts, before)? {
                 let done =
-                    run.charged.iter().any(|(sha256, term)| *sha256 == reference.sha256 && *term == owed.term_id);
+                    run.charged.iter().any(|(sha256, term, _)| *sha256 == reference.sha256 && *term == owed.term_id);
                 if !done {
                     all.push(Falls { contract: reference.clone(), owed });
                 }
             }
         }
         Ok(all)
-    }
-
-    /// What key services charged, by their release receipts: those in the log, and those that a completion brings.
-    fn charges_of(&self, run: &RunRow, completion: Option<&Completion>) -> R<Vec<DatasetCharge>> {
-        let released = |statement: &KmsStatement| matches!(statement, KmsStatement::Released { .. });
-        let logged = self.receipts_of(&run.run_id).map(|row| &row.receipt).filter(|r| released(&r.statement));
-        let mut charges: Vec<DatasetCharge> = logged.flat_map(|receipt| receipt.charges.clone()).collect();
-        for envelope in completion.into_iter().flat_map(|completion| &completion.release_receipts) {
-            let receipt = read(envelope)?;
-            charges.extend(receipt.charges.into_iter().filter(|_| released(&receipt.statement)));
-        }
-        let mut once = BTreeMap::new();
-        for charge in charges {
-            once.entry(charge.dataset_id.clone()).or_insert(charge);
-        }
-        Ok(once.into_values().collect())
     }
 
     /// A run has its keys: what that triggers falls due, each term once. Asked at every entry that may say so.
@@ -137,26 +119,26 @@ impl State {
             let Some(term) = term else { continue };
             self.owe(index, &owed.obligations, due_at(&term, at))?;
             if counts_on(&term) {
-                let key = (contract.id.clone(), term.term_id.clone(), 0);
-                let mut row = self.tallies.get(&key).cloned().unwrap_or_default();
+                let key = run_key(&contract.id, &term);
+                let mut row = self.tally(&key);
                 row.tally = row.tally.and(owed.units);
                 self.tallies.put(key, row);
             }
             if let Some(run) = self.runs.get_mut(id) {
-                run.charged.push((contract.sha256, owed.term_id));
+                run.charged.push((contract.sha256, owed.term_id, index));
                 run.owed.extend(owed.obligations.into_iter().map(|o| o.instruction_id));
             }
         }
         Ok(())
     }
 
-    pub(super) fn tally(&self, contract: &ContractId, term_id: &str, period: u32) -> TallyRow {
-        self.tallies.get(&(contract.clone(), term_id.to_owned(), period)).cloned().unwrap_or_default()
+    pub(super) fn tally(&self, key: &TallyKey) -> TallyRow {
+        self.tallies.get(key).cloned().unwrap_or_default()
     }
 
     /// The obligations of a contract's periods, in any of its versions.
     pub(super) fn owed_by_period<'a>(&'a self, contract: &'a ContractId) -> impl Iterator<Item = &'a String> {
-        let from = (contract.clone(), String::new(), 0);
+        let from = (contract.clone(), String::new(), TermKind::Free, 0, 0);
         let own = self.tallies.range(from..).take_while(move |((id, ..), _)| id == contract);
         own.flat_map(|(_, row)| &row.owed)
     }
@@ -180,23 +162,30 @@ impl State {
         crate::forms::written(statement.at, now, "at")?;
         let sentence = "The currency is not the term's.";
         ensure(statement.currency == term.currency, Code::PaymentState, "currency", sentence)?;
-        let begins = period_begins(term, contract, statement.period);
-        let ends = statement.period.checked_add(1).and_then(|next| period_begins(term, contract, next));
-        let begun = begins.is_some_and(|begins| begins < contract.expires_at);
-        ensure(begun, Code::PaymentState, "period", "The contract has no such period.")?;
-        let over = ends.is_some_and(|ends| ends.min(contract.expires_at) <= now);
+        let row = self.contract_of(&statement.contract)?;
+        let over = self.stated_from(row, term, statement.period);
+        ensure(over.is_some(), Code::PaymentState, "period", "This version of the contract has no such period.")?;
+        let over = over.is_some_and(|over| over <= now);
         ensure(over, Code::PaymentState, "period", "Revenue is stated once its period is over.")?;
-        let stated = self.tally(&statement.contract.id, &statement.term_id, statement.period).tally.units > 0;
+        let stated = self.tally(&period_key(row, term, statement.period)).stated.is_some();
         ensure(!stated, Code::PaymentState, "period", "The revenue of this period stands in the log already.")?;
         self.stated_owes(&statement).map(drop)
     }
 
     /// What a statement owes beyond what the clock made due for its period.
     fn stated_owes(&self, statement: &RevenueStatement) -> R<Vec<Obligation>> {
-        let (_, term) = self.term_of(&statement.contract, &statement.term_id)?;
-        let before = self.tally(&statement.contract.id, &statement.term_id, statement.period).minor;
-        let more = Minor::new((revenue(term, statement.revenue_minor)?.get() - before).max(0))?;
-        term_owes(term, &statement.contract, Occasion::Stated(statement.period), more)
+        let (row, (_, term)) =
+            (self.contract_of(&statement.contract)?, self.term_of(&statement.contract, &statement.term_id)?);
+        let before = self.tally(&period_key(row, term, statement.period)).minor;
+        let whole = self.period_owes(row, term, statement.period, statement.revenue_minor)?;
+        let more = Minor::new((whole.get() - before).max(0))?;
+        term_owes(term, &statement.contract, Occasion::Stated(State::nth(row, statement.period)), more)
+    }
+
+    /// What a period of a share of revenue owes in all, the minimum of what the version covers of it at least.
+    pub(super) fn period_owes(&self, row: &ContractRow, term: &PaymentTerm, period: u32, stated: Minor) -> R<Minor> {
+        let part = self.covered(row, term, period).map_or((0, 1), |covered| covered.part());
+        revenue(term, self.periods_before(row, term, period), stated, part)
     }
 
     pub(super) fn fold_statement_of_revenue(
@@ -208,31 +197,45 @@ impl State {
         let statement = read(envelope)?;
         let obligations = self.stated_owes(&statement)?;
         let due_at = due_at(self.term_of(&statement.contract, &statement.term_id)?.1, at);
-        // Stated once: the unit says so.
-        self.owe_period(index, &statement.contract, (&statement.term_id, statement.period), 1, &obligations, due_at)
+        let row = TallyRow { stated: Some(statement.revenue_minor), ..TallyRow::default() };
+        self.owe_period(index, &statement.contract, (&statement.term_id, statement.period), row, &obligations, due_at)
     }
 
-    /// Obligations of a period.
+    /// Obligations of a period; `more` is what its entry adds to the tally.
     pub(super) fn owe_period(
         &mut self,
         index: u64,
         contract: &ContractRef,
         (term_id, period): (&str, u32),
-        units: u64,
+        more: TallyRow,
         obligations: &[Obligation],
         due_at: Option<Timestamp>,
     ) -> R<()> {
+        let awaited = self.awaited_periods(&contract.sha256);
+        let key = period_key(self.contract_of(contract)?, self.term_of(contract, term_id)?.1, period);
         self.owe(index, obligations, due_at)?;
-        let mut row = self.tally(&contract.id, term_id, period);
-        row.tally = row.tally.and(units);
+        let mut row = self.tally(&key);
+        row.tally = row.tally.and(more.tally.units);
+        row.stated = more.stated.or(row.stated);
         let lines = obligations.iter().filter(|o| o.line != Some(schemas::event::Line::Gst));
         row.minor = lines.fold(row.minor, |sum, o| sum.saturating_add(o.amount_minor.get()));
         row.owed.extend(obligations.iter().map(|o| o.instruction_id.clone()));
-        self.tallies.put((contract.id.clone(), term_id.to_owned(), period), row);
-        self.next_moment(contract, term_id, period)?;
+        self.tallies.put(key, row);
+        self.await_periods(&contract.sha256, awaited);
         self.note_contract(&contract.id, index);
         Ok(())
     }
+}
+
+/// Under which key a term is tallied that runs are owed by.
+pub(super) fn run_key(contract: &ContractId, term: &PaymentTerm) -> TallyKey {
+    (contract.clone(), term.term_id.clone(), term.kind, 0, 0)
+}
+
+/// And a period of a version.
+pub(super) fn period_key(row: &ContractRow, term: &PaymentTerm, period: u32) -> TallyKey {
+    let contract = &row.contract;
+    (contract.contract_id.clone(), term.term_id.clone(), term.kind, contract.version, period)
 }
 
 /// The day by which what falls due at `at` is to be paid.

@@ -1,17 +1,17 @@
 //! What time brings to payments: failed instructions are given again, periods fall due, deposits that no run used go back.
 //! The entries say only that the clock did; what follows is the fold's.
 
-use schemas::contract::{Contract, ContractRef, ContractState, PaymentTerm, TermKind};
+use schemas::contract::{ContractRef, PaymentTerm, TermKind};
 use schemas::event::{Body, Obligation};
 use schemas::money::Minor;
 use schemas::{Code, Digest, R, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::owing::due_at;
+use super::owing::{TallyRow, due_at, period_key};
 use super::payment::MOST_ATTEMPTS;
-use super::{PaymentState, State};
+use super::{ContractRow, PaymentState, State};
 use crate::forms::ensure;
-use crate::payment::{Occasion, Tally, amount, period_begins, revenue, term_owes};
+use crate::payment::{Occasion, Tally, amount, term_owes};
 
 /// What may be due at a moment.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -27,8 +27,6 @@ pub(super) enum Moment {
 
 /// Seconds between a failure and the next attempt; the last goes on.
 const PAUSES: [i64; 4] = [3600, 6 * 3600, 24 * 3600, 72 * 3600];
-/// Days after the end of a period in which its revenue is to be stated before the minimum falls due.
-const STATEMENT_DAYS: i64 = 30;
 
 impl State {
     /// What the clock brought to payments since it was told last, oldest first: bodies to enter now, at most `most`.
@@ -113,104 +111,62 @@ impl State {
         self.instruct(index, id, state, row.act, row.attempt.saturating_add(1))
     }
 
-    /// With the execution of a contract: when its periods fall due.
-    pub(super) fn expect_periods(&mut self, sha256: &Digest) {
-        let Some(row) = self.contracts.get(sha256) else { return };
-        let contract = row.contract.clone();
-        for term in &contract.payment {
-            let next = self.next_period(&contract, term);
-            if let Some(at) = falls_due(term, &contract, next) {
-                self.pay_agenda.put((at, Moment::Period(*sha256, term.term_id.clone(), next)), ());
+    /// The periods of a contract's terms that the clock brings next: of each term the first that is not in the log.
+    pub(super) fn awaited_periods(&self, sha256: &Digest) -> Vec<(Timestamp, Moment)> {
+        let Some(row) = self.contracts.get(sha256).filter(|row| row.executed.is_some()) else { return Vec::new() };
+        let next = |term: &PaymentTerm| {
+            let mut period = self.first_period(row, term)?;
+            while self.tallies.contains(&period_key(row, term, period)) {
+                period = period.checked_add(1)?;
             }
-        }
+            let at = self.falls_due(row, term, period)?;
+            Some((at, Moment::Period(*sha256, term.term_id.clone(), period)))
+        };
+        row.contract.payment.iter().filter_map(next).collect()
     }
 
-    /// The first period of a term that nothing was owed for by the clock, in any version of the contract.
-    fn next_period(&self, contract: &Contract, term: &PaymentTerm) -> u32 {
-        let key = |n| (contract.contract_id.clone(), term.term_id.clone(), n);
-        let last = self.tallies.range(key(0)..=key(u32::MAX)).next_back();
-        last.map_or(0, |((_, _, n), _)| n.saturating_add(1))
+    /// Waits for the periods that come next, after something changed which those awaited `before` depend on.
+    pub(super) fn await_periods(&mut self, sha256: &Digest, before: Vec<(Timestamp, Moment)>) {
+        before.iter().for_each(|moment| self.pay_agenda.remove(moment));
+        self.awaited_periods(sha256).into_iter().for_each(|moment| self.pay_agenda.put(moment, ()));
     }
 
-    /// What a period owes, if the clock has brought it while the contract stood.
-    fn check_period(&self, contract: &ContractRef, term_id: &str, period: u32, now: Timestamp) -> R<Vec<Obligation>> {
-        let (document, term) = self.term_of(contract, term_id)?;
-        let row = self.contract_of(contract)?;
+    /// What a period owes, if the clock has brought it, and when it fell due. An end of the contract ends what begins after it;
+    /// what had begun is owed, a minimum for as long as the version counted.
+    fn check_period(
+        &self,
+        contract: &ContractRef,
+        term_id: &str,
+        period: u32,
+        now: Timestamp,
+    ) -> R<(Timestamp, Vec<Obligation>)> {
+        let (row, (_, term)) = (self.contract_of(contract)?, self.term_of(contract, term_id)?);
         let refuse = |why: &str| Refusal::new(Code::PaymentState, why.to_owned()).at("period");
-        let at = falls_due(term, document, period).ok_or_else(|| refuse("the term has no such period"))?;
+        let none = || refuse("the contract, as far as it stood, has no such period of this term");
+        let at = self.falls_due(row, term, period).ok_or_else(none)?;
         if now < at {
             return Err(refuse("the period has not fallen due"));
         }
-        if self.tallies.contains(&(contract.id.clone(), term_id.to_owned(), period)) {
+        if self.tallies.contains(&period_key(row, term, period)) {
             return Err(refuse("the period stands in the log already"));
         }
-        // Who ended a contract ended its subscriptions; revenue of a period that had begun is owed all the same.
-        let stands = matches!(row.state(now), ContractState::Active | ContractState::Suspended);
-        if !stands && term.kind == TermKind::Subscription {
-            return Err(refuse("the contract has ended"));
-        }
+        Ok((at, self.clock_owes(row, term, period)?))
+    }
+
+    /// What the clock makes due for a period.
+    pub(super) fn clock_owes(&self, row: &ContractRow, term: &PaymentTerm, period: u32) -> R<Vec<Obligation>> {
+        let before = self.periods_before(row, term, period);
         let owed = match term.kind {
-            TermKind::RevenueShare => revenue(term, Minor::new(0)?)?,
-            _ => amount(term, Tally { units: u64::from(period), times: period }, 1)?,
+            TermKind::RevenueShare => self.period_owes(row, term, period, Minor::new(0)?)?,
+            _ => amount(term, Tally { units: u64::from(before), times: before }, 1)?,
         };
-        term_owes(term, contract, Occasion::Period(period), owed)
+        term_owes(term, &row.reference(), Occasion::Period(State::nth(row, period)), owed)
     }
 
     fn fold_period(&mut self, index: u64, at: Timestamp, contract: &ContractRef, term_id: &str, period: u32) -> R<()> {
-        let obligations = self.check_period(contract, term_id, period, at)?;
-        let term = self.term_of(contract, term_id)?.1.clone();
-        // What the clock brings is no statement: no unit is counted.
-        let units = u64::from(term.kind == TermKind::Subscription);
-        self.owe_period(index, contract, (term_id, period), units, &obligations, due_at(&term, at))
-    }
-
-    /// A period is in the log: the clock waits for the next one that is not.
-    pub(super) fn next_moment(&mut self, contract: &ContractRef, term_id: &str, period: u32) -> R<()> {
-        let (document, term) = self.term_of(contract, term_id)?;
-        let (document, term) = (document.clone(), term.clone());
-        let moment = |n| {
-            let at = falls_due(&term, &document, n)?;
-            Some((at, Moment::Period(contract.sha256, term_id.to_owned(), n)))
-        };
-        let Some(now) = moment(period).filter(|moment| self.pay_agenda.contains(moment)) else { return Ok(()) };
-        self.pay_agenda.remove(&now);
-        let mut next = period.saturating_add(1);
-        while self.tallies.contains(&(contract.id.clone(), term_id.to_owned(), next)) {
-            next = next.saturating_add(1);
-        }
-        if let Some(next) = moment(next).filter(|_| self.contract_of(contract).is_ok_and(|row| row.ended.is_none())) {
-            self.pay_agenda.put(next, ());
-        }
-        Ok(())
-    }
-
-    /// A contract ended: no subscription of it falls due any more.
-    pub(super) fn end_periods(&mut self, sha256: &Digest) {
-        let Some(row) = self.contracts.get(sha256) else { return };
-        let contract = row.contract.clone();
-        for term in contract.payment.iter().filter(|term| term.kind == TermKind::Subscription) {
-            let next = self.next_period(&contract, term);
-            if let Some(at) = falls_due(term, &contract, next) {
-                self.pay_agenda.remove(&(at, Moment::Period(*sha256, term.term_id.clone(), next)));
-            }
-        }
-    }
-}
-
-/// When a period falls due by the clock: a subscription's at its beginning, the minimum of a share of revenue some time
-/// after its end. None where the contract has no such period, or the term no minimum.
-fn falls_due(term: &PaymentTerm, contract: &Contract, period: u32) -> Option<Timestamp> {
-    let begins = period_begins(term, contract, period)?;
-    if begins >= contract.expires_at {
-        return None;
-    }
-    match term.kind {
-        TermKind::Subscription => Some(begins),
-        TermKind::RevenueShare => {
-            term.pricing.as_ref()?.floor_minor.filter(|least| least.get() > 0)?;
-            let ends = period_begins(term, contract, period.checked_add(1)?)?.min(contract.expires_at);
-            Some(ends.plus_seconds(STATEMENT_DAYS * 86_400))
-        }
-        _ => None,
+        // To be paid from when it fell due, not from when the service came to enter it.
+        let (fell, obligations) = self.check_period(contract, term_id, period, at)?;
+        let due_at = due_at(self.term_of(contract, term_id)?.1, fell);
+        self.owe_period(index, contract, (term_id, period), TallyRow::default(), &obligations, due_at)
     }
 }

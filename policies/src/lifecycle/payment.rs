@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::bookings::Fact;
 use super::signers::sole_signer;
 use super::{State, read};
-use crate::payment::{Act, instruction};
+use crate::payment::{Act, instruction, surplus_id};
 
 /// Where an obligation stands (`contract-service.md` 5.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -47,31 +47,52 @@ pub struct PaymentRow {
     /// SHA-256 of the last answer's signed bytes, with the index of its entry.
     pub answer: Option<(u64, Digest)>,
     /// SHA-256 of every answer's signed bytes.
-    #[serde(default)]
     pub answers: Vec<Digest>,
     /// The payment system's reference in that answer.
     pub reference: Option<String>,
     /// The run that a deposit serves, once one has checked in.
-    #[serde(default)]
     pub run: Option<RunId>,
     /// What the provider was told last.
-    #[serde(default)]
     pub act: Act,
     /// How often that was told before, and failed.
-    #[serde(default)]
     pub attempt: u32,
     /// The day by which it is to be paid; at once where none is.
-    #[serde(default)]
     pub due_at: Option<Timestamp>,
     /// When it is told again.
-    #[serde(default)]
     pub again_at: Option<Timestamp>,
     /// Index of the last entry that changed it.
-    #[serde(default)]
     pub touched: u64,
-    /// The instruction by which a deposit was blocked.
-    #[serde(default)]
+    /// The instruction whose block stands for a deposit.
     pub blocked_by: Option<String>,
+    /// Every instruction that blocked money for it.
+    pub(super) blocks: Vec<String>,
+    /// The instruction whose payment stands: the one that may come back.
+    pub(super) settled_by: Option<String>,
+    /// Every payment that was told of it and taken, those that came back since among them: told again, they are old news.
+    pub(super) paid: Vec<Paid>,
+    /// The obligation whose block this is, which nothing wants any more and which only goes back.
+    pub(super) surplus_of: Option<String>,
+}
+
+/// A payment as it was told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Paid {
+    /// By which instruction.
+    pub(super) instruction_id: String,
+    /// Whose word it is.
+    pub(super) provider: Did,
+    /// Its reference.
+    pub(super) reference: String,
+}
+
+impl Paid {
+    fn of(callback: &PaymentCallback, provider: &Did) -> Paid {
+        Paid {
+            instruction_id: callback.instruction_id.clone(),
+            provider: provider.clone(),
+            reference: callback.reference.clone(),
+        }
+    }
 }
 
 impl PaymentRow {
@@ -164,6 +185,10 @@ impl State {
             again_at: None,
             touched: index,
             blocked_by: None,
+            blocks: Vec::new(),
+            settled_by: None,
+            paid: Vec::new(),
+            surplus_of: None,
         };
         self.payments.put(obligation.instruction_id.clone(), row);
         Ok(())
@@ -180,13 +205,28 @@ impl State {
         Ok(())
     }
 
+    /// A block that nothing wants any more (any longer, or a second one) goes back: an obligation of its own, of which nothing
+    /// but that comes.
+    pub(super) fn undo_beside(&mut self, index: u64, fact: Fact, of: &Obligation, block: &str) -> R<()> {
+        let obligation = Obligation { instruction_id: surplus_id(block)?, ..of.clone() };
+        let id = &obligation.instruction_id;
+        self.enter_payment(index, &obligation, (PaymentState::Blocked, Act::Block), None)?;
+        self.book(index, fact, &obligation)?;
+        if let Some(row) = self.payments.get_mut(id) {
+            row.blocked_by = Some(block.to_owned());
+            row.surplus_of = Some(of.instruction_id.clone());
+        }
+        self.instruct(index, id, PaymentState::Refunding, Act::Refund, 0)
+    }
+
     /// A verified payment provider answers an instruction, in full and with a result that may come now.
     pub(super) fn check_callback(&self, envelope: &Envelope<PaymentCallback>) -> R<()> {
         let callback = read(envelope)?;
         let provider = Did::parse(sole_signer(envelope)?)?;
         self.require_verified(&provider, Kind::Psp)?;
         self.keys_active(envelope)?;
-        if self.is_unmatched(&callback) {
+        crate::registration::psp_reference(&callback.reference)?;
+        if self.is_unmatched(&callback, &provider)? {
             return self.check_unmatched_answer(envelope);
         }
         let unknown = || Refusal::new(Code::PaymentUnknown, "no obligation has this instruction id");
@@ -202,24 +242,44 @@ impl State {
         self.next(row, &callback).map(drop)
     }
 
-    /// The state after an answer, or why it may not come now. An answer about an earlier attempt counts only where it says
-    /// that money moved.
-    fn next(&self, row: &PaymentRow, callback: &PaymentCallback) -> R<Answered> {
+    /// Whether a payment was told and taken before: word for word, though signed anew.
+    pub(super) fn was_paid(row: &PaymentRow, callback: &PaymentCallback, provider: &Did) -> bool {
+        row.paid.contains(&Paid::of(callback, provider))
+    }
+
+    /// What an answer brings, or why it may not come now. An answer is about one instruction: that money moved counts of any
+    /// that was given, once of each; that it failed, of the newest alone; that a payment came back or a block is gone, of the
+    /// very instruction that made it.
+    pub(super) fn next(&self, row: &PaymentRow, callback: &PaymentCallback) -> R<Answered> {
+        use PaymentResult as Said;
+        use PaymentState::{Asked, Blocked, Due, Instructed, Refunding, Settled, Void};
         let refuse = |why: &str| Err(Refusal::new(Code::PaymentState, why.to_owned()));
-        let named = self.named(row, &callback.instruction_id)?;
-        let Some((act, attempt)) = named else { return refuse("no such instruction was given") };
+        let id = &callback.instruction_id;
+        let Some((act, attempt)) = self.named(row, id)? else { return refuse("no such instruction was given") };
         let newest = act == row.act && attempt == row.attempt && row.again_at.is_none();
+        let block = row.blocked_by.as_ref() == Some(id);
+        let stands = row.settled_by.as_ref() == Some(id);
+        let was_paid = row.paid.iter().any(|paid| paid.instruction_id == *id);
+        let own = &row.obligation.instruction_id;
+        let owed_back = self.books.is_owed_back(own);
         Ok(match (act, row.state, callback.result) {
-            (Act::Block, PaymentState::Asked | PaymentState::Void, PaymentResult::Blocked) => Answered::Blocked,
-            (Act::Block, PaymentState::Asked, PaymentResult::Failed) if newest => Answered::Failed,
-            (Act::Block, PaymentState::Blocked, PaymentResult::Failed) if newest => Answered::Lapsed,
-            (Act::Pay, PaymentState::Instructed | PaymentState::Due, PaymentResult::Settled) => Answered::Settled,
-            (Act::Pay, PaymentState::Instructed, PaymentResult::Failed) if newest => Answered::Failed,
-            (Act::Pay, PaymentState::Settled, PaymentResult::Returned) => Answered::Returned,
-            (Act::Refund, PaymentState::Refunding, PaymentResult::Refunded) => Answered::Refunded,
-            (Act::Refund, PaymentState::Refunding, PaymentResult::Failed) if newest => Answered::Failed,
-            (_, PaymentState::Settled, _) => return refuse("the obligation is settled already"),
-            (_, PaymentState::Due, PaymentResult::Failed) => return refuse("the obligation is due again already"),
+            (Act::Block, Asked | Void, Said::Blocked) if row.blocks.is_empty() => Answered::Blocked,
+            (Act::Block, _, Said::Blocked) if !row.blocks.contains(id) => Answered::BlockedAgain,
+            (Act::Block, Asked, Said::Failed) if newest => Answered::Failed,
+            (Act::Block, Blocked, Said::Failed) if block => Answered::Refunded,
+            (Act::Block, Refunding, Said::Failed) if block && !owed_back => Answered::Refunded,
+            (Act::Block, Due, Said::Failed) if block && self.books.is_secured(own) => Answered::Lapsed,
+            (Act::Pay, Instructed | Due, Said::Settled) if !was_paid => Answered::Settled,
+            (Act::Pay, Instructed, Said::Failed) if newest => Answered::Failed,
+            (Act::Pay, Settled, Said::Returned) if stands => Answered::Returned,
+            (Act::Pay, Refunding, Said::Returned) if stands && owed_back => Answered::Refunded,
+            (Act::Refund, Refunding, Said::Refunded) => Answered::Refunded,
+            // What was paid is brought back by a payment the other way.
+            (Act::Refund, Refunding, Said::Settled) if owed_back => Answered::Refunded,
+            (Act::Refund, Refunding, Said::Failed) if newest => Answered::Failed,
+            (_, Settled, Said::Returned) => return refuse("another payment than this settled the obligation"),
+            (_, Settled, _) => return refuse("the obligation is settled already"),
+            (_, Due, Said::Failed) => return refuse("the obligation is due again already"),
             _ => return refuse("this answer does not fit the state of the obligation"),
         })
     }
@@ -240,20 +300,25 @@ impl State {
 
     pub(super) fn fold_callback(&mut self, index: u64, at: Timestamp, envelope: &Envelope<PaymentCallback>) -> R<()> {
         let callback = read(envelope)?;
-        if self.is_unmatched(&callback) {
+        let provider = Did::parse(sole_signer(envelope)?)?;
+        if self.is_unmatched(&callback, &provider)? {
             return self.fold_unmatched_answer(index, envelope);
         }
         let Some(row) = self.payment(&callback.instruction_id).cloned() else { return Ok(()) };
         let (id, answered) = (row.obligation.instruction_id.clone(), self.next(&row, &callback)?);
-        self.forget_retry(&id);
+        // What is told of a block beside or behind a payment leaves the payment as it stands.
+        let aside = matches!(answered, Answered::BlockedAgain | Answered::Lapsed);
+        if !aside {
+            self.forget_retry(&id);
+        }
         if let Some(row) = self.payments.get_mut(&id) {
             row.answers.push(envelope.digest());
-            row.answer = Some((index, envelope.digest()));
-            row.reference = Some(callback.reference);
             row.touched = index;
-            if matches!(answered, Answered::Blocked) {
-                row.blocked_by = Some(callback.instruction_id);
+            if !aside {
+                row.answer = Some((index, envelope.digest()));
+                row.reference = Some(callback.reference.clone());
             }
+            row.take(answered, &callback, &provider);
         }
         match answered {
             Answered::Blocked => {
@@ -263,10 +328,10 @@ impl State {
                     self.instruct(index, &id, PaymentState::Refunding, Act::Refund, 0)?;
                 }
             }
-            Answered::Lapsed => {
-                self.book(index, Fact::Refunded, &row.obligation)?;
-                self.set(&id, PaymentState::Refunded);
+            Answered::BlockedAgain => {
+                self.undo_beside(index, Fact::Blocked, &row.obligation, &callback.instruction_id)?;
             }
+            Answered::Lapsed => self.book(index, Fact::Lapsed, &row.obligation)?,
             Answered::Settled => {
                 if row.state == PaymentState::Due {
                     self.book(index, Fact::Instructed, &row.obligation)?;
@@ -275,7 +340,7 @@ impl State {
                 self.set(&id, PaymentState::Settled);
             }
             Answered::Refunded => {
-                self.book(index, Fact::Refunded, &row.obligation)?;
+                self.book(index, Fact::GoneBack, &row.obligation)?;
                 self.set(&id, PaymentState::Refunded);
             }
             Answered::Returned => {
@@ -306,12 +371,39 @@ impl State {
 pub(super) const MOST_ATTEMPTS: u32 = 9;
 
 /// What an answer brings.
-enum Answered {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Answered {
     Blocked,
-    /// The block is gone before its time.
+    /// A second block, which goes back.
+    BlockedAgain,
+    /// What was blocked for something owed is gone: it is owed without.
     Lapsed,
     Settled,
     Failed,
+    /// The money is the payer's again, or its block is gone before its time.
     Refunded,
     Returned,
+}
+
+impl PaymentRow {
+    /// Notes who moved money by which instruction.
+    fn take(&mut self, answered: Answered, callback: &PaymentCallback, provider: &Did) {
+        let id = &callback.instruction_id;
+        if matches!(answered, Answered::Blocked | Answered::BlockedAgain) {
+            self.blocks.push(id.clone());
+        }
+        match answered {
+            Answered::Blocked => self.blocked_by = Some(id.clone()),
+            Answered::Settled | Answered::Refunded | Answered::Lapsed => self.blocked_by = None,
+            Answered::BlockedAgain | Answered::Failed | Answered::Returned => {}
+        }
+        match answered {
+            Answered::Settled => self.settled_by = Some(id.clone()),
+            Answered::Returned => self.settled_by = None,
+            _ => {}
+        }
+        if callback.result == PaymentResult::Settled {
+            self.paid.push(Paid::of(callback, provider));
+        }
+    }
 }

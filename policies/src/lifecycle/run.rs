@@ -7,6 +7,7 @@ use schemas::id::{ImageSetId, RunId};
 use schemas::job::JobSpec;
 use schemas::jwk::Jwk;
 use schemas::party::Kind;
+use schemas::privacy::DatasetCharge;
 use schemas::{Code, Digest, R, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -107,11 +108,11 @@ pub struct RunRow {
     pub delivered: Option<u64>,
     /// Ids of what it owes, in the order in which it arose, and of the deposits that serve it.
     pub owed: Vec<String>,
-    /// Terms of its contracts that have fallen due for it.
-    #[serde(default)]
-    pub(super) charged: Vec<(Digest, String)>,
+    /// What its plan charges each dataset, in the job's order.
+    pub(super) planned: Vec<DatasetCharge>,
+    /// Terms of its contracts that have fallen due for it, each with the entry that brought it.
+    pub(super) charged: Vec<(Digest, String, u64)>,
     /// Ids of the obligations that the completion's entry lists.
-    #[serde(default)]
     pub(super) listed: Vec<String>,
     /// What key services stated about it, in the order of the log.
     pub(super) receipts: Vec<(Digest, u64)>,
@@ -307,6 +308,7 @@ impl State {
             return Ok(());
         };
         let mut contracts = Vec::new();
+        let planned = self.orders.get(job_sha256).map(|order| self.plan_charges(&order.job)).unwrap_or_default();
         if let Some(order) = self.orders.get_mut(job_sha256) {
             order.runs.push(run_id.clone());
             contracts.extend(order.job.contracts.iter().map(|reference| reference.sha256));
@@ -336,6 +338,7 @@ impl State {
             completion: None,
             delivered: None,
             owed: Vec::new(),
+            planned,
             charged: Vec::new(),
             listed: Vec::new(),
             receipts: Vec::new(),
@@ -382,8 +385,9 @@ impl State {
     }
 
     pub(super) fn check_hand_over(&self, id: &RunId) -> R<()> {
-        match self.require_run(id)?.state {
-            RunState::Completed => Ok(()),
+        let run = self.require_run(id)?;
+        match run.state {
+            RunState::Completed => self.require_run_funded(run),
             RunState::Delivered => Err(Refusal::new(Code::RunState, "the content key was handed over already")),
             _ => Err(Refusal::new(
                 Code::KeyWithheld,

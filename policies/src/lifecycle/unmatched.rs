@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dispute::{About, DisputeRow};
 use super::signers::sole_signer;
-use super::{PaymentState, State, read};
+use super::{State, read};
 use crate::money::{AccountId, AccountKind, TransferCode};
 
 /// Money in suspense.
@@ -38,16 +38,21 @@ impl Suspense {
 
 impl State {
     /// Whether an answer says that money moved for which there is no such instruction: an unknown one, another amount or
-    /// currency, or an obligation that awaits none (any more). A repeat of an answer is none of these.
-    pub(super) fn is_unmatched(&self, callback: &PaymentCallback) -> bool {
+    /// currency, an obligation that awaits none (any more), or one that was paid before. A repeat of an answer is none of these.
+    pub(super) fn is_unmatched(&self, callback: &PaymentCallback, provider: &Did) -> R<bool> {
         if callback.result != PaymentResult::Settled {
-            return false;
+            return Ok(false);
         }
-        let Some(row) = self.payment(&callback.instruction_id) else { return true };
-        let other =
-            (callback.amount_minor, callback.currency) != (row.obligation.amount_minor, row.obligation.currency);
-        let over = !matches!(row.state, PaymentState::Due | PaymentState::Instructed);
-        other || (over && row.reference.as_ref() != Some(&callback.reference))
+        let Some(row) = self.payment(&callback.instruction_id) else { return Ok(true) };
+        let owed = (row.obligation.amount_minor, row.obligation.currency);
+        if (callback.amount_minor, callback.currency) != owed {
+            return Ok(true);
+        }
+        match self.next(row, callback) {
+            Ok(_) => Ok(false),
+            Err(refusal) if refusal.code == Code::PaymentState => Ok(!State::was_paid(row, callback, provider)),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     /// The dispute about an unmatched amount, by its provider and reference.

@@ -17,6 +17,8 @@ pub(crate) enum Position {
     Blocked(Place),
     /// Owed; `true` where the blocked money pays it.
     Owed(bool),
+    /// Not owed any more, its money still blocked until the payment provider undoes that.
+    Held,
     /// On its way by two pending transfers, payer's and payee's.
     Instructed(bool, Place, Place),
     /// Paid.
@@ -49,6 +51,23 @@ impl Books {
     /// Whether a ruling paid an obligation with money from suspense.
     pub fn was_released(&self, id: &str) -> bool {
         self.positions.get(&id.to_owned()) == Some(&Position::Released)
+    }
+
+    /// Whether blocked money stands behind an obligation, or has paid it.
+    pub fn is_secured(&self, id: &str) -> bool {
+        use Position::{Blocked, Instructed, Owed, Released, Settled};
+        let position = self.positions.get(&id.to_owned());
+        matches!(position, Some(Blocked(_) | Owed(true) | Instructed(true, ..) | Settled | Released))
+    }
+
+    /// Whether nothing of an obligation is blocked, owed or to come back any more, and nothing was paid.
+    pub fn is_over(&self, id: &str) -> bool {
+        self.positions.get(&id.to_owned()) == Some(&Position::Refunded)
+    }
+
+    /// Whether a ruling made the payee owe back what it was paid.
+    pub fn is_owed_back(&self, id: &str) -> bool {
+        self.positions.get(&id.to_owned()) == Some(&Position::OwedBack)
     }
 
     /// All accounts.

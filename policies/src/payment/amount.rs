@@ -33,20 +33,33 @@ pub fn amount(term: &PaymentTerm, before: Tally, units: u64) -> R<Minor> {
     }
     let rounding = pricing.rounding.unwrap_or_default();
     let price = stepped(term, pricing, before.units, units)?;
-    let off = term.discount.as_ref().filter(|d| d.after_runs.is_none_or(|runs| before.times >= runs));
     // One division in all: units times price, less the discount, over units of the price and parts of a million.
-    let left = WHOLE - i128::from(off.map_or(0, |discount| discount.off_ppm));
+    let left = left(term, before.times);
     let numerator = price.checked_mul(left).ok_or_else(|| too_large("units"))?;
     let denominator = i128::from(pricing.unit_count.unwrap_or(1).max(1)) * WHOLE;
     within(pricing, rounded(numerator, denominator, rounding))
 }
 
-/// What a period owes whose revenue is stated: the share, at least the floor.
-pub fn revenue(term: &PaymentTerm, revenue: Minor) -> R<Minor> {
+/// What a period owes whose revenue is stated, after so many periods `before`: the share less the discount, at least the
+/// floor. Of a period that the contract covers in part alone the floor is that part, here in `part` of how many; share and
+/// cap are whole.
+pub fn revenue(term: &PaymentTerm, before: u32, revenue: Minor, part: (i64, i64)) -> R<Minor> {
     let none = Pricing::default();
     let pricing = term.pricing.as_ref().unwrap_or(&none);
-    let share = i128::from(revenue.get()) * i128::from(pricing.share_ppm.unwrap_or(0));
-    within(pricing, rounded(share, WHOLE, pricing.rounding.unwrap_or_default()))
+    let rounding = pricing.rounding.unwrap_or_default();
+    // 2^53 times twice a million: far within 128 bits.
+    let share = i128::from(revenue.get()) * i128::from(pricing.share_ppm.unwrap_or(0)) * left(term, before);
+    let (covered, whole) = (i128::from(part.0.max(0)), i128::from(part.1.max(1)));
+    let least = pricing.floor_minor.map_or(0, |least| i128::from(least.get()));
+    let floor = rounded(least * covered.min(whole), whole, rounding);
+    let bounded = Pricing { floor_minor: Some(minor(floor)?), ..pricing.clone() };
+    within(&bounded, rounded(share, WHOLE * WHOLE, rounding))
+}
+
+/// What a discount leaves of a price after so many occasions, in parts per million.
+fn left(term: &PaymentTerm, before: u32) -> i128 {
+    let off = term.discount.as_ref().filter(|d| d.after_runs.is_none_or(|runs| before >= runs));
+    WHOLE - i128::from(off.map_or(0, |discount| discount.off_ppm))
 }
 
 /// The most that one occasion of at most `units` may cost, at any time of the contract: every unit at the dearest step, without

@@ -8,7 +8,7 @@ use schemas::id::Did;
 use schemas::problem::R;
 use serde::{Deserialize, Serialize};
 
-use super::{Occasion, Part};
+use super::{Nth, Occasion, Part};
 
 /// What an instruction asks of the payment provider.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,11 @@ impl Act {
             Act::Refund => "refund",
         }
     }
+
+    /// The act with this word.
+    pub fn parse(word: &str) -> Option<Act> {
+        [Act::Pay, Act::Block, Act::Refund].into_iter().find(|act| act.as_str() == word)
+    }
 }
 
 /// The id of a payment: 32 base32 characters of SHA-256 over the canonical list of contract id, occasion, term and payee.
@@ -51,12 +56,17 @@ pub fn instruction(obligation_id: &str, deposited: bool, act: Act, attempt: u32)
     derived(&[obligation_id, act.as_str(), &attempt.to_string()])
 }
 
+/// The id under which a block that nothing wants any more is undone, beside the obligation that it was made for.
+pub fn surplus_id(blocked_by: &str) -> R<String> {
+    derived(&[blocked_by, "surplus"])
+}
+
 pub(super) fn of_part(contract: &ContractRef, occasion: Occasion<'_>, term_id: &str, part: &Part) -> R<String> {
     let occasion = match occasion {
         Occasion::Run(run) => run.to_string(),
         Occasion::Job(job) => job.to_string(),
-        Occasion::Period(n) => format!("period {n}"),
-        Occasion::Stated(n) => format!("period {n} as stated"),
+        Occasion::Period(nth) => period(nth),
+        Occasion::Stated(nth) => period(nth) + " as stated",
     };
     let line = match part.line {
         None => return instruction_id(contract, &occasion, term_id, &part.payee),
@@ -64,6 +74,11 @@ pub(super) fn of_part(contract: &ContractRef, occasion: Occasion<'_>, term_id: &
         Some(Line::Tds) => "tds",
     };
     derived(&[contract.id.as_str(), &occasion, term_id, part.payee.as_str(), line])
+}
+
+/// Periods count anew in every version of a contract; those of the first have no more than their number.
+fn period(Nth { version, period }: Nth) -> String {
+    if version <= 1 { format!("period {period}") } else { format!("period {period} of version {version}") }
 }
 
 fn derived(parts: &[&str]) -> R<String> {

@@ -26,6 +26,9 @@ pub fn plain(term: &PaymentTerm) -> String {
     }
     if let Some(least) = pricing.floor_minor {
         words.push_str(&format!("; at least {}", money(least.get())));
+        if term.kind == TermKind::RevenueShare {
+            words.push_str(", in proportion where the contract covers a period in part");
+        }
     }
     if let Some(most) = pricing.cap_minor {
         words.push_str(&format!("; at most {}", money(most.get())));

@@ -17,9 +17,11 @@ pub fn money_act(named: &Did, registry: &Did, (reason, at): (&str, Timestamp), n
     act(reason, at, now)
 }
 
-/// A payment service provider's own reference.
+/// A payment service provider's own reference: one line of at most 100 characters that can be printed.
 pub fn psp_reference(reference: &str) -> R<()> {
-    text(reference, 100, "reference")
+    text(reference, 100, "reference")?;
+    let sentence = "A payment provider's reference is one line.";
+    ensure(!reference.contains('\n'), Code::SchemaMismatch, "reference", sentence)
 }
 
 /// Money that no instruction explains, as its holder states it.

@@ -114,6 +114,15 @@ fn every_other_edit_has_its_code() {
     for spoilt in each_changed(&state, "payments", larger) {
         expect(spoilt.check_books(), Code::BooksTransfer, "an obligation's amount");
     }
+    for spoilt in each_changed(&state, "runs", |value| value["charged"] = Value::Array(Vec::new())) {
+        expect(spoilt.check_books(), Code::BooksObligation, "a run that owes nothing");
+    }
+    let raised = |value: &mut Value| value["payment"][0]["amount_minor"] = 1.into();
+    assert!(
+        each_changed(&state, "contract_texts", raised)
+            .iter()
+            .all(|spoilt| { spoilt.check_books().is_err_and(|refusal| refusal.code == Code::BooksObligation) })
+    );
     let open: Vec<State> = each_changed(&state, "disputes", |value| {
         if value["state"] == "answered" {
             value["state"] = "ruled".into();

@@ -135,7 +135,7 @@ fn a_charge_that_may_come_back_completes_nothing() {
 }
 
 /// The contract's next version, signed by all.
-fn amended(scene: &mut Scene, change: impl FnOnce(&mut Contract)) {
+pub fn amended(scene: &mut Scene, change: impl FnOnce(&mut Contract)) {
     let next = scene.next(change);
     scene.log.enter(Body::ContractProposed { contract: by(&next, &[CCRP]) }).unwrap();
     (scene.reference, scene.contract) = (refer(&next), next);

@@ -123,8 +123,14 @@ fn a_refund_undoes_what_is_owed_and_makes_owed_back_what_was_paid() {
     let id = money.disputed(1);
     let ruled = money.ruled(&id, Ruling::Refund {});
     money.enter(ruled).unwrap();
-    assert_eq!(state(&money, 1), PaymentState::Refunded);
+    assert_eq!(state(&money, 1), PaymentState::Refunding);
     assert_eq!(balance(&money, TDC, AccountKind::Receivable), 500_000, "owed back");
+    let back = money.scene.log.state.payment(&money.obligation(1).instruction_id).unwrap().instruction_id().unwrap();
+    let mut paid_back = money.callback(&money.obligation(1), "settled", "back");
+    paid_back.instruction_id = back;
+    money.enter(money.answered(&paid_back)).unwrap();
+    assert_eq!(state(&money, 1), PaymentState::Refunded);
+    assert_eq!(balance(&money, TDC, AccountKind::Receivable), 0, "paid back");
     let close = Body::DisputeClosed { close: by(&money.close(&id), &[TDC]) };
     money.enter(close).unwrap();
     let mut again = money.dispute(7, &money.obligation(1), TDC);

@@ -49,7 +49,11 @@ mod parties;
 #[cfg(test)]
 mod payment;
 #[cfg(test)]
+mod payment_answers;
+#[cfg(test)]
 mod payment_flow;
+#[cfg(test)]
+mod payment_periods;
 #[cfg(test)]
 mod payment_terms;
 #[cfg(test)]

@@ -24,19 +24,19 @@ const RESULTS: [PaymentResult; 5] = [
     PaymentResult::Returned,
 ];
 
-fn minor(amount: i64) -> Minor {
+pub fn minor(amount: i64) -> Minor {
     Minor::new(amount).unwrap()
 }
 
 /// A term of the clean-room provider's own.
-fn fee(contract: &Contract, kind: TermKind, trigger: Trigger, amount: i64) -> PaymentTerm {
+pub fn fee(contract: &Contract, kind: TermKind, trigger: Trigger, amount: i64) -> PaymentTerm {
     let mut term = contract.payment[0].clone();
     (term.term_id, term.kind, term.trigger, term.amount_minor) = ("fee".into(), kind, trigger, minor(amount));
     term.payees[0].did = did(CCRP);
     term
 }
 
-fn with(kind: TermKind, trigger: Trigger, amount: i64, pricing: Option<Pricing>) -> Scene {
+pub fn with(kind: TermKind, trigger: Trigger, amount: i64, pricing: Option<Pricing>) -> Scene {
     Scene::signed(|contract| {
         let term = PaymentTerm { pricing, ..fee(contract, kind, trigger, amount) };
         contract.payment.push(term);
@@ -44,20 +44,20 @@ fn with(kind: TermKind, trigger: Trigger, amount: i64, pricing: Option<Pricing>)
 }
 
 impl Scene {
-    fn fees(&self) -> Vec<&PaymentRow> {
+    pub fn fees(&self) -> Vec<&PaymentRow> {
         self.log.state.payments().filter(|row| row.obligation.term_id == "fee").collect()
     }
 
-    fn fee(&self) -> &PaymentRow {
+    pub fn fee(&self) -> &PaymentRow {
         self.fees().first().unwrap()
     }
 
-    fn order(&mut self) {
+    pub fn order(&mut self) {
         let job = self.house().job;
         self.log.enter(Body::RunOrdered { job: by(&job, &[TDC]) }).unwrap();
     }
 
-    fn answered(&self, row: &PaymentRow, instruction: &str, result: PaymentResult, reference: &str) -> Body {
+    pub fn answered(&self, row: &PaymentRow, instruction: &str, result: PaymentResult, reference: &str) -> Body {
         let callback: PaymentCallback = read(json!({"schema": "payment-callback.v1", "registry": REGISTRY,
             "instruction_id": instruction, "amount_minor": row.obligation.amount_minor,
             "currency": row.obligation.currency, "result": result, "reference": reference, "at": self.log.now}));
@@ -65,40 +65,40 @@ impl Scene {
     }
 
     /// The payment provider answers the newest instruction about the fee.
-    fn answer(&mut self, result: PaymentResult, reference: &str) -> R<()> {
+    pub fn answer(&mut self, result: PaymentResult, reference: &str) -> R<()> {
         let row = self.fee().clone();
         self.log.enter(self.answered(&row, &row.instruction_id().unwrap(), result, reference))
     }
 
     /// Enters what the clock brought to payments.
-    fn tick(&mut self) -> usize {
+    pub fn tick(&mut self) -> usize {
         let bodies = self.log.state.payments_due(self.log.now, 100);
         let count = bodies.len();
         bodies.into_iter().for_each(|body| self.log.enter(body).unwrap());
         count
     }
 
-    fn released(&self, n: usize) -> Body {
+    pub fn released(&self, n: usize) -> Body {
         let reservation_id = read(id("rsv", 1).into());
         let statement = KmsStatement::Released { reservation_id, jwe_sha256: vec![Digest([1; 32])] };
         Body::KmsStated { receipt: by_kms(&receipt(&self.house(), n, 1, Digest([0; 32]), statement)) }
     }
 
-    fn reported(&self, event: serde_json::Value) -> Body {
+    pub fn reported(&self, event: serde_json::Value) -> Body {
         let event: RunEvent = read(json!({"schema": "run-event.v1", "registry": REGISTRY, "run_id": id("run", 1),
             "job_sha256": digest(&self.house().job), "event": event, "at": self.log.now}));
         Body::RunReported { event: envelope(&event, run_kid()) }
     }
 
     /// The books hold, and a state that is kept and read again, as after a crash, is the same.
-    fn check(&self) {
+    pub fn check(&self) {
         self.log.state.check_books().unwrap();
         let kept: Vec<_> = self.log.state.rows().map(Result::unwrap).collect();
         assert!(policies::lifecycle::State::from_rows(kept).unwrap() == self.log.state, "the kept state differs");
     }
 }
 
-fn state(scene: &Scene) -> PaymentState {
+pub fn state(scene: &Scene) -> PaymentState {
     scene.fee().state
 }
 
@@ -206,6 +206,8 @@ fn a_block_that_lapsed_admits_no_room_and_lets_none_go_on() {
     scene.answer(PaymentResult::Failed, "gone").unwrap();
     assert_eq!(state(&scene), PaymentState::Refunded);
     expect(run(&scene), Code::EscrowNotFunded, "an Admission after the block lapsed");
+    let completed = scene.completed();
+    scene.log.refused(completed, Code::EscrowNotFunded, "a model for which nothing is blocked any more");
     scene.check();
 }
 
@@ -298,7 +300,7 @@ fn periods_of_a_subscription_fall_due_by_the_clock_until_the_contract_ends() {
     assert_eq!(scene.tick(), 1);
     let row = scene.fee();
     assert_eq!((row.obligation.period, row.obligation.amount_minor), (Some(0), minor(1000)));
-    assert_eq!(row.due_at, Some(scene.log.now.plus_seconds(10 * 86_400)));
+    assert_eq!(row.due_at, Some(from.plus_seconds(10 * 86_400)), "from when it fell due");
     let timed = |period| Body::PaymentsTimed { contract: scene.reference.clone(), term_id: "fee".into(), period };
     let (again, early) = (timed(0), timed(1));
     scene.log.refused(again, Code::PaymentState, "a period twice");
@@ -318,7 +320,7 @@ fn periods_of_a_subscription_fall_due_by_the_clock_until_the_contract_ends() {
     scene.log.refused(next, Code::PaymentState, "after the end");
 }
 
-fn revenue(scene: &Scene, period: u32, amount: i64) -> RevenueStatement {
+pub fn revenue(scene: &Scene, period: u32, amount: i64) -> RevenueStatement {
     read(json!({"schema": "revenue-statement.v1", "registry": REGISTRY, "contract": scene.reference, "term_id": "fee",
         "period": period, "revenue_minor": amount, "currency": "INR", "at": scene.log.now}))
 }

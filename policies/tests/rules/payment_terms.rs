@@ -261,7 +261,21 @@ fn amounts_follow_units_steps_discounts_floors_and_caps() {
 
     let share = Pricing { share_ppm: Some(50_000), floor_minor: Some(minor(1000)), ..Pricing::default() };
     let t = term(TermKind::RevenueShare, 0, share);
-    assert_eq!((revenue(&t, minor(100_001)).unwrap().get(), revenue(&t, minor(10)).unwrap().get()), (5000, 1000));
+    let stated = |t: &PaymentTerm, before, amount, part| revenue(t, before, minor(amount), part).unwrap().get();
+    let whole = (1, 1);
+    assert_eq!((stated(&t, 0, 100_001, whole), stated(&t, 0, 10, whole)), (5000, 1000));
+    // Of a period that is covered in part the floor is that part, rounded as the term says.
+    assert_eq!((stated(&t, 0, 10, (1, 3)), stated(&t, 0, 10, (0, 3)), stated(&t, 0, 10, (9, 3))), (333, 0, 1000));
+    let mut discounted = t.clone();
+    discounted.discount =
+        Some(Discount { discount_id: "d".into(), off_ppm: 500_000, purpose: None, after_runs: Some(2) });
+    let after = |before| stated(&discounted, before, 100_000, whole);
+    assert_eq!(
+        (after(1), after(2), stated(&discounted, 2, 10, whole)),
+        (5000, 2500, 1000),
+        "once, and not of the floor"
+    );
+    assert_eq!(stated(&t, 0, (1 << 53) - 1, whole), ((1_i64 << 53) - 1) / 20);
 
     let huge = term(TermKind::PerRecord, (1 << 53) - 1, Pricing::default());
     expect(amount(&huge, Tally::default(), 2), Code::LimitExceeded, "beyond a document's integers");
