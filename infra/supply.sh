@@ -6,7 +6,7 @@
 #   sh infra/supply.sh --advisories FOLDER    and known weaknesses, by a snapshot of the advisory database (a git clone of it)
 #   sh infra/supply.sh --sbom FILE            write the bill of materials there (CycloneDX 1.6)
 #   sh infra/supply.sh --quick                as the gate has it: a list of other people's work that lags behind the locks is
-#                                             said and no fault, every tenth component is judged by the schema
+#                                             said and no fault, every 40th component is judged by the schema
 #   sh infra/supply.sh --reproducible         build the clean room's binaries twice, in two folders; the digests must agree (long)
 set -eu
 cd "$(dirname "$0")/.."

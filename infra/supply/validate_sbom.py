@@ -1,6 +1,6 @@
 """Checks a bill of materials against the schema of CycloneDX 1.6, strictly, and that it names itself whole.
 
-    validate_sbom.py FILE [--quick]    with --quick every tenth component stands for the others, which are made alike
+    validate_sbom.py FILE [--quick]    with --quick every fortieth component stands for the others, which are made alike
 """
 
 import json
@@ -11,7 +11,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 bom = json.loads(pathlib.Path(sys.argv[1]).read_text())
-step = 10 if "--quick" in sys.argv else 1
+step = 40 if "--quick" in sys.argv else 1
 some = bom | {"components": bom["components"][::step], "dependencies": bom["dependencies"][::step]}
 fault = JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(some))
 if fault:
