@@ -62,13 +62,55 @@ impl Desk {
         };
         match told {
             Ok(()) => Ok(Taken::Yes),
-            // The log says otherwise, and the same words will not change that: people look at it.
-            Err(refusal) if refusal.code == Code::PaymentState => Ok(Taken::Never(refusal.code)),
+            // The same words will not be taken later either: people look at it.
+            Err(refusal) if is_final(&refusal) => Ok(Taken::Never(refusal.code)),
             Err(refusal) => Err(refusal),
         }
     }
 }
 
+/// Refusals of what an answer says: the log says otherwise, knows no such instruction, or takes no such document. Any other
+/// may end: a key is registered, a suspension is lifted, a time that lies ahead comes.
+fn is_final(refusal: &Refusal) -> bool {
+    match refusal.code {
+        Code::PaymentState | Code::PaymentUnknown | Code::WrongRegistry => true,
+        Code::SchemaMismatch => refusal.field.as_deref() != Some("at"),
+        _ => false,
+    }
+}
+
+/// Refusals of the key that signed. What was refused so was never entered, so it may be signed anew.
+pub(crate) fn is_of_the_key(code: Code) -> bool {
+    matches!(code, Code::SignatureInvalid | Code::SignerUnknown | Code::KeyNotActive)
+}
+
 fn read<T: Document>(bytes: &[u8]) -> R<Envelope<T>> {
     serde_json::from_slice(bytes).map_err(|_| Refusal::new(Code::Internal, "a kept answer cannot be read"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_of_the_words_is_final_and_one_of_key_time_or_service_is_not() {
+        let of = |code| Refusal::new(code, "no");
+        for code in [Code::PaymentState, Code::PaymentUnknown, Code::SchemaMismatch, Code::WrongRegistry] {
+            assert!(is_final(&of(code).at("reference")) && !is_of_the_key(code), "{code}");
+        }
+        assert!(!is_final(&of(Code::SchemaMismatch).at("at")), "clocks differ");
+        for code in [Code::SignatureInvalid, Code::SignerUnknown, Code::KeyNotActive] {
+            assert!(!is_final(&of(code)) && is_of_the_key(code), "{code}");
+        }
+        for code in [
+            Code::Unavailable,
+            Code::RateLimited,
+            Code::PeerUnreachable,
+            Code::PeerFault,
+            Code::Forbidden,
+            Code::NotWriter,
+        ] {
+            assert!(!is_final(&of(code)) && !is_of_the_key(code), "{code}");
+        }
+    }
 }

@@ -161,6 +161,10 @@ fn show(status: &Status, json: bool) -> R<()> {
         println!("{state:<10} {count}");
     }
     println!("answers    {} to be taken, {} refused for good", status.answers_open, status.answers_refused);
+    for a in &status.answers {
+        let then = if a.refused { "refused for good" } else { "is sent again" };
+        println!("answer {} {then} after {} {}", a.subject, a.attempts, a.code.as_deref().unwrap_or_default());
+    }
     for i in
         status.instructions.iter().filter(|i| i.note.is_some() || !matches!(i.state.as_str(), "settled" | "failed"))
     {

@@ -63,10 +63,13 @@ impl Engine {
             Refusal::new(Code::ConfigInvalid, format!("data_dir {}: {e}", config.data_dir.display()))
         };
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.data_dir).map_err(fault)?;
+        let desk = config.desk(&clock)?;
+        let store = Store::open(&config.data_dir)?;
+        store.belongs_to(&desk.registry, &desk.key.did()?)?;
         Ok(Engine {
-            store: Store::open(&config.data_dir)?,
+            store,
             provider,
-            desk: config.desk(&clock)?,
+            desk,
             checks: config.checks()?,
             clock,
             cut: None,
@@ -175,11 +178,11 @@ impl Engine {
                 Ok(Taken::Yes) => self.store.taken(answer.seq, (self.clock)())?,
                 Ok(Taken::Never(code)) => {
                     tracing::error!(subject = answer.subject, %code, "the contract service refuses an answer for good");
-                    self.store.refused(answer.seq, code.as_str())?;
+                    self.store.refused(answer.seq, code)?;
                 }
                 Err(refusal) => {
                     tracing::warn!(subject = answer.subject, code = %refusal.code, "an answer was not taken");
-                    self.store.later(answer.seq, &self.settings.retry_seconds, (self.clock)())?;
+                    self.store.later(answer.seq, refusal.code, &self.settings.retry_seconds, (self.clock)())?;
                 }
             }
         }

@@ -1,11 +1,12 @@
 //! An instruction to pay, as the contract service's message `payment.instructed` gives it.
 
 use policies::instruction::Standing;
+pub use policies::payment::Act;
 use schemas::event::PaymentResult;
 use schemas::id::Did;
 use schemas::money::{Currency, Minor};
 use schemas::{Code, R, Refusal, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 
 /// The members of the message that a payment needs; it may have others.
@@ -24,44 +25,15 @@ struct Data {
     due_at: Option<Timestamp>,
 }
 
-/// What is to be done with the money.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Act {
-    /// It goes to the payee: from the payer, or from a block.
-    #[default]
-    Pay,
-    /// It goes from the payer to the adapter's own account, where it stays until it is paid out or refunded.
-    Block,
-    /// A block goes back to the payer.
-    Refund,
-}
-
-impl Act {
-    /// The word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Act::Pay => "pay",
-            Act::Block => "block",
-            Act::Refund => "refund",
-        }
-    }
-
-    /// The act with this word.
-    pub fn parse(word: &str) -> Option<Act> {
-        [Act::Pay, Act::Block, Act::Refund].into_iter().find(|act| act.as_str() == word)
-    }
-
-    /// The result that the contract service is told when the instruction has reached a state, where it is told any.
-    pub fn result(self, standing: Standing) -> Option<PaymentResult> {
-        match (standing, self) {
-            (Standing::Failed, _) => Some(PaymentResult::Failed),
-            (Standing::Settled, Act::Pay) => Some(PaymentResult::Settled),
-            (Standing::Settled, Act::Block) => Some(PaymentResult::Blocked),
-            (Standing::Settled, Act::Refund) => Some(PaymentResult::Refunded),
-            (Standing::Returned, Act::Pay) => Some(PaymentResult::Returned),
-            _ => None,
-        }
+/// The result that the contract service is told when an instruction has reached a state, where it is told any.
+pub fn result(act: Act, standing: Standing) -> Option<PaymentResult> {
+    match (standing, act) {
+        (Standing::Failed, _) => Some(PaymentResult::Failed),
+        (Standing::Settled, Act::Pay) => Some(PaymentResult::Settled),
+        (Standing::Settled, Act::Block) => Some(PaymentResult::Blocked),
+        (Standing::Settled, Act::Refund) => Some(PaymentResult::Refunded),
+        (Standing::Returned, Act::Pay) => Some(PaymentResult::Returned),
+        _ => None,
     }
 }
 
@@ -87,7 +59,7 @@ pub struct Instruction {
     pub currency: Currency,
     /// Minor units; more than 0.
     pub amount_minor: Minor,
-    /// What is to be done.
+    /// What is to be done: a block goes from the payer to the adapter's own account, and out of it by `pay` or `refund`.
     pub act: Act,
     /// The block that a payment or a refund is made from: the id of its instruction.
     pub from_block: Option<String>,
@@ -197,9 +169,9 @@ mod tests {
         assert_eq!(Instruction::read(&data).unwrap().ends(), (End::Holder, payee));
         data["act"] = json!("refund");
         assert_eq!(Instruction::read(&data).unwrap().ends(), (End::Holder, payer));
-        assert_eq!(Act::Block.result(Standing::Settled), Some(PaymentResult::Blocked));
-        assert_eq!(Act::Refund.result(Standing::Settled), Some(PaymentResult::Refunded));
-        assert_eq!(Act::Block.result(Standing::Returned), None);
-        assert_eq!(Act::Pay.result(Standing::Accepted), None);
+        assert_eq!(result(Act::Block, Standing::Settled), Some(PaymentResult::Blocked));
+        assert_eq!(result(Act::Refund, Standing::Settled), Some(PaymentResult::Refunded));
+        assert_eq!(result(Act::Block, Standing::Returned), None);
+        assert_eq!(result(Act::Pay, Standing::Accepted), None);
     }
 }

@@ -68,6 +68,12 @@ pub fn part_id(batch: &str, part: usize) -> String {
     format!("{}-{part}", batch.get(..30).unwrap_or(batch))
 }
 
+/// The place of a part with this id in a batch; none where the id is not of that batch.
+pub fn part_number(batch: &str, id: &str) -> Option<usize> {
+    let number = id.rsplit_once('-')?.1.parse().ok()?;
+    (part_id(batch, number) == id).then_some(number)
+}
+
 fn bad(why: impl Into<String>) -> Refusal {
     Refusal::new(Code::PaymentFile, why)
 }

@@ -29,4 +29,4 @@ pub use config::Config;
 pub use engine::Engine;
 pub use provider::{Batch, News, PaymentProvider};
 pub use serve::{Running, start};
-pub use status::{InstructionStatus, Status, UnmatchedStatus};
+pub use status::{AnswerStatus, InstructionStatus, Status, UnmatchedStatus};

@@ -37,6 +37,8 @@ pub enum About {
         /// Place of the payment information in it, from 1.
         part: Option<usize>,
     },
+    /// Money that came in and quotes this id: the other end of a block of ours, or nobody's.
+    Arrival(String),
     /// No instruction that it could name.
     Nobody,
 }
@@ -52,6 +54,10 @@ pub struct News {
     pub reference: Option<String>,
     /// The amount that moved, where it says so.
     pub money: Option<(Minor, Currency)>,
+    /// That `money` is all that came back so far, with what came back before.
+    pub in_all: bool,
+    /// What tells this movement from others like it where it has no reference: its day, and its number among its likes.
+    pub mark: Option<String>,
     /// A reason in its own words, at most 200 characters.
     pub note: Option<String>,
 }
@@ -59,7 +65,12 @@ pub struct News {
 impl News {
     /// News of one instruction, without reference, amount or reason.
     pub fn of(id: &str, standing: Standing) -> News {
-        News { about: About::Instruction(id.to_owned()), standing, reference: None, money: None, note: None }
+        News::about(About::Instruction(id.to_owned()), standing)
+    }
+
+    /// The same about anybody.
+    pub fn about(about: About, standing: Standing) -> News {
+        News { about, standing, reference: None, money: None, in_all: false, mark: None, note: None }
     }
 
     /// The same with a reference.

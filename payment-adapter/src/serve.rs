@@ -1,6 +1,7 @@
 //! The listener and the threads: deliveries and calls come in, the engine's steps go round.
 
 use std::io::Read as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -10,7 +11,7 @@ use contract_client::Clock;
 use schemas::{Code, R, Refusal};
 use tiny_http::{Header, Method, Request, Response, Server};
 
-use crate::config::Config;
+use crate::config::{Config, Kind};
 use crate::engine::Engine;
 use crate::provider::Posted;
 
@@ -27,13 +28,13 @@ pub struct Running {
     stop: Arc<AtomicBool>,
     engine: Arc<Engine>,
     threads: Vec<JoinHandle<()>>,
-    _lock: std::fs::File,
+    _locks: Vec<std::fs::File>,
 }
 
 /// Starts an adapter: one at a time has a folder (`STORE_IN_USE`).
 pub fn start(config: &Config, clock: Clock) -> R<Running> {
+    let locks = locks(config)?;
     let engine = Arc::new(Engine::open(config, clock)?);
-    let lock = lock(config)?;
     let unbound = |e| Refusal::new(Code::ConfigInvalid, format!("bind {}: {e}", config.bind)).at("bind");
     let server = Arc::new(Server::http(config.bind).map_err(unbound)?);
     let bound = server.server_addr().to_ip().unwrap_or(config.bind);
@@ -56,7 +57,7 @@ pub fn start(config: &Config, clock: Clock) -> R<Running> {
         let pause = Duration::from_millis(config.look_millis);
         threads.push(std::thread::spawn(move || round(&engine, step, pause, &stop)));
     }
-    Ok(Running { url: format!("http://{bound}"), stop, engine, threads, _lock: lock })
+    Ok(Running { url: format!("http://{bound}"), stop, engine, threads, _locks: locks })
 }
 
 impl Running {
@@ -98,12 +99,21 @@ fn round(engine: &Engine, step: fn(&Engine) -> R<usize>, pause: Duration, stop: 
     }
 }
 
-fn lock(config: &Config) -> R<std::fs::File> {
-    let path = config.data_dir.join("serve.lock");
+/// One adapter has the folder of the database and, where the bank takes files, the one in which these are made.
+fn locks(config: &Config) -> R<Vec<std::fs::File>> {
+    let work = config.pain001.as_ref().map(|bank| &bank.work).filter(|_| config.provider == Kind::Pain001);
+    std::iter::once(&config.data_dir).chain(work).map(|folder| lock(folder)).collect()
+}
+
+fn lock(folder: &Path) -> R<std::fs::File> {
+    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+    let path = folder.join("serve.lock");
     let fault = |e: std::io::Error| Refusal::new(Code::ConfigInvalid, format!("{}: {e}", path.display()));
-    let file = std::fs::File::options().create(true).truncate(false).write(true).open(&path).map_err(fault)?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(fault)?;
+    let mut options = std::fs::File::options();
+    let file = options.create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(fault)?;
     file.try_lock().map_err(|_| {
-        let sentence = format!("another payment-adapter serves {}", config.data_dir.display());
+        let sentence = format!("another payment-adapter serves {}", folder.display());
         Refusal::new(Code::StoreInUse, sentence)
     })?;
     Ok(file)

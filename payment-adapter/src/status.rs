@@ -3,7 +3,7 @@
 use schemas::R;
 use serde::Serialize;
 
-use crate::store::{InstructionRow, Store, UnmatchedRow};
+use crate::store::{InstructionRow, Store, Unanswered, UnmatchedRow};
 
 /// How everything stands.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -14,10 +14,25 @@ pub struct Status {
     pub answers_open: i64,
     /// Answers that it refused for good: somebody must look at them.
     pub answers_refused: i64,
+    /// Those that were sent and not taken, at most 1,000, the oldest first.
+    pub answers: Vec<AnswerStatus>,
     /// The newest instructions, at most 1,000.
     pub instructions: Vec<InstructionStatus>,
     /// Money that belongs to no instruction, at most 1,000.
     pub unmatched: Vec<UnmatchedStatus>,
+}
+
+/// An answer that was not taken.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct AnswerStatus {
+    /// The instruction with the state that is told, or the reference of money that belongs to none.
+    pub subject: String,
+    /// How often it was sent and is sent again.
+    pub attempts: i32,
+    /// The code of the last refusal.
+    pub code: Option<String>,
+    /// Whether it was refused for good: it is not sent again.
+    pub refused: bool,
 }
 
 /// An instruction.
@@ -71,6 +86,7 @@ impl Status {
             states: counts.instructions.iter().map(|(state, n)| (state.as_str().to_owned(), *n)).collect(),
             answers_open: counts.untaken,
             answers_refused: counts.refused,
+            answers: store.unanswered(1000)?.into_iter().map(answer).collect(),
             instructions: store.newest(1000)?.into_iter().map(instruction).collect(),
             unmatched: store.unmatched()?.into_iter().map(unmatched).collect(),
         })
@@ -80,6 +96,11 @@ impl Status {
     pub fn state_of(&self, id: &str) -> Option<&str> {
         self.instructions.iter().find(|i| i.instruction_id == id).map(|i| i.state.as_str())
     }
+}
+
+fn answer(row: Unanswered) -> AnswerStatus {
+    let refused = row.refused.is_some();
+    AnswerStatus { subject: row.subject, attempts: row.attempts, code: row.refused.or(row.told), refused }
 }
 
 fn instruction(row: InstructionRow) -> InstructionStatus {

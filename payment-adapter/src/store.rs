@@ -9,15 +9,18 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use diesel::connection::SimpleConnection as _;
+use diesel::migration::MigrationSource;
 use diesel::prelude::*;
-use diesel::sqlite::SqliteConnection;
+use diesel::sql_types::Integer;
+use diesel::sqlite::{Sqlite, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
+use schemas::id::Did;
 use schemas::{Code, Digest, R, Refusal, Timestamp};
 
 use crate::instruction::Instruction;
-use crate::tables::{deliveries, instructions};
+use crate::tables::{deliveries, instructions, owner};
 
-pub(crate) use answers::{Open, kind};
+pub(crate) use answers::{Open, Unanswered, kind};
 pub(crate) use news::Applied;
 pub(crate) use rows::{InstructionRow, UnmatchedRow};
 
@@ -26,6 +29,9 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 /// A lock is waited for; a commit is on the disk before it is answered.
 const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
                        PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;";
+
+/// What stands in the head of our database files (SQLite's application_id): "DPAY".
+const OURS: i32 = 0x4450_4159;
 
 /// Why a transaction was rolled back.
 pub(crate) enum Fault {
@@ -80,9 +86,34 @@ impl Store {
             drop(made.map_err(|e| fault(&e))?);
         }
         let mut db = SqliteConnection::establish(&path.to_string_lossy()).map_err(|e| fault(&e))?;
+        if !ours(&mut db).map_err(|e| fault(&e))? {
+            return Err(fault(&"it is no database of a payment-adapter, or of a newer one"));
+        }
         db.batch_execute(PRAGMAS).map_err(|e| fault(&e))?;
         db.run_pending_migrations(MIGRATIONS).map_err(|e| fault(&e))?;
+        db.batch_execute(&format!("PRAGMA application_id = {OURS};")).map_err(|e| fault(&e))?;
         Ok(Store { db: Mutex::new(db) })
+    }
+
+    /// Refuses another provider's or registry's folder (`CONFIG_INVALID`): its answers would be told in the wrong name, and
+    /// what it knows to be paid would be paid again.
+    pub(crate) fn belongs_to(&self, registry: &Did, provider: &Did) -> R<()> {
+        self.act(|db| {
+            let known: Option<(String, String)> = owner::table.first(db).optional()?;
+            let (registry, provider) = (registry.to_string(), provider.to_string());
+            match known {
+                None => {
+                    let row = (owner::registry.eq(registry), owner::provider.eq(provider));
+                    diesel::insert_into(owner::table).values(row).execute(db)?;
+                    Ok(())
+                }
+                Some(known) if known == (registry, provider) => Ok(()),
+                Some((registry, provider)) => {
+                    let sentence = format!("data_dir belongs to {provider} at the registry {registry}");
+                    Err(Refusal::new(Code::ConfigInvalid, sentence).at("data_dir").into())
+                }
+            }
+        })
     }
 
     /// One transaction, which holds the write lock from its beginning.
@@ -134,6 +165,33 @@ impl Store {
     pub(crate) fn answers(&self) -> R<()> {
         self.act(|db| Ok(db.batch_execute("SELECT 1")?))
     }
+}
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = Integer)]
+    n: i32,
+}
+
+/// Whether a database is empty or ours: by its head, or by its tables where it is of before the head said so. One that a
+/// later build brought on is not ours either, since what its tables mean is not known here.
+fn ours(db: &mut SqliteConnection) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
+    let mut number = |sql: &str| diesel::sql_query(sql).get_result::<Number>(db).map(|row| row.n);
+    let head = number("SELECT application_id AS n FROM pragma_application_id")?;
+    let tables = number("SELECT COUNT(*) AS n FROM sqlite_master WHERE type = 'table'")?;
+    let own = "'__diesel_schema_migrations', 'deliveries', 'instructions', 'batches', 'answers', 'heard', 'unmatched'";
+    let before = number(&format!("SELECT COUNT(*) AS n FROM sqlite_master WHERE type = 'table' AND name IN ({own})"))?;
+    if head != OURS && !(head == 0 && (tables == 0 || before == 7)) {
+        return Ok(false);
+    }
+    if tables == 0 {
+        return Ok(true);
+    }
+    let known: Vec<String> = MigrationSource::<Sqlite>::migrations(&MIGRATIONS)?
+        .iter()
+        .map(|migration| migration.name().version().to_string())
+        .collect();
+    Ok(db.applied_migrations()?.iter().all(|applied| known.contains(&applied.to_string())))
 }
 
 fn keep(db: &mut SqliteConnection, instruction: &Instruction, body: &str, wait: bool, now: Timestamp) -> Tx<()> {

@@ -1,6 +1,6 @@
 //! The tables of `migrations/`.
 
-use diesel::{allow_tables_to_appear_in_same_query, table};
+use diesel::{allow_tables_to_appear_in_same_query, joinable, table};
 
 table! {
     deliveries (id) { id -> Text, sha256 -> Binary, received_at -> BigInt, }
@@ -21,7 +21,7 @@ table! {
 table! {
     answers (seq) {
         seq -> BigInt, kind -> Text, subject -> Text, body -> Text, envelope -> Nullable<Binary>, attempts -> Integer,
-        not_before -> BigInt, taken_at -> Nullable<BigInt>, refused -> Nullable<Text>,
+        not_before -> BigInt, taken_at -> Nullable<BigInt>, refused -> Nullable<Text>, told -> Nullable<Text>,
     }
 }
 table! {
@@ -34,4 +34,12 @@ table! {
     }
 }
 
+table! {
+    arrivals (instruction) { instruction -> Text, reference -> Text, }
+}
+table! {
+    owner (registry) { registry -> Text, provider -> Text, }
+}
+
+joinable!(instructions -> batches (batch));
 allow_tables_to_appear_in_same_query!(instructions, batches);

@@ -156,6 +156,10 @@ pub fn judge(kept: Option<&Kept>, told: &Told) -> R<Verdict> {
     match follows(kept.standing, kept.tried, told.standing) {
         Ok(true) => Ok(Verdict::Moves),
         Ok(false) => Ok(again(kept, told)),
+        // Booked after it was thought to have failed: it was carried out after all, and is no stranger's money.
+        Err(_) if kept.standing == Standing::Failed && told.standing == Standing::Settled && told.money.is_some() => {
+            Ok(Verdict::Moves)
+        }
         // What is said again of a payment that has come back since is old news, no second payment.
         Err(_) if kept.standing == Standing::Returned && told.standing == Standing::Settled => Ok(again(kept, told)),
         Err(refusal) => unmatched(Unmatched::State, refusal),
@@ -232,7 +236,10 @@ mod tests {
         assert_eq!(judge(None, &fits), unmatched(Unmatched::Unknown));
         assert_eq!(judge(Some(&kept(Accepted)), &told(Settled, 501, "INR", None)), unmatched(Unmatched::Amount));
         assert_eq!(judge(Some(&kept(Accepted)), &told(Settled, 500, "EUR", None)), unmatched(Unmatched::Currency));
-        assert_eq!(judge(Some(&kept(Failed)), &fits), unmatched(Unmatched::State));
+        // Found after a failure was told: by its amount alone, since a bare word may be about something else.
+        assert_eq!(judge(Some(&kept(Failed)), &fits), Ok(Verdict::Moves));
+        assert_eq!(judge(Some(&kept(Failed)), &Told { money: None, ..fits.clone() }), unmatched(Unmatched::State));
+        assert_eq!(judge(Some(&kept(Failed)), &told(Settled, 501, "INR", None)), unmatched(Unmatched::Amount));
         assert_eq!(judge(Some(&kept(Accepted)), &told(Returned, 500, "INR", None)), unmatched(Unmatched::State));
         let second = told(Settled, 500, "INR", Some("ref-2"));
         assert_eq!(judge(Some(&kept(Settled)), &second), unmatched(Unmatched::Twice));

@@ -3,9 +3,9 @@
 use policies::instruction::Standing;
 use schemas::R;
 
-use super::bad;
 use super::statement::amount;
 use super::xml::Node;
+use super::{bad, part_number};
 use crate::provider::{About, News};
 
 /// Reads the report: its message id and what it tells. Single transactions say more than their part, parts more than the
@@ -23,8 +23,7 @@ pub fn read(root: &Node) -> R<(String, Vec<News>)> {
     for part in parts {
         let transactions: Vec<&Node> = part.all("TxInfAndSts").collect();
         if transactions.is_empty() {
-            let number =
-                part.text_at("OrgnlPmtInfId").and_then(|id| id.rsplit_once('-')).and_then(|(_, n)| n.parse().ok());
+            let number = part.text_at("OrgnlPmtInfId").and_then(|id| part_number(original, id));
             let about = About::Batch { id: original.to_owned(), part: Some(number.unwrap_or(0)) };
             news.extend(whole(part, "PmtInfSts", about));
         }
@@ -39,8 +38,8 @@ pub fn read(root: &Node) -> R<(String, Vec<News>)> {
             if about == About::Nobody && money.is_none() {
                 return Err(bad("a transaction's status names neither its EndToEndId nor an amount"));
             }
-            let reference = transaction.text_at("AcctSvcrRef").map(str::to_owned);
-            let news_of = News { about, standing, reference, money, note: None };
+            // Its reference names the report's order, not the booking: the account's own reports name that.
+            let news_of = News { money, ..News::about(about, standing) };
             news.push(match reason(transaction) {
                 Some(reason) => news_of.because(&reason),
                 None => news_of,
@@ -52,7 +51,7 @@ pub fn read(root: &Node) -> R<(String, Vec<News>)> {
 
 fn whole(node: &Node, tag: &str, about: About) -> Option<News> {
     let standing = node.text_at(tag).and_then(standing)?;
-    let news = News { about, standing, reference: None, money: None, note: None };
+    let news = News::about(about, standing);
     Some(match reason(node) {
         Some(reason) => news.because(&reason),
         None => news,

@@ -3,7 +3,8 @@
 //! From a payer: `POST /v1/payment_intents`, confirmed at once, with the payee's account as destination unless the money
 //! is blocked. Out of a block: `POST /v1/transfers` to the payee, `POST /v1/refunds` back to the payer. The instruction's
 //! id is the idempotency key and stands in `metadata`. Keys may be forgotten after a day, so before anything is handed
-//! over again it is looked for by that metadata (`GET /v1/payment_intents/search` and the like).
+//! over again it is looked for by that metadata (`GET /v1/payment_intents/search` and the like). A refund out of a block
+//! comes back as an event about the block's charge too: what our own refunds explain of it is no news.
 
 use policies::instruction::Standing;
 use schemas::money::{Currency, Minor};
@@ -74,7 +75,7 @@ impl CardLike {
         Ok(json(&answer)?.get("data").and_then(|data| data.get(0)).cloned())
     }
 
-    fn hand(&self, instruction: &Instruction, again: bool) -> R<News> {
+    fn hand(&self, instruction: &Instruction, again: bool) -> R<Vec<News>> {
         let (collection, form) = (collection(instruction), self.form(instruction)?);
         let found = if again { self.find(collection, &instruction.id)? } else { None };
         if let Some(found) = found {
@@ -90,7 +91,7 @@ impl CardLike {
             402 => {
                 let value = json(&answer)?;
                 let said = value.get("error").and_then(|e| e.get("message")).and_then(Value::as_str);
-                Ok(News::of(&instruction.id, Standing::Failed).because(said.unwrap_or("declined")))
+                Ok(vec![News::of(&instruction.id, Standing::Failed).because(said.unwrap_or("declined"))])
             }
             _ => Err(http::fault(&answer)),
         }
@@ -111,7 +112,11 @@ impl PaymentProvider for CardLike {
     }
 
     fn submit(&self, batch: &Batch) -> R<Vec<News>> {
-        batch.instructions.iter().map(|instruction| self.hand(instruction, batch.again)).collect()
+        let mut news = Vec::new();
+        for instruction in &batch.instructions {
+            news.extend(self.hand(instruction, batch.again)?);
+        }
+        Ok(news)
     }
 
     fn can_be_asked(&self) -> bool {
@@ -119,7 +124,11 @@ impl PaymentProvider for CardLike {
     }
 
     fn ask(&self, instruction: &Instruction) -> R<Vec<News>> {
-        let Some(reference) = &instruction.reference else { return Ok(Vec::new()) };
+        let Some(reference) = &instruction.reference else {
+            // Its answer was lost: what was made is looked for by our own id.
+            let found = self.find(collection(instruction), &instruction.id)?;
+            return found.map_or(Ok(Vec::new()), |found| object(&found, Some(&instruction.id)));
+        };
         if !reference.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
             return Err(Refusal::new(Code::PeerFault, "the payment system's reference is none"));
         }
@@ -129,7 +138,7 @@ impl PaymentProvider for CardLike {
         if answer.status != 200 {
             return Err(http::fault(&answer));
         }
-        Ok(vec![object(&json(&answer)?, Some(&instruction.id))?])
+        object(&json(&answer)?, Some(&instruction.id))
     }
 
     fn hear(&self, call: &Posted, now: Timestamp) -> R<Heard> {
@@ -143,7 +152,7 @@ impl PaymentProvider for CardLike {
         let known = kind.starts_with("payment_intent.") || kind.starts_with("transfer.") || kind.starts_with("refund.");
         let news = match kind {
             "charge.refunded" if ours => vec![returned(about)?],
-            _ if ours && known => vec![object(about, None)?],
+            _ if ours && known => object(about, None)?,
             _ => Vec::new(),
         };
         Ok(Heard { event: id.to_owned(), news })
@@ -193,39 +202,54 @@ fn json(answer: &Answer) -> R<Value> {
 }
 
 /// What an intent, transfer or refund says; where one instruction was asked about, it must be that one's.
-fn object(value: &Value, of: Option<&str>) -> R<News> {
+fn object(value: &Value, of: Option<&str>) -> R<Vec<News>> {
     let (id, money) = members(value)?;
     let reference = reference(value, "id")?;
     if of.is_some_and(|of| of != id) {
         return Err(Refusal::new(Code::PeerFault, "the payment system answered about another instruction"));
     }
-    let reversed = value.get("reversed").and_then(Value::as_bool) == Some(true);
     let standing = match value.get("status").and_then(Value::as_str) {
         Some("succeeded" | "paid") => Standing::Settled,
         Some("processing" | "pending" | "in_transit") => Standing::Accepted,
         Some("canceled" | "failed" | "requires_payment_method") => Standing::Failed,
         Some("requires_action" | "requires_confirmation" | "requires_capture") => Standing::Submitted,
         // Transfers have no status: they are made or not.
-        None if reversed => Standing::Returned,
         None => Standing::Settled,
         Some(_) => return Err(Refusal::new(Code::PeerFault, "the payment system names a status that is not known")),
     };
     let why = value.get("last_payment_error").and_then(|e| e.get("message")).and_then(Value::as_str);
-    let news = News::of(&id, standing).referred(reference).amount(money.0, money.1);
-    Ok(match why {
+    let news = News::of(&id, standing).referred(&reference).amount(money.0, money.1);
+    let news = match why {
         Some(why) if standing == Standing::Failed => news.because(why),
         _ => news,
-    })
+    };
+    let back = reversed(value, money.0)?.map(|back| came_back(&id, &reference, (back, money.1)));
+    Ok(std::iter::once(news).chain(back).collect())
 }
 
-/// A charge that was refunded whole: the payment came back. In parts it is another amount, and so for suspense.
+/// What of a transfer came back in all, where any of it did.
+fn reversed(value: &Value, whole: Minor) -> R<Option<Minor>> {
+    let bad = || Refusal::new(Code::PeerFault, "the payment system's answer has no amount_reversed");
+    let part = value.get("amount_reversed").filter(|part| !part.is_null());
+    let part = part.map(|part| part.as_i64().and_then(|a| Minor::new(a).ok()).ok_or_else(bad)).transpose()?;
+    let all = (value.get("reversed").and_then(Value::as_bool) == Some(true)).then_some(whole);
+    Ok(part.filter(|part| part.get() > 0).or(all))
+}
+
+/// What came back of a payment, counted up by the payment system.
+fn came_back(id: &str, reference: &str, (amount, currency): (Minor, Currency)) -> News {
+    News { in_all: true, ..News::of(id, Standing::Returned).referred(reference).amount(amount, currency) }
+}
+
+/// A charge of which something was refunded. Whole the payment came back, unless that were refunds of our own out of a
+/// block; anything else is another amount, and so for suspense.
 fn returned(charge: &Value) -> R<News> {
     let (id, (_, currency)) = members(charge)?;
     let reference = reference(charge, "payment_intent").or_else(|_| reference(charge, "id"))?;
     let bad = || Refusal::new(Code::SchemaMismatch, "event of the payment system: no amount_refunded");
     let amount = charge.get("amount_refunded").and_then(Value::as_i64).ok_or_else(bad)?;
     let amount = Minor::new(amount).map_err(|_| bad())?;
-    Ok(News::of(&id, Standing::Returned).referred(reference).amount(amount, currency))
+    Ok(came_back(&id, &reference, (amount, currency)))
 }
 
 fn reference(value: &Value, member: &str) -> R<String> {

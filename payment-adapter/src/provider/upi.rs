@@ -1,8 +1,8 @@
 //! A UPI-shaped payment system: collect from a payer's address, pay to a payee's, by a REST interface.
 //!
 //! `POST /v1/pay` and `POST /v1/collect` with `reference` (the instruction's id), addresses, `amount` in rupees with two
-//! decimals; the same reference again is the same transaction. `GET /v1/transactions/{reference}` tells how it stands:
-//! `PENDING`, `ACCEPTED`, `SUCCESS`, `FAILURE`, `REVERSED`. Its own calls carry `x-timestamp` and `x-signature`, the
+//! decimals; the same reference again is the same transaction, and is asked for before it is sent again.
+//! `GET /v1/transactions/{reference}` tells how it stands: `PENDING`, `ACCEPTED`, `SUCCESS`, `FAILURE`, `REVERSED`. Its own calls carry `x-timestamp` and `x-signature`, the
 //! HMAC-SHA256 of `timestamp.body`. Money between two participants is collected from the payer with the payee named.
 
 use policies::instruction::Standing;
@@ -61,7 +61,9 @@ impl Transaction {
         if let Some(message) = &self.message {
             news = news.because(message);
         }
-        Ok(vec![news])
+        // What was reversed was paid before, should that word have been lost.
+        let paid = (standing == Standing::Returned).then(|| News { standing: Standing::Settled, ..news.clone() });
+        Ok(paid.into_iter().chain([news]).collect())
     }
 }
 
@@ -87,6 +89,40 @@ impl Upi {
         }
         transaction.news()
     }
+
+    /// What the payment system says about a reference; none where it knows none.
+    fn known(&self, id: &str) -> R<Option<Vec<News>>> {
+        let path = self.line.at(&format!("/v1/transactions/{id}"));
+        let answer = http::send(self.line.client.get(path).bearer_auth(self.token.text()))?;
+        match answer.status {
+            200 => self.read(&http::json(&answer)?, id).map(Some),
+            404 => Ok(None),
+            _ => Err(http::fault(&answer)),
+        }
+    }
+
+    fn hand(&self, instruction: &Instruction) -> R<Vec<News>> {
+        let (from, to) = instruction.ends();
+        let path = if from == End::Holder { "/v1/pay" } else { "/v1/collect" };
+        let body = json!({
+            "reference": instruction.id, "payer_vpa": self.address(from)?, "payee_vpa": self.address(to)?,
+            "amount": money::decimal(instruction.amount_minor, instruction.currency)?, "currency": "INR",
+            "note": "DEPA",
+        });
+        let request = self.line.client.post(self.line.at(path)).bearer_auth(self.token.text());
+        let request = request.header("content-type", "application/json").body(canonical::to_bytes(&body)?);
+        let answer = http::send(request)?;
+        match answer.status {
+            200..=299 => self.read(&http::json(&answer)?, &instruction.id),
+            // What it cannot carry out it says by 422; anything else may be different later.
+            422 => {
+                let said = http::json(&answer)?;
+                let message = said.get("message").and_then(Value::as_str).unwrap_or("refused");
+                Ok(vec![News::of(&instruction.id, Standing::Failed).because(message)])
+            }
+            _ => Err(http::fault(&answer)),
+        }
+    }
 }
 
 impl PaymentProvider for Upi {
@@ -107,26 +143,12 @@ impl PaymentProvider for Upi {
                 news.push(News::of(&instruction.id, Standing::Failed).because("UPI pays in INR alone"));
                 continue;
             }
-            let (from, to) = instruction.ends();
-            let path = if from == End::Holder { "/v1/pay" } else { "/v1/collect" };
-            let body = json!({
-                "reference": instruction.id, "payer_vpa": self.address(from)?, "payee_vpa": self.address(to)?,
-                "amount": money::decimal(instruction.amount_minor, instruction.currency)?, "currency": "INR",
-                "note": "DEPA",
+            // Handed over before, and nobody knows how that went: it is asked before anything is sent again.
+            let known = if batch.again { self.known(&instruction.id)? } else { None };
+            news.extend(match known {
+                Some(known) => known,
+                None => self.hand(instruction)?,
             });
-            let request = self.line.client.post(self.line.at(path)).bearer_auth(self.token.text());
-            let request = request.header("content-type", "application/json").body(canonical::to_bytes(&body)?);
-            let answer = http::send(request)?;
-            match answer.status {
-                200..=299 => news.extend(self.read(&http::json(&answer)?, &instruction.id)?),
-                // What it cannot carry out it says by 422; anything else may be different later.
-                422 => {
-                    let said = http::json(&answer)?;
-                    let message = said.get("message").and_then(Value::as_str).unwrap_or("refused");
-                    news.push(News::of(&instruction.id, Standing::Failed).because(message));
-                }
-                _ => return Err(http::fault(&answer)),
-            }
         }
         Ok(news)
     }
@@ -136,12 +158,8 @@ impl PaymentProvider for Upi {
     }
 
     fn ask(&self, instruction: &Instruction) -> R<Vec<News>> {
-        let path = self.line.at(&format!("/v1/transactions/{}", instruction.id));
-        let answer = http::send(self.line.client.get(path).bearer_auth(self.token.text()))?;
-        match answer.status {
-            200 => self.read(&http::json(&answer)?, &instruction.id),
-            _ => Err(http::fault(&answer)),
-        }
+        let silent = || Refusal::new(Code::PeerFault, "the payment system knows no such transaction");
+        self.known(&instruction.id)?.ok_or_else(silent)
     }
 
     fn hear(&self, call: &Posted, now: Timestamp) -> R<Heard> {

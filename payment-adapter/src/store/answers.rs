@@ -2,11 +2,12 @@
 
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
-use schemas::{R, Timestamp, canonical};
+use schemas::{Code, R, Timestamp, canonical};
 use serde_json::Value;
 
 use super::batches::pause;
 use super::{Store, Tx, corrupt};
+use crate::answer::is_of_the_key;
 use crate::tables::answers;
 
 /// Kinds of answers.
@@ -87,22 +88,53 @@ impl Store {
     }
 
     /// The contract service refused an answer for good.
-    pub(crate) fn refused(&self, seq: i64, code: &str) -> R<()> {
+    pub(crate) fn refused(&self, seq: i64, code: Code) -> R<()> {
         self.act(|db| {
-            diesel::update(answers::table.find(seq)).set(answers::refused.eq(Some(code))).execute(db)?;
+            diesel::update(answers::table.find(seq)).set(answers::refused.eq(Some(code.as_str()))).execute(db)?;
             Ok(())
         })
     }
 
-    /// An answer was not taken; it is sent again later.
-    pub(crate) fn later(&self, seq: i64, schedule: &[u32], now: Timestamp) -> R<()> {
+    /// An answer was not taken; it is sent again later. Where that was for the key that signed it, it is signed anew then.
+    pub(crate) fn later(&self, seq: i64, code: Code, schedule: &[u32], now: Timestamp) -> R<()> {
         self.act(|db| {
             let attempts: i32 = answers::table.find(seq).select(answers::attempts).first(db)?;
-            let later = now.plus_seconds(pause(schedule, attempts + 1));
+            let later = now.plus_seconds(pause(schedule, attempts.saturating_add(1)));
             diesel::update(answers::table.find(seq))
-                .set((answers::attempts.eq(attempts + 1), answers::not_before.eq(later.micros())))
+                .set((
+                    answers::attempts.eq(attempts.saturating_add(1)),
+                    answers::not_before.eq(later.micros()),
+                    answers::told.eq(Some(code.as_str())),
+                ))
                 .execute(db)?;
+            if is_of_the_key(code) {
+                diesel::update(answers::table.find(seq)).set(answers::envelope.eq(None::<Vec<u8>>)).execute(db)?;
+            }
             Ok(())
         })
     }
+
+    /// Answers that the contract service did not take so far or refused for good, the oldest first.
+    pub(crate) fn unanswered(&self, limit: i64) -> R<Vec<Unanswered>> {
+        type Row = (String, i32, Option<String>, Option<String>);
+        let rows: Vec<Row> = self.act(|db| {
+            let tried = answers::attempts.gt(0).or(answers::refused.is_not_null());
+            let open = answers::table.filter(answers::taken_at.is_null()).filter(tried);
+            let columns = (answers::subject, answers::attempts, answers::told, answers::refused);
+            Ok(open.order(answers::seq).limit(limit).select(columns).load(db)?)
+        })?;
+        let made = |(subject, attempts, told, refused)| Unanswered { subject, attempts, told, refused };
+        Ok(rows.into_iter().map(made).collect())
+    }
+}
+
+/// An answer that was not taken.
+#[derive(Clone, Debug)]
+pub(crate) struct Unanswered {
+    pub subject: String,
+    pub attempts: i32,
+    /// The code of the last refusal, after which it is sent again.
+    pub told: Option<String>,
+    /// The code of a refusal for good.
+    pub refused: Option<String>,
 }

@@ -9,7 +9,7 @@ use schemas::{R, Timestamp};
 
 use super::{Store, Tx, corrupt};
 use crate::instruction::{Act, Instruction};
-use crate::tables::{answers, instructions, unmatched};
+use crate::tables::{answers, batches, instructions, unmatched};
 
 /// An instruction with what is kept beside it.
 #[derive(Clone, Debug)]
@@ -121,6 +121,19 @@ pub(super) fn of_batch(db: &mut SqliteConnection, batch: &str) -> Tx<Vec<Instruc
     let rows: Vec<Row> =
         instructions::table.filter(instructions::batch.eq(batch)).order(instructions::id).select(COLUMNS).load(db)?;
     Ok(rows.into_iter().map(read).collect::<R<_>>()?)
+}
+
+/// What refunds of ours take out of a block: those that were handed over and did not fail.
+pub(super) fn refunded(db: &mut SqliteConnection, block: &str) -> Tx<i64> {
+    let amounts: Vec<i64> = instructions::table
+        .inner_join(batches::table)
+        .filter(instructions::from_block.eq(block))
+        .filter(instructions::act.eq(Act::Refund.as_str()))
+        .filter(instructions::state.ne(Standing::Failed.as_str()))
+        .filter(batches::attempts.gt(0))
+        .select(instructions::amount_minor)
+        .load(db)?;
+    Ok(amounts.into_iter().fold(0, i64::saturating_add))
 }
 
 /// Instructions in a state whose time has come, the oldest first.

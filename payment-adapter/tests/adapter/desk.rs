@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use schemas::dispute::PaymentUnmatched;
 use schemas::event::{PaymentCallback, PaymentResult};
 use schemas::jwk::Jwk;
-use schemas::{Envelope, canonical};
+use schemas::{Code, Envelope, canonical};
 
 use crate::server::{Call, Server};
 
@@ -16,7 +16,7 @@ struct Kept {
     calls: usize,
     fail: usize,
     lose: usize,
-    contradicts: bool,
+    contradicts: Option<(Code, &'static str)>,
 }
 
 pub struct Desk {
@@ -39,9 +39,14 @@ impl Desk {
         (kept.fail, kept.lose) = (fail, lose);
     }
 
-    /// Says from now on that the log says otherwise.
-    pub fn contradicts(&self) {
-        self.kept.lock().unwrap().contradicts = true;
+    /// Refuses everything from now on, with this code about this member.
+    pub fn refuses(&self, code: Code, field: &'static str) {
+        self.kept.lock().unwrap().contradicts = Some((code, field));
+    }
+
+    /// Refuses nothing any more.
+    pub fn relents(&self) {
+        self.kept.lock().unwrap().contradicts = None;
     }
 
     /// What was entered about an instruction, in order.
@@ -69,9 +74,9 @@ fn answer(kept: &mut Kept, call: &Call, key: &Jwk) -> (u16, String) {
         kept.fail -= 1;
         return (500, "{}".into());
     }
-    if kept.contradicts {
-        let refusal = schemas::Refusal::new(schemas::Code::PaymentState, "the obligation is settled already");
-        return (409, serde_json::to_string(&refusal.problem(None)).unwrap());
+    if let Some((code, field)) = kept.contradicts {
+        let refusal = schemas::Refusal::new(code, "it is refused").at(field);
+        return (code.status(), serde_json::to_string(&refusal.problem(None)).unwrap());
     }
     let taken = match call.path.as_str() {
         "/payment-callbacks" => {

@@ -4,6 +4,7 @@
 mod contract;
 mod desk;
 mod files;
+mod found;
 mod initiation;
 mod messages;
 mod oracle;

@@ -1,6 +1,7 @@
 //! Deliveries of the contract service and calls of payment systems: one thing is spoilt at a time.
 
 use payment_adapter::Engine;
+use payment_adapter::config::Config;
 use payment_adapter::provider::Posted;
 use schemas::{Code, Signer as _};
 use serde_json::json;
@@ -257,8 +258,107 @@ fn an_answer_that_the_log_contradicts_is_put_aside_for_people_and_others_are_rep
     engine.take(&scene.instructs(&data('B', 5))).unwrap();
     engine.pay().unwrap();
     engine.look().unwrap();
-    scene.desk.contradicts();
+    scene.desk.refuses(Code::PaymentState, "result");
     engine.answer().unwrap();
     let status = engine.status().unwrap();
     assert_eq!((status.answers_open, status.answers_refused), (0, 1));
+    assert_eq!(status.answers.len(), 1);
+    let shown = &status.answers[0];
+    assert_eq!((shown.code.as_deref(), shown.refused), (Some("PAYMENT_STATE"), true));
+    assert_eq!(shown.subject, format!("{}:settled", "B".repeat(32)));
+    let calls = scene.desk.calls();
+    scene.advance(100_000);
+    assert_eq!((engine.answer().unwrap(), scene.desk.calls()), (0, calls), "it is not sent again");
+}
+
+#[test]
+fn a_refusal_that_may_end_is_shown_and_the_answer_sent_again_until_it_is_taken() {
+    for (code, field) in [
+        (Code::Forbidden, "signer"),
+        (Code::Unavailable, ""),
+        (Code::SchemaMismatch, "at"),
+        (Code::KeyNotActive, ""),
+        (Code::SignerUnknown, ""),
+    ] {
+        let scene = Scene::new();
+        let system = Simulated::new(Ending::Settle);
+        let engine = Engine::open(&system.config(&scene), scene.clock()).unwrap();
+        engine.take(&scene.instructs(&data('A', 5))).unwrap();
+        engine.pay().unwrap();
+        engine.look().unwrap();
+        scene.desk.refuses(code, field);
+        engine.answer().unwrap();
+        let status = engine.status().unwrap();
+        assert_eq!((status.answers_open, status.answers_refused), (1, 0), "{code}");
+        assert_eq!(status.answers[0].code.as_deref(), Some(code.as_str()));
+        scene.desk.relents();
+        scene.advance(3);
+        engine.answer().unwrap();
+        assert_eq!(engine.status().unwrap().answers, [], "{code}");
+        assert_eq!(scene.desk.callbacks().len(), 1, "{code}");
+    }
+}
+
+#[test]
+fn an_answer_whose_key_is_refused_is_signed_anew_with_the_key_of_now() {
+    let scene = Scene::new();
+    let config = Simulated::new(Ending::Settle).config(&scene);
+    // The provider's key was changed at the registry before the answer was taken.
+    let old = FileKey::from_seed(scene.key.kid().holder.as_str(), &[3; 32]);
+    let file = scene.dir.join("old.key");
+    old.save(&file).unwrap();
+    let before = Engine::open(&Config { key_file: file, ..config.clone() }, scene.clock()).unwrap();
+    before.take(&scene.instructs(&data('A', 5))).unwrap();
+    before.pay().unwrap();
+    before.look().unwrap();
+    scene.desk.refuses(Code::KeyNotActive, "");
+    before.answer().unwrap();
+    assert_eq!(before.status().unwrap().answers_open, 1);
+    drop(before);
+    scene.desk.relents();
+    scene.advance(3);
+    let after = Engine::open(&config, scene.clock()).unwrap();
+    after.answer().unwrap();
+    assert_eq!(scene.desk.callbacks().len(), 1, "the desk checks the signature with the new key");
+}
+
+#[test]
+fn a_folder_of_another_provider_or_registry_and_a_strange_database_are_refused() {
+    let scene = Scene::new();
+    let config = Simulated::new(Ending::Settle).config(&scene);
+    drop(Engine::open(&config, scene.clock()).unwrap());
+    let file = scene.dir.join("other.key");
+    FileKey::generate().unwrap().save(&file).unwrap();
+    let refused = |config: &Config| Engine::open(config, scene.clock()).err().expect("it opened").code;
+    assert_eq!(refused(&Config { key_file: file, ..config.clone() }), Code::ConfigInvalid);
+    let text = std::fs::read_to_string(&config.trust).unwrap().replace("did:web:sro.example", "did:web:other.example");
+    let trust = scene.dir.join("other-trust.json");
+    std::fs::write(&trust, text).unwrap();
+    assert_eq!(refused(&Config { trust, ..config.clone() }), Code::ConfigInvalid);
+    drop(Engine::open(&config, scene.clock()).unwrap());
+    // Somebody else's tables, one that a later build made, and no database at all.
+    let database = config.data_dir.join("payments.sqlite");
+    let change = |sql: &str| {
+        use diesel::Connection as _;
+        use diesel::connection::SimpleConnection as _;
+        let mut db = diesel::sqlite::SqliteConnection::establish(&database.to_string_lossy()).unwrap();
+        db.batch_execute(sql).unwrap();
+    };
+    change("INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')");
+    assert_eq!(refused(&config), Code::ConfigInvalid);
+    change("DELETE FROM __diesel_schema_migrations WHERE version = '9999'");
+    drop(Engine::open(&config, scene.clock()).unwrap());
+    // Of before the head of the file said whose it is.
+    change("PRAGMA application_id = 0");
+    drop(Engine::open(&config, scene.clock()).unwrap());
+    change("PRAGMA application_id = 7");
+    assert_eq!(refused(&config), Code::ConfigInvalid);
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(config.data_dir.join(format!("payments.sqlite{suffix}")));
+    }
+    change("CREATE TABLE instructions (id TEXT)");
+    assert_eq!(refused(&config), Code::ConfigInvalid);
+    std::fs::write(&database, "no database, but more than a hundred bytes of something else entirely. ".repeat(9))
+        .unwrap();
+    assert_eq!(refused(&config), Code::ConfigInvalid);
 }

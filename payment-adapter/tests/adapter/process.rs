@@ -10,8 +10,8 @@ use schemas::{Code, Timestamp};
 use serde_json::{Value, json};
 use signing::webhook::{secret_text, sign};
 
-use crate::scene::{SECRET, Scene, data};
-use crate::systems::{Ending, Simulated, System, UpiServer};
+use crate::scene::{SECRET, SHARED, Scene, data};
+use crate::systems::{Cards, Ending, Simulated, System, UpiServer, event};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -165,4 +165,43 @@ fn one_process_serves_a_folder_and_the_command_line_says_how_things_stand() {
     assert_eq!(scene.desk.results(&"A".repeat(32)), [PaymentResult::Settled]);
     let engine = Engine::open(&Config::load(&config, std::iter::empty()).unwrap(), scene.clock()).unwrap();
     assert_eq!(engine.status().unwrap().answers_refused, 0);
+}
+
+#[test]
+fn no_secret_stands_in_the_log_at_its_most_talkative() {
+    let scene = Scene::new();
+    let cards = Cards::start(Ending::Settle);
+    let config = written(&scene, cards.config(&scene));
+    let log = scene.dir.join("log");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_payment-adapter"));
+    command.args(["serve", "--config"]).arg(&config).env("RUST_LOG", "trace").stdout(Stdio::piped());
+    let mut child = command.stderr(std::fs::File::create(&log).unwrap()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let said: Value = serde_json::from_str(&line).unwrap();
+    let served = Served { child, url: said["url"].as_str().unwrap().to_owned() };
+    assert!(deliver(&scene, &served.url, &data('A', 5)));
+    let began = Instant::now();
+    while cards.made().is_empty() {
+        assert!(began.elapsed() < PATIENCE);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // A call that is refused, and one that is not.
+    let object = cards.made().remove(0);
+    for (at, status) in [(0, 401), (now().seconds(), 204)] {
+        let call = event("evt_1", "payment_intent.succeeded", &object, at);
+        let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
+        let request =
+            call.headers.iter().fold(client.post(format!("{}/events", served.url)), |r, (n, v)| r.header(n, v));
+        assert_eq!(request.body(call.body.clone()).send().unwrap().status().as_u16(), status);
+    }
+    served.kill();
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(log.lines().count() > 20, "it is talkative: {log}");
+    let key = std::fs::read_to_string(scene.dir.join("psp.key")).unwrap();
+    let key: Value = serde_json::from_str(&key).unwrap();
+    for secret in ["token-1", &secret_text(&SECRET), &secret_text(&SHARED), key["d"].as_str().unwrap()] {
+        let secret = secret.trim_start_matches("whsec_");
+        assert!(!log.contains(secret), "{secret} stands in the log");
+    }
 }

@@ -159,7 +159,8 @@ pub fn pain002(id: &str, batch: &str, group: &str, transactions: &str) -> String
     let part = if transactions.is_empty() {
         String::new()
     } else {
-        format!("<OrgnlPmtInfAndSts><OrgnlPmtInfId>{batch}-1</OrgnlPmtInfId>{transactions}</OrgnlPmtInfAndSts>")
+        let part = payment_adapter::iso::part_id(batch, 1);
+        format!("<OrgnlPmtInfAndSts><OrgnlPmtInfId>{part}</OrgnlPmtInfId>{transactions}</OrgnlPmtInfAndSts>")
     };
     let group = if group.is_empty() { String::new() } else { format!("<GrpSts>{group}</GrpSts>") };
     format!(

@@ -17,6 +17,7 @@ struct Kept {
     /// What was asked for, how often it was paid, questions, calls taken.
     all: BTreeMap<String, (Value, usize, usize, usize)>,
     lost: bool,
+    posts: usize,
 }
 
 pub struct UpiServer {
@@ -31,6 +32,11 @@ impl UpiServer {
         let shared = Arc::clone(&kept);
         let server = Server::start(move |call| answer(&mut shared.lock().unwrap(), &call, ending));
         UpiServer { server, kept, ending }
+    }
+
+    /// How often it was asked to pay.
+    pub fn posts(&self) -> usize {
+        self.kept.lock().unwrap().posts
     }
 
     pub fn paths(&self) -> Vec<Value> {
@@ -53,6 +59,7 @@ fn answer(kept: &mut Kept, call: &Call, ending: Ending) -> (u16, String) {
         let status = if *questions < wait { "ACCEPTED" } else { last };
         return (200, shown(reference, asked, status).to_string());
     }
+    kept.posts += 1;
     let mut asked: Value = serde_json::from_slice(&call.body).unwrap();
     asked["path"] = json!(call.path);
     let reference = asked["reference"].as_str().unwrap().to_owned();
