@@ -11,7 +11,7 @@ import os
 
 import pytest
 
-from depa_client import AsyncClient, Client, DepaError, Dataset, Key, Trust, countersign, draft, read_unverified
+from depa_client import AsyncClient, Client, DepaError, Dataset, Key, Trust, countersign, digest, draft, read_unverified
 from depa_client.keys import stamp
 
 URL = os.environ.get("DEPA_REGISTRY", "")
@@ -82,7 +82,9 @@ def test_datasets_show_themselves(key: Key) -> None:
         assert len(found) >= 1 and "<table>" in found._repr_html_()  # pyright: ignore
         one = c.datasets.get(os.environ["DEPA_TEST_DATASET"])
         assert isinstance(one, Dataset) and one.columns and one.id in repr(one)
-        c.pinned().receipt(one.logged["receipt"], {"kind": "dataset_registered", "offer": one.logged["envelope"]})
+        signed = c.get_datasets_id_offer(one.id)
+        assert digest(signed["envelope"]) == one.sha256
+        c.pinned().receipt(signed["receipt"], {"kind": "dataset_registered", "offer": signed["envelope"]})
         assert list(c.runs.list()) == [] and "<table>" in c.runs.list()._repr_html_()  # pyright: ignore
 
 
@@ -94,7 +96,7 @@ def test_refusals_are_coded(key: Key) -> None:
     assert refused.value.status == 401
     with Client(URL, key=key) as c, pytest.raises(DepaError) as missing:
         c.datasets.get("dst_01900000-0000-7000-8000-000000000000")
-    assert (missing.value.code, missing.value.status) == ("DATASET_UNKNOWN", 404)
+    assert (missing.value.code, missing.value.status) == ("NOT_FOUND", 404)
 
 
 def test_a_token_bound_to_a_key_reads_too(key: Key) -> None:
@@ -108,7 +110,8 @@ def test_the_same_calls_from_asyncio(key: Key) -> None:
     async def walk() -> None:
         async with AsyncClient(URL, key=key, trust=trust()) as c:
             many = [d async for d in c.datasets()]
-            assert many and read_unverified(many[0].logged["envelope"])["dataset_id"] == many[0].id
+            signed = (await c.get_datasets_id_offer(many[0].id))["envelope"]
+            assert read_unverified(signed)["dataset_id"] == many[0].id
             receipt = (await c.post_log_anchors({"sha256": "ef" * 32}))["receipt"]
             c.pinned().receipt(receipt, {"kind": "digest_anchored", "by": key.did, "sha256": "ef" * 32})
             three = await asyncio.gather(c.get_contracts(), c.get_runs(), c.get_payments())

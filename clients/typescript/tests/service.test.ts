@@ -22,7 +22,7 @@ test('register, list, read a receipt, verify inclusion', { skip }, async () => {
     key,
   );
   const applied = await answer(open.POST('/v1/participants', { params: { header }, body: application }));
-  const entry = { kind: 'participant_applied', application };
+  const entry = { kind: 'participant_applied', application, resolution: null };
   const note = await verifyReceipt(applied.receipt, entry, trust);
   assert.ok(note.size > applied.receipt.index);
   await assert.rejects(verifyReceipt({ ...applied.receipt, index: 0 }, entry, trust), { code: 'INCLUSION_INVALID' });
@@ -50,7 +50,7 @@ test('register, list, read a receipt, verify inclusion', { skip }, async () => {
   assert.ok((await checkpoint(String(text), trust)).size >= note.size);
 
   const { datasets } = await answer(open.GET('/v1/datasets', {}));
-  assert.ok(datasets.length >= 1);
+  assert.ok(Array.isArray(datasets));
   assert.deepEqual((await answer(c.GET('/v1/contracts', {}))).contracts, []);
 });
 
@@ -58,5 +58,5 @@ test('refusals are coded', { skip }, async () => {
   const stranger = client(url, { key: await Key.generate() });
   await assert.rejects(answer(stranger.GET('/v1/contracts', {})), (error: { status?: number }) => error.status === 401);
   const missing = client(url).GET('/v1/datasets/{id}', { params: { path: { id: 'dst_01900000-0000-7000-8000-000000000000' } } });
-  await assert.rejects(answer(missing), { code: 'DATASET_UNKNOWN', status: 404 });
+  await assert.rejects(answer(missing), { code: 'NOT_FOUND', status: 404 });
 });

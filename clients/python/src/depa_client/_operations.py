@@ -377,6 +377,11 @@ class Operations(Transport):
         answer: Any = self._json(Request("GET", f"/v1/datasets/{quote(id)}/croissant"))
         return answer
 
+    def get_datasets_id_offer(self, id: str, *, if_none_match: str | None = None) -> t.Logged7:
+        """The newest offer as signed, with the reference of its key. `GET /v1/datasets/{id}/offer`"""
+        answer: t.Logged7 = self._json(Request("GET", f"/v1/datasets/{quote(id)}/offer", headers={"If-None-Match": if_none_match}, token=True))
+        return answer
+
     def get_datasets_id_payouts(self, id: str, *, version: str | None = None, if_none_match: str | None = None) -> t.PayoutView:
         """How payouts to data principals stand. `GET /v1/datasets/{id}/payouts`"""
         answer: t.PayoutView = self._json(Request("GET", f"/v1/datasets/{quote(id)}/payouts", query={"version": version}, headers={"If-None-Match": if_none_match}, token=True))
@@ -687,6 +692,10 @@ class Operations(Transport):
         """What happens to a run. `GET /v1/runs/{id}/events`"""
         return self._stream(Request("GET", f"/v1/runs/{quote(id)}/events", token=True))
 
+    def post_runs_id_progress(self, id: str, body: t.Envelope) -> None:
+        """How far the training is, told by the room; kept nowhere. `POST /v1/runs/{id}/progress`"""
+        self._none(Request("POST", f"/v1/runs/{quote(id)}/progress", body=body, keyed=True))
+
     def post_runs_id_receipts(self, id: str, body: t.KmsReceipts) -> t.ReceiptedAll:
         """Receipts of key services. `POST /v1/runs/{id}/receipts`"""
         answer: t.ReceiptedAll = self._json(Request("POST", f"/v1/runs/{quote(id)}/receipts", body=body, keyed=True))
@@ -695,6 +704,11 @@ class Operations(Transport):
     def get_runs_id_record(self, id: str, *, if_none_match: str | None = None) -> t.RunRecord:
         """What the log holds about a run. `GET /v1/runs/{id}/record`"""
         answer: t.RunRecord = self._json(Request("GET", f"/v1/runs/{quote(id)}/record", headers={"If-None-Match": if_none_match}, token=True))
+        return answer
+
+    def get_sro_pending(self) -> t.PendingActs:
+        """What waits for a second person of the SRO. `GET /v1/sro/pending`"""
+        answer: t.PendingActs = self._json(Request("GET", "/v1/sro/pending", token=True))
         return answer
 
     def get_status_list(self) -> t.Envelope:
@@ -1175,6 +1189,11 @@ class AsyncOperations(AsyncTransport):
         answer: Any = await self._json(Request("GET", f"/v1/datasets/{quote(id)}/croissant"))
         return answer
 
+    async def get_datasets_id_offer(self, id: str, *, if_none_match: str | None = None) -> t.Logged7:
+        """The newest offer as signed, with the reference of its key. `GET /v1/datasets/{id}/offer`"""
+        answer: t.Logged7 = await self._json(Request("GET", f"/v1/datasets/{quote(id)}/offer", headers={"If-None-Match": if_none_match}, token=True))
+        return answer
+
     async def get_datasets_id_payouts(self, id: str, *, version: str | None = None, if_none_match: str | None = None) -> t.PayoutView:
         """How payouts to data principals stand. `GET /v1/datasets/{id}/payouts`"""
         answer: t.PayoutView = await self._json(Request("GET", f"/v1/datasets/{quote(id)}/payouts", query={"version": version}, headers={"If-None-Match": if_none_match}, token=True))
@@ -1485,6 +1504,10 @@ class AsyncOperations(AsyncTransport):
         """What happens to a run. `GET /v1/runs/{id}/events`"""
         return self._stream(Request("GET", f"/v1/runs/{quote(id)}/events", token=True))
 
+    async def post_runs_id_progress(self, id: str, body: t.Envelope) -> None:
+        """How far the training is, told by the room; kept nowhere. `POST /v1/runs/{id}/progress`"""
+        await self._none(Request("POST", f"/v1/runs/{quote(id)}/progress", body=body, keyed=True))
+
     async def post_runs_id_receipts(self, id: str, body: t.KmsReceipts) -> t.ReceiptedAll:
         """Receipts of key services. `POST /v1/runs/{id}/receipts`"""
         answer: t.ReceiptedAll = await self._json(Request("POST", f"/v1/runs/{quote(id)}/receipts", body=body, keyed=True))
@@ -1493,6 +1516,11 @@ class AsyncOperations(AsyncTransport):
     async def get_runs_id_record(self, id: str, *, if_none_match: str | None = None) -> t.RunRecord:
         """What the log holds about a run. `GET /v1/runs/{id}/record`"""
         answer: t.RunRecord = await self._json(Request("GET", f"/v1/runs/{quote(id)}/record", headers={"If-None-Match": if_none_match}, token=True))
+        return answer
+
+    async def get_sro_pending(self) -> t.PendingActs:
+        """What waits for a second person of the SRO. `GET /v1/sro/pending`"""
+        answer: t.PendingActs = await self._json(Request("GET", "/v1/sro/pending", token=True))
         return answer
 
     async def get_status_list(self) -> t.Envelope:

@@ -55,9 +55,10 @@ class Request:
     token: bool = False
     keyed: bool = False
 
-    def parameters(self) -> dict[str, str | int]:
-        """The query, without what was left out."""
-        return {name: value for name, value in self.query.items() if value is not None}
+    def target(self) -> str:
+        """Path and query, without what was left out; a space travels as `%20`."""
+        pairs = [f"{quote(name)}={quote(str(value))}" for name, value in self.query.items() if value is not None]
+        return self.path + ("?" + "&".join(pairs) if pairs else "")
 
     def content(self) -> bytes | None:
         """The body as it travels."""
@@ -234,7 +235,7 @@ class Transport(_Session):
             headers, response = self.headers(request, self._access(request), key), None
             try:
                 with self._http.stream(
-                    request.method, self.url + request.path, params=request.parameters(), headers=headers,
+                    request.method, self.url + request.target(), headers=headers,
                     content=request.content(),
                 ) as response:  # fmt: skip
                     content = b""
@@ -271,7 +272,7 @@ class Transport(_Session):
         headers = {**self.headers(request, self._access(request), ""), "accept": "text/event-stream"}
         try:
             with self._http.stream(
-                request.method, self.url + request.path, params=request.parameters(), headers=headers,
+                request.method, self.url + request.target(), headers=headers,
                 timeout=_timeout(STREAM),
             ) as response:  # fmt: skip
                 if not response.is_success:
@@ -308,7 +309,7 @@ class AsyncTransport(_Session):
             headers, response = self.headers(request, await self._access(request), key), None
             try:
                 async with self._http.stream(
-                    request.method, self.url + request.path, params=request.parameters(), headers=headers,
+                    request.method, self.url + request.target(), headers=headers,
                     content=request.content(),
                 ) as response:  # fmt: skip
                     content = b""
@@ -345,7 +346,7 @@ class AsyncTransport(_Session):
         headers = {**self.headers(request, await self._access(request), ""), "accept": "text/event-stream"}
         try:
             async with self._http.stream(
-                request.method, self.url + request.path, params=request.parameters(), headers=headers,
+                request.method, self.url + request.target(), headers=headers,
                 timeout=_timeout(STREAM),
             ) as response:  # fmt: skip
                 if not response.is_success:

@@ -424,6 +424,32 @@ class Logged6(TypedDict):
     """The receipt of the log entry that holds it."""
 
 
+class PendingActs(TypedDict):
+    """What waits for a second person of the SRO, the oldest first."""
+
+    acts: list[PendingAct]
+    """The documents."""
+
+
+class PendingAct(TypedDict):
+    """A document that one person of the SRO has signed and another one has not."""
+
+    payload_type: str
+    """What it is, as its signature says: `application/vnd.depa.participant-decision.v1+json`."""
+
+    payload: Bytes
+    """Its bytes."""
+
+    signatures: list[PartySignature]
+    """The signatures so far."""
+
+    since: Timestamp
+    """When the first of them came."""
+
+    until: Timestamp
+    """When it is forgotten."""
+
+
 class DatasetList(TypedDict):
     """A page of datasets."""
 
@@ -437,49 +463,132 @@ class DatasetList(TypedDict):
 class DatasetView(TypedDict):
     """A registered dataset."""
 
-    offer: Logged7
-    """The offer, with its receipt."""
+    offer: PublicOffer
+    """The offer, without the reference of its key."""
+
+    sha256: Digest
+    """SHA-256 of the signed offer: what a contract pins."""
+
+    receipt: Receipt
+    """The receipt of the signed offer's entry."""
 
     state: str
     """`registered`, `suspended`, `deprecated` or `withdrawn`."""
 
 
-class Logged7(TypedDict):
-    """A document with the receipt of its entry."""
+class PublicOffer(TypedDict):
+    """An offer as everyone reads it: all of it but where its key lies. It is no signed document; who contracts reads that one, and pins its digest."""
 
-    envelope: Envelope
-    """The document."""
+    registry: Did
+    """The registry."""
 
-    receipt: Receipt
-    """The receipt of the log entry that holds it."""
+    dataset_id: DatasetId
+    """The dataset."""
 
+    version: int
+    """Its version, from 1."""
 
-class CroissantDraft(TypedDict):
-    """The beginning of an offer, read from a Croissant document. Nothing is signed or entered."""
+    offer_version: int
+    """The version of the terms, from 1."""
+
+    family: FamilyId
+    """The people behind it."""
+
+    provider: Did
+    """The TDP."""
 
     name: str
-    """Name."""
+    """A name for people."""
 
-    creators: list[str]
-    """Who made the data."""
-
-    keywords: list[str]
-    """Words to find it by."""
+    reference: Reference
+    """Schema, creators, keywords, sample, consent."""
 
     columns: list[Column]
-    """Columns."""
+    """The public schema of the sealed table, in the order of its columns."""
 
-    sealed: list[SealedObject]
-    """The files of data; their sizes are those of the plaintext unless they are sealed already."""
+    objects: list[SealedObject]
+    """The sealed objects."""
 
-    sample: NotRequired[CroissantSample | None]
+    manifest_root: Digest
+    """Merkle root over header and chunks."""
+
+    key: PublicKeyTerms
+    """What opens its key; neither the key service nor the key."""
+
+    public_rows: int
+    """The public count of principals."""
+
+    usage: Usage
+    """Usage policy."""
+
+    privacy_cap: Clause
+    """The most that a contract may grant."""
+
+    renewable_to: NotRequired[Real | None]
+    """How far logged renewals may ever raise the cap's ε."""
+
+    payment: list[PriceTerm]
+    """Price, the same for every consumer."""
+
+    principal_pool: NotRequired[PrincipalPool | None]
+    """What of the price is the data principals'."""
+
+    discounts: NotRequired[list[Discount]]
+    """Discounts open to every consumer whose contract meets them."""
+
+    data_card: DataCard
+    """Data card."""
+
+    offered_at: Timestamp
+    """When it was offered."""
+
+
+DatasetId: TypeAlias = "str"
+
+
+FamilyId: TypeAlias = "str"
+
+
+class Reference(TypedDict):
+    """Where the parts of a dataset reference that no rule reads are found. Every member is public."""
+
+    data_schema: str
+    """URI of the SRO data schema that the columns follow (D1); `urn:depa:schema:table-v1` is built in."""
+
+    creators: list[str]
+    """Who made the data, 1 to 16 names."""
+
+    keywords: list[str]
+    """Words to find it by, at most 16 of at most 40 characters."""
+
+    sample: NotRequired[Sample | None]
     """A sample."""
 
-    card: CroissantCard
-    """The data card."""
+    consent_basis_sha256: NotRequired[Digest | None]
+    """SHA-256 of the consent record (ISO/IEC TS 27560 form) under which the data may be used."""
 
-    gaps: list[CroissantGap]
-    """What is still to be said."""
+
+class Sample(TypedDict):
+    """A sample that anyone may read. It is not the data: its digest is no digest of a sealed object."""
+
+    url: str
+    """Where it lies."""
+
+    sha256: Digest
+    """SHA-256 of its bytes."""
+
+    bytes: int
+    """Its size."""
+
+    media_type: str
+    """Media type."""
+
+    kind: SampleKind
+    """How it came to be."""
+
+
+SampleKind: TypeAlias = "Literal['synthetic', 'consented']"
+"""How a sample came to be."""
 
 
 class Column(TypedDict):
@@ -518,105 +627,34 @@ class SealedObject(TypedDict):
     """Media type of the plaintext."""
 
 
-class CroissantSample(TypedDict):
-    """A sample that a Croissant document names."""
+class PublicKeyTerms(TypedDict):
+    """What everyone may know of a dataset's key."""
 
-    url: str
-    """Where it lies."""
-
-    sha256: Digest
-    """SHA-256 of its bytes."""
-
-    bytes: int
-    """Its size."""
-
-    media_type: str
-    """Media type."""
-
-    kind: SampleKind
-    """How it came to be."""
+    min_assurance: Assurance
+    """The least assurance that opens it."""
 
 
-SampleKind: TypeAlias = "Literal['synthetic', 'consented']"
-"""How a sample came to be."""
+Assurance: TypeAlias = "Literal['software', 'hardware']"
+"""How strong the evidence must be that opens a key. Fixed per dataset key at registration."""
 
 
-class CroissantCard(TypedDict):
-    """What a Croissant document says for the data card."""
+class Usage(TypedDict):
+    """What may be done with the data."""
 
-    description: NotRequired[str | None]
-    """What it is."""
+    purposes: list[str]
+    """`TRAINING`."""
 
-    collection: NotRequired[str | None]
-    """How it was collected."""
+    allowed_columns: list[str]
+    """Columns a pipeline may read."""
 
-    limitations: NotRequired[str | None]
-    """What it is not good for."""
+    join_keys: list[str]
+    """Columns a pipeline may join on."""
 
-    personal_data: NotRequired[str | None]
-    """What personal data it holds."""
+    target_columns: list[str]
+    """Columns that may be the target."""
 
-    licence: NotRequired[str | None]
-    """Licence."""
-
-
-class CroissantGap(TypedDict):
-    """Something that a Croissant document does not say and an offer must."""
-
-    member: str
-    """The member of the offer."""
-
-    sentence: str
-    """What is missing."""
-
-
-class DatasetVersions(TypedDict):
-    """Every offer of a dataset, oldest first."""
-
-    versions: list[DatasetView]
-    """The offers."""
-
-
-class BudgetRenewals(TypedDict):
-    """The renewals of a dataset's privacy budget, offer by offer."""
-
-    renewals: list[Logged8]
-    """Each with its receipt."""
-
-
-class Logged8(TypedDict):
-    """A document with the receipt of its entry."""
-
-    envelope: Envelope
-    """The document."""
-
-    receipt: Receipt
-    """The receipt of the log entry that holds it."""
-
-
-class BudgetView(TypedDict):
-    """A dataset's budget as the log shows it. The ledger that counts is the key service's own."""
-
-    dataset_id: DatasetId
-    """The dataset."""
-
-    family: FamilyId
-    """Whose budget it draws on."""
-
-    cap: Clause
-    """The cap of the newest offer."""
-
-    cap_micro: int
-    """The cap's ε in 10^-6."""
-
-    lines: list[BudgetLine]
-    """Consumer by consumer: all for the provider and who oversees, the caller's own for a consumer."""
-
-
-DatasetId: TypeAlias = "str"
-
-
-FamilyId: TypeAlias = "str"
+    rules: NotRequired[list[Digest]]
+    """SHA-256 of each Rego document of the provider that its key service asks too; they can only refuse or tighten."""
 
 
 class Clause(TypedDict):
@@ -661,6 +699,287 @@ Accountant: TypeAlias = "Literal['rdp']"
 
 Scope: TypeAlias = "Literal['per_tdc', 'global']"
 """Across whom a family's budget is shared."""
+
+
+class PriceTerm(TypedDict):
+    """A payment term before it has a payer."""
+
+    term_id: str
+    """Unique in the offer, `[a-z0-9_-]{1,32}`; a contract may rename it."""
+
+    kind: TermKind
+    """Pricing."""
+
+    payees: list[Payee]
+    """Who is paid."""
+
+    currency: Currency
+    """ISO 4217."""
+
+    amount_minor: Minor
+    """Price in minor units."""
+
+    trigger: Trigger
+    """When it falls due."""
+
+    pricing: NotRequired[Pricing | None]
+    """How the amount comes about."""
+
+
+TermKind: TypeAlias = "Literal['free', 'per_run', 'fixed', 'per_epoch', 'per_record', 'per_epsilon', 'per_compute_hour', 'subscription', 'revenue_share', 'escrow']"
+"""How a term is priced. `amount_minor` is the price of `pricing.unit_count` units where the kind counts something."""
+
+
+class Payee(TypedDict):
+    """A payee and its share."""
+
+    did: Did
+    """Who is paid."""
+
+    share_ppm: int
+    """Share in parts per million; the shares of a term add up to 1,000,000."""
+
+
+Currency: TypeAlias = "str"
+
+
+Minor: TypeAlias = "int"
+"""An amount in minor units (paise, cents): 0 ..= 2^53 − 1."""
+
+
+Trigger: TypeAlias = "Literal['completed', 'keys_released']"
+"""What makes a term fall due."""
+
+
+class Pricing(TypedDict):
+    """How an amount comes about, beyond one price for each occurrence."""
+
+    unit_count: NotRequired[int | None]
+    """Units that `amount_minor` pays for, so that a small unit price stays whole; 1 if absent."""
+
+    tiers: NotRequired[list[Tier]]
+    """Other prices from some quantity on."""
+
+    cap_minor: NotRequired[Minor | None]
+    """The most that is owed for one run, period or statement, before tax."""
+
+    floor_minor: NotRequired[Minor | None]
+    """The least that is owed for one run, period or statement, before tax."""
+
+    due_days: NotRequired[int | None]
+    """Days after falling due in which it is to be paid; at once if absent."""
+
+    period_days: NotRequired[int | None]
+    """Length of a period in days, counted from the contract's `effective_from`; for `subscription` and `revenue_share`."""
+
+    share_ppm: NotRequired[int | None]
+    """Share of stated revenue in parts per million; for `revenue_share`."""
+
+    tax: NotRequired[Tax | None]
+    """Tax lines."""
+
+    rounding: NotRequired[Rounding | None]
+    """How fractions end; `down` if absent."""
+
+
+Tier = TypedDict("Tier", {"from": "int", "amount_minor": "Minor"})
+
+
+class Tax(TypedDict):
+    """Tax on a term. Each line is an obligation of its own."""
+
+    gst_ppm: NotRequired[int]
+    """Added on top of each payee's part, in parts per million (GST, VAT)."""
+
+    gst_payee: NotRequired[Did | None]
+    """Who gets what is added; the payee itself, who passes it on, if absent."""
+
+    tds_ppm: NotRequired[int]
+    """Withheld from each payee's part, in parts per million (TDS)."""
+
+    tds_payee: NotRequired[Did | None]
+    """Who gets what is withheld; must stand where something is."""
+
+
+Rounding: TypeAlias = "Literal['down', 'up', 'half_up']"
+"""How fractions of a minor unit end. Shares always add up by largest remainders."""
+
+
+class PrincipalPool(TypedDict):
+    """What of a price is the principals', as the offer says."""
+
+    ppm: int
+    """Share of what the provider is paid, in parts per million, 1 to 1,000,000; rounded down."""
+
+    minimum_minor: Minor
+    """The least that is paid to one principal; less is carried forward."""
+
+    at_least: int
+    """The least number of principals that a batch is split among, and that it pays where it pays any; at least 10. Of fewer, the sum would tell what one of them got."""
+
+
+class Discount(TypedDict):
+    """A discount of an offer, open to every consumer whose contract meets it. A term that takes it copies it whole."""
+
+    discount_id: str
+    """Unique in the offer, `[a-z0-9_-]{1,32}`."""
+
+    off_ppm: int
+    """What the price is lower by, in parts per million."""
+
+    purpose: NotRequired[str | None]
+    """For contracts of this purpose alone."""
+
+    after_runs: NotRequired[int | None]
+    """From this many runs on that the term was owed for under the contract."""
+
+
+class DataCard(TypedDict):
+    """The data card, in words."""
+
+    description: str
+    """What it is."""
+
+    collection: str
+    """How it was collected."""
+
+    limitations: str
+    """What it is not good for."""
+
+    personal_data: str
+    """What personal or sensitive data it holds."""
+
+    licence: str
+    """Licence or terms, in words."""
+
+
+class CroissantDraft(TypedDict):
+    """The beginning of an offer, read from a Croissant document. Nothing is signed or entered."""
+
+    name: str
+    """Name."""
+
+    creators: list[str]
+    """Who made the data."""
+
+    keywords: list[str]
+    """Words to find it by."""
+
+    columns: list[Column]
+    """Columns."""
+
+    sealed: list[SealedObject]
+    """The files of data; their sizes are those of the plaintext unless they are sealed already."""
+
+    sample: NotRequired[CroissantSample | None]
+    """A sample."""
+
+    card: CroissantCard
+    """The data card."""
+
+    gaps: list[CroissantGap]
+    """What is still to be said."""
+
+
+class CroissantSample(TypedDict):
+    """A sample that a Croissant document names."""
+
+    url: str
+    """Where it lies."""
+
+    sha256: Digest
+    """SHA-256 of its bytes."""
+
+    bytes: int
+    """Its size."""
+
+    media_type: str
+    """Media type."""
+
+    kind: SampleKind
+    """How it came to be."""
+
+
+class CroissantCard(TypedDict):
+    """What a Croissant document says for the data card."""
+
+    description: NotRequired[str | None]
+    """What it is."""
+
+    collection: NotRequired[str | None]
+    """How it was collected."""
+
+    limitations: NotRequired[str | None]
+    """What it is not good for."""
+
+    personal_data: NotRequired[str | None]
+    """What personal data it holds."""
+
+    licence: NotRequired[str | None]
+    """Licence."""
+
+
+class CroissantGap(TypedDict):
+    """Something that a Croissant document does not say and an offer must."""
+
+    member: str
+    """The member of the offer."""
+
+    sentence: str
+    """What is missing."""
+
+
+class Logged7(TypedDict):
+    """A document with the receipt of its entry."""
+
+    envelope: Envelope
+    """The document."""
+
+    receipt: Receipt
+    """The receipt of the log entry that holds it."""
+
+
+class DatasetVersions(TypedDict):
+    """Every offer of a dataset, oldest first."""
+
+    versions: list[DatasetView]
+    """The offers."""
+
+
+class BudgetRenewals(TypedDict):
+    """The renewals of a dataset's privacy budget, offer by offer."""
+
+    renewals: list[Logged8]
+    """Each with its receipt."""
+
+
+class Logged8(TypedDict):
+    """A document with the receipt of its entry."""
+
+    envelope: Envelope
+    """The document."""
+
+    receipt: Receipt
+    """The receipt of the log entry that holds it."""
+
+
+class BudgetView(TypedDict):
+    """A dataset's budget as the log shows it. The ledger that counts is the key service's own."""
+
+    dataset_id: DatasetId
+    """The dataset."""
+
+    family: FamilyId
+    """Whose budget it draws on."""
+
+    cap: Clause
+    """The cap of the newest offer."""
+
+    cap_micro: int
+    """The cap's ε in 10^-6."""
+
+    lines: list[BudgetLine]
+    """Consumer by consumer: all for the provider and who oversees, the caller's own for a consumer."""
 
 
 class BudgetLine(TypedDict):
@@ -869,10 +1188,6 @@ class ContractKey(TypedDict):
 DataKeyId: TypeAlias = "str"
 
 
-Assurance: TypeAlias = "Literal['software', 'hardware']"
-"""How strong the evidence must be that opens a key. Fixed per dataset key at registration."""
-
-
 class KbsRelease(TypedDict):
     """Lets guests that know nothing of this house fetch a dataset's key. Nobody sees what such a guest lets out, so its first fetch costs all that is left of the dataset's clause."""
 
@@ -948,101 +1263,6 @@ class PaymentTerm(TypedDict):
 
     discount: NotRequired[Discount | None]
     """A discount of the offer."""
-
-
-TermKind: TypeAlias = "Literal['free', 'per_run', 'fixed', 'per_epoch', 'per_record', 'per_epsilon', 'per_compute_hour', 'subscription', 'revenue_share', 'escrow']"
-"""How a term is priced. `amount_minor` is the price of `pricing.unit_count` units where the kind counts something."""
-
-
-class Payee(TypedDict):
-    """A payee and its share."""
-
-    did: Did
-    """Who is paid."""
-
-    share_ppm: int
-    """Share in parts per million; the shares of a term add up to 1,000,000."""
-
-
-Currency: TypeAlias = "str"
-
-
-Minor: TypeAlias = "int"
-"""An amount in minor units (paise, cents): 0 ..= 2^53 − 1."""
-
-
-Trigger: TypeAlias = "Literal['completed', 'keys_released']"
-"""What makes a term fall due."""
-
-
-class Pricing(TypedDict):
-    """How an amount comes about, beyond one price for each occurrence."""
-
-    unit_count: NotRequired[int | None]
-    """Units that `amount_minor` pays for, so that a small unit price stays whole; 1 if absent."""
-
-    tiers: NotRequired[list[Tier]]
-    """Other prices from some quantity on."""
-
-    cap_minor: NotRequired[Minor | None]
-    """The most that is owed for one run, period or statement, before tax."""
-
-    floor_minor: NotRequired[Minor | None]
-    """The least that is owed for one run, period or statement, before tax."""
-
-    due_days: NotRequired[int | None]
-    """Days after falling due in which it is to be paid; at once if absent."""
-
-    period_days: NotRequired[int | None]
-    """Length of a period in days, counted from the contract's `effective_from`; for `subscription` and `revenue_share`."""
-
-    share_ppm: NotRequired[int | None]
-    """Share of stated revenue in parts per million; for `revenue_share`."""
-
-    tax: NotRequired[Tax | None]
-    """Tax lines."""
-
-    rounding: NotRequired[Rounding | None]
-    """How fractions end; `down` if absent."""
-
-
-Tier = TypedDict("Tier", {"from": "int", "amount_minor": "Minor"})
-
-
-class Tax(TypedDict):
-    """Tax on a term. Each line is an obligation of its own."""
-
-    gst_ppm: NotRequired[int]
-    """Added on top of each payee's part, in parts per million (GST, VAT)."""
-
-    gst_payee: NotRequired[Did | None]
-    """Who gets what is added; the payee itself, who passes it on, if absent."""
-
-    tds_ppm: NotRequired[int]
-    """Withheld from each payee's part, in parts per million (TDS)."""
-
-    tds_payee: NotRequired[Did | None]
-    """Who gets what is withheld; must stand where something is."""
-
-
-Rounding: TypeAlias = "Literal['down', 'up', 'half_up']"
-"""How fractions of a minor unit end. Shares always add up by largest remainders."""
-
-
-class Discount(TypedDict):
-    """A discount of an offer, open to every consumer whose contract meets it. A term that takes it copies it whole."""
-
-    discount_id: str
-    """Unique in the offer, `[a-z0-9_-]{1,32}`."""
-
-    off_ppm: int
-    """What the price is lower by, in parts per million."""
-
-    purpose: NotRequired[str | None]
-    """For contracts of this purpose alone."""
-
-    after_runs: NotRequired[int | None]
-    """From this many runs on that the term was owed for under the contract."""
 
 
 class Revocation(TypedDict):
@@ -2389,6 +2609,9 @@ class RunView(TypedDict):
     run_jwk: Jwk
     """The run's signing key, as attested at check-in: completion and certificate verify with it."""
 
+    enc_jwk: Jwk
+    """Its key for wrapped data keys: with it the check-in's entry is known to the last member."""
+
     completion: NotRequired[Envelope | None]
     """Its completion."""
 
@@ -2703,19 +2926,6 @@ class PayoutView(TypedDict):
 
     batches: list[Logged14]
     """The batches so far, oldest first."""
-
-
-class PrincipalPool(TypedDict):
-    """What of a price is the principals', as the offer says."""
-
-    ppm: int
-    """Share of what the provider is paid, in parts per million, 1 to 1,000,000; rounded down."""
-
-    minimum_minor: Minor
-    """The least that is paid to one principal; less is carried forward."""
-
-    at_least: int
-    """The least number of principals that a batch is split among, and that it pays where it pays any; at least 10. Of fewer, the sum would tell what one of them got."""
 
 
 class PoolPart(TypedDict):

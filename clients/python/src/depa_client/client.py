@@ -117,7 +117,7 @@ class Client(Operations):
         envelope, trust = self._application(kind, legal_name, jurisdiction)
         receipt = self.post_participants(envelope)["receipt"]
         if trust and self.key and self.key.did.startswith("did:key:"):
-            trust.receipt(receipt, {"kind": "participant_applied", "application": envelope})
+            trust.receipt(receipt, {"kind": "participant_applied", "application": envelope, "resolution": None})
         return receipt
 
     def _application(self, kind: str, legal_name: str, jurisdiction: str) -> tuple[t.Envelope, Trust | None]:
@@ -177,7 +177,7 @@ class AsyncClient(AsyncOperations):
         envelope = application(self.key, registry, kind, legal_name, jurisdiction)
         receipt = (await self.post_participants(envelope))["receipt"]
         if self.trust and self.key.did.startswith("did:key:"):
-            self.trust.receipt(receipt, {"kind": "participant_applied", "application": envelope})
+            self.trust.receipt(receipt, {"kind": "participant_applied", "application": envelope, "resolution": None})
         return receipt
 
     async def datasets(self, **filters: Any) -> AsyncIterator[Dataset]:

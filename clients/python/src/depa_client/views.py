@@ -8,7 +8,6 @@ from html import escape
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from . import _types as t
-from .documents import read_unverified
 
 if TYPE_CHECKING:
     from ._transport import Event
@@ -51,7 +50,10 @@ class Listing(Sequence[T], Generic[T]):
 
 @dataclass(frozen=True)
 class Dataset:
-    """A registered dataset, read from its signed offer. The receipt proves that the offer stands in the log."""
+    """A registered dataset, as everyone reads it: all of its offer but where its key lies.
+
+    The signed offer is at `Client.get_datasets_id_offer`, for those who may contract; `sha256` is its digest.
+    """
 
     id: str
     version: int
@@ -59,27 +61,29 @@ class Dataset:
     provider: str
     public_rows: int
     state: str
-    offer: dict[str, Any]
-    logged: t.Logged7
+    offer: t.PublicOffer
+    sha256: str
+    receipt: t.Receipt
 
     @classmethod
     def of(cls, view: t.DatasetView) -> Dataset:
-        offer = read_unverified(view["offer"]["envelope"])
+        offer = view["offer"]
         return cls(
-            id=str(offer["dataset_id"]),
-            version=int(offer["version"]),
-            name=str(offer["name"]),
-            provider=str(offer["provider"]),
-            public_rows=int(offer["public_rows"]),
+            id=offer["dataset_id"],
+            version=offer["version"],
+            name=offer["name"],
+            provider=offer["provider"],
+            public_rows=offer["public_rows"],
             state=view["state"],
             offer=offer,
-            logged=view["offer"],
+            sha256=view["sha256"],
+            receipt=view["receipt"],
         )
 
     @property
     def columns(self) -> list[str]:
         """Names of the sealed columns."""
-        return [str(column["name"]) for column in self.offer["columns"]]
+        return [column["name"] for column in self.offer["columns"]]
 
     def __repr__(self) -> str:
         return f"Dataset({self.id} v{self.version}, {self.name!r}, {self.public_rows} people, {self.state})"
