@@ -296,13 +296,10 @@ mod tests {
             "party: apply web-document decide withdraw list applications show",
             "sro: template data-schema revoke-image-set suspend erase log-key key show approve",
             "sro key: add retire revoke compromise",
-            "sro key: add retire revoke compromise",
             "image-set: new sign list show",
             "dataset: seal upload offer publish suspend resume withdraw search croissant sketch overlap renew renewals init profile forget versions list show",
             "dataset croissant: export import",
-            "dataset croissant: export import",
             "contract: new fetch list show sign propose submit bundle decline events import-depa draft counter amend check withdraw suspend resume terminate revoke wait",
-            "contract draft: list show save check discard",
             "contract draft: list show save check discard",
             "job: bundle",
             "run: estimate start watch abort",
@@ -339,7 +336,8 @@ mod tests {
             } else if !line.is_empty() && !line.starts_with(' ') {
                 dropped = false;
             }
-            if !dropped && !(line.is_empty() && kept.last().is_some_and(String::is_empty)) {
+            let doubled = line.is_empty() && kept.last().is_some_and(String::is_empty);
+            if !dropped && !doubled {
                 kept.push(line.to_owned());
             }
         }

@@ -138,7 +138,8 @@ pub fn form(seen: &[Seen], wish: &Wish) -> R<String> {
 }
 
 fn describe(out: &mut String, column: &Seen, wish: &Wish) {
-    let number = column.column_type == ColumnType::Number;
+    // Keys are compared as they are spelt, also those that look like numbers.
+    let number = column.column_type == ColumnType::Number && !wish.join_keys.contains(&column.name);
     let kind = if number { "number" } else { "text" };
     let _ = write!(out, "\n[[columns]]\nname = {}\n", quoted(&column.name));
     if column.source != column.name {
@@ -207,6 +208,9 @@ mod tests {
         assert_eq!(read.usage.allowed_columns, ["ct_value"]);
         assert_eq!(read.columns[2].lower, None, "no bound is taken from the table");
         assert!(read.cap.delta.value() < 1.0 / 2119.0 && read.cap.delta.value() > 0.0);
+        let keyed = Wish { join_keys: vec!["result".into()], ..wish() };
+        let read: Description = toml::from_str(&form(&seen, &keyed).unwrap()).unwrap();
+        assert_eq!(read.columns[2].column_type, Text, "a key is compared as it is spelt");
         let wrong = Wish { join_keys: vec!["phone".into()], ..wish() };
         assert_eq!(form(&seen, &wrong).unwrap_err().code, Code::ConfigInvalid);
         std::fs::write(&path, "a,b\nsecretcell\n").unwrap();
