@@ -144,6 +144,11 @@ impl Sending<'_> {
         if changed {
             self.follow()?;
         }
+        let stirred = registry.stirred();
+        if !stirred.is_empty() {
+            let (mut lanes, now) = (self.desk.lanes(), app.now());
+            stirred.iter().for_each(|id| lanes.due(id, now));
+        }
         if self.seen.size.replace(size) != Some(size) || changed || self.seen.more || since(self.seen.polled, poll) {
             self.seen.polled = Some(Instant::now());
             let dispatched = registry.dispatch(app.now())?;

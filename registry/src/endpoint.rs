@@ -9,10 +9,13 @@ use crate::conn::Db;
 use crate::error::{Fault, corrupt};
 use crate::tables::{deliveries, webhook_endpoints as endpoints};
 
-/// Endpoints of one participant.
+/// Endpoints of one participant that are switched on, and with those that are off.
 const MAX_ENDPOINTS: i64 = 20;
+const MAX_KEPT: i64 = 100;
 /// Stands in `disabled_why` of an endpoint that was deleted: its row stays for what still refers to it, without secret.
-const DELETED: &str = "deleted";
+pub(crate) const DELETED: &str = "deleted";
+/// Deliveries that one transaction forgets.
+const STEP: i64 = 500;
 
 /// An endpoint. Debug shows no secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -123,11 +126,17 @@ const COLUMNS: Columns = (
 );
 
 impl Registry {
-    /// Adds an endpoint; a participant has at most 20 that are active.
+    /// Adds an endpoint; a participant has at most 20 that are active, and 100 with those that are switched off.
     pub fn add_endpoint(&self, endpoint: &Endpoint) -> R<()> {
         let endpoint = endpoint.clone();
         self.told_otherwise(move |db| {
             room(db, &endpoint.owner)?;
+            let own = endpoints::table.filter(endpoints::owner.eq(endpoint.owner.as_str()));
+            let kept = own.filter(endpoints::disabled_why.is_null().or(endpoints::disabled_why.ne(DELETED)));
+            if kept.count().get_result::<i64>(db)? >= MAX_KEPT {
+                let sentence = "a participant has at most 100 endpoints, switched off or on; delete some";
+                return Err(Refusal::new(Code::LimitExceeded, sentence).into());
+            }
             let row = (
                 endpoints::id.eq(endpoint.endpoint_id.as_str()),
                 endpoints::owner.eq(endpoint.owner.as_str()),
@@ -164,18 +173,14 @@ impl Registry {
         })
     }
 
-    /// Switches an endpoint on again, paused or disabled; what waits goes out, failures count anew. Instructions to pay
-    /// that were answered meanwhile, by another payment system, are given up.
-    pub fn resume_endpoint(&self, endpoint: &Endpoint, now: Timestamp) -> R<()> {
-        let answered = self.settled_meanwhile(&endpoint.endpoint_id)?;
+    /// Switches an endpoint on again, paused or disabled; what waits goes out, failures count anew.
+    pub fn resume_endpoint(&self, endpoint: &Endpoint) -> R<()> {
         let (id, owner, off) =
             (endpoint.endpoint_id.to_string(), endpoint.owner.clone(), endpoint.disabled_at.is_some());
         self.told_otherwise(move |db| {
             if off {
                 room(db, &owner)?;
             }
-            let given_up = deliveries::table.filter(deliveries::id.eq_any(&answered));
-            diesel::update(given_up).set(deliveries::dead_at.eq(Some(now.micros()))).execute(db)?;
             let none = None::<i64>;
             let changes = (
                 endpoints::paused_at.eq(none),
@@ -194,12 +199,13 @@ impl Registry {
         self.told_otherwise(move |db| disable(db, &id, &why, now).map(drop))
     }
 
-    /// Forgets an endpoint, its secrets and its deliveries.
+    /// Forgets an endpoint and its secrets at once, and then its deliveries, some hundred in a transaction, so that nobody
+    /// else's write waits. What a crash leaves of them is forgotten with what is old.
     pub fn delete_endpoint(&self, id: &EndpointId, now: Timestamp) -> R<()> {
         let id = id.to_string();
+        let gone = id.clone();
         self.told_otherwise(move |db| {
-            diesel::delete(deliveries::table.filter(deliveries::endpoint_id.eq(&id))).execute(db)?;
-            disable(db, &id, DELETED, now)?;
+            disable(db, &gone, DELETED, now)?;
             let changes = (
                 endpoints::disabled_why.eq(Some(DELETED)),
                 endpoints::url.eq(""),
@@ -210,13 +216,33 @@ impl Registry {
                 endpoints::former_seed.eq(None::<Vec<u8>>),
                 endpoints::former_until.eq(None::<i64>),
             );
-            diesel::update(endpoints::table.find(&id)).set(changes).execute(db)?;
+            diesel::update(endpoints::table.find(&gone)).set(changes).execute(db)?;
             Ok(())
-        })
+        })?;
+        loop {
+            let own = id.clone();
+            let forgotten = self.write(move |db| {
+                let some = deliveries::table.filter(deliveries::endpoint_id.eq(&own)).limit(STEP);
+                let some: Vec<String> = some.select(deliveries::id).load(db)?;
+                Ok(diesel::delete(deliveries::table.filter(deliveries::id.eq_any(some))).execute(db)?)
+            })?;
+            if (forgotten as i64) < STEP {
+                return Ok(());
+            }
+        }
     }
 
-    /// Gives an endpoint a new secret and seed; the present ones sign beside them until a time.
-    pub fn rotate_endpoint(&self, endpoint: &Endpoint, secret: &[u8], seed: &[u8; 32], until: Timestamp) -> R<()> {
+    /// Gives an endpoint a new secret and seed; the present ones sign beside them until a time. `STATE_TRANSITION` while
+    /// others do that already, since their time was promised, and where somebody else rotated meanwhile; with a time that
+    /// has come, all former ones end at once.
+    pub fn rotate_endpoint(
+        &self,
+        endpoint: &Endpoint,
+        secret: &[u8],
+        seed: &[u8; 32],
+        until: Timestamp,
+        now: Timestamp,
+    ) -> R<()> {
         let (id, secret, seed) = (endpoint.endpoint_id.to_string(), secret.to_vec(), seed.to_vec());
         let (old_secret, old_seed) = (endpoint.secret.clone(), endpoint.seed.to_vec());
         self.told_otherwise(move |db| {
@@ -227,7 +253,17 @@ impl Registry {
                 endpoints::former_seed.eq(Some(&old_seed)),
                 endpoints::former_until.eq(Some(until.micros())),
             );
-            diesel::update(endpoints::table.find(&id)).set(changes).execute(db)?;
+            let mine = endpoints::table.find(&id).filter(endpoints::secret.eq(&old_secret));
+            let over = endpoints::former_until.is_null().or(endpoints::former_until.le(now.micros()));
+            let changed = match until <= now {
+                true => diesel::update(mine).set(changes).execute(db)?,
+                false => diesel::update(mine.filter(over)).set(changes).execute(db)?,
+            };
+            if changed == 0 {
+                let sentence = "a former secret of this endpoint still signs; rotate when its time is over, or with \
+                                overlap_seconds 0, which ends all former ones at once";
+                return Err(Refusal::new(Code::StateTransition, sentence).into());
+            }
             Ok(())
         })
     }

@@ -5,15 +5,19 @@
 //! their attempts ended. After a crash between any two of them the next step finds what is left: a delivery may be made
 //! twice, under the same id, and is never lost.
 
+mod answered;
 mod finish;
 mod history;
 mod lease;
 mod replay;
+mod tidy;
+mod walk;
 
 pub use finish::{Attempt, Ended, Finished};
 pub use history::{Asked, AttemptRow, DeliveryRow, with_attempt};
 pub use lease::{Leased, LeasedDelivery, Wish};
 pub use replay::Replayed;
+pub(crate) use walk::Walk;
 
 use std::collections::BTreeMap;
 
@@ -154,10 +158,11 @@ impl Registry {
         let (owner, endpoint_id) = (endpoint.owner.to_string(), endpoint.endpoint_id.clone());
         let delivery = NewDelivery::new(message_id, seq, &endpoint_id, now);
         let id = delivery.id.clone();
-        self.told_otherwise(move |db| {
+        self.write(move |db| {
             message.write(db, &owner, seq, Some(now), now)?;
             insert(db, std::slice::from_ref(&delivery))
         })?;
+        self.stir(&endpoint_id);
         Ok(id)
     }
 }

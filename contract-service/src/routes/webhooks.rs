@@ -102,7 +102,7 @@ pub fn pause(app: &App, call: &Call) -> R<Answer> {
 pub fn resume(app: &App, call: &Call) -> R<Answer> {
     let endpoint = own(app, call)?;
     if endpoint.paused_at.is_some() || endpoint.disabled_at.is_some() {
-        app.registry.resume_endpoint(&endpoint, app.now())?;
+        app.registry.resume_endpoint(&endpoint)?;
     }
     read(app, call)
 }
@@ -130,9 +130,10 @@ pub fn rotate(app: &App, call: &Call) -> R<Answer> {
         return Err(Refusal::new(Code::LimitExceeded, sentence).at("overlap_seconds"));
     }
     let (secret, seed) = (signing::signer::random::<32>()?, signing::signer::random::<32>()?);
-    let former_until = app.now().plus_seconds(i64::from(overlap_seconds));
+    let now = app.now();
+    let former_until = now.plus_seconds(i64::from(overlap_seconds));
     let endpoint_id = endpoint.endpoint_id.clone();
-    app.registry.rotate_endpoint(&endpoint, &secret, &seed, former_until)?;
+    app.registry.rotate_endpoint(&endpoint, &secret, &seed, former_until, now)?;
     let (secret, public_key) = (webhook::secret_text(&secret), public_key(&endpoint_id, &seed)?);
     Answer::ok(&EndpointRotated { endpoint_id, secret, public_key, former_until })
 }

@@ -114,6 +114,7 @@ fn a_rotation_signs_with_both_secrets_for_its_time() {
     assert_eq!(new.former_until, house.now().plus_seconds(3600));
     assert!(new.secret != old.secret && new.public_key != old.public_key);
     assert_eq!(tdc.endpoint(&old.endpoint_id).unwrap().former_until, Some(new.former_until));
+    assert_eq!(code(tdc.rotate_endpoint(&old.endpoint_id, 60)), Code::StateTransition, "its time was promised");
     let all = |seen: &Seen| {
         [
             Verifier::Secret(&new.secret),
@@ -132,6 +133,12 @@ fn a_rotation_signs_with_both_secrets_for_its_time() {
     let tdc = house.as_(&house.tdc);
     assert_eq!(tdc.endpoint(&old.endpoint_id).unwrap().former_until, None);
     assert_eq!(code(tdc.rotate_endpoint(&old.endpoint_id, 7 * 86_400 + 1)), Code::LimitExceeded);
+    // A secret that leaked is replaced at once, also during a rotation.
+    tdc.rotate_endpoint(&old.endpoint_id, 60).unwrap();
+    let last = tdc.rotate_endpoint(&old.endpoint_id, 0).unwrap();
+    pinged(&house.as_(&house.tdc), &old);
+    assert_eq!(all(&catcher.seen()[2]), [false; 4]);
+    assert!(holds(&catcher.seen()[2], &Verifier::Secret(&last.secret), &house));
 }
 
 #[test]

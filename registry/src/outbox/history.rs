@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Registry;
 use crate::conn::Db;
+use crate::endpoint::DELETED;
 use crate::error::{Fault, corrupt};
 use crate::tables::{deliveries, outbox, webhook_endpoints};
 
@@ -99,6 +100,8 @@ impl Registry {
         let row: Option<Row> = self.read(|db| {
             let all = deliveries::table.inner_join(outbox::table).inner_join(webhook_endpoints::table);
             let own = all.filter(deliveries::id.eq(id)).filter(webhook_endpoints::owner.eq(owner.as_str()));
+            let why = webhook_endpoints::disabled_why;
+            let own = own.filter(why.is_null().or(why.ne(DELETED)));
             Ok(own.select(COLUMNS).first(db).optional()?)
         })?;
         delivery(row.ok_or_else(|| Refusal::new(Code::NotFound, "you have no such delivery"))?)

@@ -8,13 +8,15 @@ use schemas::id::EndpointId;
 use schemas::text::Bytes;
 use schemas::{R, Timestamp};
 
+use super::answered::Answered;
+use super::walk::first;
 use crate::Registry;
 use crate::conn::Db;
 use crate::error::Fault;
 use crate::tables::{deliveries, outbox};
 
-/// Open deliveries of an ordered endpoint that are read at a time.
-const PAGE: usize = 1_000;
+/// What the owner reads of an instruction to pay that was not sent.
+const ANSWERED: &str = "not sent: this instruction to pay has its answer";
 
 /// How many deliveries an endpoint may take now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,30 +62,41 @@ pub struct Leased {
 }
 
 impl Registry {
-    /// Takes deliveries that are due, for `seconds`: nobody else gets them meanwhile.
+    /// Takes deliveries that are due, for `seconds`: nobody else gets them meanwhile. An instruction to pay that has its
+    /// answer goes to no payment service provider any more, whatever let it wait until now: it is given up here.
     pub fn lease_deliveries(&self, wishes: &[Wish], seconds: i64, now: Timestamp) -> R<Leased> {
         let token = Bytes(signing::signer::random::<24>()?.to_vec()).text();
-        let mut leased = self.read(|db| {
-            let mut leased = Leased::default();
+        let answered = Answered::of(self)?;
+        let (mut leased, over) = self.read(|db| {
+            let (mut leased, mut over) = (Leased::default(), Vec::new());
             for wish in wishes {
-                let (found, next) = if wish.ordered { first(db, wish, now)? } else { due(db, wish, now)? };
-                if found.len() < wish.most as usize {
+                let (found, next) = match wish.ordered {
+                    true => self.walked(&wish.endpoint_id, |walk| first(db, wish, walk, now))?,
+                    false => due(db, wish, now)?,
+                };
+                let fewer = found.len() < wish.most as usize;
+                let (ended, found): (Vec<Found>, Vec<Found>) = found
+                    .into_iter()
+                    .partition(|row| answered.goes_no_more(&wish.endpoint_id, row.topic(), row.subject()));
+                if fewer || !ended.is_empty() {
+                    let next = if ended.is_empty() { next } else { Some(now) };
                     leased.next.push((wish.endpoint_id.clone(), next));
                 }
+                over.extend(ended.into_iter().map(|row| row.0.0));
                 leased.deliveries.extend(found.into_iter().map(|row| row.leased(&token, &wish.endpoint_id)));
             }
-            Ok(leased)
+            Ok((leased, over))
         })?;
-        if leased.deliveries.is_empty() {
+        if leased.deliveries.is_empty() && over.is_empty() {
             return Ok(leased);
         }
         let ids: Vec<String> = leased.deliveries.iter().map(|d| d.delivery_id.clone()).collect();
         let until = now.plus_seconds(seconds).micros();
         let taken = self.write(move |db| {
+            let free = || deliveries::lease_until.is_null().or(deliveries::lease_until.le(now.micros()));
             let mut taken = BTreeSet::new();
             for id in &ids {
-                let free = deliveries::lease_until.is_null().or(deliveries::lease_until.le(now.micros()));
-                let row = deliveries::table.find(id).filter(open()).filter(free);
+                let row = deliveries::table.find(id).filter(open()).filter(free());
                 let changes = (
                     deliveries::lease_until.eq(Some(until)),
                     deliveries::lease_token.eq(Some(&token)),
@@ -92,6 +105,11 @@ impl Registry {
                 if diesel::update(row).set(changes).execute(db)? == 1 {
                     taken.insert(id.clone());
                 }
+            }
+            for id in &over {
+                let row = deliveries::table.find(id).filter(open()).filter(free());
+                let changes = (deliveries::dead_at.eq(Some(now.micros())), deliveries::last_answer.eq(Some(ANSWERED)));
+                diesel::update(row).set(changes).execute(db)?;
             }
             Ok(taken)
         })?;
@@ -118,31 +136,42 @@ pub(super) fn open() -> _ {
     deliveries::done_at.is_null().and(deliveries::dead_at.is_null())
 }
 
-type Row = (String, i32, String, String, String, String, i64);
-type Columns = (
+type Row = (String, i32, String, String, String, String, String, i64);
+pub(super) type Columns = (
     deliveries::id,
     deliveries::attempts,
     deliveries::history,
     outbox::id,
     outbox::topic,
+    outbox::subject,
     outbox::payload,
     outbox::created_at,
 );
-const COLUMNS: Columns = (
+pub(super) const COLUMNS: Columns = (
     deliveries::id,
     deliveries::attempts,
     deliveries::history,
     outbox::id,
     outbox::topic,
+    outbox::subject,
     outbox::payload,
     outbox::created_at,
 );
 
-struct Found(Row);
+/// A delivery that may go out.
+pub(super) struct Found(pub(super) Row);
 
 impl Found {
+    fn topic(&self) -> &str {
+        &self.0.4
+    }
+
+    fn subject(&self) -> &str {
+        &self.0.5
+    }
+
     fn leased(self, token: &str, endpoint: &EndpointId) -> LeasedDelivery {
-        let (delivery_id, attempts, history, message_id, topic, payload, made_at) = self.0;
+        let (delivery_id, attempts, history, message_id, topic, _, payload, made_at) = self.0;
         LeasedDelivery {
             delivery_id,
             lease_token: token.to_owned(),
@@ -157,7 +186,8 @@ impl Found {
     }
 }
 
-type Here = (Vec<Found>, Option<Timestamp>);
+/// Deliveries that may go out, and when the next one is due.
+pub(super) type Here = (Vec<Found>, Option<Timestamp>);
 
 /// The deliveries that have been due for longest, and when the next one is.
 fn due(db: &mut Db, wish: &Wish, now: Timestamp) -> Result<Here, Fault> {
@@ -180,56 +210,4 @@ fn due(db: &mut Db, wish: &Wish, now: Timestamp) -> Result<Here, Fault> {
         false => None,
     };
     Ok((rows.into_iter().map(Found).collect(), next.map(Timestamp::from_micros)))
-}
-
-/// Of each contract the first delivery that is not done, if it is due; and when the next of those that are not will be.
-fn first(db: &mut Db, wish: &Wish, now: Timestamp) -> Result<Here, Fault> {
-    type Line = (String, i64, i64, Option<i64>, String, String);
-    let (mut busy, mut found, mut next) = (BTreeSet::new(), Vec::new(), None::<i64>);
-    let mut after = (i64::MIN, String::new());
-    'lines: loop {
-        let beyond =
-            deliveries::seq.gt(after.0).or(deliveries::seq.eq(after.0).and(deliveries::id.gt(after.1.clone())));
-        let lines: Vec<Line> = deliveries::table
-            .inner_join(outbox::table)
-            .filter(deliveries::endpoint_id.eq(wish.endpoint_id.as_str()))
-            .filter(open())
-            .filter(beyond)
-            .order((deliveries::seq, deliveries::id))
-            .limit(PAGE as i64)
-            .select((
-                deliveries::id,
-                deliveries::seq,
-                deliveries::not_before,
-                deliveries::lease_until,
-                outbox::about,
-                outbox::subject,
-            ))
-            .load(db)?;
-        let last = lines.len() < PAGE;
-        for (id, seq, not_before, lease, about, subject) in lines {
-            let about = if about.is_empty() { &subject } else { &about };
-            let free = about.split(' ').all(|one| !busy.contains(one));
-            busy.extend(about.split(' ').map(str::to_owned));
-            let at = not_before.max(lease.unwrap_or_default());
-            if free && at <= now.micros() {
-                found.push(id.clone());
-                if found.len() >= wish.most as usize {
-                    break 'lines;
-                }
-            } else if free {
-                next = Some(next.map_or(at, |next| next.min(at)));
-            }
-            after = (seq, id);
-        }
-        if last {
-            break;
-        }
-    }
-    let mut rows = Vec::with_capacity(found.len());
-    for id in found {
-        let row = deliveries::table.inner_join(outbox::table).filter(deliveries::id.eq(id)).select(COLUMNS);
-        rows.push(Found(row.first(db)?));
-    }
-    Ok((rows, next.map(Timestamp::from_micros)))
 }

@@ -151,7 +151,7 @@ fn an_endpoint_that_takes_nothing_for_long_is_switched_off_and_its_owner_told() 
     );
     assert!(leased[0].payload.contains(to.endpoint_id.as_str()));
     // Switched on again it gets what waits.
-    house.registry.resume_endpoint(&own(&to.endpoint_id), at(0)).unwrap();
+    house.registry.resume_endpoint(&own(&to.endpoint_id)).unwrap();
     assert!(!lease(&house.registry, 100, later).is_empty());
     assert_eq!((own(&to.endpoint_id).failing_since, own(&to.endpoint_id).disabled_at), (None, None));
 }
@@ -221,12 +221,31 @@ fn an_instruction_that_has_its_answer_goes_out_no_more() {
     // Given up and answered: it is not sent once more, by itself or among others.
     let refused = house.registry.replay_delivery(&leased[0].delivery_id, at(1)).unwrap_err();
     assert_eq!(refused.code, Code::PaymentState);
-    assert_eq!(house.registry.recover_dead(&to.endpoint_id, None, at(1)).unwrap().deliveries, 1);
+    assert_eq!(house.registry.recover_dead(&to.endpoint_id, None, at(1)).unwrap().deliveries, 2);
+    let again = lease(&house.registry, 100, at(1));
+    assert_eq!(again.iter().map(|one| &one.delivery_id).collect::<Vec<_>>(), [&leased[1].delivery_id]);
+    let given_up = house.registry.delivery(&psp, &leased[0].delivery_id).unwrap();
+    assert_eq!((given_up.state, given_up.attempts), ("dead", 0));
+    assert!(given_up.last_answer.unwrap().contains("has its answer"));
+    let retry = Attempt::Retry { status: None, not_before: at(2) };
+    finish(&house, &again, retry, at(1));
+    // Nor by sending everything again, to this endpoint or to another of a provider's; the payer is told all the same.
+    let tdc = house.tdc.did().unwrap();
+    let payer = endpoint(&tdc, &["payment.instructed"]);
+    house.registry.add_endpoint(&payer).unwrap();
+    for endpoint in [&to, &payer] {
+        assert_eq!(house.registry.replay_since(endpoint, start(), at(1)).unwrap().deliveries, 2);
+    }
+    let sent = lease(&house.registry, 100, at(1));
+    let to_whom = |id| sent.iter().filter(|one| one.endpoint_id == id).count();
+    assert_eq!((to_whom(to.endpoint_id.clone()), to_whom(payer.endpoint_id.clone())), (1, 2));
+    finish(&house, &sent, retry, at(1));
+    house.registry.delete_endpoint(&payer.endpoint_id, at(1)).unwrap();
     // What waits at an endpoint that was switched off is given up, if it was answered meanwhile.
     house.registry.pause_endpoint(&to.endpoint_id, at(1)).unwrap();
     house.pays(&instructed(&leased[1]), PaymentResult::Settled).unwrap();
     let own = house.registry.endpoints(&psp).unwrap().remove(0);
-    house.registry.resume_endpoint(&own, at(2)).unwrap();
+    house.registry.resume_endpoint(&own).unwrap();
     assert!(lease(&house.registry, 100, at(2)).is_empty());
     let dead = Asked { state: Some("dead".into()), ..Asked::default() };
     assert_eq!(house.registry.deliveries(&psp, &dead, 50).unwrap().len(), 2);
@@ -240,10 +259,10 @@ fn pauses_rotations_tests_and_the_end_of_an_endpoint() {
     let changes = registry.webhook_changes();
     registry.pause_endpoint(&to.endpoint_id, at(0)).unwrap();
     assert!(registry.webhook_changes() > changes && lease(registry, 100, at(0)).is_empty());
-    registry.resume_endpoint(&own()[0], at(0)).unwrap();
+    registry.resume_endpoint(&own()[0]).unwrap();
     assert!(!lease(registry, 100, at(0)).is_empty());
 
-    registry.rotate_endpoint(&own()[0], &[9; 32], &[9; 32], at(60)).unwrap();
+    registry.rotate_endpoint(&own()[0], &[9; 32], &[9; 32], at(60), at(0)).unwrap();
     let rotated = own().remove(0);
     let former = Former { secret: to.secret.clone(), seed: to.seed, until: at(60) };
     assert_eq!(
@@ -251,13 +270,33 @@ fn pauses_rotations_tests_and_the_end_of_an_endpoint() {
         ([9u8; 32].as_slice(), [9; 32], Some(&former))
     );
     assert!(!format!("{rotated:?} {former:?}").contains("[9"), "Debug shows no secret");
+    // The time of the first secret was promised: it is not cut short by another rotation, unless all end at once.
+    let rotate = |endpoint: &Endpoint, until, now| {
+        registry.rotate_endpoint(endpoint, &[8; 32], &[8; 32], at(until), at(now)).map_err(|e| e.code)
+    };
+    assert_eq!(rotate(&rotated, 200, 59), Err(Code::StateTransition));
+    assert_eq!(own()[0], rotated);
+    assert_eq!(rotate(&to, 200, 60), Err(Code::StateTransition), "somebody rotated meanwhile");
+    rotate(&rotated, 59, 59).unwrap();
+    assert_eq!(own()[0].secret, [8; 32]);
+    assert_eq!(own()[0].former.as_ref().map(|former| former.until), Some(at(59)), "its time is over");
+    registry.rotate_endpoint(&own()[0], &[7; 32], &[7; 32], at(200), at(60)).unwrap();
 
     registry.change_endpoint(&to.endpoint_id, "https://other.example/", &["run.*".into()], true).unwrap();
     let changed = own().remove(0);
     assert_eq!((changed.url.as_str(), changed.ordered), ("https://other.example/", true));
     assert!(changed.wants("run.completed") && !changed.wants("contract.signed") && !changed.wants("runs"));
 
+    // A test and what is sent again name the endpoint at which something waits, and have nobody look at all endpoints.
+    drop(registry.stirred());
+    let changes = registry.webhook_changes();
     let ping = registry.ping_endpoint(&changed, "msg_test", at(40)).unwrap();
+    registry.replay_delivery(&ping, at(40)).unwrap();
+    registry.replay_since(&changed, at(1_000_000), at(40)).unwrap();
+    registry.recover_dead(&changed.endpoint_id, None, at(40)).unwrap();
+    assert_eq!(registry.webhook_changes(), changes);
+    assert_eq!(registry.stirred(), BTreeSet::from([to.endpoint_id.clone()]));
+    assert!(registry.stirred().is_empty());
     let row = registry.delivery(&to.owner, &ping).unwrap();
     assert_eq!((row.topic.as_str(), row.state, row.message_id.as_str()), (PING, "pending", "msg_test"));
     assert!(registry.delivery(&house.tdc.did().unwrap(), &ping).is_err(), "of others nobody learns");
@@ -310,4 +349,62 @@ fn what_is_old_is_forgotten_and_what_waits_is_not() {
     assert_eq!(left.iter().map(|one| &one.delivery_id).collect::<Vec<_>>(), [&leased[0].delivery_id]);
     // Its message stays with it; the others are gone.
     assert_eq!(registry.replay_since(&to, start(), at(3600)).unwrap().deliveries, 1);
+}
+
+#[test]
+fn what_waits_too_long_at_an_endpoint_that_takes_nothing_is_forgotten_but_instructions_to_pay() {
+    let mut house = House::furnished();
+    let (psp, tdp) = (house.psp.did().unwrap(), house.tdps[0].did().unwrap());
+    let (pays, listens) = (endpoint(&psp, &["payment.*"]), endpoint(&tdp, &["*"]));
+    let off = endpoint(&tdp, &["*"]);
+    for one in [&pays, &listens, &off] {
+        house.registry.add_endpoint(one).unwrap();
+    }
+    let run = house.running();
+    let completion = house.completion(&run);
+    house.complete(&run, &completion).unwrap();
+    while house.registry.dispatch(at(0)).unwrap().more {}
+    let registry = &house.registry;
+    registry.pause_endpoint(&pays.endpoint_id, at(0)).unwrap();
+    registry.pause_endpoint(&listens.endpoint_id, at(0)).unwrap();
+    let forgets = || while registry.tidy_deliveries(at(3600)).unwrap() > 0 {};
+    let waits = |owner: &schemas::id::Did, endpoint: &Endpoint| {
+        let asked = Asked { endpoint: Some(endpoint.endpoint_id.clone()), ..Asked::default() };
+        registry.deliveries(owner, &asked, 1000).unwrap().into_iter().map(|one| one.topic).collect::<Vec<_>>()
+    };
+    assert!(waits(&tdp, &listens).len() > 2 && waits(&tdp, &off).len() > 2);
+    forgets();
+    assert_eq!(waits(&tdp, &listens), Vec::<String>::new());
+    assert!(waits(&tdp, &off).len() > 2, "it is switched on and goes on trying");
+    assert_eq!(waits(&psp, &pays), ["payment.instructed", "payment.instructed"]);
+    registry.disable_endpoint(&off.endpoint_id, "its owner switched it off", at(0)).unwrap();
+    forgets();
+    assert_eq!(waits(&tdp, &off), Vec::<String>::new());
+    registry.resume_endpoint(&registry.endpoints(&psp).unwrap()[0]).unwrap();
+    assert_eq!(lease(registry, 100, at(3600)).len(), 2);
+}
+
+#[test]
+fn endpoints_that_are_switched_off_are_bounded_too_and_those_that_are_deleted_leave_nothing() {
+    let house = House::furnished();
+    let (registry, owner) = (&house.registry, house.tdc.did().unwrap());
+    let add = || {
+        let one = endpoint(&owner, &["*"]);
+        registry.add_endpoint(&one).map(|()| one)
+    };
+    let mut all = Vec::new();
+    for _ in 0..100 {
+        let one = add().unwrap();
+        registry.disable_endpoint(&one.endpoint_id, "its owner switched it off", at(0)).unwrap();
+        all.push(one);
+    }
+    assert_eq!(add().unwrap_err().code, Code::LimitExceeded);
+    registry.delete_endpoint(&all[0].endpoint_id, at(0)).unwrap();
+    let last = add().unwrap();
+    registry.ping_endpoint(&last, "msg_last", at(0)).unwrap();
+    registry.delete_endpoint(&last.endpoint_id, at(1)).unwrap();
+    assert_eq!(registry.endpoints(&owner).unwrap().len(), 99);
+    while registry.tidy_deliveries(at(3600)).unwrap() > 0 {}
+    // Nothing refers to it: the same id could be made again.
+    registry.add_endpoint(&last).unwrap();
 }
