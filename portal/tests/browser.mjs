@@ -26,7 +26,7 @@ let [passed, failed] = [0, 0];
 const house = await House.start();
 try {
   const page = await fetch(`${house.url}/portal/`);
-  assert.match(await page.text(), /id="root"/, 'the service was built without its portal: sh infra/portal.sh, then build it');
+  if (!process.env.DEPA_PORTAL_DIST) assert.match(await page.text(), /id="root"/, 'the service was built without its portal: sh infra/portal.sh, then build it');
   for (const [name, scenario] of chosen) {
     const began = Date.now();
     const words = name.replaceAll('_', ' ');
