@@ -149,7 +149,7 @@ pub fn run(cli: Cli) -> R<()> {
                 tracing::warn!("demo profile: SIMULATED evidence is accepted where its root is pinned");
             }
             warn_of_gaps(&config);
-            Service::start(config, system_clock())?.wait();
+            Service::start(config, system_clock())?.wait_for_signals()?;
         }
         Act::Init { dir, url, sro, software_roots } => {
             let sro = people(&sro)?;

@@ -209,6 +209,13 @@ impl Serving {
     }
 }
 
+impl Serving {
+    /// What the server is told to stop by, also from another thread.
+    pub fn handle(&self) -> ServerHandle {
+        self.handle.clone()
+    }
+}
+
 impl Drop for Serving {
     fn drop(&mut self) {
         // The command is sent by the call; waiting for its end is the thread's.

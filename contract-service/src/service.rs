@@ -10,6 +10,8 @@ use registry::{Options, Registry};
 use schemas::event::SroPerson;
 use schemas::jwk::Jwk;
 use schemas::{Code, R, Refusal, Signer as _};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use signing::{FileKey, Trust};
 
 use crate::app::{App, Clock};
@@ -99,6 +101,23 @@ impl Running {
     /// Stops serving and waits for the background work to end.
     pub fn stop(self) {
         drop(self);
+    }
+
+    /// Serves until SIGTERM or SIGINT: then it is not ready any more, answers what is under way for five seconds at most, and ends.
+    pub fn wait_for_signals(mut self) -> R<()> {
+        let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(fault)?;
+        let (app, server) = (self.app.clone(), self.serving.as_ref().map(Serving::handle));
+        let told = move || {
+            if signals.forever().next().is_some() {
+                tracing::info!("told to end: calls under way are answered");
+                app.stop();
+                // The command is sent by the call; its end is waited for below.
+                drop(server.map(|server| server.stop(true)));
+            }
+        };
+        std::thread::Builder::new().name("signals".into()).spawn(told).map_err(fault)?;
+        self.wait();
+        Ok(())
     }
 
     /// Waits until the server ends by itself.
