@@ -172,7 +172,6 @@ fn a_completed_run_is_paid_once_through_fifty_kills_of_the_payment_adapter() {
 }
 
 #[test]
-#[ignore = "long: a house and a process that is killed; not in the gate"]
 fn money_that_came_back_is_due_again_in_the_log() {
     let name = "money_that_came_back_is_due_again_in_the_log";
     let Ok(binary) = sibling("payment-adapter") else { return not_run(name, "payment-adapter is not built") };
@@ -193,7 +192,6 @@ fn money_that_came_back_is_due_again_in_the_log() {
 }
 
 #[test]
-#[ignore = "long: a house and a process that is killed; not in the gate"]
 fn money_that_fits_no_instruction_lies_in_suspense_under_a_dispute() {
     let name = "money_that_fits_no_instruction_lies_in_suspense_under_a_dispute";
     let Ok(binary) = sibling("payment-adapter") else { return not_run(name, "payment-adapter is not built") };
