@@ -141,8 +141,13 @@ pub fn list() -> Vec<Route> {
             .takes_media(&["application/json", "application/ld+json"])
             .gives::<desk::CroissantDraft>(200),
         get("/v1/datasets/{id}", datasets::read, Open, "The newest offer of a dataset").gives::<desk::DatasetView>(200),
-        get("/v1/datasets/{id}/offer", offers::read, Token, "The newest offer as signed, with the reference of its key")
-            .gives::<Logged<DatasetOffer>>(200),
+        get(
+            "/v1/datasets/{id}/offer",
+            offers::read,
+            Token,
+            "The newest offer as signed, with the reference of its key",
+        )
+        .gives::<Logged<DatasetOffer>>(200),
         get("/v1/datasets/{id}/versions", datasets::versions, Open, "Every offer of a dataset")
             .gives::<desk::DatasetVersions>(200),
         get("/v1/datasets/{id}/croissant", datasets::export, Open, "The newest offer as Croissant 1.1, or as DCAT")
@@ -295,10 +300,15 @@ pub fn list() -> Vec<Route> {
         post("/v1/runs/{id}/admission", runs::refresh, Signed, "A fresh Admission")
             .takes::<Envelope<RunRequest>>()
             .gives::<Envelope<Admission>>(200),
-        post("/v1/runs/{id}/progress", runs::progress, Signed, "How far the training is, told by the room; kept nowhere")
-            .takes::<Envelope<RunRequest>>()
-            .nothing(204)
-            .deduped(),
+        post(
+            "/v1/runs/{id}/progress",
+            runs::progress,
+            Signed,
+            "How far the training is, told by the room; kept nowhere",
+        )
+        .takes::<Envelope<RunRequest>>()
+        .nothing(204)
+        .deduped(),
         post("/v1/runs/{id}/receipts", run_acts::receipts, Signed, "Receipts of key services")
             .takes::<desk::KmsReceipts>()
             .gives::<desk::ReceiptedAll>(201),

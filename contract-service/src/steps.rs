@@ -99,7 +99,8 @@ pub(crate) fn of(state: &State, run_id: &RunId, step: u32, at: Timestamp) -> R<R
     let released =
         state.receipts_of(run_id).filter(|row| matches!(row.receipt.statement, KmsStatement::Released { .. }));
     let charges: Vec<&DatasetCharge> = released.flat_map(|row| &row.receipt.charges).collect();
-    let steps = charges.iter().flat_map(|charge| charge.mechanisms.iter().filter_map(planned)).max().unwrap_or_default();
+    let steps =
+        charges.iter().flat_map(|charge| charge.mechanisms.iter().filter_map(planned)).max().unwrap_or_default();
     if step == 0 || step > steps {
         return Err(Refusal::new(Code::LimitExceeded, "the plan has no such step").at("step"));
     }

@@ -57,11 +57,11 @@ pub use outbox::{
     Replayed, Wish, with_attempt,
 };
 pub use pace::WriterPace;
+pub use pending::PendingAct;
 pub use people::{
     Ceremony, CodeHash, EnrolmentRight, NewMeans, NewSession, PasskeyUse, Person, Presence, SESSION_SECONDS,
     StoredPasskey, StoredSession, enrol_beside,
 };
-pub use pending::PendingAct;
 pub use restore::succeed;
 pub use scrub::ScrubStatus;
 pub use told::{OWED, PSP, TOPICS};

@@ -11,8 +11,8 @@ use depa::dataset::kms::Kms;
 use depa::dataset::seal::Job;
 use depa::dataset::{self, DatasetLine, Description, SealedDataset};
 use depa::edge;
-use schemas::{Code, R};
 use schemas::id::DatasetId;
+use schemas::{Code, R};
 use serde_json::json;
 
 use super::Global;

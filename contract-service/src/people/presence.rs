@@ -14,7 +14,8 @@ pub fn needed(app: &App, signer: &Did) -> R<()> {
     if !presence.has_passkey || presence.stepped_up_at.is_some_and(|at| fresh(at, now)) {
         return Ok(());
     }
-    let sentence = "an act of the SRO needs a passkey assertion of its signer of the last five minutes; see /auth/step-up";
+    let sentence =
+        "an act of the SRO needs a passkey assertion of its signer of the last five minutes; see /auth/step-up";
     Err(Refusal::new(Code::StepUpNeeded, sentence))
 }
 

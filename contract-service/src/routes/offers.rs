@@ -18,7 +18,8 @@ pub fn read(app: &App, call: &Call) -> R<Answer> {
     let caller = caller(app, call, &state)?;
     let row = super::datasets::found(&state, call)?;
     if !may(&state, &caller, &row.offer) {
-        let sentence = "the signed offer names its key; it is for its provider, for consumers and for parties of a contract";
+        let sentence =
+            "the signed offer names its key; it is for its provider, for consumers and for parties of a contract";
         return Err(Refusal::new(Code::Forbidden, sentence));
     }
     if *caller.did() != row.offer.provider {

@@ -160,11 +160,16 @@ fn how_far_a_run_is_goes_to_its_parties_alone_and_into_no_log() {
     let whole = run.plan.charges.iter().map(|charge| charge.epsilon_micro).max().unwrap();
     assert!(step.epsilon_micro.is_some_and(|so_far| so_far > 0 && so_far < whole), "{step:?} of {whole}");
     // Who comes later hears the newest one; nothing of it stands in the log.
-    assert_eq!(Stream::open(&house, "/v1/events", &house.tdc, Some(0)).find::<schemas::desk::RunStep>("run_step"), step);
+    assert_eq!(
+        Stream::open(&house, "/v1/events", &house.tdc, Some(0)).find::<schemas::desk::RunStep>("run_step"),
+        step
+    );
     std::thread::sleep(std::time::Duration::from_secs(1));
     tell(&house, run.plan.steps, &run.key).unwrap();
     let last: RunStep = own.data();
-    assert!(last.step == run.plan.steps && last.epsilon_micro > step.epsilon_micro && last.epsilon_micro <= Some(whole));
+    assert!(
+        last.step == run.plan.steps && last.epsilon_micro > step.epsilon_micro && last.epsilon_micro <= Some(whole)
+    );
     let size = |note: &str| note.lines().nth(1).map(str::to_owned);
     assert_eq!(size(&house.client.checkpoint().unwrap()), size(&before));
 

@@ -25,7 +25,9 @@ pub enum Verb {
     )]
     Amend(Next),
     /// Check a draft against the offers and the rules of the register, before anybody signs.
-    #[command(after_help = "Example:\n  depa contract check contract.json --key tdc.key --trust trust.json --registry URL")]
+    #[command(
+        after_help = "Example:\n  depa contract check contract.json --key tdc.key --trust trust.json --registry URL"
+    )]
     Check {
         /// The draft.
         contract: PathBuf,
