@@ -5,6 +5,7 @@
 #
 #   sh infra/deploy/check.sh             every check that can be made here
 #   sh infra/deploy/check.sh --no-fetch  without fetching Python packages
+#   sh infra/deploy/check.sh --full      lintian too, and every component of the bill of materials
 #
 # More of it is checked where these Debian packages are installed: golang-go golang-github-masterminds-sprig-dev
 # golang-gopkg-yaml.v3-dev (renders the chart), prometheus, lintian, shellcheck, nginx-light. Ends with 1 if a check failed.
@@ -12,8 +13,16 @@ set -eu
 cd "$(dirname "$0")/../.."
 root=$PWD
 here=infra/deploy
-fetch=yes
-[ "${1:-}" != --no-fetch ] || fetch=no
+fetch=yes full=no
+case ${1:-} in
+'') ;;
+--no-fetch) fetch=no ;;
+--full) full=yes ;;
+*)
+    echo "check: unknown argument $1; known: --no-fetch, --full" >&2
+    exit 2
+    ;;
+esac
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -137,7 +146,13 @@ lint() {
     lintian --fail-on error --suppress-tags bogus-mail-host,bogus-mail-host-in-debian-changelog,no-manual-page \
         --allow-root "$work"/one/*.deb && echo "no error"
 }
-if have lintian; then [ ! -d "$work/one" ] || check "lintian" lint; else not_run "lintian: not installed"; fi
+if [ $full = no ]; then
+    : # Lintian takes longer than all the rest.
+elif have lintian && [ -d "$work/one" ]; then
+    check "lintian" lint
+else
+    not_run "lintian: not installed, or there are no packages"
+fi
 
 # --- containers ------------------------------------------------------------------------------------------------------
 if [ -n "$py" ]; then
@@ -236,7 +251,10 @@ if have promtool; then check "alert rules (promtool)" alerts; else not_run "aler
 # --- shell, supply ---------------------------------------------------------------------------------------------------
 shells() { shellcheck -x $here/*.sh $here/debian/p* $here/debian/depa-fetch-libtorch infra/supply.sh infra/supply/*.sh && echo "no word"; }
 if have shellcheck; then check "shell scripts" shells; else not_run "shell scripts: shellcheck is missing"; fi
-if have cargo; then check "licences, sources, bill of materials" sh infra/supply.sh --quick; else not_run "licences: cargo is missing"; fi
+quick=--quick
+[ $full = no ] || quick=
+# shellcheck disable=SC2086 # One word or none.
+if have cargo; then check "licences, sources, bill of materials" sh infra/supply.sh $quick; else not_run "licences: cargo is missing"; fi
 
 echo "deploy: $passed passed, $bad failed"
 [ "$bad" = 0 ]
