@@ -18,6 +18,8 @@ const grants = (page) => page.getByLabel(/^ε of /);
 /** Composes and proposes a contract as the consumer; gives its id and digest. */
 async function propose(page, house) {
   await pick(page, house);
+  // Each offer is read as it was signed: its fields are there when it is.
+  await grants(page).nth(2).waitFor();
   for (const grant of await grants(page).all()) await grant.fill('1.0');
   await page.getByRole('button', { name: 'Check every rule' }).click();
   await page.getByText('says yes').waitFor();

@@ -38,6 +38,7 @@ export async function three_providers_a_consumer_and_the_sro_go_from_a_contract_
   await buttons.first().waitFor();
   for (let at = 0; at < 3; at += 1) await buttons.nth(at).click();
   await consumer.getByRole('link', { name: 'Contract over 3 datasets' }).click();
+  await consumer.getByLabel(/^ε of /).nth(2).waitFor();
   for (const grant of await consumer.getByLabel(/^ε of /).all()) await grant.fill('1.0');
   await consumer.getByLabel('Price of the room, per run').fill('2000');
   await consumer.getByRole('button', { name: 'Check every rule' }).click();

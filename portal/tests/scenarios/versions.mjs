@@ -8,6 +8,7 @@ async function proposed(page, house) {
   await buttons.first().waitFor();
   for (let at = 0; at < 3; at += 1) await buttons.nth(at).click();
   await page.getByRole('link', { name: 'Contract over 3 datasets' }).click();
+  await page.getByLabel(/^ε of /).nth(2).waitFor();
   for (const grant of await page.getByLabel(/^ε of /).all()) await grant.fill('1.0');
   await page.getByRole('button', { name: 'Check every rule' }).click();
   await page.getByText('says yes').waitFor();
@@ -68,6 +69,8 @@ export async function a_template_of_the_sro_brings_its_purpose_law_and_longest_p
   await house.open(page, '/datasets');
   await page.locator('.card.link .above button').first().click();
   await page.getByRole('link', { name: /^Contract over 1 / }).click();
+  // What comes late must not move what is clicked.
+  await page.getByText(/steps at batch/).waitFor();
   await page.getByRole('combobox', { name: 'Template' }).click();
   await page.getByRole('option', { name: /Oncology trials/ }).click();
   await page.getByText('two people of the SRO countersign').waitFor();
