@@ -19,7 +19,7 @@ export async function a_payment_is_disputed_answered_ruled_by_two_people_and_clo
   const digest = await dialog.getByTestId('signed-digest').textContent();
   assert.match(digest, /^[0-9a-f]{64}$/, 'what is signed stands in sight');
   await dialog.getByRole('button', { name: 'Open the dispute' }).click();
-  await consumer.getByRole('heading', { name: /^Dispute / }).waitFor();
+  await consumer.waitForURL('**/disputes/dsp_*');
   const id = consumer.url().split('/').at(-1);
   // The other side finds it among what waits, and answers.
   const provider = await house.signer('tdp');

@@ -61,7 +61,7 @@ export async function scripts_that_people_stored_in_every_text_run_on_no_page(ho
     await consumer.getByRole('button', { name: 'Dispute this payment' }).click();
     await consumer.getByLabel('Reason, one sentence').fill(said('dispute'));
     await consumer.getByRole('dialog').getByRole('button', { name: 'Open the dispute' }).click();
-    await consumer.getByRole('heading', { name: /^Dispute / }).waitFor();
+    await consumer.waitForURL('**/disputes/dsp_*');
     dispute = consumer.url().split('/').at(-1);
     await house.open(owner, `/disputes/${dispute}`);
     await owner.getByRole('button', { name: 'Answer', exact: true }).click();
