@@ -66,7 +66,7 @@ pub fn add_clipped(leaves: &Leaves, x: &Tensor, y: &Tensor, clipping: Clipping, 
 /// The same without clipping: the plain gradient of the summed losses. For [`crate::plain`], comparison and measurement.
 pub fn add_plain(leaves: &Leaves, x: &Tensor, y: &Tensor, sums: &mut [Vec<f64>]) -> R<()> {
     let mut adder = Adder { sums, values: Vec::new() };
-    let whole = Weighing { factors: None, adding: Adding::Anyhow };
+    let whole = Weighing { factors: None, adding: Adding::Anyhow, bound: f64::INFINITY };
     for part in leaves.backward(x, y, Mode::Plain).hush()? {
         tch::no_grad(|| part.sums(whole, &mut |place, sum| adder.add(place, sum))).hush()?;
     }
@@ -136,7 +136,7 @@ pub(crate) fn weighted(
         }
         false => place.tensor(&factors.collect::<Vec<_>>())?,
     };
-    let weighing = Weighing { factors: Some(&factors), adding };
+    let weighing = Weighing { factors: Some(&factors), adding, bound };
     parts.into_iter().try_for_each(|part| part.sums(weighing, sink))
 }
 

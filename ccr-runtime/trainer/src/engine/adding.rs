@@ -16,7 +16,9 @@
 //! **Inside a row.** A row's gradient is a sum over its own positions or pixels. Where it is built, that sum is a number like
 //! any other by the time its norm is taken: it rounds the row, not the others, and is clipped as it is. Where it is not
 //! built (norms from Gram matrices) the row's positions meet those of other rows one by one, and may be 10^3 times larger
-//! than what is left of them: there everything is added in double precision, always.
+//! than what is left of them. There blocks are judged by what the positions really come to, s_j = c|g_t||a_t|: of K of them,
+//! the largest first, whatever tree they form, u·Σ_j (K − j + 1) s_j is no more than a block of clipped rows may round by. Where
+//! blocks would be small, and in convolutions, everything is added in double precision.
 
 use tch::Kind;
 
@@ -48,6 +50,14 @@ impl Adding {
         }
     }
 
+    /// By how much the sum of so many clipped rows may round, which are one block or several.
+    pub fn allowed(self, rows: i64, bound: f64) -> f64 {
+        match self {
+            Adding::Blocks(most) => UNIT * (most as f64 + 1.0) / 2.0 * bound * rows as f64,
+            Adding::Anyhow | Adding::Double => 0.0,
+        }
+    }
+
     /// Whether tensors of this kind go over to double precision before they are added.
     pub fn doubles(self, kind: Kind) -> bool {
         self == Adding::Double && kind != Kind::Double
@@ -66,6 +76,14 @@ impl Adding {
     }
 }
 
+/// By how much a block of parts of these sizes rounds at most, in whatever order they are added up.
+pub fn rounding(sizes: &mut [f64]) -> f64 {
+    sizes.sort_unstable_by(|a, b| b.total_cmp(a));
+    let additions = (1..=sizes.len()).rev().map(|additions| additions as f64);
+    // What is beside: the sizes' own rounding.
+    1.001 * UNIT * sizes.iter().zip(additions).map(|(size, additions)| size * additions).sum::<f64>()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +98,19 @@ mod tests {
         for (rows, rooms) in [(4_096, 1), (49_152, 1), (1_000_000_000, 1), (1_024, 16)] {
             assert_eq!(Adding::of(rows, rooms), Adding::Double);
         }
+    }
+
+    #[test]
+    fn clipped_rows_may_round_by_what_a_block_of_them_does() {
+        for rows in [64, 1_024, 2_000] {
+            let adding = Adding::of(rows, 1);
+            let Adding::Blocks(most) = adding else { panic!("{adding:?}") };
+            let (mut block, allowed) = (vec![0.5; most as usize], adding.allowed(most, 0.5));
+            assert!((rounding(&mut block) / allowed - 1.001).abs() < 1e-9);
+            assert!(2.0 * adding.allowed(rows as i64, 1.0) <= MOVED);
+        }
+        assert!(rounding(&mut [1.0, 5.0]) > rounding(&mut [3.0, 3.0]), "the largest come first, wherever they stand");
+        assert!(rounding(&mut [f64::NAN, 1.0]).is_nan() && rounding(&mut [f64::INFINITY]).is_infinite());
     }
 
     #[test]

@@ -139,9 +139,10 @@ fn what_cancels_inside_a_row_takes_nothing_of_the_others() {
     }
 }
 
-/// Where norms come from Gram matrices nothing is built for a row, so that its parts meet the other rows one by one, in
-/// double precision. And its norm was raised by a share of what cancels, so that none of it hides: it moves the sum by no
-/// more than the clipping norm, whatever of the row is left, and takes nothing of the others.
+/// Where norms come from Gram matrices nothing is built for a row, so that its parts meet the other rows one by one. Where
+/// they are large beside what is left of them they do so in double precision. And its norm was raised by a share of what
+/// cancels, so that none of it hides: it moves the sum by no more than the clipping norm, whatever of the row is left, and
+/// takes next to nothing of the others.
 #[test]
 fn what_cancels_inside_a_row_takes_nothing_where_nothing_is_built() {
     const WIDTH: i64 = 128;
@@ -172,6 +173,6 @@ fn what_cancels_inside_a_row_takes_nothing_where_nothing_is_built() {
         println!("left {left:e}: moves by {moves:.7?} clipping norms");
         worst = moves.into_iter().fold(worst, f64::max);
     }
-    assert!(taken.iter().all(|taken| *taken <= 1e-7), "what a row of nothing takes of others: {taken:?}");
+    assert!(taken.iter().all(|taken| *taken <= 1e-3), "what a row of nothing takes of others: {taken:?}");
     assert!(worst > 0.98 && worst <= 1.0, "{worst}");
 }

@@ -20,7 +20,7 @@ fn alone(network: &Network, x: &Tensor, y: &Tensor) -> Vec<f64> {
     let leaves = network.leaves().unwrap();
     let mut gradients: Vec<Vec<f64>> = network.parameters.iter().map(|p| vec![0.0; p.values.len()]).collect();
     for part in leaves.backward(x, y, Mode::Oracle).unwrap() {
-        let whole = Weighing { factors: None, adding: Adding::Anyhow };
+        let whole = Weighing { factors: None, adding: Adding::Anyhow, bound: f64::INFINITY };
         let mut sink = |place: usize, gradient: &Tensor| {
             let values = Vec::<f64>::try_from(gradient.reshape([-1]).to_kind(Kind::Double))?;
             gradients[place].iter_mut().zip(values).for_each(|(sum, value)| *sum += value);

@@ -2,11 +2,12 @@
 //!
 //! A row's parts may cancel: its gradient is small, its parts are not, and added one by one to the other rows they would
 //! round these away. So what was built for a norm is what is added here. Where nothing was built the norm comes from Gram
-//! matrices; there the parts meet in double precision.
+//! matrices; there the parts' own sizes say how many of them may meet before double precision takes over.
 
 use tch::{Kind, Tensor};
 
-use super::adding::Adding;
+use super::adding::{Adding, rounding};
+use super::norm::{numbers, squares};
 use super::part::{Outer, Part};
 use super::{T, conv};
 use crate::device;
@@ -24,6 +25,8 @@ pub struct Weighing<'a> {
     pub factors: Option<&'a Tensor>,
     /// In which precision.
     pub adding: Adding,
+    /// What no row exceeds with its factor, as a norm.
+    pub bound: f64,
 }
 
 impl Weighing<'_> {
@@ -137,8 +140,13 @@ fn outer(weights: &Outer, a: &Tensor, g: &Tensor, weighing: Weighing<'_>, sink: 
 
 /// Σ_i c_i Σ_t g_t a_tᵀ, where no row's own was built.
 fn products(a: &Tensor, g: &Tensor, weighing: Weighing<'_>, sink: &mut dyn FnMut(&Tensor) -> T<()>) -> T<()> {
-    let weighing = if g.dim() == 3 { weighing.by_position() } else { weighing };
     let rows = g.size().first().copied().unwrap_or(0);
+    let each = if g.dim() == 3 { by_sizes(a, g, weighing)? } else { None };
+    let weighing = match each {
+        Some(each) => Weighing { adding: Adding::Blocks(each), ..weighing },
+        None if g.dim() == 3 => weighing.by_position(),
+        None => weighing,
+    };
     if weighing.adding.doubles(g.kind()) {
         let (d, p) = (width(a), width(g));
         let first_is_a = d < p;
@@ -167,6 +175,41 @@ fn products(a: &Tensor, g: &Tensor, weighing: Weighing<'_>, sink: &mut dyn FnMut
         sink(&if width(&a) < width(&g) { product(&a, &g)?.f_tr()? } else { product(&g, &a)? })?;
     }
     Ok(())
+}
+
+/// The most blocks of positions that cost less than double precision.
+const MOST_BLOCKS: i64 = 8;
+
+/// How many rows may be a block where their positions meet one by one, as far as their sizes allow any.
+fn by_sizes(a: &Tensor, g: &Tensor, weighing: Weighing<'_>) -> T<Option<i64>> {
+    let (Some(factors), Adding::Blocks(most)) = (weighing.factors, weighing.adding) else { return Ok(None) };
+    let (rows, positions, _) = g.size3()?;
+    let steps_first = steps_first(g);
+    let lengths = |t: &Tensor| squares(&flat(t, steps_first)?);
+    let mut sizes = vec![0.0; g.numel() / width(g).max(1) as usize];
+    let factors = numbers(factors)?;
+    for (at, (a, g)) in lengths(a)?.into_iter().zip(lengths(g)?).enumerate() {
+        let (row, position) = match steps_first {
+            true => (at % rows as usize, at / rows as usize),
+            false => (at / positions as usize, at % positions as usize),
+        };
+        if let (Some(size), Some(factor)) = (sizes.get_mut(row * positions as usize + position), factors.get(row)) {
+            *size = factor * (a * g).sqrt();
+        }
+    }
+    let blocks = std::iter::successors(Some(1), |count| Some(count * 2)).take_while(|count| *count <= MOST_BLOCKS);
+    for count in blocks {
+        let each = (rows / count + i64::from(rows % count > 0)).max(1);
+        let blocks = sizes.chunks_mut((each * positions).max(1) as usize);
+        let mut allowed = blocks.map(|block| {
+            let rows = block.len() as i64 / positions.max(1);
+            rounding(block) <= weighing.adding.allowed(rows, weighing.bound)
+        });
+        if each <= most && allowed.all(|allowed| allowed) {
+            return Ok(Some(each));
+        }
+    }
+    Ok(None)
 }
 
 fn width(t: &Tensor) -> i64 {
