@@ -42,8 +42,8 @@ export async function a_person_enrols_and_a_key_made_in_the_browser_stays_there(
 }
 
 export async function a_new_key_is_kept_before_it_is_entered_and_can_be_entered_again(house) {
-  const page = await house.signer('tdp2');
-  const count = async () => (await house.get(`/v1/participants/${encodeURIComponent(house.people.tdp2.did)}/keys`)).keys.length;
+  const page = await house.signer('tdc');
+  const count = async () => (await house.get(`/v1/participants/${encodeURIComponent(house.people.tdc.did)}/keys`)).keys.length;
   const before = await count();
   await unreachable(page, '/v1/participants/keys');
   await page.getByRole('button', { name: 'Create a key' }).click();
@@ -78,7 +78,7 @@ export async function a_new_key_is_kept_before_it_is_entered_and_can_be_entered_
 }
 
 export async function a_key_is_ended_under_the_digest_that_is_shown(house) {
-  const page = await house.signer('tdp3');
+  const page = await house.signer('tdp');
   await page.getByRole('button', { name: 'Create a key' }).click();
   await page.getByRole('button', { name: 'Sign and enter' }).click();
   const made = page.locator('li', { hasText: 'made in this browser' });
@@ -165,7 +165,7 @@ export async function an_organisation_registers_and_two_people_of_the_sro_let_it
   await house.open(asha, '/');
   await asha.getByRole('link', { name: 'Acme Laboratories applies for registration' }).click();
   await asha.getByRole('button', { name: 'Decide about Acme Laboratories' }).click();
-  await asha.getByLabel('Reason, one sentence').fill('papers were seen');
+  await asha.getByRole('dialog').getByLabel('Reason, one sentence').fill('papers were seen');
   await asha.getByRole('button', { name: 'To the document' }).click();
   await asha.getByRole('button', { name: 'Sign', exact: true }).click();
   await asha.getByText('A second person must sign').waitFor();
