@@ -98,6 +98,8 @@ packages() {
     mkdir -p "$work/stand-in"
     for binary in contract-service kms-adapter payment-adapter ccr depa; do cp /bin/true "$work/stand-in/$binary"; done
     # Stand-ins pack the same way, in a second; what the real ones need is asked once of one of them.
+    SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
+    export SOURCE_DATE_EPOCH
     for out in one two; do
         sh $here/deb.sh --binaries "$work/stand-in" --out "$work/$out" >"$work/deb" 2>&1 || { cat "$work/deb" && return 1; }
     done
