@@ -144,7 +144,13 @@ fn acts(house: &House, contract: &ContractRef, n: usize) {
             Ok(()) => return,
             // Entered, and its answer was lost with the process.
             Err(refusal) if refusal.code == Code::StateTransition => return,
-            Err(refusal) if matches!(refusal.code, Code::PeerUnreachable | Code::Unavailable | Code::Timeout) => {
+            // The last one: the client gave the call before up, and the process still works at it.
+            Err(refusal)
+                if matches!(
+                    refusal.code,
+                    Code::PeerUnreachable | Code::Unavailable | Code::Timeout | Code::RequestReplayed
+                ) =>
+            {
                 std::thread::sleep(Duration::from_millis(20));
             }
             Err(refusal) => panic!("{refusal}"),

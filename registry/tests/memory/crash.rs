@@ -86,18 +86,19 @@ fn survives(kills: u64) {
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let (opened, opening) = std::sync::mpsc::channel();
+        // One of four is killed at any moment from its start on, one when it has just opened, the others while they write.
+        let sign = [None, Some("opened "), Some("ack "), Some("ack ")][(round % 4) as usize];
+        let (reached, reaching) = std::sync::mpsc::channel();
         let reader = std::thread::spawn(move || {
             let tell = |line: &String| {
-                if line.starts_with("opened ") {
-                    let _ = opened.send(());
+                if sign.is_some_and(|sign| line.starts_with(sign)) {
+                    let _ = reached.send(());
                 }
             };
             lines.map_while(Result::ok).inspect(tell).collect::<Vec<_>>()
         });
-        // Three of four are killed while they write, the others at any moment from their start on.
-        if round % 4 > 0 {
-            opening.recv_timeout(Duration::from_secs(60)).unwrap();
+        if sign.is_some() {
+            reaching.recv_timeout(Duration::from_secs(60)).unwrap();
         }
         let random = u64::from(signing::signer::random::<1>().unwrap()[0]);
         // A moment short enough that a thousand of them leave a log that still opens at once.
