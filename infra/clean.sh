@@ -6,5 +6,6 @@
 set -eu
 cd "$(dirname "$0")/.."
 rm -rf target .build portal/node_modules portal/src/api/schema.d.ts
+rm -rf clients/typescript/node_modules clients/typescript/dist clients/typescript/src/schema.d.ts
 find portal/dist -mindepth 1 ! -name .gitkeep -delete
 echo "target/, .build/ and what was built in portal/ are gone" >&2

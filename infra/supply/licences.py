@@ -50,8 +50,8 @@ def main():
         count += 1
         if not allowed(parts.licence(package["license"]), known | special.get(package["name"], set())):
             faults.append(f"{package['name']} {package['version']}: licence {package['license']} is not allowed")
-        if package["source"] != "registry+https://github.com/rust-lang/crates.io-index":
-            faults.append(f"{package['name']} {package['version']}: not from crates.io")
+        if not (package["source"] or "").startswith("registry+https://"):
+            faults.append(f"{package['name']} {package['version']}: not from the Rust registry")
         if package["name"] in banned:
             faults.append(f"{package['name']} {package['version']}: banned by deny.toml")
     for name, version, licence, _ in parts.portal():

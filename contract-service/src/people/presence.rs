@@ -1,5 +1,6 @@
 //! Whether a person of the SRO is there, and not only its key.
 
+use schemas::envelope::PartySignature;
 use schemas::id::Did;
 use schemas::{Code, R, Refusal, Timestamp};
 
@@ -17,6 +18,13 @@ pub fn needed(app: &App, signer: &Did) -> R<()> {
     let sentence =
         "an act of the SRO needs a passkey assertion of its signer of the last five minutes; see /auth/step-up";
     Err(Refusal::new(Code::StepUpNeeded, sentence))
+}
+
+/// The same of all who signed, of whom others than the SRO's people are asked nothing.
+pub fn of_signers(app: &App, signatures: &[PartySignature]) -> R<()> {
+    let state = app.registry.state();
+    let people = signatures.iter().map(|signature| &signature.kid.holder).filter(|holder| state.is_sro(holder));
+    people.map(|holder| Did::parse(holder)).try_for_each(|person| needed(app, &person?))
 }
 
 fn fresh(at: Timestamp, now: Timestamp) -> bool {

@@ -39,6 +39,7 @@ pub fn propose(app: &App, call: &Call) -> R<Answer> {
 fn propose_cose(app: &App, call: &Call) -> R<Answer> {
     let whole: Envelope<Contract> = signing::cose::read(&call.body)?.envelope()?;
     signing::verify(whole.clone(), app.did(), &*app.registry.state())?;
+    presence::of_signers(app, &whole.signatures)?;
     let (sha256, id) = (whole.digest(), whole.read_unverified()?.contract_id);
     let contract = ContractRef { id, sha256 };
     let mut answer = None;
@@ -73,12 +74,10 @@ fn signed(app: &App, call: &Call) -> R<(Digest, Verified<Body>)> {
     let id: ContractId = call.param("id")?;
     let ContractSignature { contract_sha256, signature } = call.read()?;
     let contract = ContractRef { id, sha256: contract_sha256 };
-    let holder = signature.kid.holder.clone();
+    let signer = [signature.clone()];
     let body = app.registry.verify(Body::ContractSigned { contract, signature })?;
     // A countersignature of the SRO is an act of the SRO; it is seldom, and its one look at the sessions is worth no thread.
-    if app.registry.state().is_sro(&holder) {
-        presence::needed(app, &Did::parse(&holder)?)?;
-    }
+    presence::of_signers(app, &signer)?;
     Ok((contract_sha256, body))
 }
 

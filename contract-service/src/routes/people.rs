@@ -14,7 +14,7 @@ use crate::call::{Answer, Call};
 use crate::people::passkey::{Purpose, ask, judged, prove, stored};
 use crate::people::session::{Session, Starting, forget, standing};
 use crate::people::trail::{self, Act};
-use crate::people::{enrol, oidc, recovery, refused};
+use crate::people::{enrol, oidc, presence, recovery, refused};
 use crate::route::Access::{Open, Token};
 use crate::route::{Access, Route, get, post};
 
@@ -80,6 +80,7 @@ pub fn paths() -> Vec<Route> {
 /// Makes a one-time enrolment link, by a key holder's token.
 pub fn link(app: &App, call: &Call) -> R<Answer> {
     let caller = caller(app, call, &app.registry.state())?;
+    there(app, caller.did())?;
     Answer::created(&enrol::link(app, call, &caller)?)
 }
 
@@ -266,6 +267,12 @@ pub fn list(app: &App, call: &Call) -> R<Answer> {
     Answer::ok(&PersonList { people: people.collect() })
 }
 
+/// Changes who may show a passkey for a person of the SRO only while that person is there: a key that was taken would
+/// give itself a passkey, or take those of the others away.
+fn there(app: &App, member: &Did) -> R<()> {
+    if app.registry.state().is_sro(member.as_str()) { presence::needed(app, member) } else { Ok(()) }
+}
+
 /// The members that are one with this one: the people of the SRO, or itself alone.
 fn members(app: &App, did: &Did) -> Vec<Did> {
     let sro: Vec<Did> = app.sro().iter().map(|person| person.did.clone()).collect();
@@ -277,7 +284,11 @@ pub fn suspend(app: &App, call: &Call) -> R<Answer> {
     let state = app.registry.state();
     let id: PersonId = call.param("id")?;
     let (member, by) = match call.bearer {
-        Some(_) => (caller(app, call, &state)?.did().clone(), "token"),
+        Some(_) => {
+            let member = caller(app, call, &state)?.did().clone();
+            there(app, &member)?;
+            (member, "token")
+        }
         None => {
             let session = stepped_up(app, call)?;
             if !session.administers() {

@@ -16,6 +16,8 @@ use crate::call::{Answer, Call, page_size};
 use crate::ids;
 
 /// The longest that a former secret may go on signing: seven days.
+/// Characters of an endpoint's address.
+const LONGEST_URL: usize = 2_048;
 const LONGEST_OVERLAP: u32 = 7 * 86_400;
 
 /// Makes an endpoint with its own secret and key. The secret is shown this once.
@@ -51,6 +53,10 @@ pub fn create(app: &App, call: &Call) -> R<Answer> {
 
 /// Refuses an address that may not be called, and types of events that there are not.
 fn judged(app: &App, url: &str, events: &[String]) -> R<()> {
+    if url.len() > LONGEST_URL {
+        let sentence = format!("the address of an endpoint has at most {LONGEST_URL} characters");
+        return Err(Refusal::new(Code::LimitExceeded, sentence).at("url"));
+    }
     Reach { loopback: app.config.demo() }.check_hook(url, &app.config.webhooks.ports)?;
     let known = |event: &String| {
         let family = event.strip_suffix(".*").map(|family| format!("{family}."));

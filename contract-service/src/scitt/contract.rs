@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::auth::oversight;
 use crate::auth::roles::caller;
 use crate::call::Call;
+use crate::people::presence;
 use crate::routes::drafts;
 
 /// Takes a contract in; answers with the index of the entry that the message made.
@@ -33,6 +34,7 @@ fn sign(app: &App, message: &CoseMessage) -> R<u64> {
     let state = app.registry.state();
     // All signatures first: nothing is entered of a message of which a part is bad.
     drop(signing::verify(envelope.clone(), app.did(), state.as_ref())?);
+    presence::of_signers(app, &envelope.signatures)?;
     let reference = ContractRef { id: envelope.read_unverified()?.contract_id, sha256: envelope.digest() };
     let known = signers(&state, &reference.sha256);
     let mut fresh = envelope.signatures.iter().filter(|s| !known.contains(&s.kid.holder)).cloned();

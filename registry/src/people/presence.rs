@@ -18,12 +18,14 @@ pub struct Presence {
 }
 
 impl Registry {
-    /// The presence of the people of a member; the suspended ones count for nothing.
+    /// The presence of the people of a member. Those who are suspended are not there, but their passkeys are still asked
+    /// for: who takes a member's key disarms it by no suspension.
     pub fn presence(&self, member: &Did, now: Timestamp) -> R<Presence> {
         self.read(|db| {
-            let own = people::table.filter(people::member.eq(member.as_str())).filter(people::suspended_at.is_null());
-            let ids: Vec<String> = own.select(people::id).load(db)?;
-            let held: i64 = passkeys::table.filter(passkeys::person.eq_any(&ids)).count().get_result(db)?;
+            let of_member = people::table.filter(people::member.eq(member.as_str()));
+            let all: Vec<String> = of_member.select(people::id).load(db)?;
+            let held: i64 = passkeys::table.filter(passkeys::person.eq_any(&all)).count().get_result(db)?;
+            let ids: Vec<String> = of_member.filter(people::suspended_at.is_null()).select(people::id).load(db)?;
             let (began, seen) = alive(now);
             let newest: Option<i64> = sessions::table
                 .filter(sessions::person.eq_any(&ids))
