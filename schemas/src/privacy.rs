@@ -229,10 +229,11 @@ impl Plan {
         self.most_expected_batch.as_ref().unwrap_or(&self.expected_batch)
     }
 
-    /// Refuses (`LIMIT_EXCEEDED`) a private training of a network that expects more than [`MOST_EXPECTED_ROWS`] rows a step.
+    /// Refuses (`LIMIT_EXCEEDED`) a private training of a network that may expect more than [`MOST_EXPECTED_ROWS`] rows a
+    /// step, whichever of its tables bounds them.
     pub fn fits(&self, model: &Model) -> R<()> {
         let single = matches!(model, Model::Network { .. }) && !self.without_differential_privacy;
-        if single && self.expected_batch.value() > f64::from(MOST_EXPECTED_ROWS) {
+        if single && self.most_expected().value() > f64::from(MOST_EXPECTED_ROWS) {
             let sentence =
                 format!("a step of a network expects {MOST_EXPECTED_ROWS} rows at most; sample fewer a step");
             return Err(Refusal::new(Code::LimitExceeded, sentence).at("sample_rate"));

@@ -17,11 +17,13 @@
 //! its bound but another direction.
 //!
 //! So the margin is, in double precision, 10^-5 and 2·10^-11 for every row that a step is expected to have at most; in
-//! single precision [`MOVED`], 10^-4 for the norms, and 2·10^-6 for every such row: see [`bound`]. A step has twice as many
+//! single precision √2 times [`MOVED`] (by rows, and by positions), 10^-4 for the norms, and 2·10^-6 for every such row: see [`bound`]. A step has twice as many
 //! almost never.
 //!
 //! A row whose gradient is not finite counts as zero. It is no error, for that would depend on the data: the other rows
 //! are worked through again without it, since 0·∞ is no number.
+
+use std::f64::consts::SQRT_2;
 
 use schemas::R;
 use tch::{Kind, TchError, Tensor};
@@ -41,11 +43,12 @@ const ROUNDING: [f64; 2] = [2e-11, 2e-6];
 const MOST: f64 = 0.1;
 
 /// What rows are clipped to, below `clip` by the margin of the precision and of the rows that a step is expected to have at
-/// most.
+/// most. What is added row by row and what is added position by position may each move the sum by [`MOVED`]; they are of
+/// different weights, so that both come to √2 of it.
 pub fn bound(clip: f64, single: bool, expected_rows: f64) -> f64 {
     let ([double, float], [per_double, per_float]) = (MARGINS, ROUNDING);
     let lost = |without: f64, per_row: f64| (without + per_row * expected_rows.max(0.0)).min(MOST);
-    clip * (1.0 - if single { lost(float, per_float) + MOVED } else { lost(double, per_double) })
+    clip * (1.0 - if single { lost(float, per_float) + MOVED * SQRT_2 } else { lost(double, per_double) })
 }
 
 /// What the rows of a step are clipped to, and how they meet.
@@ -136,7 +139,10 @@ pub(crate) fn weighted(
         }
         false => place.tensor(&factors.collect::<Vec<_>>())?,
     };
-    let weighing = Weighing { factors: Some(&factors), adding, bound };
+    // Each part may round by its share: the parts of a row stand at right angles to each other, so that their roundings
+    // add up as their squares do, and n of them come to what one of the whole bound would.
+    let share = bound / (parts.len().max(1) as f64).sqrt();
+    let weighing = Weighing { factors: Some(&factors), adding, bound: share };
     parts.into_iter().try_for_each(|part| part.sums(weighing, sink))
 }
 

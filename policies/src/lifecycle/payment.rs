@@ -268,7 +268,7 @@ impl State {
             (Act::Block, Asked, Said::Failed) if newest => Answered::Failed,
             (Act::Block, Blocked, Said::Failed) if block => Answered::Refunded,
             (Act::Block, Refunding, Said::Failed) if block && !owed_back => Answered::Refunded,
-            (Act::Block, Due, Said::Failed) if block && self.books.is_secured(own) => Answered::Lapsed,
+            (Act::Block, Due | Instructed, Said::Failed) if block && self.books.is_secured(own) => Answered::Lapsed,
             (Act::Pay, Instructed | Due, Said::Settled) if !was_paid => Answered::Settled,
             (Act::Pay, Instructed, Said::Failed) if newest => Answered::Failed,
             (Act::Pay, Settled, Said::Returned) if stands => Answered::Returned,
@@ -331,7 +331,17 @@ impl State {
             Answered::BlockedAgain => {
                 self.undo_beside(index, Fact::Blocked, &row.obligation, &callback.instruction_id)?;
             }
-            Answered::Lapsed => self.book(index, Fact::Lapsed, &row.obligation)?,
+            Answered::Lapsed => {
+                // A payment out of the block is under way: it goes on, and is not out of the block any more.
+                let under_way = row.state == PaymentState::Instructed;
+                if under_way {
+                    self.book(index, Fact::Failed, &row.obligation)?;
+                }
+                self.book(index, Fact::Lapsed, &row.obligation)?;
+                if under_way {
+                    self.book(index, Fact::Instructed, &row.obligation)?;
+                }
+            }
             Answered::Settled => {
                 if row.state == PaymentState::Due {
                     self.book(index, Fact::Instructed, &row.obligation)?;

@@ -113,6 +113,17 @@ fn no_model_is_handed_over_whose_deposit_is_gone() {
     lapsed.log.refused(handed.clone(), Code::EscrowNotFunded, "its block lapsed");
     lapsed.days(3);
     assert_eq!(lapsed.tick(), 1, "and asked again");
+    scene.log.enter(handed.clone()).unwrap();
+    // The block is gone while the payment out of it is under way: the payment goes on, and is waited for.
+    let mut scene = completed(funded());
+    let block = scene.fee().blocked_by.clone().unwrap();
+    tell(&mut scene, &block, PaymentResult::Failed, "gone").unwrap();
+    assert_eq!(state(&scene), PaymentState::Instructed);
+    scene.check();
+    scene.log.refused(handed.clone(), Code::EscrowNotFunded, "its block lapsed under way");
+    refused(&mut scene, &block, PaymentResult::Failed, "gone again", "it lapses once");
+    scene.answer(PaymentResult::Settled, "s").unwrap();
+    scene.check();
     scene.log.enter(handed).unwrap();
 }
 

@@ -122,22 +122,47 @@ pub fn sum(site: &Site, g: &Tensor, weighing: Weighing<'_>, sink: &mut dyn FnMut
     let (rows, outputs, _, _) = g.size4()?;
     let (slabs, patch) = (site.slabs(), site.x.size4()?.1 * site.kernel * site.kernel);
     let kind = if weighing.adding.doubles(g.kind()) { Kind::Double } else { g.kind() };
+    if !site.gram {
+        return built_again(site, g, weighing, sink);
+    }
     for (from, count) in weighing.adding.blocks(rows, g.kind()) {
         let sum = Tensor::f_zeros([slabs, outputs, patch / slabs], (kind, g.device()))?;
         let (x, g) = (site.x.f_narrow(0, from, count)?, g.f_narrow(0, from, count)?);
         pieces(site, &x, &g, |first, n, part, slab, u| {
-            let factors = weighing.narrow(from + first, n)?;
-            let mut of_slab = sum.f_select(0, slab)?;
-            if site.gram {
-                let part = scaled(&part.f_to_kind(kind)?, factors.as_ref())?;
-                let part = part.f_transpose(0, 1)?.f_reshape([outputs, -1])?;
-                return of_slab.f_addmm_(&part, &u.f_to_kind(kind)?.f_reshape([-1, patch])?).map(drop);
-            }
-            of_slab.f_add_(&block(&part.f_bmm(u)?, factors.as_ref(), weighing.adding)?).map(drop)
+            let part = scaled(&part.f_to_kind(kind)?, weighing.narrow(from + first, n)?.as_ref())?;
+            let part = part.f_transpose(0, 1)?.f_reshape([outputs, -1])?;
+            let u = u.f_to_kind(kind)?.f_reshape([-1, patch])?;
+            sum.f_select(0, slab)?.f_addmm_(&part, &u).map(drop)
         })?;
         sink(&site.whole(&sum)?)?;
     }
     Ok(())
+}
+
+/// The same where rows are built. They are built just as [`unfolded`] built them for their norms, piece by piece: what
+/// cancels inside a row must cancel in its sum as it did in its norm, to the last bit, and another partition of the rows may
+/// have another kernel add it up. Only what was built is cut into blocks.
+fn built_again(site: &Site, g: &Tensor, weighing: Weighing<'_>, sink: &mut dyn FnMut(&Tensor) -> T<()>) -> T<()> {
+    let slabs = usize::try_from(site.slabs()).unwrap_or(1);
+    // Of a piece each slab gives its blocks; the last slab makes them whole.
+    let mut of_piece: Vec<Vec<Tensor>> = Vec::new();
+    pieces(site, &site.x, g, |first, n, part, slab, u| {
+        let built = part.f_bmm(u)?;
+        for (at, (from, count)) in weighing.adding.blocks(n, g.kind()).enumerate() {
+            let factors = weighing.narrow(first + from, count)?;
+            let sum = block(&built.f_narrow(0, from, count)?, factors.as_ref(), weighing.adding)?;
+            match of_piece.get_mut(at) {
+                Some(sums) if slab > 0 => sums.push(sum),
+                _ => of_piece.push(vec![sum]),
+            }
+        }
+        if of_piece.first().is_some_and(|sums| sums.len() == slabs) {
+            for sums in of_piece.drain(..) {
+                sink(&site.whole(&Tensor::f_stack(&sums, 0)?)?)?;
+            }
+        }
+        Ok(())
+    })
 }
 
 /// Works through the rows a few at a time: `work` takes the first, how many, their g [n, channels out, positions], and for
