@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { findings, settled } from '../check.mjs';
+import { findings, quiet, settled } from '../check.mjs';
 import { program } from '../house.mjs';
 
 const dist = resolve(import.meta.dirname, '../../dist');

@@ -20,7 +20,8 @@ export async function scripts_that_people_stored_in_every_text_run_on_no_page(ho
   const newcomer = await house.profile();
   await house.open(newcomer, '/register');
   await newcomer.getByLabel('Legal name').fill(said('legal name').slice(0, 200));
-  await newcomer.getByRole('button', { name: 'Make a key and apply' }).click();
+  await newcomer.getByRole('button', { name: 'Make a key' }).click();
+  await newcomer.getByRole('button', { name: 'Sign and apply' }).click();
   await newcomer.getByText('Two people of the SRO decide').waitFor();
   const consumer = await house.signer('tdc');
   // The risk statement of a contract.
