@@ -12,7 +12,7 @@ use schemas::{Code, R, Refusal};
 use crate::conn::Place;
 
 /// How long a holder may need to let go: one that is closing has threads to end.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(20);
 /// The longest name of a holder that is told.
 const NAME: u64 = 120;
