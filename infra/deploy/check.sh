@@ -163,6 +163,36 @@ if [ -n "$py" ]; then
 else
     not_run "container file: hadolint cannot be had"
 fi
+if have cargo && [ -n "$python" ]; then
+    check "container file: what it names" "$python" $here/check/containers.py $here/containers/Containerfile $here/helm
+else
+    not_run "container file: what it names: cargo or Python is missing"
+fi
+# The roots that images are made of, from this Debian: each binary answers in its own, as the user of the image; no shell does.
+roots() {
+    count=0
+    for binary in contract-service kms-adapter payment-adapter; do
+        built=${CARGO_TARGET_DIR:-target}/production/$binary
+        [ -x "$built" ] || continue
+        built=$(realpath "$built")
+        rm -rf "$work/image"
+        sh $here/containers/root.sh "$work/image" "$built" /bin/sleep || return 1
+        chroot --userspec=10001:10001 "$work/image" "$built" --version || return 1
+        if find "$work/image" \( -name sh -o -name '*bash' -o -name dash -o -name perl \) ! -type d | grep .; then return 1; fi
+        if find "$work/image" ! -type l -perm /022 ! -path "$work/image/tmp" | grep .; then return 1; fi
+        [ -s "$work/image/var/lib/dpkg/status.d/libssl3" ] || { echo "nothing says that OpenSSL is in it" && return 1; }
+        count=$((count + 1))
+    done
+    rm -rf "$work/image"
+    echo "$count binaries answer in a root of their own, without a shell in it"
+}
+if [ "$(id -u)" != 0 ]; then
+    not_run "roots of container images: chroot needs root"
+elif [ ! -x "${CARGO_TARGET_DIR:-target}/production/kms-adapter" ]; then
+    not_run "roots of container images: sh infra/production.sh has built nothing"
+else
+    check "roots of container images" roots
+fi
 not_run "container images: no registry of base images is reached from a test"
 
 # --- chart -----------------------------------------------------------------------------------------------------------
@@ -251,7 +281,7 @@ alerts() { promtool check rules "$work/dashboard.json" && promtool test rules $h
 if have promtool; then check "alert rules (promtool)" alerts; else not_run "alert rules: promtool is missing (Debian: prometheus)"; fi
 
 # --- shell, supply ---------------------------------------------------------------------------------------------------
-shells() { shellcheck -x $here/*.sh $here/debian/p* $here/debian/depa-fetch-libtorch infra/supply.sh infra/supply/*.sh && echo "no word"; }
+shells() { shellcheck -x $here/*.sh $here/debian/p* $here/debian/depa-fetch-libtorch $here/containers/root.sh infra/supply.sh infra/supply/*.sh && echo "no word"; }
 if have shellcheck; then check "shell scripts" shells; else not_run "shell scripts: shellcheck is missing"; fi
 quick=--quick
 [ $full = no ] || quick=

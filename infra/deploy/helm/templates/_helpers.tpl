@@ -43,7 +43,7 @@ securityContext:
 {{/* Secrets are mounted readable by a group, and the services refuse such keys: a first container lays copies of mode 0600 into memory. */}}
 {{- define "depa.keys" -}}
 - name: keys
-  image: {{ include "depa.image" (dict "root" .root "of" .image) }}
+  image: {{ include "depa.image" (dict "root" .root "of" "init") }}
   imagePullPolicy: {{ .root.Values.images.pullPolicy }}
   command: [/bin/sh, -ec, "for file in /secrets/*; do install -m 0600 \"$file\" /run/depa/; done"]
   {{- include "depa.container" .root | nindent 2 }}
