@@ -1,6 +1,8 @@
 //! What the handbook tells people to type, typed: every `sh` block of the pages under `docs/`, page by page, against a
 //! house of processes. Exit codes are compared, and the files that a page says it leaves.
 //!
+//! The seconds of each page are printed: `DEPA_DOCS_ONLY=tutorials` leaves the other pages out.
+//!
 //! A block after `<!-- not run: WHY -->` is left out and counted. `<!-- continues: PAGE -->` puts a page after another one in
 //! the same shell and folder; `<!-- leaves: FILE … -->` names files that must lie there at the end.
 
@@ -169,24 +171,27 @@ fn what_the_handbook_says_can_be_typed() {
         if chain.iter().all(|page| page.blocks.is_empty()) || !chain[0].name.contains(&only) {
             continue;
         }
-        let began = Instant::now();
-        play(&house, &work.join(number.to_string()), &chain);
-        let names: Vec<&str> = chain.iter().map(|page| page.name.as_str()).collect();
-        println!("{}: {:.1} s", names.join(" + "), began.elapsed().as_secs_f64());
+        let seconds = play(&house, &work.join(number.to_string()), &chain);
+        chain.iter().zip(seconds).for_each(|(page, seconds)| println!("{}: {seconds:.1} s", page.name));
         typed += chain.iter().map(|page| page.blocks.len()).sum::<usize>();
     }
     println!("{typed} blocks typed, {left_out} not run");
 }
 
-/// Types the blocks of these pages one after the other in one shell, in a folder of their own.
-fn play(house: &House, dir: &Path, chain: &[&Page]) {
+/// Types the blocks of these pages one after the other in one shell, in an empty folder of their own. Returns the seconds
+/// that each page took.
+fn play(house: &House, dir: &Path, chain: &[&Page]) -> Vec<f64> {
     fs::create_dir(dir).unwrap();
+    let times = dir.join(".times");
+    let look_at_the_clock = format!("date +%s.%N >>'{}'\n", times.display());
     let mut script = String::from("set -eu\n");
     for page in chain {
+        script.push_str(&look_at_the_clock);
         for (line, block) in &page.blocks {
             script.push_str(&format!("echo '== {}:{line}' >&2\n{block}", page.name));
         }
     }
+    script.push_str(&look_at_the_clock);
     fs::write(dir.join(".script.sh"), &script).unwrap();
     let bins = sibling("depa").unwrap().parent().unwrap().to_owned();
     let path = format!("{}:{}", bins.display(), std::env::var("PATH").unwrap());
@@ -219,4 +224,6 @@ fn play(house: &House, dir: &Path, chain: &[&Page]) {
     for file in chain.iter().flat_map(|page| &page.leaves) {
         assert!(dir.join(file).exists(), "{file} is not there\n{}", last.join("\n"));
     }
+    let times: Vec<f64> = fs::read_to_string(times).unwrap().lines().map(|time| time.parse().unwrap()).collect();
+    times.windows(2).map(|pair| pair[1] - pair[0]).collect()
 }
