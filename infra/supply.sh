@@ -2,8 +2,10 @@
 # Judges what the platform is made of: licences, sources and bans of every crate, the list of other people's work, the bill of
 # materials. What cannot be judged on this machine says NOT RUN.
 #
-#   sh infra/supply.sh                        all of it; cargo-deny where it is installed (cargo install --locked cargo-deny)
-#   sh infra/supply.sh --advisories FOLDER    and known weaknesses, by a snapshot of the advisory database (a git clone of it)
+#   sh infra/supply.sh                        all of it; cargo-deny where it is there
+#   sh infra/supply.sh --deny                 builds cargo-deny first where it is missing (crates.io; minutes), into .build/tools
+#   sh infra/supply.sh --advisories SNAPSHOT  and known weaknesses, by a snapshot of the advisory database: its folder (a clone, or
+#                                             unpacked) or a tar file; DEPA_ADVISORIES=SNAPSHOT says the same. Nothing is fetched
 #   sh infra/supply.sh --sbom FILE            write the bill of materials there (CycloneDX 1.6)
 #   sh infra/supply.sh --quick                as the gate has it: a list of other people's work that lags behind the locks is
 #                                             said and no fault, every 40th component is judged by the schema
@@ -13,15 +15,16 @@ cd "$(dirname "$0")/.."
 # shellcheck source=infra/env.sh
 . infra/env.sh
 
-advisories='' sbom='' reproducible=no quick=''
+advisories=${DEPA_ADVISORIES:-} sbom='' reproducible=no quick='' deny=no
 while [ $# -gt 0 ]; do
     case $1 in
-    --advisories) advisories=${2:?a folder} && shift ;;
+    --deny) deny=yes ;;
+    --advisories) advisories=${2:?a folder or a tar file} && shift ;;
     --sbom) sbom=${2:?a file} && shift ;;
     --reproducible) reproducible=yes ;;
     --quick) quick=--quick ;;
     *)
-        echo "supply: unknown argument $1; known: --advisories, --sbom, --reproducible, --quick" >&2
+        echo "supply: unknown argument $1; known: --deny, --advisories, --sbom, --reproducible, --quick" >&2
         exit 2
         ;;
     esac
@@ -32,13 +35,14 @@ say() { printf 'supply: %s\n' "$*"; }
 python=python3
 [ ! -x .build/deploy/bin/python ] || python=.build/deploy/bin/python
 bad=0
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 
 say "licences and sources, by deny.toml"
 if "$python" -c 'import tomllib' 2>/dev/null; then
     "$python" infra/supply/licences.py || bad=1
     "$python" infra/supply/third_party.py --check || [ -n "$quick" ] || bad=1
-    made=$(mktemp)
-    trap 'rm -f "$made"' EXIT
+    made=$work/sbom.json
     "$python" infra/supply/sbom.py >"$made" || bad=1
     if "$python" -c 'import cyclonedx.validation.json, jsonschema' 2>/dev/null; then
         "$python" infra/supply/validate_sbom.py "$made" $quick || bad=1
@@ -50,21 +54,63 @@ else
     say "NOT RUN licences, other people's work, bill of materials: Python 3.11 is missing"
 fi
 
-if command -v cargo-deny >/dev/null; then
-    cargo deny --offline --all-features check licenses bans sources || bad=1
-    if [ -n "$advisories" ]; then
-        say "advisories as of $(git -C "$advisories" log -1 --format=%cs 2>/dev/null || echo 'an unknown day')"
-        # The snapshot is taken as it is: cargo-deny looks for it under the name that it gives its own copy.
-        config=$(mktemp)
-        sed "s#^\[advisories\]#[advisories]\ndb-path = \"$(realpath "$advisories")\"#" deny.toml >"$config"
-        cargo deny --offline --all-features check --config "$config" --disable-fetch advisories || bad=1
-        rm -f "$config"
+# One version, so that its verdict changes by a commit alone; without optimisation it is built in a third of the time.
+version=0.20.2
+cargo_deny=
+if [ "$(.build/tools/bin/cargo-deny --version 2>/dev/null)" = "cargo-deny $version" ]; then
+    cargo_deny=$PWD/.build/tools/bin/cargo-deny
+elif [ $deny = yes ]; then
+    say "building cargo-deny $version"
+    # Outside the repository: neither its settings nor its folder of build products count.
+    tools=$PWD/.build/tools
+    if (
+        unset RUSTC_WORKSPACE_WRAPPER RUSTC_WRAPPER
+        cd "$work"
+        CARGO_INCREMENTAL=0 CARGO_TARGET_DIR=$work/target cargo install --quiet --locked --debug --version $version --root "$tools" cargo-deny
+    ); then
+        cargo_deny=$tools/bin/cargo-deny
+        rm -rf "$work/target"
     else
-        say "NOT RUN advisories: no snapshot was given (--advisories FOLDER)"
+        bad=1
+    fi
+elif command -v cargo-deny >/dev/null; then
+    cargo_deny=cargo-deny
+fi
+
+# A snapshot as cargo-deny wants it: under the name that it gives its own copy, and as if it had been fetched now. How old it
+# is, is said by its newest advisory.
+known_weaknesses() {
+    snapshot=$advisories
+    if [ -f "$snapshot" ]; then
+        mkdir "$work/unpacked"
+        tar -xf "$snapshot" -C "$work/unpacked"
+        snapshot=$(find "$work/unpacked" -maxdepth 2 -type d -name crates | head -n 1)
+        snapshot=${snapshot%/crates}
+    fi
+    if [ ! -d "$snapshot/crates" ]; then
+        echo "supply: $advisories is no advisory database: it has no folder crates" >&2
+        return 1
+    fi
+    day=$(grep -rhoE '^date *= *"[0-9-]{10}"' "$snapshot/crates" | grep -oE '[0-9-]{10}' | sort | tail -n 1)
+    say "known weaknesses, by advisories up to ${day:?no advisory has a date}"
+    database=$work/advisories/advisory-db-3157b0e258782691
+    mkdir -p "$database/.git"
+    : >"$database/.git/FETCH_HEAD"
+    ln -s "$(realpath "$snapshot")/crates" "$database/crates"
+    sed "s#^\[advisories\]#[advisories]\ndb-path = \"$work/advisories\"#" deny.toml >"$work/deny.toml"
+    "$cargo_deny" --offline check --config "$work/deny.toml" --disable-fetch advisories
+}
+if [ -n "$cargo_deny" ]; then
+    say "cargo-deny: licences, bans, sources"
+    "$cargo_deny" --offline check licenses bans sources || bad=1
+    if [ -n "$advisories" ]; then
+        known_weaknesses || bad=1
+    else
+        say "NOT RUN advisories: no snapshot was given (--advisories SNAPSHOT)"
     fi
 else
-    say "NOT RUN cargo-deny: not installed (cargo install --locked cargo-deny); licences and sources were judged above"
-    say "NOT RUN advisories: they need cargo-deny and a snapshot (--advisories FOLDER)"
+    say "NOT RUN cargo-deny: not installed (sh infra/supply.sh --deny); licences and sources were judged above"
+    say "NOT RUN advisories: they need cargo-deny and a snapshot (--advisories SNAPSHOT)"
 fi
 
 [ $reproducible = no ] || sh infra/supply/reproducible.sh || bad=1
