@@ -12,6 +12,7 @@ mod refusals;
 mod rooms;
 mod scenarios;
 mod tuning;
+mod upgrade;
 mod walk;
 
 use std::path::{Path, PathBuf};
