@@ -8,6 +8,7 @@ pub mod kms;
 pub mod line;
 pub mod profile;
 pub mod renewal;
+pub mod sample;
 pub mod seal;
 pub mod sketch;
 

@@ -1,12 +1,13 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use depa::{edge, party, sro};
+use schemas::desk::PendingAct;
 use schemas::id::{Did, ImageSetId};
 use schemas::jwk::Jwk;
 use schemas::party::Decision;
 use schemas::{Document, Envelope, R};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Global;
 use super::passing::two_people;
@@ -105,6 +106,15 @@ pub enum Verb {
         /// The draft.
         draft: PathBuf,
     },
+    /// List what one person of the SRO has signed and a second one has not, the oldest first.
+    #[command(
+        after_help = "Example:\n  depa sro pending --out waiting --key sro-b.key --registry URL\n  depa sro show waiting/3f2a….json && depa sro approve waiting/3f2a….json --key sro-b.key --registry URL"
+    )]
+    Pending {
+        /// Write each as a draft into this folder; made if it is not there.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
     /// Sign a draft of any of these kinds, of an image set or of a decision; it counts once two people have.
     #[command(after_help = "Example:\n  depa sro approve template.json --key sro-a.key --registry URL")]
     Approve {
@@ -134,6 +144,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         }
         Verb::Key { verb } => super::sro_key::run(verb, global),
         Verb::Show { draft } => Ok(Answer::value(&sro::show(&edge::read_json(&draft)?)?)),
+        Verb::Pending { out } => pending(&global.desk_as()?.0.pending_acts()?.acts, out.as_deref()),
         Verb::Approve { draft } => {
             let (desk, key) = global.desk_as()?;
             let draft = edge::read_json(&draft)?;
@@ -147,8 +158,35 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
     }
 }
 
-pub(super) fn write<T: Document>(draft: &Envelope<T>, out: &std::path::Path) -> R<Answer> {
+pub(super) fn write<T: Document>(draft: &Envelope<T>, out: &Path) -> R<Answer> {
     edge::write_json(out, draft)?;
     say(&format!("wrote {}; two people sign it: depa sro approve {}", out.display(), out.display()));
     Ok(Answer::new(&json!({"schema": T::SCHEMA, "sha256": draft.digest()}), format!("sha256 {}", draft.digest())))
+}
+
+fn pending(acts: &[PendingAct], out: Option<&Path>) -> R<Answer> {
+    if let Some(folder) = out {
+        std::fs::create_dir_all(folder).map_err(|e| edge::file_fault(folder, e))?;
+    }
+    let (mut all, mut lines) = (Vec::new(), Vec::new());
+    for act in acts {
+        let draft: Envelope<Value> = Envelope::new(act.payload.0.clone(), act.signatures.clone());
+        let shown = sro::show(&draft)?;
+        // A file of its own content: one that is there already is the same document.
+        let file = out.map(|folder| folder.join(format!("{}.json", shown.sha256)));
+        if let Some(file) = file.as_ref().filter(|file| !file.exists()) {
+            edge::write_json(file, &draft)?;
+        }
+        let signed: Vec<String> = act.signatures.iter().map(|signature| signature.kid.to_string()).collect();
+        let (kind, sha256, since, until) = (&shown.schema, &shown.sha256, act.since, act.until);
+        lines.push(format!("{kind} {sha256}\n  since {since}, until {until}, signed by {}", signed.join(", ")));
+        all.push(
+            json!({"schema": kind, "sha256": sha256, "since": since, "until": until, "signed_by": signed, "out": file}),
+        );
+    }
+    if out.is_some() && !all.is_empty() {
+        say("read each with depa sro show, then: depa sro approve FILE");
+    }
+    let text = if lines.is_empty() { "nothing waits".to_owned() } else { lines.join("\n") };
+    Ok(Answer::new(&json!({"acts": all}), text))
 }

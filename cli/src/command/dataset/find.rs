@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use depa::dataset::DatasetLine;
+use depa::dataset::{self, DatasetLine};
 use depa::edge;
 use schemas::R;
 use schemas::id::DatasetId;
@@ -19,6 +19,16 @@ pub enum Verb {
         after_help = "Examples:\n  depa dataset search --text diabetes --column hba1c --registry URL\n  depa dataset search --min-epsilon 1.0 --max-price 500000 --currency INR --registry URL --json"
     )]
     Search(Box<Wanted>),
+    /// Fetch the sample that the newest offer names: bytes that anyone may read, and not the data.
+    #[command(after_help = "Example:\n  depa dataset sample dst_… --out sample.csv --registry URL")]
+    Sample {
+        /// The dataset.
+        #[arg(value_parser = super::super::id::<DatasetId>)]
+        id: DatasetId,
+        /// A new file.
+        #[arg(long)]
+        out: PathBuf,
+    },
     /// Read and write Croissant 1.1.
     #[command(
         subcommand,
@@ -85,6 +95,13 @@ pub enum Croissant {
 pub fn run(verb: Verb, global: &Global) -> R<Answer> {
     match verb {
         Verb::Search(wanted) => search(*wanted, global),
+        Verb::Sample { id, out } => {
+            let offered = dataset::show(&global.desk()?, &id)?.offer.reference.sample;
+            let bytes = dataset::sample::fetch(offered.as_ref(), &global.reach()?)?;
+            edge::write_new(&out, &bytes)?;
+            let answer = json!({"dataset_id": id, "sample": offered, "out": out});
+            Ok(Answer::new(&answer, format!("wrote {}, {} bytes", out.display(), bytes.len())))
+        }
         Verb::Croissant(Croissant::Export { id, out }) => {
             edge::write_new(&out, &global.desk()?.export_croissant(&id)?)?;
             Ok(Answer::new(&json!({"dataset_id": id, "out": out}), format!("wrote {}", out.display())))
