@@ -32,6 +32,8 @@ while [ $# -gt 0 ]; do
 done
 
 say() { printf 'supply: %s\n' "$*"; }
+# The gate lists these at its end.
+not_run() { printf 'NOT RUN %s\n' "$*"; }
 python=python3
 [ ! -x .build/deploy/bin/python ] || python=.build/deploy/bin/python
 bad=0
@@ -47,11 +49,11 @@ if "$python" -c 'import tomllib' 2>/dev/null; then
     if "$python" -c 'import cyclonedx.validation.json, jsonschema' 2>/dev/null; then
         "$python" infra/supply/validate_sbom.py "$made" $quick || bad=1
     else
-        say "NOT RUN bill of materials against its schema: sh infra/deploy/check.sh installs the validator"
+        not_run "bill of materials against its schema: sh infra/deploy/check.sh installs the validator"
     fi
     [ -z "$sbom" ] || cp "$made" "$sbom"
 else
-    say "NOT RUN licences, other people's work, bill of materials: Python 3.11 is missing"
+    not_run "licences, other people's work, bill of materials: Python 3.11 is missing"
 fi
 
 # One version, so that its verdict changes by a commit alone; without optimisation it is built in a third of the time.
@@ -106,11 +108,11 @@ if [ -n "$cargo_deny" ]; then
     if [ -n "$advisories" ]; then
         known_weaknesses || bad=1
     else
-        say "NOT RUN advisories: no snapshot was given (--advisories SNAPSHOT)"
+        not_run "advisories: no snapshot was given (--advisories SNAPSHOT)"
     fi
 else
-    say "NOT RUN cargo-deny: not installed (sh infra/supply.sh --deny); licences and sources were judged above"
-    say "NOT RUN advisories: they need cargo-deny and a snapshot (--advisories SNAPSHOT)"
+    not_run "cargo-deny: not installed (sh infra/supply.sh --deny); licences and sources were judged above"
+    not_run "advisories: they need cargo-deny and a snapshot (--advisories SNAPSHOT)"
 fi
 
 [ $reproducible = no ] || sh infra/supply/reproducible.sh || bad=1
