@@ -11,6 +11,15 @@ cd "$(dirname "$0")/../.."
 # shellcheck source=infra/env.sh
 . infra/env.sh
 what=${1:-both}
+case $what in
+both | ccr) ;;
+*)
+    echo "reproducible: unknown argument $what; known: ccr" >&2
+    exit 2
+    ;;
+esac
+# What is compared is the commit; a folder with changes would be judged by something else.
+[ -z "$(git status --porcelain --untracked-files=no)" ] || echo "reproducible: changes that are not committed are left out" >&2
 base=$(mktemp -d "${TMPDIR:-/tmp}/depa-reproducible.XXXXXX")
 trap 'rm -rf "$base"' EXIT
 home=${CARGO_HOME:-$HOME/.cargo}
@@ -53,7 +62,10 @@ for first in "$base"/1-*; do
     if [ "$a" = "$b" ]; then
         echo "reproducible: $name $a"
     else
-        echo "reproducible: $name differs: $a and $b" >&2
+        echo "reproducible: $name differs: $a and $b; $(cmp -l "$first" "$base/2-$name" | wc -l) bytes, and these words:" >&2
+        # A path, a time or an order that found its way in shows itself mostly as a word.
+        for side in 1 2; do strings -n 6 "$base/$side-$name" | sort -u >"$base/words-$side"; done
+        comm -3 "$base/words-1" "$base/words-2" | head -n 20 >&2
         bad=1
     fi
 done
