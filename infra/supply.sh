@@ -100,7 +100,7 @@ known_weaknesses() {
     : >"$database/.git/FETCH_HEAD"
     ln -s "$(realpath "$snapshot")/crates" "$database/crates"
     sed "s#^\[advisories\]#[advisories]\ndb-path = \"$work/advisories\"#" deny.toml >"$work/deny.toml"
-    "$cargo_deny" --offline check --config "$work/deny.toml" --disable-fetch advisories
+    "$cargo_deny" --offline --config "$work/deny.toml" check advisories
 }
 if [ -n "$cargo_deny" ]; then
     say "cargo-deny: licences, bans, sources"
