@@ -25,6 +25,7 @@ pub mod second_gate;
 pub mod secret;
 pub mod session;
 pub mod steps;
+pub mod trace;
 pub mod upload;
 pub mod weights;
 pub mod worker;

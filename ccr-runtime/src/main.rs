@@ -178,7 +178,8 @@ fn room(path: &Path, lease_token: Option<String>, members: Vec<String>) -> anyho
     // A slip in it is noticed here, not at the first meeting.
     config.platform.load(&trust)?;
     let attester = ccr_runtime::attester::open(&config, path)?;
-    let desk = contract_client::Client::new(&config.contract_service, None)?;
+    let hook = ccr_runtime::trace::hook();
+    let desk = contract_client::Client::new(&config.contract_service, Some(hook.clone()))?;
     let second_gate = match &config.maa {
         Some(maa) => Some(Box::new(Agent::new(maa, None)?) as Box<dyn SecondGate>),
         None => None,
@@ -188,7 +189,7 @@ fn room(path: &Path, lease_token: Option<String>, members: Vec<String>) -> anyho
     for signal in [SIGTERM, SIGINT] {
         signal_hook::flag::register(signal, stop.clone())?;
     }
-    Ok(Room { config, trust, attester, clock, desk, members, lease_token, second_gate, hook: None, stop })
+    Ok(Room { config, trust, attester, clock, desk, members, lease_token, second_gate, hook: Some(hook), stop })
 }
 
 fn measure(path: &Path) -> anyhow::Result<()> {

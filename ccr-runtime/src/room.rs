@@ -32,7 +32,7 @@ pub struct Room {
     pub lease_token: Option<String>,
     /// Where passes for key services behind a second gate come from; none where there is no such service.
     pub second_gate: Option<Box<dyn SecondGate>>,
-    /// Transport hook of in-process tests; calls pass through it unchanged otherwise.
+    /// Sees every call to key services: names its trace ([`crate::trace`]); in-process tests drop, delay and duplicate.
     pub hook: Option<Arc<dyn Hook>>,
     /// Set from outside (SIGTERM): the run gives up at its next step and says so in the log.
     pub stop: Arc<AtomicBool>,

@@ -163,13 +163,17 @@ fn names(list: &str, tag: &str, weak: bool) -> bool {
 pub fn finish(app: &App, route: &Route, call: &Call, answer: R<Answer>) -> R<Answer> {
     let answer = answer.and_then(|answer| complete(app, route, call, answer));
     app.metrics.answered(route, call, &answer);
-    trace(route, call, &answer);
+    trace(app, route, call, &answer);
     answer
 }
 
-/// One line for each call at the level `debug`; W3C `traceparent` is handed on into it.
-fn trace(route: &Route, call: &Call, answer: &R<Answer>) {
+/// A span for each call, where spans are exported, and a line at the level `debug`; W3C `traceparent` is handed on into both.
+fn trace(app: &App, route: &Route, call: &Call, answer: &R<Answer>) {
     let status = answer.as_ref().map_or_else(|refusal| refusal.code.status(), |answer| answer.status);
+    if let Some(began) = call.began {
+        let span = app.tracer.call(route.verb.name(), route.path, call.header("traceparent"), began);
+        span.answered(status, answer.as_ref().err().map(|refusal| refusal.code));
+    }
     let micros = call.began.map_or(0, |began| began.elapsed().as_micros());
     tracing::debug!(
         request = call.request_id,

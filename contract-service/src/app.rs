@@ -14,6 +14,7 @@ use schemas::log::Receipt;
 use schemas::release::StatusList;
 use schemas::{Envelope, R, Timestamp};
 use signing::{FileKey, Trust};
+use telemetry::Tracer;
 
 use crate::admit;
 use crate::auth::dpop::Used;
@@ -70,6 +71,8 @@ pub struct App {
     pub limits: Limits,
     /// Counts for operators.
     pub metrics: Metrics,
+    /// Makes spans of calls; none where the configuration names no collector.
+    pub tracer: Tracer,
     /// Tokens verified already.
     pub verified: Verified,
     /// Idempotency keys in use.
@@ -131,6 +134,7 @@ impl App {
             cosigned,
             limits,
             metrics,
+            tracer: Tracer::off(),
             verified,
             keys,
             people,
@@ -148,6 +152,11 @@ impl App {
             trust: Mutex::default(),
             stopping,
         })
+    }
+
+    /// The same, which makes spans of its calls.
+    pub fn traced_by(self, tracer: Tracer) -> App {
+        App { tracer, ..self }
     }
 
     /// The time now.

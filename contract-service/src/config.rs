@@ -111,6 +111,9 @@ pub struct Config {
     /// How people sign in.
     #[serde(default)]
     pub people: PeopleSettings,
+    /// Where spans of calls go; nowhere without it.
+    #[serde(default, skip_serializing_if = "telemetry::Settings::is_default")]
+    pub telemetry: telemetry::Settings,
 }
 
 /// The shortest silence in seconds after which a run may count as gone.
@@ -174,6 +177,7 @@ impl Config {
             return Err(invalid("witness_quorum asks for more witnesses than are configured").at("witness_quorum"));
         }
         self.webhooks.check()?;
+        self.telemetry.check()?;
         if self.limits.workers == 0 {
             return Err(invalid("workers must not be empty"));
         }

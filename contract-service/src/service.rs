@@ -13,6 +13,7 @@ use schemas::{Code, R, Refusal, Signer as _};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signing::{FileKey, Trust};
+use telemetry::Tracer;
 
 use crate::app::{App, Clock};
 use crate::config::{Config, Limits, Mode, Rates, Webhooks, WitnessConfig, WitnessPeer};
@@ -74,7 +75,8 @@ impl Service {
         };
         raise_open_files(limits.max_connections);
         let url = config.url.clone();
-        let app = Arc::new(App::new(registry, keys, config, trust, clock)?);
+        let tracer = Tracer::start(&config.telemetry, "contract-service", env!("CARGO_PKG_VERSION"))?;
+        let app = Arc::new(App::new(registry, keys, config, trust, clock)?.traced_by(tracer));
         app.signer()?;
         let trust = app.trust();
         witness::ask_all(&app);
@@ -136,6 +138,7 @@ impl Drop for Running {
         for thread in self.background.drain(..) {
             let _ = thread.join();
         }
+        self.app.tracer.end();
     }
 }
 
@@ -216,6 +219,7 @@ pub fn init(dir: &Path, url: &str, sro: Vec<SroPerson>) -> R<Config> {
         rates: Rates::default(),
         webhooks: Webhooks::default(),
         people: PeopleSettings::default(),
+        telemetry: telemetry::Settings::default(),
     };
     config.check()?;
     let key = FileKey::generate_for(&config.did()?)?;

@@ -107,6 +107,12 @@ pub struct Config {
     /// without it all calls count as one caller's.
     #[serde(default)]
     pub proxied: bool,
+    /// Address of `/metrics`, loopback only; off where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics_bind: Option<SocketAddr>,
+    /// Where spans of calls go; nowhere without it.
+    #[serde(default, skip_serializing_if = "telemetry::Settings::is_default")]
+    pub telemetry: telemetry::Settings,
     /// The KBS face for stock confidential-container guests; off without it.
     #[serde(default)]
     pub kbs: kbs::Settings,
@@ -170,6 +176,8 @@ impl Config {
             // A demo plays all its rooms from one address.
             challenges_per_minute: if profile == Profile::Demo { 6000 } else { defaults::challenges_per_minute() },
             proxied: profile == Profile::Production,
+            metrics_bind: None,
+            telemetry: telemetry::Settings::default(),
             kbs: kbs::Settings::default(),
         }
     }
@@ -213,6 +221,8 @@ impl Config {
             return Err(invalid("listen must be a loopback address: plain HTTP stays on this machine").at("listen"));
         }
         self.check_database()?;
+        telemetry::Scrape::check(self.metrics_bind.as_ref())?;
+        self.telemetry.check()?;
         self.kbs.check()?;
         backend::check(self)?;
         if self.platform.data.is_none() {
@@ -411,6 +421,9 @@ trust = "trust.json"
             ("DEPA_KMS__BACKEND", "drawer"),
             ("DEPA_KMS__UTC_OFFSET_MINUTES", "1440"),
             ("DEPA_KMS__PLATFORM", "{ colour = \"red\" }"),
+            ("DEPA_KMS__METRICS_BIND", "0.0.0.0:9100"),
+            ("DEPA_KMS__TELEMETRY", "{ colour = \"red\" }"),
+            ("DEPA_KMS__TELEMETRY", "{ endpoint = \"http://collector.example:4318\" }"),
             ("DEPA_KMS__KBS", "{ colour = \"red\" }"),
             ("DEPA_KMS__KBS", "{ enabled = true, session_seconds = 3600 }"),
             ("DEPA_KMS__KBS", "{ enabled = true, sessions = 0 }"),

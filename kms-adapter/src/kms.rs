@@ -13,6 +13,7 @@ use schemas::release::{KmsInfo, RunAct, RunRequest};
 use schemas::{Code, Envelope, KeyBook, R, Refusal, Signer as _, Timestamp};
 use signing::jose::EncKey;
 use signing::{FileKey, Trust};
+use telemetry::Tracer;
 
 use crate::Clock;
 use crate::backend;
@@ -25,6 +26,7 @@ use crate::init;
 use crate::journal;
 use crate::kbs;
 use crate::limits::Limits;
+use crate::metrics::Metrics;
 use crate::plans::Plans;
 use crate::platform;
 use crate::root;
@@ -52,6 +54,12 @@ pub struct Kms {
     pub(crate) limits: Limits,
     pub(crate) kbs: kbs::Face,
     health: Health,
+    /// Counts for operators.
+    pub(crate) metrics: Metrics,
+    /// Paths of all routes.
+    pub(crate) paths: Vec<&'static str>,
+    /// Makes spans of calls; none where the configuration names no collector.
+    pub(crate) tracer: Tracer,
     pub(crate) platform: Brought,
     pub(crate) plans: Plans,
     pub(crate) bundles: Bundles,
@@ -88,6 +96,9 @@ impl Kms {
             limits: Limits::new(config.challenges_per_minute),
             kbs: kbs::Face::new(&config.kbs),
             health: Health::default(),
+            metrics: Metrics::default(),
+            paths: crate::routes::list().iter().map(|route| route.path).collect(),
+            tracer: Tracer::off(),
             platform,
             plans: Plans::default(),
             bundles: Bundles::default(),
@@ -157,6 +168,16 @@ impl Kms {
     pub fn ready(&self) -> R<()> {
         self.store.transact(|c| journal::head(c).map(drop))?;
         self.health.ask(self.now(), || self.cupboard.backend.health())
+    }
+
+    /// Asks the key backend for something, counted and in a span.
+    pub(crate) fn at_backend<T>(&self, ask: impl FnOnce() -> R<T>) -> R<T> {
+        let span = self.tracer.act("ask the key backend", self.cupboard.backend.kind().as_str());
+        let began = std::time::Instant::now();
+        let done = ask();
+        self.metrics.backend(began.elapsed(), done.is_err());
+        span.ended(&done);
+        done
     }
 
     /// The platform policy at a named level.

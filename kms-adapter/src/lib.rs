@@ -6,7 +6,8 @@
 //! guests); then [`budget`], [`journal`], [`cupboard`] (keys at rest) and [`store`]. [`routes`] only reads bodies and
 //! writes answers.
 //!
-//! Invariants of this room: no outbound call, but to a key backend that the configuration names; a key is wrapped in
+//! Invariants of this room: no outbound call, but to a key backend and a collector of spans that the configuration
+//! names; a key is wrapped in
 //! [`release`] and, for stock guests, in [`kbs`] alone, in the same transaction that makes its charge final and signs the
 //! receipt; a challenge is used up before anything that came with it is verified.
 
@@ -38,6 +39,7 @@ mod lease;
 mod ledger;
 mod limits;
 mod lineage;
+mod metrics;
 pub mod openapi;
 mod plans;
 mod platform;
@@ -59,6 +61,7 @@ mod shown;
 mod store;
 mod tables;
 mod verify_log;
+mod watch;
 mod weights;
 mod withdrawn;
 

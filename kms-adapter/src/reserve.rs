@@ -29,6 +29,7 @@ impl Kms {
         }
         let lines = budget::lines(&judged.own, &charges)?;
         let families: Vec<String> = lines.iter().map(|line| line.charge.family.to_string()).collect();
+        let mut appended = 0;
         let receipt = self.store.transact(|c| {
             rows::check(c, &self.store.key, judged.transcript.run_id.as_str(), &families, now)?;
             run::expire(c, now)?;
@@ -36,8 +37,10 @@ impl Kms {
                 return self.reserved_before(c, &row, &judged, now);
             }
             budget::take(c, judged.opened.job.tdc.as_str(), &lines)?;
+            appended = lines.len();
             self.enter(c, &judged, &lines, &bundle, now)
         })?;
+        self.metrics.appended(appended);
         Ok(receipt)
     }
 

@@ -125,7 +125,12 @@ async fn act<A: Serialize + Send + 'static>(
     status: u16,
     act: impl FnOnce(&Kms) -> R<A> + Send + 'static,
 ) -> Answer {
-    let done = web::block(move || act(&kms).and_then(|answer| body(&answer))).await;
+    let span = telemetry::carried();
+    let work = move || {
+        let _in = span.enter();
+        act(&kms).and_then(|answer| body(&answer))
+    };
+    let done = web::block(work).await;
     let bytes = done.map_err(|_| Refusal::new(Code::Internal, "an act did not come to its end"))??;
     Ok(answer(status, bytes))
 }

@@ -6,13 +6,16 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
+use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use schemas::{Code, R, Refusal};
+use telemetry::{Scrape, Tracer};
 
 use crate::Clock;
 use crate::config::Config;
 use crate::kms::Kms;
+use crate::watch::watched;
 
 /// Starts key services.
 pub struct Service;
@@ -24,6 +27,8 @@ pub struct Running {
     handle: ServerHandle,
     thread: Option<JoinHandle<()>>,
     kms: Weak<Kms>,
+    metrics: Option<Scrape>,
+    tracer: Tracer,
 }
 
 /// How often the journal's head is looked at.
@@ -56,13 +61,18 @@ impl Service {
         if let Some(host) = config.url.strip_suffix(":0") {
             config.url = format!("{host}:{port}");
         }
-        let kms = Arc::new(Kms::open(config, clock)?);
+        let mut kms = Kms::open(config, clock)?;
+        kms.tracer = Tracer::start(&kms.config.telemetry, "kms-adapter", env!("CARGO_PKG_VERSION"))?;
+        let (tracer, kms) = (kms.tracer.clone(), Arc::new(kms));
         let (url, weak) = (kms.url().to_owned(), Arc::downgrade(&kms));
+        let metrics = kms.config.metrics_bind.map(|bind| metrics(bind, &kms)).transpose()?;
         keep_up(&kms)?;
         let kms = Data::from(kms);
         let (started, starting) = mpsc::channel();
         let serve = move || {
-            let server = HttpServer::new(move || App::new().app_data(kms.clone()).configure(crate::configure));
+            let server = HttpServer::new(move || {
+                App::new().app_data(kms.clone()).wrap(from_fn(watched)).configure(crate::configure)
+            });
             let server = server.workers(2).shutdown_timeout(5).server_hostname("kms-adapter");
             let server = if signals { server } else { server.disable_signals() };
             actix_web::rt::System::new().block_on(async move {
@@ -82,8 +92,14 @@ impl Service {
         let thread = std::thread::Builder::new().name("kms-adapter".into()).spawn(serve).map_err(unavailable)?;
         let handle = starting.recv().map_err(|_| unavailable("the server did not start"))??;
         tracing::info!(url, "key service answers");
-        Ok(Running { url, address, handle, thread: Some(thread), kms: weak })
+        Ok(Running { url, address, handle, thread: Some(thread), kms: weak, metrics, tracer })
     }
+}
+
+/// Serves the counts; what asks for them does not keep the service alive.
+fn metrics(bind: SocketAddr, kms: &Arc<Kms>) -> R<Scrape> {
+    let weak = Arc::downgrade(kms);
+    Scrape::start(bind, move || weak.upgrade().map(|kms| kms.counted()).unwrap_or_default())
 }
 
 /// Signs checkpoints of the journal while the service lives.
@@ -119,6 +135,11 @@ impl Running {
         self.address
     }
 
+    /// Where `/metrics` is served, where it is.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(Scrape::address)
+    }
+
     /// Ends the service; requests in progress are finished.
     pub fn stop(mut self) {
         self.end();
@@ -129,14 +150,17 @@ impl Running {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+        self.tracer.end();
     }
 
     fn end(&mut self) {
+        drop(self.metrics.take());
         // The command is sent at once; its future only waits for the end, and so does the join.
         drop(self.handle.stop(true));
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+        self.tracer.end();
         // Worker threads let go of the service a moment later; only then is its database closed.
         let begun = Instant::now();
         while self.kms.strong_count() > 0 && begun.elapsed() < CLOSING {

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use contract_client::{Client, Clock};
+use contract_client::{Act, Client, Clock, Outgoing};
 use schemas::desk::EndpointCreated;
 use schemas::{Code, R, Refusal};
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,9 @@ pub struct Config {
     /// Loopback address to listen on: `/webhooks` for the contract service, `/events` for the payment system.
     #[serde(default = "defaults::bind")]
     pub bind: SocketAddr,
+    /// Address of `/metrics`, loopback only; off where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics_bind: Option<SocketAddr>,
     /// Folder of the database.
     pub data_dir: PathBuf,
     /// Accounts of participants by DID, for the payment systems that need them.
@@ -73,6 +76,9 @@ pub struct Config {
     /// The largest file of a bank that is read, in bytes.
     #[serde(default = "defaults::import_bytes")]
     pub import_bytes: u64,
+    /// Where spans of calls go; nowhere without it.
+    #[serde(default, skip_serializing_if = "telemetry::Settings::is_default")]
+    pub telemetry: telemetry::Settings,
     /// Which payment system.
     pub provider: Kind,
     /// The payment system of `provider = "webhook"`.
@@ -168,6 +174,8 @@ impl Config {
             let why = "plain HTTP is served on loopback only; put a TLS proxy before it";
             return Err(invalid(format!("bind {}: {why}", self.bind)).at("bind"));
         }
+        telemetry::Scrape::check(self.metrics_bind.as_ref())?;
+        self.telemetry.check()?;
         if self.endpoint_files.is_empty() {
             return Err(invalid("without an endpoint file no message can be checked").at("endpoint_files"));
         }
@@ -213,13 +221,20 @@ impl Config {
     pub(crate) fn desk(&self, clock: &Clock) -> R<Desk> {
         let ca = self.ca_file.as_ref().map(std::fs::read).transpose();
         let ca = ca.map_err(|e| invalid(format!("ca_file: {e}")).at("ca_file"))?;
-        let client = Client::trusting(&self.contract_service, None, ca.as_deref())?.with_clock(clock.clone());
+        let client = Client::trusting(&self.contract_service, Some(Arc::new(traced)), ca.as_deref())?;
+        let client = client.with_clock(clock.clone());
         Ok(Desk { client, key: Arc::new(self.key()?), registry: Trust::load(&self.trust)?.registry })
     }
 
     pub(crate) fn key(&self) -> R<FileKey> {
         FileKey::load(&self.key_file)
     }
+}
+
+/// Hands the trace on that an answer belongs to.
+fn traced(call: &mut Outgoing) -> Act {
+    call.headers.extend(telemetry::traceparent().map(|trace| ("traceparent".to_owned(), trace)));
+    Act::Pass
 }
 
 /// Puts a value in: read as TOML where it is (numbers, lists), taken as text otherwise.
@@ -293,6 +308,10 @@ mod tests {
             ("BIND", "\"0.0.0.0:80\""),
             ("ENDPOINT_FILES", "[]"),
             ("RETRY_SECONDS", "[]"),
+            ("METRICS_BIND", "\"0.0.0.0:9100\""),
+            ("TELEMETRY__COLOUR", "red"),
+            ("TELEMETRY__ENDPOINT", "http://collector.example:4318"),
+            ("TELEMETRY__ONE_IN", "0"),
             ("IMPORT_BYTES", "10"),
             ("LOOK_MILLIS", "0"),
             ("PROVIDER", "pigeon"),

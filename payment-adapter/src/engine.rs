@@ -16,10 +16,12 @@ use std::sync::Arc;
 
 use contract_client::Clock;
 use schemas::{Code, Digest, R, Refusal};
+use telemetry::Tracer;
 
 use crate::answer::{Desk, Taken};
 use crate::config::Config;
 use crate::import::{self, Imported};
+use crate::metrics::{Metrics, Out};
 use crate::provider::{PaymentProvider, Posted};
 use crate::receive::{self, Checks};
 use crate::status::Status;
@@ -37,6 +39,8 @@ pub struct Engine {
     clock: Clock,
     cut: Option<Cut>,
     settings: Settings,
+    metrics: Metrics,
+    tracer: Tracer,
 }
 
 /// What the walk needs of the configuration.
@@ -80,6 +84,8 @@ impl Engine {
                 inbox: config.inbox(),
                 import_bytes: config.import_bytes,
             },
+            metrics: Metrics::default(),
+            tracer: Tracer::off(),
         })
     }
 
@@ -88,11 +94,19 @@ impl Engine {
         Engine { cut: Some(cut), ..self }
     }
 
+    /// The same engine, which makes spans of what it does.
+    pub fn traced_by(self, tracer: Tracer) -> Engine {
+        Engine { tracer, ..self }
+    }
+
     /// Takes a delivery of the contract service; returns whether it is new.
     pub fn take(&self, call: &Posted) -> R<bool> {
         self.step("before a message is kept")?;
         let new = receive::take(&self.store, &self.checks, call, self.settings.wait_until_due, (self.clock)())?;
         self.step("before a message is acknowledged")?;
+        if new {
+            self.metrics.took();
+        }
         Ok(new)
     }
 
@@ -103,7 +117,7 @@ impl Engine {
         let batches = self.store.take_batches((self.clock)())?;
         for batch in &batches {
             self.step("before a batch is handed over")?;
-            match self.provider.submit(batch) {
+            match self.out(Out::Submit, self.provider.name(), || self.provider.submit(batch)) {
                 Ok(news) => {
                     self.step("before what was told is kept")?;
                     self.store.handed(batch, &news, (self.clock)())?;
@@ -124,7 +138,8 @@ impl Engine {
         let asked = if self.provider.can_be_asked() { self.store.to_ask((self.clock)())? } else { Vec::new() };
         for instruction in &asked {
             self.step("before the payment system is asked")?;
-            let news = self.provider.ask(instruction).unwrap_or_else(|refusal| {
+            let told = self.out(Out::Ask, self.provider.name(), || self.provider.ask(instruction));
+            let news = told.unwrap_or_else(|refusal| {
                 tracing::warn!(instruction.id = instruction.id, code = %refusal.code, "not told how it stands");
                 Vec::new()
             });
@@ -146,6 +161,9 @@ impl Engine {
         let id = format!("{}:{}", self.provider.name(), heard.event);
         let applied = self.store.hear(&id, Digest::of(&call.body), &heard.news, (self.clock)())?;
         self.step("before a call is acknowledged")?;
+        if applied.is_some() {
+            self.metrics.heard();
+        }
         for refused in applied.iter().flatten() {
             if let Applied::Refused(refusal) = refused {
                 tracing::warn!(code = %refusal.code, cause = %refusal.sentence, "the payment system spoke out of order");
@@ -172,7 +190,7 @@ impl Engine {
                 }
             };
             self.step("before an answer is sent")?;
-            let told = self.desk.send(answer, &bytes);
+            let told = self.out(Out::Answer, "contract service", || self.desk.send(answer, &bytes));
             self.step("before it is kept as taken")?;
             match told {
                 Ok(Taken::Yes) => self.store.taken(answer.seq, (self.clock)())?,
@@ -197,6 +215,28 @@ impl Engine {
     /// Whether the database answers.
     pub fn ready(&self) -> R<()> {
         self.store.answers()
+    }
+
+    /// The counts, as `/metrics` shows them.
+    pub fn counted(&self) -> String {
+        self.metrics.text(self.store.counts().ok().as_ref())
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    pub(crate) fn tracer(&self) -> &Tracer {
+        &self.tracer
+    }
+
+    /// Makes a call of the adapter's own, counted and in a span; what it asks for inside belongs to that span.
+    fn out<T>(&self, what: Out, peer: &'static str, call: impl FnOnce() -> R<T>) -> R<T> {
+        let span = self.tracer.act(what.as_str(), peer);
+        let _in = span.enter();
+        let done = self.metrics.out(what, call);
+        span.ended(&done);
+        done
     }
 
     fn step(&self, name: &'static str) -> R<()> {

@@ -16,6 +16,7 @@ pub mod import;
 pub mod instruction;
 pub mod iso;
 mod mac;
+mod metrics;
 pub mod money;
 pub mod provider;
 mod receive;

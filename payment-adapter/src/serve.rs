@@ -5,14 +5,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use contract_client::Clock;
 use schemas::{Code, R, Refusal};
+use telemetry::{Scrape, Tracer};
 use tiny_http::{Header, Method, Request, Response, Server};
 
 use crate::config::{Config, Kind};
 use crate::engine::Engine;
+use crate::metrics::PATHS;
 use crate::provider::Posted;
 
 /// The largest call.
@@ -28,16 +30,20 @@ pub struct Running {
     stop: Arc<AtomicBool>,
     engine: Arc<Engine>,
     threads: Vec<JoinHandle<()>>,
+    metrics: Option<Scrape>,
     _locks: Vec<std::fs::File>,
 }
 
 /// Starts an adapter: one at a time has a folder (`STORE_IN_USE`).
 pub fn start(config: &Config, clock: Clock) -> R<Running> {
     let locks = locks(config)?;
-    let engine = Arc::new(Engine::open(config, clock)?);
+    let tracer = Tracer::start(&config.telemetry, "payment-adapter", env!("CARGO_PKG_VERSION"))?;
+    let engine = Arc::new(Engine::open(config, clock)?.traced_by(tracer));
     let unbound = |e| Refusal::new(Code::ConfigInvalid, format!("bind {}: {e}", config.bind)).at("bind");
     let server = Arc::new(Server::http(config.bind).map_err(unbound)?);
     let bound = server.server_addr().to_ip().unwrap_or(config.bind);
+    let counts = Arc::clone(&engine);
+    let metrics = config.metrics_bind.map(|bind| Scrape::start(bind, move || counts.counted())).transpose()?;
     let stop = Arc::new(AtomicBool::new(false));
     let mut threads = Vec::new();
     for _ in 0..LISTENERS {
@@ -57,13 +63,18 @@ pub fn start(config: &Config, clock: Clock) -> R<Running> {
         let pause = Duration::from_millis(config.look_millis);
         threads.push(std::thread::spawn(move || round(&engine, step, pause, &stop)));
     }
-    Ok(Running { url: format!("http://{bound}"), stop, engine, threads, _locks: locks })
+    Ok(Running { url: format!("http://{bound}"), stop, engine, threads, metrics, _locks: locks })
 }
 
 impl Running {
     /// Where it listens.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Where `/metrics` is served, where it is.
+    pub fn metrics_address(&self) -> Option<std::net::SocketAddr> {
+        self.metrics.as_ref().map(Scrape::address)
     }
 
     /// The engine.
@@ -77,6 +88,7 @@ impl Running {
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
+        self.engine.tracer().end();
     }
 }
 
@@ -120,13 +132,30 @@ fn lock(folder: &Path) -> R<std::fs::File> {
 }
 
 fn respond(engine: &Engine, mut request: Request) {
+    let began = Instant::now();
+    let called = request.url().split('?').next().unwrap_or_default();
+    let path = PATHS.into_iter().find(|path| *path == called).unwrap_or("(none)");
+    let method = match request.method() {
+        Method::Get => "GET",
+        Method::Post => "POST",
+        _ => "OTHER",
+    };
+    let caller = request.headers().iter().find(|h| h.field.equiv("traceparent")).map(|h| h.value.as_str());
+    let span = engine.tracer().call(method, path, caller, began);
+    let entered = span.enter();
     let answered = answer(engine, &mut request);
+    drop(entered);
+    let (status, code) = match &answered {
+        Ok(status) => (*status, None),
+        Err(refusal) => (status_of(refusal), Some(refusal.code)),
+    };
+    span.answered(status, code);
+    engine.metrics().answered(path, status, code, began.elapsed());
     let response = match answered {
         Ok(status) => Response::from_data(Vec::new()).with_status_code(status),
         Err(refusal) => {
             tracing::info!(code = %refusal.code, cause = %refusal.sentence, "refused");
             // A stranger learns that it was refused, and no more of why than the code.
-            let status = if refusal.code == Code::SignatureInvalid { 401 } else { refusal.code.status() };
             let shown = Refusal::new(refusal.code, if status >= 500 { "try again later" } else { "refused" });
             let body = serde_json::to_vec(&shown.problem(None)).unwrap_or_default();
             let problem = Header::from_bytes("content-type", "application/problem+json");
@@ -138,6 +167,11 @@ fn respond(engine: &Engine, mut request: Request) {
         }
     };
     let _ = request.respond(response);
+}
+
+/// A delivery that is not genuine is a stranger's.
+fn status_of(refusal: &Refusal) -> u16 {
+    if refusal.code == Code::SignatureInvalid { 401 } else { refusal.code.status() }
 }
 
 fn answer(engine: &Engine, request: &mut Request) -> R<u16> {

@@ -22,7 +22,7 @@ use crate::tables::{deliveries, instructions, owner};
 
 pub(crate) use answers::{Open, Unanswered, kind};
 pub(crate) use news::Applied;
-pub(crate) use rows::{InstructionRow, UnmatchedRow};
+pub(crate) use rows::{Counts, InstructionRow, UnmatchedRow};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 

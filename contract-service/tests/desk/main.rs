@@ -38,6 +38,7 @@ mod schemathesis;
 mod scitt;
 mod strangers;
 mod tls;
+mod told;
 mod transport;
 mod walk;
 mod watch;

@@ -64,7 +64,12 @@ async fn act<A: Serialize + Send + 'static>(
     kms: Data<Kms>,
     act: impl FnOnce(&Kms) -> R<A> + Send + 'static,
 ) -> R<Vec<u8>> {
-    let done = web::block(move || act(&kms).and_then(|answer| body(&answer))).await;
+    let span = telemetry::carried();
+    let work = move || {
+        let _in = span.enter();
+        act(&kms).and_then(|answer| body(&answer))
+    };
+    let done = web::block(work).await;
     done.map_err(|_| Refusal::new(Code::Internal, "an act did not come to its end"))?
 }
 

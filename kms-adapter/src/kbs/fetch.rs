@@ -73,6 +73,7 @@ impl Kms {
         let agreed = self.kbs_judge(&guest, wanted, before, now)?;
         let act = if agreed.again { Kms::kbs_again } else { Kms::kbs_first };
         let (jwe, receipt) = self.store.transact(|c| act(self, c, &agreed, now))?;
+        self.metrics.appended(usize::from(!agreed.again));
         let (released, run_id) = (agreed.dataset.released.clone(), agreed.run_id.clone());
         fetched.insert(place, Fetched { released, run_id, times: times + 1 });
         // Where this fails the charge stands, and the session may ask again.
@@ -152,7 +153,7 @@ impl Kms {
             let kek = self.cupboard.kek(c, row.kek_version)?;
             Ok((row, kek))
         })?;
-        let key = self.cupboard.open(&row, &kek)?;
+        let key = self.at_backend(|| self.cupboard.open(&row, &kek))?;
         // It may have taken its time: what ran out meanwhile counts no more.
         let now = self.now();
         guest.living(now)?;

@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod budget;
+mod collector;
 mod credential;
 mod database;
 mod evidence;
@@ -27,5 +28,6 @@ mod rules;
 mod started;
 mod store;
 mod support;
+mod told;
 mod walk;
 mod weights;

@@ -42,6 +42,8 @@ pub(crate) struct Counts {
     pub untaken: i64,
     /// Answers that it refused for good.
     pub refused: i64,
+    /// Movements of money that belong to no instruction.
+    pub unmatched: i64,
 }
 
 type Row = (
@@ -171,6 +173,7 @@ impl Store {
             let open = answers::table.filter(answers::taken_at.is_null().and(answers::refused.is_null()));
             counts.untaken = open.count().get_result(db)?;
             counts.refused = answers::table.filter(answers::refused.is_not_null()).count().get_result(db)?;
+            counts.unmatched = unmatched::table.count().get_result(db)?;
             Ok(counts)
         })
     }

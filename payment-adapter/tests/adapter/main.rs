@@ -13,3 +13,4 @@ mod sample;
 mod scene;
 mod server;
 mod systems;
+mod told;
