@@ -3,7 +3,7 @@
 # materials. What cannot be judged on this machine says NOT RUN.
 #
 #   sh infra/supply.sh                        all of it; cargo-deny where it is there
-#   sh infra/supply.sh --deny                 builds cargo-deny first where it is missing (crates.io; minutes), into .build/tools
+#   sh infra/supply.sh --deny                 builds cargo-deny first where it is missing (Rust registry; minutes), into .build/tools
 #   sh infra/supply.sh --advisories SNAPSHOT  and known weaknesses, by a snapshot of the advisory database: its folder (a clone, or
 #                                             unpacked) or a tar file; DEPA_ADVISORIES=SNAPSHOT says the same. Nothing is fetched
 #   sh infra/supply.sh --sbom FILE            write the bill of materials there (CycloneDX 1.6)
