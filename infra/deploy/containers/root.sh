@@ -32,6 +32,7 @@ for path in "$@"; do
     esac
     mkdir -p "$out$(dirname "$path")"
     cp -R -L "$path" "$out$path"
+    [ ! -f "$path" ] || echo "$path" >>"$list"
 done
 for path in "$@"; do
     [ -f "$path" ] || continue
