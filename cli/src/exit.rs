@@ -42,6 +42,7 @@ pub fn of_code(code: Code) -> u8 {
         | PaymentUnknown | DisputeUnknown | DatasetUnknown | ImageSetUnknown | DataSchemaUnknown | TemplateUnknown
         | DraftUnknown | Erased => NOT_FOUND,
         IdempotencyKeyReused
+        | SecretShown
         | PreconditionFailed
         | PreconditionRequired
         | LookAlike

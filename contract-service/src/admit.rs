@@ -90,11 +90,10 @@ fn acceptable(route: &Route, call: &Call) -> R<()> {
 
 fn work(app: Arc<App>, route: Arc<Route>, call: &Arc<Call>, caller: Option<&Caller>) -> Work {
     match route.run {
-        // A stream is opened seldom; its one look at the session is worth no thread.
-        Run::Feed(open) => match for_session(&app, &route, call).and_then(|()| open(&app, call)) {
-            Ok(feed) => Work::Feed(feed),
-            Err(refusal) => Work::Done(Err(refusal)),
-        },
+        Run::Feed(open) => {
+            let call = call.clone();
+            Work::Open(Box::new(move || for_session(&app, &route, &call).and_then(|()| open(&app, &call))))
+        }
         // What overseers read is entered in the log first, and that blocks.
         Run::Inline(handler)
             if route.verb == Verb::Get && !call.session_reads && !caller.is_some_and(Caller::oversees) =>

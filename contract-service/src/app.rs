@@ -23,7 +23,7 @@ use crate::call::{Answer, Call};
 use crate::config::Config;
 use crate::did_web::DidWeb;
 use crate::error::fault;
-use crate::events::Hub;
+use crate::events::{Crowd, Hub};
 use crate::idempotency::Keys;
 use crate::limits::Limits;
 use crate::log_keys::LogKeys;
@@ -83,8 +83,12 @@ pub struct App {
     pub proofs: Used,
     /// Counts of deliveries.
     pub deliveries: crate::deliver::Counts,
+    /// What owners of endpoints may have sent, and when.
+    pub hooks: crate::deliver::Pace,
     /// Tells entries to streams of events.
     pub events: Hub,
+    /// Streams of events that are open, by participant.
+    pub listeners: Crowd,
     /// The writer's pulse.
     pub pulse: Pulse,
     /// When each living run was last heard of.
@@ -140,7 +144,9 @@ impl App {
             people,
             proofs: Used::default(),
             deliveries: Default::default(),
+            hooks: Default::default(),
             events: Hub::default(),
+            listeners: Crowd::default(),
             pulse: Pulse::default(),
             heard: Heard::default(),
             steps: Steps::default(),

@@ -90,11 +90,23 @@ impl Call {
     }
 }
 
-/// The page size that a caller asked for, at most 200.
+/// Rows of the largest page.
+const LARGEST_PAGE: u64 = 200;
+
+/// The page size that a caller asked for, at most 200; 50 where it asked for none.
 pub fn page_size(call: &Call) -> R<usize> {
-    let limit = call.number("limit", 50)?;
-    if !(1..=200).contains(&limit) {
-        return Err(Refusal::new(Code::LimitExceeded, "limit is 1 to 200").at("limit"));
+    page_size_or(call, 50)
+}
+
+/// The page size that a caller asked for; the largest where it asked for none: of lists that had no pages once.
+pub fn page_size_or_largest(call: &Call) -> R<usize> {
+    page_size_or(call, LARGEST_PAGE)
+}
+
+fn page_size_or(call: &Call, default: u64) -> R<usize> {
+    let limit = call.number("limit", default)?;
+    if !(1..=LARGEST_PAGE).contains(&limit) {
+        return Err(Refusal::new(Code::LimitExceeded, format!("limit is 1 to {LARGEST_PAGE}")).at("limit"));
     }
     usize::try_from(limit).map_err(fault)
 }

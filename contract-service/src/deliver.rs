@@ -7,9 +7,11 @@
 mod count;
 mod judge;
 mod lane;
+mod pace;
 mod send;
 
 pub use count::Counts;
+pub use pace::Pace;
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Condvar, Mutex, MutexGuard};

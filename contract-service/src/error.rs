@@ -27,7 +27,7 @@ pub fn answer(refusal: &Refusal, request: &str) -> HttpResponse {
             response.insert_header(("www-authenticate", "DPoP error=\"invalid_dpop_proof\", algs=\"EdDSA ES256\""))
         }
         Code::RateLimited | Code::Unavailable | Code::NotWriter | Code::ReadOnly => {
-            response.insert_header(("retry-after", "1"))
+            response.insert_header(("retry-after", refusal.retry_after.unwrap_or(1).to_string()))
         }
         _ => &mut response,
     };
@@ -59,6 +59,15 @@ mod tests {
         assert_eq!(response.status(), 500);
         let text = text(response);
         assert!(!text.contains("secret") && text.contains("urn:depa:fault:"), "{text}");
+    }
+
+    #[test]
+    fn a_refusal_says_when_to_come_again() {
+        let told = |refusal: Refusal| answer(&refusal, "r1").headers().get("retry-after").cloned();
+        let busy = || Refusal::new(Code::RateLimited, "too often");
+        assert_eq!(told(busy()).unwrap(), "1");
+        assert_eq!(told(busy().after(7)).unwrap(), "7");
+        assert_eq!(told(Refusal::new(Code::NotFound, "no")), None);
     }
 
     #[test]

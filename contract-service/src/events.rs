@@ -3,10 +3,16 @@
 //! Events carry no bodies: index, kind, ids. A stream resumes after `Last-Event-ID`, the index of the last entry seen.
 //! Between them stands how far a living run has got (`run_step`): without an id, since it stands in no log and is not told
 //! again; who opens a stream hears the newest of each.
+//!
+//! Streams run on the threads that serve HTTP. Whatever asks the database, the log and the session of a person, is asked where
+//! it may block.
+
+mod crowd;
+
+pub use crowd::{Crowd, Seat};
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use policies::lifecycle::{About, State};
 use schemas::contract::ContractRef;
@@ -18,14 +24,17 @@ use schemas::{Code, R, Refusal};
 use tokio::sync::{broadcast, mpsc};
 
 use crate::app::App;
-use crate::auth::roles::{Caller, caller};
+use crate::auth::roles::{Caller, caller, still};
 use crate::call::Call;
-use crate::serve::Feed;
+use crate::serve::Opening;
 
 /// How often the log is looked at while somebody listens.
 const LOOK: Duration = Duration::from_millis(50);
 /// How often a silent stream says that it lives.
 const BEAT: Duration = Duration::from_secs(15);
+/// How long a look at the session of a person counts for what does not concern that person; what does is told after a look
+/// of its own.
+const SEEN: Duration = Duration::from_secs(1);
 /// Entries read at once.
 const PAGE: u64 = 200;
 /// Entries told ahead of a slow listener; one that falls further behind reads the log again.
@@ -65,12 +74,12 @@ pub fn forever(app: &App) {
 }
 
 /// Opens the stream of everything that concerns the caller.
-pub fn all(app: &Arc<App>, call: &Call) -> R<Feed> {
+pub fn all(app: &Arc<App>, call: &Call) -> R<Opening> {
     open(app, call, None)
 }
 
 /// Opens the stream of one run, for those who may read about its job.
-pub fn of_run(app: &Arc<App>, call: &Call) -> R<Feed> {
+pub fn of_run(app: &Arc<App>, call: &Call) -> R<Opening> {
     let id: RunId = call.param("id")?;
     let state = app.registry.state();
     let caller = caller(app, call, &state)?;
@@ -82,45 +91,30 @@ pub fn of_run(app: &Arc<App>, call: &Call) -> R<Feed> {
     open(app, call, Some(id))
 }
 
-fn open(app: &Arc<App>, call: &Call, run: Option<RunId>) -> R<Feed> {
+fn open(app: &Arc<App>, call: &Call, run: Option<RunId>) -> R<Opening> {
     let state = app.registry.state();
     // Who listens was judged when the call was admitted; asked again here, so that no stream is opened without it.
-    caller(app, call, &state)?;
+    let caller = caller(app, call, &state)?;
     let seen = call.header("last-event-id").map(|text| text.parse::<u64>()).transpose();
     let seen = seen.map_err(|_| Refusal::new(Code::MalformedNumber, "Last-Event-ID is the index of an entry"))?;
     let next = seen.map_or(state.size(), |seen| seen.saturating_add(1));
-    let open = Opened::new(app.clone())?;
+    let seat = Seat::take(app, caller.did())?;
     let (send, feed) = mpsc::channel(16);
     let (live, steps) = (app.events.0.subscribe(), app.steps.listen());
-    let stream = Stream { open, call: call.clone(), run, next, live, steps, send };
-    actix_web::rt::spawn(stream.run());
-    Ok(feed)
-}
-
-/// Counts an open stream.
-struct Opened(Arc<App>);
-
-impl Opened {
-    fn new(app: Arc<App>) -> R<Opened> {
-        let most = u64::try_from(app.config.limits.event_streams).unwrap_or(u64::MAX);
-        let count: &AtomicU64 = &app.metrics.streams;
-        if count.fetch_add(1, Ordering::Relaxed) >= most {
-            count.fetch_sub(1, Ordering::Relaxed);
-            return Err(Refusal::new(Code::Unavailable, "too many streams of events are open; come again later"));
-        }
-        Ok(Opened(app))
-    }
-}
-
-impl Drop for Opened {
-    fn drop(&mut self) {
-        self.0.metrics.streams.fetch_sub(1, Ordering::Relaxed);
-    }
+    let call = Arc::new(call.clone());
+    let stream = Stream { seat, call, caller, looked: Instant::now(), run, next, live, steps, send };
+    Ok(Box::new(move || {
+        actix_web::rt::spawn(stream.run());
+        feed
+    }))
 }
 
 struct Stream {
-    open: Opened,
-    call: Call,
+    seat: Seat,
+    call: Arc<Call>,
+    caller: Caller,
+    /// When it was last seen that the caller still may listen.
+    looked: Instant,
     run: Option<RunId>,
     next: u64,
     live: broadcast::Receiver<Arc<ExportedEntry>>,
@@ -147,14 +141,38 @@ impl Stream {
                     Err(broadcast::error::RecvError::Lagged(_)) => true,
                     Err(broadcast::error::RecvError::Closed) => false,
                 },
-                () = tokio::time::sleep(BEAT) => self.send.send(b": alive\n\n".to_vec()).await.is_ok(),
-            } && !self.open.0.stopping();
+                () = tokio::time::sleep(BEAT) => self.beat().await,
+            } && !self.seat.app().stopping();
         }
+    }
+
+    /// Says that the stream lives, where its caller still may listen.
+    async fn beat(&mut self) -> bool {
+        self.look().await && self.send.send(b": alive\n\n".to_vec()).await.is_ok()
+    }
+
+    /// Whether the caller still may listen, as whom it is now. A token and its holder are judged by what is in memory; the
+    /// session of a person is asked of the database.
+    async fn look(&mut self) -> bool {
+        let (app, call) = (self.seat.app().clone(), self.call.clone());
+        let now = if call.session_reads {
+            let asked = actix_web::web::block(move || still(&app, &call, &app.registry.state()).ok());
+            asked.await.unwrap_or_default()
+        } else {
+            still(&app, &call, &app.registry.state()).ok()
+        };
+        self.looked = Instant::now();
+        now.map(|caller| self.caller = caller).is_some()
+    }
+
+    /// Whether something that is not for the caller may pass without another look.
+    fn passes(&self) -> bool {
+        self.call.session_reads && self.looked.elapsed() < SEEN
     }
 
     /// Tells how far the living runs have got.
     async fn tell_newest(&mut self) -> bool {
-        for step in self.open.0.steps.newest() {
+        for step in self.seat.app().steps.newest() {
             if !self.tell_step(&step).await {
                 return false;
             }
@@ -164,17 +182,13 @@ impl Stream {
 
     /// Tells how far a run has got, where the caller may read about its job.
     async fn tell_step(&mut self, step: &RunStep) -> bool {
-        if self.run.as_ref().is_some_and(|run| *run != step.run_id) {
+        if self.run.as_ref().is_some_and(|run| *run != step.run_id) || self.passes() && !self.reads_run(&step.run_id) {
             return !self.send.is_closed();
         }
-        let app = &self.open.0;
-        let state = app.registry.state();
-        let Ok(caller) = caller(app, &self.call, &state) else {
+        if !self.look().await {
             return false;
-        };
-        let run = state.run(&step.run_id).filter(|run| run.alive());
-        let job = run.and_then(|run| state.job_of(run).ok());
-        if !job.is_some_and(|job| caller.reads_job(&state, job)) {
+        }
+        if !self.reads_run(&step.run_id) {
             return !self.send.is_closed();
         }
         match serde_json::to_string(step) {
@@ -183,10 +197,17 @@ impl Stream {
         }
     }
 
+    /// Whether a run is alive and the caller may read about its job.
+    fn reads_run(&self, run: &RunId) -> bool {
+        let state = self.seat.app().registry.state();
+        let job = state.run(run).filter(|run| run.alive()).and_then(|run| state.job_of(run).ok());
+        job.is_some_and(|job| self.caller.reads_job(&state, job))
+    }
+
     /// Tells what the log holds from the next entry on.
     async fn catch_up(&mut self) -> bool {
         loop {
-            let (app, from) = (self.open.0.clone(), self.next);
+            let (app, from) = (self.seat.app().clone(), self.next);
             let page = actix_web::web::block(move || {
                 let size = app.registry.state().size();
                 app.registry.entries(from, PAGE.min(size.saturating_sub(from)).max(1))
@@ -208,12 +229,13 @@ impl Stream {
     /// Tells an entry, where it concerns the caller; the stream ends when the caller's right has ended.
     async fn tell(&mut self, entry: &ExportedEntry) -> bool {
         self.next = entry.index + 1;
-        let app = &self.open.0;
-        let state = app.registry.state();
-        let Ok(caller) = caller(app, &self.call, &state) else {
+        if self.passes() && matches!(self.event(entry), Ok(None)) {
+            return !self.send.is_closed();
+        }
+        if !self.look().await {
             return false;
-        };
-        match event(&state, &caller, self.run.as_ref(), entry) {
+        }
+        match self.event(entry) {
             Ok(Some(text)) => self.send.send(text.into_bytes()).await.is_ok(),
             Ok(None) => !self.send.is_closed(),
             Err(refusal) => {
@@ -221,6 +243,10 @@ impl Stream {
                 false
             }
         }
+    }
+
+    fn event(&self, entry: &ExportedEntry) -> R<Option<String>> {
+        event(&self.seat.app().registry.state(), &self.caller, self.run.as_ref(), entry)
     }
 }
 

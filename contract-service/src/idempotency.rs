@@ -4,13 +4,15 @@
 //! a call before it has taken effect, so strangers' garbage leaves no row. Then the answer is kept in the database
 //! for a day, in the scope of client and route. Routes whose entries dedupe themselves keep it in memory alone: after a
 //! restart such a retry is refused by the entry's own rule. Refusals are not kept: they changed nothing, so the same
-//! key may be tried again when their cause is gone.
+//! key may be tried again when their cause is gone. Of an answer with a secret all but the secret is kept: it is shown
+//! once, lies in no second table and in no backup of one, and who repeats the request learns that it took effect.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use registry::Begun;
 use schemas::{Code, Digest, R, Refusal};
+use serde_json::{Map, Value};
 
 use crate::app::App;
 use crate::auth::roles;
@@ -66,6 +68,7 @@ pub fn once(app: &App, route: &Route, call: &Call, act: &dyn Fn() -> R<Answer>) 
     let (client, path, key) = &scope;
     if !route.deduped {
         match app.registry.answered(client, path, key, &request, app.now())? {
+            Begun::Answered { answer, .. } if route.secret => return Err(shown(call, &answer)),
             Begun::Answered { status, answer } => return Ok(replayed(status, answer)),
             Begun::Running => return Err(running()),
             Begun::Fresh => {}
@@ -77,7 +80,8 @@ pub fn once(app: &App, route: &Route, call: &Call, act: &dyn Fn() -> R<Answer>) 
         if route.deduped {
             remember(app, &scope, request, &answer);
         } else {
-            let kept = (answer.status, answer.body.as_slice());
+            let body = if route.secret { without_secret(&answer.body) } else { answer.body.clone() };
+            let kept = (answer.status, body.as_slice());
             let kept = app.registry.keep_answer(client, path, key, &request, kept, app.now());
             if let Err(refusal) = kept {
                 // It has taken effect, and that is what the caller must learn.
@@ -162,6 +166,24 @@ fn replayed(status: u16, body: Vec<u8>) -> Answer {
     Answer::of(status, JSON, "no-store", body)
 }
 
+/// An answer without its secret; nothing of one that is no object.
+fn without_secret(body: &[u8]) -> Vec<u8> {
+    let mut members: Map<String, Value> = serde_json::from_slice(body).unwrap_or_default();
+    members.remove("secret");
+    serde_json::to_vec(&members).unwrap_or_default()
+}
+
+/// What is said to who repeats a request whose answer held a secret.
+fn shown(call: &Call, kept: &[u8]) -> Refusal {
+    let members: Map<String, Value> = serde_json::from_slice(kept).unwrap_or_default();
+    let made = members.get("endpoint_id").and_then(Value::as_str).or(call.params.get("id").map(String::as_str));
+    let made = made.unwrap_or("{id}");
+    let sentence = format!(
+        "this request took effect, and its secret was shown once; if it is lost, let          POST /v1/webhooks/endpoints/{made}/rotate make another, with overlap_seconds 0"
+    );
+    Refusal::new(Code::SecretShown, sentence)
+}
+
 fn running() -> Refusal {
     Refusal::new(Code::RequestReplayed, "the same request is being answered; ask again in a moment")
 }
@@ -186,4 +208,19 @@ fn key(call: &Call) -> R<&str> {
 /// Whose key it is: the holder of the token; for signed documents, which say themselves who acts, one scope for all.
 fn client(app: &App, call: &Call) -> String {
     roles::remembered(app, call).map_or_else(|| "-".to_owned(), |did| did.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_answer_with_a_secret_the_rest_is_kept() {
+        let kept = without_secret(br#"{"endpoint_id":"whe_1","secret":"whsec_AAAA","public_key":"whpk_B"}"#);
+        assert_eq!(String::from_utf8(kept.clone()).unwrap(), r#"{"endpoint_id":"whe_1","public_key":"whpk_B"}"#);
+        assert_eq!(without_secret(b"whsec_AAAA"), b"{}");
+        let refusal = shown(&Call::default(), &kept);
+        assert_eq!(refusal.code, Code::SecretShown);
+        assert!(refusal.sentence.contains("/endpoints/whe_1/rotate"), "{}", refusal.sentence);
+    }
 }

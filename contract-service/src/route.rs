@@ -10,7 +10,7 @@ use schemas::party::Kind;
 use crate::app::App;
 use crate::call::{Answer, Call, JSON};
 use crate::limits::Class;
-use crate::serve::{Feed, Reply, Verb};
+use crate::serve::{Opening, Reply, Verb};
 
 /// How a call shows who makes it. Whatever it says, objects of others stay hidden: handlers answer 404 for them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,8 +29,8 @@ pub enum Access {
 pub type Handler = fn(&App, &Call) -> R<Answer>;
 /// A function that sees to it that the reply is given later and does not block.
 pub type LaterHandler = fn(&Arc<App>, &Call, Reply);
-/// A function that opens a stream of events and does not block.
-pub type FeedHandler = fn(&Arc<App>, &Call) -> R<Feed>;
+/// A function that grants a stream of events and may block.
+pub type FeedHandler = fn(&Arc<App>, &Call) -> R<Opening>;
 /// The tag (RFC 9110 8.8.3) of what a path names; none where nothing stands there. It must not ask who reads.
 pub type Tag = fn(&App, &Call) -> R<Option<String>>;
 
@@ -86,6 +86,8 @@ pub struct Route {
     pub matching: Match,
     /// Whether the entry it makes dedupes itself, so that its Idempotency-Key needs no row in the database.
     pub deduped: bool,
+    /// Whether its answer holds a secret, which is shown once and kept with no Idempotency-Key.
+    pub secret: bool,
     pub(crate) also: &'static [u16],
     pub(crate) summary: &'static str,
     pub(crate) query: &'static [&'static str],
@@ -106,6 +108,7 @@ fn route(verb: Verb, path: &'static str, run: Run, access: Access, summary: &'st
         only,
         matching,
         deduped: false,
+        secret: false,
         also: &[],
         summary,
         query,
@@ -223,6 +226,12 @@ impl Route {
     /// Its entry dedupes itself: no row for the Idempotency-Key.
     pub fn deduped(mut self) -> Route {
         self.deduped = true;
+        self
+    }
+
+    /// Its answer holds a member `secret`, which is shown this once: a repeated request is refused with `SECRET_SHOWN`.
+    pub fn shows_secret(mut self) -> Route {
+        self.secret = true;
         self
     }
 

@@ -326,8 +326,8 @@ pub fn list() -> Vec<Route> {
         get("/v1/runs/{id}/content-key", run_acts::content_key, Token, "The wrapped content key, for the consumer")
             .gives::<desk::ContentKey>(200),
         // Payments and webhooks.
-        get("/v1/payments", payments::list, Token, "Payments of the caller's contracts")
-            .query(&["contract"])
+        get("/v1/payments", payments::list, Token, "A page of the payments of the caller's contracts")
+            .query(&["contract", "limit", "cursor"])
             .gives::<desk::PaymentList>(200),
         post("/v1/revenue-statements", payments::state_revenue, Signed, "State a period's revenue, as the consumer")
             .takes::<Envelope<RevenueStatement>>()
@@ -341,8 +341,8 @@ pub fn list() -> Vec<Route> {
         get("/v1/payments/journal", payouts::journal, Token, "A page of the transfers that the caller may read")
             .query(&["contract", "limit", "cursor"])
             .gives::<desk::JournalPage>(200),
-        get("/v1/disputes", disputes::list, Token, "Disputes that the caller may read about")
-            .query(&["contract"])
+        get("/v1/disputes", disputes::list, Token, "A page of the disputes that the caller may read about")
+            .query(&["contract", "limit", "cursor"])
             .gives::<desk::DisputeList>(200),
         post("/v1/disputes", disputes::open, Signed, "Dispute an obligation, as a party of its contract")
             .takes::<Envelope<Dispute>>()
@@ -368,6 +368,7 @@ pub fn list() -> Vec<Route> {
         post("/v1/webhooks/endpoints", webhooks::create, Token, "Make a webhook endpoint")
             .takes::<desk::EndpointRequest>()
             .gives::<desk::EndpointCreated>(201)
+            .shows_secret()
             .only(&[Kind::Psp, Kind::Tdp, Kind::Tdc]),
         get("/v1/webhooks/endpoints", webhooks::list, Token, "The caller's endpoints").gives::<desk::EndpointList>(200),
         get("/v1/webhooks/endpoints/{id}", webhooks::read, Token, "One of the caller's endpoints")
@@ -397,6 +398,7 @@ pub fn list() -> Vec<Route> {
         )
         .takes::<desk::RotateRequest>()
         .gives::<desk::EndpointRotated>(200)
+        .shows_secret()
         .must_match(tags::endpoint),
         post("/v1/webhooks/endpoints/{id}/ping", webhooks::ping, Token, "Send an endpoint a test")
             .gives::<desk::DeliveryView>(201),

@@ -81,6 +81,9 @@ impl Reply {
 /// A stream of Server-Sent Events, as text.
 pub type Feed = mpsc::Receiver<Vec<u8>>;
 
+/// A stream that was granted: it begins where it is called, on a thread that serves HTTP.
+pub type Opening = Box<dyn FnOnce() -> Feed + Send>;
+
 /// What came of a call so far.
 pub enum Work {
     /// The answer.
@@ -89,8 +92,8 @@ pub enum Work {
     Block(Box<dyn FnOnce() -> R<Answer> + Send>),
     /// It comes.
     Later(oneshot::Receiver<R<Answer>>),
-    /// A stream.
-    Feed(Feed),
+    /// A stream, to be asked for on a thread where that may block.
+    Open(Box<dyn FnOnce() -> R<Opening> + Send>),
 }
 
 /// A call that was begun: itself, headers of its answer whatever it will be, and the work.
@@ -314,7 +317,10 @@ async fn serve<D: Desk>(
         Work::Done(done) => done,
         Work::Block(act) => web::block(act).await.unwrap_or_else(|e| Err(fault(e))),
         Work::Later(coming) => coming.await.unwrap_or_else(|_| Err(fault("a handler gave no answer"))),
-        Work::Feed(feed) => return numbered(stream(feed), &number, headers),
+        Work::Open(open) => match web::block(open).await.unwrap_or_else(|e| Err(fault(e))) {
+            Ok(opening) => return numbered(stream(opening()), &number, headers),
+            Err(refusal) => Err(refusal),
+        },
     };
     let response = match desk.finish(verb, path, &call, done) {
         Ok(answer) => written(answer),

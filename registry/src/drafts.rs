@@ -28,6 +28,17 @@ pub struct Draft {
     pub original: Option<Vec<u8>>,
 }
 
+/// A draft in a list: what is known of it without reading it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DraftLine {
+    /// The draft.
+    pub id: String,
+    /// Counts the changes, from 1.
+    pub rev: u32,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
 type Row = (String, String, i64, i32, String, Option<Vec<u8>>);
 
 fn read((id, owner, updated_at, rev, body, original): Row) -> R<Draft> {
@@ -86,13 +97,29 @@ impl Registry {
         if draft.owner == *owner { Ok(draft) } else { Err(unknown()) }
     }
 
-    /// An owner's drafts, the last changed first.
-    pub fn drafts(&self, owner: &Did) -> R<Vec<Draft>> {
-        let rows: Vec<Row> = self.read(|db| {
+    /// A page of an owner's drafts, the last changed first: at most `limit` after the first `skip`. Their texts stay where
+    /// they are: a thousand of them would be half a gigabyte.
+    pub fn drafts(&self, owner: &Did, skip: usize, limit: usize) -> R<Vec<DraftLine>> {
+        let rows_of = |count: usize| i64::try_from(count).unwrap_or(MAX_DRAFTS).min(MAX_DRAFTS);
+        let rows: Vec<(String, i32, i64)> = self.read(|db| {
             let own = drafts::table.filter(drafts::owner.eq(owner.as_str()));
-            Ok(own.order((drafts::updated_at.desc(), drafts::id)).limit(MAX_DRAFTS).load(db)?)
+            let page = own.order((drafts::updated_at.desc(), drafts::id)).offset(rows_of(skip)).limit(rows_of(limit));
+            Ok(page.select((drafts::id, drafts::rev, drafts::updated_at)).load(db)?)
         })?;
-        rows.into_iter().map(read).collect()
+        let line = |(id, rev, updated_at): (String, i32, i64)| {
+            let rev = u32::try_from(rev).map_err(|_| corrupt("revision of a draft"))?;
+            Ok(DraftLine { id, rev, updated_at: Timestamp::from_micros(updated_at) })
+        };
+        rows.into_iter().map(line).collect()
+    }
+
+    /// Whether one of an owner's drafts was imported from these bytes.
+    pub fn has_draft_of(&self, owner: &Did, original: &[u8]) -> R<bool> {
+        let found: i64 = self.read(|db| {
+            let own = drafts::table.filter(drafts::owner.eq(owner.as_str()));
+            Ok(own.filter(drafts::original.eq(Some(original.to_vec()))).count().get_result(db)?)
+        })?;
+        Ok(found > 0)
     }
 
     /// Removes a draft; `NOT_FOUND` for an unknown one and for another owner's.

@@ -128,8 +128,8 @@ const COLUMNS: Columns = (
 impl Registry {
     /// Adds an endpoint; a participant has at most 20 that are active, and 100 with those that are switched off.
     pub fn add_endpoint(&self, endpoint: &Endpoint) -> R<()> {
-        let endpoint = endpoint.clone();
-        self.told_otherwise(move |db| {
+        let (id, endpoint) = (endpoint.endpoint_id.clone(), endpoint.clone());
+        self.told_otherwise(&id, move |db| {
             room(db, &endpoint.owner)?;
             let own = endpoints::table.filter(endpoints::owner.eq(endpoint.owner.as_str()));
             let kept = own.filter(endpoints::disabled_why.is_null().or(endpoints::disabled_why.ne(DELETED)));
@@ -154,9 +154,9 @@ impl Registry {
 
     /// Gives an endpoint another address, other types of messages, another order.
     pub fn change_endpoint(&self, id: &EndpointId, url: &str, events: &[String], ordered: bool) -> R<()> {
-        let (id, url) = (id.to_string(), url.to_owned());
+        let (endpoint, id, url) = (id, id.to_string(), url.to_owned());
         let events = serde_json::to_string(events).map_err(|_| corrupt("events"))?;
-        self.told_otherwise(move |db| {
+        self.told_otherwise(endpoint, move |db| {
             let changes =
                 (endpoints::url.eq(&url), endpoints::events.eq(&events), endpoints::ordered.eq(i32::from(ordered)));
             diesel::update(endpoints::table.find(&id)).set(changes).execute(db)?;
@@ -166,8 +166,8 @@ impl Registry {
 
     /// Lets messages wait until [`Registry::resume_endpoint`].
     pub fn pause_endpoint(&self, id: &EndpointId, now: Timestamp) -> R<()> {
-        let id = id.to_string();
-        self.told_otherwise(move |db| {
+        let (endpoint, id) = (id, id.to_string());
+        self.told_otherwise(endpoint, move |db| {
             diesel::update(endpoints::table.find(&id)).set(endpoints::paused_at.eq(Some(now.micros()))).execute(db)?;
             Ok(())
         })
@@ -177,7 +177,7 @@ impl Registry {
     pub fn resume_endpoint(&self, endpoint: &Endpoint) -> R<()> {
         let (id, owner, off) =
             (endpoint.endpoint_id.to_string(), endpoint.owner.clone(), endpoint.disabled_at.is_some());
-        self.told_otherwise(move |db| {
+        self.told_otherwise(&endpoint.endpoint_id, move |db| {
             if off {
                 room(db, &owner)?;
             }
@@ -195,16 +195,16 @@ impl Registry {
 
     /// Switches an endpoint off; no more messages are meant for it, and what waits for it is not sent.
     pub fn disable_endpoint(&self, id: &EndpointId, why: &str, now: Timestamp) -> R<()> {
-        let (id, why) = (id.to_string(), why.to_owned());
-        self.told_otherwise(move |db| disable(db, &id, &why, now).map(drop))
+        let (endpoint, id, why) = (id, id.to_string(), why.to_owned());
+        self.told_otherwise(endpoint, move |db| disable(db, &id, &why, now).map(drop))
     }
 
     /// Forgets an endpoint and its secrets at once, and then its deliveries, some hundred in a transaction, so that nobody
     /// else's write waits. What a crash leaves of them is forgotten with what is old.
     pub fn delete_endpoint(&self, id: &EndpointId, now: Timestamp) -> R<()> {
-        let id = id.to_string();
+        let (endpoint, id) = (id, id.to_string());
         let gone = id.clone();
-        self.told_otherwise(move |db| {
+        self.told_otherwise(endpoint, move |db| {
             disable(db, &gone, DELETED, now)?;
             let changes = (
                 endpoints::disabled_why.eq(Some(DELETED)),
@@ -245,7 +245,7 @@ impl Registry {
     ) -> R<()> {
         let (id, secret, seed) = (endpoint.endpoint_id.to_string(), secret.to_vec(), seed.to_vec());
         let (old_secret, old_seed) = (endpoint.secret.clone(), endpoint.seed.to_vec());
-        self.told_otherwise(move |db| {
+        self.told_otherwise(&endpoint.endpoint_id, move |db| {
             let changes = (
                 endpoints::secret.eq(&secret),
                 endpoints::seed.eq(&seed),

@@ -44,7 +44,7 @@ mod twin;
 mod writer;
 
 pub use backup::{backup, restore};
-pub use drafts::Draft;
+pub use drafts::{Draft, DraftLine};
 pub use endpoint::{Endpoint, Former};
 pub use enter::Entry;
 pub use listeners::Listeners;

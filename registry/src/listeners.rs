@@ -114,13 +114,15 @@ impl Registry {
         seen
     }
 
-    /// A write after which the deliverer follows the endpoints anew.
+    /// A write about one endpoint after which the deliverer follows the endpoints anew. Its walk begins anew; those of others
+    /// go on, or else whoever pauses and resumes would have every long backlog of others walked through from its beginning.
     pub(crate) fn told_otherwise<T: Send + 'static>(
         &self,
+        endpoint: &EndpointId,
         act: impl FnMut(&mut Db) -> Result<T, Fault> + Send + 'static,
     ) -> R<T> {
         let done = self.write(act);
-        self.shared.listening.walks.lock().unwrap_or_else(|p| p.into_inner()).clear();
+        self.shared.listening.walks.lock().unwrap_or_else(|p| p.into_inner()).remove(endpoint);
         self.forget_listeners();
         done
     }

@@ -33,8 +33,9 @@ pub struct PendingAct {
 impl Registry {
     /// Keeps the signatures of this envelope and returns the same document with all that are kept, one per holder.
     ///
-    /// The caller has verified the envelope and that its signers are SRO people. Kept ones are dropped when the
-    /// document enters the log, or after a week.
+    /// The caller has verified the envelope and that its signers are SRO people. Who signs again under another key is known
+    /// by the new signature: the key of the kept one may have ended since, and the document could then never enter. Kept
+    /// ones are dropped when the document enters the log, or after a week.
     pub fn collect<T: Document>(&self, envelope: &Envelope<T>, now: Timestamp) -> R<Envelope<T>> {
         let (sha256, payload_type, offered) = (envelope.digest(), T::PAYLOAD_TYPE, envelope.signatures.clone());
         let document = envelope.payload.0.clone();
@@ -43,13 +44,19 @@ impl Registry {
             diesel::delete(pending::table.filter(pending::created_at.lt(old))).execute(db)?;
             let mut kept = load(db, &sha256, payload_type)?;
             for signature in &offered {
-                if kept.iter().any(|k| k.kid.holder == signature.kid.holder) {
-                    continue;
+                let holder = &signature.kid.holder;
+                let known = kept.iter().position(|k| k.kid.holder == *holder);
+                if let Some(known) = known {
+                    if kept.get(known).is_some_and(|k| k.kid == signature.kid) {
+                        continue;
+                    }
+                    kept.remove(known);
+                    diesel::delete(pending::table.find((sha256.0.to_vec(), payload_type, holder))).execute(db)?;
                 }
                 let row = (
                     pending::sha256.eq(sha256.0.to_vec()),
                     pending::payload_type.eq(payload_type),
-                    pending::holder.eq(&signature.kid.holder),
+                    pending::holder.eq(holder),
                     pending::signature.eq(serde_json::to_string(signature).map_err(|_| corrupt("signature"))?),
                     pending::created_at.eq(now.micros()),
                     pending::document.eq(&document),

@@ -17,17 +17,25 @@ pub struct Refusal {
     pub sentence: String,
     /// The member of the document concerned, in dotted form.
     pub field: Option<String>,
+    /// Seconds after which asking again may help, where that is known; no part of the document, but of its header.
+    pub retry_after: Option<u32>,
 }
 
 impl Refusal {
     /// A refusal with its code and sentence.
     pub fn new(code: Code, sentence: impl Into<String>) -> Refusal {
-        Refusal { code, sentence: sentence.into(), field: None }
+        Refusal { code, sentence: sentence.into(), field: None, retry_after: None }
     }
 
     /// The same refusal, naming the member concerned.
     pub fn at(mut self, field: impl Into<String>) -> Refusal {
         self.field = Some(field.into());
+        self
+    }
+
+    /// The same refusal, saying after how many seconds asking again may help.
+    pub fn after(mut self, seconds: u32) -> Refusal {
+        self.retry_after = Some(seconds);
         self
     }
 
@@ -71,7 +79,7 @@ impl Problem {
     /// The refusal that a peer answered with; a code unknown to this build becomes [`Code::PeerFault`].
     pub fn refusal(&self) -> Refusal {
         let code = Code::parse(&self.code).unwrap_or(Code::PeerFault);
-        Refusal { code, sentence: self.detail.clone(), field: self.field.clone() }
+        Refusal { code, sentence: self.detail.clone(), field: self.field.clone(), retry_after: None }
     }
 }
 
@@ -155,6 +163,8 @@ codes! {
     Unavailable "UNAVAILABLE" 503;
     IdempotencyKeyMissing "IDEMPOTENCY_KEY_MISSING" 400;
     IdempotencyKeyReused "IDEMPOTENCY_KEY_REUSED" 422;
+    /// The request took effect, and its answer held a secret that is shown once.
+    SecretShown "SECRET_SHOWN" 409;
     /// The resource changed since the caller read it (If-Match).
     PreconditionFailed "PRECONDITION_FAILED" 412;
     /// A change of state needs If-Match.

@@ -8,6 +8,7 @@ use schemas::payout::PayoutBatch;
 use schemas::{Envelope, R};
 
 use crate::http::Client;
+use crate::payments::page;
 
 impl Client {
     /// Every transfer that the caller may read, of one contract if asked, in the order of the log.
@@ -26,12 +27,25 @@ impl Client {
         }
     }
 
-    /// Disputes of one contract, or all that the caller may read about.
+    /// Disputes of one contract, or all that the caller may read about: every page of them.
     pub fn disputes(&self, contract: Option<&ContractId>) -> R<DisputeList> {
-        match contract {
-            Some(id) => self.get_as(&format!("/v1/disputes?contract={id}")),
-            None => self.get_as("/v1/disputes"),
+        let mut all = self.disputes_page(contract, None, None)?;
+        while let Some(next) = all.next.take() {
+            let page = self.disputes_page(contract, None, Some(&next))?;
+            all.disputes.extend(page.disputes);
+            all.next = page.next;
         }
+        Ok(all)
+    }
+
+    /// A page of disputes, after the one that `cursor` ended.
+    pub fn disputes_page(
+        &self,
+        contract: Option<&ContractId>,
+        limit: Option<usize>,
+        cursor: Option<&str>,
+    ) -> R<DisputeList> {
+        self.get_as(&page("/v1/disputes", contract, limit, cursor))
     }
 
     /// One dispute.

@@ -43,6 +43,16 @@ pub fn caller(app: &App, call: &Call, state: &State) -> R<Caller> {
     if active { Ok(Caller { did, kind }) } else { Err(ended("the key with which this token was asked for has ended")) }
 }
 
+/// The caller of a call that goes on, like a stream: as [`caller`], but it wakes no session. Nobody acts by listening, so a
+/// browser that is left alone is signed out in its time.
+pub fn still(app: &App, call: &Call, state: &State) -> R<Caller> {
+    if call.session_reads && call.bearer.is_none() {
+        let session = Session::stands(app, call, state)?;
+        return Ok(Caller { did: session.person().member.clone(), kind: session.kind() });
+    }
+    caller(app, call, state)
+}
+
 /// The caller, once per call and before any handler: also checks the proof that a bound token needs.
 pub fn prove(app: &App, call: &Call, verb: Verb) -> R<Caller> {
     let holder = holder(app, call)?;

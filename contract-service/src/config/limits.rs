@@ -22,6 +22,8 @@ pub struct Limits {
     pub workers: usize,
     /// Streams of events open at once.
     pub event_streams: usize,
+    /// Streams of events that one participant may have open at once.
+    pub event_streams_each: usize,
     /// Seconds of silence after which a run whose room is gone ends; at least 60, but in demos.
     pub run_silence_seconds: u64,
 }
@@ -35,6 +37,7 @@ impl Default for Limits {
             keep_alive_seconds: 75,
             workers: 2,
             event_streams: 256,
+            event_streams_each: 32,
             run_silence_seconds: 600,
         }
     }

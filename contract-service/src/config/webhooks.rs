@@ -27,6 +27,8 @@ pub struct Webhooks {
     pub proxy: Option<String>,
     /// Days for which deliveries that are done or dead are kept.
     pub keep_days: u32,
+    /// Seconds between two tests that an owner has sent to one endpoint, 0 to 3,600; 0 is no limit.
+    pub ping_seconds: u32,
 }
 
 impl Default for Webhooks {
@@ -41,6 +43,7 @@ impl Default for Webhooks {
             ports: vec![443, 8443],
             proxy: None,
             keep_days: 90,
+            ping_seconds: 10,
         }
     }
 }
@@ -64,6 +67,9 @@ impl Webhooks {
         if self.patience_hours == 0 || self.keep_days == 0 {
             return bad("patience_hours", "patience_hours and keep_days are at least 1");
         }
+        if self.ping_seconds > 3_600 {
+            return bad("ping_seconds", "ping_seconds is 0 to 3,600");
+        }
         match &self.proxy {
             Some(proxy) if reqwest::Proxy::all(proxy).is_err() => {
                 bad("proxy", "proxy is like http://proxy.internal:3128")
@@ -80,13 +86,14 @@ mod tests {
     #[test]
     fn one_thing_at_a_time_is_refused() {
         type Spoil = fn(&mut Webhooks);
-        let spoils: [(&str, Spoil); 7] = [
+        let spoils: [(&str, Spoil); 8] = [
             ("retry_seconds", |w| w.retry_seconds.clear()),
             ("jitter_percent", |w| w.jitter_percent = 101),
             ("at_once", |w| w.at_once = 1),
             ("timeout_seconds", |w| w.timeout_seconds = 0),
             ("patience_hours", |w| w.patience_hours = 0),
             ("patience_hours", |w| w.keep_days = 0),
+            ("ping_seconds", |w| w.ping_seconds = 3_601),
             ("proxy", |w| w.proxy = Some("no address".into())),
         ];
         assert_eq!(Webhooks::default().check(), Ok(()));

@@ -58,9 +58,21 @@ impl Session {
         app.people.cookies.read(call, cookie::Kind::Session).is_some()
     }
 
-    /// The session of a call that changes nothing. One whose member was suspended since it began has ended for good,
-    /// also when the suspension is over.
+    /// The session of a call that changes nothing, which is awake by it. One whose member was suspended since it began has
+    /// ended for good, also when the suspension is over.
     pub fn read(app: &App, call: &Call, state: &State) -> R<Session> {
+        let session = Session::stands(app, call, state)?;
+        if session.stored.stale
+            && let Err(refusal) = app.registry.touch_session(session.token(), app.now())
+        {
+            // A follower cannot write; the session then ends earlier, which is the safe side.
+            tracing::debug!(code = %refusal.code, "the last use of a session was not written down");
+        }
+        Ok(session)
+    }
+
+    /// The same, but it does not count as a use of the session.
+    pub fn stands(app: &App, call: &Call, state: &State) -> R<Session> {
         let cookie = app.people.cookies.read(call, cookie::Kind::Session).ok_or_else(unknown)?;
         let (token, now) = (sha256(cookie), app.now());
         let (stored, person) = app.registry.session(&token, now)?.ok_or_else(unknown)?;
@@ -70,12 +82,6 @@ impl Session {
             app.registry.end_session(&token)?;
             return Err(unknown());
         };
-        if stored.stale
-            && let Err(refusal) = app.registry.touch_session(&token, now)
-        {
-            // A follower cannot write; the session then ends earlier, which is the safe side.
-            tracing::debug!(code = %refusal.code, "the last use of a session was not written down");
-        }
         Ok(Session { kind: standing.kind, person, stored, csrf: csrf_of(cookie) })
     }
 

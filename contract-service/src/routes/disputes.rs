@@ -13,25 +13,27 @@ use super::two_people::{Collected, collect};
 use crate::app::App;
 use crate::auth::oversight;
 use crate::auth::roles::{Caller, caller};
-use crate::call::{Answer, Call};
+use crate::call::{Answer, Call, page_size_or_largest};
 
-/// Disputes that the caller may read about, of one contract if asked.
+/// A page of the disputes that the caller may read about, of one contract if asked; `cursor` is the id of the last one
+/// before. That an overseer reads them is entered first.
 pub fn list(app: &App, call: &Call) -> R<Answer> {
+    let limit = page_size_or_largest(call)?;
     let state = app.registry.state();
     let caller = caller(app, call, &state)?;
     let wanted = call.query.get("contract").map(|text| ContractId::parse(text)).transpose()?;
-    let (mut disputes, mut entries) = (Vec::new(), Vec::new());
-    for row in state.disputes().filter(|row| concerns(&state, &caller, row)) {
-        if wanted.is_some() && wanted != contract_of(&state, row) {
-            continue;
-        }
-        disputes.push(view(app, &state, row)?);
-        entries.push(row.opened.0);
+    let after = call.query.get("cursor").map(|text| DisputeId::parse(text)).transpose()?;
+    let rows = state.disputes().filter(|row| after.as_ref().is_none_or(|after| row.dispute_id > *after));
+    let rows = rows.filter(|row| wanted.is_none() || wanted == contract_of(&state, row));
+    let mut rows = rows.filter(|row| concerns(&state, &caller, row));
+    let page: Vec<&DisputeRow> = rows.by_ref().take(limit).collect();
+    let next = page.last().filter(|_| rows.next().is_some()).map(|row| row.dispute_id.to_string());
+    let entries = page.iter().map(|row| row.opened.0);
+    if let (Some(first), Some(last)) = (entries.clone().min(), entries.max()) {
+        oversight::enter(app, &caller, first, last - first + 1)?;
     }
-    if let (Some(first), Some(last)) = (entries.iter().min(), entries.iter().max()) {
-        oversight::enter(app, &caller, *first, last - first + 1)?;
-    }
-    Answer::ok(&DisputeList { disputes })
+    let disputes = page.into_iter().map(|row| view(app, &state, row)).collect::<R<_>>()?;
+    Answer::ok(&DisputeList { disputes, next })
 }
 
 /// One dispute.

@@ -3,7 +3,7 @@
 
 use policies::draft;
 use policies::lifecycle::State;
-use registry::Draft;
+use registry::{Draft, DraftLine};
 use schemas::depa::{DepaContract, DepaDataset};
 use schemas::desk::{ContractChecked, DraftList, DraftOrigin, DraftRequest, DraftRow, DraftView, Fault};
 use schemas::id::{ContractId, DatasetId, Did, DraftId, KeyId};
@@ -44,11 +44,12 @@ pub fn list(app: &App, call: &Call) -> R<Answer> {
     let owner = owner(app, call)?;
     let limit = page_size(call)?;
     let skip = usize::try_from(call.number("cursor", 0)?).map_err(internal)?;
-    let all = app.registry.drafts(&owner)?;
-    let rows = all.iter().skip(skip).take(limit);
-    let drafts: Vec<DraftRow> =
-        rows.map(|d| DraftRow { draft_id: d.id.clone(), rev: d.rev, updated_at: d.updated_at }).collect();
-    let next = (skip + drafts.len() < all.len()).then(|| (skip + drafts.len()).to_string());
+    let mut rows = app.registry.drafts(&owner, skip, limit + 1)?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let row = |d: DraftLine| DraftRow { draft_id: d.id, rev: d.rev, updated_at: d.updated_at };
+    let drafts: Vec<DraftRow> = rows.into_iter().map(row).collect();
+    let next = more.then(|| skip.saturating_add(drafts.len()).to_string());
     Answer::ok(&DraftList { drafts, next })
 }
 

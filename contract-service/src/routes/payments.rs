@@ -10,20 +10,26 @@ use schemas::{Envelope, R};
 use crate::app::App;
 use crate::auth::oversight;
 use crate::auth::roles::caller;
-use crate::call::{Answer, Call};
+use crate::call::{Answer, Call, page_size_or_largest};
 
-/// Payments that the caller may read about, of one contract if asked. That an overseer reads them is entered first: from
-/// the first completion that they are of to the last.
+/// A page of the payments that the caller may read about, of one contract if asked; `cursor` is the id of the last one
+/// before. That an overseer reads them is entered first: from the first completion that they are of to the last.
 pub fn list(app: &App, call: &Call) -> R<Answer> {
+    let limit = page_size_or_largest(call)?;
     let state = app.registry.state();
     let caller = caller(app, call, &state)?;
     let wanted = call.query.get("contract").map(|text| ContractId::parse(text)).transpose()?;
-    let (mut payments, mut entries) = (Vec::new(), Vec::new());
-    for row in state.payments() {
+    let after = call.query.get("cursor").map(String::as_str).unwrap_or_default();
+    let (mut payments, mut entries, mut more) = (Vec::new(), Vec::new(), false);
+    for row in state.payments().filter(|row| row.obligation.instruction_id.as_str() > after) {
         let contract = &row.obligation.contract;
         if wanted.as_ref().is_some_and(|id| *id != contract.id) || !caller.reads(&state.contract_of(contract)?.contract)
         {
             continue;
+        }
+        more = payments.len() == limit;
+        if more {
+            break;
         }
         payments.push(obligation(row)?);
         entries.push(row.index);
@@ -31,7 +37,8 @@ pub fn list(app: &App, call: &Call) -> R<Answer> {
     if let (Some(first), Some(last)) = (entries.iter().min(), entries.iter().max()) {
         oversight::enter(app, &caller, *first, last - first + 1)?;
     }
-    Answer::ok(&PaymentList { payments })
+    let next = payments.last().filter(|_| more).map(|payment: &ObligationView| payment.instruction_id.clone());
+    Answer::ok(&PaymentList { payments, next })
 }
 
 /// Enters the payment system's answer; the same answer again changes nothing.

@@ -15,9 +15,9 @@ use crate::auth::roles::caller;
 use crate::call::{Answer, Call, page_size};
 use crate::ids;
 
-/// The longest that a former secret may go on signing: seven days.
 /// Characters of an endpoint's address.
 const LONGEST_URL: usize = 2_048;
+/// The longest that a former secret may go on signing: seven days.
 const LONGEST_OVERLAP: u32 = 7 * 86_400;
 
 /// Makes an endpoint with its own secret and key. The secret is shown this once.
@@ -144,24 +144,28 @@ pub fn rotate(app: &App, call: &Call) -> R<Answer> {
     Answer::ok(&EndpointRotated { endpoint_id, secret, public_key, former_until })
 }
 
-/// Sends one of the caller's endpoints a test, whatever it listens to.
+/// Sends one of the caller's endpoints a test, whatever it listens to; one in some seconds, since each is sent at once.
 pub fn ping(app: &App, call: &Call) -> R<Answer> {
     let endpoint = switched_on(own(app, call)?)?;
     let now = app.now();
     let message = format!("msg_{}", ids::uuid(now)?.simple());
-    let delivery = app.registry.ping_endpoint(&endpoint, &message, now)?;
+    app.hooks.ping(&endpoint.endpoint_id, app.config.webhooks.ping_seconds, now)?;
+    let delivery = app.registry.ping_endpoint(&endpoint, &message, now);
+    let delivery = delivery.inspect_err(|_| app.hooks.unsent(&endpoint.endpoint_id))?;
     Answer::created(&delivery_view(app.registry.delivery(&endpoint.owner, &delivery)?))
 }
 
-/// Sends one of the caller's endpoints everything since a time once more.
+/// Sends one of the caller's endpoints everything since a time once more; one such act on an endpoint at a time.
 pub fn replay_since(app: &App, call: &Call) -> R<Answer> {
     let (endpoint, ReplayRequest { since }) = (switched_on(own(app, call)?)?, call.read()?);
+    let _alone = app.hooks.replay(&endpoint.endpoint_id)?;
     Answer::ok(&replayed(app.registry.replay_since(&endpoint, since, app.now())?))
 }
 
-/// Sends one of the caller's endpoints what was given up once more.
+/// Sends one of the caller's endpoints what was given up once more; one such act on an endpoint at a time.
 pub fn recover(app: &App, call: &Call) -> R<Answer> {
     let (endpoint, RecoverRequest { since }) = (switched_on(own(app, call)?)?, call.read()?);
+    let _alone = app.hooks.replay(&endpoint.endpoint_id)?;
     Answer::ok(&replayed(app.registry.recover_dead(&endpoint.endpoint_id, since, app.now())?))
 }
 

@@ -72,17 +72,12 @@ fn draft(app: &App, message: &CoseMessage, bytes: &[u8]) -> R<u64> {
     if DepaContract::read(&message.payload).is_ok() {
         for owner in &signers {
             let kind = state.participant(owner).map(|row| row.participant.kind);
-            if matches!(kind, Some(Kind::Tdc | Kind::Tdp)) && !has(app, owner, bytes)? {
+            if matches!(kind, Some(Kind::Tdc | Kind::Tdp)) && !app.registry.has_draft_of(owner, bytes)? {
                 drafts::imported(app, owner.clone(), bytes, true)?;
             }
         }
     }
     Ok(app.enter(Body::DigestAnchored { by, sha256: Digest::of(bytes) })?.receipt.index)
-}
-
-/// Whether these bytes are a draft of this owner's already.
-fn has(app: &App, owner: &Did, bytes: &[u8]) -> R<bool> {
-    Ok(app.registry.drafts(owner)?.iter().any(|draft| draft.original.as_deref() == Some(bytes)))
 }
 
 /// The active document key of a DID that a kid names: by RFC 7638 thumbprint.

@@ -11,6 +11,7 @@ use schemas::release::RunAct;
 use serde::de::DeserializeOwned;
 use signing::FileKey;
 
+use crate::catcher::eventually;
 use crate::house::{House, reference};
 use crate::http::{bearer, code, get};
 use crate::papers;
@@ -117,6 +118,24 @@ fn streams_are_bounded() {
     let bad = get(&house, "/v1/events").bearer_auth(&token).header("last-event-id", "x").send().unwrap();
     assert_eq!(code(bad), Code::MalformedNumber);
     drop(open);
+}
+
+#[test]
+fn one_participant_leaves_places_to_others() {
+    let house = House::with(|config| config.limits.event_streams_each = 2).furnish();
+    let first = Stream::open(&house, "/v1/events", &house.tdc, None);
+    let _second = Stream::open(&house, "/v1/events", &house.tdc, None);
+    let ask = || get(&house, "/v1/events").bearer_auth(bearer(&house, &house.tdc)).send().unwrap();
+    let refused = ask();
+    assert_eq!(crate::http::header(&refused, "retry-after"), "5");
+    assert_eq!(code(refused), Code::RateLimited);
+    drop(Stream::open(&house, "/v1/events", &house.tdps[0], None));
+    // A place is free again once the service has seen that its stream is gone, at the latest with what it tells next.
+    drop(first);
+    assert!(eventually(|| {
+        house.propose(&papers::contract(&house)).unwrap();
+        ask().status() == 200
+    }));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use schemas::money::Minor;
 use schemas::{Code, Document, Refusal};
 
 use crate::house::House;
+use crate::http::{bearer, code as http_code, get, header};
 
 fn code<T: std::fmt::Debug>(result: Result<T, Refusal>) -> Code {
     result.unwrap_err().code
@@ -131,6 +132,47 @@ fn money_without_a_reason_is_taken_once_and_shown_to_its_holder() {
     assert_eq!(seen.len(), 2);
     assert!(seen.iter().all(|view| view.suspense && view.contract.is_none()), "{seen:?}");
     assert!(house.as_(&house.tdc).disputes(None).unwrap().disputes.is_empty());
+}
+
+#[test]
+fn payments_and_disputes_come_in_pages() {
+    let (house, obligations) = owed();
+    let (tdc, psp) = (house.as_(&house.tdc), house.as_(&house.psp));
+    let all = tdc.payments(None).unwrap();
+    assert!(all.payments.len() >= 2 && all.next.is_none());
+    let (mut paged, mut cursor) = (Vec::new(), None::<String>);
+    loop {
+        let page = tdc.payments_page(None, Some(1), cursor.as_deref()).unwrap();
+        assert_eq!(page.payments.len(), 1);
+        paged.extend(page.payments);
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(paged, all.payments, "each once, in the same order");
+    for name in ["A", "B"] {
+        let mut unknown = obligations[0].clone();
+        unknown.instruction_id = name.repeat(32);
+        house.client.payment_callback(&house.callback(&unknown, PaymentResult::Settled)).unwrap();
+    }
+    let all = psp.disputes(None).unwrap().disputes;
+    let first = psp.disputes_page(None, Some(1), None).unwrap();
+    let last = psp.disputes_page(None, Some(1), first.next.as_deref()).unwrap();
+    assert_eq!((all.len(), last.next), (2, None));
+    assert_eq!([first.disputes, last.disputes].concat(), all);
+
+    let token = bearer(&house, &house.tdc);
+    let ask = |path: &str| get(&house, path).bearer_auth(&token).send().unwrap();
+    let contract = &obligations[0].contract.id;
+    let link = header(&ask(&format!("/v1/payments?limit=1&contract={contract}")), "link");
+    let next = format!("</v1/payments?contract={contract}&limit=1&cursor={}>; rel=\"next\"", paged[0].instruction_id);
+    assert_eq!(link, next);
+    assert_eq!(header(&ask("/v1/payments"), "link"), "", "a list as long as a page has no next one");
+    for bad in ["/v1/payments?limit=201", "/v1/disputes?limit=0"] {
+        assert_eq!(http_code(ask(bad)), Code::LimitExceeded, "{bad}");
+    }
+    assert_eq!(http_code(ask("/v1/disputes?cursor=x")), Code::MalformedId);
 }
 
 #[test]

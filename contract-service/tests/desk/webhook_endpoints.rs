@@ -6,12 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use contract_client::{Client, EndpointAct, wish};
-use schemas::desk::{DeliveryView, EndpointCreated};
+use schemas::desk::{DeliveryView, EndpointCreated, EndpointRotated};
+use schemas::id::EndpointId;
+use schemas::problem::Problem;
 use schemas::{Code, R};
 use signing::webhook::{Verifier, verify};
 
 use crate::catcher::{Catcher, Seen, eventually};
 use crate::house::House;
+use crate::http;
 
 fn code<T: std::fmt::Debug>(outcome: R<T>) -> Code {
     outcome.unwrap_err().code
@@ -56,6 +59,65 @@ fn a_test_is_delivered_whatever_the_endpoint_listens_to_and_shows_how_it_went() 
     assert_eq!(code(psp.delivery(&done.delivery_id)), Code::NotFound);
     assert_eq!(code(psp.replay_delivery(&done.delivery_id)), Code::NotFound);
     assert_eq!(code(psp.ping_endpoint(&endpoint.endpoint_id)), Code::NotFound);
+}
+
+#[test]
+fn an_endpoint_is_tested_once_in_ten_seconds() {
+    let house = House::furnished();
+    let catcher = Catcher::start(|_| (204, String::new()));
+    let (tdc, token) = (house.as_(&house.tdc), http::bearer(&house, &house.tdc));
+    let made = |path| tdc.create_endpoint(&catcher.url(path), &["run.completed"]).unwrap().endpoint_id;
+    let (one, other) = (made("/one"), made("/other"));
+    let ping = |id: &EndpointId| {
+        let path = format!("/v1/webhooks/endpoints/{id}/ping");
+        http::post(&house, &path, b"").bearer_auth(&token).send().unwrap()
+    };
+    assert_eq!(ping(&one).status(), 201);
+    house.skip(3);
+    let refused = ping(&one);
+    assert_eq!(http::header(&refused, "retry-after"), "7");
+    assert_eq!(http::code(refused), Code::RateLimited);
+    assert_eq!(ping(&other).status(), 201, "another endpoint has a time of its own");
+    house.skip(7);
+    assert_eq!(ping(&one).status(), 201);
+    assert!(eventually(|| catcher.seen().len() == 3));
+}
+
+#[test]
+fn a_secret_is_shown_once_and_kept_with_no_idempotency_key() {
+    let house = House::furnished();
+    let (tdc, token) = (house.as_(&house.tdc), http::bearer(&house, &house.tdc));
+    let send = |path: &str, key: &str, body: String, tag: Option<&str>| {
+        let request = http::client().post(format!("{}{path}", house.url())).bearer_auth(&token).body(body);
+        let request = request.header("content-type", "application/json").header("idempotency-key", key);
+        tag.into_iter().fold(request, |request, tag| request.header("if-match", tag)).send().unwrap()
+    };
+    let wish = |url: &str| serde_json::to_string(&wish(url, &["run.*"], false)).unwrap();
+    let create = |url: &str| send("/v1/webhooks/endpoints", "k1", wish(url), None);
+    let made: EndpointCreated = create("http://localhost:9/").json().unwrap();
+    let told_of = |problem: Problem| {
+        assert_eq!((problem.code.as_str(), problem.status), ("SECRET_SHOWN", 409));
+        assert!(problem.detail.contains(&format!("{}/rotate", made.endpoint_id)), "{}", problem.detail);
+    };
+    told_of(create("http://localhost:9/").json().unwrap());
+    assert_eq!(http::code(create("http://localhost:10/")), Code::IdempotencyKeyReused);
+    assert_eq!(tdc.endpoints().unwrap().endpoints.len(), 1, "it took effect once");
+    let path = format!("/v1/webhooks/endpoints/{}", made.endpoint_id);
+    let tag = http::header(&http::get(&house, &path).bearer_auth(&token).send().unwrap(), "etag");
+    let rotate = || send(&format!("{path}/rotate"), "k2", r#"{"overlap_seconds":0}"#.into(), Some(&tag));
+    let rotated: EndpointRotated = rotate().json().unwrap();
+    assert_ne!(rotated.secret, made.secret);
+    told_of(rotate().json().unwrap());
+    if house.config.database.is_some() {
+        return;
+    }
+    let mut stored = Vec::new();
+    for file in std::fs::read_dir(&house.config.data_dir).unwrap() {
+        stored.extend(std::fs::read(file.unwrap().path()).unwrap_or_default());
+    }
+    let holds = |text: &str| stored.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(holds(made.endpoint_id.as_str()) && holds(&rotated.public_key), "the search looks where the answers are");
+    assert!(!holds("whsec_"));
 }
 
 #[test]
@@ -136,6 +198,7 @@ fn a_rotation_signs_with_both_secrets_for_its_time() {
     // A secret that leaked is replaced at once, also during a rotation.
     tdc.rotate_endpoint(&old.endpoint_id, 60).unwrap();
     let last = tdc.rotate_endpoint(&old.endpoint_id, 0).unwrap();
+    house.skip(10);
     pinged(&house.as_(&house.tdc), &old);
     assert_eq!(all(&catcher.seen()[2]), [false; 4]);
     assert!(holds(&catcher.seen()[2], &Verifier::Secret(&last.secret), &house));

@@ -50,6 +50,7 @@ fn serve(folder: &Path, port: u16) -> R<Process> {
     for class in ["ANONYMOUS_WRITES", "TOKENS", "APPLICATIONS", "READS", "WRITES"] {
         serve.env(format!("DEPA_CONTRACT_SERVICE__RATES__{class}"), "{ per_second = 0, burst = 0 }");
     }
+    serve.env("DEPA_CONTRACT_SERVICE__WEBHOOKS__PING_SECONDS", "0");
     let mut service = Process::start("contract-service", &mut serve, &folder.join("service.log"))?;
     service.listening(port)?;
     Ok(service)

@@ -14,6 +14,8 @@ use crate::tables::{deliveries, outbox};
 
 /// Deliveries that one call sends again at most, and messages of one page.
 const MOST: i64 = 1_000;
+/// Deliveries that one transaction lets wait again, so that nobody else's write waits for long.
+const STEP: usize = 200;
 /// Pages that one call reads at most: messages of others stand between.
 const PAGES: usize = 20;
 
@@ -48,7 +50,8 @@ impl Registry {
     }
 
     /// Sends an endpoint every message of its owner's since a time, delivered or not, also those of before it was made.
-    /// One call reads some thousand messages, whoever they concern; where there are more, `until` says how far it came.
+    /// One call reads some thousand messages, whoever they concern; where there are more, `until` says how far it came. It
+    /// writes some hundred deliveries in a transaction: what a crash cuts short is sent by the same call once more.
     pub fn replay_since(&self, endpoint: &Endpoint, since: Timestamp, now: Timestamp) -> R<Replayed> {
         let (state, listeners) = (self.state(), self.listeners()?);
         let endpoint_id = endpoint.endpoint_id.clone();
@@ -81,13 +84,16 @@ impl Registry {
                 break;
             }
         }
+        for some in rows.chunks(STEP) {
+            let some = some.to_vec();
+            self.write(move |db| {
+                insert(db, &some)?;
+                let ids: Vec<String> = some.iter().map(|row| row.id.clone()).collect();
+                again(db, &ids, now)
+            })?;
+            self.stir(&endpoint_id);
+        }
         let deliveries = rows.len() as u64;
-        let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
-        self.write(move |db| {
-            insert(db, &rows)?;
-            again(db, &ids, now)
-        })?;
-        self.stir(&endpoint_id);
         let until = (!from.1.is_empty()).then(|| Timestamp::from_micros(from.0));
         Ok(Replayed { deliveries, more, until })
     }
@@ -108,8 +114,11 @@ impl Registry {
         let more = dead.len() as i64 == MOST;
         let ids: Vec<String> = dead.into_iter().map(|(id, _)| id).collect();
         let replayed = Replayed { deliveries: ids.len() as u64, more, until };
-        self.write(move |db| again(db, &ids, now))?;
-        self.stir(endpoint);
+        for some in ids.chunks(STEP) {
+            let some = some.to_vec();
+            self.write(move |db| again(db, &some, now))?;
+            self.stir(endpoint);
+        }
         Ok(replayed)
     }
 }

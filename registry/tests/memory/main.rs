@@ -21,5 +21,6 @@ mod refused_runs;
 mod runs;
 mod synced;
 mod tamper;
+mod walks;
 mod ways_back;
 mod webhooks;

@@ -9,6 +9,7 @@ use schemas::id::{ChallengeId, Did, EndpointId, RunId};
 use schemas::party::Decision;
 use schemas::text::Bytes;
 use schemas::{Code, Digest, Timestamp};
+use signing::FileKey;
 
 use crate::house::{House, start, uuid};
 use crate::papers;
@@ -112,6 +113,28 @@ fn first_signatures_wait_for_the_second_person() {
     assert_eq!(house.registry.collect(&second, start()).unwrap().signatures.len(), 1, "entering drops what was kept");
     let later = start().plus_seconds(8 * 86_400);
     assert_eq!(house.registry.collect(&first, later).unwrap().signatures.len(), 1, "after a week it is forgotten");
+}
+
+/// The key of a kept signature may end before the second person signs: the first one signs again, under the key it has now.
+#[test]
+fn who_signs_again_under_another_key_is_known_by_the_newer_signature() {
+    let house = House::empty();
+    house.apply(&house.tdc, schemas::party::Kind::Tdc).unwrap();
+    let state = house.registry.state();
+    let document = papers::decision(state.participant(&house.tdc.did().unwrap()).unwrap(), Decision::Verified, start());
+    let next = FileKey::generate_for(&house.sro[0].did().unwrap()).unwrap();
+    let (first, second) = (house.sign(&document, &house.sro[0]), house.sign(&document, &house.sro[1]));
+    let anew = house.sign(&document, &next);
+    let collect = |envelope, after| house.registry.collect(envelope, start().plus_seconds(after)).unwrap().signatures;
+    assert_eq!(collect(&first, 0), first.signatures);
+    assert_eq!(collect(&anew, 60), anew.signatures, "the old one is not kept beside it");
+    assert_eq!(collect(&anew, 61), anew.signatures);
+    let acts = house.registry.pending_acts(start().plus_seconds(61)).unwrap();
+    assert_eq!(
+        acts.iter().map(|act| (&act.signatures, act.since)).collect::<Vec<_>>(),
+        [(&anew.signatures, start().plus_seconds(60))]
+    );
+    assert_eq!(collect(&second, 62), [anew.signatures[0].clone(), second.signatures[0].clone()]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Backup, restore, what a witness remembers, the mirror, the succession; and erasure, from which there is no way back.
 
-use registry::{Draft, Options, Registry, backup, restore, succeed};
+use registry::{Draft, DraftLine, Options, Registry, backup, restore, succeed};
 use schemas::event::Body;
 use schemas::log::{Checkpoint, ExportedEntry};
 use schemas::party::{Decision, Kind};
@@ -241,14 +241,36 @@ fn drafts_are_their_owners_and_change_one_revision_at_a_time() {
     assert_eq!(house.registry.put_draft(&draft(1, "[]")).unwrap_err().code, Code::PreconditionFailed);
     house.registry.put_draft(&draft(2, "[]")).unwrap();
     assert_eq!(house.registry.get_draft(&own, "drf_1").unwrap(), draft(2, "[]"));
-    assert_eq!(house.registry.drafts(&own).unwrap(), [draft(2, "[]")]);
-    assert_eq!(house.registry.drafts(&other).unwrap(), []);
+    let line = DraftLine { id: "drf_1".into(), rev: 2, updated_at: start() };
+    assert_eq!(house.registry.drafts(&own, 0, 50).unwrap(), [line]);
+    assert_eq!(house.registry.drafts(&other, 0, 50).unwrap(), []);
+    assert!(house.registry.has_draft_of(&own, &[0, 1]).unwrap());
+    assert!(
+        !house.registry.has_draft_of(&own, &[0, 2]).unwrap() && !house.registry.has_draft_of(&other, &[0, 1]).unwrap()
+    );
     let strange = Draft { owner: other.clone(), ..draft(3, "{}") };
     assert_eq!(house.registry.put_draft(&strange).unwrap_err().code, Code::NotFound);
     assert_eq!(house.registry.get_draft(&other, "drf_1").unwrap_err().code, Code::NotFound);
     assert_eq!(house.registry.delete_draft(&other, "drf_1").unwrap_err().code, Code::NotFound);
     house.registry.delete_draft(&own, "drf_1").unwrap();
     assert_eq!(house.registry.get_draft(&own, "drf_1").unwrap_err().code, Code::NotFound);
+}
+
+#[test]
+fn drafts_are_listed_page_by_page_without_their_texts() {
+    let house = House::empty();
+    let own = house.tdc.did().unwrap();
+    for n in 0..5 {
+        let (id, updated_at) = (format!("drf_{n}"), start().plus_seconds(n));
+        let draft = Draft { id, owner: own.clone(), updated_at, rev: 1, body: "{}".into(), original: None };
+        house.registry.put_draft(&draft).unwrap();
+    }
+    let ids = |skip, limit| -> Vec<String> {
+        house.registry.drafts(&own, skip, limit).unwrap().into_iter().map(|line| line.id).collect()
+    };
+    assert_eq!(ids(0, 3), ["drf_4", "drf_3", "drf_2"], "the last changed first");
+    assert_eq!(ids(3, 3), ["drf_1", "drf_0"]);
+    assert!(ids(5, 3).is_empty() && ids(usize::MAX, usize::MAX).is_empty());
 }
 
 #[test]

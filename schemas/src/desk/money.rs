@@ -85,10 +85,12 @@ messages! {
         /// Its end as signed.
         closed: Option<Logged<DisputeClose>>,
     }
-    /// Disputes that the caller may read about.
+    /// A page of the disputes that the caller may read about, by id.
     DisputeList {
         /// The disputes.
         disputes: Vec<DisputeView>,
+        /// Where the next page begins; none on the last.
+        next: Option<String>,
     }
     /// What became of an act on a dispute.
     DisputeReceipt {

@@ -92,10 +92,12 @@ messages! {
         /// What is to be paid, in minor units.
         amount_minor: Minor,
     }
-    /// Payments of the caller's contracts.
+    /// A page of the payments of the caller's contracts, by id.
     PaymentList {
         /// The payments.
         payments: Vec<ObligationView>,
+        /// Where the next page begins; none on the last.
+        next: Option<String>,
     }
     /// How a payment stands after a callback.
     PaymentAnswer {

@@ -26,7 +26,7 @@ pub fn read<T: DeserializeOwned>(response: Response) -> R<T> {
     let code = Code::parse(&problem.code).unwrap();
     assert_eq!((problem.status, problem.kind.as_str()), (status, format!("urn:depa:problem:{code}").as_str()));
     assert_eq!(code.status(), status, "{text}");
-    Err(Refusal { code, sentence: problem.detail, field: problem.field })
+    Err(Refusal { code, sentence: problem.detail, field: problem.field, retry_after: None })
 }
 
 /// A GET, with a bearer token where one is given.

@@ -407,9 +407,9 @@ class Operations(Transport):
         answer: t.DatasetVersions = self._json(Request("GET", f"/v1/datasets/{quote(id)}/versions", headers={"If-None-Match": if_none_match}))
         return answer
 
-    def get_disputes(self, *, contract: str | None = None) -> t.DisputeList:
-        """Disputes that the caller may read about. `GET /v1/disputes`"""
-        answer: t.DisputeList = self._json(Request("GET", "/v1/disputes", query={"contract": contract}, token=True))
+    def get_disputes(self, *, contract: str | None = None, limit: int | None = None, cursor: str | None = None) -> t.DisputeList:
+        """A page of the disputes that the caller may read about. `GET /v1/disputes`"""
+        answer: t.DisputeList = self._json(Request("GET", "/v1/disputes", query={"contract": contract, "limit": limit, "cursor": cursor}, token=True))
         return answer
 
     def post_disputes(self, body: t.Envelope) -> t.DisputeReceipt:
@@ -570,9 +570,9 @@ class Operations(Transport):
         answer: t.KeyList = self._json(Request("GET", f"/v1/participants/{quote(did)}/keys", headers={"If-None-Match": if_none_match}))
         return answer
 
-    def get_payments(self, *, contract: str | None = None) -> t.PaymentList:
-        """Payments of the caller's contracts. `GET /v1/payments`"""
-        answer: t.PaymentList = self._json(Request("GET", "/v1/payments", query={"contract": contract}, token=True))
+    def get_payments(self, *, contract: str | None = None, limit: int | None = None, cursor: str | None = None) -> t.PaymentList:
+        """A page of the payments of the caller's contracts. `GET /v1/payments`"""
+        answer: t.PaymentList = self._json(Request("GET", "/v1/payments", query={"contract": contract, "limit": limit, "cursor": cursor}, token=True))
         return answer
 
     def get_payments_journal(self, *, contract: str | None = None, limit: int | None = None, cursor: str | None = None) -> t.JournalPage:
@@ -1219,9 +1219,9 @@ class AsyncOperations(AsyncTransport):
         answer: t.DatasetVersions = await self._json(Request("GET", f"/v1/datasets/{quote(id)}/versions", headers={"If-None-Match": if_none_match}))
         return answer
 
-    async def get_disputes(self, *, contract: str | None = None) -> t.DisputeList:
-        """Disputes that the caller may read about. `GET /v1/disputes`"""
-        answer: t.DisputeList = await self._json(Request("GET", "/v1/disputes", query={"contract": contract}, token=True))
+    async def get_disputes(self, *, contract: str | None = None, limit: int | None = None, cursor: str | None = None) -> t.DisputeList:
+        """A page of the disputes that the caller may read about. `GET /v1/disputes`"""
+        answer: t.DisputeList = await self._json(Request("GET", "/v1/disputes", query={"contract": contract, "limit": limit, "cursor": cursor}, token=True))
         return answer
 
     async def post_disputes(self, body: t.Envelope) -> t.DisputeReceipt:
@@ -1382,9 +1382,9 @@ class AsyncOperations(AsyncTransport):
         answer: t.KeyList = await self._json(Request("GET", f"/v1/participants/{quote(did)}/keys", headers={"If-None-Match": if_none_match}))
         return answer
 
-    async def get_payments(self, *, contract: str | None = None) -> t.PaymentList:
-        """Payments of the caller's contracts. `GET /v1/payments`"""
-        answer: t.PaymentList = await self._json(Request("GET", "/v1/payments", query={"contract": contract}, token=True))
+    async def get_payments(self, *, contract: str | None = None, limit: int | None = None, cursor: str | None = None) -> t.PaymentList:
+        """A page of the payments of the caller's contracts. `GET /v1/payments`"""
+        answer: t.PaymentList = await self._json(Request("GET", "/v1/payments", query={"contract": contract, "limit": limit, "cursor": cursor}, token=True))
         return answer
 
     async def get_payments_journal(self, *, contract: str | None = None, limit: int | None = None, cursor: str | None = None) -> t.JournalPage:

@@ -2725,10 +2725,13 @@ class CompletedOutput(TypedDict):
 
 
 class PaymentList(TypedDict):
-    """Payments of the caller's contracts."""
+    """A page of the payments of the caller's contracts, by id."""
 
     payments: list[ObligationView]
     """The payments."""
+
+    next: NotRequired[str | None]
+    """Where the next page begins; none on the last."""
 
 
 class PaymentAnswer(TypedDict):
@@ -2814,10 +2817,13 @@ class JournalLine(TypedDict):
 
 
 class DisputeList(TypedDict):
-    """Disputes that the caller may read about."""
+    """A page of the disputes that the caller may read about, by id."""
 
     disputes: list[DisputeView]
     """The disputes."""
+
+    next: NotRequired[str | None]
+    """Where the next page begins; none on the last."""
 
 
 class DisputeView(TypedDict):
