@@ -1,11 +1,16 @@
 //! What a session may and may not do: it reads for its member and manages itself; documents are signed by keys.
 
-use schemas::Code;
+use schemas::contract::ContractState;
+use schemas::id::Did;
 use schemas::party::{Decision, Kind, ParticipantDecision};
+use schemas::rules::Template;
+use schemas::{Code, Digest, Envelope};
 use serde_json::{Value, json};
+use signing::cose;
 
 use crate::browser::{Browser, enrolled, with_token};
 use crate::house::House;
+use crate::papers;
 
 #[test]
 fn a_session_reads_what_its_member_reads() {
@@ -141,4 +146,78 @@ fn an_act_of_the_sro_counts_only_while_its_signer_is_there() {
     forged.signatures[0].sig.0[0] ^= 1;
     assert_ne!(house.client.decide(&forged).unwrap_err().code, Code::StepUpNeeded);
     second.me().unwrap();
+}
+
+#[test]
+fn a_contract_in_cose_counts_only_while_its_person_of_the_sro_is_there() {
+    let house = House::furnished();
+    let template: Template = serde_json::from_value(json!({"schema": "template.v1", "registry": house.registry(),
+        "template": "countersigned-v1", "title": "Countersigned", "text_url": "https://sro.example/t.pdf",
+        "text_sha256": Digest([4; 32]), "purposes": ["TRAINING"], "jurisdictions": [], "max_days": 365,
+        "lapse_days": 14, "sro_countersigns": true, "risk_statement": true, "at": house.now()}))
+    .unwrap();
+    house.client.approve_template(&house.by_sro(&template)).unwrap();
+    let mut contract = papers::contract(&house);
+    contract.template = "countersigned-v1".into();
+    let proposed = house.propose(&contract).unwrap();
+    for who in [&house.tdps[0], &house.tdps[1], &house.ccrp] {
+        house.countersign(&proposed, who).unwrap();
+    }
+    let mut parties: Vec<Did> = contract.parties.iter().map(|party| party.did.clone()).collect();
+    parties.extend(house.sro.iter().map(|person| person.did().unwrap()));
+    let sign = |who: usize| {
+        let mut envelope = Envelope::draft(&contract).unwrap();
+        let signature = cose::sign(&envelope, &parties, "contracts/1", &*house.sro[who]).unwrap();
+        envelope.signatures.push(signature);
+        let message = cose::write(&envelope, &[]).unwrap();
+        let url = format!("{}/entries?api-version=2026-03-26", house.url());
+        let answer = crate::browser::http().post(url).header("content-type", "application/cose").body(message).send();
+        let answer = answer.unwrap();
+        (answer.status().as_u16(), String::from_utf8_lossy(&answer.bytes().unwrap()).into_owned())
+    };
+    let signatures = || house.as_(&house.tdc).contract(&contract.contract_id).unwrap().contract.signatures.len();
+    let mut first = enrolled(&house, &house.sro[0], &["sro_admin"]);
+    house.skip(300);
+    let (status, told) = sign(0);
+    assert!((status, told.contains("STEP_UP_NEEDED"), signatures()) == (403, true, 4), "{status} {told}");
+    first.assert_at("/auth/step-up").unwrap();
+    let (status, told) = sign(0);
+    assert!((200..300).contains(&status), "{status} {told}");
+    // Who has no passkey is asked for none.
+    let (status, told) = sign(1);
+    assert!((200..300).contains(&status), "{status} {told}");
+    let view = house.as_(&house.tdc).contract(&contract.contract_id).unwrap();
+    assert_eq!((view.state, view.contract.signatures.len()), (ContractState::Active, 6));
+}
+
+#[test]
+fn a_key_of_the_sro_enrols_and_suspends_nobody_while_its_person_is_away() {
+    let house = House::furnished();
+    let mut first = enrolled(&house, &house.sro[0], &["sro_admin"]);
+    let mut second = enrolled(&house, &house.sro[1], &["sro_auditor"]);
+    let id = second.me().unwrap()["person_id"].as_str().unwrap().to_owned();
+    house.skip(300);
+    // Whoever took the first one's key gives itself no passkey and takes nobody's away.
+    let link = || {
+        let wish = json!({"display_name": "Bela", "roles": ["sro_admin"]});
+        with_token(&house, &house.sro[0], "/v1/people/enrolments", Some(wish))
+    };
+    let suspend = || with_token(&house, &house.sro[0], &format!("/v1/people/{id}/suspend"), Some(json!({})));
+    assert_eq!((link(), suspend()), (Err(Code::StepUpNeeded), Err(Code::StepUpNeeded)));
+    second.me().unwrap();
+    second.assert_at("/auth/step-up").unwrap();
+    assert_eq!(
+        (link(), suspend()),
+        (Err(Code::StepUpNeeded), Err(Code::StepUpNeeded)),
+        "another's presence is no help"
+    );
+    first.assert_at("/auth/step-up").unwrap();
+    let link = crate::browser::secret(&link().unwrap());
+    Browser::new(&house).enrol(&link).unwrap();
+    suspend().unwrap();
+    assert_eq!(second.me(), Err(Code::Unauthenticated));
+    // Other participants' keys are asked for nobody.
+    drop(enrolled(&house, &house.tdc, &["tdc_admin"]));
+    house.skip(300);
+    drop(enrolled(&house, &house.tdc, &["signer"]));
 }

@@ -1,12 +1,17 @@
 //! Sessions: how long they last, what ends them, and what a change by one needs.
 
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::time::Duration;
+
 use contract_service::Service;
+use reqwest::blocking::Response;
 use schemas::Code;
 use schemas::party::{Decision, Kind};
 use serde_json::json;
 
 use crate::browser::{Browser, enrolled};
 use crate::house::House;
+use crate::papers;
 
 #[test]
 fn the_cookie_is_for_this_site_alone_and_out_of_scripts_reach() {
@@ -40,6 +45,54 @@ fn half_an_hour_without_a_call_ends_it() {
     }
     house.skip(1800);
     assert_eq!(browser.me(), Err(Code::Unauthenticated));
+}
+
+/// An open stream of events of who is signed in, after the line that says that it stands.
+fn listens(house: &House, browser: &Browser) -> BufReader<Response> {
+    let cookie: Vec<String> = browser.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let call = crate::browser::http().get(format!("{}/v1/events", house.url())).header("cookie", cookie.join("; "));
+    let answer = call.timeout(Duration::from_secs(60)).send().unwrap();
+    assert_eq!(answer.status(), 200);
+    let (mut stream, mut line) = (BufReader::new(answer), String::new());
+    stream.read_line(&mut line).unwrap();
+    assert_eq!(line.trim_end(), ": the log from here on");
+    stream
+}
+
+/// Reads up to the next event of this kind.
+fn hears(stream: &mut BufReader<Response>, kind: &str) {
+    let mut line = String::new();
+    while line.trim_end() != format!("event: {kind}") {
+        line.clear();
+        assert_ne!(stream.read_line(&mut line).unwrap(), 0, "the stream has ended");
+    }
+}
+
+#[test]
+fn who_only_listens_is_signed_out_in_time_and_the_stream_ends_with_the_session() {
+    let house = House::furnished();
+    let propose = || house.propose(&papers::contract(&house)).unwrap();
+    let mut browser = enrolled(&house, &house.tdc, &["signer"]);
+    let mut stream = listens(&house, &browser);
+    house.skip(1799);
+    propose();
+    hears(&mut stream, "contract_proposed");
+    // What was told half an hour long was no call of the person's.
+    house.skip(1);
+    assert_eq!(browser.me(), Err(Code::Unauthenticated));
+    propose();
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).unwrap();
+    assert!(!rest.contains("event: contract_proposed"), "{rest}");
+    browser.sign_in().unwrap();
+    let mut stream = listens(&house, &browser);
+    propose();
+    hears(&mut stream, "contract_proposed");
+    browser.post("/auth/sign-out", json!({})).unwrap();
+    propose();
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).unwrap();
+    assert!(!rest.contains("event: contract_proposed"), "{rest}");
 }
 
 #[test]
