@@ -1,6 +1,7 @@
 // The portal in a real browser against the demo's real processes: one scenario after the other, each with its time.
 import assert from 'node:assert/strict';
 import { browserPath, House } from './house.mjs';
+import * as accounts from './scenarios/accounts.mjs';
 import * as audit from './scenarios/audit.mjs';
 import * as contracts from './scenarios/contracts.mjs';
 import * as craft from './scenarios/craft.mjs';
@@ -20,7 +21,7 @@ if (browserPath === undefined) {
 }
 
 const wanted = process.argv[2] ?? '';
-const scenarios = [people, contracts, versions, views, evidence, audit, disputes, hostile, stored, craft, story, wizard].flatMap((part) => Object.entries(part));
+const scenarios = [people, accounts, contracts, versions, views, evidence, audit, disputes, hostile, stored, craft, story, wizard].flatMap((part) => Object.entries(part));
 const chosen = scenarios.filter(([name]) => name.includes(wanted));
 let [passed, failed] = [0, 0];
 const house = await House.start();

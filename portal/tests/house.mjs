@@ -9,7 +9,7 @@ import { chromium } from 'playwright-core';
 const run = promisify(execFile);
 const root = resolve(import.meta.dirname, '../..');
 export const shots = join(root, '.build/portal-shots');
-const bin = process.env.DEPA_BIN ?? resolve(root, process.env.CARGO_TARGET_DIR ?? 'target', 'debug');
+export const bin = process.env.DEPA_BIN ?? resolve(root, process.env.CARGO_TARGET_DIR ?? 'target', 'debug');
 
 /** The browser of Debian, or another one that the environment names. */
 export const browserPath = [process.env.CHROMIUM, '/usr/bin/chromium'].find((path) => path && existsSync(path));
@@ -26,6 +26,8 @@ async function fromDist(context, url) {
   const headers = Object.fromEntries((await fetch(`${url}/portal/`)).headers);
   await context.route(`${url}/portal/**`, (route) => {
     const name = new URL(route.request().url()).pathname.replace('/portal/', '');
+    // A page that came by a redirection is the service's own, and so are its parts.
+    if (name.startsWith('assets/') && !existsSync(join(dist, name))) return route.continue();
     const path = name !== '' && existsSync(join(dist, name)) ? name : 'index.html';
     const media = { html: 'text/html', js: 'text/javascript', css: 'text/css', svg: 'image/svg+xml', woff2: 'font/woff2', json: 'application/json' }[path.split('.').at(-1)];
     const { 'content-encoding': _, 'content-length': __, ...rest } = headers;
@@ -49,12 +51,17 @@ export class House {
       house.stop();
       throw new Error(`the demo ended with ${code}\n${talk.slice(-2000)}`);
     }
-    house.report = JSON.parse(out);
-    house.url = /contract-service\s+process \d+\s+(http:\S+)/.exec(talk)[1];
-    const people = (await house.get('/v1/participants?limit=200')).participants;
-    const trust = await house.get('/v1/trust');
+    await house.furnish(JSON.parse(out), /contract-service\s+process \d+\s+(http:\S+)/.exec(talk)[1]);
+    return house;
+  }
+
+  /** Learns who lives in a house whose roles run, and opens the browser. */
+  async furnish(report, url) {
+    [this.report, this.url] = [report, url];
+    const people = (await this.get('/v1/participants?limit=200')).participants;
+    const trust = await this.get('/v1/trust');
     const named = (name) => people.find((one) => one.legal_name.startsWith(name)).did;
-    house.people = {
+    this.people = {
       tdp: { did: named('Laboratories'), roles: ['tdp_admin', 'signer'], key: 'icmr', name: 'Asha of the laboratories' },
       tdp2: { did: named('Vaccination'), roles: ['tdp_admin', 'signer'], key: 'cowin', name: 'Bina of the register' },
       tdp3: { did: named('State war room'), roles: ['tdp_admin', 'signer'], key: 'statewarroom', name: 'Chitra of the war room' },
@@ -63,8 +70,7 @@ export class House {
       sro: { did: trust.sro[0].did, roles: ['sro_admin', 'sro_auditor'], key: 'sro-asha', name: 'Asha of the SRO' },
       sro2: { did: trust.sro[1].did, roles: ['sro_admin'], key: 'sro-bela', name: 'Bela of the SRO' },
     };
-    house.browser = await chromium.launch({ executablePath: browserPath, args: ['--no-sandbox'] });
-    return house;
+    this.browser = await chromium.launch({ executablePath: browserPath, args: ['--no-sandbox'] });
   }
 
   async get(path) {

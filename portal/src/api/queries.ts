@@ -117,10 +117,18 @@ export const contract = (id: string) =>
     queryFn: () => ask(api.GET('/v1/contracts/{id}', { params: { path: { id } } })),
   });
 
+/** The most entries of one contract's history. */
+const MOST_EVENTS = 2_000;
+
 export const contractEvents = (id: string) =>
   queryOptions({
     queryKey: ['contracts', id, 'events'],
-    queryFn: () => ask(api.GET('/v1/contracts/{id}/events', { params: { path: { id }, query: { limit: 200 } } })),
+    queryFn: async () => ({
+      events: await pages(async (cursor) => {
+        const page = await ask(api.GET('/v1/contracts/{id}/events', { params: { path: { id }, query: { limit: 200, cursor } } }));
+        return { items: page.events, next: page.next };
+      }, MOST_EVENTS),
+    }),
   });
 
 export interface Listed {
@@ -178,9 +186,17 @@ export const budget = (id: string) =>
     queryFn: () => ask(api.GET('/v1/datasets/{id}/budget', { params: { path: { id } } })),
   });
 
+/** The newest runs that are listed. */
+export const MOST_RUNS = 1_000;
+
 export const runs = queryOptions({
   queryKey: ['runs'],
-  queryFn: () => ask(api.GET('/v1/runs', { params: { query: { limit: 100 } } })),
+  queryFn: async () => ({
+    runs: await pages(async (cursor) => {
+      const page = await ask(api.GET('/v1/runs', { params: { query: { limit: 200, cursor } } }));
+      return { items: page.runs, next: page.next };
+    }, MOST_RUNS),
+  }),
 });
 
 export const run = (id: string) =>
@@ -195,9 +211,25 @@ export const runView = (id: string) =>
     queryFn: () => ask(api.GET('/v1/runs/{id}', { params: { path: { id } } })),
   });
 
+/** The most payments and disputes that are listed. */
+const MOST_OWED = 10_000;
+
+/** The query of the page that begins there. A list that has no pages is asked for without one. */
+const after = (cursor: string | undefined): { contract?: string; cursor?: string } => (cursor === undefined ? {} : { cursor });
+
+/** Where the next page of a list begins that has pages or not. */
+const nextOf = (page: object): string | null | undefined => (page as { next?: string | null }).next;
+
+/** Those of the newest runs first: a run's id begins with its time. The service lists them by their own ids. */
 export const payments = queryOptions({
   queryKey: ['payments'],
-  queryFn: () => ask(api.GET('/v1/payments')),
+  queryFn: async () => {
+    const all = await pages(async (cursor) => {
+      const page = await ask(api.GET('/v1/payments', { params: { query: after(cursor) } }));
+      return { items: page.payments, next: nextOf(page) };
+    }, MOST_OWED);
+    return { payments: all.sort((a, b) => (b.run_id ?? '').localeCompare(a.run_id ?? '')) };
+  },
 });
 
 export const endpoints = queryOptions({
@@ -210,9 +242,17 @@ export const deliveries = queryOptions({
   queryFn: () => ask(api.GET('/v1/webhooks/deliveries', { params: { query: { limit: 100 } } })),
 });
 
+/** The most image sets that are listed. */
+const MOST_IMAGE_SETS = 1_000;
+
 export const imageSets = queryOptions({
   queryKey: ['image-sets'],
-  queryFn: () => ask(api.GET('/v1/image-sets', { params: { query: { limit: 200 } } })),
+  queryFn: async () => ({
+    image_sets: await pages(async (cursor) => {
+      const page = await ask(api.GET('/v1/image-sets', { params: { query: { limit: 200, cursor } } }));
+      return { items: page.image_sets, next: page.next };
+    }, MOST_IMAGE_SETS),
+  }),
 });
 
 export const templates = queryOptions({
@@ -235,9 +275,16 @@ export const journal = (contractId: string) =>
       }, MOST_TRANSFERS),
   });
 
+/** The newest first. */
 export const disputes = queryOptions({
   queryKey: ['disputes'],
-  queryFn: async () => (await ask(api.GET('/v1/disputes'))).disputes.slice().reverse(),
+  queryFn: async () => {
+    const all = await pages(async (cursor) => {
+      const page = await ask(api.GET('/v1/disputes', { params: { query: after(cursor) } }));
+      return { items: page.disputes, next: nextOf(page) };
+    }, MOST_OWED);
+    return all.sort((a, b) => b.opened_at.localeCompare(a.opened_at));
+  },
 });
 
 export const dispute = (id: string) =>

@@ -18,6 +18,13 @@ let language: Language = typeof localStorage === 'undefined' ? 'en' : first();
 
 export const languageNow = (): Language => language;
 
+/** The letters, in both weights, so that nothing is drawn without them; a page that waits for them longer is drawn. */
+async function letters(): Promise<void> {
+  const load = (weight: number) => document.fonts.load(`${weight} 16px "Noto Sans Devanagari"`, 'अ');
+  const patience = new Promise((done) => setTimeout(done, 2_000));
+  await Promise.race([Promise.all([load(400), load(600)]), patience]).catch(() => undefined);
+}
+
 /** Loads the language of now. Without it the page is drawn in English. */
 export async function ready(): Promise<void> {
   if (language !== 'hi') return;
@@ -26,7 +33,7 @@ export async function ready(): Promise<void> {
     const texts = import.meta.env.DEV
       ? import('./hi').then(({ hi }) => hi)
       : fetch(`${import.meta.env.BASE_URL}hi.json`).then((answer) => answer.json() as Promise<Record<string, string>>);
-    [words] = await Promise.all([texts, import('./hi.css')]);
+    [words] = await Promise.all([texts, import('./hi.css').then(letters)]);
   } catch {
     words = {};
   }

@@ -31,5 +31,7 @@ it('queries are kept by name, so many and no more, and what cannot be read is no
   const many = Array.from({ length: 80 }, (_, n) => saved(`q${n}`)).reduce<Saved[]>(keep, []);
   expect(many.length).toBe(MOST_SAVED);
   expect(kept([saved('a'), { name: 1 }, null, 'x', { ...saved('b'), kind: undefined }])).toEqual([saved('a')]);
+  const { dataset: _, ...old } = saved('c');
+  expect(kept([old]), 'a query of before datasets were asked for').toEqual([saved('c')]);
   expect(kept('x')).toEqual([]);
 });

@@ -11,6 +11,8 @@ export interface Filter {
   party: string;
   /** The id of a contract; empty for all. */
   contract: string;
+  /** The id of a dataset; empty for all. */
+  dataset: string;
 }
 
 export interface Saved extends Filter {
@@ -18,7 +20,7 @@ export interface Saved extends Filter {
 }
 
 export const ACTS = 'acts';
-export const NONE: Filter = { kind: ACTS, since: '', until: '', party: '', contract: '' };
+export const NONE: Filter = { kind: ACTS, since: '', until: '', party: '', contract: '', dataset: '' };
 /** The most queries that are kept. */
 export const MOST_SAVED = 50;
 
@@ -27,7 +29,7 @@ interface Looked {
   record: { kind: string; at: string };
 }
 
-/** Whether an entry is looked for. `about` are the entries of the party or contract; undefined where none is asked for. */
+/** Whether an entry is looked for. `about` are the entries of the party, contract or dataset; undefined where none is asked for. */
 export function fits(entry: Looked, of: Filter, about: ReadonlySet<number> | undefined): boolean {
   const { kind, at } = entry.record;
   // The second tree's roots, one after each batch, tell people nothing.
@@ -52,13 +54,15 @@ export function mentions(body: unknown, wanted: readonly string[], depth = 0): b
   });
 }
 
-const WORDS = ['name', 'kind', 'since', 'until', 'party', 'contract'] as const;
+const WORDS = ['name', 'kind', 'since', 'until', 'party', 'contract', 'dataset'] as const;
 
 /** What was kept, as far as it can be read. */
 export function kept(found: unknown): Saved[] {
   if (!Array.isArray(found)) return [];
   const read = (one: unknown): one is Saved => one !== null && typeof one === 'object' && WORDS.every((word) => typeof (one as Record<string, unknown>)[word] === 'string');
-  return found.filter(read).slice(0, MOST_SAVED);
+  // Queries of before datasets were asked for ask for every one.
+  const whole = (one: unknown): unknown => (one !== null && typeof one === 'object' ? { dataset: '', ...one } : one);
+  return found.map(whole).filter(read).slice(0, MOST_SAVED);
 }
 
 /** The list with this query under its name, in place of one of the same name, in the order of names. */

@@ -3,43 +3,11 @@ import { NumberInput, TextInput } from '@mantine/core';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { useDebouncedValue } from '@mantine/hooks';
 import { useState } from 'react';
-import { api, ask, type Schemas } from '../api/client';
+import { api, ask } from '../api/client';
 import { t } from '../i18n';
+import { Curve } from './chart';
 import { ProblemNote } from './page';
 import { count, epsilon } from './words';
-
-const [WIDTH, HEIGHT, LEFT, BOTTOM, TOP] = [560, 220, 44, 28, 12];
-
-function Curve({ points, cap }: { points: Schemas['ForecastPoint'][]; cap: number }) {
-  const most = Math.max(cap, ...points.map((point) => point.epsilon_micro)) * 1.08;
-  const steps = points.at(-1)?.steps ?? 1;
-  const x = (n: number) => LEFT + (n / steps) * (WIDTH - LEFT - 12);
-  const y = (micro: number) => HEIGHT - BOTTOM - (micro / most) * (HEIGHT - BOTTOM - TOP);
-  const line = points.map((point, at) => `${at === 0 ? 'M' : 'L'}${x(point.steps).toFixed(1)} ${y(point.epsilon_micro).toFixed(1)}`).join(' ');
-  const last = points.at(-1);
-  const label = t('ε after each step: {epsilon} after {steps} steps, with {cap} granted', { epsilon: epsilon(last?.epsilon_micro ?? 0), steps: count(steps), cap: epsilon(cap, 'left') });
-  return (
-    <>
-      <svg className="chart" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={label}>
-        <line x1={LEFT} x2={WIDTH - 12} y1={y(0)} y2={y(0)} stroke="var(--line)" />
-        <line x1={LEFT} x2={WIDTH - 12} y1={y(cap)} y2={y(cap)} stroke="var(--wait)" strokeDasharray="5 5" />
-        <text x={LEFT} y={y(cap) - 6}>{t('granted: ε {cap}', { cap: epsilon(cap, 'left') })}</text>
-        <path d={`${line} L${x(steps)} ${y(0)} L${x(points[0]?.steps ?? 0)} ${y(0)} Z`} fill="var(--accent-soft)" />
-        <path d={line} fill="none" stroke="var(--accent)" strokeWidth="2.5" strokeLinejoin="round" strokeLinecap="round" />
-        {last && <circle cx={x(last.steps)} cy={y(last.epsilon_micro)} r="4.5" fill="var(--accent)" />}
-        <text x={LEFT} y={HEIGHT - 8}>0</text>
-        <text x={WIDTH - 12} y={HEIGHT - 8} textAnchor="end">{t('{n} steps', { n: count(steps) })}</text>
-        <text x={LEFT - 8} y={y(0) + 4} textAnchor="end">0</text>
-        <text x={LEFT - 8} y={y(most / 1.08) + 4} textAnchor="end">{epsilon(most / 1.08)}</text>
-      </svg>
-      <table className="sr">
-        <caption>{label}</caption>
-        <thead><tr><th>{t('Steps')}</th><th>ε</th></tr></thead>
-        <tbody>{points.map((point) => <tr key={point.steps}><td>{point.steps}</td><td>{epsilon(point.epsilon_micro)}</td></tr>)}</tbody>
-      </table>
-    </>
-  );
-}
 
 /** The forecast for the least ε and δ granted, of a table of so many people. */
 export function Forecast({ granted, delta, rows }: { granted: string; delta: string; rows: number }) {
@@ -69,7 +37,14 @@ export function Forecast({ granted, delta, rows }: { granted: string; delta: str
       </div>
       {found.error ? <ProblemNote problem={found.error} /> : found.data && (
         <>
-          <Curve points={found.data.points} cap={cap} />
+          <Curve
+            points={found.data.points}
+            cap={cap}
+            capped={t('granted: ε {cap}', { cap: epsilon(cap, 'left') })}
+            label={t('ε after each step: {epsilon} after {steps} steps, with {cap} granted', { epsilon: epsilon(end), steps: count(steps), cap: epsilon(cap, 'left') })}
+            axis={t('{n} steps', { n: count(steps) })}
+            heads={[t('Steps'), 'ε']}
+          />
           <p>
             {t('{steps} steps at batch {batch} cost', { steps: count(steps), batch: count(settled.batch) })} <strong className="num">ε {epsilon(end)}</strong>,{' '}
             {end > cap ? <strong className="pill bad">{t('more than is granted')}</strong> : t('{left} left', { left: epsilon(Math.max(0, cap - end), 'left') })}.{' '}

@@ -2,20 +2,21 @@
 import { Button, Checkbox, Select, TextInput } from '@mantine/core';
 import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-query';
 import { get, set } from 'idb-keyval';
-import { useEffect, useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { Link, useSearchParams } from 'react-router';
 import { api, ask, type Schemas } from '../api/client';
 import { oversees } from '../api/calm';
-import { budget, contractRows, contracts, datasets, me, participants, trust } from '../api/queries';
+import { contractEvents, contractRows, contracts, dataset as datasetQuery, datasets, me, participants, runs, trust } from '../api/queries';
 import { t } from '../i18n';
 import { fromBase64url, hex, sha256, text } from '../keys/bytes';
 import { canonical } from '../keys/document';
 import { ACTS, type Filter, fits, keep, kept, mentions, NONE, type Saved } from '../log/filter';
 import { pinAnew, type Proved, proved, watch, type Watched } from '../log/watch';
 import { Json } from '../parts/json';
+import { Ledger } from '../parts/ledger';
 import { Card, Facts, Page, ProblemNote, Read, Terminal } from '../parts/page';
 import { save } from '../parts/save';
-import { count, epsilon, Gauge, Id, Name, Time } from '../parts/words';
+import { count, Id, Time } from '../parts/words';
 
 export default function Audit() {
   const pinned = useQuery(trust);
@@ -28,6 +29,12 @@ export default function Audit() {
 
 function Log({ trust: pinned }: { trust: Parameters<typeof watch>[0] }) {
   const [tile, setTile] = useState<number>();
+  const [filter, setFilter] = useState<Filter>(NONE);
+  const listed = useRef<HTMLDivElement>(null);
+  const look = (dataset: string, party: string) => {
+    setFilter({ ...NONE, dataset, party });
+    listed.current?.scrollIntoView();
+  };
   const watched = useQuery({ queryKey: ['log', 'head'], queryFn: () => watch(pinned), staleTime: 10_000 });
   const head = watched.data?.note.head;
   const last = head ? Math.floor(Math.max(0, head.size - 1) / 256) : 0;
@@ -41,10 +48,12 @@ function Log({ trust: pinned }: { trust: Parameters<typeof watch>[0] }) {
   return (
     <>
       <Read of={watched}>{(found) => <Head of={found} />}</Read>
-      <Read of={entries}>
-        {(all) => <Entries all={all} size={head?.size ?? 0} tile={at} last={last} go={setTile} note={watched.data?.text ?? ''} />}
-      </Read>
-      <Ledger />
+      <div ref={listed}>
+        <Read of={entries}>
+          {(all) => <Entries all={all} size={head?.size ?? 0} tile={at} last={last} go={setTile} note={watched.data?.text ?? ''} filter={filter} setFilter={setFilter} />}
+        </Read>
+      </div>
+      <Ledger look={look} />
     </>
   );
 }
@@ -102,10 +111,9 @@ function Changed({ of }: { of: Watched }) {
 
 const FEW = 30;
 
-function Entries({ all, size, tile, last, go, note }: { all: Proved[]; size: number; tile: number; last: number; go: (tile: number) => void; note: string }) {
+function Entries({ all, size, tile, last, go, note, filter, setFilter }: { all: Proved[]; size: number; tile: number; last: number; go: (tile: number) => void; note: string; filter: Filter; setFilter: (next: Filter) => void }) {
   const { data: session } = useQuery(me);
   const [query, setQuery] = useSearchParams();
-  const [filter, setFilter] = useState<Filter>(NONE);
   const { about, problem: unread } = useAbout(filter, oversees(session), tile);
   const [whole, setWhole] = useState(false);
   const open = query.get('entry') === null ? undefined : Number(query.get('entry'));
@@ -163,6 +171,7 @@ function Filters({ of, change, kinds }: { of: Filter; change: (next: Filter) => 
   const { data: session } = useQuery(me);
   const people = useQuery(participants);
   const rows = useQuery(contractRows);
+  const offers = useQuery(datasets);
   const place = `audit-queries ${session?.member ?? ''}`;
   const [saved, setSaved] = useState<Saved[]>([]);
   const [name, setName] = useState('');
@@ -177,12 +186,13 @@ function Filters({ of, change, kinds }: { of: Filter; change: (next: Filter) => 
   const put = (part: Partial<Filter>) => change({ ...of, ...part });
   return (
     <div className="stack tight noprint">
-      <div className="row">
-        <Select aria-label={t('Kind')} value={of.kind} onChange={(value) => put({ kind: value ?? '' })} data={[{ value: ACTS, label: t('All that people and services did') }, { value: '', label: t('Every entry') }, ...[...new Set([...kinds, ...(of.kind === ACTS || of.kind === '' ? [] : [of.kind])])].map((value) => ({ value, label: t(value.replaceAll('_', ' ')) }))]} allowDeselect={false} />
-        <Select aria-label={t('Party')} placeholder={t('Every party')} searchable clearable value={of.party === '' ? null : of.party} onChange={(value) => put({ party: value ?? '' })} data={(people.data ?? []).map((one) => ({ value: one.did, label: one.legal_name }))} />
-        <Select aria-label={t('Contract')} placeholder={t('Every contract')} searchable clearable value={of.contract === '' ? null : of.contract} onChange={(value) => put({ contract: value ?? '' })} data={(rows.data ?? []).map((one) => ({ value: one.contract_id, label: one.contract_id.slice(0, 16) }))} />
-        <TextInput type="date" aria-label={t('Since')} value={of.since} onChange={(event) => put({ since: event.currentTarget.value })} />
-        <TextInput type="date" aria-label={t('Until')} value={of.until} onChange={(event) => put({ until: event.currentTarget.value })} />
+      <div className="filters">
+        <Select label={t('Kind')} value={of.kind} onChange={(value) => put({ kind: value ?? '' })} data={[{ value: ACTS, label: t('All acts') }, { value: '', label: t('Every entry') }, ...[...new Set([...kinds, ...(of.kind === ACTS || of.kind === '' ? [] : [of.kind])])].map((value) => ({ value, label: t(value.replaceAll('_', ' ')) }))]} allowDeselect={false} />
+        <Select label={t('Party')} placeholder={t('Every party')} searchable clearable value={of.party === '' ? null : of.party} onChange={(value) => put({ party: value ?? '' })} data={(people.data ?? []).map((one) => ({ value: one.did, label: one.legal_name }))} />
+        <Select label={t('Dataset')} placeholder={t('Every dataset')} searchable clearable value={of.dataset === '' ? null : of.dataset} onChange={(value) => put({ dataset: value ?? '' })} data={(offers.data ?? []).map(({ offer }) => ({ value: offer.dataset_id, label: offer.name }))} />
+        <Select label={t('Contract')} placeholder={t('Every contract')} searchable clearable value={of.contract === '' ? null : of.contract} onChange={(value) => put({ contract: value ?? '' })} data={(rows.data ?? []).map((one) => ({ value: one.contract_id, label: one.contract_id.slice(0, 16) }))} />
+        <TextInput type="date" label={t('Since')} value={of.since} onChange={(event) => put({ since: event.currentTarget.value })} />
+        <TextInput type="date" label={t('Until')} value={of.until} onChange={(event) => put({ until: event.currentTarget.value })} />
       </div>
       <form className="row" onSubmit={(event) => { event.preventDefault(); if (name.trim() !== '') store(keep(saved, { ...of, name: name.trim() })); }}>
         {saved.length > 0 && <Select aria-label={t('Saved queries')} placeholder={t('Saved queries')} value={chosen?.name ?? null} data={saved.map((one) => one.name)} onChange={(value) => { const found = saved.find((one) => one.name === value); if (found) { setName(found.name); const { name: _, ...query } = found; change(query); } }} />}
@@ -196,18 +206,18 @@ function Filters({ of, change, kinds }: { of: Filter; change: (next: Filter) => 
 }
 
 /**
- * The entries of a party or a contract, as far as the person may know. A record names nobody: a party learns it from its
+ * The entries of a party, a dataset or a contract, as far as the person may know. A record names nobody: a party learns it from its
  * own contracts and runs, an overseer from the bodies of the page, which is entered in the log.
  */
-function useAbout({ party, contract }: Filter, sees: boolean, tile: number): { about: ReadonlySet<number> | undefined; problem: unknown } {
+function useAbout({ party, contract, dataset }: Filter, sees: boolean, tile: number): { about: ReadonlySet<number> | undefined; problem: unknown } {
   const client = useQueryClient();
-  const asked = party !== '' || contract !== '';
+  const asked = party !== '' || contract !== '' || dataset !== '';
   const found = useQuery({
-    queryKey: ['about', party, contract, sees ? tile : 0],
+    queryKey: ['about', party, contract, dataset, sees ? tile : 0],
     enabled: asked,
     retry: false,
     queryFn: async (): Promise<number[]> => {
-      const every = (body: unknown) => [party, contract].filter((one) => one !== '').every((one) => mentions(body, [one]));
+      const every = (body: unknown) => [party, contract, dataset].filter((one) => one !== '').every((one) => mentions(body, [one]));
       if (sees) {
         const indices: number[] = [];
         for (let from = tile * 256; from < (tile + 1) * 256; from += 128) {
@@ -217,13 +227,14 @@ function useAbout({ party, contract }: Filter, sees: boolean, tile: number): { a
         return indices;
       }
       const own = (await client.ensureQueryData(contracts)).filter(({ row }) => contract === '' || row.contract_id === contract);
-      const wanted = own.filter((one) => party === '' || one.contract.parties.some((other) => other.did === party));
-      const events = await Promise.all(wanted.map(({ row }) => ask(api.GET('/v1/contracts/{id}/events', { params: { path: { id: row.contract_id }, query: { limit: 200 } } }))));
-      const listed = await ask(api.GET('/v1/runs', { params: { query: { limit: 100 } } }));
-      const ran = listed.runs.filter((run) => run.contracts.some((one) => wanted.some(({ row }) => row.contract_id === one.id)));
+      const wanted = own.filter((one) => (party === '' || one.contract.parties.some((other) => other.did === party)) && (dataset === '' || one.contract.datasets.some((other) => other.dataset_id === dataset)));
+      const versions = dataset === '' || contract !== '' ? [] : await client.ensureQueryData(datasetQuery(dataset));
+      const offered = versions.filter(({ offer }) => party === '' || offer.provider === party).map(({ view }) => view.receipt.index);
+      const events = await Promise.all(wanted.map(({ row }) => client.ensureQueryData(contractEvents(row.contract_id))));
+      const ran = (await client.ensureQueryData(runs)).runs.filter((run) => run.contracts.some((one) => wanted.some(({ row }) => row.contract_id === one.id)));
       const records = await Promise.all(ran.map((run) => ask(api.GET('/v1/runs/{id}/record', { params: { path: { id: run.run_id } } }))));
       const ofRuns = records.flatMap((one) => [one.ordered, one.checked_in, one.completion, one.delivered, one.aborted, ...one.statements.map((statement) => statement.index)]);
-      return [...events.flatMap((page) => page.events.map((event) => event.index)), ...ofRuns.filter((index) => index != null)];
+      return [...offered, ...events.flatMap((page) => page.events.map((event) => event.index)), ...ofRuns.filter((index) => index != null)];
     },
   });
   return { about: asked ? new Set(found.data ?? []) : undefined, problem: found.error };
@@ -287,42 +298,4 @@ function Export() {
     setBusy(false);
   };
   return <><Button loading={busy} onClick={() => void made()}>{t('Export with bodies')}</Button><ProblemNote problem={problem} /></>;
-}
-
-/** ε by dataset and consumer, as the statements of key services in the log add up. */
-function Ledger() {
-  const { data: session } = useQuery(me);
-  const all = useQuery(datasets);
-  const auditor = session?.roles.some((role) => role.startsWith('sro')) ?? false;
-  const own = (all.data ?? []).filter(({ offer }) => auditor || offer.provider === session?.member || session?.roles.includes('tdc_admin') || session?.roles.includes('signer'));
-  return (
-    <Card title={t('Privacy ledger')} aside={<span className="dim small">{t('ε spent, by dataset and consumer')}</span>}>
-      {own.length === 0 ? <p className="dim">{t('No dataset concerns you.')}</p> : (
-        <div className="scroll">
-          <table className="data">
-            <thead><tr><th>{t('Dataset')}</th><th>{t('Consumer')}</th><th className="num">{t('Runs')}</th><th className="num">{t('ε spent')}</th><th className="num">{t('of')}</th><th>{t('Share')}</th></tr></thead>
-            <tbody>{own.map(({ offer }) => <Rows key={offer.dataset_id} id={offer.dataset_id} name={offer.name} />)}</tbody>
-          </table>
-        </div>
-      )}
-    </Card>
-  );
-}
-
-function Rows({ id, name }: { id: string; name: string }) {
-  const { data } = useQuery(budget(id));
-  return (
-    <>
-      {(data?.lines ?? []).map((line) => (
-        <tr key={line.tdc}>
-          <td><Link to={`/datasets/${id}`}>{name}</Link></td>
-          <td><Name did={line.tdc} /></td>
-          <td className="num">{line.runs}</td>
-          <td className="num">{epsilon(line.spent_micro)}</td>
-          <td className="num">{epsilon(data?.cap_micro ?? 0, 'left')}</td>
-          <td><Gauge spent={line.spent_micro} cap={data?.cap_micro ?? 0} label={t('ε spent of {name}', { name })} /></td>
-        </tr>
-      ))}
-    </>
-  );
 }

@@ -143,10 +143,10 @@ function Composer({ base }: { base?: Own<Contract> }) {
             const allowed = offer.usage.allowed_columns;
             return (
               <div key={offer.dataset_id} className="stack tight">
-                <div className="row">
+                <div className="row end">
                   <TextInput label={t('ε of {name}, at most {cap}', { name: offer.name, cap: offer.privacy_cap.epsilon })} value={grant.epsilon} onChange={(event) => set({ epsilon: event.currentTarget.value.trim() })} w={320} />
                   <TextInput label={t('δ, at most {cap}', { cap: offer.privacy_cap.delta })} value={grant.delta} onChange={(event) => set({ delta: event.currentTarget.value.trim() })} w={200} />
-                  <span className="dim small">{offer.payment.map((term) => money(term.amount_minor, term.currency)).join(' + ')}</span>
+                  <span className="dim small line">{offer.payment.map((term) => money(term.amount_minor, term.currency)).join(' + ')}</span>
                 </div>
                 <MultiSelect label={t('Columns of {name} that may be read', { name: offer.name })} data={allowed} value={form.columns[offer.dataset_id] ?? allowed} onChange={(names) => change({ columns: { ...form.columns, [offer.dataset_id]: allowed.filter((one) => names.includes(one)) } })} searchable hidePickedOptions />
               </div>

@@ -1,14 +1,17 @@
 /** A dataset: its data card, its public schema, its terms in plain words, its budget, its versions. */
 import { Button } from '@mantine/core';
-import { useQuery } from '@tanstack/react-query';
+import { notifications } from '@mantine/notifications';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
 import { Link, useNavigate, useParams } from 'react-router';
 import { api, ask } from '../api/client';
-import { budget, dataset, type Listed, me, signedOffer } from '../api/queries';
+import { budget, dataset, type Listed, me, signedOffer, trust } from '../api/queries';
 import { t } from '../i18n';
 import { basket } from '../parts/basket';
 import { changes } from '../parts/diff';
 import { Card, Facts, Page, Read, Terminal } from '../parts/page';
 import { save } from '../parts/save';
+import { SignedAct } from '../parts/signed-act';
 import { count, epsilon, Gauge, Id, Name, State, Time } from '../parts/words';
 import { price } from './datasets';
 
@@ -53,6 +56,7 @@ function Shown({ newest, all }: { newest: Listed; all: Listed[] }) {
               [t('Licence'), offer.data_card.licence],
               [t('Made by'), offer.reference.creators.join(', ')],
               [t('Keywords'), offer.reference.keywords.join(', ') || undefined],
+              [t('Sample'), offer.reference.sample ? <span key="s"><span className="pill">{t(offer.reference.sample.kind)}</span> <code className="words">{offer.reference.sample.url}</code> <Id value={offer.reference.sample.sha256} short /></span> : t('none')],
             ]} />
           </Card>
           <Card title={t('Columns')} aside={<span className="dim small">{t('bounds are public; values outside are clamped')}</span>}>
@@ -103,7 +107,7 @@ function Shown({ newest, all }: { newest: Listed; all: Listed[] }) {
             ]} />
             {owner && <KeyReference id={offer.dataset_id} />}
           </Card>
-          {owner && <Card title={t('Yours')}><div className="stack tight"><Terminal command={`depa dataset show ${offer.dataset_id} --key YOUR.key --trust trust.json --registry ${location.origin}`} open /></div></Card>}
+          {owner && <Yours of={newest} />}
         </div>
       </div>
     </Page>
@@ -149,6 +153,52 @@ function Versions({ all }: { all: Listed[] }) {
   );
 }
 
+const ACTS = {
+  suspend: { name: 'Pause', says: 'No new contract and no new run until you resume it.' },
+  resume: { name: 'Resume', says: 'It may be contracted and used again. What the SRO suspended, the SRO alone resumes.' },
+  withdraw: { name: 'Withdraw for good', says: 'This version is never contracted or used again. What was charged and owed before stands.' },
+} as const;
+type Acting = keyof typeof ACTS;
+/** What a provider can do with a version in this state. */
+const ALLOWED: Record<string, Acting[]> = { registered: ['suspend', 'withdraw'], deprecated: ['suspend', 'withdraw'], suspended: ['resume', 'withdraw'] };
+
+/** What its provider does with it. */
+function Yours({ of: { offer, view } }: { of: Listed }) {
+  const client = useQueryClient();
+  const { data: pinned } = useQuery(trust);
+  const [acting, setActing] = useState<Acting>();
+  const [last, setLast] = useState<Acting>('suspend');
+  const shown = ACTS[acting ?? last];
+  const begin = (act: Acting) => {
+    setLast(act);
+    setActing(act);
+  };
+  return (
+    <Card title={t('Yours')}>
+      <div className="stack tight">
+        {(ALLOWED[view.state] ?? []).map((act) => <Button key={act} variant={act === 'withdraw' ? 'outline' : 'default'} color={act === 'withdraw' ? 'red' : undefined} onClick={() => begin(act)}>{t(ACTS[act].name)}</Button>)}
+        <Terminal command={`depa dataset show ${offer.dataset_id} --key YOUR.key --trust trust.json --registry ${location.origin}`} />
+      </div>
+      <SignedAct
+        opened={acting !== undefined}
+        close={() => setActing(undefined)}
+        title={t(shown.name)}
+        lead={<p>{t(shown.says)}</p>}
+        act={t(shown.name)}
+        grave={(acting ?? last) === 'withdraw'}
+        make={(reason, at) => pinned && acting && { schema: 'dataset-act.v1', registry: pinned.registry, dataset_id: offer.dataset_id, version: offer.version, act: acting, reason, at }}
+        send={async (sealed) => {
+          const params = { path: { id: offer.dataset_id }, header: { 'Idempotency-Key': crypto.randomUUID() } };
+          await ask(api.POST('/v1/datasets/{id}/acts', { params, body: sealed as never }));
+          setActing(undefined);
+          notifications.show({ message: t('It stands in the log.') });
+          await client.invalidateQueries({ queryKey: ['datasets'] });
+        }}
+      />
+    </Card>
+  );
+}
+
 /** Where its key lies: the service tells it to its provider and to those who contract. */
 function KeyReference({ id }: { id: string }) {
   const signed = useQuery(signedOffer(id));
@@ -176,7 +226,7 @@ function Budget({ id }: { id: string }) {
               <li key={line.tdc} className="stack tight">
                 <div className="row between"><Name did={line.tdc} /><span className="num">{t('ε {left} left', { left: epsilon(line.left_micro, 'left') })}</span></div>
                 <Gauge spent={line.spent_micro} cap={cap_micro} label={t('ε spent')} />
-                <p className="dim small">{t('{spent} of {cap} spent in {n} runs, at δ {delta}', { spent: epsilon(line.spent_micro), cap: epsilon(cap_micro, 'left'), n: line.runs, delta: cap.delta })}</p>
+                <p className="dim small">{line.runs === 1 ? t('{spent} of {cap} spent in one run, at δ {delta}', { spent: epsilon(line.spent_micro), cap: epsilon(cap_micro, 'left'), delta: cap.delta }) : t('{spent} of {cap} spent in {n} runs, at δ {delta}', { spent: epsilon(line.spent_micro), cap: epsilon(cap_micro, 'left'), n: line.runs, delta: cap.delta })}</p>
               </li>
             ))}
           </ul>

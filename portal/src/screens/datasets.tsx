@@ -1,11 +1,12 @@
 /** The catalogue: what is on offer, with facets that count. */
-import { Button, Checkbox, TextInput } from '@mantine/core';
+import { Button, TextInput } from '@mantine/core';
 import { useQueries, useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link } from 'react-router';
 import { oversees } from '../api/calm';
 import { budget, datasets, type Listed, me } from '../api/queries';
 import { t } from '../i18n';
+import { type Facets, useFacets } from '../parts/facets';
 import { Card, Empty, Page, Read } from '../parts/page';
 import { count, epsilon, money, Name, State, useNames } from '../parts/words';
 import { basket, useBasket } from '../parts/basket';
@@ -74,46 +75,20 @@ export default function Datasets() {
 function Catalogue({ all }: { all: Listed[] }) {
   const names = useNames();
   const left = useLeft(all);
-  const facets: typeof FACETS = left.size === 0 ? FACETS : { ...FACETS, 'ε left for you': ({ offer }) => [leftBand(left.get(offer.dataset_id))] };
+  const own: Facets<Listed> = left.size === 0 ? {} : { 'ε left for you': ({ offer }) => [leftBand(left.get(offer.dataset_id))] };
+  const named = Object.entries(FACETS).map(([facet, of]): [string, (one: Listed) => string[]] => [facet, (one) => of(one, names)]);
   const [words, setWords] = useState('');
-  const [chosen, setChosen] = useState<Record<string, string[]>>({});
   const picked = useBasket();
   const texts = ({ offer }: Listed) => [offer.name, offer.data_card.description, ...offer.reference.keywords, ...offer.columns.map((column) => column.name)].join(' ').toLowerCase();
   const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
   const found = all.filter((one) => wanted.every((word) => texts(one).includes(word)));
-  const fits = (one: Listed, but?: string) =>
-    Object.entries(facets).every(([facet, of]) => facet === but || !chosen[facet]?.length || of(one, names).some((value) => chosen[facet]?.includes(value)));
-  const shown = found.filter((one) => fits(one));
+  const { shown, bar } = useFacets(found, { ...Object.fromEntries(named), ...own });
   if (all.length === 0) return <Empty command={`depa dataset publish offer.json --registry ${location.origin}`}>{t('No dataset is on offer yet.')}</Empty>;
   return (
     <>
       <TextInput aria-label={t('Search')} placeholder={t('Search names, columns, keywords')} value={words} onChange={(event) => setWords(event.currentTarget.value)} />
-      <div className="row">
-        {Object.entries(facets).map(([facet, of]) => {
-          const counts = new Map<string, number>();
-          for (const one of found.filter((candidate) => fits(candidate, facet))) for (const value of of(one, names)) counts.set(value, (counts.get(value) ?? 0) + 1);
-          return (
-            <details key={facet} className="quiet">
-              <summary>{t(facet)}{chosen[facet]?.length ? ` (${chosen[facet].length})` : ''}</summary>
-              <fieldset className="facet">
-                <legend className="sr">{t(facet)}</legend>
-                {[...counts].sort().map(([value, n]) => (
-                  <Checkbox
-                    key={value}
-                    size="sm"
-                    label={`${value} (${n})`}
-                    checked={chosen[facet]?.includes(value) ?? false}
-                    onChange={(event) => {
-                      const now = chosen[facet] ?? [];
-                      const checked = event.currentTarget.checked;
-                      setChosen({ ...chosen, [facet]: checked ? [...now, value] : now.filter((one) => one !== value) });
-                    }}
-                  />
-                ))}
-              </fieldset>
-            </details>
-          );
-        })}
+      <div className="row top">
+        {bar}
         <span className="dim small" role="status">{t('{n} of {all}', { n: shown.length, all: all.length })}</span>
         {picked.length > 0 && <Button component={Link} to="/contracts/new" size="xs">{t('Contract over {n} datasets', { n: picked.length })}</Button>}
       </div>

@@ -9,7 +9,7 @@ import { t } from '../i18n';
 import { create, type Options } from '../keys/passkey';
 import { ProblemNote } from '../parts/page';
 import { toProvider } from '../parts/oidc';
-import { Mark, Tools } from '../parts/shell';
+import { Top } from '../parts/shell';
 import { save } from '../parts/save';
 
 export function Enrol() {
@@ -44,7 +44,7 @@ export function Enrol() {
   return (
     <div className="plain">
       <main>
-        <div className="row between"><span className="brand"><Mark /><span>DEPA<small>{t('clean room')}</small></span></span><Tools /></div>
+        <Top />
         {codes === undefined ? (
           <form className="card stack" onSubmit={(event) => { event.preventDefault(); void tried(); }}>
             <h1>{t('Welcome')}</h1>

@@ -1,4 +1,5 @@
 /** What a room showed at its check-in, what this page verifies of it by itself, and what it cannot. */
+import { Button, FileButton } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { Link, useParams } from 'react-router';
@@ -169,7 +170,7 @@ function OfFile({ known }: { known: Known }) {
     <Card title={t('A file of evidence')}>
       <div className="stack tight">
         <p>{t('Who runs the room may give it to you. It is judged here and sent nowhere.')}</p>
-        <label className="quiet">{t('Choose a file')} <input type="file" accept="application/json,.json" onChange={(event) => void open(event.currentTarget.files?.[0])} /></label>
+        <div><FileButton accept="application/json,.json" onChange={(file) => void open(file ?? undefined)}>{(props) => <Button {...props} variant="default" size="xs">{t('Choose a file')}</Button>}</FileButton></div>
         <ProblemNote problem={problem} />
         {found && <Findings of={found} />}
       </div>

@@ -1,11 +1,13 @@
 /** What waits for me, and what happened. */
 import { useQuery } from '@tanstack/react-query';
 import { Link } from 'react-router';
-import { useNotes } from '../api/live';
 import { me, runs } from '../api/queries';
 import { t } from '../i18n';
 import { useInbox } from '../parts/inbox';
 import { useSigning } from '../parts/keys';
+import { oversees } from '../api/calm';
+import { useActivity } from '../parts/activity';
+import { FirstSteps } from '../parts/first-steps';
 import { Card, Empty, Page, Read } from '../parts/page';
 import { Id, Name, State, Time } from '../parts/words';
 
@@ -14,17 +16,20 @@ const WHAT: Record<string, string> = { sign: 'Sign', approve: 'Decide', pay: 'Pa
 export function Home() {
   const { data: session } = useQuery(me);
   const inbox = useInbox();
-  const { notes } = useNotes();
+  const { notes, read, markRead } = useActivity();
   const signing = useSigning();
   const all = useQuery(runs);
+  // Who audits reads, and signs nothing.
+  const signs = session?.roles.some((role) => role !== 'sro_auditor') ?? false;
   return (
     <Page title={t('Home')} lead={session && <>{session.display_name}, <Name did={session.member} /></>}>
-      {signing.known && signing.ready === undefined && (
+      {signs && signing.known && signing.ready === undefined && (
         <div className="note wait">
           {t('This browser holds no key that may sign for you. You can read everything; to sign, set up a key.')}{' '}
           <Link to="/keys">{t('Set up a key')}</Link>
         </div>
       )}
+      <FirstSteps />
       <Card title={t('Waiting for you')}>
         {inbox.length === 0 ? (
           <Empty command={`depa contract list --key YOUR.key --registry ${location.origin}`}>{t('Nothing waits for you.')}</Empty>
@@ -39,14 +44,15 @@ export function Home() {
           </ul>
         )}
       </Card>
-      <Card title={t('Recent activity')} aside={<span className="dim small">{t('since you opened this page')}</span>}>
+      <Card title={t('Recent activity')} aside={notes.some((note) => note.index > read) ? <button type="button" className="quiet" onClick={markRead}>{t('Mark all as read')}</button> : oversees(session) && <span className="dim small">{t('since you opened this page')}</span>}>
         {notes.length === 0 ? (
           <p className="dim">{t('Nothing yet. What the others do appears here by itself.')}</p>
         ) : (
           <ul className="list" aria-live="polite">
-            {notes.slice(0, 12).map((note) => (
+            {notes.map((note) => (
               <li key={note.index} className="item">
-                <div>
+                <div className={note.index > read ? 'unread' : ''}>
+                  {note.index > read && <span className="sr">{t('new')}: </span>}
                   {note.contract && <Link to={`/contracts/${note.contract.id}`}>{t(note.kind.replaceAll('_', ' '))}</Link>}
                   {note.run_id && <Link to={`/runs/${note.run_id}`}>{t(note.kind.replaceAll('_', ' '))}</Link>}
                   {!note.contract && !note.run_id && t(note.kind.replaceAll('_', ' '))}

@@ -138,7 +138,7 @@ export default function Keys() {
         <Card title={t('Use a key file')}>
           <div className="stack tight">
             <p className="dim">{t('A file of depa keys new, or a recovery file with its passphrase below. It is read here and sent nowhere.')}</p>
-            <div><FileButton onChange={opened} accept=".key,.json,application/json">{(props) => <Button {...props} variant="default" loading={busy === 'file'}>{t('Choose a file')}</Button>}</FileButton></div>
+            <div><FileButton onChange={opened} accept=".key,.json,application/json">{(props) => <Button {...props} variant={signing.known && !signing.ready ? 'filled' : 'default'} loading={busy === 'file'}>{t('Choose a file')}</Button>}</FileButton></div>
             <Terminal command="depa keys new --out acme.key" />
           </div>
         </Card>
@@ -147,6 +147,7 @@ export default function Keys() {
             <p className="dim">{t('Made in this browser, never readable, not even by this page. A key that counts signs for it.')}</p>
             {isPerson && <p className="dim">{t('Keys of the SRO’s people change by two of them: a colleague signs after you.')}</p>}
             <div><Button onClick={() => void made()} loading={busy === 'make'} disabled={!signing.ready}>{t('Create a key')}</Button></div>
+            {signing.known && !signing.ready && <p className="dim small">{t('First take in a key that counts: it must sign for the new one.')}</p>}
           </div>
         </Card>
         <Card title={t('Recovery')}>

@@ -2,7 +2,7 @@
 import { Button, Select, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
-import { useNavigate } from 'react-router';
+import { Link, useNavigate } from 'react-router';
 import { api, ask, acting } from '../api/client';
 import type { Participant } from '../api/documents';
 import { participant, trust } from '../api/queries';
@@ -10,6 +10,7 @@ import { t } from '../i18n';
 import { seal, stamp } from '../keys/document';
 import { heldKeys, type HeldKey, keep, make } from '../keys/held';
 import { Card, Facts, Page, ProblemNote, Terminal } from '../parts/page';
+import { Top } from '../parts/shell';
 import { SignedBytes, useOwn } from '../parts/signed';
 import { Id, State } from '../parts/words';
 
@@ -77,6 +78,7 @@ export default function Register() {
   return (
     <div className="plain">
       <main>
+        <Top />
         <Page title={t('Register an organisation')} lead={t('Your key is made here and stays here; the registry learns its public half.')}>
           <ProblemNote problem={problem ?? unmade} />
           {found === undefined && application !== undefined ? (
@@ -121,6 +123,7 @@ export default function Register() {
               </div>
             </Card>
           )}
+          <p className="small"><Link to="/">{t('To the sign-in')}</Link></p>
           <Terminal command={`depa keys new --out acme.key\ndepa party apply --role ${kind} --name "Acme Labs" --jurisdiction IN --key acme.key --trust trust.json --registry ${location.origin}`} />
         </Page>
       </main>

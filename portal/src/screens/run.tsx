@@ -6,7 +6,7 @@ import { useState } from 'react';
 import { Link, useParams } from 'react-router';
 import { api, ask, type Schemas } from '../api/client';
 import { type JobSpec, trainingOf } from '../api/documents';
-import { me, run as query, runView, trust } from '../api/queries';
+import { datasets, me, run as query, runView, trust } from '../api/queries';
 import { t } from '../i18n';
 import { peek } from '../keys/document';
 import { Card, Facts, Page, Read, Terminal } from '../parts/page';
@@ -32,6 +32,8 @@ function Shown({ record, id }: { record: Schemas['RunRecord']; id: string }) {
   const names = useNames();
   const { data: session } = useQuery(me);
   const view = useQuery(runView(id));
+  const offers = useQuery(datasets);
+  const named = new Map((offers.data ?? []).map(({ offer }) => [offer.dataset_id, offer.name]));
   const job = peek<JobSpec>(record.job);
   const training = trainingOf(job);
   const { run } = record;
@@ -49,7 +51,7 @@ function Shown({ record, id }: { record: Schemas['RunRecord']; id: string }) {
       )}
       <Card title={t('Progress')}>
         <Timeline state={run.state} reached={reached(record)} />
-        <Progress run={run} steps={training?.steps} charges={charges} />
+        <Progress run={run} steps={training?.steps} charges={charges} ended={record.aborted_steps} />
         {run.state === 'aborted' && (
           <p className="dim">{record.aborted_steps === 0 ? t('It gave up before its first step: charges are returned against the logged abort.') : t('It ended without output. Its charge stands; nothing is owed, since payment falls due at completion.')}</p>
         )}
@@ -64,7 +66,7 @@ function Shown({ record, id }: { record: Schemas['RunRecord']; id: string }) {
                   const asked = Math.round(Number(training?.epsilon ?? 0) * 1e6);
                   return (
                     <li key={charge.dataset_id}>
-                      <div className="row between"><Link to={`/datasets/${charge.dataset_id}`}><Id value={charge.dataset_id} short /></Link><strong className="num">ε {epsilon(charge.epsilon_micro)}</strong></div>
+                      <div className="row between"><Link to={`/datasets/${charge.dataset_id}`}>{named.get(charge.dataset_id) ?? `${charge.dataset_id.slice(0, 16)}…`}</Link><strong className="num">ε {epsilon(charge.epsilon_micro)}</strong></div>
                       <Gauge spent={charge.epsilon_micro} cap={Math.max(asked, charge.epsilon_micro)} label={t('ε of this run against the ε asked')} calm />
                       <p className="dim small">{t('δ {delta}; factor {factor} of the join', { delta: charge.delta, factor: charge.factor })}</p>
                     </li>

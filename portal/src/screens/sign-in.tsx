@@ -9,7 +9,7 @@ import { t } from '../i18n';
 import { get, type Options } from '../keys/passkey';
 import { ProblemNote, Terminal } from '../parts/page';
 import { toProvider } from '../parts/oidc';
-import { Mark, Tools } from '../parts/shell';
+import { Top } from '../parts/shell';
 
 export function SignIn() {
   const client = useQueryClient();
@@ -42,7 +42,7 @@ export function SignIn() {
   return (
     <div className="plain">
       <main>
-        <div className="row between"><span className="brand"><Mark /><span>DEPA<small>{t('clean room')}</small></span></span><Tools /></div>
+        <Top />
         <div className="card stack">
           <h1>{t('Sign in')}</h1>
           <p className="dim">{t('A passkey of this device or a security key says who you are. What you sign, your own keys sign.')}</p>

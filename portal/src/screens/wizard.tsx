@@ -49,6 +49,12 @@ const CARD_WORDS: Record<keyof typeof CARD, string> = {
   personal_data: 'Personal data in it', licence: 'Licence',
 };
 
+/** What a step still lacks, in the order of the steps. */
+const MISSING = [
+  'Fill in every field: catalogues show them, and contracts refer to them.', 'Choose a file first.', 'At least one sealed column must be readable.',
+  'Say how many people are in it, and an ε.',
+];
+
 /** The record of a sealing, as far as the page can tell: its form, and that it is of the key service described. */
 function sealedRecord(content: string, kms: string): Sealed {
   let found: Partial<Sealed>;
@@ -145,6 +151,7 @@ export default function Wizard() {
     <div className="row">
       {step > 0 && <Button variant="default" onClick={() => setStep(step - 1)}>{t('Back')}</Button>}
       <Button disabled={!enough} onClick={() => setStep(step + 1)}>{t('Next')}</Button>
+      {!enough && <span className="dim small">{t(MISSING[step] ?? '')}</span>}
     </div>
   );
   const command = `depa dataset seal dataset.json --csv ${file} --out ${file.replace(/\.[^.]*$/, '')}.depa --url file:///srv/depa/${file.replace(/\.[^.]*$/, '')}.depa --record sealed.json --key tdp.key --trust trust.json`;

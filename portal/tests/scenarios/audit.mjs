@@ -170,4 +170,16 @@ export async function the_ledger_shows_what_each_consumer_spent(house) {
   await ledger.locator('tbody tr').nth(2).waitFor();
   const spent = await ledger.locator('tbody tr td:nth-child(4)').allTextContents();
   for (const one of spent) assert.ok(Math.abs(Number(one) - Number(house.report.privacy.epsilon)) < 0.001, one);
+  // Facets of datasets, consumers and how much is used, each with its count.
+  await ledger.locator('summary', { hasText: 'Dataset' }).click();
+  await ledger.getByLabel('vaccinations (cowin) (1)').check();
+  assert.equal(await ledger.locator('tbody tr').count(), 1);
+  await ledger.locator('summary', { hasText: 'ε used' }).click();
+  await ledger.getByLabel('up to 50 % (1)').waitFor();
+  // From a line of it to the entries that it is made of: those that speak of this dataset and this consumer.
+  await ledger.getByRole('button', { name: 'Its entries: vaccinations (cowin)' }).click();
+  await until('its entries alone', async () => {
+    const kinds = await page.locator('tbody tr[data-index] td:nth-child(2)').allTextContents();
+    return kinds.length > 0 && kinds.includes('contract proposed') && !kinds.includes('participant applied');
+  });
 }

@@ -55,7 +55,12 @@ export async function a_contract_goes_from_the_composer_to_the_others_inbox_and_
   const { id, digest } = await propose(consumer, house);
   // Without a reload: the stream of events brings it.
   await provider.getByRole('link', { name: 'A contract waits for your signature' }).first().waitFor();
-  await provider.getByText('contract proposed').waitFor();
+  await provider.getByText('contract proposed').first().waitFor();
+  // What is new is told apart until it is read, also after a reload.
+  await provider.getByRole('button', { name: 'Mark all as read' }).click();
+  await provider.reload();
+  await provider.getByText('contract proposed').first().waitFor();
+  assert.equal(await provider.locator('.unread').count(), 0);
   await house.shot(provider, 'inbox');
   await provider.goto(`${house.url}/portal/contracts/${id}`);
   await provider.getByText('verified in your browser').waitFor();

@@ -79,6 +79,7 @@ export async function three_providers_a_consumer_and_the_sro_go_from_a_contract_
     assert.ok(step >= 1 && step <= 3000 && epsilon > 0 && epsilon <= 1.01, `step ${step}, ε ${epsilon}`);
     if (at > 0) assert.ok(step >= live[at - 1][0] && epsilon >= live[at - 1][1], 'forwards alone');
   }
+  await providers[1].getByTestId('trace').getByTestId('chart-now').getByText('for all steps').waitFor();
   await house.shot(providers[1], 'story-run');
   // Pay.
   await house.open(providers[2], '/payments');

@@ -49,7 +49,7 @@ export async function a_dataset_shows_its_key_to_its_provider_alone(house) {
   await house.open(page, '/datasets');
   await page.locator(`a[href$="/datasets/${id}"]`).waitFor();
   await house.open(page, `/datasets/${id}`);
-  await page.getByText('spent in 1 runs').waitFor();
+  await page.getByText('spent in one run').waitFor();
   for (const path of [`/v1/datasets/${id}`, `/v1/datasets/${id}/versions`, `/v1/datasets/${id}/croissant`, '/v1/datasets?limit=200']) told.push(await page.evaluate(async (at) => (await fetch(at)).text(), path));
   const shown = await page.locator('main').innerHTML();
   for (const secret of [key.kms, key.key_id, key.kms_jwk.x]) {
@@ -59,7 +59,7 @@ export async function a_dataset_shows_its_key_to_its_provider_alone(house) {
   await house.open(owner, `/datasets/${id}`);
   await owner.getByText(key.kms).waitFor();
   // What another consumer spent is the provider's business, and another provider's it is not.
-  await owner.getByText('spent in 1 runs').waitFor();
+  await owner.getByText('spent in one run').waitFor();
   const other = await house.person('tdp2');
   await house.open(other, `/datasets/${id}`);
   await other.getByText('Nothing that you may see was spent of it.').waitFor();
@@ -79,6 +79,13 @@ export async function a_run_shows_its_way_what_it_cost_and_that_its_evidence_is_
   assert.equal(costs.length, 3, 'each provider once');
   for (const cost of costs) assert.ok(Math.abs(Number(cost.slice(2)) - epsilon) < 0.001, cost);
   await page.getByText(String(house.report.privacy.steps)).first().waitFor();
+  // The planned curve, with the run at its end: the accountant's figures, and what is charged is not below them.
+  const trace = page.getByTestId('trace');
+  await trace.getByRole('img', { name: /^ε as planned, step by step/ }).waitFor();
+  const end = Number(/ε ([\d.]+) for all steps/.exec(await trace.getByTestId('chart-now').textContent())[1]);
+  assert.ok(end > 0 && end <= epsilon + 0.0001, `ε ${end} of ${epsilon}`);
+  const told = (await trace.locator('tbody td:last-child').allTextContents()).map(Number);
+  assert.ok(told.length > 3 && told.every((one, at) => at === 0 || one >= told[at - 1]), 'ε never falls');
   // No loss, metric or row count in anything that the page was told.
   const record = await page.evaluate(async () => {
     const { runs } = await (await fetch('/v1/runs')).json();

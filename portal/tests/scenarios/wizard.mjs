@@ -77,6 +77,15 @@ export async function a_dataset_is_registered_and_no_cell_of_it_leaves_the_machi
   const croissant = await house.get(`/v1/datasets/${sealed.dataset_id}/croissant`);
   assert.equal(croissant.name, 'Ages and results');
   assert.deepEqual(croissant, preview, 'the preview told the truth');
+  // Its provider pauses it and goes on with it, each time by a signature.
+  for (const [act, state] of [['Pause', 'suspended'], ['Resume', 'registered']]) {
+    await page.getByRole('button', { name: act, exact: true }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Reason, one sentence').fill('the source is looked through');
+    await dialog.getByRole('button', { name: act, exact: true }).click();
+    await page.locator('.head .pill', { hasText: state }).waitFor();
+    assert.equal((await house.get(`/v1/datasets/${sealed.dataset_id}`)).state, state);
+  }
 }
 
 export async function a_dataset_page_says_what_a_version_changed(house) {

@@ -201,4 +201,6 @@ export const contracts: Record<string, string> = {
   'for run {run}': 'रन {run} के लिए',
   'ε {left} of {cap} is left': '{cap} में से ε {left} शेष है',
   '{name} applies for registration': '{name} पंजीकरण के लिए आवेदन करता है',
+  'One dataset': 'एक डेटासेट',
+  '{said} and {n} more': '{said} और {n} अन्य',
 };

@@ -52,7 +52,6 @@ export const runs: Record<string, string> = {
   'The training is without differential privacy: no ε bounds it.': 'प्रशिक्षण डिफ़रेंशियल प्राइवेसी के बिना है: कोई ε इसे सीमित नहीं करता।',
   'ε {n} so far': 'अब तक ε {n}',
   'ε {n} is charged for all steps and metrics': 'सभी चरणों और मापदंडों के लिए ε {n} लगा है',
-  'ε of the steps that are done': 'पूरे हुए चरणों का ε',
   'Every check of the appraisal, by name; the evidence itself is private to those who judged it.': 'मूल्यांकन की हर जाँच, नाम से; प्रमाण स्वयं केवल उन्हें ज्ञात है जिन्होंने परखा।',
   'Checks of the service': 'सेवा की जाँचें',
   'as it says; key services appraise anew': 'जैसा वह कहती है; कुंजी सेवाएँ नए सिरे से परखती हैं',
@@ -93,4 +92,10 @@ export const runs: Record<string, string> = {
   'the room measured this very job': 'कक्ष ने इसी कार्य को मापा',
   'the launch measurement is one that the SRO approved': 'प्रारंभिक माप SRO द्वारा स्वीकृत है',
   'what the room said names this run, job, image set and keys': 'कक्ष ने जो कहा वह इसी रन, कार्य, इमेज सेट और कुंजियों का नाम लेता है',
+  'ε {n} for all steps': 'सभी चरणों का ε {n}',
+  'ended at step {n}': 'चरण {n} पर समाप्त',
+  'step {n}: ε {epsilon}': 'चरण {n}: ε {epsilon}',
+  'charged for steps and metrics: ε {n}': 'चरणों और मापों का शुल्क: ε {n}',
+  'ε as planned, step by step: {whole} after {steps} steps, {cap} charged. {now}': 'योजना के अनुसार ε, चरण दर चरण: {steps} चरणों के बाद {whole}, {cap} शुल्क। {now}',
+  'The accountant’s plan at noise multiplier {sigma} and δ {delta}, for the dataset that the steps cost most. It is the same for every table.': 'शोर गुणक {sigma} और δ {delta} पर लेखाकार की योजना, उस डेटासेट के लिए जिस पर चरणों की लागत सबसे अधिक है। यह हर तालिका के लिए एक जैसी है।',
 };
