@@ -251,7 +251,7 @@ impl House {
             registry: self.registry(),
             instruction_id: obligation.instruction_id.clone(),
             result,
-            reference: "UTR1".into(),
+            reference: format!("UTR{}", &obligation.instruction_id[..12]),
             amount_minor: obligation.amount_minor,
             currency: obligation.currency,
             at: self.now(),
