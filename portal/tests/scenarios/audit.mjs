@@ -177,7 +177,7 @@ export async function the_ledger_shows_what_each_consumer_spent(house) {
   await ledger.locator('summary', { hasText: 'ε used' }).click();
   await ledger.getByLabel('up to 50 % (1)').waitFor();
   // From a line of it to the entries that it is made of: those that speak of this dataset and this consumer.
-  await ledger.getByRole('button', { name: 'Its entries: vaccinations (cowin)' }).click();
+  await ledger.getByRole('button', { name: /^Its entries.*vaccinations \(cowin\)/ }).click();
   await until('its entries alone', async () => {
     const kinds = await page.locator('tbody tr[data-index] td:nth-child(2)').allTextContents();
     return kinds.length > 0 && kinds.includes('contract proposed') && !kinds.includes('participant applied');
