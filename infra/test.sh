@@ -191,6 +191,10 @@ case $what in
 gate | full)
     beside "clients" sh clients/check.sh
     beside "deployment" sh infra/deploy/check.sh
+    # Building cargo-deny takes minutes; where it is not there already, the short gate says NOT RUN.
+    if [ "$what" = full ]; then
+        beside "cargo-deny" sh infra/supply.sh --deny --quick
+    fi
     ;;
 esac
 
