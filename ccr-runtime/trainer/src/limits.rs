@@ -147,20 +147,6 @@ fn plan(plan: &Plan, training: &Training) -> R<()> {
     Ok(())
 }
 
-/// The rows of a private training, held-out part included, are at most those that the plan expects: the margin of the
-/// clipping norm was taken for `most_expected`, which follows from the contracts' public counts, and a provider may have
-/// declared too few. A thousandth and one row of a step more are allowed, which rounding of the plan's figures stays below.
-///
-/// Whether a table keeps its contract is told by this refusal; how far it misses is not.
-pub fn rows(start: &Start, rows: usize) -> R<()> {
-    let share = f64::from(start.training.train_ppm) / 1e6;
-    let expected = rows as f64 * start.plan.sample_rate.value() * share;
-    if start.training.private && expected > start.plan.most_expected().value() * 1.001 + 1.0 {
-        return Err(exceeded("there are more rows than the contracts' public counts allow"));
-    }
-    Ok(())
-}
-
 fn positive(real: &Real) -> bool {
     (1e-9..=1e9).contains(&real.value())
 }

@@ -54,8 +54,6 @@ fn work(input: &mut impl Read, output: &mut impl Write) -> R<()> {
     }
     let place = Place::of_training(start.device, start.training.private)?;
     let parts = read_parts(input, &start)?;
-    let features = parts.train.features.len() + parts.held_out.features.len();
-    limits::rows(&start, features / start.training.inputs().max(1))?;
     let configuration = start.configuration()?;
     let streams = Streams::of_run(&start.seed.0.0, configuration);
     let done = match &start.training.model {
@@ -415,21 +413,6 @@ mod tests {
             let [Report::Failed { code: told, .. }] = &served.reports[..] else { panic!("{place}: {served:?}") };
             assert_eq!((told.as_str(), &served.model), (code, &None), "case {place}");
         }
-    }
-
-    #[test]
-    fn more_rows_than_the_contracts_tell_of_are_refused() {
-        // 300 rows at rate 0.2, of which eight in ten are trained on: 48 expected.
-        let (mut start, files) = fixtures::three_tables(300);
-        start.plan.expected_batch = Real::parse("40").unwrap();
-        let served = fixtures::serve(&start, &files);
-        let [Report::Failed { code, .. }] = &served.reports[..] else { panic!("{served:?}") };
-        assert_eq!((code.as_str(), &served.model), ("LIMIT_EXCEEDED", &None));
-        // The largest of the counts is the one that bounds the rows.
-        start.plan.most_expected_batch = Some(Real::parse("47").unwrap());
-        assert!(fixtures::serve(&start, &files).model.is_some());
-        start.plan.most_expected_batch = Some(Real::parse("46.9").unwrap());
-        assert!(fixtures::serve(&start, &files).model.is_none());
     }
 
     /// This process never shut its doors: it stands in the network of the machine, where a group meets for nobody.
