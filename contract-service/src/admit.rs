@@ -170,7 +170,9 @@ pub fn finish(app: &App, route: &Route, call: &Call, answer: R<Answer>) -> R<Ans
 fn trace(app: &App, route: &Route, call: &Call, answer: &R<Answer>) {
     let status = answer.as_ref().map_or_else(|refusal| refusal.code.status(), |answer| answer.status);
     if let Some(began) = call.began {
-        let span = app.tracer.call(route.verb.name(), route.path, call.header("traceparent"), began);
+        // Strangers choose no trace: those of the smallest ids are always exported.
+        let caller = call.bearer.as_ref().and_then(|_| call.header("traceparent"));
+        let span = app.tracer.call(route.verb.name(), route.path, caller, began);
         span.answered(status, answer.as_ref().err().map(|refusal| refusal.code));
     }
     let micros = call.began.map_or(0, |began| began.elapsed().as_micros());

@@ -179,7 +179,8 @@ fn shown(call: &Call, kept: &[u8]) -> Refusal {
     let made = members.get("endpoint_id").and_then(Value::as_str).or(call.params.get("id").map(String::as_str));
     let made = made.unwrap_or("{id}");
     let sentence = format!(
-        "this request took effect, and its secret was shown once; if it is lost, let          POST /v1/webhooks/endpoints/{made}/rotate make another, with overlap_seconds 0"
+        "this request took effect, and its secret was shown once; if it is lost, let \
+         POST /v1/webhooks/endpoints/{made}/rotate make another, with overlap_seconds 0"
     );
     Refusal::new(Code::SecretShown, sentence)
 }

@@ -45,19 +45,21 @@ impl Registry {
             let mut kept = load(db, &sha256, payload_type)?;
             for signature in &offered {
                 let holder = &signature.kid.holder;
-                let known = kept.iter().position(|k| k.kid.holder == *holder);
-                if let Some(known) = known {
-                    if kept.get(known).is_some_and(|k| k.kid == signature.kid) {
-                        continue;
+                let text = serde_json::to_string(signature).map_err(|_| corrupt("signature"))?;
+                if let Some(known) = kept.iter_mut().find(|k| k.kid.holder == *holder) {
+                    if known.kid != signature.kid {
+                        // Its week goes on: signatures shown in turn do not keep a document for ever.
+                        let row = pending::table.find((sha256.0.to_vec(), payload_type, holder));
+                        diesel::update(row).set(pending::signature.eq(text)).execute(db)?;
+                        *known = signature.clone();
                     }
-                    kept.remove(known);
-                    diesel::delete(pending::table.find((sha256.0.to_vec(), payload_type, holder))).execute(db)?;
+                    continue;
                 }
                 let row = (
                     pending::sha256.eq(sha256.0.to_vec()),
                     pending::payload_type.eq(payload_type),
                     pending::holder.eq(holder),
-                    pending::signature.eq(serde_json::to_string(signature).map_err(|_| corrupt("signature"))?),
+                    pending::signature.eq(text),
                     pending::created_at.eq(now.micros()),
                     pending::document.eq(&document),
                 );

@@ -27,7 +27,8 @@ pub struct Webhooks {
     pub proxy: Option<String>,
     /// Days for which deliveries that are done or dead are kept.
     pub keep_days: u32,
-    /// Seconds between two tests that an owner has sent to one endpoint, 0 to 3,600; 0 is no limit.
+    /// Seconds between two tests that an owner has sent to one endpoint, and between two times that one delivery is sent
+    /// again, 0 to 3,600; 0 is no limit.
     pub ping_seconds: u32,
 }
 

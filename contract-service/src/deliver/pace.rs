@@ -1,8 +1,10 @@
-//! What owners may have sent beside the log: one test of an endpoint in some seconds, one replay of it at a time.
+//! What owners may have sent beside the log: one test of an endpoint in some seconds, one delivery once more in the same
+//! time, one replay of an endpoint at a time.
 //!
 //! Kept in memory: only the process that writes the log sends, and a new one begins anew.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard};
 
 use schemas::id::EndpointId;
@@ -16,6 +18,8 @@ pub struct Pace(Mutex<Inside>);
 struct Inside {
     /// When the next test may go. Those whose time has come are forgotten, so there are never more than were sent in it.
     pings: HashMap<EndpointId, Timestamp>,
+    /// The same of single deliveries that were asked for once more.
+    again: HashMap<String, Timestamp>,
     replays: HashSet<EndpointId>,
 }
 
@@ -32,16 +36,12 @@ impl std::fmt::Debug for Pace {
 impl Pace {
     /// Lets a test go, or refuses it with `RATE_LIMITED` and the seconds until the next may.
     pub fn ping(&self, endpoint: &EndpointId, seconds: u32, now: Timestamp) -> R<()> {
-        let mut inside = self.inside();
-        inside.pings.retain(|_, next| now < *next);
-        if let Some(next) = inside.pings.get(endpoint) {
-            let micros = u64::try_from(next.micros().saturating_sub(now.micros())).unwrap_or_default();
-            let wait = u32::try_from(micros.div_ceil(1_000_000)).unwrap_or(u32::MAX);
-            let sentence = format!("an endpoint is tested once in {seconds} s; come again in {wait} s");
-            return Err(Refusal::new(Code::RateLimited, sentence).after(wait));
-        }
-        inside.pings.insert(endpoint.clone(), now.plus_seconds(i64::from(seconds)));
-        Ok(())
+        once(&mut self.inside().pings, endpoint, "an endpoint is tested", seconds, now)
+    }
+
+    /// Lets a delivery go once more, or refuses it with `RATE_LIMITED` and the seconds until it may.
+    pub fn again(&self, delivery: &str, seconds: u32, now: Timestamp) -> R<()> {
+        once(&mut self.inside().again, &delivery.to_owned(), "a delivery is sent again", seconds, now)
     }
 
     /// A test that could not be sent: another one may go.
@@ -61,6 +61,24 @@ impl Pace {
     fn inside(&self) -> MutexGuard<'_, Inside> {
         self.0.lock().unwrap_or_else(|p| p.into_inner())
     }
+}
+
+fn once<K: Hash + Eq + Clone>(
+    next: &mut HashMap<K, Timestamp>,
+    what: &K,
+    sentence: &str,
+    seconds: u32,
+    now: Timestamp,
+) -> R<()> {
+    next.retain(|_, next| now < *next);
+    if let Some(next) = next.get(what) {
+        let micros = u64::try_from(next.micros().saturating_sub(now.micros())).unwrap_or_default();
+        let wait = u32::try_from(micros.div_ceil(1_000_000)).unwrap_or(u32::MAX);
+        let sentence = format!("{sentence} once in {seconds} s; come again in {wait} s");
+        return Err(Refusal::new(Code::RateLimited, sentence).after(wait));
+    }
+    next.insert(what.clone(), now.plus_seconds(i64::from(seconds)));
+    Ok(())
 }
 
 impl Drop for Replaying<'_> {
@@ -95,6 +113,16 @@ mod tests {
         for _ in 0..3 {
             pace.ping(&endpoint(3), 0, at(11)).unwrap();
         }
+    }
+
+    #[test]
+    fn a_delivery_is_sent_again_once_in_its_time_and_others_are_free() {
+        let pace = Pace::default();
+        pace.again("a", 10, at(0)).unwrap();
+        let refused = pace.again("a", 10, at(9)).unwrap_err();
+        assert_eq!((refused.code, refused.retry_after), (Code::RateLimited, Some(1)));
+        pace.again("b", 10, at(9)).unwrap();
+        pace.again("a", 10, at(10)).unwrap();
     }
 
     #[test]

@@ -175,6 +175,7 @@ pub fn replay(app: &App, call: &Call) -> R<Answer> {
     let endpoints = app.registry.endpoints(caller(app, call, &app.registry.state())?.did())?;
     let endpoint = endpoints.into_iter().find(|endpoint| endpoint.endpoint_id == row.endpoint_id);
     switched_on(endpoint.ok_or_else(unknown)?)?;
+    app.hooks.again(&row.delivery_id, app.config.webhooks.ping_seconds, app.now())?;
     app.registry.replay_delivery(&row.delivery_id, app.now())?;
     Answer::ok(&delivery_view(own_delivery(app, call)?))
 }

@@ -90,6 +90,7 @@ messages! {
         /// The disputes.
         disputes: Vec<DisputeView>,
         /// Where the next page begins; none on the last.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         next: Option<String>,
     }
     /// What became of an act on a dispute.

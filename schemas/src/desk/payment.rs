@@ -97,6 +97,7 @@ messages! {
         /// The payments.
         payments: Vec<ObligationView>,
         /// Where the next page begins; none on the last.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         next: Option<String>,
     }
     /// How a payment stands after a callback.
