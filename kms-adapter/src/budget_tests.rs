@@ -160,18 +160,33 @@ fn rounds(gate: usize) -> usize {
     std::env::var("DEPA_RACE_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(gate)
 }
 
+fn race_on_sqlite(rounds: usize) {
+    let file = File::new();
+    race(&file.place("kms.sqlite"), rounds);
+}
+
+fn race_on_postgresql(rounds: usize) {
+    match postgres::Cluster::start() {
+        Ok(cluster) => race(&Place::Pg(cluster.database()), rounds),
+        Err(why) => println!("NOT RUN key service's race on PostgreSQL: {why}"),
+    }
+}
+
 #[test]
 fn of_sixty_four_threads_one_gets_the_budget_in_every_round_on_sqlite() {
-    let file = File::new();
-    race(&file.place("kms.sqlite"), rounds(1000));
+    race_on_sqlite(rounds(200));
 }
 
 #[test]
 fn of_sixty_four_threads_one_gets_the_budget_in_every_round_on_postgresql() {
-    match postgres::Cluster::start() {
-        Ok(cluster) => race(&Place::Pg(cluster.database()), rounds(1000)),
-        Err(why) => println!("NOT RUN key service's race on PostgreSQL: {why}"),
-    }
+    race_on_postgresql(rounds(200));
+}
+
+#[test]
+#[ignore = "long: `sh infra/test.sh full`"]
+fn of_sixty_four_threads_one_gets_the_budget_in_a_thousand_rounds_on_both() {
+    race_on_sqlite(1000);
+    race_on_postgresql(1000);
 }
 
 #[test]
