@@ -38,6 +38,7 @@ fn no_fault_of_ours_and_no_undocumented_answer() {
     // ignored, which HTTP wants.
     for (who, phases) in [(&house.tdc, "examples,coverage,fuzzing"), (&house.sro[0], "fuzzing,stateful")] {
         let mut call = Command::new(&tool);
+        call.args(["--config-file", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/desk/schemathesis.toml")]);
         call.args(["run", &format!("{}/openapi.json", house.url()), "--phases", phases]);
         call.args(["--max-examples", &examples, "--seed", "20261120", "--workers", "1", "--no-color"]);
         call.args(["--checks", "all", "--exclude-checks", "positive_data_acceptance,negative_data_rejection"]);
