@@ -32,7 +32,8 @@ if [ ! -d "$target/debug/deps" ]; then
 fi
 log=$(mktemp .build/test.XXXXXX)
 began=$(date +%s)
-trap 'rm -f "$log" "$log".*' EXIT
+meanwhile=
+trap '[ -z "$meanwhile" ] || kill "$meanwhile" 2>/dev/null; rm -f "$log" "$log".*' EXIT
 trap 'exit 130' INT TERM
 bad=0
 
@@ -79,12 +80,12 @@ gate | full | portal | contract-service | house-tests)
 esac
 
 # Other people's implementations check ours; without Python or its packages their tests say NOT RUN. Fetched while cargo builds.
-others=
+environments=
 case $what in
 gate | full | contract-service | payment-adapter)
     say "environments for interoperability, meanwhile"
     sh infra/interop.sh >"$log.interop" 2>&1 &
-    others=$!
+    environments=$!
     ;;
 esac
 
@@ -117,56 +118,11 @@ features="--features kms-adapter/azure"
 say "building the binaries"
 # shellcheck disable=SC2086
 cargo build --workspace --bins $features
-if [ -n "$others" ]; then
-    wait "$others" || :
+if [ -n "$environments" ]; then
+    wait "$environments" || :
     cat "$log.interop" | tee -a "$log"
     rm -f "$log.interop"
 fi
-
-case $what in
-gate | full)
-    if cargo fmt --version >/dev/null 2>&1; then
-        check "form (cargo fmt --check)" cargo fmt --all --check
-    else
-        not_run "form: rustfmt is not installed"
-    fi
-    say "building the tests"
-    # shellcheck disable=SC2086
-    cargo test --workspace $features --no-run >"$log.build" 2>&1 || bad=1
-    grep -E '^(warning|error)|^ +-->' "$log.build" || :
-    if [ $bad = 1 ]; then
-        cat "$log.build"
-    elif [ $lints = yes ]; then
-        check "lints (clippy's warnings count as errors)" sh -c '! grep -q "^warning: .* generated [0-9]* warning" "$0"' "$log.build"
-    else
-        not_run "lints: clippy is not installed"
-    fi
-    rm -f "$log.build"
-    say "tests"
-    # shellcheck disable=SC2086
-    if [ "$what" = full ]; then
-        tests --workspace $features -- --show-output --include-ignored
-    else
-        tests --workspace $features -- --show-output
-    fi
-    ;;
-portal) ;;
-*)
-    tests --package "$what" -- --show-output
-    ;;
-esac
-
-case $what in
-gate | full | portal)
-    if [ $portal = yes ]; then
-        check "portal: unit tests" sh infra/portal.sh unit
-        status=$log.status
-        { sh infra/portal.sh browser 2>&1 && echo 0 >"$status" || echo 1 >"$status"; } | tee -a "$log"
-        [ "$(cat "$status")" = 0 ] || bad=1
-        rm -f "$status"
-    fi
-    ;;
-esac
 
 # What operators and programmers get. A check of its own says NOT RUN by itself; 3 is its word for it.
 beside() {
@@ -187,25 +143,85 @@ beside() {
     esac
     rm -f "$log.beside"
 }
+
+# What needs the binaries and none of cargo's tests.
+others() {
+    case $what in
+    gate | full | portal)
+        if [ $portal = yes ]; then
+            check "portal: unit tests" sh infra/portal.sh unit
+            status=$log.status
+            { sh infra/portal.sh browser 2>&1 && echo 0 >"$status" || echo 1 >"$status"; } | tee -a "$log"
+            [ "$(cat "$status")" = 0 ] || echo "failed: portal: scenarios" >>"$log"
+            rm -f "$status"
+        fi
+        ;;
+    esac
+    case $what in
+    gate | full)
+        beside "deployment" sh infra/deploy/check.sh
+        # Building cargo-deny takes minutes; where it is not there already, the short gate says NOT RUN.
+        if [ "$what" = full ]; then
+            beside "cargo-deny" sh infra/supply.sh --deny --quick
+        fi
+        ;;
+    esac
+    # The interface against its own document, by schemathesis.
+    case $what in
+    gate | full | contract-service)
+        depth=short
+        [ "$what" != full ] || depth=full
+        beside "schemathesis" sh infra/schemathesis.sh "$depth"
+        ;;
+    esac
+}
+
 case $what in
 gate | full)
+    if cargo fmt --version >/dev/null 2>&1; then
+        check "form (cargo fmt --check)" cargo fmt --all --check
+    else
+        not_run "form: rustfmt is not installed"
+    fi
+    say "building the tests"
+    # shellcheck disable=SC2086
+    cargo test --workspace $features --no-run >"$log.build" 2>&1 || bad=1
+    grep -E '^(warning|error)|^ +-->' "$log.build" || :
+    if [ $bad = 1 ]; then
+        cat "$log.build"
+    elif [ $lints = yes ]; then
+        check "lints (clippy's warnings count as errors)" sh -c '! grep -q "^warning: .* generated [0-9]* warning" "$0"' "$log.build"
+    else
+        not_run "lints: clippy is not installed"
+    fi
+    rm -f "$log.build"
+    # Before the tests, one of which uses the same environments.
     beside "clients" sh clients/check.sh
-    beside "deployment" sh infra/deploy/check.sh
-    # Building cargo-deny takes minutes; where it is not there already, the short gate says NOT RUN.
+    # Half of what cargo's tests do is waiting; the browser works meanwhile. It writes into files of its own.
+    say "browser, deployment and interface, meanwhile; what they say comes after the tests"
+    (log=$log.others && : >"$log" && others) >"$log.others.out" 2>&1 &
+    meanwhile=$!
+    say "tests"
+    # shellcheck disable=SC2086
     if [ "$what" = full ]; then
-        beside "cargo-deny" sh infra/supply.sh --deny --quick
+        tests --workspace $features -- --show-output --include-ignored
+    else
+        tests --workspace $features -- --show-output
     fi
     ;;
-esac
-
-# The interface against its own document, by schemathesis.
-case $what in
-gate | full | contract-service)
-    depth=short
-    [ "$what" != full ] || depth=full
-    beside "schemathesis" sh infra/schemathesis.sh "$depth"
+portal) others ;;
+*)
+    tests --package "$what" -- --show-output
+    others
     ;;
 esac
+if [ -n "$meanwhile" ]; then
+    say "the tests are done; waiting for the browser, the deployment and the interface"
+    wait "$meanwhile" || bad=1
+    meanwhile=
+    cat "$log.others.out"
+    cat "$log.others" >>"$log"
+fi
 
 # --- what came of it -------------------------------------------------------------------------------------------------
 
@@ -218,6 +234,7 @@ failures=$(sed -n -e 's/^failed: /  /p' -e 's/^test \(.*\) \.\.\. FAILED$/  \1/p
 if [ -n "$failures" ]; then
     say "failed:"
     printf '%s\n' "$failures"
+    bad=1
 fi
 counts=$(sed -n 's/^test result: .* \([0-9]*\) passed; \([0-9]*\) failed;.*/\1 \2/p' "$log" |
     awk '{ passed += $1; failed += $2 } END { print passed + 0, failed + 0 }')
