@@ -35,6 +35,14 @@ export default defineConfig({
     emptyOutDir: false,
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    rolldownOptions: {
+      output: {
+        // What signing and reading a contract need stands in one file with what it rests on: many small ones pack worse.
+        advancedChunks: {
+          groups: [{ name: 'shared', test: /src\/(parts\/(signed|signed-act|two-people|json|save|step-up|diff|facets|basket|keys|payment-text|contract-text|further)|keys\/(did|held))\.tsx?$/ }],
+        },
+      },
+    },
     chunkSizeWarningLimit: 1000,
   },
   // For work on the portal itself: `npm run dev` beside a running house.

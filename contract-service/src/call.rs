@@ -78,6 +78,11 @@ impl Call {
         seconds.filter_map(|text| text.trim_matches('"').parse::<u32>().ok()).next().map(|wait| wait.min(longest))
     }
 
+    /// Whether the caller says that no person asked for this (`Prefer: quiet`): a page that reads anew by itself.
+    pub fn is_quiet(&self) -> bool {
+        self.header("prefer").is_some_and(|wishes| wishes.split([',', ';']).any(|wish| wish.trim() == "quiet"))
+    }
+
     /// A parameter of the path.
     pub fn param<T: FromStr<Err = Refusal>>(&self, name: &str) -> R<T> {
         self.params.get(name).map(String::as_str).unwrap_or_default().parse()
@@ -206,6 +211,13 @@ mod tests {
         assert_eq!(wish("wait=5"), Some(5));
         assert_eq!(wish("respond-async, wait=\"600\""), Some(20));
         assert_eq!((wish("wait=soon"), wish("return=minimal"), Call::default().wait_seconds(20)), (None, None, None));
+    }
+
+    #[test]
+    fn a_page_says_that_nobody_asked() {
+        let quiet = |text: &str| Call { headers: [("prefer", text.to_owned())].into(), ..Call::default() }.is_quiet();
+        assert!(quiet("quiet") && quiet("wait=5, quiet"));
+        assert!(!quiet("quieter") && !quiet("wait=\"quiet\"") && !Call::default().is_quiet());
     }
 
     #[test]

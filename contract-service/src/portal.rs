@@ -59,7 +59,13 @@ fn enrol(_: &App, _: &Call) -> R<Answer> {
     Ok(to("/portal/enrol"))
 }
 
-fn to(place: &'static str) -> Answer {
+/// To the sign-in page, which says in its own words why nobody was let in. The address holds the code and nothing of the
+/// call.
+pub fn not_let_in(code: Code) -> Answer {
+    to(&format!("/portal/?refused={}", code.as_str()))
+}
+
+fn to(place: &str) -> Answer {
     let answer = Answer::of(303, "text/html; charset=utf-8", "no-store", Vec::new());
     guarded(answer.with("location", place))
 }

@@ -9,6 +9,7 @@ import { createRoot } from 'react-dom/client';
 import { BrowserRouter } from 'react-router';
 import { rereading } from './api/calm';
 import { Problem } from './api/client';
+import { notice } from './api/presence';
 import { App } from './app';
 import { languageNow, ready } from './i18n';
 import { theme } from './theme';
@@ -21,6 +22,7 @@ const client: QueryClient = new QueryClient({
   defaultOptions: { queries: { retry: again, ...rereading(() => client) } },
 });
 
+notice(window);
 document.documentElement.lang = languageNow();
 await ready();
 

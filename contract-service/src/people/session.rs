@@ -58,11 +58,12 @@ impl Session {
         app.people.cookies.read(call, cookie::Kind::Session).is_some()
     }
 
-    /// The session of a call that changes nothing, which is awake by it. One whose member was suspended since it began has
-    /// ended for good, also when the suspension is over.
+    /// The session of a call that changes nothing, which is awake by it, unless the page says that nobody asked for it. One
+    /// whose member was suspended since it began has ended for good, also when the suspension is over.
     pub fn read(app: &App, call: &Call, state: &State) -> R<Session> {
         let session = Session::stands(app, call, state)?;
         if session.stored.stale
+            && !call.is_quiet()
             && let Err(refusal) = app.registry.touch_session(session.token(), app.now())
         {
             // A follower cannot write; the session then ends earlier, which is the safe side.

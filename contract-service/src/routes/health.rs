@@ -47,6 +47,7 @@ pub fn configuration(app: &App, _: &Call) -> R<Answer> {
     let at = |path: &str| format!("{url}{path}");
     Answer::ok(&json!({
         "registry": app.did(),
+        "profile": app.config.profile,
         "registry_jwk": app.signer()?.jwk(),
         "log_origin": app.origin(),
         "trust": at("/v1/trust"),

@@ -15,12 +15,23 @@ use crate::people::passkey::{Purpose, ask, judged, prove, stored};
 use crate::people::session::{Session, Starting, forget, standing};
 use crate::people::trail::{self, Act};
 use crate::people::{enrol, oidc, presence, recovery, refused};
+use crate::portal;
 use crate::route::Access::{Open, Token};
 use crate::route::{Access, Route, get, post};
 
 const SIGN_IN: &str = "sign-in";
 const STEP_UP: &str = "step-up";
 const ADD: &str = "add";
+/// Refusals of a way back that the sign-in page has words for (`portal/src/parts/oidc.ts`); any other is our fault.
+const TOLD: [Code; 7] = [
+    Code::SignInRefused,
+    Code::ChallengeUnknown,
+    Code::NotFound,
+    Code::Unavailable,
+    Code::NotWriter,
+    Code::ReadOnly,
+    Code::RateLimited,
+];
 
 /// The routes of people: they read and manage themselves; documents are signed by keys.
 pub fn paths() -> Vec<Route> {
@@ -71,7 +82,8 @@ pub fn paths() -> Vec<Route> {
             .gives::<folk::OidcRedirect>(200),
         get("/auth/oidc/callback", oidc_callback, Open, "The way back from the identity provider")
             .query(&["code", "state", "iss"])
-            .gives_media(200, "text/html"),
+            .gives_media(200, "text/html")
+            .nothing(303),
         post("/auth/sign-out", sign_out, Access::Person, "Sign out").nothing(204),
         post("/auth/sign-out-everywhere", sign_out_everywhere, Access::Person, "End all your sessions").nothing(204),
     ]
@@ -104,9 +116,17 @@ pub fn oidc_begin(app: &App, call: &Call) -> R<Answer> {
     oidc::begin(app, call)
 }
 
-/// The way back from the identity provider.
+/// The way back from the identity provider. Who comes this way is a browser, whose person reads no problem document: a
+/// refusal leads to the sign-in page.
 pub fn oidc_callback(app: &App, call: &Call) -> R<Answer> {
-    oidc::callback(app, call)
+    Ok(oidc::callback(app, call).unwrap_or_else(|refusal| {
+        if refusal.code.status() >= 500 {
+            let (request, cause) = (call.request_id.as_str(), refusal.sentence.as_str());
+            tracing::error!(request, code = %refusal.code, cause, "a sign-in failed on its way back");
+        }
+        let told = TOLD.contains(&refusal.code);
+        portal::not_let_in(if told { refusal.code } else { Code::Internal })
+    }))
 }
 
 /// Begins a sign-in by a passkey. Nobody is named, so nothing is told.

@@ -65,8 +65,16 @@ pub fn secret(link: &Value) -> String {
 fn got(response: reqwest::blocking::Response) -> (Got, Vec<String>) {
     let headers = response.headers().get_all("set-cookie").iter();
     let set = headers.map(|value| value.to_str().unwrap().to_owned()).collect();
+    let place = response.headers().get("location").map(|place| place.to_str().unwrap().to_owned());
     let (status, body) = (response.status().as_u16(), response.text().unwrap());
     let outcome = match status {
+        // The way back from an identity provider ends at the sign-in page, which is told the code alone.
+        303 => {
+            let place = place.unwrap();
+            let code = place.strip_prefix("/portal/?refused=").unwrap_or_else(|| panic!("{place}"));
+            assert_eq!(body, "");
+            Err(Code::parse(code).unwrap())
+        }
         200..300 if body.is_empty() => Ok(Value::Null),
         200..300 => Ok(serde_json::from_str(&body).unwrap_or(Value::String(body))),
         _ => {
@@ -109,6 +117,12 @@ impl Browser {
 
     pub fn get(&mut self, path: &str) -> Got {
         let call = self.http.get(format!("{}{path}", self.url));
+        self.send(call)
+    }
+
+    /// What a page reads anew by itself.
+    pub fn get_quietly(&mut self, path: &str) -> Got {
+        let call = self.http.get(format!("{}{path}", self.url)).header("prefer", "quiet");
         self.send(call)
     }
 

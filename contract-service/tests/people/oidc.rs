@@ -175,6 +175,20 @@ fn claims_that_the_configuration_names_must_hold() {
 }
 
 #[test]
+fn a_refused_way_back_tells_the_address_its_code_and_nothing_of_the_call() {
+    let (house, _provider) = house();
+    let query = "state=x&code=y&error=%3Cscript%3E&error_description=call+me&refused=OTHER&iss=https://evil.example";
+    let url = format!("{}/auth/oidc/callback?{query}", house.url());
+    let answer = crate::browser::http().get(url).send().unwrap();
+    assert_eq!(answer.status(), 303);
+    let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+    assert_eq!(header("location").as_deref(), Some("/portal/?refused=SIGN_IN_REFUSED"), "a path of this service alone");
+    assert_eq!(header("cache-control").as_deref(), Some("no-store"));
+    assert_eq!(header("referrer-policy").as_deref(), Some("no-referrer"));
+    assert_eq!(header("set-cookie"), None, "another sign-in that is on its way goes on");
+}
+
+#[test]
 fn without_a_provider_there_is_none() {
     let house = House::furnished();
     let mut browser = enrolled(&house, &house.tdc, &["signer"]);

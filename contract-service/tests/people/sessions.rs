@@ -47,6 +47,27 @@ fn half_an_hour_without_a_call_ends_it() {
     assert_eq!(browser.me(), Err(Code::Unauthenticated));
 }
 
+#[test]
+fn what_a_page_reads_by_itself_keeps_no_session_awake() {
+    let house = House::furnished();
+    let mut browser = enrolled(&house, &house.tdc, &["signer"]);
+    for _ in 0..29 {
+        house.skip(60);
+        browser.get_quietly("/v1/contracts").unwrap();
+        browser.get_quietly("/v1/people/me").unwrap();
+    }
+    house.skip(60);
+    assert_eq!(browser.get_quietly("/v1/contracts"), Err(Code::Unauthenticated));
+    // A person who asks in between is awake by that one call.
+    browser.sign_in().unwrap();
+    for _ in 0..40 {
+        house.skip(60);
+        browser.get_quietly("/v1/contracts").unwrap();
+        house.skip(60);
+        browser.me().unwrap();
+    }
+}
+
 /// An open stream of events of who is signed in, after the line that says that it stands.
 fn listens(house: &House, browser: &Browser) -> BufReader<Response> {
     let cookie: Vec<String> = browser.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();

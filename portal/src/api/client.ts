@@ -3,6 +3,7 @@ import createClient, { type Middleware } from 'openapi-fetch';
 import { base64url, sha256, utf8 } from '../keys/bytes';
 import { canonical } from '../keys/document';
 import type { HeldKey } from '../keys/held';
+import { isAttended } from './presence';
 import type { components, paths } from './schema';
 
 export type Schemas = components['schemas'];
@@ -47,7 +48,11 @@ async function compact(head: unknown, claims: unknown, key: HeldKey): Promise<st
 
 const headers: Middleware = {
   async onRequest({ request }) {
-    if (request.method === 'GET') return undefined;
+    if (request.method === 'GET') {
+      // Nobody is there: the session is not to be kept awake by the page.
+      if (!isAttended()) request.headers.set('Prefer', 'quiet');
+      return request;
+    }
     // The service takes JSON alone, also where there is nothing to say.
     if (!request.headers.has('Content-Type')) request.headers.set('Content-Type', 'application/json');
     if (csrf !== undefined) request.headers.set('X-CSRF-Token', csrf);

@@ -59,9 +59,12 @@ export interface ImageSet {
 
 export interface JobSpec {
   schema: 'job.v1';
+  registry: string;
   job_id: string;
   tdc: string;
   ccrp: string;
+  contracts: Schemas['ContractRef'][];
+  image_set_id: string;
   purpose: string;
   datasets: { handle: string; dataset_id: string; version: number }[];
   stages: Record<string, unknown>[];

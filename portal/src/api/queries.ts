@@ -211,6 +211,21 @@ export const runView = (id: string) =>
     queryFn: () => ask(api.GET('/v1/runs/{id}', { params: { path: { id } } })),
   });
 
+/** How an order stands; read again by itself until a run has taken it. */
+export const order = (jobSha256: string) =>
+  queryOptions({
+    queryKey: ['runs', 'order', jobSha256],
+    queryFn: () => ask(api.GET('/v1/run-orders/{job_sha256}', { params: { path: { job_sha256: jobSha256 } } })),
+    refetchInterval: ({ state }) => (state.data?.run_id == null && state.data?.state !== 'lapsed' ? 2_000 : false),
+  });
+
+/** The contracts that a job names, each with everything around it. */
+export const jobContracts = (ids: string[]) =>
+  queryOptions({
+    queryKey: ['contracts', 'bundles', ids],
+    queryFn: () => Promise.all(ids.map((id) => ask(api.GET('/v1/contracts/{id}/bundle', { params: { path: { id } } })))),
+  });
+
 /** The most payments and disputes that are listed. */
 const MOST_OWED = 10_000;
 
@@ -330,12 +345,31 @@ export const pendingActs = queryOptions({
   refetchInterval: 10_000,
 });
 
-/** By what people sign in here: `passkey`, `oidc`. */
-export const waysIn = queryOptions({
-  queryKey: ['trust', 'ways'],
-  queryFn: async (): Promise<string[]> => {
-    const found = (await ask(api.GET('/.well-known/depa-configuration'))) as { people_sign_in_by?: string[] };
-    return found.people_sign_in_by ?? ['passkey'];
-  },
+/** What a service says of itself, as far as the page reads it. */
+export interface Configuration {
+  profile?: 'demo' | 'production';
+  bound_tokens_only?: boolean;
+  /** `passkey`, `oidc`. */
+  people_sign_in_by?: string[];
+}
+
+export const configuration = queryOptions({
+  queryKey: ['trust', 'configuration'],
+  queryFn: async () => (await ask(api.GET('/.well-known/depa-configuration'))) as Configuration,
+  staleTime: Infinity,
+});
+
+/** Whether the service is ready, in its own lines; everybody may read it. */
+export const health = queryOptions({
+  queryKey: ['health'],
+  queryFn: async () => String(await ask(api.GET('/readyz', { parseAs: 'text' }))),
+  staleTime: 0,
+  retry: false,
+  refetchInterval: 15_000,
+});
+
+export const version = queryOptions({
+  queryKey: ['trust', 'version'],
+  queryFn: async () => String(((await ask(api.GET('/version'))) as { version?: string }).version ?? ''),
   staleTime: Infinity,
 });

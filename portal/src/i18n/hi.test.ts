@@ -9,13 +9,13 @@ const STATES = [
   'active', 'proposed', 'partially signed', 'awaiting sro', 'scheduled', 'suspended', 'declined', 'withdrawn', 'lapsed', 'superseded', 'completed',
   'revoked', 'expired', 'settled', 'attested', 'delivered', 'aborted', 'asked', 'blocked', 'due', 'instructed', 'refunding', 'void', 'answered',
   'ruled', 'closed', 'disabled', 'paused', 'pending', 'dead', 'applied', 'verified', 'rejected', 'retired', 'compromised', 'registered', 'deprecated',
-  'approved',
+  'approved', 'requested', 'leased', 'started',
   ...[...log.matchAll(/=> "([a-z_]+)"/g)].map((found) => (found[1] ?? '').replaceAll('_', ' ')),
 ];
 
 it('every screen of contracts, runs, money and the log is in Hindi', () => {
   const own = import.meta.glob(
-    ['../screens/{compose,contract,contracts,run,runs,evidence,audit,payments,payment,dispute}.tsx', '../parts/{contract-text,payment-text,forecast,timeline,progress,revenue,disputes,signed-act,two-people,signed,changes,signatures,words}.{ts,tsx}'],
+    ['../screens/{compose,contract,contracts,run,runs,evidence,audit,payments,payment,dispute}.tsx', '../parts/{contract-text,payment-text,forecast,timeline,progress,revenue,disputes,signed-act,two-people,signed,changes,signatures,words,order,order-dialog}.{ts,tsx}'],
     { query: '?raw', import: 'default', eager: true },
   ) as Record<string, string>;
   const missing = Object.entries(own).flatMap(([file, text]) =>
@@ -35,7 +35,7 @@ it('every Hindi text belongs to an English sentence of the page, with the same p
 
 it('every screen of people, keys, data and the SRO is in Hindi, and what stands in the frame of every page', () => {
   const own = import.meta.glob(
-    ['../app.tsx', '../screens/{home,keys,register,enrol,sign-in,datasets,dataset,wizard,admin}.tsx', '../screens/admin/*.{ts,tsx}', '../parts/{shell,page,inbox,key-acts,boundary}.{ts,tsx}'],
+    ['../app.tsx', '../screens/{home,keys,register,enrol,sign-in,datasets,dataset,wizard,admin}.tsx', '../screens/admin/*.{ts,tsx}', '../parts/{shell,page,inbox,key-acts,boundary,oidc,compare,statistics,next-version}.{ts,tsx}'],
     { query: '?raw', import: 'default', eager: true },
   ) as Record<string, string>;
   const missing = Object.entries(own).flatMap(([file, text]) =>

@@ -18,6 +18,7 @@ import { type Act, TwoPeople, useHanded } from '../parts/two-people';
 import { Id, Name, State, Time } from '../parts/words';
 import { handIn, SCHEMAS } from './admin/desk';
 import { Queue } from './admin/queue';
+import { ServiceHealth, Switches } from './admin/service';
 import { DatasetActs, DataSchemas, FromFile, LogKeyCard, Templates } from './admin/rules';
 
 export default function Admin() {
@@ -61,6 +62,8 @@ export default function Admin() {
         <DatasetActs begin={begin} />
         <LogKeyCard begin={begin} />
         <FromFile begin={begin} />
+        <ServiceHealth />
+        <Switches />
         <Card title={t('People of the SRO')}>
           <ul className="list">{(pinned?.sro ?? []).map((person) => <li key={person.did}><strong><Name did={person.did} /></strong><br /><Id value={person.did} short /></li>)}</ul>
         </Card>

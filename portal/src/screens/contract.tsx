@@ -253,7 +253,8 @@ function Acts({ own, view, signed: done }: { own: Own<Contract>; view: Schemas['
         {may.withdraw && <Button variant="default" disabled={!ready} onClick={() => setActing('withdraw')}>{t('Take it back')}</Button>}
         {may.revoke && <Button variant="outline" color="red" disabled={!ready} onClick={() => setActing('revoke')}>{t('Revoke this contract')}</Button>}
         {signed && open && <p className="dim">{t('You have signed. The others are still to sign.')}</p>}
-        {view.executed && <Button variant="default" loading={busy} onClick={() => void tried(bundle)}>{t('Save the signed bundle')}</Button>}
+        {mine && open && !signed && <Colleague id={id} digest={own.digest} />}
+        {view.executed ? <Button variant="default" loading={busy} onClick={() => void tried(bundle)}>{t('Save the signed bundle')}</Button> : <Button variant="default" onClick={() => save(`${id}.contract.json`, JSON.stringify(view.contract))}>{t('Save it as signed so far')}</Button>}
         {view.executed && <Terminal command={`depa audit verify-contract ${id}.bundle.json --trust trust.json`} />}
         {!view.executed && <Terminal command={`depa contract fetch ${id} --out contract.json --key YOUR.key --registry ${location.origin}\ndepa contract sign contract.json --out mine.json --key YOUR.key --trust trust.json\ndepa contract submit contract.json --signature mine.json --registry ${location.origin}`} />}
       </div>
@@ -268,6 +269,20 @@ function Acts({ own, view, signed: done }: { own: Own<Contract>; view: Schemas['
         send={handed}
       />
     </Card>
+  );
+}
+
+/** Who else may sign: nobody by proxy, and everybody of the organisation who holds a key of it. */
+function Colleague({ id, digest }: { id: string; digest: string }) {
+  return (
+    <details className="terminal" data-testid="colleague">
+      <summary>{t('Let a colleague sign')}</summary>
+      <div className="stack tight">
+        <p className="small">{t('A signature is not delegated: it is your organisation’s, by any of its active keys. A colleague who has a key of their own signs these very bytes at this address; it holds no secret, and opens for who is signed in alone.')}</p>
+        <Id value={`${location.origin}/portal/contracts/${id}?version=${digest}`} short />
+        <p className="small dim">{t('A key for them is entered under Keys, signed by one that counts already.')} <Link to="/keys">{t('Keys')}</Link></p>
+      </div>
+    </details>
   );
 }
 

@@ -1,5 +1,5 @@
 /** A dataset: its data card, its public schema, its terms in plain words, its budget, its versions. */
-import { Button } from '@mantine/core';
+import { Button, FileButton } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
@@ -8,10 +8,12 @@ import { api, ask } from '../api/client';
 import { budget, dataset, type Listed, me, signedOffer, trust } from '../api/queries';
 import { t } from '../i18n';
 import { basket } from '../parts/basket';
+import { LEVELS } from '../parts/compare';
 import { changes } from '../parts/diff';
-import { Card, Facts, Page, Read, Terminal } from '../parts/page';
+import { Card, Facts, Page, ProblemNote, Read, Terminal } from '../parts/page';
 import { save } from '../parts/save';
 import { SignedAct } from '../parts/signed-act';
+import { bars, type Histogram, statistics, type Statistics } from '../parts/statistics';
 import { count, epsilon, Gauge, Id, Name, State, Time } from '../parts/words';
 import { price } from './datasets';
 
@@ -20,8 +22,6 @@ export default function DatasetPage() {
   const versions = useQuery(dataset(id));
   return <Read of={versions}>{(all) => (all[0] ? <Shown newest={all[0]} all={all} /> : <p>{t('No such dataset.')}</p>)}</Read>;
 }
-
-const LEVELS = ['kept by law alone', 'kept by the key service', 'kept by the key service; no model leaves the room'];
 
 function Shown({ newest, all }: { newest: Listed; all: Listed[] }) {
   const { offer, view } = newest;
@@ -82,6 +82,7 @@ function Shown({ newest, all }: { newest: Listed; all: Listed[] }) {
               </table>
             </div>
           </Card>
+          <PrivateStatistics of={newest} owner={owner} />
           <Versions all={all} />
         </div>
         <div className="stack">
@@ -111,6 +112,60 @@ function Shown({ newest, all }: { newest: Listed; all: Listed[] }) {
         </div>
       </div>
     </Page>
+  );
+}
+
+/** What a profile says, which its provider hands over as a file: an offer carries none. */
+function PrivateStatistics({ of: { offer }, owner }: { of: Listed; owner: boolean }) {
+  const [found, setFound] = useState<Statistics>();
+  const [problem, setProblem] = useState<unknown>();
+  const opened = (file: File | null) => {
+    setProblem(undefined);
+    setFound(undefined);
+    if (file !== null) void statistics(file, offer).then(setFound, setProblem);
+  };
+  return (
+    <Card title={t('Private statistics')} aside={<FileButton onChange={opened} accept=".json,application/json">{(props) => <Button {...props} size="xs" variant="default">{t('Open a profile')}</Button>}</FileButton>}>
+      <div className="stack tight">
+        <ProblemNote problem={problem} />
+        {found === undefined ? (
+          <p className="dim">{t('The offer carries none. Its provider makes a profile, with noise drawn before it leaves, and hands it over as a file; opened here, it stays in your browser.')}</p>
+        ) : (
+          <>
+            <div className="scroll">
+              <table className="data" data-testid="statistics">
+                <thead><tr><th>{t('Name')}</th><th>{t('How it is spread')}</th><th className="num">{t('Mean')}</th><th className="num">{t('Empty')}</th></tr></thead>
+                <tbody>
+                  {found.columns.map((column) => (
+                    <tr key={column.name}>
+                      <td><code>{column.name}</code></td>
+                      <td><Spread of={column} /></td>
+                      <td className="num">{column.mean ?? '–'}</td>
+                      <td className="num">{count(Math.max(0, column.missing))}</td>
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+            </div>
+            <p className="dim small">{t('Every count is noised: ε {epsilon} of each person for all of it. Nobody signed this file; it is its sender’s word.', { epsilon: found.terms.epsilon })}</p>
+          </>
+        )}
+        {owner && <Terminal command={'depa dataset profile dataset.json --csv table.csv --epsilon 0.1 --principal PERSON --out profile.json'} />}
+      </div>
+    </Card>
+  );
+}
+
+/** A noised histogram; the counts stand in words beside it. */
+function Spread({ of }: { of: Histogram }) {
+  if (of.counts.length === 1) return <>{t('{n} cells are there', { n: count(Math.max(0, of.counts[0] ?? 0)) })}</>;
+  const heights = bars(of);
+  const width = 100 / heights.length;
+  const said = t('noised counts from {lower} to {upper}: {counts}', { lower: of.lower ?? '', upper: of.upper ?? '', counts: of.counts.join(', ') });
+  return (
+    <svg className="spread" viewBox="0 0 100 24" preserveAspectRatio="none" role="img" aria-label={said}>
+      {heights.map((height, at) => <rect key={at} x={at * width} y={24 - 24 * height} width={width * 0.9} height={24 * height} />)}
+    </svg>
   );
 }
 
@@ -176,6 +231,7 @@ function Yours({ of: { offer, view } }: { of: Listed }) {
   return (
     <Card title={t('Yours')}>
       <div className="stack tight">
+        <Button component={Link} to={`/datasets/new?from=${offer.dataset_id}`}>{t('New version')}</Button>
         {(ALLOWED[view.state] ?? []).map((act) => <Button key={act} variant={act === 'withdraw' ? 'outline' : 'default'} color={act === 'withdraw' ? 'red' : undefined} onClick={() => begin(act)}>{t(ACTS[act].name)}</Button>)}
         <Terminal command={`depa dataset show ${offer.dataset_id} --key YOUR.key --trust trust.json --registry ${location.origin}`} />
       </div>

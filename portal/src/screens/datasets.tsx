@@ -1,15 +1,16 @@
 /** The catalogue: what is on offer, with facets that count. */
-import { Button, TextInput } from '@mantine/core';
+import { Button, Checkbox, TextInput } from '@mantine/core';
 import { useQueries, useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link } from 'react-router';
 import { oversees } from '../api/calm';
-import { budget, datasets, type Listed, me } from '../api/queries';
+import { budget, datasets, type Listed, me, participants } from '../api/queries';
 import { t } from '../i18n';
 import { type Facets, useFacets } from '../parts/facets';
 import { Card, Empty, Page, Read } from '../parts/page';
 import { count, epsilon, money, Name, State, useNames } from '../parts/words';
 import { basket, useBasket } from '../parts/basket';
+import { Compare, lines, MOST } from '../parts/compare';
 
 export function price({ offer }: Listed): string {
   const paid = offer.payment.filter((term) => term.kind !== 'free');
@@ -18,7 +19,7 @@ export function price({ offer }: Listed): string {
 }
 
 /** How a facet sorts a dataset into its values. */
-const FACETS: Record<string, (one: Listed, name: (did: string) => string) => string[]> = {
+const FACETS: Record<string, (one: Listed, name: (did: string) => string, place: (did: string) => string) => string[]> = {
   Format: ({ offer }) => offer.objects.map((object) => object.media_type),
   Purpose: ({ offer }) => offer.usage.purposes,
   Price: ({ offer }) => {
@@ -30,6 +31,8 @@ const FACETS: Record<string, (one: Listed, name: (did: string) => string) => str
     return [cap < 1 ? t('below 1') : cap <= 3 ? t('1 to 3') : t('above 3')];
   },
   Provider: ({ offer }, name) => [name(offer.provider)],
+  // No offer says where its people live: the law of its provider does.
+  'Country of the provider': ({ offer }, _, place) => [place(offer.provider)],
 };
 
 /** What is left to the reader of each dataset's budget, in millionths of ε, by its id; missing where it was not read. */
@@ -74,9 +77,15 @@ export default function Datasets() {
 
 function Catalogue({ all }: { all: Listed[] }) {
   const names = useNames();
+  const { data: people } = useQuery(participants);
+  const place = (did: string) => people?.find((one) => one.did === did)?.jurisdiction ?? t('not known');
   const left = useLeft(all);
   const own: Facets<Listed> = left.size === 0 ? {} : { 'ε left for you': ({ offer }) => [leftBand(left.get(offer.dataset_id))] };
-  const named = Object.entries(FACETS).map(([facet, of]): [string, (one: Listed) => string[]] => [facet, (one) => of(one, names)]);
+  const named = Object.entries(FACETS).map(([facet, of]): [string, (one: Listed) => string[]] => [facet, (one) => of(one, names, place)]);
+  const [beside, setBeside] = useState<string[]>([]);
+  const [open, setOpen] = useState(false);
+  const compared = all.filter(({ offer }) => beside.includes(offer.dataset_id));
+  const choose = (id: string, inside: boolean) => setBeside(inside ? [...beside, id] : beside.filter((one) => one !== id));
   const [words, setWords] = useState('');
   const picked = useBasket();
   const texts = ({ offer }: Listed) => [offer.name, offer.data_card.description, ...offer.reference.keywords, ...offer.columns.map((column) => column.name)].join(' ').toLowerCase();
@@ -90,8 +99,10 @@ function Catalogue({ all }: { all: Listed[] }) {
       <div className="row top">
         {bar}
         <span className="dim small" role="status">{t('{n} of {all}', { n: shown.length, all: all.length })}</span>
+        {beside.length > 0 && <Button size="xs" variant="default" disabled={beside.length < 2} onClick={() => setOpen(true)}>{t('Compare {n} of at most {most}', { n: beside.length, most: MOST })}</Button>}
         {picked.length > 0 && <Button component={Link} to="/contracts/new" size="xs">{t('Contract over {n} datasets', { n: picked.length })}</Button>}
       </div>
+      {open && compared.length >= 2 && <Compare all={compared} of={lines(compared, price, place)} close={() => setOpen(false)} />}
       {shown.length === 0 && <Card><p className="dim">{t('Nothing fits. Take a filter away.')}</p></Card>}
       <ul className="cards">
         {shown.map((one) => (
@@ -104,7 +115,10 @@ function Catalogue({ all }: { all: Listed[] }) {
               <span>{t('{n} people, {m} columns', { n: count(one.offer.public_rows), m: one.offer.columns.length })}</span>
               <span>{price(one)}</span>
             </div>
-            <Pick id={one.offer.dataset_id} name={one.offer.name} />
+            <div className="row above">
+              <Pick id={one.offer.dataset_id} name={one.offer.name} />
+              <Checkbox size="sm" label={<>{t('Compare')}<span className="sr">: {one.offer.name}</span></>} checked={beside.includes(one.offer.dataset_id)} disabled={!beside.includes(one.offer.dataset_id) && beside.length >= MOST} onChange={(event) => choose(one.offer.dataset_id, event.currentTarget.checked)} />
+            </div>
           </li>
         ))}
       </ul>
@@ -117,7 +131,7 @@ function Pick({ id, name }: { id: string; name: string }) {
   const { data: session } = useQuery(me);
   if (!session?.roles.some((role) => role === 'tdc_admin' || role === 'signer')) return null;
   return (
-    <div className="above">
+    <div>
       <Button size="xs" variant={picked ? 'filled' : 'default'} aria-pressed={picked} onClick={() => basket(id, !picked)}>
         {picked ? t('In the draft') : t('Add to a contract')}<span className="sr">: {name}</span>
       </Button>

@@ -4,7 +4,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { Link, useNavigate } from 'react-router';
 import { api, ask, rememberCsrf } from '../api/client';
-import { waysIn } from '../api/queries';
+import { configuration } from '../api/queries';
 import { t } from '../i18n';
 import { create, type Options } from '../keys/passkey';
 import { ProblemNote } from '../parts/page';
@@ -16,7 +16,7 @@ export function Enrol() {
   const client = useQueryClient();
   const navigate = useNavigate();
   const [token] = useState(() => location.hash.slice(1));
-  const { data: ways = ['passkey'] } = useQuery(waysIn);
+  const { data: { people_sign_in_by: ways = ['passkey'] } = {} } = useQuery(configuration);
   const [label, setLabel] = useState(t('This device'));
   const [codes, setCodes] = useState<string[]>();
   const [problem, setProblem] = useState<unknown>();

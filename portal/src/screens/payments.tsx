@@ -101,6 +101,11 @@ function Webhooks() {
     setMade(await ask(api.POST('/v1/webhooks/endpoints/{id}/rotate', { params: { path: { id }, header }, body, headers: await keyed() })));
     setOpen(true);
   };
+  const ping = async (id: string) => {
+    const header = { 'Idempotency-Key': crypto.randomUUID() };
+    await ask(api.POST('/v1/webhooks/endpoints/{id}/ping', { params: { path: { id }, header }, headers: await keyed() }));
+    notifications.show({ message: t('A test message is on its way.') });
+  };
   const disable = async (id: string) => {
     const { response } = await api.GET('/v1/webhooks/endpoints/{id}', { params: { path: { id } } });
     const header = { 'Idempotency-Key': crypto.randomUUID(), 'If-Match': response.headers.get('etag') ?? '' };
@@ -122,6 +127,7 @@ function Webhooks() {
                   <div className="row">
                     <State word={one.state} />
                     {one.failing_since && <span className="pill bad">{t('failing since')} <Time at={one.failing_since} /></span>}
+                    {one.state === 'active' && <Button size="xs" variant="default" disabled={!ready} onClick={() => void tried(() => ping(one.endpoint_id))}>{t('Send a test')}<span className="sr">: {one.url}</span></Button>}
                     {one.state === 'active' && <Button size="xs" variant="default" disabled={!ready} onClick={() => void tried(() => rotate(one.endpoint_id))}>{t('New secret')}</Button>}
                     {one.state === 'active' && <Button size="xs" variant="default" disabled={!ready} onClick={() => void tried(() => disable(one.endpoint_id))}>{t('Switch off')}</Button>}
                   </div>

@@ -9,6 +9,7 @@ import { type JobSpec, trainingOf } from '../api/documents';
 import { datasets, me, run as query, runView, trust } from '../api/queries';
 import { t } from '../i18n';
 import { peek } from '../keys/document';
+import { OrderAgain } from '../parts/order-dialog';
 import { Card, Facts, Page, Read, Terminal } from '../parts/page';
 import { Progress } from '../parts/progress';
 import { SignedAct } from '../parts/signed-act';
@@ -44,7 +45,7 @@ function Shown({ record, id }: { record: Schemas['RunRecord']; id: string }) {
       title={`${t('Run')} ${id.slice(4, 12)}`}
       lead={<span className="row"><State word={run.state} /><Id value={id} /></span>}
       crumbs={<><Link to="/runs">{t('Runs')}</Link> / {id.slice(0, 12)}…</>}
-      actions={!ENDED.includes(run.state) && may ? <Stop id={id} /> : undefined}
+      actions={!ENDED.includes(run.state) ? may && <Stop id={id} /> : run.tdc === session?.member && <OrderAgain job={job} charges={charges} />}
     >
       {run.assurance === 'software' && (
         <div className="simulated" role="note">{t('SIMULATED evidence: the software attester showed this room. No hardware vouches for it.')}</div>

@@ -1,15 +1,17 @@
 /** The runs that one may read about, the newest first. */
 import { useQuery } from '@tanstack/react-query';
 import { Link } from 'react-router';
-import { runs } from '../api/queries';
+import { me, runs } from '../api/queries';
 import { t } from '../i18n';
+import { OrderRun } from '../parts/order-dialog';
 import { Card, Empty, Page, Read } from '../parts/page';
 import { Id, Name, State, Time } from '../parts/words';
 
 export default function Runs() {
   const all = useQuery(runs);
+  const { data: session } = useQuery(me);
   return (
-    <Page title={t('Runs')} lead={t('Each run is one execution of a signed job in an attested room.')}>
+    <Page title={t('Runs')} lead={t('Each run is one execution of a signed job in an attested room.')} actions={session?.roles.includes('tdc_admin') && <OrderRun />}>
       <Card>
         <Read of={all}>
           {({ runs: rows }) => rows.length === 0 ? (

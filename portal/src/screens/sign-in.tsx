@@ -4,22 +4,24 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { Link, useNavigate } from 'react-router';
 import { api, ask, rememberCsrf } from '../api/client';
-import { waysIn } from '../api/queries';
+import { configuration } from '../api/queries';
 import { t } from '../i18n';
 import { get, type Options } from '../keys/passkey';
+import { notLetIn, toProvider } from '../parts/oidc';
 import { ProblemNote, Terminal } from '../parts/page';
-import { toProvider } from '../parts/oidc';
 import { Top } from '../parts/shell';
 
 export function SignIn() {
   const client = useQueryClient();
   const navigate = useNavigate();
-  const [problem, setProblem] = useState<unknown>();
+  const [problem, setProblem] = useState<unknown>(() => notLetIn(location.search));
   const [busy, setBusy] = useState(false);
   const [code, setCode] = useState('');
-  const { data: ways = ['passkey'] } = useQuery(waysIn);
+  const { data: { people_sign_in_by: ways = ['passkey'] } = {} } = useQuery(configuration);
   useEffect(() => {
     document.title = `${t('Sign in')} · DEPA`;
+    // A refusal is told once: the page that is opened again begins anew.
+    history.replaceState(history.state, '', location.pathname + location.hash);
   }, []);
   const tried = async (act: () => Promise<void>) => {
     setBusy(true);

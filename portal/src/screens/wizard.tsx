@@ -2,31 +2,21 @@
 import { Button, Checkbox, FileButton, NumberInput, Select, Stepper, Textarea, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
-import { Link, useNavigate } from 'react-router';
+import { Link, useNavigate, useSearchParams } from 'react-router';
 import { api, ask } from '../api/client';
 import type { DatasetOffer, PublicOffer } from '../api/documents';
-import { me, trust } from '../api/queries';
+import { me, signedOffer, trust } from '../api/queries';
 import { t } from '../i18n';
 import { Refused, seal, stamp } from '../keys/document';
 import { croissant } from '../parts/croissant';
 import { Json } from '../parts/json';
 import { useSigning } from '../parts/keys';
-import { Card, Page, ProblemNote, Terminal } from '../parts/page';
+import { follows, fresh, merged, plainPrice, type Row, rowsOf } from '../parts/next-version';
+import { Card, Page, ProblemNote, Read, Terminal } from '../parts/page';
 import { profile } from '../parts/profile';
 import { save } from '../parts/save';
 import { SignedBytes, useOwn } from '../parts/signed';
 import { decimals, useNames } from '../parts/words';
-
-interface Row {
-  name: string;
-  type: 'text' | 'number';
-  lower: string;
-  upper: string;
-  sealed: boolean;
-  read: boolean;
-  join: boolean;
-  target: boolean;
-}
 
 /** What `depa dataset seal` leaves behind. */
 interface Sealed {
@@ -71,56 +61,71 @@ function sealedRecord(content: string, kms: string): Sealed {
   return found as Sealed;
 }
 
+/** A new dataset, or with `?from=` the next version of one, which begins as the version before. */
 export default function Wizard() {
+  const from = useSearchParams()[0].get('from');
+  return from === null ? <Form /> : <Next id={from} />;
+}
+
+function Next({ id }: { id: string }) {
+  const before = useQuery({ ...signedOffer(id), staleTime: Infinity });
+  return <Read of={before}>{({ offer }) => <Form before={offer} />}</Read>;
+}
+
+function Form({ before }: { before?: DatasetOffer }) {
   const { data: session } = useQuery(me);
   const { data: pinned } = useQuery(trust);
   const { ready, known } = useSigning();
   const names = useNames();
   const navigate = useNavigate();
   const [step, setStep] = useState(0);
-  const [name, setName] = useState('');
-  const [card, setCard] = useState(CARD);
+  const [name, setName] = useState(before?.name ?? '');
+  const [card, setCard] = useState(before?.data_card ?? CARD);
   const [file, setFile] = useState('table.csv');
-  const [rows, setRows] = useState<Row[]>([]);
-  const [kms, setKms] = useState('');
-  const [assurance, setAssurance] = useState<'hardware' | 'software'>('hardware');
-  const [people, setPeople] = useState(0);
-  const [epsilon, setEpsilon] = useState('3.0');
-  const [scope, setScope] = useState<'per_tdc' | 'global'>('per_tdc');
-  const [price, setPrice] = useState(0);
+  const [rows, setRows] = useState<Row[]>(before ? rowsOf(before) : []);
+  const [kms, setKms] = useState(before?.key.kms ?? '');
+  const [assurance, setAssurance] = useState<'hardware' | 'software'>(before?.key.min_assurance ?? 'hardware');
+  const [people, setPeople] = useState(before?.public_rows ?? 0);
+  const [epsilon, setEpsilon] = useState(before?.privacy_cap.epsilon ?? '3.0');
+  const [scope, setScope] = useState<'per_tdc' | 'global'>(before?.privacy_cap.scope === 'global' ? 'global' : 'per_tdc');
+  const kept = before && plainPrice(before.payment) === undefined ? before.payment : undefined;
+  const [price, setPrice] = useState(before ? (plainPrice(before.payment) ?? 0) : 0);
   const [sealed, setSealed] = useState<Sealed>();
   const [problem, setProblem] = useState<unknown>();
   const used = rows.filter((row) => row.sealed);
-  const delta = people > 0 ? (Math.floor(1e11 / people) / 1e12).toFixed(12).replace(/0+$/, '') : '';
-  const bound = (row: Row) => (row.type === 'number' ? { lower: row.lower, upper: row.upper } : { lower: null, upper: null });
+  const sameCount = before !== undefined && people === before.public_rows;
+  const delta = sameCount ? before.privacy_cap.delta : people > 0 ? (Math.floor(1e11 / people) / 1e12).toFixed(12).replace(/0+$/, '') : '';
+  const bound = (row: Row) => (row.type === 'text' || row.lower === '' ? { lower: null, upper: null } : { lower: row.lower, upper: row.upper });
   const usage = {
-    purposes: ['TRAINING'],
+    ...(before?.usage ?? { purposes: ['TRAINING'] }),
     allowed_columns: used.filter((row) => row.read).map((row) => row.name),
     join_keys: used.filter((row) => row.join).map((row) => row.name),
     target_columns: used.filter((row) => row.target).map((row) => row.name),
   };
   const description = useMemo(() => ({
     name, kms, min_assurance: assurance, public_rows: people,
-    columns: used.map((row) => ({ name: row.name, type: row.type, ...(row.type === 'number' ? { lower: row.lower, upper: row.upper } : {}) })),
+    ...(before ? { dataset_id: before.dataset_id, family: before.family, version: before.version + 1 } : {}),
+    columns: used.map((row) => ({ name: row.name, type: row.type, ...(bound(row).lower === null ? {} : { lower: row.lower, upper: row.upper }) })),
     usage, cap: { epsilon, delta, scope },
     price: price > 0 ? [{ term_id: 'run', currency: 'INR', amount_minor: price }] : [],
     card,
-  }), [name, kms, assurance, people, rows, epsilon, delta, scope, price, card]);
+  }), [before, name, kms, assurance, people, rows, epsilon, delta, scope, price, card]);
   const [offeredAt, setOfferedAt] = useState(stamp);
   const creator = session ? names(session.member) : '';
   // What everyone will read of it; where it is sealed, and its key, are not known before the sealing.
   const terms = useMemo<PublicOffer | undefined>(() => pinned && session ? {
-    registry: pinned.registry, dataset_id: sealed?.dataset_id ?? 'dst_…', version: sealed?.version ?? 1, offer_version: 1,
-    family: sealed?.family ?? 'fam_…', provider: session.member, name,
-    reference: { data_schema: 'urn:depa:schema:table-v1', creators: [creator], keywords: [], sample: null, consent_basis_sha256: null },
+    ...rest(before),
+    registry: pinned.registry, dataset_id: sealed?.dataset_id ?? before?.dataset_id ?? 'dst_…', version: sealed?.version ?? (before?.version ?? 0) + 1, offer_version: 1,
+    family: sealed?.family ?? before?.family ?? 'fam_…', provider: session.member, name,
+    reference: before?.reference ?? { data_schema: 'urn:depa:schema:table-v1', creators: [creator], keywords: [], sample: null, consent_basis_sha256: null },
     columns: used.map((row) => ({ name: row.name, type: row.type, ...bound(row) })),
     objects: sealed ? [{ url: sealed.url, bytes: sealed.bytes, media_type: sealed.media_type ?? 'text/csv' }] : [],
     manifest_root: sealed?.manifest_root ?? '', key: { min_assurance: sealed?.min_assurance ?? assurance },
     public_rows: people, usage,
-    privacy_cap: { unit: 'principal', adjacency: 'add_remove', epsilon, delta, accountant: 'rdp', scope, level: 1 },
-    payment: price > 0 ? [{ term_id: 'run', kind: 'per_run', payees: [{ did: session.member, share_ppm: 1_000_000 }], currency: 'INR', amount_minor: price, trigger: 'completed' }] : [],
+    privacy_cap: { ...(before?.privacy_cap ?? { unit: 'principal', adjacency: 'add_remove', accountant: 'rdp', level: 1 }), epsilon, delta, scope },
+    payment: kept ?? (price > 0 ? [{ term_id: 'run', kind: 'per_run', payees: [{ did: session.member, share_ppm: 1_000_000 }], currency: 'INR', amount_minor: price, trigger: 'completed' }] : []),
     data_card: card, offered_at: offeredAt,
-  } : undefined, [pinned, session?.member, creator, sealed, name, rows, assurance, people, epsilon, delta, scope, price, card, offeredAt]);
+  } : undefined, [before, pinned, session?.member, creator, sealed, name, rows, assurance, people, epsilon, delta, scope, price, card, offeredAt]);
   const offer = useMemo<DatasetOffer | undefined>(() => sealed && terms && {
     schema: 'dataset-offer.v1', ...terms,
     key: { kms: sealed.kms, kms_jwk: sealed.kms_jwk, key_id: sealed.key_id, min_assurance: sealed.min_assurance },
@@ -135,10 +140,12 @@ export default function Wizard() {
     // The beginning says enough; the rest is not even read.
     const found = profile(chosen.name, await chosen.slice(0, 1 << 20).text());
     setFile(chosen.name);
-    setRows(found.columns.map((column) => ({ ...column, lower: '0', upper: '1', sealed: true, read: column.type === 'number', join: false, target: false })));
+    setRows(before ? merged(found.columns, rowsOf(before)) : found.columns.map(fresh));
   });
   const taken = (chosen: File | null) => chosen && tried(async () => {
-    setSealed(sealedRecord(await chosen.text(), kms));
+    const record = sealedRecord(await chosen.text(), kms);
+    if (before) follows(record, before);
+    setSealed(record);
     setOfferedAt(stamp());
   });
   const publish = () => tried(async () => {
@@ -156,7 +163,7 @@ export default function Wizard() {
   );
   const command = `depa dataset seal dataset.json --csv ${file} --out ${file.replace(/\.[^.]*$/, '')}.depa --url file:///srv/depa/${file.replace(/\.[^.]*$/, '')}.depa --record sealed.json --key tdp.key --trust trust.json`;
   return (
-    <Page title={t('Register a dataset')} lead={t('No row leaves your machine. Your own tool seals the table to your own key service; the registry learns what it looks like.')} crumbs={<><Link to="/datasets">{t('Datasets')}</Link> / {t('new')}</>}>
+    <Page title={before ? t('A new version of {name}', { name: before.name }) : t('Register a dataset')} lead={t('No row leaves your machine. Your own tool seals the table to your own key service; the registry learns what it looks like.')} crumbs={<><Link to="/datasets">{t('Datasets')}</Link> / {t('new')}</>}>
       {known && !ready && <div className="note wait">{t('This browser holds no key that may sign for you.')} <Link to="/keys">{t('Set up a key')}</Link></div>}
       <Stepper active={step} onStepClick={(to) => to < step && setStep(to)} size="sm" iconSize={32}>
         {['Describe', 'File', 'Schema', 'Terms', 'Protection'].map((title) => <Stepper.Step key={title} label={t(title)} />)}
@@ -177,6 +184,7 @@ export default function Wizard() {
         <Card title={t('File')}>
           <div className="stack tight">
             <p className="dim">{t('Only its beginning is read, here in the browser, to find columns and types. Nothing of it is sent.')}</p>
+            {before && <p className="dim">{t('Columns of the version before keep what was said of them; a new one is sealed only if you say so.')}</p>}
             <div><FileButton onChange={opened} accept=".csv,text/csv">{(props) => <Button {...props} variant="default">{t('Choose a CSV file')}</Button>}</FileButton></div>
             {rows.length > 0 && <div className="note good">{t('{n} columns in {file}', { n: rows.length, file })}</div>}
             {next(rows.length > 0)}
@@ -195,8 +203,8 @@ export default function Wizard() {
                       <td><code>{row.name}</code></td>
                       <td><Checkbox aria-label={t('{name} is sealed', { name: row.name })} checked={row.sealed} onChange={(event) => change(at, { sealed: event.currentTarget.checked })} /></td>
                       <td>{row.type}</td>
-                      <td>{row.type === 'number' && <TextInput size="xs" w={80} aria-label={t('Lower bound of {name}', { name: row.name })} value={row.lower} onChange={(event) => change(at, { lower: event.currentTarget.value })} />}</td>
-                      <td>{row.type === 'number' && <TextInput size="xs" w={80} aria-label={t('Upper bound of {name}', { name: row.name })} value={row.upper} onChange={(event) => change(at, { upper: event.currentTarget.value })} />}</td>
+                      <td>{row.type !== 'text' && <TextInput size="xs" w={80} aria-label={t('Lower bound of {name}', { name: row.name })} value={row.lower} onChange={(event) => change(at, { lower: event.currentTarget.value })} />}</td>
+                      <td>{row.type !== 'text' && <TextInput size="xs" w={80} aria-label={t('Upper bound of {name}', { name: row.name })} value={row.upper} onChange={(event) => change(at, { upper: event.currentTarget.value })} />}</td>
                       {(['read', 'join', 'target'] as const).map((use) => (
                         <td key={use}><Checkbox aria-label={`${row.name}: ${t(use)}`} checked={row[use]} disabled={!row.sealed} onChange={(event) => change(at, { [use]: event.currentTarget.checked })} /></td>
                       ))}
@@ -214,9 +222,9 @@ export default function Wizard() {
           <div className="stack tight">
             <NumberInput label={t('People in it')} description={t('A public count, known beforehand, never counted from the table')} min={0} value={people} onChange={(value) => setPeople(Number(value) || 0)} />
             <TextInput label={t('ε that all runs together may reveal')} value={epsilon} onChange={(event) => setEpsilon(event.currentTarget.value)} />
-            {people > 0 && <p className="dim small">{t('δ is {delta}: a tenth of 1 in {n}.', { delta, n: people })}</p>}
+            {people > 0 && <p className="dim small">{sameCount ? t('δ is {delta}, as before.', { delta }) : t('δ is {delta}: a tenth of 1 in {n}.', { delta, n: people })}</p>}
             <Select label={t('The budget counts')} value={scope} onChange={(value) => setScope(value === 'global' ? 'global' : 'per_tdc')} data={[{ value: 'per_tdc', label: t('for each consumer alone') }, { value: 'global', label: t('for all consumers together') }]} allowDeselect={false} />
-            <NumberInput label={t('Price of a run in INR')} min={0} decimalScale={decimals('INR')} value={price / 10 ** decimals('INR')} onChange={(value) => setPrice(Math.round(Number(value) * 10 ** decimals('INR')))} />
+            {kept ? <p className="dim small">{t('Its prices are more than one price for a run: they stay as they are.')}</p> : <NumberInput label={t('Price of a run in INR')} min={0} decimalScale={decimals('INR')} value={price / 10 ** decimals('INR')} onChange={(value) => setPrice(Math.round(Number(value) * 10 ** decimals('INR')))} />}
             {next(people > 1 && /^\d+(\.\d+)?$/.test(epsilon))}
           </div>
         </Card>
@@ -246,6 +254,13 @@ export default function Wizard() {
       {terms && name.trim() !== '' && <Preview of={terms} sealed={sealed !== undefined} />}
     </Page>
   );
+}
+
+/** What an offer holds beside what this page asks for; a sealed object, its root and its key are of one version alone. */
+function rest(before: DatasetOffer | undefined): Partial<PublicOffer> {
+  if (before === undefined) return {};
+  const { schema: _, key: __, objects: ___, manifest_root: ____, ...others } = before;
+  return others;
 }
 
 /** The page as catalogues will read it, as it comes about. */

@@ -55,10 +55,24 @@ export async function an_account_of_the_organisation_signs_a_linked_person_in_an
     identity.account = 'stranger';
     await there.open(page, '/');
     await button.click();
-    await page.getByText('SIGN_IN_REFUSED').waitFor({ timeout: 30_000 });
+    const refusal = page.getByRole('alert').filter({ hasText: 'SIGN_IN_REFUSED' });
+    await refusal.getByText('ask whoever administers your organisation for an enrolment link').waitFor({ timeout: 30_000 });
+    await page.getByRole('heading', { name: 'Sign in', level: 1 }).waitFor();
+    assert.equal(page.url(), `${url}/portal/`, 'the address says it once');
     assert.equal(await me(), 401);
+    // The page says what it has words for, and nothing that stands in an address.
+    for (const planted of ['SIGN_IN_REFUSED%20call%20me', 'CALL_ME', '%3Cimg%20src%3Dx%3E']) {
+      await page.goto(`${url}/portal/?refused=${planted}`);
+      await button.waitFor();
+      assert.equal(await page.getByRole('alert').count(), 0, planted);
+      assert.ok(!(await page.content()).includes('CALL_ME'), planted);
+    }
+    await page.goto(`${url}/auth/oidc/callback?state=x&code=y&error=CALL_ME&error_description=call+me`);
+    await refusal.waitFor();
+    assert.ok(!(await page.content()).includes('call me'));
     await there.open(page, '/');
     await button.waitFor();
+    assert.equal(await page.getByRole('alert').count(), 0);
     // A link of the organisation ties an account to a person, and whoever comes with it is that person.
     identity.account = 'asha';
     await page.goto((await link()).replace('/auth/enrol', '/portal/enrol'));
@@ -74,8 +88,7 @@ export async function an_account_of_the_organisation_signs_a_linked_person_in_an
     await page.getByRole('button', { name: 'Sign out' }).click();
     identity.account = 'stranger';
     await button.click();
-    await page.getByText('SIGN_IN_REFUSED').waitFor({ timeout: 30_000 });
-    // The refusal is the service's own answer, no page of the portal: the browser looks for an icon of it.
+    await refusal.waitFor({ timeout: 30_000 });
     quiet(page, ['404 (Not Found)']);
   } finally {
     service.kill('SIGTERM');

@@ -68,6 +68,17 @@ export async function a_contract_goes_from_the_composer_to_the_others_inbox_and_
   const fetched = join(house.dir, `${id}.json`);
   await house.depa('tdp2', 'contract', 'fetch', id, '--out', fetched);
   await house.shot(provider, 'signing');
+  // A colleague signs at an address that opens these very bytes; nothing is delegated.
+  await provider.getByText('Let a colleague sign').click();
+  const address = await provider.getByTestId('colleague').locator('button.id').getAttribute('title');
+  assert.equal(address, `${house.url}/portal/contracts/${id}?version=${digest}`);
+  const colleague = await house.signer('tdp');
+  await colleague.goto(address);
+  await colleague.getByTestId('digest').waitFor();
+  assert.equal(await colleague.getByTestId('digest').textContent(), digest);
+  await colleague.getByRole('button', { name: 'Sign this contract' }).waitFor();
+  const [partly] = await Promise.all([colleague.waitForEvent('download'), colleague.getByRole('button', { name: 'Save it as signed so far' }).click()]);
+  assert.match(partly.suggestedFilename(), /contract\.json$/);
   const sign = provider.getByRole('button', { name: 'Sign this contract' });
   assert.equal(await sign.isDisabled(), true, 'not before it was read');
   await provider.getByLabel('I have read the contract').check();

@@ -257,6 +257,17 @@ export async function the_sro_lays_down_a_template_a_schema_and_a_suspension_by_
   await signed();
   await second('urn:depa:schema:heart-v1');
   assert.equal((await house.get('/v1/data-schemas')).data_schemas.length, 1);
+  // The registry of schemas shows its columns; health and what is switched on stand beside it.
+  const registered = bela.locator('li', { hasText: 'urn:depa:schema:heart-v1' });
+  await registered.getByText('2 columns').click();
+  await registered.getByText('age', { exact: true }).waitFor();
+  const health = bela.getByTestId('health');
+  await health.getByText('ready', { exact: true }).waitFor();
+  await health.getByText(/^writes the log/).waitFor();
+  await health.getByText(/entries in this pass/).waitFor();
+  const switches = bela.getByTestId('switches');
+  await switches.locator('li', { hasText: 'Demo profile' }).getByText('on', { exact: true }).waitFor();
+  await switches.locator('li', { hasText: 'identity provider' }).getByText('off', { exact: true }).waitFor();
   // A dataset is suspended and resumed.
   const { offer } = (await house.get('/v1/datasets?q=vaccinations')).datasets[0];
   for (const [act, state] of [['suspend', 'suspended'], ['resume', 'registered']]) {

@@ -1,32 +1,7 @@
 // The whole story, each role in a browser profile of its own: compose, sign, run, pay, audit, with the real run.
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { quiet, until } from '../check.mjs';
-
-/** The demo's job, as `depa job bundle` takes it. */
-async function job(house, contract) {
-  const { datasets } = await house.get('/v1/datasets?limit=200');
-  const offers = datasets.map((one) => one.offer);
-  const id = (who) => offers.find((offer) => offer.provider === house.people[who].did).dataset_id;
-  const shown = JSON.parse(await house.depa('tdc', 'keys', 'show', join(house.dir, 'tdc', 'encryption.key'), '--json'));
-  const form = {
-    contracts: [contract.contract_id],
-    image_set_id: contract.compute.image_sets[0],
-    sql: 'SELECT * FROM icmr INNER JOIN cowin ON icmr.icmr_patient_mobilenumber = cowin.cowin_registered_mobile INNER JOIN statewarroom ON icmr.icmr_patient_mobilenumber = statewarroom.pcnumber',
-    tables: { icmr: id('tdp'), cowin: id('tdp2'), statewarroom: id('tdp3') },
-    training: {
-      model: { kind: 'logistic_regression' }, target: 'icmr.a_icmr_test_result', positive: '1',
-      principal: 'icmr.icmr_patient_mobilenumber', epsilon: '1.0', delta: '0.0000472', steps: 3000, sample_rate: '0.0755162',
-      clipping_norm: '1.0', learning_rate: '0.5', metrics_noise_multiplier: '20',
-    },
-    output: { recipient_jwk: shown.jwk, upload: `file://${join(house.dir, 'storage', 'models')}` },
-  };
-  const [from, bundle] = [join(house.dir, 'story-job.json'), join(house.dir, 'story-job.bundle.json')];
-  writeFileSync(from, JSON.stringify(form));
-  await house.depa('tdc', 'job', 'bundle', from, '--out', bundle);
-  return bundle;
-}
+import { job } from '../job.mjs';
 
 export async function three_providers_a_consumer_and_the_sro_go_from_a_contract_to_a_paid_and_audited_run(house) {
   const [consumer, auditor] = [await house.signer('tdc'), await house.person('sro')];
@@ -57,7 +32,7 @@ export async function three_providers_a_consumer_and_the_sro_go_from_a_contract_
   const view = await consumer.evaluate(async (name) => (await fetch(`/v1/contracts/${name}`)).json(), id);
   const contract = JSON.parse(Buffer.from(view.contract.payload, 'base64url'));
   // Run: the pages notice by themselves.
-  const bundle = await job(house, contract);
+  const bundle = await job(house, contract, 'story');
   const known = await consumer.evaluate(async () => (await (await fetch('/v1/runs')).json()).runs.map((run) => run.run_id));
   await house.open(providers[0], '/runs');
   const before = await providers[0].locator('tbody tr').count();

@@ -1,6 +1,10 @@
 // Screens 4, 5, 8, 9 and 11: catalogue, dataset, runs, evidence, payments.
 import assert from 'node:assert/strict';
-import { quiet } from '../check.mjs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { quiet, until } from '../check.mjs';
+import { program } from '../house.mjs';
 
 export async function the_catalogue_counts_its_facets_and_works_by_keyboard_alone(house) {
   const page = await house.person('tdc');
@@ -127,4 +131,127 @@ export async function payments_add_up_and_an_endpoint_shows_its_secret_once(hous
   await page.getByRole('button', { name: 'Switch off' }).first().click();
   await page.locator('.pill', { hasText: 'disabled' }).first().waitFor();
   quiet(page);
+}
+
+export async function datasets_are_compared_by_keyboard_and_what_differs_is_marked(house) {
+  const page = await house.person('tdc');
+  await house.open(page, '/datasets');
+  await page.getByRole('link', { name: 'vaccinations (cowin)' }).waitFor();
+  assert.equal(await page.locator('summary', { hasText: 'Country of the provider' }).count(), 1);
+  const boxes = page.getByRole('checkbox', { name: /^Compare/ });
+  const open = page.getByRole('button', { name: /^Compare \d of at most 4/ });
+  await boxes.nth(0).focus();
+  await page.keyboard.press('Space');
+  assert.equal(await open.isDisabled(), true, 'one alone is compared with nothing');
+  await boxes.nth(1).focus();
+  await page.keyboard.press('Space');
+  await open.focus();
+  await page.keyboard.press('Enter');
+  const table = page.getByTestId('compared');
+  assert.equal(await table.locator('thead th').count(), 3);
+  const line = (name) => table.locator('tbody tr', { has: page.locator('th', { hasText: name }) });
+  await line('Provider').first().getByText('differs').waitFor();
+  const [one, other] = await line('Purposes').locator('td').allTextContents();
+  assert.equal(one, other);
+  assert.equal(await line('Purposes').getByText('differs').count(), 0);
+  await house.shot(page, 'compare');
+  await page.getByRole('button', { name: 'Close', exact: true }).focus();
+  await page.keyboard.press('Enter');
+  await table.waitFor({ state: 'detached' });
+  quiet(page);
+}
+
+export async function statistics_that_the_command_line_made_are_read_in_the_page_alone(house) {
+  const page = await house.person('tdc');
+  const { datasets } = await house.get('/v1/datasets?limit=200');
+  const { offer } = datasets.find((one) => one.offer.columns.some((column) => column.type === 'number' && column.lower !== null));
+  const columns = offer.columns.filter((column) => column.type === 'text' || column.lower !== null);
+  const [table, form, out] = ['profiled.csv', 'profiled.json', 'profile.json'].map((name) => join(house.dir, name));
+  writeFileSync(table, `${columns.map((column) => column.name).join(',')}\n${Array.from({ length: 300 }, (_, at) => columns.map((column) => (column.type === 'text' ? `p${at}` : column.lower)).join(',')).join('\n')}\n`);
+  const described = columns.map(({ name, type, lower, upper }) => ({ name, type, ...(lower === null ? {} : { lower, upper }) }));
+  const { epsilon, delta, scope } = offer.privacy_cap;
+  const { allowed_columns, join_keys, target_columns } = offer.usage;
+  writeFileSync(form, JSON.stringify({ name: offer.name, kms: 'http://localhost:9', min_assurance: 'software', public_rows: 300, columns: described, usage: { purposes: ['TRAINING'], allowed_columns, join_keys, target_columns }, cap: { epsilon, delta, scope }, card: offer.data_card }));
+  await program('depa', ['dataset', 'profile', form, '--csv', table, '--epsilon', '1', '--out', out]);
+  await house.open(page, `/datasets/${offer.dataset_id}`);
+  await page.getByText('The offer carries none').waitFor();
+  const sent = page.sent.length;
+  const take = (text) => page.locator('input[type=file]').setInputFiles({ name: 'profile.json', mimeType: 'application/json', buffer: Buffer.from(text) });
+  const made = readFileSync(out, 'utf8');
+  await take(made.replace('"lower": "', '"lower": "-77'));
+  await page.getByRole('alert').waitFor();
+  await page.locator('input[type=file]').setInputFiles([]);
+  await take(made);
+  await page.getByTestId('statistics').getByRole('img', { name: /^noised counts from/ }).first().waitFor();
+  assert.equal(await page.getByTestId('statistics').locator('tbody tr').count(), columns.length);
+  await house.shot(page, 'statistics');
+  assert.ok(page.sent.slice(sent).every(({ body }) => body === ''), 'nothing of it is sent');
+  quiet(page);
+}
+
+export async function the_next_version_of_a_dataset_begins_as_the_one_before(house) {
+  const owner = await house.signer('tdp');
+  const { datasets } = await house.get('/v1/datasets?limit=200');
+  const { offer } = datasets.find((one) => one.offer.provider === house.people.tdp.did);
+  const other = await house.person('tdp2');
+  await house.open(other, `/datasets/${offer.dataset_id}`);
+  await other.getByRole('heading', { name: 'Data card' }).waitFor();
+  assert.equal(await other.getByRole('link', { name: 'New version' }).count(), 0);
+  await house.open(owner, `/datasets/${offer.dataset_id}`);
+  await owner.getByRole('link', { name: 'New version' }).click();
+  await owner.getByRole('heading', { name: `A new version of ${offer.name}` }).waitFor();
+  assert.equal(await owner.getByRole('textbox', { name: 'Name', exact: true }).inputValue(), offer.name);
+  for (let at = 0; at < 4; at += 1) await owner.getByRole('button', { name: 'Next' }).click();
+  const [download] = await Promise.all([owner.waitForEvent('download'), owner.getByRole('button', { name: 'Save the description' }).click()]);
+  const description = JSON.parse(readFileSync(await download.path(), 'utf8'));
+  assert.deepEqual([description.dataset_id, description.family, description.version], [offer.dataset_id, offer.family, offer.version + 1]);
+  assert.deepEqual(description.columns.map(({ name }) => name), offer.columns.map(({ name }) => name));
+  assert.deepEqual(description.usage, offer.usage);
+  // What was sealed for another dataset is not taken for it.
+  const sealed = { dataset_id: 'dst_0190a000-0000-7000-8000-000000000003', version: offer.version + 1, family: offer.family, url: 'file:///x', bytes: 1, manifest_root: 'ab'.repeat(32), kms: description.kms, kms_jwk: { kty: 'OKP', crv: 'Ed25519', x: 'a' }, key_id: 'key_x', min_assurance: 'software' };
+  const take = (record) => owner.locator('input[type=file]').setInputFiles({ name: 'sealed.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(record)) });
+  await take(sealed);
+  await owner.getByText('MANIFEST_INVALID').waitFor();
+  await owner.locator('input[type=file]').setInputFiles([]);
+  await take({ ...sealed, dataset_id: offer.dataset_id });
+  await owner.getByText('Sealed: manifest root').waitFor();
+  quiet(owner);
+}
+
+export async function a_failing_endpoint_shows_its_retries_and_the_next_attempt_and_polls_say_that_nobody_asked(house) {
+  let status = 500;
+  const server = createServer((request, response) => response.writeHead(status).end('down'));
+  await new Promise((done) => server.listen(0, '127.0.0.1', done));
+  try {
+    const url = `http://localhost:${server.address().port}/hooks`;
+    const page = await house.signer('tdp2');
+    const wishes = [];
+    page.on('request', (request) => new URL(request.url()).pathname === '/v1/webhooks/deliveries' && wishes.push(request.headers().prefer));
+    await house.open(page, '/payments');
+    await page.getByRole('button', { name: 'Add an endpoint' }).click();
+    await page.getByLabel('Where to').fill(url);
+    await page.getByRole('dialog').getByRole('button', { name: 'Add an endpoint' }).click();
+    await page.getByRole('button', { name: 'I have kept it' }).click();
+    await page.locator('li', { hasText: url }).getByRole('button', { name: /^Send a test/ }).click();
+    const row = page.locator('tr', { hasText: 'webhook.ping' }).first();
+    await row.getByText(/^500, \d+ ms$/).waitFor({ timeout: 20_000 });
+    await row.getByText('next try').waitFor();
+    const attempts = async () => Number(await row.locator('td.num').first().textContent());
+    const next = await row.locator('time').getAttribute('datetime');
+    assert.ok(Date.parse(next) > Date.now() - 5_000, next);
+    await until('it is tried again, and each try is counted', async () => (await attempts()) >= 2, 60_000);
+    await row.locator('.pill', { hasText: 'pending' }).waitFor();
+    await page.locator('li', { hasText: url }).getByText('failing since').waitFor();
+    await house.shot(page, 'webhook-retries');
+    assert.ok(wishes.length > 1 && wishes.includes(undefined), 'a person was there');
+    // Half a minute without anybody: what the page reads from then on, it says it reads by itself.
+    await until('polls are quiet', () => wishes.at(-1) === 'quiet', 60_000);
+    status = 204;
+    await row.getByRole('button', { name: /^Send again/ }).click();
+    await row.locator('.pill', { hasText: 'delivered' }).waitFor({ timeout: 30_000 });
+    quiet(page);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
 }

@@ -203,4 +203,8 @@ export const contracts: Record<string, string> = {
   '{name} applies for registration': '{name} पंजीकरण के लिए आवेदन करता है',
   'One dataset': 'एक डेटासेट',
   '{said} and {n} more': '{said} और {n} अन्य',
+  'Save it as signed so far': 'अब तक के हस्ताक्षरों सहित सहेजें',
+  'Let a colleague sign': 'सहकर्मी से हस्ताक्षर कराएँ',
+  'A signature is not delegated: it is your organisation’s, by any of its active keys. A colleague who has a key of their own signs these very bytes at this address; it holds no secret, and opens for who is signed in alone.': 'हस्ताक्षर किसी को सौंपा नहीं जाता: यह आपके संगठन का है, उसकी किसी भी सक्रिय कुंजी से। अपनी कुंजी वाला सहकर्मी इसी पते पर इन्हीं बाइट्स पर हस्ताक्षर करता है; पते में कोई रहस्य नहीं, और यह केवल साइन इन किए व्यक्ति को खुलता है।',
+  'A key for them is entered under Keys, signed by one that counts already.': 'उनकी कुंजी, कुंजियों के पृष्ठ पर, पहले से मान्य कुंजी के हस्ताक्षर से दर्ज होती है।',
 };

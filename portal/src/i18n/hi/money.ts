@@ -141,4 +141,6 @@ export const money: Record<string, string> = {
   '{n} minor units of {currency}': '{currency} की {n} लघु इकाइयाँ',
   'A payment of yours is disputed': 'आपके एक भुगतान पर विवाद है',
   'Your dispute is ruled': 'आपके विवाद पर निर्णय हो गया',
+  'A test message is on its way.': 'परीक्षण संदेश भेजा जा रहा है।',
+  'Send a test': 'परीक्षण भेजें',
 };

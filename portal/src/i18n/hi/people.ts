@@ -174,4 +174,9 @@ export const people: Record<string, string> = {
   'Ordered from the terminal, followed here step by step.': 'टर्मिनल से आदेश, यहाँ चरण दर चरण देखें।',
   'To the sign-in': 'साइन इन पर',
   'First take in a key that counts: it must sign for the new one.': 'पहले कोई मान्य कुंजी लें: उसे नई कुंजी के लिए हस्ताक्षर करना होता है।',
+  'The service cannot begin a session now. Try again in a minute.': 'सेवा अभी सत्र आरंभ नहीं कर सकती। एक मिनट में फिर कोशिश करें।',
+  'Your organisation’s account did not let you in: you may have turned back there, or nobody here is tied to it. Try again; if it stays so, ask whoever administers your organisation for an enrolment link.': 'आपके संगठन के खाते से प्रवेश नहीं हुआ: शायद आप वहाँ से लौट आए, या यहाँ कोई उससे जुड़ा नहीं है। फिर कोशिश करें; न हो तो अपने संगठन के प्रशासक से नामांकन लिंक माँगें।',
+  'This sign-in took too long, or was finished already. Begin again below.': 'इस साइन इन में बहुत समय लगा, या यह पूरा हो चुका है। नीचे फिर से आरंभ करें।',
+  'No identity provider is set up here. Sign in with a passkey.': 'यहाँ कोई पहचान प्रदाता नहीं है। पासकी से साइन इन करें।',
+  'The service failed, and nothing was decided. Try again; if it stays so, tell whoever runs it at what time it happened.': 'सेवा विफल हुई, और कुछ तय नहीं हुआ। फिर कोशिश करें; न हो तो चलाने वाले को समय बताएँ।',
 };

@@ -9,7 +9,7 @@ import { type PublicJwk, thumbprint } from '../../keys/did';
 import { peek, read, Refused, stamp } from '../../keys/document';
 import { Card, Facts, ProblemNote, Read, Terminal } from '../../parts/page';
 import type { Act } from '../../parts/two-people';
-import { Id } from '../../parts/words';
+import { Id, Time } from '../../parts/words';
 import { SCHEMAS } from './desk';
 
 type Begin = ((act: Act) => void) | undefined;
@@ -110,6 +110,29 @@ function columns(text: string): unknown[] {
   });
 }
 
+interface DataSchema {
+  uri: string;
+  title: string;
+  columns: { name: string; type: string; lower?: string | null; upper?: string | null }[];
+  at: string;
+}
+
+/** A schema of the register, with its columns and the offers that follow it. */
+function Registered({ of }: { of: DataSchema }) {
+  const all = useQuery(datasets);
+  const followed = (all.data ?? []).filter(({ offer }) => offer.reference.data_schema === of.uri).length;
+  return (
+    <li>
+      <strong>{of.title}</strong>
+      <p className="dim small">{of.uri} · <Time at={of.at} date /> · {t('{n} datasets follow it', { n: followed })}</p>
+      <details className="small">
+        <summary>{t('{n} columns', { n: of.columns.length })}</summary>
+        <ul className="list small">{of.columns.map((column) => <li key={column.name}><code>{column.name}</code> {column.type}{column.lower != null && ` ${column.lower} – ${column.upper}`}</li>)}</ul>
+      </details>
+    </li>
+  );
+}
+
 export function DataSchemas({ begin }: { begin: Begin }) {
   const all = useQuery(dataSchemas);
   const { data: pinned } = useQuery(trust);
@@ -125,8 +148,11 @@ export function DataSchemas({ begin }: { begin: Begin }) {
     <Card title={t('Data schemas')}>
       <div className="stack tight">
         <Read of={all}>
-          {({ data_schemas: rows }) => rows.length === 0 ? <p className="dim">{t('Only the built-in one, any table.')}</p> : (
-            <ul className="list">{rows.map((row) => { const shown = peek<{ uri: string; title: string }>(row.envelope); return <li key={shown.uri}><strong>{shown.title}</strong><p className="dim small">{shown.uri}</p></li>; })}</ul>
+          {({ data_schemas: rows }) => (
+            <ul className="list">
+              <li><strong>{t('Any table')}</strong><p className="dim small">urn:depa:schema:table-v1 · {t('built in')}</p></li>
+              {rows.map((row) => <Registered key={row.envelope.payload} of={peek<DataSchema>(row.envelope)} />)}
+            </ul>
           )}
         </Read>
         {begin && (

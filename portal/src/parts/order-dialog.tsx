@@ -1,0 +1,204 @@
+/** Ordering a run in the page: what it costs first, then the very bytes of the job, then how the order goes on. */
+import { Button, FileButton, Modal, Select } from '@mantine/core';
+import { useQueries, useQuery, useQueryClient } from '@tanstack/react-query';
+import { type ReactNode, useEffect, useState } from 'react';
+import { Link } from 'react-router';
+import { api, ask, type Schemas } from '../api/client';
+import type { Contract, JobSpec } from '../api/documents';
+import { budget, contracts, datasets, jobContracts, me, order } from '../api/queries';
+import { t } from '../i18n';
+import { type Envelope, type Own, peek, Refused, seal } from '../keys/document';
+import { useSigning } from './keys';
+import { again, bundled, grantOf, jobForm, moneyCost, opened, privacyCost } from './order';
+import { ProblemNote, Read, Terminal } from './page';
+import { TermText } from './payment-text';
+import { save } from './save';
+import { SignedBytes, useOwn } from './signed';
+import { epsilon, Id, money, State } from './words';
+
+/** What a run costs in privacy, dataset by dataset beside what is left, and in money by the terms of its contracts. */
+function Cost({ job, agreed, charges }: { job: JobSpec; agreed: Contract[]; charges?: Schemas['DatasetCharge'][] }) {
+  const offers = useQuery(datasets);
+  const privacy = privacyCost(job, charges);
+  const budgets = useQueries({ queries: job.datasets.map((one) => budget(one.dataset_id)) });
+  const { terms, sums, whole } = moneyCost(job, agreed);
+  const named = (id: string) => offers.data?.find(({ offer }) => offer.dataset_id === id)?.offer.name ?? `${id.slice(0, 16)}…`;
+  return (
+    <div className="stack tight" data-testid="cost">
+      <h3>{t('What a run costs')}</h3>
+      <ul className="list">
+        {job.datasets.map(({ dataset_id: id }, at) => {
+          const cost = privacy.get(id);
+          const lines = budgets[at]?.data?.lines.filter((line) => line.tdc === job.tdc) ?? [];
+          const left = lines[0]?.left_micro ?? budgets[at]?.data?.cap_micro;
+          const granted = grantOf(id, agreed);
+          const before = charges?.find((charge) => charge.dataset_id === id)?.epsilon_micro ?? 0;
+          return (
+            <li key={id} className="item">
+              <div>{named(id)}<p className="small">{left !== undefined && t('ε {left} left', { left: epsilon(left, 'left') })} · {t('granted for all runs of the contract: ε {n}', { n: epsilon(granted, 'left') })}</p></div>
+              <div className="row">
+                <strong className="num">{cost === undefined ? t('without differential privacy') : t('at most ε {n}', { n: epsilon(cost) })}</strong>
+                {cost !== undefined && (cost > granted || (left !== undefined && cost > left) ? <span className="pill bad">{t('more than is left')}</span> : cost + before > granted && <span className="pill wait">{t('with the run before perhaps more than is granted')}</span>)}
+              </div>
+            </li>
+          );
+        })}
+      </ul>
+      {terms.length === 0 ? <p>{t('No contract of it has a price.')}</p> : (
+        <>
+          {[...sums].map(([currency, sum]) => <p key={currency}><strong className="num">{money(sum, currency)}</strong> {whole ? t('when the run completes.') : t('for the run, and what its other terms say.')}</p>)}
+          <details><summary className="dim small">{t('Each term')}</summary><ul className="small">{terms.map((term) => <TermText key={`${term.term_id}${term.dataset_id ?? ''}`} of={term} />)}</ul></details>
+        </>
+      )}
+      <p className="dim small">{t('Once a room holds the keys, ε is spent: also if the run fails after its first step. Prices that fall due with the keys are then owed, too.')}</p>
+    </div>
+  );
+}
+
+/** How an order goes on: it waits for its provider's agent, which starts the room. */
+function Ordered({ job }: { job: string }) {
+  const found = useQuery(order(job));
+  return (
+    <div className="stack tight">
+      <div className="note good" role="status">{t('Ordered: it stands in the log. The clean-room provider’s agent takes it and starts a room.')}</div>
+      <Read of={found}>
+        {({ state, run_id }) => (
+          <div className="row"><State word={state} />{run_id == null ? <span className="dim">{t('no room has checked in yet')}</span> : <Link to={`/runs/${run_id}`}>{t('To the run')}</Link>}</div>
+        )}
+      </Read>
+      <p className="small dim">{t('Job')} <Id value={job} short /></p>
+      <Terminal command={`depa run watch ${job} --key YOUR.key --registry ${location.origin}`} />
+    </div>
+  );
+}
+
+const send = (bundle: Schemas['JobBundle']) =>
+  ask(api.POST('/v1/run-orders', { params: { header: { 'Idempotency-Key': crypto.randomUUID() } }, body: { bundle } }));
+
+/** What is asked before an order, and what came of it. */
+function Ask({ ready, put, children }: { ready: boolean; put: () => Promise<string>; children: ReactNode }) {
+  const client = useQueryClient();
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState<unknown>();
+  const [done, setDone] = useState<string>();
+  const tried = async () => {
+    setBusy(true);
+    setProblem(undefined);
+    try {
+      setDone(await put());
+      await client.invalidateQueries({ queryKey: ['runs'] });
+    } catch (caught) {
+      setProblem(caught);
+    }
+    setBusy(false);
+  };
+  if (done !== undefined) return <Ordered job={done} />;
+  return (
+    <div className="stack">
+      {children}
+      <ProblemNote problem={problem} />
+      <Button loading={busy} disabled={!ready} onClick={() => void tried()}>{t('Order this run')}</Button>
+    </div>
+  );
+}
+
+const agreedOf = (all: { envelope: Schemas['Envelope'] }[]): Contract[] => all.map(({ envelope }) => peek<Contract>(envelope as Envelope));
+
+/** The job of a run once more: a new job of the same plan, signed here, and a new charge. */
+export function OrderAgain({ job, charges }: { job: JobSpec; charges: Schemas['DatasetCharge'][] }) {
+  const [open, setOpen] = useState(false);
+  return (
+    <>
+      <Button variant="default" onClick={() => setOpen(true)}>{t('Order a new run')}</Button>
+      <Modal opened={open} onClose={() => setOpen(false)} title={t('A new run of the same job')} size="lg">{open && <Again job={job} charges={charges} />}</Modal>
+    </>
+  );
+}
+
+function Again({ job, charges }: { job: JobSpec; charges: Schemas['DatasetCharge'][] }) {
+  const { ready, known } = useSigning();
+  const around = useQuery(jobContracts(job.contracts.map((one) => one.id)));
+  // Made once: another id is another digest.
+  const [next] = useState(() => again(job));
+  const { own, problem } = useOwn(next);
+  const put = async () => {
+    if (ready === undefined || own === undefined) throw new Refused('KEY_MISSING', t('This browser holds no key that may sign for you.'));
+    const { job_sha256 } = await send(await bundled(own.value, await seal(own, ready), around.data ?? []));
+    return job_sha256;
+  };
+  return (
+    <Read of={around}>
+      {(found) => (
+        <Ask ready={ready !== undefined && own !== undefined} put={put}>
+          <div className="note wait">{t('This is a new run with a new charge: ε and the price are spent again, and sampling and noise are drawn anew. It does not repeat the earlier run.')}</div>
+          <Cost job={next} agreed={agreedOf(found.flatMap((one) => one.contracts))} charges={charges} />
+          <SignedBytes of={own} />
+          {known && !ready && <div className="note wait">{t('This browser holds no key that may sign for you.')} <Link to="/keys">{t('Set up a key')}</Link></div>}
+          <ProblemNote problem={problem} />
+        </Ask>
+      )}
+    </Read>
+  );
+}
+
+/** A run of a bundle that `depa job bundle` made: the SQL of a job is read at the terminal alone. */
+export function OrderRun() {
+  const [open, setOpen] = useState(false);
+  return (
+    <>
+      <Button onClick={() => setOpen(true)}>{t('Order a run')}</Button>
+      <Modal opened={open} onClose={() => setOpen(false)} title={t('Order a run')} size="lg">{open && <FromFile />}</Modal>
+    </>
+  );
+}
+
+function FromFile() {
+  const { data: session } = useQuery(me);
+  const [found, setFound] = useState<{ bundle: Schemas['JobBundle']; job: Own<JobSpec> }>();
+  const [problem, setProblem] = useState<unknown>();
+  const chosen = (file: File | null) => {
+    setProblem(undefined);
+    setFound(undefined);
+    if (file !== null) void opened(file).then(setFound, setProblem);
+  };
+  if (found && found.job.value.tdc === session?.member) {
+    const put = async () => (await send(found.bundle)).job_sha256;
+    return (
+      <Ask ready put={put}>
+        <Cost job={found.job.value} agreed={agreedOf(found.bundle.contracts)} />
+        <SignedBytes of={found.job} />
+        <Terminal command="depa run estimate job.bundle.json --trust trust.json" />
+      </Ask>
+    );
+  }
+  const foreign = found && new Refused('SIGNER_NOT_PARTY', t('this job is another consumer’s'));
+  return (
+    <div className="stack">
+      <Beginning />
+      <div className="row"><FileButton onChange={chosen} accept=".json,application/json">{(props) => <Button {...props} variant="default">{t('Choose job.bundle.json')}</Button>}</FileButton></div>
+      <ProblemNote problem={problem ?? foreign} />
+    </div>
+  );
+}
+
+/** The form of a job and the command that makes its bundle, with the ids of a contract in them. */
+function Beginning() {
+  const { data: session } = useQuery(me);
+  const all = useQuery(contracts);
+  const [id, setId] = useState<string | null>(null);
+  const usable = (all.data ?? []).filter(({ row, contract }) => row.state === 'active' && contract.parties.some((party) => party.role === 'tdc' && party.did === session?.member));
+  const chosen = usable.find(({ row }) => row.contract_id === id)?.contract;
+  useEffect(() => {
+    if (id === null && usable[0] !== undefined) setId(usable[0].row.contract_id);
+  }, [id, usable]);
+  return (
+    <div className="stack tight">
+      <p>{t('A job is written as a form, and your own tool signs it: it reads the SQL, asks every rule, and says the cost to the last digit.')}</p>
+      {usable.length > 0 && <Select label={t('Under which contract')} data={usable.map(({ row }) => row.contract_id)} value={id} onChange={setId} allowDeselect={false} />}
+      {chosen && <div><Button variant="default" onClick={() => save('job.json', jobForm(chosen))}>{t('Save the form with its ids')}</Button></div>}
+      {chosen && <p className="dim small">{t('Contract, image, tables, ε and δ stand in it; complete what stands in capitals: where the sealed model goes, and your public key for it.')}</p>}
+      <Terminal command={`depa keys show models.key --json\ndepa job bundle job.json --out job.bundle.json --key tdc.key --trust trust.json --registry ${location.origin}`} open />
+      <p>{t('Then take in the bundle; it is ordered here, or by depa run start.')}</p>
+    </div>
+  );
+}
