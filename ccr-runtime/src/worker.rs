@@ -94,7 +94,8 @@ fn start_message(job: &Admitted, session: &Session, data: &[Table], room: &Room)
         let columns = wanted.offer.columns.iter().map(|c| c.name.clone()).collect();
         let media_type = wanted.offer.objects.first().map_or("", |object| object.media_type.as_str());
         let format = TableFormat::of_media_type(media_type);
-        tables.push(TableHead { handle: table.handle.clone(), bytes: table.bytes.len() as u64, columns, format });
+        let (handle, bytes) = (table.handle.clone(), table.bytes.len() as u64);
+        tables.push(TableHead { handle, bytes, columns, format, public_rows: wanted.terms.public_rows });
     }
     let seed = session.secret.worker_seed(&job.opened.job.digest())?;
     Ok(Start {

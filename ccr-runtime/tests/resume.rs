@@ -78,7 +78,7 @@ fn start() -> Start {
     let bytes32 = "A".repeat(43);
     serde_json::from_value(json!({
         "v": 1,
-        "tables": [{"handle": "t", "bytes": table().len(), "columns": ["id", "x", "y"]}],
+        "tables": [{"handle": "t", "bytes": table().len(), "columns": ["id", "x", "y"], "public_rows": 1_500}],
         "join": {"name": "j", "first": "t", "steps": [], "projection": [column("id"), column("x"), column("y")],
             "filters": []},
         "training": {

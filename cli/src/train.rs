@@ -78,6 +78,8 @@ pub struct Sample {
     pub format: TableFormat,
     /// The described columns, as they would be sealed.
     pub bytes: Zeroizing<Vec<u8>>,
+    /// The public count of its description or offer.
+    pub public_rows: u64,
 }
 
 /// A model that was rehearsed.
@@ -116,7 +118,7 @@ pub fn prepare(form: &LocalForm, base: &Path, files: &BTreeMap<String, PathBuf>)
         let (format, bytes) = crate::dataset::seal::plain(&path, description)
             .map_err(|e| Refusal { sentence: format!("{}: {}", path.display(), e.sentence), ..e })?;
         let columns = description.columns.iter().map(|c| c.name.clone()).collect();
-        tables.push(Sample { handle: handle.clone(), columns, format, bytes });
+        tables.push(Sample { handle: handle.clone(), columns, format, bytes, public_rows: description.public_rows });
     }
     Ok(Prepared { join, training, plan, tables, weights: None })
 }
@@ -155,6 +157,7 @@ pub fn prepare_bundle(
             columns,
             format,
             bytes: Zeroizing::new(edge::read(path)?),
+            public_rows: offer.public_rows,
         });
     }
     Ok(Prepared { join, training, plan, tables, weights: None })
@@ -180,6 +183,7 @@ fn start(prepared: &Prepared, seed: [u8; 32]) -> Start {
         bytes: t.bytes.len() as u64,
         columns: t.columns.clone(),
         format: t.format,
+        public_rows: t.public_rows,
     };
     Start {
         v: 1,

@@ -71,7 +71,7 @@ pub struct ContractDataset {
     pub manifest_root: Digest,
     /// Its key.
     pub key: ContractKey,
-    /// The public count of principals that rates, δ and prices refer to; never the true count.
+    /// The public count of principals that rates, δ and prices refer to: never the true count, which is no larger.
     pub public_rows: u64,
     /// Columns that the pipeline may read.
     pub allowed_columns: Vec<String>,

@@ -217,7 +217,7 @@ pub struct DatasetOffer {
     pub manifest_root: Digest,
     /// Its key.
     pub key: OfferKey,
-    /// The public count of principals.
+    /// The public count of principals; the sealed table holds no more.
     pub public_rows: u64,
     /// Usage policy.
     pub usage: Usage,

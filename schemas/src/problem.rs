@@ -385,6 +385,8 @@ codes! {
     /// The room shall train on a card, and its worker finds none.
     DeviceUnavailable "DEVICE_UNAVAILABLE" 400;
     TableForm "TABLE_FORM" 422;
+    /// A table with more people than the public count of its own offer.
+    PublicCountExceeded "PUBLIC_COUNT_EXCEEDED" 422;
     WorkerFailed "WORKER_FAILED" 500;
     WorkerProtocol "WORKER_PROTOCOL" 500;
     /// A training without differential privacy whose weights left the range of numbers that mean something.

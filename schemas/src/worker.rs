@@ -140,6 +140,8 @@ pub struct TableHead {
     /// What the frame holds.
     #[serde(default, skip_serializing_if = "TableFormat::is_csv")]
     pub format: TableFormat,
+    /// The public count of its own contract: it holds no more people, or the worker refuses before its first step.
+    pub public_rows: u64,
 }
 
 /// The form of a sealed table.

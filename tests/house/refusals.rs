@@ -8,6 +8,7 @@ mod binary;
 mod budget;
 mod codes;
 mod completion;
+mod counts;
 mod explain;
 mod form;
 mod judges;

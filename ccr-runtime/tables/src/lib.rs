@@ -1,7 +1,8 @@
 //! Sealed tables: read under limits, joined as the job says, made into rows for a model. No key, no network, no file, no
 //! tensor; what comes in is hostile until it is read.
 //!
-//! Read in this order: [`limits`], [`csv`] and [`parquet`] (from bytes to a [`Table`]), `plan` and `check` (the typed join
+//! Read in this order: [`limits`], [`csv`] and [`parquet`] (from bytes to a [`Table`]), `count` (no more people than its
+//! contract tells of), `plan` and `check` (the typed join
 //! as a plan of DataFusion, and the walk that refuses anything else), `names` (pseudonyms in place of keys), `engine` (its
 //! execution), `rows` (one row per principal, scaled by public bounds and split), [`picture`] (PNG and NumPy arrays),
 //! [`pack`] (a folder of pictures as one table, on the provider's own machine).
@@ -13,6 +14,8 @@
 mod bounds;
 #[cfg(feature = "join")]
 mod check;
+#[cfg(feature = "join")]
+mod count;
 pub mod csv;
 #[cfg(feature = "join")]
 mod engine;
@@ -40,6 +43,8 @@ mod table;
 use schemas::R;
 use schemas::worker::{TableFormat, TableHead};
 
+#[cfg(feature = "join")]
+pub use count::within_count;
 pub use limits::Limits;
 #[cfg(feature = "join")]
 pub use rows::{Parts, Rows, needed, prepare};

@@ -32,8 +32,13 @@ pub struct Source {
 /// The rows that are the first of their key, for each key by which the table is joined: a row then meets at most one row
 /// of every other table. An empty cell is no key.
 pub fn first_rows(join: &Join, handle: &str, table: &Table) -> R<Vec<usize>> {
+    first_of(&keys(join, handle), table)
+}
+
+/// The rows that are the first of their cell in each of these columns, one column after the other.
+pub fn first_of(keys: &[&ColumnRef], table: &Table) -> R<Vec<usize>> {
     let mut rows: Vec<usize> = (0..table.rows()).collect();
-    for key in keys(join, handle) {
+    for key in keys {
         let cells: Vec<_> = table.text(&key.column).ok_or_else(unknown)?.collect();
         let mut seen = HashSet::new();
         rows.retain(|row| cells.get(*row).is_some_and(|cell| cell.is_empty() || seen.insert(cell.as_ref())));
@@ -126,7 +131,8 @@ fn column(used: &Use, part: &Part<'_>, names: &Names) -> R<Vec<ArrayRef>> {
     part.rows.chunks(PIECE).map(piece).collect()
 }
 
-fn unknown() -> schemas::Refusal {
+/// The job names a column that its table does not announce.
+pub fn unknown() -> schemas::Refusal {
     pipeline("the job uses a column that was not announced")
 }
 

@@ -111,7 +111,7 @@ pub fn start(model: &Value) -> Start {
     let feature = |name: &str| json!({"column": column(name), "lower": "0", "upper": "1"});
     serde_json::from_value(json!({
         "v": 1,
-        "tables": [{"handle": "t", "bytes": table().len(), "columns": ["id", "x", "z", "y"]}],
+        "tables": [{"handle": "t", "bytes": table().len(), "columns": ["id", "x", "z", "y"], "public_rows": 1_500}],
         "join": {"name": "j", "first": "t", "steps": [],
             "projection": [column("id"), column("x"), column("z"), column("y")], "filters": []},
         "training": {

@@ -415,6 +415,31 @@ mod tests {
         }
     }
 
+    /// Each table keeps its own contract's public count, or the worker says so with one code and nothing else: not `Ready`,
+    /// from which on a charge stands, and neither by how many nor whose.
+    #[test]
+    fn a_table_with_more_people_than_its_own_public_count_is_refused_before_ready() {
+        let (mut start, files) = fixtures::three_tables(60);
+        start.tables.iter_mut().for_each(|table| table.public_rows = 60);
+        let kept = fixtures::serve(&start, &files);
+        assert!(kept.model.is_some());
+        // The count is no part of what noise and sampling are bound to.
+        start.tables[0].public_rows = 61;
+        assert_eq!(fixtures::serve(&start, &files), kept);
+        for spoilt in 0..3 {
+            let mut start = start.clone();
+            start.tables.iter_mut().for_each(|table| table.public_rows = 60);
+            for count in [59, 1, 0] {
+                start.tables[spoilt].public_rows = count;
+                let Served { reports, model } = fixtures::serve(&start, &files);
+                let [Report::Failed { code, sentence }] = &reports[..] else { panic!("{reports:?}") };
+                let named = ["t", "u", "v"][spoilt];
+                let words = format!("table {named} has more people than the public count of its own offer");
+                assert_eq!((code.as_str(), sentence.as_str(), model), ("PUBLIC_COUNT_EXCEEDED", words.as_str(), None));
+            }
+        }
+    }
+
     /// This process never shut its doors: it stands in the network of the machine, where a group meets for nobody.
     #[test]
     fn a_group_without_a_network_of_its_own_is_refused_before_ready() {

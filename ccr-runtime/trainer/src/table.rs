@@ -9,10 +9,14 @@ use zeroize::Zeroizing;
 
 use crate::noise::Streams;
 
-/// Reads of one table what the job needs; refuses with `TABLE_FORM` what is no table or lacks a column, and with
-/// `LIMIT_EXCEEDED` what is, or becomes, too large. The frame is wiped when the table goes.
+/// Reads of one table what the job needs; refuses with `TABLE_FORM` what is no table or lacks a column, with
+/// `LIMIT_EXCEEDED` what is, or becomes, too large, and with `PUBLIC_COUNT_EXCEEDED` more people than its own contract tells
+/// of. The frame is wiped when the table goes.
 pub fn read_needed(start: &Start, head: &TableHead, bytes: Zeroizing<Vec<u8>>) -> R<Table> {
-    tables::read(head, &tables::needed(&start.join, &start.training, &head.handle), bytes, &Limits::ROOM)
+    let (join, training) = (&start.join, &start.training);
+    let table = tables::read(head, &tables::needed(join, training, &head.handle), bytes, &Limits::ROOM)?;
+    tables::within_count(join, training, head, &table)?;
+    Ok(table)
 }
 
 /// Reads all announced columns of a table.

@@ -41,7 +41,7 @@ fn job(table: &str) -> Vec<u8> {
     let bytes32 = "A".repeat(43);
     let start = json!({
         "v": 1,
-        "tables": [{"handle": "t", "bytes": table.len(), "columns": ["id", "x", "y"]}],
+        "tables": [{"handle": "t", "bytes": table.len(), "columns": ["id", "x", "y"], "public_rows": 1_000}],
         "join": {"name": "j", "first": "t", "steps": [], "projection": [column("id"), column("x"), column("y")], "filters": []},
         "training": {
             "name": "m", "input": "j", "private": true, "model": {"kind": "mlp", "hidden": [16]},

@@ -139,7 +139,8 @@ fn share(terms: &Terms, columns: usize) -> R<Real> {
 fn read(description: &Description, path: &Path) -> R<Table> {
     let (format, bytes) = super::seal::plain(path, description)?;
     let names: Vec<String> = description.columns.iter().map(|c| c.name.clone()).collect();
-    let head = TableHead { handle: "table".into(), bytes: bytes.len() as u64, columns: names.clone(), format };
+    let (handle, bytes_long, public_rows) = ("table".into(), bytes.len() as u64, description.public_rows);
+    let head = TableHead { handle, bytes: bytes_long, columns: names.clone(), format, public_rows };
     tables::read(&head, &names, bytes.to_vec(), &Limits::ROOM)
 }
 

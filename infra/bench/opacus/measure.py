@@ -193,26 +193,26 @@ def geometric_mean(threads, found, device):
     return [row(name, mean, OVER_OPACUS_MEAN if threads == 2 else None)]
 
 
-# Parts of a run as the room lives it, of the demo's steps.
-PARTS = {"attest and reserve": ["admit", "check_in", "reserve"], "get the keys": ["release"], "decrypt": ["open_data"],
-         "read and join": ["join"], "train": ["train"], "seal and commit": ["commit"], "deliver": ["complete"]}
 COVID = pathlib.Path("../shared/data/covid")
 
 
-def covid_run():
-    """Seconds of one whole run on the COVID tables, services of its own and all, and each part's share."""
+def covid_run(demo):
+    """Seconds of one whole run on the COVID tables, every role a process of its own, and each part's share of them: attest,
+    decrypt, join, train, seal, as the demo's report has them."""
     tables = ["--data", str(COVID.resolve())] if COVID.is_dir() else []
-    done = subprocess.run(["sh", "infra/demo.sh", "--json", *tables], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True)
+    try:
+        done = subprocess.run([demo, "run", "--json", *tables], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    except OSError as missing:
+        print(f"bench: no run: {missing}", file=sys.stderr)
+        return []
     if done.returncode:
         print(f"bench: the run failed: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
         return []
-    seconds = json.loads(done.stdout)["seconds"]
-    parts = {part: sum(seconds.get(step, 0.0) for step in steps) for part, steps in PARTS.items()}
-    whole = sum(parts.values())
+    room = json.loads(done.stdout)["room"]
     which = "COVID run" if tables else "run on generated tables"
-    rows = [row(f"{which}: from the order taken to the entry of completion, s", whole)]
-    return rows + [row(f"{which}: {part}, s (ratio: its share)", took, peer=whole) for part, took in parts.items()]
+    rows = [row(f"{which}: from the order taken to the entry of completion, s", room["seconds"])]
+    return rows + [row(f"{which}: {part['part']}, s (ratio: its share)", part["seconds"], peer=room["seconds"])
+                   for part in room["parts"]]
 
 
 def table(rows):
@@ -231,7 +231,7 @@ def table(rows):
 
 def main():
     words = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    words.add_argument("bench", help="the program trainer-bench")
+    words.add_argument("bench", help="the program trainer-bench; for the whole run, beside the other programs")
     words.add_argument("--json", action="store_true", help="one JSON document on the last line")
     words.add_argument("--only", help="networks by name, separated by commas: " + ", ".join([*networks.ALL, RUN]))
     words.add_argument("--steps", type=int, default=10, help="steps of each way at least")
@@ -250,7 +250,7 @@ def main():
         for name in names:
             if name == RUN:
                 print(f"bench: {name}", file=sys.stderr)
-                rows += covid_run()
+                rows += covid_run(pathlib.Path(asked.bench).with_name("demo"))
                 continue
             for threads in [2] if card else map(int, asked.threads.split(",")):
                 print(f"bench: {name}, {threads} threads", file=sys.stderr)

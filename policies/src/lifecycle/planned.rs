@@ -12,12 +12,9 @@ use super::{RunRow, State};
 use crate::facts::TableUse;
 
 impl State {
-    /// The charges of the plan of this job, in its order; none of a job that has no plan, which no service lets check in.
-    pub(super) fn plan_charges(&self, job: &JobSpec) -> Vec<DatasetCharge> {
-        self.planned(job).unwrap_or_default()
-    }
-
-    fn planned(&self, job: &JobSpec) -> R<Vec<DatasetCharge>> {
+    /// The charges of the plan of this job, in its order: at least one. Refuses, with the code of what stands against it, a
+    /// job that has no plan: what nobody can reckon no run is billed or charged by.
+    pub(super) fn plan_charges(&self, job: &JobSpec) -> R<Vec<DatasetCharge>> {
         let (mut join, mut training) = (None, None);
         for stage in &job.stages {
             match stage {
@@ -26,7 +23,9 @@ impl State {
                 Stage::Output(_) => {}
             }
         }
-        let (Some(join), Some(training)) = (join, training) else { return Ok(Vec::new()) };
+        let (Some(join), Some(training)) = (join, training) else {
+            return Err(Refusal::new(Code::PipelineInvalid, "A pipeline has one join and one training.").at("stages"));
+        };
         let contracts = self.contracts_of(job)?;
         let mut uses = Vec::with_capacity(job.datasets.len());
         for named in &job.datasets {
@@ -40,8 +39,7 @@ impl State {
         Ok(crate::privacy::rehearsal(join, training, &uses)?.charges)
     }
 
-    /// A key service charges what the plan of the run charges, or what it says is not about this run. Where the job has no
-    /// plan, at least family, level and δ are the contracted ones.
+    /// A key service charges what the plan of the run charges, or what it says is not about this run.
     pub(super) fn charges_fit(&self, run: &RunRow, receipt: &KmsReceipt) -> R<()> {
         let bad =
             |why: &str| Refusal::new(Code::ReceiptMismatch, format!("receipt of {}: {why}", receipt.kms)).at("charges");
@@ -49,19 +47,10 @@ impl State {
         if !receipt.charges.iter().map(|c| (&c.dataset_id, c.version)).eq(named) {
             return Err(bad("it charges other datasets than it names"));
         }
-        let contracts = self.contracts_of(self.job_of(run)?)?;
-        for charge in &receipt.charges {
-            let same = |id: &_, version: u32| *id == charge.dataset_id && version == charge.version;
-            let terms = contracts.iter().flat_map(|(_, c)| &c.datasets).find(|d| same(&d.dataset_id, d.version));
-            let contracted = terms.is_some_and(|terms| {
-                (&terms.family, terms.privacy.level, &terms.privacy.delta)
-                    == (&charge.family, charge.level, &charge.delta)
-            });
-            let planned = run.planned.iter().find(|own| same(&own.dataset_id, own.version));
-            let fits = if run.planned.is_empty() { contracted } else { planned == Some(charge) };
-            if !fits {
-                return Err(bad("it charges another amount than the plan of the run"));
-            }
+        // A run without a plan, which no check lets in, is charged nothing.
+        let planned = |charge: &DatasetCharge| run.planned.contains(charge);
+        if !receipt.charges.iter().all(planned) {
+            return Err(bad("it charges another amount than the plan of the run"));
         }
         Ok(())
     }

@@ -7,6 +7,8 @@ mod books;
 #[cfg(test)]
 mod budget;
 #[cfg(test)]
+mod check_in;
+#[cfg(test)]
 mod completion;
 #[cfg(test)]
 mod contract_completion;

@@ -1,5 +1,8 @@
 //! The walk of a run through the log, and the papers it brings.
 
+use std::sync::OnceLock;
+
+use policies::TableUse;
 use policies::lifecycle::{PaymentState, RunState};
 use registry::Entry;
 use schemas::certificate::{CertifiedDataset, ModelCertificate};
@@ -8,15 +11,18 @@ use schemas::event::*;
 use schemas::id::{JobId, ReservationId, RunId};
 use schemas::job::{JobDataset, JobSpec};
 use schemas::jwk::Jwk;
-use schemas::pipeline::{Output, OutputKind, Stage};
-use schemas::privacy::{DatasetCharge, Mechanism, Plan};
+use schemas::pipeline::{ColumnRef, Feature, Join, JoinKind, JoinStep, Model, Output, OutputKind, Stage, Training};
+use schemas::privacy::{DatasetCharge, Plan};
 use schemas::release::{KmsReceipt, KmsStatement, ReleasedDataset};
-use schemas::text::Real;
+use schemas::text::{Bytes, Real};
 use schemas::{Code, Digest, Envelope, R, Signer};
 use signing::FileKey;
 
 use crate::house::{House, uuid};
 use crate::papers;
+
+/// Steps of every training here.
+const STEPS: u32 = 198;
 
 /// A run of a job, as the room holds it.
 pub struct Run {
@@ -30,6 +36,58 @@ impl Run {
     /// A name for a run that never was.
     pub fn name() -> RunId {
         RunId::new(uuid())
+    }
+}
+
+fn real(text: &str) -> Real {
+    Real::parse(text).unwrap()
+}
+
+fn column(handle: &str, column: &str) -> ColumnRef {
+    ColumnRef { handle: handle.into(), column: column.into() }
+}
+
+fn join() -> Join {
+    Join {
+        name: "j".into(),
+        first: "t0".into(),
+        steps: vec![JoinStep {
+            handle: "t1".into(),
+            kind: JoinKind::Inner,
+            left: column("t0", "k"),
+            right: column("t1", "k"),
+        }],
+        projection: vec![column("t0", "x"), column("t0", "y"), column("t1", "x")],
+        filters: vec![],
+        aggregates: vec![],
+    }
+}
+
+fn training() -> Training {
+    let feature =
+        |handle: &str| Feature { column: column(handle, "x"), lower: real("0"), upper: real("9"), form: None };
+    Training {
+        name: "m".into(),
+        input: "j".into(),
+        private: true,
+        model: Model::LogisticRegression,
+        features: vec![feature("t0"), feature("t1")],
+        target: column("t0", "y"),
+        positive: "1".into(),
+        principal: column("t0", "k"),
+        epsilon: Some(real("1.0")),
+        delta: Some(real("0.00001")),
+        steps: STEPS,
+        sample_rate: real("0.1"),
+        clipping_norm: real("1.0"),
+        learning_rate: real("0.5"),
+        split_salt: Bytes(vec![7; 32]),
+        train_ppm: 800_000,
+        init_seed: 1,
+        metrics: None,
+        recipe: None,
+        labels: None,
+        weights: None,
     }
 }
 
@@ -55,7 +113,7 @@ impl House {
             image_set_id: papers::image_set_id(),
             purpose: "TRAINING".into(),
             datasets: vec![dataset(0), dataset(1)],
-            stages: vec![Stage::Output(output)],
+            stages: vec![Stage::Join(join()), Stage::Train(training()), Stage::Output(output)],
             rooms: None,
             expires_at: crate::house::start().plus_seconds(86_400),
         }
@@ -97,18 +155,27 @@ impl House {
         run
     }
 
-    pub fn charge(&self, n: usize) -> DatasetCharge {
-        let offer = self.offer(n).read_unverified().unwrap();
-        DatasetCharge {
-            dataset_id: offer.dataset_id,
-            version: 1,
-            family: offer.family,
-            factor: 1,
-            level: 1,
-            mechanisms: vec![Mechanism::Gaussian { noise_multiplier: Real::parse("5").unwrap() }],
-            epsilon_micro: 900_000,
-            delta: offer.privacy_cap.delta,
+    /// What the rules plan for such a job: reckoned once, since it is the same in every house but for the families.
+    pub fn plan(&self) -> Plan {
+        static PLAN: OnceLock<Plan> = OnceLock::new();
+        let mut plan = PLAN.get_or_init(|| self.reckoned()).clone();
+        for (n, charge) in plan.charges.iter_mut().enumerate() {
+            charge.family = self.offer(n).read_unverified().unwrap().family;
         }
+        plan
+    }
+
+    fn reckoned(&self) -> Plan {
+        let contract = self.draft();
+        let job = self.job(&ContractRef { id: contract.contract_id, sha256: Digest([0; 32]) });
+        let offers = [0, 1].map(|n| self.offer(n).read_unverified().unwrap());
+        let tables = job.datasets.iter().zip(&contract.datasets).zip(&offers);
+        let uses: Vec<_> = tables.map(|((job, terms), o)| TableUse { job, terms, columns: &o.columns }).collect();
+        policies::privacy::rehearsal(&join(), &training(), &uses).unwrap()
+    }
+
+    pub fn charge(&self, n: usize) -> DatasetCharge {
+        self.plan().charges[n].clone()
     }
 
     /// The next receipt of KMS `n`, not yet signed.
@@ -167,7 +234,6 @@ impl House {
         let release_receipts = self.both_say(run, &released());
         let commit_receipts = self.both_say(run, &KmsStatement::Committed { output_sha256: output });
         let job = run.job.read_unverified().unwrap();
-        let real = |t: &str| Real::parse(t).unwrap();
         let offers = [self.offer(0), self.offer(1)].map(|o| o.read_unverified().unwrap());
         let certified = |n: usize| CertifiedDataset {
             dataset_id: offers[n].dataset_id.clone(),
@@ -187,18 +253,7 @@ impl House {
             member_rooms: Vec::new(),
             assurance: Assurance::Software,
             datasets: vec![certified(0), certified(1)],
-            plan: Plan {
-                without_differential_privacy: false,
-                noise_multiplier: real("5"),
-                sample_rate: real("0.1"),
-                steps: 198,
-                expected_batch: real("100"),
-                most_expected_batch: None,
-                metrics_noise_multiplier: None,
-                curve: None,
-                loss: None,
-                charges: vec![self.charge(0), self.charge(1)],
-            },
+            plan: self.plan(),
             model_sha256: Digest([78; 32]),
             model_bytes: 1000,
             output_kind: None,
@@ -213,7 +268,7 @@ impl House {
             job_sha256: run.job.digest(),
             contracts: job.contracts,
             image_set_id: papers::image_set_id(),
-            steps: 198,
+            steps: STEPS,
             output: CompletedOutput {
                 kind: "model".into(),
                 sha256: output,

@@ -6,7 +6,7 @@ use std::path::Path;
 use schemas::Code;
 
 /// Code and cause, in the order of `schemas::problem`.
-const TESTED: [(Code, &str); 99] = [
+const TESTED: [(Code, &str); 100] = [
     (Code::MalformedJson, "a body that is no JSON, is cut off, or goes on after its end"),
     (Code::DuplicateMember, "a member that stands twice, at any depth"),
     (Code::SchemaMismatch, "a member that is unknown or missing; one document sent as another"),
@@ -92,6 +92,7 @@ const TESTED: [(Code, &str); 99] = [
     (Code::GroupIncomplete, "a job for more rooms than are there"),
     (Code::GroupMemberLost, "a member room that hangs up"),
     (Code::RoomStopped, "a room that its provider told to stop"),
+    (Code::PublicCountExceeded, "a table with more people than its provider's public count"),
     (Code::WorkerFailed, "a room that dies"),
     (Code::SealedForm, "an object that is none; a byte too many"),
     (Code::SealedTampered, "a flipped bit, a flipped tag, chunks swapped or doubled"),

@@ -9,7 +9,7 @@ use tables::{Limits, pack};
 
 pub fn head(format: TableFormat, columns: &[&str], bytes: usize) -> TableHead {
     let columns = columns.iter().map(|name| (*name).to_owned()).collect();
-    TableHead { handle: "t".into(), bytes: bytes as u64, columns, format }
+    TableHead { handle: "t".into(), bytes: bytes as u64, columns, format, public_rows: 1 }
 }
 
 /// CSV as Parquet, every column as text.

@@ -52,15 +52,23 @@ pub fn csv(handle: &str, text: &str) -> (String, String) {
     (handle.to_owned(), text.to_owned())
 }
 
+pub fn head(handle: &str, text: &str) -> TableHead {
+    let columns = text.lines().next().unwrap_or_default().split(',').map(str::to_owned).collect();
+    let (handle, bytes) = (handle.to_owned(), text.len() as u64);
+    TableHead { handle, bytes, columns, format: TableFormat::Csv, public_rows: 0 }
+}
+
 pub fn read(handle: &str, text: &str) -> R<Table> {
-    let columns: Vec<String> = text.lines().next().unwrap_or_default().split(',').map(str::to_owned).collect();
-    let head = TableHead {
-        handle: handle.into(),
-        bytes: text.len() as u64,
-        columns: columns.clone(),
-        format: TableFormat::Csv,
-    };
-    tables::read(&head, &columns, text.as_bytes().to_vec(), &Limits::ROOM)
+    let head = head(handle, text);
+    tables::read(&head, &head.columns, text.as_bytes().to_vec(), &Limits::ROOM)
+}
+
+/// Every table beside its own public count, as they come.
+pub fn within(join: &Join, training: &Training, files: &[(String, String)], counts: &[u64]) -> R<()> {
+    files.iter().zip(counts).try_for_each(|((handle, text), count)| {
+        let head = TableHead { public_rows: *count, ..head(handle, text) };
+        tables::within_count(join, training, &head, &read(handle, text)?)
+    })
 }
 
 pub fn prepare(join: &Join, training: &Training, files: &[(String, String)]) -> R<Parts> {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod cells;
+mod counts;
 mod house;
 mod oracle;
 mod pictures;

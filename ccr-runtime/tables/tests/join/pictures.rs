@@ -35,6 +35,7 @@ fn sealed(handle: &str, samples: &[(&str, Vec<u8>, Vec<u8>)]) -> Table {
         bytes: bytes.len() as u64,
         columns: names.clone(),
         format: TableFormat::Parquet,
+        public_rows: 1,
     };
     tables::read(&head, &names, bytes, &Limits::ROOM).unwrap()
 }

@@ -43,6 +43,66 @@ fn apart(a: &[f64], b: &[f64]) -> f64 {
     length(&a.iter().zip(b).map(|(a, b)| a - b).collect::<Vec<_>>()) / length(b).max(1e-12)
 }
 
+/// Row `place`'s own gradient as it goes into the sum: all other rows are weighed with zero.
+fn own(network: &Network, x: &Tensor, y: &Tensor, place: i64) -> Vec<f64> {
+    let mut sums: Vec<Vec<f64>> = network.parameters.iter().map(|p| vec![0.0; p.values.len()]).collect();
+    let kind = if network.single() { Kind::Float } else { Kind::Double };
+    let factors = Tensor::zeros([y.size()[0]], (kind, tch::Device::Cpu));
+    let _ = factors.narrow(0, place, 1).fill_(1.0);
+    let weighing = Weighing { factors: Some(&factors), adding: Adding::Anyhow, bound: 1.0 };
+    for part in network.leaves().unwrap().backward(x, y, Mode::PerRow).unwrap() {
+        let mut sink = |place: usize, gradient: &Tensor| {
+            let values = Vec::<f64>::try_from(gradient.reshape([-1]).to_kind(Kind::Double))?;
+            sums[place].iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+            Ok(())
+        };
+        tch::no_grad(|| part.sums(weighing, &mut sink)).unwrap();
+    }
+    sums.concat()
+}
+
+/// What the margin of the clip is left for (`per_sample`): whoever stands beside a row at its place of a chunk of this size
+/// changes no bit of its gradient. Another place or size may, by other lanes of the kernels: for each layer it is told
+/// from how many rows on it does not, which no promise of the tensor library stands behind.
+#[test]
+fn company_changes_no_bit_of_a_rows_gradient_and_place_and_number_little() {
+    let mut worst = [0f64; 2];
+    for case in cases() {
+        let network = case.network();
+        let (x, y) = case.rows(140);
+        let put = |count: i64, place: i64, turn: i64| {
+            let mut rows: Vec<i64> = (0..count).map(|at| 1 + (at + turn) % 139).collect();
+            rows[place as usize] = 0;
+            let rows = Tensor::from_slice(&rows);
+            own(&network, &x.index_select(0, &rows), &y.index_select(0, &rows), place)
+        };
+        let same = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits() || a == b);
+        for (count, place) in [(2, 1), (7, 3), (16, 15), (64, 0), (64, 40), (130, 99)] {
+            let whole = put(count, place, 0);
+            for turn in [1, 5, 77] {
+                assert!(same(&put(count, place, turn), &whole), "{}: company at {place} of {count}", case.name);
+            }
+        }
+        let first = put(64, 0, 0);
+        let counts = [1, 2, 3, 4, 8, 10, 12, 15, 16, 17, 31, 63, 65, 130].map(|count| (count, 0));
+        let places = [1, 7, 31, 32, 63].map(|place| (64, place));
+        let mut differing = Vec::new();
+        for (count, place) in counts.into_iter().chain(places) {
+            let moved = put(count, place, 0);
+            let error = apart(&moved, &first);
+            let worst = &mut worst[usize::from(network.single())];
+            *worst = worst.max(error);
+            if !same(&moved, &first) {
+                differing.push((count, place));
+            }
+        }
+        println!("{}: other bits with (rows, place) {differing:?}", case.name);
+    }
+    let [double, single] = worst;
+    println!("place and number move a gradient by {double:.1e} of itself at most, in single precision by {single:.1e}");
+    assert!(double < 1e-15 && single < 1e-6, "the margin stands on this");
+}
+
 #[test]
 fn every_layer_agrees_with_one_row_at_a_time() {
     let mut worst = 0f64;

@@ -1154,7 +1154,7 @@ class ContractDataset(TypedDict):
     """Its key."""
 
     public_rows: int
-    """The public count of principals that rates, δ and prices refer to; never the true count."""
+    """The public count of principals that rates, δ and prices refer to: never the true count, which is no larger."""
 
     allowed_columns: list[str]
     """Columns that the pipeline may read."""
