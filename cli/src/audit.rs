@@ -13,6 +13,7 @@ pub mod money;
 pub mod monitor;
 mod pipe;
 pub mod policy;
+pub mod printed;
 pub mod public;
 pub mod quorum;
 pub mod receipt;

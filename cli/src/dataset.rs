@@ -11,6 +11,7 @@ pub mod renewal;
 pub mod sample;
 pub mod seal;
 pub mod sketch;
+pub mod verify;
 
 use contract_client::Client;
 use schemas::bundle::Logged;

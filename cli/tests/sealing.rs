@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use depa::dataset::kms::Kms;
 use depa::dataset::seal::Job;
-use depa::dataset::{self, Description};
+use depa::dataset::{self, Description, verify};
+use depa::exit;
 use schemas::evidence::EvidenceKind;
 use schemas::id::Did;
 use schemas::release::{KeyImport, KmsInfo};
@@ -199,4 +200,87 @@ fn a_key_goes_to_no_other_providers_service_and_over_no_existing_file() {
     assert_eq!(std::fs::read(&out).unwrap(), before);
     assert_eq!(house.taken.lock().unwrap().len(), 1);
     assert!(Kms::new("http://kms.example").is_err());
+}
+
+/// Object, manifest, record and offer agree or the one that does not is named; one thing is spoiled at a time.
+#[test]
+fn a_sealed_dataset_is_checked_without_its_key() {
+    let house = House::new(None, false);
+    let out = house.dir.join("t.depa");
+    let sealed = house.seal(&out).unwrap();
+    let key = |envelope| verify::signed_offer(envelope, None);
+    let offer = dataset::offer(&house.description(), &sealed, &house.tdp, &house.trust, now()).unwrap();
+    let signed = key(offer.clone()).unwrap();
+    let list = manifest_path(&out);
+    let checked = verify::verify(&out, &list, Some(&sealed), Some(&signed)).unwrap();
+    assert_eq!((checked.bytes, checked.manifest_root, checked.chunks), (sealed.bytes, sealed.manifest_root, 1));
+    assert_eq!(checked.plaintext_bytes, COLUMNS.len() as u64);
+    assert!(checked.text().contains(offer.digest().to_string().as_str()), "{}", checked.text());
+    let alone = verify::verify(&out, &list, None, None).unwrap();
+    assert!(alone.offer.is_none() && alone.text().contains("nothing signed"), "{}", alone.text());
+
+    // The object.
+    let spoilt = house.dir.join("spoilt.depa");
+    let whole = std::fs::read(&out).unwrap();
+    let with = |bytes: &[u8]| {
+        std::fs::write(&spoilt, bytes).unwrap();
+        verify::verify(&spoilt, &list, None, None).unwrap_err()
+    };
+    let mut flipped = whole.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    let refusal = with(&flipped);
+    assert!(refusal.code == Code::SealedTampered && refusal.sentence.starts_with("chunk 0"), "{refusal}");
+    assert_eq!(exit::of(&refusal), exit::VERIFICATION);
+    assert_eq!(with(&whole[..whole.len() - 1]).code, Code::SealedTruncated);
+    assert_eq!(with(&[&whole[..], b"x"].concat()).code, Code::SealedForm);
+    // The manifest.
+    let other = house.dir.join("other.depa");
+    house.seal(&other).unwrap();
+    let refusal = verify::verify(&out, &manifest_path(&other), None, None).unwrap_err();
+    assert!(refusal.code == Code::SealedTampered && refusal.sentence.starts_with("the header"), "{refusal}");
+    // The record.
+    type Spoil = fn(&mut dataset::SealedDataset);
+    let spoils: [(Spoil, Code, &str); 4] = [
+        (|r| r.version = 2, Code::SealedWrongObject, "version 2"),
+        (|r| r.dataset_id = schemas::id::DatasetId::new(Uuid::now_v7()), Code::SealedWrongObject, "the record is of"),
+        (|r| r.manifest_root = schemas::Digest([7; 32]), Code::SealedTampered, "manifest root"),
+        (|r| r.bytes += 1, Code::SealedTampered, "bytes"),
+    ];
+    for (spoil, code, names) in spoils {
+        let mut record = sealed.clone();
+        spoil(&mut record);
+        let refusal = verify::verify(&out, &list, Some(&record), Some(&signed)).unwrap_err();
+        assert!(refusal.code == code && refusal.sentence.contains(names), "{refusal}");
+        // The same said by a provider who signed it.
+        let offer = dataset::offer(&house.description(), &record, &house.tdp, &house.trust, now()).unwrap();
+        let refusal = verify::verify(&out, &list, None, Some(&key(offer).unwrap())).unwrap_err();
+        assert!(refusal.code == code && refusal.sentence.starts_with("the offer "), "{refusal}");
+    }
+    // The signature.
+    let mut unsigned = offer.clone();
+    unsigned.signatures.clear();
+    assert_eq!(key(unsigned).unwrap_err().code, Code::SignatureMissing);
+    let mut altered = offer.clone();
+    altered.signatures[0].sig.0[0] ^= 1;
+    assert_eq!(key(altered).unwrap_err().code, Code::SignatureInvalid);
+    let somebody = FileKey::generate().unwrap();
+    let mut others = offer.clone();
+    others.signatures = vec![signing::countersign(&offer, &somebody, now()).unwrap()];
+    assert_eq!(key(others).unwrap_err().code, Code::SignerNotParty);
+    let named = verify::signed_offer(offer, Some(somebody.jwk().clone())).unwrap_err();
+    assert_eq!(named.code, Code::SignerUnknown, "a DID that encodes its key has no other");
+}
+
+#[test]
+fn the_key_of_a_did_web_is_named() {
+    let house = House::new(None, false);
+    let did = Did::parse("did:web:lab.example").unwrap();
+    let tdp = FileKey::generate_for(&did).unwrap();
+    let record = house.seal(&house.dir.join("t.depa")).unwrap();
+    let offer = dataset::offer(&house.description(), &record, &tdp, &house.trust, now()).unwrap();
+    let refusal = verify::signed_offer(offer.clone(), None).unwrap_err();
+    assert!(refusal.code == Code::ConfigInvalid && refusal.sentence.contains("--provider-jwk"), "{refusal}");
+    assert_eq!(verify::signed_offer(offer.clone(), Some(tdp.jwk().clone())).unwrap().provider, did);
+    let other = FileKey::generate().unwrap();
+    assert!(verify::signed_offer(offer, Some(other.jwk().clone())).is_err());
 }

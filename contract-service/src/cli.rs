@@ -1,4 +1,4 @@
-//! The command line: `serve`, `init`, `dev-ca`, `witness`, `witness-init`; commands on the store are in `keep`, `config show`
+//! The command line: `serve`, `healthy`, `init`, `dev-ca`, `witness`, `witness-init`; commands on the store are in `keep`, `config show`
 //! in `settings`.
 
 mod keep;
@@ -12,6 +12,7 @@ use schemas::event::SroPerson;
 use schemas::id::Did;
 use schemas::person::Role;
 use schemas::{Code, R, Refusal};
+use telemetry::health::{self, Door};
 
 use crate::app::system_clock;
 use crate::config::{Config, WitnessConfig};
@@ -29,7 +30,7 @@ Examples:
   DEPA_CONTRACT_SERVICE__BIND=127.0.0.1:9000 contract-service serve --config sro/config.toml
 
 Every key of the configuration can be overridden as DEPA_CONTRACT_SERVICE__KEY (nested: __A__B).
-Exit codes: 0 ok, 1 other failure, 2 wrong arguments or configuration.";
+Exit codes: 0 ok, 1 other failure, 2 wrong arguments or configuration; of healthy 0 and 1 alone.";
 
 /// The contract service and its log witness.
 #[derive(Debug, Parser)]
@@ -50,6 +51,21 @@ enum Act {
         /// The configuration file.
         #[arg(long)]
         config: PathBuf,
+    },
+    /// Ask the service on this machine whether it is ready; exit code 0 or 1, with one sentence.
+    #[command(
+        after_help = "Examples:\n  contract-service healthy --config sro/config.toml\n  contract-service healthy --witness --config \
+                            w1/witness.toml\n\nFor containers, whose images hold no shell. It reads the configuration that \
+                            serve reads, asks /readyz where the service listens (a witness /livez), and waits two seconds. The \
+                            certificate is not judged: the question goes to this machine."
+    )]
+    Healthy {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+        /// The file is a log witness's.
+        #[arg(long)]
+        witness: bool,
     },
     /// Make a new registry: key, config.toml, trust.json.
     #[command(
@@ -151,6 +167,7 @@ pub fn run(cli: Cli) -> R<()> {
             warn_of_gaps(&config);
             Service::start(config, system_clock())?.wait_for_signals()?;
         }
+        Act::Healthy { config, witness } => println!("{}", health::ask(door(&config, witness))?),
         Act::Init { dir, url, sro, software_roots } => {
             let sro = people(&sro)?;
             let config = init(&dir, &url, sro)?;
@@ -189,6 +206,16 @@ pub fn run(cli: Cli) -> R<()> {
         }
     }
     Ok(())
+}
+
+/// Where the service, or the witness, of this configuration answers.
+fn door(config: &Path, witness: bool) -> R<Door> {
+    if witness {
+        let config = WitnessConfig::load(config, std::env::vars())?;
+        return Ok(Door { bind: config.bind, tls: false, path: "/livez" });
+    }
+    let config = Config::load(config, std::env::vars())?;
+    Ok(Door { bind: config.bind, tls: config.tls.is_some(), path: "/readyz" })
 }
 
 fn role(word: &str) -> R<Role> {

@@ -170,7 +170,7 @@ else
 fi
 # The roots that images are made of, from this Debian: each binary answers in its own, as the user of the image; no shell does.
 roots() {
-    count=0
+    count=0 asked=0
     for binary in contract-service kms-adapter payment-adapter; do
         built=${CARGO_TARGET_DIR:-target}/production/$binary
         [ -x "$built" ] || continue
@@ -178,13 +178,23 @@ roots() {
         rm -rf "$work/image"
         sh $here/containers/root.sh "$work/image" "$built" /bin/sleep || return 1
         chroot --userspec=10001:10001 "$work/image" "$built" --version || return 1
+        # What HEALTHCHECK asks is answered without a shell too: no configuration is no good health, in one sentence.
+        code=0
+        chroot --userspec=10001:10001 "$work/image" "$built" healthy --config /etc/depa/none.toml >"$work/healthy" 2>&1 || code=$?
+        if [ "$code" = 2 ]; then
+            echo "NOT RUN $binary healthy: $built was built before the command was there (sh infra/production.sh)"
+        elif [ "$code" != 1 ] || [ "$(grep -c UNAVAILABLE "$work/healthy")" != 1 ]; then
+            echo "$binary healthy ended with $code" && cat "$work/healthy" && return 1
+        else
+            asked=$((asked + 1))
+        fi
         if find "$work/image" \( -name sh -o -name '*bash' -o -name dash -o -name perl \) ! -type d | grep .; then return 1; fi
         if find "$work/image" ! -type l -perm /022 ! -path "$work/image/tmp" | grep .; then return 1; fi
         [ -s "$work/image/var/lib/dpkg/status.d/libssl3" ] || { echo "nothing says that OpenSSL is in it" && return 1; }
         count=$((count + 1))
     done
     rm -rf "$work/image"
-    echo "$count binaries answer in a root of their own, without a shell in it"
+    echo "$count binaries answer in a root of their own, without a shell in it; $asked say whether a service is well"
 }
 if [ "$(id -u)" != 0 ]; then
     not_run "roots of container images: chroot needs root"
@@ -201,14 +211,18 @@ render() {
         GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE="$root/.build/go" go build -o .build/render $here/check/render.go || return 1
         cp $here/check/render.go .build/render.go
     fi
+    documents=0
+    rm -rf "$work/proxies"
     for set in all outside-database; do
         .build/render $here/helm trial "$here/check/values-$set.yaml" >"$work/$set.yaml" || return 1
-        "$py" $here/check/chart.py "$work/$set.yaml" || return 1
+        "$py" $here/check/chart.py "$work/$set.yaml" "$work/proxies" >"$work/judged" || { cat "$work/judged" && return 1; }
+        cat "$work/judged"
+        documents=$((documents + $(sed -n 's/^\([0-9]*\) documents, .*/\1/p' "$work/judged")))
     done
     # A service without a database is refused, and so is a key service without its provider.
     if .build/render $here/helm trial >/dev/null 2>"$work/refused"; then echo "the chart renders without a database" && return 1; fi
     grep -q 'database.url' "$work/refused" || { cat "$work/refused" && return 1; }
-    echo "2 sets of values rendered, 34 documents valid"
+    echo "2 sets of values rendered, $documents documents valid"
 }
 if [ -n "$py" ]; then
     check "chart: values" "$py" $here/check/chart.py --values $here/helm $here/check/values-all.yaml $here/check/values-outside-database.yaml
@@ -220,14 +234,27 @@ if [ -n "$py" ]; then
 else
     not_run "chart: Python 3.11 or its packages cannot be had"
 fi
-proxy() {
+# One of nginx's configurations, with its files where this check has them: the file, the folder of those that it includes.
+read_proxy() {
+    mkdir -p "$work/run"
+    sed -e "s#/etc/depa/tls#$work#" -e "s#/etc/depa/metrics#$2/metrics#" -e "s#/run/depa-proxy#$work/run#" "$1" >"$work/nginx.conf"
+    nginx -t -q -e stderr -c "$work/nginx.conf"
+}
+proxies() {
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=kms.example \
         -keyout "$work/tls.key" -out "$work/tls.crt" 2>/dev/null || return 1
-    mkdir -p "$work/run"
-    sed -e "s#/etc/depa/tls#$work#" -e "s#/run/depa-proxy#$work/run#" $here/helm/nginx.conf >"$work/nginx.conf"
-    nginx -t -q -e stderr -c "$work/nginx.conf" && echo "read"
+    read_proxy $here/helm/nginx.conf "$work/none" || return 1
+    count=1
+    for folder in "$work"/proxies/*/; do
+        [ -d "$folder" ] || continue
+        main=$folder/nginx.conf
+        [ -e "$main" ] || main=$folder/metrics.conf
+        read_proxy "$main" "$folder" || { cat "$work/nginx.conf" && return 1; }
+        count=$((count + 1))
+    done
+    echo "$count read"
 }
-if have nginx; then check "proxy of the key service (nginx -t)" proxy; else not_run "proxy of the key service: nginx is missing"; fi
+if have nginx; then check "proxies (nginx -t)" proxies; else not_run "proxies: nginx is missing"; fi
 
 # --- Azure -----------------------------------------------------------------------------------------------------------
 if have terraform; then

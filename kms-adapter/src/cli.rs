@@ -1,4 +1,4 @@
-//! The command line: `init`, `serve`, `verify-log`, `config show`, and what [`keep`] adds.
+//! The command line: `init`, `serve`, `healthy`, `verify-log`, `config show`, and what [`keep`] adds.
 
 mod keep;
 mod settings;
@@ -14,6 +14,7 @@ use schemas::id::Did;
 use schemas::jwk::Jwk;
 use schemas::{Code, Digest, R, Refusal, canonical};
 use serde_json::json;
+use telemetry::health::{self, Door};
 
 use crate::config::{Config, Profile};
 use crate::service::Service;
@@ -26,7 +27,8 @@ const EXAMPLES: &str = "Examples:
 
 The service speaks plain HTTP on a loopback address; a proxy in front of it ends TLS.
 Every key of the configuration can be overridden: DEPA_KMS__LEASE_SECONDS=20 kms-adapter serve …
-Exit codes: 0 ok, 1 other failure, 2 wrong arguments or configuration, 10 a journal that does not verify.";
+Exit codes: 0 ok, 1 other failure, 2 wrong arguments or configuration, 10 a journal that does not verify; of healthy
+0 and 1 alone.";
 
 /// One training data provider's key service: keeps its data keys and opens them for approved clean rooms only.
 #[derive(Parser)]
@@ -45,6 +47,17 @@ enum Act {
     /// Answers requests until it is told to stop; prints its address as one line of JSON once it listens.
     #[command(after_help = "Example:\n  kms-adapter serve --config kms/kms.toml")]
     Serve {
+        /// The configuration that `init` wrote.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Asks the service on this machine whether it is ready; exit code 0 or 1, with one sentence.
+    #[command(
+        after_help = "Example:\n  kms-adapter healthy --config kms/kms.toml\n\nFor containers, whose images hold no \
+                            shell. It reads the configuration that serve reads, asks /readyz where the service listens, and \
+                            waits two seconds."
+    )]
+    Healthy {
         /// The configuration that `init` wrote.
         #[arg(long)]
         config: PathBuf,
@@ -135,6 +148,11 @@ fn act(act: Act) -> R<()> {
             let running = Service::start_with_signals(config, crate::system_clock())?;
             println!("{}", json!({"event": "listening", "url": running.url()}));
             running.wait();
+            Ok(())
+        }
+        Act::Healthy { config } => {
+            let door = Config::load(&config).map(|c| Door { bind: c.listen, tls: false, path: "/readyz" });
+            println!("{}", health::ask(door)?);
             Ok(())
         }
         Act::Config(asked) => settings::run(asked),

@@ -1,4 +1,4 @@
-//! The command line: `serve`, `import`, `status`, `config show`.
+//! The command line: `serve`, `healthy`, `import`, `status`, `config show`.
 
 mod settings;
 
@@ -12,6 +12,7 @@ use schemas::{Code, R, Refusal};
 use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use telemetry::health::{self, Door};
 
 use crate::config::{Config, Profile};
 use crate::engine::Engine;
@@ -25,7 +26,7 @@ const EXAMPLES: &str = "Examples:
 The adapter speaks plain HTTP on a loopback address; a proxy in front of it ends TLS. The contract service posts to
 /webhooks, the payment system to /events.
 Every key of the configuration can be overridden as DEPA_PAYMENTS__KEY (nested: __A__B).
-Exit codes: 0 ok, 1 other failure, 2 wrong arguments or configuration, 10 a file that is refused.";
+Exit codes: 0 ok, 1 other failure, 2 wrong arguments or configuration, 10 a file that is refused; of healthy 0 and 1 alone.";
 
 /// A payment service provider's adapter: takes the contract service's instructions, has them paid, answers.
 #[derive(Parser)]
@@ -40,6 +41,17 @@ enum Act {
     /// Pays and answers until it is told to stop; prints its address as one line of JSON once it listens.
     #[command(after_help = "Example:\n  payment-adapter serve --config payment-adapter.toml")]
     Serve {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Asks the adapter on this machine whether it is ready; exit code 0 or 1, with one sentence.
+    #[command(
+        after_help = "Example:\n  payment-adapter healthy --config payment-adapter.toml\n\nFor containers, whose images hold no \
+                            shell. It reads the configuration that serve reads, asks /readyz where the adapter listens, and \
+                            waits two seconds."
+    )]
+    Healthy {
         /// The configuration file.
         #[arg(long)]
         config: PathBuf,
@@ -102,6 +114,11 @@ fn act(act: Act) -> R<()> {
     match act {
         Act::Config(asked) => settings::run(asked),
         Act::Serve { config } => serve(&load(&config)?),
+        Act::Healthy { config } => {
+            let door = load(&config).map(|c| Door { bind: c.bind, tls: false, path: "/readyz" });
+            println!("{}", health::ask(door)?);
+            Ok(())
+        }
         Act::Import { config, files, json } => import(&load(&config)?, &files, json),
         Act::Status { config, json } => {
             let status = Engine::open(&load(&config)?, contract_client::system_clock())?.status()?;

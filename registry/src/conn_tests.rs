@@ -84,6 +84,55 @@ fn migrations_go_up_and_down_and_up_and_both_kinds_have_the_same_columns() {
     assert_eq!(columns(&mut pg), up);
 }
 
+const KEPT: &str = "whsec_c2hvd24gb25jZSwga2VwdCBieSBhbiBlYXJsaWVyIHJlbGVhc2U=";
+
+/// An earlier release kept whole answers: afterwards no secret is left, and every key still knows that it was used.
+fn forgets_secrets(db: &mut Db, up: &str) {
+    let text = format!("{{\"secret\":\"{KEPT}\"}}");
+    let (request, answer, read) = match db {
+        Db::Pg(_) => {
+            ("decode(repeat('07', 32), 'hex')", format!("convert_to('{text}', 'UTF8')"), "convert_from(answer, 'UTF8')")
+        }
+        Db::Sqlite(_) => ("zeroblob(32)", format!("CAST('{text}' AS BLOB)"), "CAST(answer AS TEXT)"),
+    };
+    let mut insert = |key: &str, route: &str, status: &str, answer: &str| {
+        let values = format!("'did:key:x', '{route}', '{key}', {request}, {status}, {answer}, 1");
+        diesel::sql_query(format!("INSERT INTO idempotency_keys VALUES ({values})")).execute(db).unwrap();
+    };
+    let routes = ["/v1/webhooks/endpoints", "/v1/webhooks/endpoints/{id}/rotate", "/v1/webhooks/endpoints/{id}/ping"];
+    for (key, route) in ["a", "b", "c"].iter().zip(routes) {
+        insert(key, route, "201", &answer);
+    }
+    // A request that has no answer yet stays one.
+    insert("d", routes[0], "NULL", "NULL");
+    db.batch_execute(up).unwrap();
+    let sql = format!("SELECT key || ' ' || COALESCE({read}, '-') AS value FROM idempotency_keys ORDER BY key");
+    assert_eq!(words(db, &sql), ["a {}", "b {}", &format!("c {text}"), "d -"]);
+    diesel::sql_query("DELETE FROM idempotency_keys WHERE key = 'c'").execute(db).unwrap();
+}
+
+#[test]
+fn secrets_that_an_earlier_release_kept_are_forgotten() {
+    let folder = folder();
+    let path = folder.join("log.db");
+    let mut sqlite = Place::Sqlite(path.clone()).writer().unwrap();
+    forgets_secrets(&mut sqlite, include_str!("../migrations/sqlite/0008_secrets/up.sql"));
+    // No byte of it is left in the file either.
+    sqlite.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    drop(sqlite);
+    let file = std::fs::read(path).unwrap();
+    let holds = |text: &[u8]| file.windows(text.len()).any(|part| part == text);
+    assert!(holds(b"/v1/webhooks/endpoints") && !holds(KEPT.as_bytes()));
+    std::fs::remove_dir_all(folder).unwrap();
+    match postgres::Cluster::start() {
+        Ok(cluster) => {
+            let mut pg = Place::parse(&cluster.database()).unwrap().writer().unwrap();
+            forgets_secrets(&mut pg, include_str!("../migrations/postgres/0008_secrets/up.sql"));
+        }
+        Err(why) => println!("NOT RUN secrets kept by an earlier release on PostgreSQL: {why}"),
+    }
+}
+
 #[test]
 fn a_password_is_not_shown() {
     let place = Place::parse("postgres://me:secret@host/db").unwrap();

@@ -23,6 +23,8 @@ use super::quorum::Cosigned;
 pub(super) struct Counted {
     /// Keys that were asked for to verify signatures.
     pub signatures: Option<u64>,
+    /// Entries by kind.
+    pub entries: BTreeMap<&'static str, u64>,
     /// Entries whose body was erased.
     pub erased: u64,
     /// Statements of the second tree's root.
@@ -54,6 +56,8 @@ pub struct Report {
     pub tiles: Option<u64>,
     /// Roots of the second tree that were recomputed.
     pub twin_roots: u64,
+    /// Entries by kind, as the public record names it.
+    pub entries: BTreeMap<&'static str, u64>,
     /// Entries whose bodies two SRO people had erased: their leaves were checked, their content cannot be.
     pub erased: u64,
     /// The log that this one goes on from, as two SRO people said.
@@ -194,6 +198,7 @@ impl Report {
             signatures: counted.signatures,
             tiles: counted.tiles,
             twin_roots: counted.twin_roots,
+            entries: counted.entries,
             erased: counted.erased,
             succeeds: counted.succeeds,
             last_entry_at: state.last_at(),
@@ -316,7 +321,7 @@ fn is_zero(count: &usize) -> bool {
 }
 
 /// A state in the words of the one table.
-fn word<T: Serialize>(state: &T) -> String {
+pub(super) fn word<T: Serialize>(state: &T) -> String {
     match serde_json::to_value(state) {
         Ok(serde_json::Value::String(text)) => text,
         _ => "?".into(),

@@ -145,6 +145,7 @@ impl Audit {
             }
             Depth::NoSignatures => self.replay.reenter_read(entry, &line.digests)?,
         };
+        *self.counted.entries.entry(entry.body.kind()).or_default() += 1;
         match &entry.body {
             Body::Erased { .. } => self.counted.erased += 1,
             Body::TwinRoot { .. } => self.counted.twin_roots += 1,

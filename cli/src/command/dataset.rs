@@ -51,6 +51,28 @@ pub enum Verb {
         #[arg(long)]
         record: PathBuf,
     },
+    /// Check a sealed dataset without any key: every chunk against the manifest, its root and size against what was signed.
+    ///
+    /// Nothing is opened. Exit code 10 names the chunk at fault. Without --offer nobody vouches for the manifest.
+    #[command(
+        after_help = "Examples:\n  depa dataset verify enc/table.depa --offer offer.json\n  depa dataset verify enc/table.depa --record sealed.json --json"
+    )]
+    Verify {
+        /// The sealed object.
+        object: PathBuf,
+        /// Its manifest; beside the object without it (OBJECT.manifest.json).
+        #[arg(long)]
+        manifest: Option<PathBuf>,
+        /// What sealing left behind.
+        #[arg(long)]
+        record: Option<PathBuf>,
+        /// The signed offer, whose provider must have signed this manifest's root.
+        #[arg(long)]
+        offer: Option<PathBuf>,
+        /// The provider's public key as a JWK file; needed where a did:web signed.
+        #[arg(long, requires = "offer")]
+        provider_jwk: Option<PathBuf>,
+    },
     /// Sign the offer of a sealed dataset.
     #[command(
         after_help = "Example:\n  depa dataset offer dataset.toml --record sealed.json --out offer.json --key tdp.key --trust trust.json"
@@ -111,6 +133,15 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             let bytes = depa::upload::upload(&object, &sealed.manifest_root, &sealed.url, &global.reach()?)?;
             let answer = json!({"dataset_id": sealed.dataset_id, "url": sealed.url, "bytes": bytes});
             Ok(Answer::new(&answer, format!("{bytes} bytes at {}", objects::place(&sealed.url))))
+        }
+        Verb::Verify { object, manifest, record, offer, provider_jwk } => {
+            let record: Option<SealedDataset> = record.as_deref().map(edge::read_json).transpose()?;
+            let jwk = provider_jwk.as_deref().map(edge::read_json).transpose()?;
+            let signed = |file: &PathBuf| dataset::verify::signed_offer(edge::read_json(file)?, jwk);
+            let offer = offer.as_ref().map(signed).transpose()?;
+            let manifest = manifest.unwrap_or_else(|| sealing::manifest_path(&object));
+            let checked = dataset::verify::verify(&object, &manifest, record.as_ref(), offer.as_ref())?;
+            Ok(Answer::new(&checked, checked.text()))
         }
         Verb::Offer { description, record, out } => {
             let description: Description = edge::read_form(&description)?;

@@ -16,6 +16,7 @@ mod log_keys;
 mod models;
 #[path = "../../../registry/tests/memory/papers.rs"]
 mod papers;
+mod printed;
 mod receipts;
 #[allow(dead_code)]
 #[path = "../../../registry/tests/memory/runs.rs"]

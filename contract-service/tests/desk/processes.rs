@@ -222,6 +222,55 @@ fn no_answer_with_a_receipt_leaves_before_its_bytes_are_synced() {
     assert_eq!(judge(&unsynced), (20, 20), "the oracle sees a missing sync");
 }
 
+/// What `healthy` says of a configuration under this address, and its exit code.
+fn healthy(config: &Path, words: &[&str], bind: Option<&str>) -> (Option<i32>, String) {
+    let mut asked = Command::new(SERVICE);
+    asked.arg("healthy").args(words).arg("--config").arg(config);
+    bind.map(|bind| asked.env("DEPA_CONTRACT_SERVICE__BIND", bind));
+    let done = asked.output().unwrap();
+    let told = String::from_utf8([done.stdout, done.stderr].concat()).unwrap();
+    assert_eq!(told.lines().count(), 1, "one sentence: {told}");
+    (done.status.code(), told)
+}
+
+#[test]
+fn healthy_asks_the_service_that_its_configuration_names() {
+    let house = unserved();
+    let file = config(&house);
+    let (code, told) = healthy(&file, &[], None);
+    assert!(code == Some(1) && told.contains("UNAVAILABLE") && told.contains("cannot be reached"), "{told}");
+    let service = serve(&house, Command::new(SERVICE));
+    let (code, told) = healthy(&file, &[], None);
+    assert!(code == Some(0) && told.ends_with("/readyz answers that the service is well\n"), "{told}");
+    // The environment counts as it does for serve; and no fault of the configuration ends with another number.
+    for (words, bind, why) in [
+        (&[][..], Some("127.0.0.1:0"), "names no port"),
+        (&[][..], Some("\"0.0.0.0:80\""), "CONFIG_INVALID"),
+        (&["--witness"][..], None, "CONFIG_INVALID"),
+    ] {
+        let (code, told) = healthy(&file, words, bind);
+        assert!(code == Some(1) && told.contains(why), "{told}");
+    }
+    assert_eq!(healthy(&house.dir.join("nowhere.toml"), &[], None).0, Some(1));
+    drop(service);
+    assert_eq!(healthy(&file, &[], None).0, Some(1));
+}
+
+#[test]
+fn healthy_asks_a_witness_too() {
+    let house = House::empty();
+    let trust = house.dir.join("sro/trust.json");
+    let dir = house.dir.join("asked");
+    let (witness, _) = contract_service::init_witness(&dir, "witness.example/asked", &[&trust]).unwrap();
+    let running = contract_service::RunningWitness::start(&witness, contract_service::system_clock()).unwrap();
+    let bind = running.url.strip_prefix("http://").unwrap().to_owned();
+    let asked = || healthy(&dir.join("witness.toml"), &["--witness"], Some(&bind));
+    let (code, told) = asked();
+    assert!(code == Some(0) && told.contains("/livez"), "{told}");
+    drop(running);
+    assert_eq!(asked().0, Some(1));
+}
+
 /// Kills whoever holds the lock of a database.
 fn stop(lock: &Path) {
     let holder = std::fs::read_to_string(lock).unwrap_or_default();

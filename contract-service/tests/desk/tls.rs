@@ -85,3 +85,30 @@ fn only_tls_may_leave_this_machine() {
     assert_eq!(std::fs::metadata(made.tls.key_file).unwrap().permissions().mode() & 0o777, 0o600);
     std::fs::remove_dir_all(dir).unwrap();
 }
+
+/// Its own certificate names the host that others call, not the loopback address; and no authority here vouches for it.
+#[test]
+fn healthy_asks_over_tls_and_judges_no_certificate() {
+    let (house, dir) = (House::empty(), folder());
+    let (mut config, listener, _) = with_tls(&dir, &house);
+    let elsewhere = dev_ca::make(&dir.join("elsewhere"), &["sro.example".into()]).unwrap();
+    config.tls = Some(elsewhere.tls);
+    config.bind = std::net::SocketAddr::from(([0, 0, 0, 0], listener.local_addr().unwrap().port()));
+    let file = dir.join("tls-sro/asked.toml");
+    config.save(&file).unwrap();
+    let asked = |file: &Path| {
+        let mut healthy = std::process::Command::new(env!("CARGO_BIN_EXE_contract-service"));
+        let done = healthy.args(["healthy", "--config"]).arg(file).output().unwrap();
+        (done.status.code(), String::from_utf8([done.stdout, done.stderr].concat()).unwrap())
+    };
+    let service = Service::start_on(listener, config.clone(), house.clock()).unwrap();
+    let (code, told) = asked(&file);
+    assert!(code == Some(0) && told.starts_with("https://127.0.0.1:"), "{told}");
+    // A configuration that no longer says so asks in plain HTTP, which is not spoken there.
+    let plain = Config { tls: None, bind: ([127, 0, 0, 1], config.bind.port()).into(), ..config };
+    plain.save(&file).unwrap();
+    let (code, told) = asked(&file);
+    assert!(code == Some(1) && told.contains("UNAVAILABLE"), "{told}");
+    service.stop();
+    std::fs::remove_dir_all(dir).unwrap();
+}

@@ -1,7 +1,7 @@
 """Judges the container file beyond its form: `containers.py CONTAINERFILE CHART`, with the repository's root as working folder.
 
 Every stage, script, crate and binary that it names is there; every service's image is made from nothing, by one user without
-rights, with labels; the chart asks for no image that no target makes.
+rights, with labels; who serves says by its own binary whether it is well; the chart asks for no image that no target makes.
 """
 
 import functools
@@ -96,6 +96,29 @@ def of_an_image(name, base, said, names):
         yield f"{entry[0]} is no binary of the workspace"
     if any(word in ("RUN", "ADD", "SHELL") for word, _ in said):
         yield "runs something in an image without a shell"
+    yield from health(said)
+
+
+def health(said):
+    """Who serves is asked by its own binary, about the configuration that it serves; what ends by itself is asked nothing."""
+    last = dict(said)
+    entry, words = (json.loads(last[one]) for one in ("ENTRYPOINT", "CMD"))
+    check = last.get("HEALTHCHECK")
+    if words[0] not in ("serve", "witness"):
+        if check:
+            yield "is asked whether it is well, and serves nothing"
+        return
+    asked = re.fullmatch(r"((?:--[a-z-]+=\d+s? )+)CMD (\[.*\])", re.sub(r" +", " ", check or ""))
+    if asked is None:
+        yield "has no HEALTHCHECK without a shell"
+        return
+    wanted = entry + ["healthy"] + ["--witness"] * (words[0] == "witness") + words[1:]
+    if json.loads(asked[2]) != wanted:
+        yield f"HEALTHCHECK asks {asked[2]}, not {json.dumps(wanted)}"
+    limits = dict(one.split("=") for one in asked[1].split())
+    # The command waits two seconds by itself, and says why it gave up.
+    if int(limits.get("--timeout", "0s")[:-1]) <= 2:
+        yield "HEALTHCHECK ends before the command does"
 
 
 def faults(text, chart):
@@ -134,6 +157,11 @@ def main(file, chart):
         ("/src/NOTICE", "/src/NOTES"),
         ("AS tls-proxy", "AS proxy"),
         ('CMD ["witness", ', "CMD witness #"),
+        ('"healthy", "--witness"', '"healthy"'),
+        ('"healthy", "--config", "/etc/depa/config.toml"', '"healthy", "--config", "/etc/depa/other.toml"'),
+        ('CMD ["/usr/bin/kms-adapter", "healthy"', 'CMD ["/usr/bin/contract-service", "healthy"'),
+        ("--timeout=5s", "--timeout=2s"),
+        ('CMD ["/usr/bin/payment-adapter", "healthy"', 'CMD /usr/bin/payment-adapter healthy #"'),
     ]:
         assert good in text, good
         if not set(faults(text.replace(good, bad), charts)) - set(found):

@@ -47,17 +47,22 @@ impl Manifest {
     /// Makes the list from the object itself, reading it once. Decrypts nothing and needs no key.
     ///
     /// What it returns says what the object *is*, not what it should be: compare [`Manifest::root`].
-    pub fn recompute(mut source: impl Read) -> R<(Header, Manifest)> {
-        let header = read_header(&mut source)?;
-        let mut manifest = Manifest::start(&header);
-        let mut buffer = Vec::new();
-        for index in 0..header.n_chunks() {
-            buffer.resize(header.plain_len(index) + TAG_LEN, 0);
-            read_full(&mut source, &mut buffer)?;
-            manifest.push(&buffer);
-        }
-        read_end(&mut source)?;
-        Ok((header, manifest))
+    pub fn recompute(source: impl Read) -> R<(Header, Manifest)> {
+        let mut leaves = Vec::new();
+        let header = walk(source, |_, _, part| {
+            leaves.push(leaf_hash(part));
+            Ok(())
+        })?;
+        Ok((header, Manifest { leaves }))
+    }
+
+    /// Requires that an object is what this list says, part by part, reading it once. Decrypts nothing and needs no key.
+    pub fn covers(&self, source: impl Read) -> R<Header> {
+        walk(source, |header, index, part| {
+            self.check(index, part)?;
+            // The header, which its leaf vouches for by now, says how many there must be.
+            if index == 0 { self.counts(header) } else { Ok(()) }
+        })
     }
 
     /// The leaves in order.
@@ -96,6 +101,10 @@ impl Manifest {
             let sentence = "the manifest does not have the root that the contract names";
             return Err(Refusal::new(Code::SealedTampered, sentence));
         }
+        self.counts(header)
+    }
+
+    fn counts(&self, header: &Header) -> R<()> {
         if self.leaves.len() as u64 != u64::from(header.n_chunks()) + 1 {
             return Err(Refusal::new(Code::SealedTampered, "the manifest is not the manifest of this object"));
         }
@@ -110,6 +119,20 @@ impl Manifest {
         let what = if index == 0 { "the header".to_owned() } else { format!("chunk {}", index - 1) };
         Err(Refusal::new(Code::SealedTampered, format!("{what} is not what the manifest says")))
     }
+}
+
+/// Reads an object from beginning to end and shows its parts in the order of their leaves.
+fn walk(mut source: impl Read, mut show: impl FnMut(&Header, usize, &[u8]) -> R<()>) -> R<Header> {
+    let header = read_header(&mut source)?;
+    show(&header, 0, header.bytes())?;
+    let mut buffer = Vec::new();
+    for index in 0..header.n_chunks() {
+        buffer.resize(header.plain_len(index) + TAG_LEN, 0);
+        read_full(&mut source, &mut buffer)?;
+        show(&header, index as usize + 1, &buffer)?;
+    }
+    read_end(&mut source)?;
+    Ok(header)
 }
 
 /// Where the manifest of an object lies: `<object>.manifest.json`.

@@ -415,3 +415,36 @@ fn random_spoiling_is_always_refused() {
         assert!(object.open(&container).is_err() && object.open_unlisted(&container).is_err(), "round {round}");
     }
 }
+
+#[test]
+fn without_a_key_every_part_is_compared_with_the_list() {
+    for len in SIZES {
+        let object = Object::new(len);
+        let header = object.sealed.manifest.covers(object.bytes().as_slice()).unwrap();
+        assert_eq!((header.subject(), header.container_len()), (&object.subject, object.bytes().len() as u64));
+        let refused = |bytes: Vec<u8>, manifest: &Manifest| manifest.covers(bytes.as_slice()).unwrap_err();
+        let manifest = &object.sealed.manifest;
+        let start = object.bytes().len() - len - header.n_chunks() as usize * TAG_LEN;
+        for at in (start..object.bytes().len()).step_by(CHUNK / 2) {
+            let mut spoilt = object.bytes();
+            spoilt[at] ^= 1;
+            let refusal = refused(spoilt, manifest);
+            let chunk = (at - start) / (CHUNK + TAG_LEN);
+            assert_eq!(refusal.code, Code::SealedTampered);
+            assert!(refusal.sentence.starts_with(&format!("chunk {chunk} ")), "{refusal}");
+        }
+        let mut short = object.bytes();
+        short.pop();
+        assert_eq!(refused(short, manifest).code, Code::SealedTruncated);
+        assert_eq!(refused([object.bytes(), vec![0]].concat(), manifest).code, Code::SealedForm);
+        // Of another sealing of the same bytes the header differs already.
+        let other = Object::of(object.subject.clone(), len, DatasetKey::random().unwrap());
+        let refusal = refused(object.bytes(), &other.sealed.manifest);
+        assert!(refusal.code == Code::SealedTampered && refusal.sentence.starts_with("the header "), "{refusal}");
+        // A list that is longer than the object is not the object's, even where it begins alike.
+        let mut leaves = manifest.leaves().to_vec();
+        leaves.push(leaves[0]);
+        let longer = Manifest::parse(&serde_json::to_vec(&leaves).unwrap()).unwrap();
+        assert_eq!(refused(object.bytes(), &longer).code, Code::SealedTampered);
+    }
+}

@@ -76,3 +76,30 @@ fn the_running_process_leaves_no_core_and_lets_nobody_read_its_memory() {
     drop(child);
     std::fs::remove_dir_all(dir).unwrap();
 }
+
+#[test]
+fn healthy_asks_the_service_that_its_configuration_names() {
+    let people = People::new();
+    let (dir, config) = prepare(&people, Profile::Demo);
+    let made = kms_adapter::init(&config).unwrap();
+    let running = kms_adapter::Service::start(config, kms_adapter::system_clock()).unwrap();
+    let at = running.address().to_string();
+    let asked = |listen: &str| {
+        let mut healthy = Command::new(env!("CARGO_BIN_EXE_kms-adapter"));
+        healthy.args(["healthy", "--config"]).arg(&made.config_file).env("DEPA_KMS__LISTEN", listen);
+        let done = healthy.output().unwrap();
+        let told = String::from_utf8([done.stdout, done.stderr].concat()).unwrap();
+        assert_eq!(told.lines().count(), 1, "one sentence: {told}");
+        (done.status.code(), told)
+    };
+    let (code, told) = asked(&at);
+    assert!(code == Some(0) && told == format!("http://{at}/readyz answers that the service is well\n"), "{told}");
+    for (listen, why) in [("127.0.0.1:0", "names no port"), ("192.0.2.1:80", "CONFIG_INVALID")] {
+        let (code, told) = asked(listen);
+        assert!(code == Some(1) && told.starts_with("UNAVAILABLE") && told.contains(why), "{told}");
+    }
+    running.stop();
+    let (code, told) = asked(&at);
+    assert!(code == Some(1) && told.contains("cannot be reached"), "{told}");
+    std::fs::remove_dir_all(dir).unwrap();
+}

@@ -168,6 +168,31 @@ fn one_process_serves_a_folder_and_the_command_line_says_how_things_stand() {
 }
 
 #[test]
+fn healthy_asks_the_adapter_that_its_configuration_names() {
+    let scene = Scene::new();
+    let config = written(&scene, Simulated::new(Ending::Settle).config(&scene));
+    let served = Served::start(&config);
+    let at = served.url.strip_prefix("http://").unwrap().to_owned();
+    let asked = |bind: &str| {
+        let mut healthy = Command::new(env!("CARGO_BIN_EXE_payment-adapter"));
+        healthy.args(["healthy", "--config"]).arg(&config).env("DEPA_PAYMENTS__BIND", bind);
+        let done = healthy.output().unwrap();
+        let told = String::from_utf8([done.stdout, done.stderr].concat()).unwrap();
+        assert_eq!(told.lines().count(), 1, "one sentence: {told}");
+        (done.status.code(), told)
+    };
+    let (code, told) = asked(&at);
+    assert!(code == Some(0) && told == format!("http://{at}/readyz answers that the service is well\n"), "{told}");
+    for (bind, why) in [("127.0.0.1:0", "names no port"), ("192.0.2.1:80", "CONFIG_INVALID")] {
+        let (code, told) = asked(bind);
+        assert!(code == Some(1) && told.starts_with("UNAVAILABLE") && told.contains(why), "{told}");
+    }
+    served.kill();
+    let (code, told) = asked(&at);
+    assert!(code == Some(1) && told.contains("cannot be reached"), "{told}");
+}
+
+#[test]
 fn no_secret_stands_in_the_log_at_its_most_talkative() {
     let scene = Scene::new();
     let cards = Cards::start(Ending::Settle);

@@ -1,5 +1,6 @@
 //! What operators are told of a service that runs: spans of its calls, by OTLP over HTTP to a collector that the
-//! configuration names ([`Tracer`]; off unless it does), and counts in the text form of Prometheus ([`count`], [`Scrape`]).
+//! configuration names ([`Tracer`]; off unless it does), counts in the text form of Prometheus ([`count`], [`Scrape`]), and
+//! whether it is well, for who asks from beside it ([`health`]).
 //!
 //! What may be told is a matter of types. A span takes an [`Attribute`] and nothing else: words of this program, refusal
 //! codes, statuses, ids of runs. No text that somebody sent has a way into it, so none can leave: no body, key, token,
@@ -9,6 +10,7 @@
 
 mod attribute;
 pub mod count;
+pub mod health;
 mod line;
 mod parent;
 mod scrape;

@@ -4,14 +4,17 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::PathBuf;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use depa::audit::money as audit_money;
-use depa::audit::source::{Folder, Lines, Service};
-use depa::audit::{Depth, Options, bench, verify_from};
+use depa::audit::printed::Printed;
+use depa::audit::source::{Folder, Lines, Service, Source};
+use depa::audit::{Depth, Options, Report, bench, verify_from};
 use depa::edge;
+use depa::payment::export::Export;
 use schemas::jwk::Jwk;
 use schemas::text::Bytes;
 use schemas::{Code, R, Refusal};
+use signing::Trust;
 
 use super::super::Global;
 use super::text;
@@ -27,27 +30,22 @@ pub enum Verb {
         after_help = "Examples:\n  depa audit verify log.jsonl --trust trust.json\n  depa audit verify log.jsonl --trust trust.json --earlier checkpoint.txt --json\n  depa audit verify --from mirror --trust trust.json\n  depa audit verify --from https://registry.example --key sro-a.key --trust trust.json"
     )]
     Verify {
-        /// The export (`depa audit export`).
-        #[arg(conflicts_with = "from", required_unless_present = "from")]
-        export: Option<PathBuf>,
-        /// A mirror folder (`depa audit monitor`), or the address of the service, read as a person of the SRO or an auditor.
-        #[arg(long, value_name = "DIR or URL")]
-        from: Option<String>,
-        /// A checkpoint note seen earlier, which the log must continue.
-        #[arg(long)]
-        earlier: Option<PathBuf>,
-        /// Name of a witness whose cosignature the checkpoint must carry.
-        #[arg(long, requires = "witness_key")]
-        witness: Option<String>,
-        /// The witness's Ed25519 key, base64url.
-        #[arg(long, requires = "witness")]
-        witness_key: Option<String>,
-        /// Books that somebody exported (`depa payment export --format json`): each transfer and obligation must be the log's.
-        #[arg(long, value_name = "FILE")]
-        books: Option<PathBuf>,
+        #[command(flatten)]
+        asked: Asked,
         /// Check tiles, chains and states only: a quick look, no audit.
         #[arg(long)]
         no_signatures: bool,
+    },
+    /// Print one document of a complete verification: heads, entries by kind, budgets of ε, money, and what is at fault.
+    ///
+    /// Markdown for people; with --json the same for programs. A log that does not verify gets a report too, with the code
+    /// and the sentence of its first fault, and exit code 10.
+    #[command(
+        after_help = "Examples:\n  depa audit report log.jsonl --trust trust.json > audit.md\n  depa audit report log.jsonl --trust trust.json --earlier checkpoint.txt --books books.json --json > audit.json"
+    )]
+    Report {
+        #[command(flatten)]
+        asked: Asked,
     },
     /// Measure how long the audit of a made-up log takes, or of a contract bundle.
     #[command(
@@ -64,38 +62,79 @@ pub enum Verb {
     },
 }
 
+/// What is audited, and beside what.
+#[derive(Args)]
+pub struct Asked {
+    /// The export (`depa audit export`).
+    #[arg(conflicts_with = "from", required_unless_present = "from")]
+    export: Option<PathBuf>,
+    /// A mirror folder (`depa audit monitor`), or the address of the service, read as a person of the SRO or an auditor.
+    #[arg(long, value_name = "DIR or URL")]
+    from: Option<String>,
+    /// A checkpoint note seen earlier, which the log must continue.
+    #[arg(long)]
+    earlier: Option<PathBuf>,
+    /// Name of a witness whose cosignature the checkpoint must carry.
+    #[arg(long, requires = "witness_key")]
+    witness: Option<String>,
+    /// The witness's Ed25519 key, base64url.
+    #[arg(long, requires = "witness")]
+    witness_key: Option<String>,
+    /// Books that somebody exported (`depa payment export --format json`): each transfer and obligation must be the log's.
+    #[arg(long, value_name = "FILE")]
+    books: Option<PathBuf>,
+}
+
+impl Asked {
+    /// The books that somebody showed.
+    fn books(&self) -> R<Option<Export>> {
+        self.books.as_deref().map(edge::read_json).transpose()
+    }
+
+    /// Verifies what is asked for, from where it lies.
+    fn verify(&self, depth: Depth, trust: &Trust, global: &Global) -> R<Report> {
+        let witness = match (&self.witness, &self.witness_key) {
+            (Some(name), Some(key)) => Some((name.clone(), jwk(key)?)),
+            _ => None,
+        };
+        let (earlier, now) = (self.earlier.as_deref().map(text).transpose()?, edge::now());
+        let check = |source: &mut dyn Source| verify_from(source, trust, &Options { earlier, witness }, depth, now);
+        match (&self.export, &self.from) {
+            (Some(export), _) => {
+                let file = File::open(export).map_err(|e| edge::file_fault(export, e))?;
+                check(&mut Lines::new(&mut BufReader::new(file)))
+            }
+            (None, Some(from)) if from.contains("://") => {
+                let desk = global.desk_at(from)?.acting_for(std::sync::Arc::new(global.key()?));
+                check(&mut Service::new(desk))
+            }
+            (None, Some(from)) => check(&mut Folder::new(from.as_ref())),
+            (None, None) => Err(Refusal::new(Code::ConfigInvalid, "an export or --from is needed")),
+        }
+    }
+}
+
 pub fn run(verb: Verb, global: &Global) -> R<Answer> {
     match verb {
-        Verb::Verify { export, from, earlier, witness, witness_key, books, no_signatures } => {
-            let witness = match (witness, witness_key) {
-                (Some(name), Some(key)) => Some((name, jwk(&key)?)),
-                _ => None,
-            };
-            let options = Options { earlier: earlier.as_deref().map(text).transpose()?, witness };
+        Verb::Verify { asked, no_signatures } => {
             let depth = if no_signatures { Depth::NoSignatures } else { Depth::Everything };
-            let (trust, now) = (global.trust()?, edge::now());
-            let report = match (export, from) {
-                (Some(export), _) => {
-                    let file = File::open(&export).map_err(|e| edge::file_fault(&export, e))?;
-                    let mut reader = BufReader::new(file);
-                    verify_from(&mut Lines::new(&mut reader), &trust, &options, depth, now)?
-                }
-                (None, Some(from)) if from.contains("://") => {
-                    let desk = global.desk_at(&from)?.acting_for(std::sync::Arc::new(global.key()?));
-                    verify_from(&mut Service::new(desk), &trust, &options, depth, now)?
-                }
-                (None, Some(from)) => verify_from(&mut Folder::new(from.as_ref()), &trust, &options, depth, now)?,
-                (None, None) => return Err(Refusal::new(Code::ConfigInvalid, "an export or --from is needed")),
-            };
+            let report = asked.verify(depth, &global.trust()?, global)?;
             let mut text = report.text();
-            if let Some(books) = books {
-                let compared = audit_money::compare(&report, &edge::read_json(&books)?)?;
+            if let Some(books) = asked.books()? {
+                let compared = audit_money::compare(&report, &books)?;
                 let ((shown, all), (owed, obligations)) = (compared.transfers, compared.obligations);
                 text.push_str(&format!(
                     "{shown} of {all} transfers and {owed} of {obligations} obligations are the log's\n"
                 ));
             }
             Ok(Answer::new(&report, text))
+        }
+        Verb::Report { asked } => {
+            let (trust, books) = (global.trust()?, asked.books()?);
+            let audited = asked.verify(Depth::Everything, &trust, global);
+            let compare = |report: &Report| books.map(|books| audit_money::compare(report, &books));
+            let printed = Printed::of(&trust, edge::now(), audited, compare)?;
+            Ok(Answer { exit: printed.exit(), ..Answer::new(&printed, printed.markdown()) })
         }
         Verb::Bench { bundle: Some(bundle), .. } => {
             let measured = bench::bundle(&edge::read(&bundle)?, &global.trust()?)?;

@@ -62,8 +62,71 @@ securityContext:
   resources: {{- toYaml .root.Values.kmsDefaults.proxyResources | nindent 4 }}
   ports:
     - {name: https, containerPort: 8443}
+    - {name: metrics, containerPort: 9101}
   volumeMounts:
-    - {name: proxy, mountPath: /etc/depa/nginx.conf, subPath: {{ .file }}, readOnly: true}
+    - {name: proxy, mountPath: /etc/depa/nginx.conf, subPath: nginx.conf, readOnly: true}
+    - {name: proxy, mountPath: /etc/depa/metrics.conf, subPath: metrics.conf, readOnly: true}
     - {name: tls, mountPath: /etc/depa/tls, readOnly: true}
     - {name: proxy-run, mountPath: /run/depa-proxy}
+{{- end -}}
+
+{{/* Counts are served on loopback alone; this passes them on, and nothing else. Who may ask is the network policy's. */}}
+{{- define "depa.metrics.conf" -}}
+server {
+    listen 9101;
+    location = /metrics { proxy_pass http://127.0.0.1:9100; }
+    location / { return 404; }
+}
+{{- end -}}
+
+{{/* What Prometheus asks: a Service without an address of its own, so that no load balancer ever shows it. The job is the
+component, by which the alert rules tell services. */}}
+{{- define "depa.metrics" -}}
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ printf "%s-metrics" (.name | trunc 55 | trimSuffix "-") }}
+  labels:
+    {{- include "depa.labels" .root | nindent 4 }}
+    app.kubernetes.io/component: {{ .component }}
+spec:
+  type: ClusterIP
+  clusterIP: None
+  # A process that is not ready is counted all the more.
+  publishNotReadyAddresses: true
+  selector:
+    app.kubernetes.io/instance: {{ .root.Release.Name }}
+    app.kubernetes.io/component: {{ .component }}
+  ports:
+    - {name: metrics, port: 9101, targetPort: metrics}
+{{- if .root.Values.serviceMonitor.enabled }}
+---
+apiVersion: monitoring.coreos.com/v1
+kind: ServiceMonitor
+metadata:
+  name: {{ .name }}
+  labels:
+    {{- include "depa.labels" .root | nindent 4 }}
+    {{- with .root.Values.serviceMonitor.labels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+spec:
+  jobLabel: app.kubernetes.io/component
+  selector:
+    matchLabels:
+      app.kubernetes.io/instance: {{ .root.Release.Name }}
+      app.kubernetes.io/component: {{ .component }}
+  endpoints:
+    - port: metrics
+      interval: {{ .root.Values.serviceMonitor.interval }}
+{{- end }}
+{{- end -}}
+
+{{/* Only the monitoring's namespace may ask. */}}
+{{- define "depa.metrics.from" -}}
+- ports: [{port: 9101}]
+  from:
+    - namespaceSelector:
+        matchLabels:
+          kubernetes.io/metadata.name: {{ .Values.networkPolicy.monitoringNamespace }}
 {{- end -}}
