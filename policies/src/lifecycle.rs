@@ -201,7 +201,17 @@ impl State {
 
     /// May this body enter at `now`? Pure; the signatures in it were verified before.
     pub fn check(&self, body: &Verified<Body>, now: Timestamp) -> R<()> {
-        self.check_body(body, now)
+        self.check_body(body, now)?;
+        self.check_entering(body)
+    }
+
+    /// What a body has to pass when it enters, beyond what holds of every entry of the log for ever: rules that may grow
+    /// stricter from release to release. An entry that was let in by the rules of its day stands.
+    pub fn check_entering(&self, body: &Body) -> R<()> {
+        match body {
+            Body::RunCheckedIn { job_sha256, .. } => self.check_planned(job_sha256),
+            _ => Ok(()),
+        }
     }
 
     /// Checks and folds the entry at `index`. Refuses a wrong index and a time before the last entry's.

@@ -99,6 +99,7 @@ impl Append {
             let before = trial.clone();
             let next = trial.follow_up(body)?;
             trial.apply(trial.size(), at, body)?;
+            before.check_entering(body)?;
             let subject = before.subject(body)?;
             let Some(next) = next else {
                 steps.push(Step { before, subject, next: None });

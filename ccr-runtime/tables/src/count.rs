@@ -3,10 +3,14 @@
 //! What a run may count on is that count: rates, δ, prices, and how much rounding the clipping of rows leaves room for. A
 //! table with more people breaks its provider's own word, and is refused.
 //!
-//! **What the refusal tells.** That this table has more people than its provider told everybody in a signed offer: one bit
-//! about a promise, the same in every run, since the sealed bytes never change. It says nothing of who they are, nothing of
-//! any other table, for it is made before the join and with this table's own count, and nothing of a table that keeps its
-//! count: take anybody out of such a table and it still keeps it. The guarantee is for those tables. Joined rows are
+//! **The promise** of a public count is of every column that its contract lets jobs join or tell people by: no more people,
+//! and no more different values of any of them. Who has two numbers of a telephone counts twice where a job tells people by
+//! numbers.
+//!
+//! **What the refusal tells.** That this table breaks that promise, which its provider gave everybody in a signed offer: one
+//! bit, the same in every run that asks for the same columns, since the sealed bytes never change. It says nothing of who they
+//! are, nothing of any other table, for it is made before the join and with this table's own count, and nothing of a table
+//! that keeps its promise: take anybody out of such a table and it still keeps it. The guarantee is for those tables. Joined rows are
 //! compared with nothing: who vouches for one table could choose its count so that the refusal tells how many rows
 //! another's has.
 
@@ -20,7 +24,7 @@ use crate::roles::keys;
 use crate::source::{first_of, unknown};
 use crate::table::Table;
 
-/// Refuses (`PUBLIC_COUNT_EXCEEDED`) a table with more people than its contract's public count.
+/// Refuses (`PUBLIC_COUNT_EXCEEDED`) a table with more people, or different keys of this job, than its contract's public count.
 ///
 /// People are counted as they may come to stand in the result: the rows that are the first of their key, for each key by
 /// which the table is joined and for the principal where the table has it. Rows without any of these belong to nobody, and a

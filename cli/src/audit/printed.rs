@@ -277,20 +277,27 @@ impl Page {
     }
 }
 
-/// Text of a log as it may stand in Markdown: on one line, and never read as anything but text.
+/// Text of a log as it may stand in Markdown: on one line, and never read as anything but text. Addresses and names make no
+/// links; characters that nobody sees, or that turn the order of others, are spaces.
 fn cell(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            c if c.is_whitespace() || c.is_control() => out.push(' '),
-            '\\' | '`' | '*' | '[' | ']' | '<' | '>' | '|' | '~' | '#' | '!' | '&' => {
+            c if c.is_whitespace() || c.is_control() || is_unseen(c) => out.push(' '),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '~' | '#' | '!' | '&' => {
                 out.push('\\');
                 out.push(c);
             }
+            '@' => out.push_str("&#64;"),
             c => out.push(c),
         }
     }
-    out
+    out.replace("://", "&#58;//").replace("www.", "www&#46;")
+}
+
+/// Soft hyphens, zero widths, separators, marks of direction (Unicode's Cf and Zl/Zp as far as fonts show nothing).
+fn is_unseen(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
@@ -301,7 +308,12 @@ mod tests {
     fn text_of_a_log_stays_text() {
         assert_eq!(cell("a|b\nc"), "a\\|b c");
         assert_eq!(cell("<img src=x> [a](b) `c` \u{1b}[2J"), "\\<img src=x\\> \\[a\\](b) \\`c\\`  \\[2J");
-        assert_eq!(cell("did:web:a.example fam_01"), "did:web:a.example fam_01");
+        assert_eq!(cell("did:web:a.example fam_01"), "did:web:a.example fam\\_01");
+        assert_eq!(
+            cell("https://evil.example www.evil.example @who"),
+            "https&#58;//evil.example www&#46;evil.example &#64;who"
+        );
+        assert_eq!(cell("a\u{202e}b\u{200b}c\u{2066}d\u{feff}"), "a b c d ");
         let mut page = Page::default();
         page.table(&["budgets", "ε"], []);
         page.table(&["kind", "entries"], [vec!["a|b".to_owned(), "1".to_owned()]]);

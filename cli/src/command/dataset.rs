@@ -69,7 +69,7 @@ pub enum Verb {
         /// The signed offer, whose provider must have signed this manifest's root.
         #[arg(long)]
         offer: Option<PathBuf>,
-        /// The provider's public key as a JWK file; needed where a did:web signed.
+        /// The provider's public key as a JWK file; needed where its DID does not encode the key that signed.
         #[arg(long, requires = "offer")]
         provider_jwk: Option<PathBuf>,
     },

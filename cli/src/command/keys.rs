@@ -15,13 +15,15 @@ use crate::output::{Answer, say};
 pub enum Verb {
     /// Make a signing key (Ed25519) in a new file that you alone may read.
     #[command(
-        after_help = "Examples:\n  depa keys new --out tdp.key\n  depa keys new --out tdc.key --did did:web:tdc.example"
+        after_help = "Examples:\n  depa keys new --out tdp.key\n  depa keys new --out tdc.key --did did:web:tdc.example\n  \
+                      depa keys new --out second.key --did did:key:z6Mk…"
     )]
     New {
         /// The new file.
         #[arg(long)]
         out: PathBuf,
-        /// A did:web under whose name the key signs; its own did:key otherwise.
+        /// Under whose name the key signs: a did:web, or for a further key of yours the DID that you have; its own
+        /// did:key otherwise. A further key counts once `depa keys add` has entered it.
         #[arg(long, value_parser = super::id::<Did>)]
         did: Option<Did>,
     },

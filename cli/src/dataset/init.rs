@@ -107,7 +107,7 @@ pub fn form(seen: &[Seen], wish: &Wish) -> R<String> {
     let _ = write!(
         out,
         "name = {}\nkms = {}\nmin_assurance = \"hardware\"           # \"software\" lets SIMULATED rooms in\npublic_rows = {}                   \
-         # people in it: known beforehand, never counted\n",
+         # people, and values of each join key, at most; not counted\n",
         quoted(&wish.name),
         quoted(&wish.kms),
         wish.people

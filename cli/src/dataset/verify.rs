@@ -5,7 +5,7 @@ use std::io::BufReader;
 use std::path::Path;
 
 use schemas::dataset::DatasetOffer;
-use schemas::envelope::Usage;
+use schemas::envelope::{PartySignature, Usage};
 use schemas::id::{DatasetId, Did, KeyId};
 use schemas::jwk::Jwk;
 use schemas::{Code, Digest, Envelope, KeyBook, R, Refusal, Signed};
@@ -58,24 +58,31 @@ struct Said<'a> {
     root: &'a Digest,
 }
 
-/// The offer, signed by its provider alone: by the key that its DID encodes, or by this one for a did:web.
-pub fn signed_offer(offer: Envelope<DatasetOffer>, web_key: Option<Jwk>) -> R<Signed<DatasetOffer>> {
+/// The offer, signed by its provider: by the key that its DID encodes, or by this one. A did:web encodes none, and any provider
+/// may have entered others later. Whether the key still counts only the log says.
+pub fn signed_offer(offer: Envelope<DatasetOffer>, named: Option<Jwk>) -> R<Signed<DatasetOffer>> {
     let claimed = offer.read_unverified()?;
     let provider = claimed.provider;
-    let jwk = match web_key {
-        Some(jwk) if signing::did::is_web(&provider) => jwk,
+    let jwk = match named {
+        Some(jwk) => jwk,
         None if signing::did::is_web(&provider) => {
-            let sentence = format!("{provider} does not encode its key; --provider-jwk FILE names it");
-            return Err(Refusal::new(Code::ConfigInvalid, sentence).at("provider"));
+            return Err(unnamed(format!("{provider} does not encode its key")));
         }
-        // A DID that encodes a key has no other.
-        Some(jwk) if signing::did::own_key(&provider)? != jwk => {
-            let sentence = format!("{provider} encodes another key than --provider-jwk");
-            return Err(Refusal::new(Code::SignerUnknown, sentence));
+        None => {
+            let own = signing::did::own_key(&provider)?;
+            let thumbprint = own.thumbprint();
+            let others = |s: &PartySignature| s.kid.holder == provider.as_str() && s.kid.thumbprint != thumbprint;
+            if offer.signatures.iter().any(others) {
+                return Err(unnamed(format!("{provider} signed with another key than the one that its DID encodes")));
+            }
+            own
         }
-        _ => signing::did::own_key(&provider)?,
     };
     signing::verify_by(offer, &claimed.registry, &OfProvider(&provider, jwk), provider.as_str())
+}
+
+fn unnamed(why: String) -> Refusal {
+    Refusal::new(Code::ConfigInvalid, format!("{why}; --provider-jwk FILE names it")).at("provider")
 }
 
 /// A book with the provider's key alone.
@@ -157,7 +164,10 @@ impl Checked {
             lines.push("the record of the sealing says the same".to_owned());
         }
         lines.push(match &self.offer {
-            Some(offer) => format!("{} signed this root, in the offer {}", offer.provider, offer.sha256),
+            Some(offer) => format!(
+                "{} signed this root, in the offer {}; whether its key still counts the log says, not this command",
+                offer.provider, offer.sha256
+            ),
             None => "nothing signed was compared: --offer FILE says who vouches for the manifest".to_owned(),
         });
         lines.join("\n")

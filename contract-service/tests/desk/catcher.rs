@@ -99,7 +99,7 @@ fn serve(mut stream: TcpStream, kept: &Mutex<Vec<Seen>>, script: &Script) {
 
 /// Whether something comes true within some seconds.
 pub fn eventually(holds: impl Fn() -> bool) -> bool {
-    let until = Instant::now() + Duration::from_secs(15);
+    let until = Instant::now() + Duration::from_secs(60);
     while Instant::now() < until {
         if holds() {
             return true;

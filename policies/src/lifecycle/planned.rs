@@ -39,7 +39,8 @@ impl State {
         Ok(crate::privacy::rehearsal(join, training, &uses)?.charges)
     }
 
-    /// A key service charges what the plan of the run charges, or what it says is not about this run.
+    /// A key service charges what the plan of the run charges, or what it says is not about this run. A run that was let in
+    /// by rules of another day and has no plan by these is held to family, level and δ of its contracts.
     pub(super) fn charges_fit(&self, run: &RunRow, receipt: &KmsReceipt) -> R<()> {
         let bad =
             |why: &str| Refusal::new(Code::ReceiptMismatch, format!("receipt of {}: {why}", receipt.kms)).at("charges");
@@ -47,10 +48,17 @@ impl State {
         if !receipt.charges.iter().map(|c| (&c.dataset_id, c.version)).eq(named) {
             return Err(bad("it charges other datasets than it names"));
         }
-        // A run without a plan, which no check lets in, is charged nothing.
-        let planned = |charge: &DatasetCharge| run.planned.contains(charge);
-        if !receipt.charges.iter().all(planned) {
-            return Err(bad("it charges another amount than the plan of the run"));
+        let contracts = self.contracts_of(self.job_of(run)?)?;
+        for charge in &receipt.charges {
+            let same = |d: &&ContractDataset| d.dataset_id == charge.dataset_id && d.version == charge.version;
+            let contracted = contracts.iter().flat_map(|(_, c)| &c.datasets).find(same).is_some_and(|terms| {
+                (&terms.family, terms.privacy.level, &terms.privacy.delta)
+                    == (&charge.family, charge.level, &charge.delta)
+            });
+            let fits = if run.planned.is_empty() { contracted } else { run.planned.contains(charge) };
+            if !fits {
+                return Err(bad("it charges another amount than the plan of the run"));
+            }
         }
         Ok(())
     }
