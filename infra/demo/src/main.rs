@@ -195,7 +195,7 @@ fn portal(house: &House, narrator: &mut Narrator) {
     match demo::links::links(house) {
         Ok(links) => {
             narrator.part(&format!("The portal: {}/portal/", house.url));
-            narrator.line("One link for each role, once, for a day. To sign, the browser takes in the key file.");
+            narrator.line("One link for each role, once, for a day. To sign: Keys > Use a key file, with its file.");
             for link in links {
                 narrator.line(&format!("  {}\n    {}\n    key file {}", link.name, link.url, link.key.display()));
             }

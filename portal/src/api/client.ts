@@ -1,5 +1,6 @@
 /** The service's interface, by the client that its own OpenAPI document makes. */
 import createClient, { type Middleware } from 'openapi-fetch';
+import { t } from '../i18n';
 import { base64url, sha256, utf8 } from '../keys/bytes';
 import { canonical } from '../keys/document';
 import type { HeldKey } from '../keys/held';
@@ -62,7 +63,15 @@ const headers: Middleware = {
     if (key !== undefined) request.headers.set('DPoP', await proof(key, request.method, request.url, token));
     return request;
   },
+  onError: ({ request }) => unanswered(request.method),
 };
+
+/** Nothing came back. What was only to be read was not; of anything else nobody here knows whether it arrived. */
+export function unanswered(method: string): Problem {
+  const read = method === 'GET' || method === 'HEAD';
+  const sentence = read ? t('The service did not answer. Look at your connection, and try again.') : t('The service did not answer. What you did may have arrived: look before you try again.');
+  return new Problem(0, 'UNREACHABLE', sentence);
+}
 
 export const api = createClient<paths>({ baseUrl: location.origin });
 api.use(headers);
@@ -78,13 +87,14 @@ export async function ask<T>(call: Promise<Answered<T>>): Promise<T> {
   let answered: Answered<T>;
   try {
     answered = await call;
-  } catch {
-    throw new Problem(0, 'UNREACHABLE', 'The service did not answer. It is tried again by itself.');
+  } catch (caught) {
+    // An answer that broke off is none either: it may have been one to a change.
+    throw caught instanceof Problem ? caught : unanswered('');
   }
   const { data, error, response } = answered;
   if (response.ok) return data as T;
   const problem = (error ?? {}) as { code?: string; detail?: string; title?: string; field?: string };
-  const sentence = problem.detail ?? problem.title ?? `The service answered ${response.status}.`;
+  const sentence = problem.detail ?? problem.title ?? t('The service answered {status}.', { status: response.status });
   throw new Problem(response.status, problem.code ?? 'UNKNOWN', sentence, problem.field);
 }
 

@@ -95,6 +95,14 @@ async function rowsOfContracts(): Promise<Schemas['ContractRow'][]> {
 
 export const contractRows = queryOptions({ queryKey: ['contracts', 'rows'], queryFn: rowsOfContracts });
 
+/** Contracts that all parties have signed and the SRO has not. That a list is read is entered nowhere, so it is read again by itself. */
+export const awaitingSro = queryOptions({
+  queryKey: ['contracts', 'awaiting'],
+  queryFn: async () => (await ask(api.GET('/v1/contracts', { params: { query: { state: 'awaiting_sro', limit: 200 } } }))).contracts,
+  staleTime: 0,
+  refetchInterval: 20_000,
+});
+
 /** With their documents: for parties. Reading those of others is entered in the log, so overseers open them one by one. */
 export const contracts = queryOptions({
   queryKey: ['contracts', 'own'],
@@ -216,7 +224,7 @@ export const order = (jobSha256: string) =>
   queryOptions({
     queryKey: ['runs', 'order', jobSha256],
     queryFn: () => ask(api.GET('/v1/run-orders/{job_sha256}', { params: { path: { job_sha256: jobSha256 } } })),
-    refetchInterval: ({ state }) => (state.data?.run_id == null && state.data?.state !== 'lapsed' ? 2_000 : false),
+    refetchInterval: ({ state }) => (state.data?.run_id == null && !['lapsed', 'cancelled'].includes(state.data?.state ?? '') ? 2_000 : false),
   });
 
 /** The contracts that a job names, each with everything around it. */

@@ -47,7 +47,6 @@ export const hi: Record<string, string> = {
   'Light or dark': 'हल्का या गहरा',
   'A contract waits for your signature': 'एक अनुबंध आपके हस्ताक्षर की प्रतीक्षा में है',
   '{n} of {all} have signed': '{all} में से {n} ने हस्ताक्षर किए हैं',
-  '{sum} is due': '{sum} देय है',
   'Set up a key': 'कुंजी सेट करें',
   'This browser holds no key that may sign for you.': 'इस ब्राउज़र में आपके लिए हस्ताक्षर करने वाली कोई कुंजी नहीं है।',
   'Register a dataset': 'डेटासेट पंजीकृत करें',

@@ -44,5 +44,12 @@ export function keyOfDid(did: string): PublicJwk | undefined {
   return { kty: 'OKP', crv: 'Ed25519', x: base64url(bytes.subarray(2)) };
 }
 
-export const thumbprint = async (jwk: PublicJwk): Promise<string> =>
-  base64url(await sha256(utf8(`{"crv":"Ed25519","kty":"OKP","x":"${jwk.x}"}`)));
+/** The members of a public key that its thumbprint is of, in their order (RFC 7638 3.2, RFC 8037 2). */
+const MEMBERS: Record<string, string[]> = { OKP: ['crv', 'kty', 'x'], EC: ['crv', 'kty', 'x', 'y'], RSA: ['e', 'kty', 'n'] };
+
+/** The RFC 7638 thumbprint of a public key. */
+export async function thumbprint(jwk: PublicJwk | { kty: string }): Promise<string> {
+  const of = jwk as unknown as Record<string, unknown>;
+  const needed = Object.fromEntries((MEMBERS[jwk.kty] ?? []).map((name) => [name, of[name]]));
+  return base64url(await sha256(utf8(JSON.stringify(needed))));
+}

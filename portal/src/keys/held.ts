@@ -3,6 +3,7 @@
  * the page again; a recovery key is made extractable once, to be written into a file under a passphrase, and forgotten.
  */
 import { createStore, del, entries, set } from 'idb-keyval';
+import { t } from '../i18n';
 import { base64url, fromBase64url, text, utf8 } from './bytes';
 import { didKey, type PublicJwk, thumbprint } from './did';
 import { Refused } from './document';
@@ -37,7 +38,7 @@ export const forget = (key: HeldKey): Promise<void> => del(key.kid, store);
 
 async function publicOf(key: CryptoKey): Promise<PublicJwk> {
   const { x } = await crypto.subtle.exportKey('jwk', key);
-  if (x === undefined) throw new Refused('KEY_FORM', 'the browser made no Ed25519 key');
+  if (x === undefined) throw new Refused('KEY_FORM', t('the browser made no Ed25519 key'));
   return { kty: 'OKP', crv: 'Ed25519', x };
 }
 
@@ -64,13 +65,13 @@ async function imported(file: KeyFile, source: HeldKey['source']): Promise<HeldK
   try {
     key = await crypto.subtle.importKey('jwk', { ...jwk, d: file.d }, 'Ed25519', false, usages);
   } catch {
-    throw new Refused('KEY_FORM', 'this file holds no Ed25519 signing key');
+    throw new Refused('KEY_FORM', t('this file holds no Ed25519 signing key'));
   }
   const probe = utf8('depa portal probe');
   const signature = await crypto.subtle.sign('Ed25519', key, probe);
   const half = await crypto.subtle.importKey('jwk', jwk, 'Ed25519', false, ['verify']);
   if (!(await crypto.subtle.verify('Ed25519', half, signature, probe))) {
-    throw new Refused('KEY_FORM', 'public and private half of this key do not belong together');
+    throw new Refused('KEY_FORM', t('public and private half of this key do not belong together'));
   }
   return held(jwk, key, source, file.holder);
 }
@@ -80,11 +81,11 @@ function keyFile(content: string): KeyFile {
   try {
     file = JSON.parse(content) as Partial<KeyFile>;
   } catch {
-    throw new Refused('KEY_FORM', 'this is no key file of depa keys new');
+    throw new Refused('KEY_FORM', t('this is no key file of depa keys new'));
   }
   const { holder, x, d } = file;
   if (typeof holder !== 'string' || typeof x !== 'string' || typeof d !== 'string') {
-    throw new Refused('KEY_FORM', 'this is no key file of depa keys new');
+    throw new Refused('KEY_FORM', t('this is no key file of depa keys new'));
   }
   return { holder, x, d };
 }
@@ -136,10 +137,10 @@ async function wrapping(passphrase: string, salt: Uint8Array<ArrayBuffer>, itera
 
 /** Makes a second key for this holder, written into a file under a passphrase; it is not kept yet. */
 export async function makeRecovery(holder: string, passphrase: string): Promise<MadeRecovery & HeldKey> {
-  if (passphrase.length < 12) throw new Refused('PASSPHRASE_SHORT', 'a passphrase has at least 12 characters');
+  if (passphrase.length < 12) throw new Refused('PASSPHRASE_SHORT', t('a passphrase has at least 12 characters'));
   const pair = (await crypto.subtle.generateKey('Ed25519', true, ['sign', 'verify'])) as CryptoKeyPair;
   const { x, d } = await crypto.subtle.exportKey('jwk', pair.privateKey);
-  if (x === undefined || d === undefined) throw new Refused('KEY_FORM', 'the browser made no Ed25519 key');
+  if (x === undefined || d === undefined) throw new Refused('KEY_FORM', t('the browser made no Ed25519 key'));
   const key = await imported({ holder, x, d }, 'recovery');
   const [salt, iv] = [crypto.getRandomValues(new Uint8Array(16)), crypto.getRandomValues(new Uint8Array(12))];
   const wrap = await wrapping(passphrase, salt, ITERATIONS);
@@ -157,17 +158,29 @@ export async function makeRecovery(holder: string, passphrase: string): Promise<
   return { ...key, source: 'recovery', file };
 }
 
+/** A recovery file, read; one that was cut or altered is told apart from a wrong passphrase as far as that goes. */
+export function recoveryFile(content: string) {
+  try {
+    const file = JSON.parse(content) as RecoveryFile;
+    const { schema, iterations } = file;
+    const [salt, iv, sealed] = [fromBase64url(file.salt), fromBase64url(file.iv), fromBase64url(file.sealed)];
+    const formed = schema === 'depa-recovery.v1' && iterations >= 100_000 && iterations <= 10_000_000 && iv.length === 12 && sealed.length > 16;
+    if (formed) return { iterations, salt, iv, sealed };
+  } catch {
+    // Refused below, like every other file that is none.
+  }
+  throw new Refused('KEY_FORM', t('this is no whole recovery file: take another copy of it'));
+}
+
 /** Opens a recovery file. */
 export async function fromRecovery(content: string, passphrase: string): Promise<HeldKey> {
-  const file = JSON.parse(content) as RecoveryFile;
-  if (file.schema !== 'depa-recovery.v1') throw new Refused('KEY_FORM', 'this is no recovery file');
-  if (!(file.iterations >= 100_000 && file.iterations <= 10_000_000)) throw new Refused('KEY_FORM', 'iterations');
-  const wrap = await wrapping(passphrase, fromBase64url(file.salt), file.iterations);
+  const { iterations, salt, iv, sealed } = recoveryFile(content);
+  const wrap = await wrapping(passphrase, salt, iterations);
   let plain: ArrayBuffer;
   try {
-    plain = await crypto.subtle.decrypt({ name: 'AES-GCM', iv: fromBase64url(file.iv) }, wrap, fromBase64url(file.sealed));
+    plain = await crypto.subtle.decrypt({ name: 'AES-GCM', iv }, wrap, sealed);
   } catch {
-    throw new Refused('PASSPHRASE_WRONG', 'the passphrase does not open this file');
+    throw new Refused('PASSPHRASE_WRONG', t('the passphrase does not open this file'));
   }
   return imported(keyFile(text(new Uint8Array(plain))), 'recovery');
 }

@@ -1,20 +1,20 @@
 import { expect, it } from 'vitest';
 import { type Begun, open, steps } from './first-steps';
 
-const nothing: Begun = { key: false, offers: false, contract: false, signed: false, run: false, decided: false };
-const all: Begun = { key: true, offers: true, contract: true, signed: true, run: true, decided: true };
+const nothing: Begun = { key: false, offers: false, contract: false, signed: false, run: false, decided: false, proved: false, exported: false };
+const all: Begun = { key: true, offers: true, contract: true, signed: true, run: true, decided: true, proved: true, exported: true };
 const paths = (roles: string[]) => steps(roles, nothing).map(({ to }) => to);
 
-it('each role has its own first steps, and who only reads has none', () => {
+it('each role has its own first steps, and who only reads signs nothing', () => {
   expect(paths(['tdp_admin', 'signer'])).toEqual(['/keys', '/datasets/new', '/contracts']);
   expect(paths(['tdc_admin', 'signer'])).toEqual(['/keys', '/datasets', '/runs']);
   expect(paths(['sro_admin', 'sro_auditor'])).toEqual(['/keys', '/admin', '/audit']);
   expect(paths(['ccr_operator'])).toEqual(['/keys', '/contracts']);
-  expect(paths(['sro_auditor'])).toEqual([]);
+  expect(paths(['sro_auditor'])).toEqual(['/audit', '/audit']);
 });
 
 it('they are gone once they are done', () => {
-  for (const role of ['tdp_admin', 'tdc_admin', 'sro_admin', 'ccr_operator', 'signer']) {
+  for (const role of ['tdp_admin', 'tdc_admin', 'sro_admin', 'sro_auditor', 'ccr_operator', 'signer']) {
     expect(open(steps([role], nothing)), role).toBe(true);
     expect(open(steps([role], all)), role).toBe(false);
   }

@@ -5,6 +5,7 @@ import { oversees } from '../api/calm';
 import { contracts, datasets, me, participants, runs } from '../api/queries';
 import { t } from '../i18n';
 import { useSigning } from './keys';
+import { marks } from './marks';
 import { Card } from './page';
 
 export interface Step {
@@ -22,20 +23,26 @@ export interface Begun {
   signed: boolean;
   run: boolean;
   decided: boolean;
+  /** Whether this browser has proved the head of the log, and exported the log. */
+  proved: boolean;
+  exported: boolean;
 }
 
 /** The steps of these roles, in their order. */
 export function steps(roles: readonly string[], begun: Begun): Step[] {
   const key = { title: t('Set up your signing key'), why: t('What you agree to, your own key signs, in this browser.'), to: '/keys', done: begun.key };
+  const prove = { title: t('See the log proved'), why: t('Your browser checks the log itself; nobody need be believed.'), to: '/audit', done: begun.proved };
   if (roles.includes('sro_admin')) {
     return [
       key,
       { title: t('Decide who may take part'), why: t('You sign first, a colleague signs after you.'), to: '/admin', done: begun.decided },
-      { title: t('See the log proved'), why: t('Your browser checks the log itself; nobody need be believed.'), to: '/audit', done: false },
+      prove,
     ];
   }
   // Who audits reads, and signs nothing.
-  if (roles.includes('sro_auditor')) return [];
+  if (roles.includes('sro_auditor')) {
+    return [prove, { title: t('Export it and verify it offline'), why: t('The file holds every entry; depa recomputes all of it on your own machine.'), to: '/audit', done: begun.exported }];
+  }
   const sign = { title: t('Read and sign a contract'), why: t('Plain words beside the very bytes that you sign.'), to: '/contracts', done: begun.signed };
   if (roles.includes('tdp_admin')) {
     return [key, { title: t('Register a dataset'), why: t('It is described here and sealed on your machine: no row leaves it.'), to: '/datasets/new', done: begun.offers }, sign];
@@ -44,14 +51,14 @@ export function steps(roles: readonly string[], begun: Begun): Step[] {
     return [
       key,
       { title: t('Choose datasets and propose a contract'), why: t('The composer says what a training would cost in privacy and money.'), to: '/datasets', done: begun.contract },
-      { title: t('Watch your first run'), why: t('Ordered from the terminal, followed here step by step.'), to: '/runs', done: begun.run },
+      { title: t('Watch your first run'), why: t('Order it under a contract in force, and follow it here step by step.'), to: '/runs', done: begun.run },
     ];
   }
   return [key, sign];
 }
 
-/** Whether the steps are shown: to who has begun, until only what cannot be told done is left. */
-export const open = (all: Step[]): boolean => all.some((one) => !one.done && one.to !== '/audit');
+/** Whether the steps are shown: until all are done. */
+export const open = (all: Step[]): boolean => all.some((one) => !one.done);
 
 export function FirstSteps() {
   const { data: session } = useQuery(me);
@@ -61,7 +68,8 @@ export function FirstSteps() {
   const own = useQuery({ ...contracts, enabled: party });
   const ran = useQuery({ ...runs, enabled: party });
   const people = useQuery(participants);
-  const waited = !signing.known || people.data === undefined || (party && (!offers.data || !own.data || !ran.data));
+  const { data: told } = useQuery(marks('steps', session?.member ?? ''));
+  const waited = !signing.known || people.data === undefined || told === undefined || (party && (!offers.data || !own.data || !ran.data));
   if (!session || waited) return null;
   const all = steps(session.roles, {
     key: signing.ready !== undefined,
@@ -70,13 +78,15 @@ export function FirstSteps() {
     signed: (own.data ?? []).some(({ view }) => view.contract.signatures.some(({ kid }) => kid.startsWith(`${session.member}#`))),
     run: (ran.data?.runs ?? []).length > 0,
     decided: (people.data ?? []).some((one) => one.state === 'verified'),
+    proved: told.includes('proved'),
+    exported: told.includes('exported'),
   });
   if (!open(all)) return null;
   return (
     <Card title={t('First steps')}>
       <ol className="todo">
         {all.map((one) => (
-          <li key={one.to} className={one.done ? 'done' : ''}>
+          <li key={one.title} className={one.done ? 'done' : ''}>
             <Link to={one.to}>{one.title}</Link>{one.done && <span className="sr">, {t('done')}</span>}
             <p>{one.why}</p>
           </li>

@@ -1,16 +1,30 @@
 /** What a training would cost in ε, step by step, before anything is signed. */
 import { NumberInput, TextInput } from '@mantine/core';
-import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { keepPreviousData, useQueries, useQuery } from '@tanstack/react-query';
 import { useDebouncedValue } from '@mantine/hooks';
 import { useState } from 'react';
 import { api, ask } from '../api/client';
+import { budget, me } from '../api/queries';
 import { t } from '../i18n';
 import { Curve } from './chart';
 import { ProblemNote } from './page';
 import { count, epsilon } from './words';
 
-/** The forecast for the least ε and δ granted, of a table of so many people. */
-export function Forecast({ granted, delta, rows }: { granted: string; delta: string; rows: number }) {
+/** The least that is left of these datasets' budgets to who is signed in, in millionths of ε; undefined while one is unread. */
+function useRest(datasets: string[]): number | undefined {
+  const { data: session } = useQuery(me);
+  return useQueries({
+    queries: datasets.map((id) => budget(id)),
+    combine: (found) => {
+      const left = found.map(({ data }) => data?.lines.find((line) => line.tdc === session?.member)?.left_micro ?? data?.cap_micro);
+      return left.every((one) => one !== undefined) && left.length > 0 ? Math.min(...left) : undefined;
+    },
+  });
+}
+
+/** The forecast for the least ε and δ granted, of a table of so many people, and what the ledgers of the datasets leave. */
+export function Forecast({ granted, delta, rows, datasets }: { granted: string; delta: string; rows: number; datasets: string[] }) {
+  const rest = useRest(datasets);
   const [batch, setBatch] = useState(Math.max(1, Math.min(128, rows)));
   const [epochs, setEpochs] = useState(12);
   const [asked, setAsked] = useState(granted);
@@ -47,7 +61,8 @@ export function Forecast({ granted, delta, rows }: { granted: string; delta: str
           />
           <p>
             {t('{steps} steps at batch {batch} cost', { steps: count(steps), batch: count(settled.batch) })} <strong className="num">ε {epsilon(end)}</strong>,{' '}
-            {end > cap ? <strong className="pill bad">{t('more than is granted')}</strong> : t('{left} left', { left: epsilon(Math.max(0, cap - end), 'left') })}.{' '}
+            {end > cap ? <strong className="pill bad">{t('more than is granted')}</strong> : rest !== undefined && end > rest ? <strong className="pill bad">{t('more than is left')}</strong> : t('{left} left', { left: epsilon(Math.max(0, Math.min(cap, rest ?? cap) - end), 'left') })}.{' '}
+            {rest !== undefined && rest < cap && t('Earlier runs left ε {rest} of the budget.', { rest: epsilon(rest, 'left') })}{' '}
             <span className="dim">{t('Noise multiplier {sigma}. Metrics and the factor of the join come on top.', { sigma: found.data.noise_multiplier })}</span>
           </p>
         </>

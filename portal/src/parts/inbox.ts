@@ -1,17 +1,49 @@
 /** What waits for who is signed in: told from what the page reads anyway, so that nothing else must be kept in step. */
-import { useQuery } from '@tanstack/react-query';
+import { useQueries, useQuery } from '@tanstack/react-query';
 import { oversees } from '../api/calm';
-import { budget, contracts, datasets, disputes, me, participants, payments, pendingActs, runs } from '../api/queries';
-import { useQueries } from '@tanstack/react-query';
+import type { Schemas } from '../api/client';
+import { awaitingSro, budget, contracts, dataset, datasets, disputes, type Listed, type ListedContract, me, participants, payments, pendingActs, runs } from '../api/queries';
 import { t } from '../i18n';
+import { STANDING } from './contract-acts';
+import { marks } from './marks';
 import { epsilon, money } from './words';
 
 export interface Waiting {
   id: string;
-  kind: 'sign' | 'approve' | 'pay' | 'dispute' | 'budget' | 'run';
+  kind: 'sign' | 'approve' | 'pay' | 'dispute' | 'budget' | 'run' | 'data';
   title: string;
   about: string;
   to: string;
+}
+
+/** Runs of this consumer that ended without a model, as long as they neither looked at them nor ran anything after them under the same contract. */
+export function unanswered(all: Schemas['RunLine'][], member: string | undefined, seen: string[]): Schemas['RunLine'][] {
+  const follows = (later: Schemas['RunLine'], run: Schemas['RunLine']) =>
+    Date.parse(later.checked_in_at) > Date.parse(run.checked_in_at) && later.contracts.some((one) => run.contracts.some((other) => other.id === one.id));
+  return all.filter((run) => run.state === 'aborted' && run.tdc === member && !seen.includes(run.run_id) && !all.some((later) => follows(later, run)));
+}
+
+interface Pinned {
+  contract: string;
+  dataset: string;
+  /** The digest of the offer that the contract pins. */
+  offer: string;
+}
+
+/** The offers that contracts in force pin. */
+export const pins = (own: Pick<ListedContract, 'row' | 'contract'>[]): Pinned[] =>
+  own.filter(({ row }) => STANDING.includes(row.state)).flatMap(({ row, contract }) =>
+    contract.datasets.map((one) => ({ contract: row.contract_id, dataset: one.dataset_id, offer: one.offer_sha256 })));
+
+/** Whether this offer is the one that is pinned, and no run is kept from it. */
+export const whole = (pin: Pinned, { sha256, view }: Pick<Listed, 'sha256' | 'view'>): boolean => sha256 === pin.offer && view.state === 'registered';
+
+/** What is pinned and may not be used now, by the versions of its dataset. */
+export function stopped(all: Pinned[], versions: Listed[]): { pin: Pinned; offer: Listed }[] {
+  return all.flatMap((pin) => {
+    const offer = versions.find((one) => one.sha256 === pin.offer);
+    return offer && ['withdrawn', 'suspended'].includes(offer.view.state) ? [{ pin, offer }] : [];
+  });
 }
 
 /** Everything that waits, the most pressing first. */
@@ -23,10 +55,21 @@ export function useInbox(): Waiting[] {
   const disputed = useQuery({ ...disputes, enabled: member !== undefined && !sro });
   const all = useQuery({ ...runs, enabled: member !== undefined && !sro });
   const people = useQuery({ ...participants, enabled: member !== undefined });
-  const begun = useQuery({ ...pendingActs, enabled: session?.roles.includes('sro_admin') ?? false });
+  const admin = session?.roles.includes('sro_admin') ?? false;
+  const begun = useQuery({ ...pendingActs, enabled: admin });
+  const signedByAll = useQuery({ ...awaitingSro, enabled: admin });
+  const { data: countersigned } = useQuery(marks('countersigned', member ?? ''));
+  const { data: seen } = useQuery(marks('ended', member ?? ''));
   const listed = useQuery({ ...datasets, enabled: member !== undefined && !sro });
   const mine = (listed.data ?? []).filter(({ offer }) => offer.provider === member);
   const budgets = useQueries({ queries: mine.map(({ offer }) => budget(offer.dataset_id)) });
+  // Most contracts pin the newest offers, which are read anyway; of the others every version is asked for.
+  const pinned = pins(own.data ?? []);
+  const doubtful = listed.data === undefined ? [] : pinned.filter((pin) => !listed.data.some((one) => whole(pin, one)));
+  const versions = useQueries({
+    queries: [...new Set(doubtful.map((pin) => pin.dataset))].map((id) => dataset(id)),
+    combine: (found) => found.flatMap(({ data }) => data ?? []),
+  });
   const waiting: Waiting[] = [];
   for (const { row, view, contract } of own.data ?? []) {
     const signed = view.contract.signatures.some((signature) => signature.kid.startsWith(`${member}#`));
@@ -40,7 +83,12 @@ export function useInbox(): Waiting[] {
     const about = t('A colleague has signed; the second signature is yours to give.');
     waiting.push({ id: one.digest ?? one.since, kind: 'approve', title: t('An act of the SRO waits for a second person'), about, to: '/admin' });
   }
-  if (session?.roles.includes('sro_admin')) {
+  for (const row of signedByAll.data ?? []) {
+    if (countersigned === undefined || countersigned.includes(row.sha256)) continue;
+    const about = t('Every party has signed. Two people of the SRO countersign before it stands.');
+    waiting.push({ id: row.contract_id, kind: 'sign', title: t('A contract waits for the SRO to countersign'), about, to: `/contracts/${row.contract_id}` });
+  }
+  if (admin) {
     for (const one of people.data ?? []) {
       if (one.state !== 'applied') continue;
       waiting.push({ id: one.did, kind: 'approve', title: t('{name} applies for registration', { name: one.legal_name }), about: one.did, to: `/admin?did=${encodeURIComponent(one.did)}` });
@@ -48,8 +96,9 @@ export function useInbox(): Waiting[] {
   }
   for (const payment of owed.data?.payments ?? []) {
     if (payment.payer !== member || payment.state !== 'due') continue;
-    const about = t('for run {run}', { run: payment.run_id?.slice(0, 12) ?? payment.term_id });
-    waiting.push({ id: payment.instruction_id, kind: 'pay', title: t('{sum} is due', { sum: money(payment.amount_minor, payment.currency) }), about, to: '/payments' });
+    // The last attempt failed; what is told for the first time is `instructed`.
+    const about = t('It is tried again by itself: see that your payment provider can pay.');
+    waiting.push({ id: payment.instruction_id, kind: 'pay', title: t('A payment of {sum} failed', { sum: money(payment.amount_minor, payment.currency) }), about, to: `/payments/${payment.instruction_id}` });
   }
   for (const one of disputed.data ?? []) {
     const payment = owed.data?.payments.find((row) => row.instruction_id === one.instruction_id);
@@ -67,8 +116,12 @@ export function useInbox(): Waiting[] {
       waiting.push({ id: `${data?.dataset_id}-${line.tdc}`, kind: 'budget', title: t('The budget of {name} runs low', { name: mine[at]?.offer.name ?? '' }), about, to: `/datasets/${data?.dataset_id}` });
     }
   });
-  for (const run of all.data?.runs ?? []) {
-    if (run.state !== 'aborted' || run.tdc !== member) continue;
+  for (const { pin, offer: { offer, view } } of stopped(doubtful, versions)) {
+    const title = view.state === 'withdrawn' ? t('{name} is withdrawn', { name: offer.name }) : t('{name} is suspended', { name: offer.name });
+    const about = view.state === 'withdrawn' ? t('No run begins over it. A next version of your contract may name what replaces it.') : t('No run begins over it until the suspension ends.');
+    waiting.push({ id: `${pin.contract}-${pin.dataset}`, kind: 'data', title, about, to: `/contracts/${pin.contract}` });
+  }
+  for (const run of unanswered(all.data?.runs ?? [], member, seen ?? [])) {
     waiting.push({ id: run.run_id, kind: 'run', title: t('A run ended without a model'), about: run.run_id, to: `/runs/${run.run_id}` });
   }
   return waiting;

@@ -5,14 +5,35 @@ import { type FormEvent, useEffect, useMemo, useState } from 'react';
 import { api, ask } from '../api/client';
 import { me } from '../api/queries';
 import { t } from '../i18n';
-import { envelope, type Own, Refused, seal, stamp } from '../keys/document';
+import { base64url } from '../keys/bytes';
+import { type PublicJwk, thumbprint as printOf } from '../keys/did';
+import { envelope, type Envelope, own as made, type Own, peek, Refused, seal, stamp } from '../keys/document';
 import type { HeldKey } from '../keys/held';
 import { Facts, ProblemNote } from './page';
+import { save } from './save';
 import { SignedBytes, useOwn } from './signed';
 import { stepUp } from './step-up';
 import { Id } from './words';
 
-interface KeyEvent {
+/** The public half of a key: what others may have of it. */
+export function PublicHalf({ of }: { of: Pick<HeldKey, 'jwk' | 'thumbprint'> }) {
+  const { kty, crv, x } = of.jwk;
+  const written = JSON.stringify({ kty, crv, x });
+  const [copied, setCopied] = useState(false);
+  const copy = async () => {
+    await navigator.clipboard.writeText(written);
+    setCopied(true);
+    setTimeout(() => setCopied(false), 1500);
+  };
+  return (
+    <span className="row">
+      <button type="button" className="quiet" title={written} onClick={() => void copy()}>{copied ? t('Copied') : t('Copy the public key')}</button>
+      <button type="button" className="quiet" onClick={() => save(`${of.thumbprint.slice(0, 12)}.jwk.json`, `${written}\n`)}>{t('Save it')}</button>
+    </span>
+  );
+}
+
+export interface KeyEvent {
   schema: 'key-event.v1';
   registry: string;
   participant: string;
@@ -37,6 +58,27 @@ export async function adding(added: HeldKey, registry: string, reason: string): 
     schema: 'key-event.v1', registry, participant: added.holder,
     event: { act: 'add', proof, uses: ['document', 'api'] }, reason, at,
   };
+}
+
+/** The link by which a colleague enters this key: it holds the event with the key's own proof, and no secret. */
+export async function invitation(added: HeldKey, registry: string): Promise<string> {
+  const { bytes } = await made(await adding(added, registry, 'a key of a colleague'));
+  return `${location.origin}/portal/keys#act=${base64url(bytes)}`;
+}
+
+/** The key that a handed event would enter, and refused where it enters none for these holders. */
+export function proven(event: KeyEvent, registry: string, holders: readonly string[]): PublicJwk {
+  if (event.registry !== registry) throw new Refused('WRONG_REGISTRY', t('this act counts in another registry'));
+  if (event.event?.['act'] !== 'add') throw new Refused('SCHEMA_MISMATCH', t('this link enters no key'));
+  if (!holders.includes(event.participant)) throw new Refused('SIGNER_NOT_PARTY', t('this link enters a key of somebody else'));
+  let proof: { holder?: string; jwk?: PublicJwk } = {};
+  try {
+    proof = peek(event.event['proof'] as Envelope);
+  } catch {
+    // Refused below: nothing that can be read names a key.
+  }
+  if (proof.holder !== event.participant || proof.jwk?.kty !== 'OKP') throw new Refused('KEY_FORM', t('this link enters no key'));
+  return proof.jwk;
 }
 
 async function handIn(event: Own<KeyEvent>, by: HeldKey): Promise<boolean> {
@@ -65,20 +107,30 @@ function useHandIn({ by, done }: Pick<Asked, 'by' | 'done'>, own: Own<KeyEvent> 
   return { busy, problem, put };
 }
 
-/** Enters a key that this browser keeps already. */
-export function EnterKey({ added, reason, by, registry, close, done }: Asked & { added: HeldKey; reason: string }) {
+/** Enters a key that this browser keeps already, or the one of a colleague that a link handed over. */
+export function EnterKey({ added, handed, reason, by, registry, holders = [], close, done }: Asked & { added?: HeldKey; handed?: KeyEvent; reason: string; holders?: readonly string[] }) {
   const [event, setEvent] = useState<KeyEvent>();
+  const [print, setPrint] = useState('');
   const [failed, setFailed] = useState<unknown>();
+  const whose = holders.join(' ');
   useEffect(() => {
-    adding(added, registry, reason).then(setEvent, setFailed);
-  }, [added, registry, reason]);
+    const open = async () => {
+      const found = handed ?? (added && (await adding(added, registry, reason)));
+      if (found === undefined) return;
+      setPrint(await printOf(proven(found, registry, added ? [added.holder] : whose.split(' '))));
+      setEvent(found);
+    };
+    open().catch(setFailed);
+  }, [added, handed, registry, reason, whose]);
   const { own, problem: unmade } = useOwn(event);
   const { busy, problem, put } = useHandIn({ by, done }, own);
   return (
     <Modal opened onClose={close} title={t('Enter this key')} size="lg">
       <div className="stack tight">
-        <p>{t('The key is kept in this browser already. Your present key signs that the new one counts for you.')}</p>
-        <Facts of={[[t('New key'), <Id key="n" value={added.thumbprint} />], [t('Signed by'), <Id key="b" value={by.thumbprint} />], [t('Reason'), reason]]} />
+        {handed
+          ? <div className="note wait">{t('A colleague asks that this key counts for your organisation: whoever holds it signs in its name. Let them read its fingerprint to you before you sign.')}</div>
+          : <p>{t('The key is kept in this browser already. Your present key signs that the new one counts for you.')}</p>}
+        <Facts of={[[t('New key'), print === '' ? undefined : <Id key="n" value={print} />], [t('Signed by'), <Id key="b" value={by.thumbprint} />], [t('Reason'), event?.reason]]} />
         <SignedBytes of={own} />
         <ProblemNote problem={problem ?? unmade ?? failed} />
         <Button loading={busy} disabled={own === undefined} onClick={() => void put()}>{t('Sign and enter')}</Button>

@@ -16,7 +16,7 @@ export interface Row {
 }
 
 export const fresh = (column: { name: string; type: Row['type'] }): Row => ({
-  ...column, lower: '0', upper: '1', sealed: true, read: column.type === 'number', join: false, target: false,
+  ...column, lower: '', upper: '', sealed: true, read: column.type === 'number', join: false, target: false,
 });
 
 /** The columns of an offer, as they were described. */
@@ -30,12 +30,35 @@ export const rowsOf = ({ columns, usage }: DatasetOffer): Row[] =>
 export const merged = (found: { name: string; type: Row['type'] }[], before: Row[]): Row[] =>
   found.map((column) => before.find(({ name }) => name === column.name) ?? { ...fresh(column), ...(before.length > 0 ? { sealed: false, read: false } : {}) });
 
-/** The price of a run in minor units of INR; undefined where the terms are more than one plain price, and stay as they are. */
-export function plainPrice(payment: PriceTerm[]): number | undefined {
+/** A bound as documents write it: a decimal without sign or exponent, of at most 40 characters. */
+const NUMBER = /^(?=.{1,40}$)(0|[1-9]\d*)(\.\d+)?$/;
+
+/**
+ * What the columns still lack, in a sentence. A number that is read or predicted needs both bounds: what lies outside is
+ * clamped to them, so bounds nobody meant would spoil the training unseen. Other columns have both or none.
+ */
+export function lacks(rows: readonly Row[]): string | undefined {
+  const used = rows.filter((row) => row.sealed);
+  if (!used.some((row) => row.read)) return t('At least one sealed column must be readable.');
+  const open = used.find((row) => row.type !== 'text' && !bounded(row));
+  return open && t('{name}: say a lower bound and a higher upper bound, as plain numbers from 0 on. They are public: known beforehand, never taken from the table.', { name: open.name });
+}
+
+function bounded({ type, lower, upper, read, target }: Row): boolean {
+  if (lower === '' && upper === '') return type !== 'number' || !(read || target);
+  return NUMBER.test(lower) && NUMBER.test(upper) && Number(lower) < Number(upper);
+}
+
+/** What a sealing depends on: of a description that differs in it, the record says nothing any more. */
+export const sealedOf = (rows: readonly Row[], kms: string, assurance: string): string =>
+  JSON.stringify([rows.filter((row) => row.sealed).map((row) => row.name), kms, assurance]);
+
+/** The price of a run in minor units of INR, paid to this provider; undefined where the terms say more than that, and stay as they are. */
+export function plainPrice(payment: PriceTerm[], provider: string): number | undefined {
   const paid = payment.filter((term) => term.kind !== 'free');
   const [only] = paid;
   if (only === undefined) return 0;
-  const plain = paid.length === 1 && only.kind === 'per_run' && only.currency === 'INR' && only.pricing == null && only.trigger === 'completed' && only.payees.length === 1;
+  const plain = paid.length === 1 && only.kind === 'per_run' && only.currency === 'INR' && only.pricing == null && only.trigger === 'completed' && only.payees.length === 1 && only.payees[0]?.did === provider;
   return plain ? only.amount_minor : undefined;
 }
 

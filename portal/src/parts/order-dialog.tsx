@@ -9,6 +9,7 @@ import { budget, contracts, datasets, jobContracts, me, order } from '../api/que
 import { t } from '../i18n';
 import { type Envelope, type Own, peek, Refused, seal } from '../keys/document';
 import { useSigning } from './keys';
+import { mark } from './marks';
 import { again, bundled, grantOf, jobForm, moneyCost, opened, privacyCost } from './order';
 import { ProblemNote, Read, Terminal } from './page';
 import { TermText } from './payment-text';
@@ -67,6 +68,7 @@ function Ordered({ job }: { job: string }) {
         )}
       </Read>
       <p className="small dim">{t('Job')} <Id value={job} short /></p>
+      <p className="small dim">{t('You may close this: in this browser the order stands under Runs until its room checks in.')} <Link to="/runs">{t('Runs')}</Link></p>
       <Terminal command={`depa run watch ${job} --key YOUR.key --registry ${location.origin}`} />
     </div>
   );
@@ -78,6 +80,7 @@ const send = (bundle: Schemas['JobBundle']) =>
 /** What is asked before an order, and what came of it. */
 function Ask({ ready, put, children }: { ready: boolean; put: () => Promise<string>; children: ReactNode }) {
   const client = useQueryClient();
+  const { data: session } = useQuery(me);
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<unknown>();
   const [done, setDone] = useState<string>();
@@ -85,7 +88,10 @@ function Ask({ ready, put, children }: { ready: boolean; put: () => Promise<stri
     setBusy(true);
     setProblem(undefined);
     try {
-      setDone(await put());
+      const job = await put();
+      setDone(job);
+      // Until a room checks in, nothing else lists it.
+      await mark(client, 'orders', session?.member ?? '', job);
       await client.invalidateQueries({ queryKey: ['runs'] });
     } catch (caught) {
       setProblem(caught);
@@ -142,17 +148,17 @@ function Again({ job, charges }: { job: JobSpec; charges: Schemas['DatasetCharge
 }
 
 /** A run of a bundle that `depa job bundle` made: the SQL of a job is read at the terminal alone. */
-export function OrderRun() {
+export function OrderRun({ contract }: { contract?: string }) {
   const [open, setOpen] = useState(false);
   return (
     <>
       <Button onClick={() => setOpen(true)}>{t('Order a run')}</Button>
-      <Modal opened={open} onClose={() => setOpen(false)} title={t('Order a run')} size="lg">{open && <FromFile />}</Modal>
+      <Modal opened={open} onClose={() => setOpen(false)} title={t('Order a run')} size="lg">{open && <FromFile contract={contract} />}</Modal>
     </>
   );
 }
 
-function FromFile() {
+function FromFile({ contract }: { contract?: string }) {
   const { data: session } = useQuery(me);
   const [found, setFound] = useState<{ bundle: Schemas['JobBundle']; job: Own<JobSpec> }>();
   const [problem, setProblem] = useState<unknown>();
@@ -174,7 +180,7 @@ function FromFile() {
   const foreign = found && new Refused('SIGNER_NOT_PARTY', t('this job is another consumer’s'));
   return (
     <div className="stack">
-      <Beginning />
+      <Beginning contract={contract} />
       <div className="row"><FileButton onChange={chosen} accept=".json,application/json">{(props) => <Button {...props} variant="default">{t('Choose job.bundle.json')}</Button>}</FileButton></div>
       <ProblemNote problem={problem ?? foreign} />
     </div>
@@ -182,10 +188,10 @@ function FromFile() {
 }
 
 /** The form of a job and the command that makes its bundle, with the ids of a contract in them. */
-function Beginning() {
+function Beginning({ contract }: { contract?: string }) {
   const { data: session } = useQuery(me);
   const all = useQuery(contracts);
-  const [id, setId] = useState<string | null>(null);
+  const [id, setId] = useState<string | null>(contract ?? null);
   const usable = (all.data ?? []).filter(({ row, contract }) => row.state === 'active' && contract.parties.some((party) => party.role === 'tdc' && party.did === session?.member));
   const chosen = usable.find(({ row }) => row.contract_id === id)?.contract;
   useEffect(() => {

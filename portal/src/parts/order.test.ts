@@ -69,6 +69,8 @@ it('privacy costs what the plan was charged before, else what is asked; without 
   expect(privacyCost(job, [{ dataset_id: id, epsilon_micro: 987_654 } as Schemas['DatasetCharge']]).get(id)).toBe(987_654);
   const open = { ...job, stages: job.stages.map((stage) => ('epsilon' in stage ? { ...stage, private: false } : stage)) };
   expect(privacyCost(open).get(id)).toBeUndefined();
+  const unbounded = [{ dataset_id: id, epsilon_micro: Number.MAX_SAFE_INTEGER } as Schemas['DatasetCharge']];
+  expect(privacyCost(open, unbounded).get(id)).toBeUndefined();
 });
 
 it('a contract grants what its clause says, and nothing of a dataset that it does not name', () => {

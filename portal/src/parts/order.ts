@@ -59,6 +59,11 @@ export async function opened(file: Blob): Promise<{ bundle: Schemas['JobBundle']
     throw refused();
   }
   if (typeof bundle?.job?.payload !== 'string' || !Array.isArray(bundle.contracts)) throw refused();
+  try {
+    bundle.contracts.forEach(({ envelope }) => peek<Contract>(envelope));
+  } catch {
+    throw refused();
+  }
   return { bundle: bundle as Schemas['JobBundle'], job: await read<JobSpec>(bundle.job as Envelope, 'job.v1') };
 }
 
@@ -66,8 +71,9 @@ export async function opened(file: Blob): Promise<{ bundle: Schemas['JobBundle']
 export function privacyCost(job: JobSpec, before: Schemas['DatasetCharge'][] = []): Map<string, number | undefined> {
   const training = trainingOf(job);
   const asked = training?.epsilon === undefined || training.private === false ? undefined : Math.ceil(Number(training.epsilon) * 1e6);
-  const known = new Map(before.map((charge) => [charge.dataset_id, charge.epsilon_micro]));
-  return new Map(job.datasets.map((one) => [one.dataset_id, known.get(one.dataset_id) ?? asked]));
+  const bounded = before.filter((charge) => charge.epsilon_micro < Number.MAX_SAFE_INTEGER);
+  const known = new Map(bounded.map((charge) => [charge.dataset_id, charge.epsilon_micro]));
+  return new Map(job.datasets.map((one) => [one.dataset_id, asked === undefined ? undefined : known.get(one.dataset_id) ?? asked]));
 }
 
 /** What the contract of a dataset grants for all of its runs together, in millionths of ε; nothing where none names it. */

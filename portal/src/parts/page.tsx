@@ -49,12 +49,15 @@ export function Facts({ of }: { of: [string, ReactNode][] }) {
   );
 }
 
-/** The same step at a terminal. */
+/** The same step at a terminal; where it needs the pinned trust, also where that comes from. */
 export function Terminal({ command, open }: { command: string; open?: boolean }) {
   return (
     <details className="terminal" open={open}>
       <summary>{t('Do this from the terminal')}</summary>
       <pre tabIndex={0}><code>{command}</code></pre>
+      {command.includes('trust.json') && (
+        <p className="dim small">{t('No trust.json yet? Make it once, and compare its fingerprints with the SRO out of band:')} <code className="words">depa trust fetch --registry {location.origin} --out trust.json</code></p>
+      )}
     </details>
   );
 }

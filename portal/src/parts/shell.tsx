@@ -54,18 +54,16 @@ export function Shell({ children }: { children: ReactNode }) {
   const { state } = useNotes();
   const where = useLocation();
   const main = useRef<HTMLElement>(null);
-  const roles = session?.roles ?? [];
   const sro = oversees(session);
-  const party = roles.some((role) => role === 'tdp_admin' || role === 'tdc_admin' || role === 'signer');
-  const pages: [string, string, boolean][] = [
-    ['/', t('Home'), true],
-    ['/datasets', t('Datasets'), true],
-    ['/contracts', t('Contracts'), true],
-    ['/runs', t('Runs'), true],
-    ['/audit', t('Audit'), true],
-    ['/payments', t('Payments'), party || sro],
-    ['/admin', t('Admin'), sro],
-    ['/keys', t('Keys'), !sro || roles.includes('sro_admin')],
+  const pages: [string, string][] = [
+    ['/', t('Home')],
+    ['/datasets', t('Datasets')],
+    ['/contracts', t('Contracts')],
+    ['/runs', t('Runs')],
+    ['/audit', t('Audit')],
+    ['/payments', t('Payments')],
+    ...(sro ? [['/admin', t('Admin')] as [string, string]] : []),
+    ['/keys', t('Keys')],
   ];
   // A new page is read from its title on.
   useEffect(() => {
@@ -86,7 +84,7 @@ export function Shell({ children }: { children: ReactNode }) {
         <NavLink className="brand" to="/"><Mark /><span>DEPA<small>{t('clean room')}</small></span></NavLink>
         <nav aria-label={t('Pages')}>
           <ul className="nav">
-            {pages.filter(([, , shown]) => shown).map(([to, name]) => (
+            {pages.map(([to, name]) => (
               <li key={to}>
                 <NavLink to={to} end={to === '/'}>
                   {name}

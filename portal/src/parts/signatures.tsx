@@ -37,10 +37,13 @@ export async function keyFor(kid: string, listed: Listed): Promise<string | unde
 
 export function Signatures({ document, signatures }: { document: Own<Contract>; signatures: PartySignature[] }) {
   const parties = document.value.parties;
-  const keys = useQueries({ queries: parties.map((party) => keysOf(party.did)) });
+  // Who signed and is no party countersigned, for the SRO.
+  const others = signatures.map(({ kid }) => kid.split('#')[0] ?? '').filter((did) => parties.every((party) => party.did !== did));
+  const signers = [...parties.map((party) => ({ did: party.did, as: role(party.role) })), ...[...new Set(others)].map((did) => ({ did, as: t('countersigned for the SRO') }))];
+  const keys = useQueries({ queries: signers.map(({ did }) => keysOf(did)) });
   const [verdicts, setVerdicts] = useState<Record<string, Verdict>>({});
   const ready = keys.every((query) => !query.isPending);
-  const listed = JSON.stringify(Object.fromEntries(parties.map((party, at) => [party.did, keys[at]?.data?.keys ?? []])));
+  const listed = JSON.stringify(Object.fromEntries(signers.map(({ did }, at) => [did, keys[at]?.data?.keys ?? []])));
   useEffect(() => {
     if (!ready) return undefined;
     let gone = false;
@@ -59,14 +62,14 @@ export function Signatures({ document, signatures }: { document: Own<Contract>; 
   }, [document, signatures, listed, ready]);
   return (
     <ul className="list">
-      {parties.map((party) => {
-        const signature = signatures.find((one) => one.kid.startsWith(`${party.did}#`));
+      {signers.map(({ did, as }) => {
+        const signature = signatures.find((one) => one.kid.startsWith(`${did}#`));
         const [tone, words] = WORDS[(signature && verdicts[signature.kid]) ?? 'unjudged'];
         return (
-          <li key={party.did} className="item">
+          <li key={did} className="item">
             <div>
-              <strong><Name did={party.did} /></strong>
-              <p className="small">{role(party.role)}{signature && <> · <Id value={signature.kid} short /></>}</p>
+              <strong><Name did={did} /></strong>
+              <p className="small">{as}{signature && <> · <Id value={signature.kid} short /></>}</p>
             </div>
             {signature ? <span className={`pill ${tone}`}>{t(words)}</span> : <span className="pill wait">{t('has not signed')}</span>}
           </li>

@@ -2,13 +2,14 @@
 import type { Schemas } from '../api/client';
 import { t } from '../i18n';
 
-const WAY = ['attested', 'reserved', 'keys_released', 'training', 'committed', 'completed', 'delivered'] as const;
+const WAY = ['queued', 'attested', 'reserved', 'keys_released', 'training', 'committed', 'completed', 'delivered'] as const;
 const NAMES: Record<string, string> = {
-  attested: 'checked in', reserved: 'budget held', keys_released: 'keys released', training: 'training',
+  queued: 'queued', attested: 'checked in', reserved: 'budget held', keys_released: 'keys released', training: 'training',
   committed: 'output fixed', completed: 'completed', delivered: 'model fetched',
 };
 
-export function Timeline({ state, reached }: { state: string; reached?: string }) {
+/** `paid`: whether all that the run owes is paid; undefined where it owes nothing. */
+export function Timeline({ state, reached, paid }: { state: string; reached?: string; paid?: boolean }) {
   const aborted = state === 'aborted';
   const at = WAY.indexOf((aborted ? (reached ?? 'attested') : state) as (typeof WAY)[number]);
   return (
@@ -22,6 +23,7 @@ export function Timeline({ state, reached }: { state: string; reached?: string }
           {aborted && place === at + 1 ? t('ended without output') : t(NAMES[name] ?? name)}
         </li>
       ))}
+      {paid !== undefined && <li className={paid ? 'done' : 'now'}>{paid ? t('paid') : t('not paid yet')}</li>}
     </ol>
   );
 }

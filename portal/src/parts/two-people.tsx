@@ -5,6 +5,7 @@
 import { Button, Modal } from '@mantine/core';
 import { useEffect, useState } from 'react';
 import { useQuery } from '@tanstack/react-query';
+import { Link } from 'react-router';
 import { me, trust } from '../api/queries';
 import { t } from '../i18n';
 import { type Envelope, peek, read, Refused, seal } from '../keys/document';
@@ -48,7 +49,7 @@ export function TwoPeople({ act, second, path, hand, done }: {
   hand: (sealed: Envelope) => Promise<boolean>;
   done: () => void;
 }) {
-  const { ready } = useSigning();
+  const { ready, known } = useSigning();
   const { data: session } = useQuery(me);
   const { data: pinned } = useQuery(trust);
   const { own, problem: unmade } = useOwn(act);
@@ -87,6 +88,7 @@ export function TwoPeople({ act, second, path, hand, done }: {
         <div className="stack">
           {second && <div className="note">{t('A colleague signed this. Read it yourself: your signature says the same.')}</div>}
           <SignedBytes of={own} open />
+          {known && !ready && <div className="note wait">{t('This browser holds no key that may sign for you.')} <Link to="/keys">{t('Set up a key')}</Link></div>}
           <ProblemNote problem={problem ?? unmade} />
           <Button loading={busy} disabled={!ready || !own} onClick={() => void put()}>{t('Sign')}</Button>
         </div>

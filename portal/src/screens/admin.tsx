@@ -9,9 +9,10 @@ import { useEffect, useState } from 'react';
 import { Link, useSearchParams } from 'react-router';
 import type { Schemas } from '../api/client';
 import type { ImageSet } from '../api/documents';
-import { imageSets, me, participants, trust } from '../api/queries';
+import { imageSets, me, participant, participants, trust } from '../api/queries';
 import { t } from '../i18n';
-import { type Envelope, peek, stamp } from '../keys/document';
+import { thumbprint } from '../keys/did';
+import { type Envelope, peek, Refused, stamp } from '../keys/document';
 import { useSigning } from '../parts/keys';
 import { Card, Empty, Facts, Page, ProblemNote, Read } from '../parts/page';
 import { type Act, TwoPeople, useHanded } from '../parts/two-people';
@@ -19,7 +20,7 @@ import { Id, Name, State, Time } from '../parts/words';
 import { handIn, SCHEMAS } from './admin/desk';
 import { Queue } from './admin/queue';
 import { ServiceHealth, Switches } from './admin/service';
-import { DatasetActs, DataSchemas, FromFile, LogKeyCard, Templates } from './admin/rules';
+import { DatasetActs, DataSchemas, FromFile, LogKeyCard, MEASURED, Templates } from './admin/rules';
 
 export default function Admin() {
   const [query] = useSearchParams();
@@ -118,7 +119,8 @@ function Applications({ wanted, decide }: { wanted: string | null; decide: ((act
       </Read>
       <Modal opened={about !== undefined} onClose={() => setAbout(undefined)} title={t('Decide about {name}', { name: about?.legal_name ?? '' })}>
         <form className="stack tight" onSubmit={(event) => { event.preventDefault(); make(); }}>
-          <Facts of={[[t('Identifier'), about && <Id key="d" value={about.did} short />], [t('Application'), about && <Id key="a" value={about.application_sha256} short />]]} />
+          <Facts of={[[t('Identifier'), about && <Id key="d" value={about.did} short />], [t('Application'), about && <Id key="a" value={about.application_sha256} short />], [t('Fingerprint of the key'), about && <Fingerprint key="f" of={about} />]]} />
+          {about?.state === 'applied' && <p className="small">{t('Ask the applicant to read you the fingerprint: it says that this is their key.')}</p>}
           <Select label={t('Decision')} data={DECISIONS.map((value) => ({ value, label: t(value) }))} value={decision} onChange={(value) => setDecision(value ?? 'verified')} allowDeselect={false} />
           <Textarea label={t('Reason, one sentence')} required maxLength={500} rows={2} value={reason} onChange={(event) => setReason(event.currentTarget.value)} />
           <Button type="submit" disabled={reason.trim() === ''}>{t('To the document')}</Button>
@@ -128,14 +130,28 @@ function Applications({ wanted, decide }: { wanted: string | null; decide: ((act
   );
 }
 
+/** The fingerprint of the applicant's key, as the registration page shows it: of the very application that is decided about. */
+function Fingerprint({ of: { did, application_sha256 } }: { of: Schemas['ParticipantLine'] }) {
+  const client = useQueryClient();
+  const found = useQuery({
+    queryKey: ['participants', did, application_sha256],
+    queryFn: async () => {
+      const { value, digest } = (await client.fetchQuery(participant(did))).read;
+      if (digest !== application_sha256) throw new Refused('DIGEST_MISMATCH', t('the application has changed: look again'));
+      return thumbprint(value.jwk);
+    },
+  });
+  return <Read of={found}>{(print) => <Id value={print} />}</Read>;
+}
+
 function ImageSets({ revoke }: { revoke: ((act: Act) => void) | undefined }) {
   const all = useQuery(imageSets);
   const { data: pinned } = useQuery(trust);
   return (
-    <Card title={t('Clean-room images')}>
+    <Card title={t('Image sets')}>
       <Read of={all}>
         {({ image_sets }) => image_sets.length === 0 ? (
-          <Empty command={'depa ccr measure --help\ndepa image-set new --help\ndepa image-set sign image-set.json --key sro-a.key'}>{t('No image set is approved: no room may run.')}</Empty>
+          <Empty command={MEASURED}>{t('No image set is approved: no room may run.')}</Empty>
         ) : (
           <ul className="list">
             {image_sets.map((one) => {

@@ -14,6 +14,7 @@ import { ACTS, type Filter, fits, keep, kept, mentions, NONE, type Saved } from 
 import { pinAnew, type Proved, proved, watch, type Watched } from '../log/watch';
 import { Json } from '../parts/json';
 import { Ledger } from '../parts/ledger';
+import { mark } from '../parts/marks';
 import { Card, Facts, Page, ProblemNote, Read, Terminal } from '../parts/page';
 import { save } from '../parts/save';
 import { count, Id, Time } from '../parts/words';
@@ -65,6 +66,12 @@ function Check({ good, children }: { good: boolean; children: string }) {
 function Head({ of }: { of: Watched }) {
   const { note, signed, grown, whole, before, changed, witnesses } = of;
   const good = signed && grown === true && whole && changed.length === 0;
+  const client = useQueryClient();
+  const { data: session } = useQuery(me);
+  const member = session?.member;
+  useEffect(() => {
+    if (good && member !== undefined) void mark(client, 'steps', member, 'proved');
+  }, [client, good, member]);
   const verdict = good ? t('Verified in your browser') : changed.length > 0 ? t('Not what this browser pinned') : t('Do not trust this log');
   return (
     <Card title={t('The head of the log')} aside={<span className={`pill ${good ? 'good' : 'bad'}`}>{verdict}</span>}>
@@ -138,9 +145,9 @@ function Entries({ all, size, tile, last, go, note, filter, setFilter }: { all: 
         <div className="row noprint">
           <Button variant="default" disabled={tile === 0} onClick={() => go(tile - 1)}>{t('Older')}</Button>
           <Button variant="default" disabled={tile >= last} onClick={() => go(tile + 1)}>{t('Newer')}</Button>
-          {sees && <Export />}
           {elsewhere > 0 && <span className="dim small">{t('{n} more stand on other pages of the log', { n: elsewhere })}</span>}
         </div>
+        {sees && <Export />}
         <div className="scroll">
           <table className="data">
             <thead><tr><th className="num">{t('Index')}</th><th>{t('What')}</th><th>{t('When')}</th><th>{t('Leaf')}</th><th>{t('Inclusion')}</th></tr></thead>
@@ -159,7 +166,7 @@ function Entries({ all, size, tile, last, go, note, filter, setFilter }: { all: 
         </div>
         {!whole && shown.length > FEW && <div><Button variant="default" size="xs" onClick={() => setWhole(true)}>{t('Show all {n}', { n: shown.length })}</Button></div>}
         {open !== undefined && <Opened index={open} entry={all.find((one) => one.index === open)} close={() => setQuery({}, { replace: true })} />}
-        <Terminal command={sees ? 'depa audit verify depa-log.jsonl --trust trust.json' : `depa audit monitor ${location.origin} --state watch --trust trust.json`} />
+        <Terminal command={`depa audit monitor ${location.origin} --state watch --trust trust.json`} />
         <details><summary className="dim small">{t('The checkpoint note')}</summary><pre className="json" tabIndex={0}>{note}</pre></details>
       </div>
     </Card>
@@ -266,6 +273,9 @@ function Opened({ index, entry, close }: { index: number; entry: Proved | undefi
 
 /** Exports the log in the form that `depa audit verify` takes, after checking every body against its record. */
 function Export() {
+  const client = useQueryClient();
+  const { data: session } = useQuery(me);
+  const [done, setDone] = useState(false);
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<unknown>();
   const made = async () => {
@@ -292,10 +302,19 @@ function Export() {
         from += page.entries.length;
       }
       save('depa-log.jsonl', `${lines.join('\n')}\n`, 'application/x-ndjson');
+      setDone(true);
+      await mark(client, 'steps', session?.member ?? '', 'exported');
     } catch (caught) {
       setProblem(caught);
     }
     setBusy(false);
   };
-  return <><Button loading={busy} onClick={() => void made()}>{t('Export with bodies')}</Button><ProblemNote problem={problem} /></>;
+  return (
+    <div className="stack tight noprint">
+      <div><Button loading={busy} onClick={() => void made()}>{t('Export with bodies')}</Button></div>
+      <ProblemNote problem={problem} />
+      {done && <div className="note good" role="status">{t('Saved. Now verify it on your own machine: every entry, and all that follows from them.')}</div>}
+      <Terminal key={String(done)} open={done} command={'depa audit verify depa-log.jsonl --trust trust.json\ndepa audit report depa-log.jsonl --trust trust.json'} />
+    </div>
+  );
 }

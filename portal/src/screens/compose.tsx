@@ -123,6 +123,7 @@ function Composer({ base }: { base?: Own<Contract> }) {
       crumbs={<><Link to="/contracts">{t('Contracts')}</Link> / {base ? <Link to={`/contracts/${id}`}>{id.slice(0, 16)}…</Link> : t('new')}</>}
     >
       {known && !ready && <div className="note wait">{t('This browser holds no key that may sign for you.')} <Link to="/keys">{t('Set up a key')}</Link></div>}
+      {!base && session && !session.roles.includes('tdc_admin') && <div className="note wait">{t('A data consumer composes a contract. You answer one with a counter-offer, on its own page.')} <Link to="/contracts">{t('Contracts')}</Link></div>}
       <Card title={t('Datasets')}>
         <div className="stack tight">
           <ProblemNote problem={unread} />
@@ -158,7 +159,7 @@ function Composer({ base }: { base?: Own<Contract> }) {
         <>
           {chosen.length > 0 && (
             <Card title={t('What a training would cost')}>
-              <Forecast granted={String(Math.min(...granted) || 1)} delta={least?.offer.privacy_cap.delta ?? '0.00001'} rows={least?.offer.public_rows ?? 0} />
+              <Forecast granted={String(Math.min(...granted) || 1)} delta={least?.offer.privacy_cap.delta ?? '0.00001'} rows={least?.offer.public_rows ?? 0} datasets={chosen.map(({ offer }) => offer.dataset_id)} />
             </Card>
           )}
           <div className="split half">
@@ -179,8 +180,8 @@ function Composer({ base }: { base?: Own<Contract> }) {
                   {template && template.jurisdictions.length > 0
                     ? <Select label={t('Under the law of')} data={[...new Set([...template.jurisdictions, form.jurisdiction])]} value={form.jurisdiction} onChange={(value) => change({ jurisdiction: value ?? form.jurisdiction })} allowDeselect={false} />
                     : <TextInput label={t('Under the law of')} value={form.jurisdiction} maxLength={2} w={220} onChange={(event) => change({ jurisdiction: event.currentTarget.value.toUpperCase() })} />}
-                  {!base && <Select label={t('Clean room of')} data={rooms.map((one) => ({ value: one.did, label: one.legal_name }))} value={form.ccrp} onChange={(value) => change({ ccrp: value ?? '' })} allowDeselect={false} />}
-                  <MultiSelect label={t('Approved image sets')} data={approved.map((one) => ({ value: one.image_set_id, label: String(one['name'] ?? one.image_set_id) }))} value={form.imageSets} onChange={(value) => change({ imageSets: value })} />
+                  {!base && <Select label={t('Clean room of')} description={people.data && rooms.length === 0 ? t('No clean-room provider is verified yet.') : undefined} data={rooms.map((one) => ({ value: one.did, label: one.legal_name }))} value={form.ccrp} onChange={(value) => change({ ccrp: value ?? '' })} allowDeselect={false} />}
+                  <MultiSelect label={t('Approved image sets')} description={sets.data && approved.length === 0 ? t('No image set is approved yet: two people of the SRO approve one.') : undefined} data={approved.map((one) => ({ value: one.image_set_id, label: String(one['name'] ?? one.image_set_id) }))} value={form.imageSets} onChange={(value) => change({ imageSets: value })} />
                   {!base && (
                     <div className="row">
                       <NumberInput label={t('Price of the room, per run')} value={form.roomPrice / 10 ** decimals(form.currency)} min={0} decimalScale={decimals(form.currency)} onChange={(value) => change({ roomPrice: Math.round(Number(value) * 10 ** decimals(form.currency)) })} />
@@ -207,7 +208,8 @@ function Composer({ base }: { base?: Own<Contract> }) {
                     <Button variant="default" loading={busy === 'check'} disabled={!ready || !mine} onClick={() => void tried('check', check)}>{t('Check every rule')}</Button>
                     <Button loading={busy === 'propose'} disabled={!ready || !current || checked.refusals.length > 0} onClick={() => void tried('propose', propose)}>{t('Sign and propose')}</Button>
                   </div>
-                  <Terminal command={`depa contract check contract.json --key tdc.key --trust trust.json --registry ${location.origin}\ndepa contract propose contract.json --signature tdc.signature.json --registry ${location.origin}`} />
+                  {ready && !current && <p className="dim small">{t('First check every rule; a change asks for another check.')}</p>}
+                  <Terminal command={`depa contract check contract.json --key tdc.key --trust trust.json --registry ${location.origin}\ndepa contract sign contract.json --out tdc.signature.json --key tdc.key --trust trust.json\ndepa contract propose contract.json --signature tdc.signature.json --registry ${location.origin}`} />
                 </div>
               </Card>
             </div>

@@ -11,16 +11,21 @@ import { contract as query, contractEvents, contractVersion, me, trust } from '.
 import { t } from '../i18n';
 import { type Envelope, type Own, read, Refused, sign } from '../keys/document';
 import { Changes } from '../parts/changes';
+import { isOpen, may as mayOf } from '../parts/contract-acts';
 import { ContractText } from '../parts/contract-text';
 import { Json } from '../parts/json';
 import { useSigning } from '../parts/keys';
 import { lineage, type Version } from '../parts/lineage';
+import { mark } from '../parts/marks';
+import { OrderRun } from '../parts/order-dialog';
 import { Card, Page, ProblemNote, Read, Terminal } from '../parts/page';
 import { save } from '../parts/save';
 import { Signatures } from '../parts/signatures';
 import { SignedAct } from '../parts/signed-act';
+import { stepUp } from '../parts/step-up';
 import { Id, Name, State, Time } from '../parts/words';
 import type { Schemas } from '../api/client';
+import { ByTwo } from './admin/by-two';
 
 /** The contract in the page's own bytes; refused where the service serves others than it says. */
 function useRead(view: Schemas['ContractView'], id: string, registry: string): { own?: Own<Contract>; problem?: unknown } {
@@ -193,7 +198,8 @@ function Acts({ own, view, signed: done }: { own: Own<Contract>; view: Schemas['
   const { contract_id: id, registry } = own.value;
   const mine = own.value.parties.find((party) => party.did === session?.member);
   const signed = view.contract.signatures.some((one) => one.kid.startsWith(`${session?.member}#`));
-  const open = view.state === 'proposed' || view.state === 'partially_signed';
+  const sro = session?.roles.includes('sro_admin') ?? false;
+  const [open, awaiting] = [isOpen(view.state), view.state === 'awaiting_sro'];
   const once = { params: { path: { id }, header: { 'Idempotency-Key': crypto.randomUUID() } } };
   const tried = async (act: () => Promise<string>) => {
     setBusy(true);
@@ -208,15 +214,17 @@ function Acts({ own, view, signed: done }: { own: Own<Contract>; view: Schemas['
   };
   const put = async () => {
     if (ready === undefined) throw new Refused('KEY_MISSING', t('This browser holds no key that may sign for you.'));
+    // Who is no party countersigns: an act of the SRO.
+    if (mine === undefined) await stepUp(session);
     const signature = await sign(own, ready);
     const answer = await ask(api.POST('/v1/contracts/{id}/signatures', { ...once, body: { contract_sha256: own.digest, signature } }));
     done();
+    if (mine === undefined) await mark(client, 'countersigned', session?.member ?? '', own.digest);
     return answer.executed ? t('All have signed: the contract stands.') : t('Your signature stands in the log.');
   };
   const reference = { id, sha256: own.digest };
   const proposed = view.contract.signatures[0]?.kid.startsWith(`${session?.member}#`) ?? false;
-  const standing = ['active', 'scheduled', 'suspended'].includes(view.state);
-  const may = { revoke: mine !== undefined && standing && own.value.revocation.by.includes(mine.role), withdraw: proposed && open, next: mine !== undefined && (open || standing) };
+  const may = mayOf({ state: view.state, role: mine?.role, sro, signed, proposed, revokers: own.value.revocation.by });
   const made = (reason: string, at: string) => {
     if (acting === 'revoke') return { schema: 'contract-revoke.v1', registry, contract: reference, reason, revoked_at: at };
     if (acting === 'withdraw') return { schema: 'contract-withdraw.v1', registry, contract: reference, cause: 'at_will', reason, at };
@@ -241,19 +249,27 @@ function Acts({ own, view, signed: done }: { own: Own<Contract>; view: Schemas['
     <Card title={t('What you can do')}>
       <div className="stack tight noprint">
         <ProblemNote problem={problem} />
-        {mine && open && !signed && (
+        {awaiting && <div className="note wait">{t('Every party has signed. Two people of the SRO countersign before it stands.')}</div>}
+        {view.state === 'scheduled' && <p>{t('It comes into force at')} <Time at={own.value.effective_from} />.</p>}
+        {may.order && <div><OrderRun contract={id} /></div>}
+        {known && !ready && (may.sign || may.withdraw || may.revoke) && <div className="note wait">{t('This browser holds no key that may sign for you.')} <Link to="/keys">{t('Set up a key')}</Link></div>}
+        {may.sign && (
           <>
-            {known && !ready && <div className="note wait">{t('This browser holds no key that may sign for you.')} <Link to="/keys">{t('Set up a key')}</Link></div>}
             <Checkbox checked={read_} onChange={(event) => setRead(event.currentTarget.checked)} label={t('I have read the contract and compared the digest')} />
-            <Button disabled={!read_ || !ready} loading={busy} onClick={() => void tried(put)}>{t('Sign this contract')}</Button>
-            <Button variant="default" disabled={!ready} onClick={() => setActing('decline')}>{t('Decline')}</Button>
+            {ready && !read_ && <p className="dim small">{t('Tick that you have read it.')}</p>}
+            <Button disabled={!read_ || !ready} loading={busy} onClick={() => void tried(put)}>{mine ? t('Sign this contract') : t('Countersign for the SRO')}</Button>
+            {may.decline && <Button variant="default" disabled={!ready} onClick={() => setActing('decline')}>{t('Decline')}</Button>}
           </>
         )}
         {may.next && <Button component={Link} variant="default" to={`/contracts/new?counter=${id}&version=${own.digest}`}>{open ? t('Make a counter-offer') : t('Propose a next version')}</Button>}
         {may.withdraw && <Button variant="default" disabled={!ready} onClick={() => setActing('withdraw')}>{t('Take it back')}</Button>}
         {may.revoke && <Button variant="outline" color="red" disabled={!ready} onClick={() => setActing('revoke')}>{t('Revoke this contract')}</Button>}
         {signed && open && <p className="dim">{t('You have signed. The others are still to sign.')}</p>}
-        {mine && open && !signed && <Colleague id={id} digest={own.digest} />}
+        {signed && sro && awaiting && <p className="dim">{t('You have countersigned. Another person of the SRO is still to sign.')}</p>}
+        {may.refuse && <ByTwo label={t('Refuse to countersign')} lead={t('Two people of the SRO refuse together; the contract then never comes into force.')} make={({ registry: here, reason, at }) => ({ schema: 'contract-decline.v1', registry: here, contract: reference, reason, declined_at: at })} />}
+        {may.suspend && <ByTwo label={t('Suspend this contract')} lead={t('No run starts under it until two people of the SRO end the suspension.')} caused make={(given) => ({ schema: 'contract-suspend.v1', contract: reference, ...given })} />}
+        {may.resume && <ByTwo label={t('End the suspension')} lead={t('Runs start under it again once two people of the SRO have signed.')} make={(given) => ({ schema: 'contract-resume.v1', contract: reference, ...given, cause: 'at_will' })} />}
+        {may.decline && <Colleague id={id} digest={own.digest} />}
         {view.executed ? <Button variant="default" loading={busy} onClick={() => void tried(bundle)}>{t('Save the signed bundle')}</Button> : <Button variant="default" onClick={() => save(`${id}.contract.json`, JSON.stringify(view.contract))}>{t('Save it as signed so far')}</Button>}
         {view.executed && <Terminal command={`depa audit verify-contract ${id}.bundle.json --trust trust.json`} />}
         {!view.executed && <Terminal command={`depa contract fetch ${id} --out contract.json --key YOUR.key --registry ${location.origin}\ndepa contract sign contract.json --out mine.json --key YOUR.key --trust trust.json\ndepa contract submit contract.json --signature mine.json --registry ${location.origin}`} />}

@@ -13,14 +13,14 @@ const COMMAND = `depa contract new contract.toml --out contract.json --trust tru
 export default function Contracts() {
   const { data: session } = useQuery(me);
   const roles = session?.roles ?? [];
-  const composes = roles.includes('tdc_admin') || roles.includes('signer');
+  const composes = roles.includes('tdc_admin');
   return (
     <Page
       title={t('Contracts')}
       lead={t('One document that every party signs over the same bytes.')}
       actions={composes && <Button component={Link} to="/contracts/new">{t('Compose a contract')}</Button>}
     >
-      {oversees(session) ? <All /> : <Own />}
+      {oversees(session) ? <All /> : <Own composes={composes} />}
     </Page>
   );
 }
@@ -34,7 +34,7 @@ export function about(ids: string[], named: ReadonlyMap<string, string>): string
   return more > 0 ? t('{said} and {n} more', { said, n: more }) : said;
 }
 
-function Own() {
+function Own({ composes }: { composes: boolean }) {
   const all = useQuery(contracts);
   const offers = useQuery(datasets);
   const named = new Map((offers.data ?? []).map(({ offer }) => [offer.dataset_id, offer.name]));
@@ -42,7 +42,7 @@ function Own() {
     <Card>
       <Read of={all}>
         {(rows) => rows.length === 0 ? (
-          <Empty command={COMMAND}>{t('You are party of no contract yet.')}</Empty>
+          composes ? <Empty command={COMMAND}>{t('You are party of no contract yet.')}</Empty> : <Empty>{t('You are party of no contract yet. A data consumer composes one; when it names you, it waits here and on Home for your signature.')}</Empty>
         ) : (
           <div className="scroll">
             <table className="data">

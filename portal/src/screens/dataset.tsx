@@ -20,7 +20,7 @@ import { price } from './datasets';
 export default function DatasetPage() {
   const { id = '' } = useParams();
   const versions = useQuery(dataset(id));
-  return <Read of={versions}>{(all) => (all[0] ? <Shown newest={all[0]} all={all} /> : <p>{t('No such dataset.')}</p>)}</Read>;
+  return <Read of={versions}>{(all) => (all[0] ? <Shown newest={all[0]} all={all} /> : <Page title={t('No such dataset.')} crumbs={<Link to="/datasets">{t('Datasets')}</Link>}><p><Link to="/datasets">{t('To the catalogue')}</Link></p></Page>)}</Read>;
 }
 
 function Shown({ newest, all }: { newest: Listed; all: Listed[] }) {
@@ -28,7 +28,7 @@ function Shown({ newest, all }: { newest: Listed; all: Listed[] }) {
   const { data: session } = useQuery(me);
   const navigate = useNavigate();
   const owner = session?.member === offer.provider;
-  const composes = session?.roles.some((role) => role === 'tdc_admin') ?? false;
+  const composes = session?.roles.includes('tdc_admin') && view.state === 'registered';
   const croissant = async () => {
     const document = await ask(api.GET('/v1/datasets/{id}/croissant', { params: { path: { id: offer.dataset_id } }, parseAs: 'text' }));
     save(`${offer.dataset_id}.croissant.json`, String(document), 'application/ld+json');
@@ -56,7 +56,7 @@ function Shown({ newest, all }: { newest: Listed; all: Listed[] }) {
               [t('Licence'), offer.data_card.licence],
               [t('Made by'), offer.reference.creators.join(', ')],
               [t('Keywords'), offer.reference.keywords.join(', ') || undefined],
-              [t('Sample'), offer.reference.sample ? <span key="s"><span className="pill">{t(offer.reference.sample.kind)}</span> <code className="words">{offer.reference.sample.url}</code> <Id value={offer.reference.sample.sha256} short /></span> : t('none')],
+              [t('Sample'), offer.reference.sample ? <span key="s"><span className="pill">{t(offer.reference.sample.kind)}</span> <Sample url={offer.reference.sample.url} /> <Id value={offer.reference.sample.sha256} short /></span> : t('none')],
             ]} />
           </Card>
           <Card title={t('Columns')} aside={<span className="dim small">{t('bounds are public; values outside are clamped')}</span>}>
@@ -113,6 +113,11 @@ function Shown({ newest, all }: { newest: Listed; all: Listed[] }) {
       </div>
     </Page>
   );
+}
+
+/** Where a sample lies: an address of https can be opened, any other is told. */
+function Sample({ url }: { url: string }) {
+  return url.startsWith('https://') ? <a className="words" href={url} target="_blank" rel="noreferrer">{url}</a> : <code className="words">{url}</code>;
 }
 
 /** What a profile says, which its provider hands over as a file: an offer carries none. */

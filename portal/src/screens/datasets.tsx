@@ -100,6 +100,7 @@ function Catalogue({ all }: { all: Listed[] }) {
         {bar}
         <span className="dim small" role="status">{t('{n} of {all}', { n: shown.length, all: all.length })}</span>
         {beside.length > 0 && <Button size="xs" variant="default" disabled={beside.length < 2} onClick={() => setOpen(true)}>{t('Compare {n} of at most {most}', { n: beside.length, most: MOST })}</Button>}
+        {beside.length === 1 && <span className="dim small">{t('Choose one more to compare.')}</span>}
         {picked.length > 0 && <Button component={Link} to="/contracts/new" size="xs">{t('Contract over {n} datasets', { n: picked.length })}</Button>}
       </div>
       {open && compared.length >= 2 && <Compare all={compared} of={lines(compared, price, place)} close={() => setOpen(false)} />}
@@ -116,7 +117,7 @@ function Catalogue({ all }: { all: Listed[] }) {
               <span>{price(one)}</span>
             </div>
             <div className="row above">
-              <Pick id={one.offer.dataset_id} name={one.offer.name} />
+              {one.view.state === 'registered' && <Pick id={one.offer.dataset_id} name={one.offer.name} />}
               <Checkbox size="sm" label={<>{t('Compare')}<span className="sr">: {one.offer.name}</span></>} checked={beside.includes(one.offer.dataset_id)} disabled={!beside.includes(one.offer.dataset_id) && beside.length >= MOST} onChange={(event) => choose(one.offer.dataset_id, event.currentTarget.checked)} />
             </div>
           </li>
@@ -129,7 +130,7 @@ function Catalogue({ all }: { all: Listed[] }) {
 function Pick({ id, name }: { id: string; name: string }) {
   const picked = useBasket().includes(id);
   const { data: session } = useQuery(me);
-  if (!session?.roles.some((role) => role === 'tdc_admin' || role === 'signer')) return null;
+  if (!session?.roles.includes('tdc_admin')) return null;
   return (
     <div>
       <Button size="xs" variant={picked ? 'filled' : 'default'} aria-pressed={picked} onClick={() => basket(id, !picked)}>

@@ -6,6 +6,7 @@ import { Link, useNavigate } from 'react-router';
 import { api, ask, rememberCsrf } from '../api/client';
 import { configuration } from '../api/queries';
 import { t } from '../i18n';
+import { applied, settle } from '../keys/applied';
 import { create, type Options } from '../keys/passkey';
 import { ProblemNote } from '../parts/page';
 import { toProvider } from '../parts/oidc';
@@ -31,6 +32,8 @@ export function Enrol() {
     const body = { token, challenge_id: begun.challenge_id, credential, label };
     const made = await ask(api.POST('/auth/enrol', { body: body as never }));
     rememberCsrf(made.session.csrf_token);
+    // Only now: whatever broke off before, the page of the registration goes on where it was left.
+    settle(made.session.member);
     setCodes(made.recovery_codes);
     await client.refetchQueries({ queryKey: ['me'] });
     if (made.recovery_codes.length === 0) void navigate('/');
@@ -53,6 +56,7 @@ export function Enrol() {
             <TextInput label={t('A name for this passkey')} value={label} onChange={(event) => setLabel(event.currentTarget.value)} required maxLength={100} />
             <ProblemNote problem={problem} />
             <Button type="submit" size="md" loading={busy} disabled={token === ''}>{t('Make a passkey')}</Button>
+            {applied() !== undefined && <p className="small"><Link to="/register">{t('Go on with your registration')}</Link></p>}
             {ways.includes('oidc') && <Button variant="default" disabled={token === ''} onClick={() => void toProvider(token).catch(setProblem)}>{t('Use your organisation’s account instead')}</Button>}
           </form>
         ) : (

@@ -67,7 +67,7 @@ function Shown({ record, view, trust: named, id }: { record: Record_; view: View
               <li>{t('Whether firmware and platform are new enough for the level that the contract asks for.')}</li>
               <li>{t('Whether the statements of key services are signed: the log took them with their signatures.')}</li>
             </ul>
-            <Terminal command={'depa attest verify evidence.json --trust trust.json'} open />
+            <Terminal command={'depa attest verify evidence.json --policy baseline --trust trust.json'} open />
           </Card>
         </div>
       </div>

@@ -11,7 +11,7 @@ import { FirstSteps } from '../parts/first-steps';
 import { Card, Empty, Page, Read } from '../parts/page';
 import { Id, Name, State, Time } from '../parts/words';
 
-const WHAT: Record<string, string> = { sign: 'Sign', approve: 'Decide', pay: 'Pay', dispute: 'Dispute', budget: 'Budget', run: 'Run' };
+const WHAT: Record<string, string> = { sign: 'Sign', approve: 'Decide', pay: 'Payment', dispute: 'Dispute', budget: 'Budget', run: 'Run', data: 'Dataset' };
 
 export function Home() {
   const { data: session } = useQuery(me);

@@ -5,17 +5,21 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { keysOf, me, trust } from '../api/queries';
 import { t } from '../i18n';
+import { settle } from '../keys/applied';
 import { Refused } from '../keys/document';
 import {
   forget, forgetRecovery, fromFile, fromRecovery, type HeldKey, keep, keepRecovery, madeRecoveries, type MadeRecovery, make, makeRecovery, withoutKey,
 } from '../keys/held';
-import { EndKey, EnterKey } from '../parts/key-acts';
+import { EndKey, EnterKey, invitation, type KeyEvent, PublicHalf } from '../parts/key-acts';
 import { useSigning } from '../parts/keys';
 import { Card, Empty, Page, ProblemNote, Read, Terminal } from '../parts/page';
+import { People } from '../parts/people';
 import { save } from '../parts/save';
+import { useHanded } from '../parts/two-people';
 import { Id, State } from '../parts/words';
 
 const SOURCE = { made: 'made in this browser', file: 'from a key file', recovery: 'from a recovery file' };
+const HANDED = ['key-event.v1'];
 const handOut = ({ file }: MadeRecovery) => save('depa-recovery.json', JSON.stringify(file, null, 2));
 
 export default function Keys() {
@@ -32,10 +36,17 @@ export default function Keys() {
   const [persisted, setPersisted] = useState(true);
   const [entering, setEntering] = useState<{ key: HeldKey; made?: MadeRecovery }>();
   const [ending, setEnding] = useState<string>();
+  const [asked, setAsked] = useState<{ kid: string; link: string }>();
+  const { act, problem: unread } = useHanded(HANDED);
+  const [handed, setHanded] = useState<KeyEvent>();
+  useEffect(() => setHanded(act as KeyEvent | undefined), [act]);
   useEffect(() => {
     void navigator.storage.persisted().then(setPersisted);
   }, []);
-  const isPerson = pinned?.sro.some((person) => person.did === member) ?? false;
+  // Who is in needs no registration any more, whichever way led in.
+  useEffect(() => settle(member), [member]);
+  const people = (pinned?.sro ?? []).map(({ did }) => did);
+  const isPerson = people.includes(member);
 
   const tried = async (name: string, act: () => Promise<string | undefined>) => {
     setBusy(name);
@@ -65,11 +76,16 @@ export default function Keys() {
   };
   // Kept first, entered second: whatever fails in between, no key counts whose private half is nowhere.
   const made = () => tried('make', async () => {
-    needed();
     const key = await make(member);
     await keep(key);
     setPersisted(await navigator.storage.persist());
+    if (!signing.ready) return t('The key is kept here. It counts once a colleague whose key counts has entered it.');
     setEntering({ key });
+    return undefined;
+  });
+  const ask = (key: HeldKey) => tried('ask', async () => {
+    if (!pinned) throw new Refused('WRONG_REGISTRY', t('nothing is shown yet'));
+    setAsked({ kid: key.kid, link: await invitation(key, pinned.registry) });
     return undefined;
   });
   const second = () => tried('second', async () => {
@@ -83,11 +99,14 @@ export default function Keys() {
   });
   const entered = (stands: boolean) => {
     const recovery = entering?.made;
+    const colleague = handed !== undefined;
     setEntering(undefined);
+    setHanded(undefined);
     void tried('entered', async () => {
       if (!stands) return t('You have signed. A second person must sign the same bytes within a week.');
       if (recovery) await keepRecovery(withoutKey(recovery));
       await client.invalidateQueries({ queryKey: ['keys'] });
+      if (colleague) return t('The key of your colleague stands in the log and signs from now on.');
       return recovery ? t('The recovery key stands in the log. Keep its file apart from this device.') : t('The new key stands in the log and signs from now on.');
     });
   };
@@ -96,7 +115,8 @@ export default function Keys() {
   const active = listed.data?.keys.filter((key) => key.state === 'active').length ?? 0;
   return (
     <Page title={t('Keys')} lead={t('Your session reads. What you sign, your own key signs, in this browser; the service never sees it.')}>
-      <ProblemNote problem={problem} />
+      <ProblemNote problem={problem ?? unread} />
+      {handed && signing.known && !signing.ready && <div className="note wait">{t('A colleague asks you to enter their key. First take in a key that counts, below.')}</div>}
       {signing.ready && active < 2 && <div className="note wait">{t('Only one key signs for you. If this browser loses it, nobody can sign for you until two people of the SRO help. Make a recovery key.')}</div>}
       {signing.held.length > 0 && !persisted && <div className="note wait">{t('This browser may delete what pages keep when it runs short of space. Make a recovery key.')}</div>}
       <Card title={t('In this browser')}>
@@ -108,10 +128,14 @@ export default function Keys() {
               const state = stateOf(key.thumbprint);
               return (
                 <li key={key.kid} className="item">
-                  <div><strong>{t(SOURCE[key.source])}</strong><p className="small">{t('fingerprint')} <Id value={key.thumbprint} /></p></div>
+                  <div><strong>{t(SOURCE[key.source])}</strong><p className="small">{t('fingerprint')} <Id value={key.thumbprint} /></p>
+                    {asked?.kid === key.kid && <Asked link={asked.link} />}
+                  </div>
                   <div className="row">
+                    <PublicHalf of={key} />
                     {state ? <State word={state} /> : <span className="pill wait">{t('not entered yet')}</span>}
                     {!state && listed.data && signing.ready && <Button size="xs" onClick={() => setEntering({ key })}>{t('Enter it')}</Button>}
+                    {!state && listed.data && signing.known && !signing.ready && <Button size="xs" loading={busy === 'ask'} onClick={() => void ask(key)}>{t('Ask a colleague to enter it')}</Button>}
                     <Button size="xs" variant="default" onClick={() => void tried('forget', async () => { await forget(key); return state ? t('Forgotten here. It still counts until it is retired.') : t('Forgotten. It never counted.'); })}>{t('Forget here')}</Button>
                   </div>
                 </li>
@@ -139,15 +163,18 @@ export default function Keys() {
           <div className="stack tight">
             <p className="dim">{t('A file of depa keys new, or a recovery file with its passphrase below. It is read here and sent nowhere.')}</p>
             <div><FileButton onChange={opened} accept=".key,.json,application/json">{(props) => <Button {...props} variant={signing.known && !signing.ready ? 'filled' : 'default'} loading={busy === 'file'}>{t('Choose a file')}</Button>}</FileButton></div>
-            <Terminal command="depa keys new --out acme.key" />
+            <p className="dim small">{t('For the command line, make a file with the command below, take it in here and enter it; then depa signs with that file.')}</p>
+            <Terminal command={`depa keys new --out mine.key --did ${member}`} />
           </div>
         </Card>
         <Card title={t('Create a key')}>
           <div className="stack tight">
             <p className="dim">{t('Made in this browser, never readable, not even by this page. A key that counts signs for it.')}</p>
+            {member.startsWith('did:web:') && <p className="dim">{t('Your identifier is a did:web: its document must name the public key first. Create the key, copy its public key above, publish it, then enter it.')}</p>}
             {isPerson && <p className="dim">{t('Keys of the SRO’s people change by two of them: a colleague signs after you.')}</p>}
-            <div><Button onClick={() => void made()} loading={busy === 'make'} disabled={!signing.ready}>{t('Create a key')}</Button></div>
-            {signing.known && !signing.ready && <p className="dim small">{t('First take in a key that counts: it must sign for the new one.')}</p>}
+            <div><Button onClick={() => void made()} loading={busy === 'make'} disabled={!signing.known}>{t('Create a key')}</Button></div>
+            {signing.known && !signing.ready && <p className="dim small">{t('No key that counts is here: a colleague who holds one enters yours, by a link that you send.')}</p>}
+            <Terminal command={`depa keys new --out mine.key --did ${member}\ndepa keys add mine.key --use document --use api --key KEY_THAT_COUNTS.key --trust trust.json --registry ${location.origin}`} />
           </div>
         </Card>
         <Card title={t('Recovery')}>
@@ -155,6 +182,7 @@ export default function Keys() {
             <p className="dim">{t('A second key in a file under a passphrase, for the day this browser is lost.')}</p>
             <PasswordInput label={t('Passphrase')} description={t('At least 12 characters')} value={passphrase} onChange={(event) => setPassphrase(event.currentTarget.value)} autoComplete="new-password" />
             <div><Button variant="default" onClick={() => void second()} loading={busy === 'second'} disabled={!signing.ready || passphrase.length < 12}>{t('Make a recovery key')}</Button></div>
+            {signing.known && !signing.ready && <p className="dim small">{t('First take in a key that counts: it must sign for the new one.')}</p>}
           </div>
         </Card>
       </div>
@@ -175,12 +203,26 @@ export default function Keys() {
         </Read>
         <Terminal command={`depa keys list ${member} --registry ${location.origin}`} />
       </Card>
+      <People />
       {entering && signing.ready && pinned && (
         <EnterKey added={entering.key} by={signing.ready} registry={pinned.registry} reason={entering.made ? 'a recovery key' : 'a key of a browser'} close={() => setEntering(undefined)} done={entered} />
+      )}
+      {handed && signing.ready && pinned && (
+        <EnterKey handed={handed} holders={isPerson ? people : [member]} by={signing.ready} registry={pinned.registry} reason="" close={() => setHanded(undefined)} done={entered} />
       )}
       {ending !== undefined && signing.ready && pinned && (
         <EndKey thumbprint={ending} by={signing.ready} registry={pinned.registry} close={() => setEnding(undefined)} done={(stands) => { setEnding(undefined); void tried('end', async () => stands ? t('It stands in the log.') : t('You have signed. A second person must sign the same bytes within a week.')); }} />
       )}
     </Page>
+  );
+}
+
+/** The link by which a colleague enters a key. */
+function Asked({ link }: { link: string }) {
+  return (
+    <div className="stack tight" data-testid="asked">
+      <p className="small">{t('Send this link to a colleague whose key counts; it holds no secret. Read them the fingerprint above: they compare it, and sign.')}</p>
+      <div><Id value={link} short /></div>
+    </div>
   );
 }

@@ -57,7 +57,7 @@ function Shown({ of }: { of: Obligation }) {
   const way = wayOf(of);
   const at = way.indexOf(of.state);
   const known = (open.data ?? []).find((one) => one.instruction_id === of.instruction_id && one.state !== 'closed');
-  const party = session?.roles.includes('signer') ?? false;
+  const party = session?.member === of.payer || session?.member === of.payee;
   return (
     <Page
       title={`${t('Payment')} ${money(of.amount_minor, of.currency)}`}
@@ -72,6 +72,7 @@ function Shown({ of }: { of: Obligation }) {
           ))}
         </ol>
         {(of.attempt ?? 0) > 0 && <p className="dim small">{t('{n} attempts failed before.', { n: of.attempt ?? 0 })}</p>}
+        <p className="dim small">{t('Nobody pays on this page: your payment provider does as it is instructed.')}</p>
         <p className="dim small">{t('Money moves in two phases: it is held first, and made final or given back once. No phase is skipped or done twice.')}</p>
       </Card>
       <Card title={t('What it is for')}>

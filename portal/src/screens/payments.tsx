@@ -4,6 +4,7 @@ import { notifications } from '@mantine/notifications';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link } from 'react-router';
+import { oversees } from '../api/calm';
 import { api, ask, acting } from '../api/client';
 import { TOPICS } from '../api/topics';
 import { deliveries, endpoints, me, payments } from '../api/queries';
@@ -18,7 +19,7 @@ import { Id, money, Name, State, Time } from '../parts/words';
 export default function Payments() {
   const { data: session } = useQuery(me);
   const all = useQuery(payments);
-  const party = session?.roles.some((role) => ['tdp_admin', 'tdc_admin', 'signer'].includes(role)) ?? false;
+  const party = session != null && !oversees(session);
   return (
     <Page title={t('Payments')} lead={t('What falls due stands in the same log entry as the completion that owes it.')}>
       <Card title={t('Instructions')}>
@@ -68,7 +69,7 @@ function Sums({ rows, member }: { rows: { payer: string; payee: string; currency
 
 function Webhooks() {
   const client = useQueryClient();
-  const { ready } = useSigning();
+  const { ready, known } = useSigning();
   const listed = useQuery(endpoints);
   const sent = useQuery({ ...deliveries, refetchInterval: 5_000 });
   const [open, setOpen] = useState(false);
@@ -116,6 +117,7 @@ function Webhooks() {
     <>
       <Card title={t('Webhooks')} aside={<Button size="xs" onClick={() => { setMade(undefined); setOpen(true); }} disabled={!ready}>{t('Add an endpoint')}</Button>}>
         <ProblemNote problem={problem} />
+        {known && !ready && <div className="note wait">{t('To change endpoints or to send again, your key signs; this browser holds none that counts.')} <Link to="/keys">{t('Set up a key')}</Link></div>}
         <Read of={listed}>
           {({ endpoints: rows }) => rows.length === 0 ? (
             <Empty command={`depa webhook endpoint add --url https://acme.example/depa --event run.completed --out endpoint.json --key YOUR.key --registry ${location.origin}`}>{t('Your systems hear nothing yet. An endpoint gets signed messages.')}</Empty>

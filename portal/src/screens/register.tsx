@@ -1,5 +1,8 @@
-/** A new organisation: a key made here, an application signed by it, the SRO's decision, the first person. */
-import { Button, Select, TextInput } from '@mantine/core';
+/**
+ * A new organisation: a key made here or taken in, an application signed by it, the SRO's decision, the first person. Who
+ * holds a key that counts already, a person of the SRO too, comes in here for the first time.
+ */
+import { Button, FileButton, Select, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { Link, useNavigate } from 'react-router';
@@ -7,9 +10,12 @@ import { api, ask, acting } from '../api/client';
 import type { Participant } from '../api/documents';
 import { participant, trust } from '../api/queries';
 import { t } from '../i18n';
+import { applied, remember, settle } from '../keys/applied';
 import { seal, stamp } from '../keys/document';
-import { heldKeys, type HeldKey, keep, make } from '../keys/held';
+import { fromFile, heldKeys, type HeldKey, keep, make } from '../keys/held';
+import { PublicHalf } from '../parts/key-acts';
 import { Card, Facts, Page, ProblemNote, Terminal } from '../parts/page';
+import { ROLES } from '../parts/people';
 import { Top } from '../parts/shell';
 import { SignedBytes, useOwn } from '../parts/signed';
 import { Id, State } from '../parts/words';
@@ -20,8 +26,11 @@ const KINDS = [
   { value: 'ccrp', label: 'Clean-room provider' },
   { value: 'auditor', label: 'Auditor' },
 ];
-const ROLES: Record<string, string[]> = {
-  tdp: ['tdp_admin', 'signer'], tdc: ['tdc_admin', 'signer'], ccrp: ['ccr_operator'], auditor: ['sro_auditor'],
+
+/** Why nothing goes on in this state; nothing where it does. */
+const ENDED: Record<string, string> = {
+  rejected: 'Two people of the SRO decided against it. Ask them why; a new application begins with a new key.',
+  withdrawn: 'This organisation has left the registry for good. A new application begins with a new key.',
 };
 
 export default function Register() {
@@ -30,7 +39,7 @@ export default function Register() {
   const [name, setName] = useState('');
   const [kind, setKind] = useState<Participant['kind']>('tdp');
   const [place, setPlace] = useState('IN');
-  const [person, setPerson] = useState('');
+  const [own, setOwn] = useState('');
   const [application, setApplication] = useState<Participant>();
   const { own: document_, problem: unmade } = useOwn(application);
   const [problem, setProblem] = useState<unknown>();
@@ -38,11 +47,12 @@ export default function Register() {
   const navigate = useNavigate();
   // A did:key that was made here and applied before: the page goes on where it was left.
   useEffect(() => {
-    const applied = localStorage.getItem('depa-applied');
-    if (applied) void heldKeys(applied).then(([known]) => setKey(known));
+    const did = applied();
+    if (did !== undefined) void heldKeys(did).then(([known]) => setKey(known));
   }, []);
-  const state = useQuery({ ...participant(key?.holder ?? ''), enabled: key !== undefined, refetchInterval: 3_000, retry: false });
-  const found = state.data?.state;
+  const person = pinned.data?.sro.find(({ did }) => did === key?.holder);
+  const state = useQuery({ ...participant(key?.holder ?? ''), enabled: key !== undefined && pinned.data !== undefined && !person, refetchInterval: 3_000, retry: false });
+  const found = person ? 'verified' : state.data?.state;
   const tried = async (act: () => Promise<void>) => {
     setBusy(true);
     setProblem(undefined);
@@ -53,12 +63,23 @@ export default function Register() {
     const made = key ?? (await make());
     // Kept, and remembered, before anything is sent: whatever fails from now on, the same key applies again.
     await keep(made);
-    localStorage.setItem('depa-applied', made.holder);
+    remember(made.holder);
     setKey(made);
     setApplication({
       schema: 'participant.v1', registry: pinned.data?.registry ?? '', did: made.holder, kind, legal_name: name.trim(),
       jurisdiction: place.trim().toUpperCase(), jwk: made.jwk, applied_at: stamp(),
     });
+  };
+  const opened = (file: File | null) => file && void tried(async () => {
+    const taken = await fromFile(await file.text());
+    await keep(taken);
+    remember(taken.holder);
+    setKey(taken);
+  });
+  const anew = () => {
+    if (key !== undefined) settle(key.holder);
+    setKey(undefined);
+    setApplication(undefined);
   };
   const apply = async () => {
     if (key === undefined || document_ === undefined) return;
@@ -69,10 +90,9 @@ export default function Register() {
   };
   const enter = async () => {
     if (key === undefined) return;
-    const roles = ROLES[state.data?.read.value.kind ?? kind] ?? [];
-    const body = { display_name: person.trim(), roles: roles as never };
+    const roles = ROLES[person ? 'sro' : (state.data?.read.value.kind ?? kind)] ?? [];
+    const body = { display_name: own.trim(), roles };
     const link = await ask(api.POST('/v1/people/enrolments', { body, headers: await acting(key) }));
-    localStorage.removeItem('depa-applied');
     void navigate(`/enrol#${link.url.split('#')[1] ?? ''}`);
   };
   return (
@@ -95,7 +115,7 @@ export default function Register() {
           ) : key === undefined || found === undefined ? (
             <Card title={t('1. Apply')}>
               <form className="stack" onSubmit={(event) => { event.preventDefault(); void tried(prepare); }}>
-                {key !== undefined && <div className="note wait" role="status">{t('A key is kept here that is not entered yet: {print}. It applies now.', { print: key.thumbprint.slice(0, 12) })}</div>}
+                {key !== undefined && <div className="note wait" role="status">{t('A key is kept here that is not entered yet: {print}. It applies now.', { print: key.thumbprint.slice(0, 12) })} <button type="button" className="quiet" onClick={anew}>{t('Use another key')}</button></div>}
                 <TextInput label={t('Legal name')} value={name} onChange={(event) => setName(event.currentTarget.value)} required maxLength={200} />
                 <Select label={t('As what')} data={KINDS.map((one) => ({ ...one, label: t(one.label) }))} value={kind} onChange={(value) => setKind((value ?? 'tdp') as Participant['kind'])} allowDeselect={false} />
                 <TextInput label={t('Country code')} value={place} onChange={(event) => setPlace(event.currentTarget.value)} required maxLength={2} />
@@ -106,20 +126,36 @@ export default function Register() {
             <Card title={t('Your application')}>
               <div className="stack">
                 <Facts of={[
-                  [t('Organisation'), state.data?.read.value.legal_name],
+                  [t('Organisation'), person?.name ?? state.data?.read.value.legal_name],
                   [t('Identifier'), <Id key="d" value={key.holder} />],
                   [t('Fingerprint of the key'), <Id key="k" value={key.thumbprint} />],
+                  [t('Public key'), <PublicHalf key="p" of={key} />],
                   [t('State'), <State key="s" word={found} />],
                 ]} />
                 {found === 'applied' && <div className="note wait" role="status">{t('Two people of the SRO decide. This page notices by itself.')}</div>}
+                {ENDED[found] !== undefined && (
+                  <div className="stack tight">
+                    <div className="note bad" role="status">{t(ENDED[found])}</div>
+                    <div><Button onClick={anew}>{t('Begin a new application')}</Button></div>
+                  </div>
+                )}
+                {found === 'suspended' && <div className="note wait" role="status">{t('The SRO has suspended this organisation. Ask its people why; nothing is lost, and this page notices when it is over.')}</div>}
                 {found === 'verified' && (
                   <form className="stack tight" onSubmit={(event) => { event.preventDefault(); void tried(enter); }}>
-                    <div className="note good">{t('Your organisation is verified. Become its first person.')}</div>
-                    <TextInput label={t('Your name')} value={person} onChange={(event) => setPerson(event.currentTarget.value)} required maxLength={100} />
+                    <div className="note good">{person ? t('This is your key as a person of the SRO. Make yourself a passkey.') : t('Your organisation is verified. Become its first person.')}</div>
+                    <TextInput label={t('Your name')} value={own} onChange={(event) => setOwn(event.currentTarget.value)} required maxLength={100} />
                     <Button type="submit" loading={busy}>{t('Go on to your passkey')}</Button>
                   </form>
                 )}
-                <div className="note wait">{t('This browser alone holds the key so far. Make a recovery key as soon as you are in.')}</div>
+                {key.source === 'made' && <div className="note wait">{t('This browser alone holds the key so far. Make a recovery key as soon as you are in.')}</div>}
+              </div>
+            </Card>
+          )}
+          {key === undefined && application === undefined && (
+            <Card title={t('You have a key already?')}>
+              <div className="stack tight">
+                <p className="dim">{t('The file of depa keys new with which you applied from the terminal, or your key as a person of the SRO. It is read here and sent nowhere; with it you apply, or make your first way to sign in.')}</p>
+                <div><FileButton onChange={opened} accept=".key,.json,application/json">{(props) => <Button {...props} variant="default">{t('Choose a key file')}</Button>}</FileButton></div>
               </div>
             </Card>
           )}

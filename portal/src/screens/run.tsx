@@ -2,19 +2,21 @@
 import { Button } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import { Link, useParams } from 'react-router';
 import { api, ask, type Schemas } from '../api/client';
 import { type JobSpec, trainingOf } from '../api/documents';
 import { datasets, me, run as query, runView, trust } from '../api/queries';
 import { t } from '../i18n';
 import { peek } from '../keys/document';
+import { mark } from '../parts/marks';
 import { OrderAgain } from '../parts/order-dialog';
 import { Card, Facts, Page, Read, Terminal } from '../parts/page';
 import { Progress } from '../parts/progress';
 import { SignedAct } from '../parts/signed-act';
 import { Statements, Timeline } from '../parts/timeline';
 import { count, epsilon, Gauge, Id, money, Name, State, Time, useNames } from '../parts/words';
+import { ByTwo } from './admin/by-two';
 
 export default function RunPage() {
   const { id = '' } = useParams();
@@ -39,19 +41,31 @@ function Shown({ record, id }: { record: Schemas['RunRecord']; id: string }) {
   const training = trainingOf(job);
   const { run } = record;
   const charges = record.statements.filter((one) => one.receipt.statement.kind === 'reserved').flatMap((one) => one.receipt.charges);
+  const client = useQueryClient();
+  const member = session?.member;
+  const [mine, ended] = [member !== undefined && run.tdc === member, ENDED.includes(run.state)];
   const may = run.tdc === session?.member || record.statements.some((one) => one.receipt.provider === session?.member);
+  // What was looked at waits in the inbox no more.
+  useEffect(() => {
+    if (mine && run.state === 'aborted') void mark(client, 'ended', run.tdc, id);
+  }, [client, mine, run.state, run.tdc, id]);
+  // Undefined where nothing is owed.
+  const owed = view.data?.obligations ?? [];
+  const paid = owed.length === 0 ? undefined : owed.every((one) => one.state === 'settled');
   return (
     <Page
       title={`${t('Run')} ${id.slice(4, 12)}`}
       lead={<span className="row"><State word={run.state} /><Id value={id} /></span>}
       crumbs={<><Link to="/runs">{t('Runs')}</Link> / {id.slice(0, 12)}…</>}
-      actions={!ENDED.includes(run.state) ? may && <Stop id={id} /> : run.tdc === session?.member && <OrderAgain job={job} charges={charges} />}
+      actions={ended ? mine && <OrderAgain job={job} charges={charges} /> : may ? <Stop id={id} /> : session?.roles.includes('sro_admin') && (
+        <ByTwo label={t('Stop this run')} lead={t('What was charged stays charged once a key has left.')} make={({ registry, reason, at }) => ({ schema: 'abort.v1', registry, run_id: id, reason, at })} />
+      )}
     >
       {run.assurance === 'software' && (
         <div className="simulated" role="note">{t('SIMULATED evidence: the software attester showed this room. No hardware vouches for it.')}</div>
       )}
       <Card title={t('Progress')}>
-        <Timeline state={run.state} reached={reached(record)} />
+        <Timeline state={run.state} reached={reached(record)} paid={paid} />
         <Progress run={run} steps={training?.steps} charges={charges} ended={record.aborted_steps} />
         {run.state === 'aborted' && (
           <p className="dim">{record.aborted_steps === 0 ? t('It gave up before its first step: charges are returned against the logged abort.') : t('It ended without output. Its charge stands; nothing is owed, since payment falls due at completion.')}</p>
@@ -93,6 +107,12 @@ function Shown({ record, id }: { record: Schemas['RunRecord']; id: string }) {
           </Card>
         </div>
         <div className="stack">
+          {mine && (run.state === 'completed' || run.state === 'delivered') && (
+            <Card title={t('Get the model')}>
+              <p>{t('It is sealed for your key alone: your own tool fetches it, verifies its certificate, and opens it.')}</p>
+              <Terminal command={`depa model download ${id} --bundle job.bundle.json --open-with models.key --out model.safetensors --key tdc.key --trust trust.json --registry ${location.origin}`} open />
+            </Card>
+          )}
           <Card title={t('Plan')}>
             <Facts of={[
               [t('Model'), training && (typeof training.model === 'string' ? training.model : String((training.model as { kind?: string }).kind ?? '')).replaceAll('_', ' ')],
@@ -118,8 +138,7 @@ function Shown({ record, id }: { record: Schemas['RunRecord']; id: string }) {
               [t('Contract'), <span key="k">{run.contracts.map((one) => <Link key={one.id} to={`/contracts/${one.id}`}>{one.id.slice(0, 12)}… </Link>)}</span>],
               [t('Job'), <Id key="j" value={run.job_sha256} short />],
             ]} />
-            {run.tdc === session?.member && run.state === 'completed' && <Terminal command={`depa model download ${id} --bundle job.bundle.json --open-with models.key --out model.safetensors --key tdc.key --trust trust.json --registry ${location.origin}`} open />}
-            {run.tdc !== session?.member && <Terminal command={`depa run watch ${id} --key YOUR.key --registry ${location.origin}`} />}
+            {!mine && <Terminal command={`depa run watch ${id} --key YOUR.key --registry ${location.origin}`} />}
           </Card>
         </div>
       </div>

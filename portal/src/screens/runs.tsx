@@ -1,10 +1,12 @@
 /** The runs that one may read about, the newest first. */
-import { useQuery } from '@tanstack/react-query';
+import { useQueries, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useEffect } from 'react';
 import { Link } from 'react-router';
-import { me, runs } from '../api/queries';
+import { me, order, runs } from '../api/queries';
 import { t } from '../i18n';
+import { marks, unmark } from '../parts/marks';
 import { OrderRun } from '../parts/order-dialog';
-import { Card, Empty, Page, Read } from '../parts/page';
+import { Card, Empty, Page, ProblemNote, Read } from '../parts/page';
 import { Id, Name, State, Time } from '../parts/words';
 
 export default function Runs() {
@@ -12,6 +14,7 @@ export default function Runs() {
   const { data: session } = useQuery(me);
   return (
     <Page title={t('Runs')} lead={t('Each run is one execution of a signed job in an attested room.')} actions={session?.roles.includes('tdc_admin') && <OrderRun />}>
+      {session && <Ordered member={session.member} />}
       <Card>
         <Read of={all}>
           {({ runs: rows }) => rows.length === 0 ? (
@@ -39,5 +42,34 @@ export default function Runs() {
         </Read>
       </Card>
     </Page>
+  );
+}
+
+/** What was ordered in this browser and is no run yet: the list below begins with the check-in. */
+function Ordered({ member }: { member: string }) {
+  const client = useQueryClient();
+  const { data: jobs = [] } = useQuery(marks('orders', member));
+  const found = useQueries({ queries: jobs.map((job) => order(job)) });
+  const lines = jobs.map((job, at) => ({ job, order: found[at]?.data, problem: found[at]?.error }));
+  const taken = lines.filter((line) => line.order?.run_id != null).map((line) => line.job).join(' ');
+  useEffect(() => {
+    if (taken !== '') for (const job of taken.split(' ')) void unmark(client, 'orders', member, job);
+  }, [client, member, taken]);
+  const waiting = lines.filter((line) => line.order?.run_id == null);
+  if (waiting.length === 0) return null;
+  return (
+    <Card title={t('Ordered, no room yet')} aside={<span className="dim small">{t('as this browser remembers')}</span>}>
+      <ul className="list">
+        {waiting.toReversed().map(({ job, order: stands, problem }) => (
+          <li key={job} className="item">
+            <div>{t('Job')} <Id value={job} short /><ProblemNote problem={problem} /></div>
+            <div className="row">
+              {stands && <State word={stands.state} />}
+              {(problem || ['lapsed', 'cancelled'].includes(stands?.state ?? '')) && <button type="button" className="quiet" onClick={() => void unmark(client, 'orders', member, job)}>{t('Forget it')}</button>}
+            </div>
+          </li>
+        ))}
+      </ul>
+    </Card>
   );
 }

@@ -6,6 +6,7 @@ import { Link, useNavigate } from 'react-router';
 import { api, ask, rememberCsrf } from '../api/client';
 import { configuration } from '../api/queries';
 import { t } from '../i18n';
+import { applied } from '../keys/applied';
 import { get, type Options } from '../keys/passkey';
 import { notLetIn, toProvider } from '../parts/oidc';
 import { ProblemNote, Terminal } from '../parts/page';
@@ -21,7 +22,10 @@ export function SignIn() {
   useEffect(() => {
     document.title = `${t('Sign in')} · DEPA`;
     // A refusal is told once: the page that is opened again begins anew.
-    history.replaceState(history.state, '', location.pathname + location.hash);
+    const query = new URLSearchParams(location.search);
+    if (!query.has('refused')) return;
+    query.delete('refused');
+    history.replaceState(history.state, '', location.pathname + (query.size > 0 ? `?${query}` : '') + location.hash);
   }, []);
   const tried = async (act: () => Promise<void>) => {
     setBusy(true);
@@ -61,8 +65,8 @@ export function SignIn() {
         </div>
         <div className="card stack tight">
           <h2>{t('New here?')}</h2>
-          <p className="dim">{t('A link that your organisation made lets you in. An organisation that is not registered yet begins with a key.')}</p>
-          <div><Button component={Link} to="/register" variant="default">{t('Register an organisation')}</Button></div>
+          <p className="dim">{t('A link that your organisation made lets you in. An organisation that is not registered yet begins with a key; so does the first person of one that holds a key already.')}</p>
+          <div><Button component={Link} to="/register" variant="default">{applied() === undefined ? t('Register an organisation') : t('Go on with your registration')}</Button></div>
           <Terminal command={`depa keys new --out acme.key\ndepa party apply --role tdp --name "Acme Labs" --jurisdiction IN --key acme.key --trust trust.json --registry ${location.origin}`} />
         </div>
       </main>

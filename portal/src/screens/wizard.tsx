@@ -1,6 +1,6 @@
 /** Registering a dataset: described and profiled here, sealed by the provider's own tool, offered under a signature. */
 import { Button, Checkbox, FileButton, NumberInput, Select, Stepper, Textarea, TextInput } from '@mantine/core';
-import { useQuery } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
 import { Link, useNavigate, useSearchParams } from 'react-router';
 import { api, ask } from '../api/client';
@@ -11,7 +11,7 @@ import { Refused, seal, stamp } from '../keys/document';
 import { croissant } from '../parts/croissant';
 import { Json } from '../parts/json';
 import { useSigning } from '../parts/keys';
-import { follows, fresh, merged, plainPrice, type Row, rowsOf } from '../parts/next-version';
+import { follows, fresh, lacks, merged, plainPrice, type Row, rowsOf, sealedOf } from '../parts/next-version';
 import { Card, Page, ProblemNote, Read, Terminal } from '../parts/page';
 import { profile } from '../parts/profile';
 import { save } from '../parts/save';
@@ -39,11 +39,8 @@ const CARD_WORDS: Record<keyof typeof CARD, string> = {
   personal_data: 'Personal data in it', licence: 'Licence',
 };
 
-/** What a step still lacks, in the order of the steps. */
-const MISSING = [
-  'Fill in every field: catalogues show them, and contracts refer to them.', 'Choose a file first.', 'At least one sealed column must be readable.',
-  'Say how many people are in it, and an ε.',
-];
+/** What a step still lacks, in the order of the steps; of the columns, {@link lacks} says it. */
+const MISSING = ['Fill in every field: catalogues show them, and contracts refer to them.', 'Choose a file first.', '', 'Say how many people are in it, and an ε.'];
 
 /** The record of a sealing, as far as the page can tell: its form, and that it is of the key service described. */
 function sealedRecord(content: string, kms: string): Sealed {
@@ -68,8 +65,10 @@ export default function Wizard() {
 }
 
 function Next({ id }: { id: string }) {
-  const before = useQuery({ ...signedOffer(id), staleTime: Infinity });
-  return <Read of={before}>{({ offer }) => <Form before={offer} />}</Read>;
+  // Read anew at each visit, and then never under the hands of who fills the form.
+  const signed = signedOffer(id);
+  const before = useQuery({ ...signed, queryKey: [...signed.queryKey, 'next'] as never, staleTime: Infinity, gcTime: 0 });
+  return <Read of={before}>{({ offer, sha256 }) => <Form key={sha256} before={offer} />}</Read>;
 }
 
 function Form({ before }: { before?: DatasetOffer }) {
@@ -78,6 +77,7 @@ function Form({ before }: { before?: DatasetOffer }) {
   const { ready, known } = useSigning();
   const names = useNames();
   const navigate = useNavigate();
+  const client = useQueryClient();
   const [step, setStep] = useState(0);
   const [name, setName] = useState(before?.name ?? '');
   const [card, setCard] = useState(before?.data_card ?? CARD);
@@ -88,14 +88,16 @@ function Form({ before }: { before?: DatasetOffer }) {
   const [people, setPeople] = useState(before?.public_rows ?? 0);
   const [epsilon, setEpsilon] = useState(before?.privacy_cap.epsilon ?? '3.0');
   const [scope, setScope] = useState<'per_tdc' | 'global'>(before?.privacy_cap.scope === 'global' ? 'global' : 'per_tdc');
-  const kept = before && plainPrice(before.payment) === undefined ? before.payment : undefined;
-  const [price, setPrice] = useState(before ? (plainPrice(before.payment) ?? 0) : 0);
-  const [sealed, setSealed] = useState<Sealed>();
+  const kept = before && plainPrice(before.payment, before.provider) === undefined ? before.payment : undefined;
+  const [price, setPrice] = useState(before ? (plainPrice(before.payment, before.provider) ?? 0) : 0);
+  const [record, setRecord] = useState<{ sealed: Sealed; of: string }>();
   const [problem, setProblem] = useState<unknown>();
   const used = rows.filter((row) => row.sealed);
+  const described = sealedOf(rows, kms, assurance);
+  const sealed = record?.of === described ? record.sealed : undefined;
   const sameCount = before !== undefined && people === before.public_rows;
   const delta = sameCount ? before.privacy_cap.delta : people > 0 ? (Math.floor(1e11 / people) / 1e12).toFixed(12).replace(/0+$/, '') : '';
-  const bound = (row: Row) => (row.type === 'text' || row.lower === '' ? { lower: null, upper: null } : { lower: row.lower, upper: row.upper });
+  const bound = (row: Row) => (row.type === 'text' || row.lower === '' || row.upper === '' ? { lower: null, upper: null } : { lower: row.lower, upper: row.upper });
   const usage = {
     ...(before?.usage ?? { purposes: ['TRAINING'] }),
     allowed_columns: used.filter((row) => row.read).map((row) => row.name),
@@ -143,22 +145,23 @@ function Form({ before }: { before?: DatasetOffer }) {
     setRows(before ? merged(found.columns, rowsOf(before)) : found.columns.map(fresh));
   });
   const taken = (chosen: File | null) => chosen && tried(async () => {
-    const record = sealedRecord(await chosen.text(), kms);
-    if (before) follows(record, before);
-    setSealed(record);
+    const found = sealedRecord(await chosen.text(), kms);
+    if (before) follows(found, before);
+    setRecord({ sealed: found, of: described });
     setOfferedAt(stamp());
   });
   const publish = () => tried(async () => {
     if (!ready || !offer || !own) throw new Refused('KEY_MISSING', t('This browser holds no key that may sign for you.'));
     const header = { 'Idempotency-Key': crypto.randomUUID() };
     await ask(api.POST('/v1/datasets', { params: { header }, body: (await seal(own, ready)) as never }));
+    void client.invalidateQueries({ queryKey: ['datasets'] });
     void navigate(`/datasets/${offer.dataset_id}`);
   });
-  const next = (enough: boolean) => (
+  const next = (enough: boolean, lack = t(MISSING[step] ?? '')) => (
     <div className="row">
       {step > 0 && <Button variant="default" onClick={() => setStep(step - 1)}>{t('Back')}</Button>}
       <Button disabled={!enough} onClick={() => setStep(step + 1)}>{t('Next')}</Button>
-      {!enough && <span className="dim small">{t(MISSING[step] ?? '')}</span>}
+      {!enough && <span className="dim small">{lack}</span>}
     </div>
   );
   const command = `depa dataset seal dataset.json --csv ${file} --out ${file.replace(/\.[^.]*$/, '')}.depa --url file:///srv/depa/${file.replace(/\.[^.]*$/, '')}.depa --record sealed.json --key tdp.key --trust trust.json`;
@@ -213,7 +216,7 @@ function Form({ before }: { before?: DatasetOffer }) {
                 </tbody>
               </table>
             </div>
-            {next(usage.allowed_columns.length > 0)}
+            {next(lacks(rows) === undefined, lacks(rows))}
           </div>
         </Card>
       )}
@@ -233,19 +236,23 @@ function Form({ before }: { before?: DatasetOffer }) {
         <div className="split">
           <Card title={t('Protection')}>
             <div className="stack tight">
-              <TextInput label={t('Your key service')} type="url" placeholder="https://kms.acme.example" value={kms} onChange={(event) => setKms(event.currentTarget.value.trim())} />
+              <TextInput label={t('Your key service')} type="url" description={t('Where kms-adapter answers. None yet? kms-adapter init; see the data provider’s tutorial.')} placeholder="https://kms.acme.example" value={kms} onChange={(event) => setKms(event.currentTarget.value.trim())} />
               <Select label={t('Its key opens for')} value={assurance} onChange={(value) => setAssurance(value === 'software' ? 'software' : 'hardware')} data={[{ value: 'hardware', label: t('hardware evidence only') }, { value: 'software', label: t('SIMULATED evidence too') }]} allowDeselect={false} />
               <p>{t('Save the description, then seal on your machine. Only your key service gets the key.')}</p>
               <div><Button variant="default" disabled={kms === ''} onClick={() => save('dataset.json', `${JSON.stringify(description, null, 2)}\n`)}>{t('Save the description')}</Button></div>
+              {kms === '' && <p className="dim small">{t('First say where your key service answers.')}</p>}
               <Terminal command={command} open />
+              <p className="dim small">{t('tdp.key is a key file of yours: see')} <Link to="/keys">{t('Keys')}</Link>.</p>
               <p>{t('Then take in the record that it leaves behind.')}</p>
               <div><FileButton onChange={taken} accept=".json,application/json">{(props) => <Button {...props} variant="default" disabled={kms === ''}>{t('Choose sealed.json')}</Button>}</FileButton></div>
               {kms !== '' && <KeyTest kms={kms} sealed={sealed} />}
+              {record && !sealed && <div className="note wait" role="status">{t('What is sealed, or whereto, was changed after the sealing: save the description, seal again, and take in the new record.')}</div>}
               {sealed && <div className="note good" role="status">{t('Sealed: manifest root {root}', { root: `${sealed.manifest_root.slice(0, 16)}…` })}</div>}
               <div className="row">
                 <Button variant="default" onClick={() => setStep(3)}>{t('Back')}</Button>
                 <Button disabled={!own || !ready} onClick={publish}>{t('Sign the offer and publish')}</Button>
               </div>
+              {!sealed && <p className="dim small">{t('You sign once the record of the sealing is taken in.')}</p>}
             </div>
           </Card>
           {offer && <Card title={t('What you sign')}><SignedBytes of={own} open /></Card>}

@@ -1,7 +1,9 @@
 // Screens 2, 6 and 7: composing, the other side's inbox, signing only what is shown.
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { quiet, until } from '../check.mjs';
+import { program } from '../house.mjs';
 
 /** Picks all three datasets. */
 async function pick(page, house) {
@@ -16,8 +18,12 @@ async function pick(page, house) {
 const grants = (page) => page.getByLabel(/^ε of /);
 
 /** Composes and proposes a contract as the consumer; gives its id and digest. */
-async function propose(page, house) {
+async function propose(page, house, template) {
   await pick(page, house);
+  if (template !== undefined) {
+    await page.getByRole('combobox', { name: 'Template' }).click();
+    await page.getByRole('option', { name: new RegExp(template) }).click();
+  }
   // Each offer is read as it was signed: its fields are there when it is.
   await grants(page).nth(2).waitFor();
   for (const grant of await grants(page).all()) await grant.fill('1.0');
@@ -100,6 +106,69 @@ export async function a_contract_goes_from_the_composer_to_the_others_inbox_and_
   assert.match(download.suggestedFilename(), /bundle\.json$/);
   quiet(provider);
   quiet(consumer);
+}
+
+/** Lays a template down whose contracts the SRO countersigns. */
+async function countersigned(house, name) {
+  const [form, draft] = [join(house.dir, `${name}.toml`), join(house.dir, `${name}.json`)];
+  const text = { template: name, title: 'Training, countersigned', text_url: 'https://sro.example/countersigned.html', text_sha256: 'ab'.repeat(32), purposes: ['TRAINING'], max_days: 365, lapse_days: 30, sro_countersigns: true };
+  writeFileSync(form, Object.entries(text).map(([member, value]) => `${member} = ${JSON.stringify(value)}`).join('\n'));
+  await program('depa', ['sro', 'template', form, '--out', draft, '--trust', house.trustFile]);
+  for (const who of ['sro', 'sro2']) await program('depa', ['sro', 'approve', draft, '--key', house.keyFile(who), '--registry', house.url]);
+}
+
+export async function a_contract_that_the_sro_countersigns_stands_once_two_of_its_people_have_signed(house) {
+  await countersigned(house, 'countersigned-v1');
+  const consumer = await house.signer('tdc');
+  const { id, digest } = await propose(consumer, house, 'countersigned-v1');
+  const fetched = join(house.dir, `${id}.json`);
+  await house.depa('tdc', 'contract', 'fetch', id, '--out', fetched);
+  for (const who of ['tdp', 'tdp2', 'tdp3', 'ccrp']) {
+    const out = join(house.dir, `${id}.${who}.json`);
+    await house.depa(who, 'contract', 'sign', fetched, '--out', out);
+    await house.depa(who, 'contract', 'submit', fetched, '--signature', out);
+  }
+  await consumer.locator('.head .pill', { hasText: 'awaiting sro' }).waitFor();
+  await consumer.getByText('Every party has signed. Two people of the SRO countersign').waitFor();
+  assert.equal(await consumer.getByRole('button', { name: 'Order a run' }).count(), 0);
+  const waits = { name: 'A contract waits for the SRO to countersign' };
+  const asha = await house.signer('sro');
+  const bela = await house.signer('sro2');
+  for (const page of [asha, bela]) {
+    await house.open(page, '/');
+    await page.getByRole('link', waits).click();
+    await page.getByTestId('digest').waitFor();
+    assert.equal(await page.getByTestId('digest').textContent(), digest, 'the same bytes');
+    const sign = page.getByRole('button', { name: 'Countersign for the SRO' });
+    assert.equal(await sign.isDisabled(), true, 'not before it was read');
+    await page.getByLabel('I have read the contract').check();
+    await sign.click();
+    if (page !== asha) continue;
+    await page.getByText('You have countersigned.').waitFor();
+    await house.shot(page, 'countersigning');
+    // One person's signature has no effect, and what they have signed waits for them no more.
+    assert.equal(await consumer.locator('.head .pill', { hasText: 'awaiting sro' }).count(), 1);
+    await house.open(page, '/');
+    await page.getByRole('heading', { name: 'Waiting for you' }).waitFor();
+    await until('it waits for the other one', async () => (await page.getByRole('link', waits).count()) === 0);
+  }
+  await consumer.locator('.head .pill', { hasText: 'active' }).waitFor();
+  await until('every signature is judged in the page', async () => (await consumer.getByText('verified in your browser').count()) === 7);
+  await consumer.getByRole('button', { name: 'Order a run' }).waitFor();
+  // Two people of the SRO stop it, the first of them on its own page.
+  await house.open(asha, `/contracts/${id}`);
+  await asha.getByRole('button', { name: 'Suspend this contract' }).click();
+  await asha.getByRole('dialog').getByLabel('Reason, one sentence').fill('an inquiry');
+  await asha.getByRole('button', { name: 'To the document' }).click();
+  await asha.getByRole('dialog').getByRole('button', { name: 'Sign', exact: true }).click();
+  await asha.getByText('A second person must sign').waitFor();
+  await house.open(bela, '/admin');
+  await bela.getByRole('button', { name: `Read and sign: ${id}` }).click();
+  await bela.getByRole('dialog').getByRole('button', { name: 'Sign', exact: true }).click();
+  await bela.getByText('Two people have signed').first().waitFor();
+  await consumer.locator('.head .pill', { hasText: 'suspended' }).waitFor();
+  assert.equal(await consumer.getByRole('button', { name: 'Order a run' }).count(), 0);
+  for (const page of [consumer, asha, bela]) quiet(page);
 }
 
 export async function bytes_that_the_service_altered_are_neither_shown_nor_offered_for_signing(house) {

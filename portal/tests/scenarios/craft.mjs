@@ -45,6 +45,9 @@ async function looked_at(house, scheme) {
 export const every_page_is_without_a_serious_finding_of_axe_in_the_light_scheme = (house) => looked_at(house, 'light');
 export const every_page_is_without_a_serious_finding_of_axe_in_the_dark_scheme = (house) => looked_at(house, 'dark');
 
+/** Options that the usage asks for whatever else is given; of those between bars one is enough, and none is looked for. */
+const required = (help) => (/^Usage: (.*)$/m.exec(help)?.[1] ?? '').replace(/\[[^\]]*\]/g, '').match(/(?<= )--[a-z-]+/g) ?? [];
+
 export async function the_commands_that_pages_show_are_those_of_depa(house) {
   const page = await house.person('tdp');
   for (const path of ['/', '/datasets/new', '/payments', '/keys']) {
@@ -59,6 +62,7 @@ export async function the_commands_that_pages_show_are_those_of_depa(house) {
     const help = await program('depa', [...verbs, '--help']).catch((error) => assert.fail(`${command}: ${error.stderr}`));
     assert.equal(command.split(' ')[0], 'depa');
     for (const flag of words.filter((word) => word.startsWith('--'))) assert.ok(help.includes(flag), `${command}: no ${flag}`);
+    if (!words.includes('--help')) for (const flag of required(help)) assert.ok(words.includes(flag), `${command}: ${flag} is missing`);
   }
 }
 

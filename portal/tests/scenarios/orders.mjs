@@ -63,9 +63,19 @@ export async function a_run_is_ordered_in_the_page_and_once_more_under_a_new_cha
   await cost.locator('li strong.num').nth(2).waitFor();
   for (const shown of await cost.locator('li strong.num').allTextContents()) assert.match(shown, /ε 0\.2$/);
   await cost.getByText('when the run completes').waitFor();
+  const rows = page.locator('table.data tbody tr');
+  const known = await rows.count();
   await dialog.getByRole('button', { name: 'Order this run' }).click();
   await dialog.getByText('Ordered: it stands in the log').waitFor();
-  await dialog.getByRole('link', { name: 'To the run' }).click({ timeout: 60_000 });
+  // Who closes the dialog sees the order all the same, until a room has checked in.
+  await page.route('**/v1/run-orders/*', (route) => route.fulfill({ json: { state: 'requested' } }));
+  await house.open(page, '/runs');
+  await page.getByText('Ordered, no room yet').waitFor();
+  await house.shot(page, 'ordered');
+  await page.unroute('**/v1/run-orders/*');
+  await until('its run is listed', async () => (await rows.count()) > known, 60_000);
+  await until('no order waits for a room', async () => (await page.getByText('Ordered, no room yet').count()) === 0);
+  await rows.first().getByRole('link').click();
   await page.getByRole('heading', { name: /^Run / }).waitFor();
   await page.locator('.head .pill', { hasText: 'completed' }).waitFor({ timeout: 90_000 });
   const before = page.url().split('/').at(-1);

@@ -111,6 +111,16 @@ export async function an_application_that_did_not_arrive_is_sent_again_with_the_
   const sent = page.sent.filter(({ url, body }) => new URL(url).pathname === '/v1/participants' && body !== '').map(({ body }) => JSON.parse(Buffer.from(JSON.parse(body).payload, 'base64url')).did);
   assert.equal(sent.length, 2);
   assert.equal(sent[0], sent[1], 'one key');
+  // Who was decided against is told so, and begins anew with another key.
+  await page.route(`**/v1/participants/${encodeURIComponent(sent[0])}`, async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, json: { ...(await response.json()), state: 'rejected' } });
+  });
+  await page.getByText('Two people of the SRO decided against it').waitFor();
+  await page.getByRole('button', { name: 'Begin a new application' }).click();
+  await page.getByRole('button', { name: 'Make a key' }).waitFor();
+  await page.reload();
+  await page.getByRole('button', { name: 'Make a key' }).waitFor();
   quiet(page, ['404', 'ERR_FAILED']);
 }
 
@@ -165,6 +175,9 @@ export async function an_organisation_registers_and_two_people_of_the_sro_let_it
   await house.open(asha, '/');
   await asha.getByRole('link', { name: 'Acme Laboratories applies for registration' }).click();
   await asha.getByRole('button', { name: 'Decide about Acme Laboratories' }).click();
+  // What the applicant reads out is what stands in the decision.
+  const print = await page.locator('dt', { hasText: 'Fingerprint of the key' }).locator('xpath=following-sibling::dd[1]').locator('button.id').getAttribute('title');
+  await asha.getByRole('dialog').locator(`button.id[title="${print}"]`).waitFor();
   await asha.getByRole('dialog').getByLabel('Reason, one sentence').fill('papers were seen');
   await asha.getByRole('button', { name: 'To the document' }).click();
   await asha.getByRole('button', { name: 'Sign', exact: true }).click();
@@ -202,6 +215,13 @@ export async function an_organisation_registers_and_two_people_of_the_sro_let_it
   assert.ok(bela.sent.some(({ url }) => url.endsWith('/auth/step-up')), 'the passkey was asked');
   await until('nothing of it waits', async () => (await bela.getByRole('button', { name: `Read and sign: ${did}` }).count()) === 0);
   await page.getByText('Your organisation is verified').waitFor();
+  await page.getByLabel('Your name').fill('Farah');
+  await page.getByRole('button', { name: 'Go on to your passkey' }).click();
+  // It breaks off before the passkey exists: nothing is lost.
+  await page.getByRole('button', { name: 'Make a passkey' }).waitFor();
+  await page.reload();
+  await page.getByText('The address lacks the secret').waitFor();
+  await page.getByRole('link', { name: 'Go on with your registration' }).click();
   await page.getByLabel('Your name').fill('Farah');
   await page.getByRole('button', { name: 'Go on to your passkey' }).click();
   await page.getByRole('button', { name: 'Make a passkey' }).click();
@@ -300,4 +320,59 @@ export async function somebody_signs_out_and_in_again_by_a_passkey(house) {
   await page.getByRole('button', { name: 'Sign in with a passkey' }).click();
   await page.getByRole('heading', { name: 'Home', level: 1 }).waitFor();
   await page.getByText('Esha the operator').first().waitFor();
+}
+
+export async function a_colleague_comes_in_by_a_link_and_their_key_is_entered_by_another_one(house) {
+  const page = await house.signer('tdp');
+  await page.getByLabel('Name of the person').fill('Divya of the laboratories');
+  await page.getByRole('button', { name: 'Make a link' }).click();
+  const link = await page.getByTestId('invitation').locator('button.id').getAttribute('title');
+  const colleague = await house.profile();
+  await colleague.goto(process.env.DEPA_PORTAL_DIST ? link.replace('/auth/enrol', '/portal/enrol') : link);
+  await colleague.getByRole('button', { name: 'Make a passkey' }).click();
+  await colleague.getByRole('heading', { name: 'You are in' }).waitFor();
+  await colleague.goto(`${house.url}/portal/keys`);
+  await colleague.getByText('Divya of the laboratories').first().waitFor();
+  await colleague.getByRole('button', { name: 'Create a key' }).click();
+  const made = colleague.locator('li', { hasText: 'made in this browser' });
+  await made.getByText('not entered yet').waitFor();
+  const print = await made.locator('button.id').getAttribute('title');
+  await made.getByRole('button', { name: 'Ask a colleague to enter it' }).click();
+  const asked = await colleague.getByTestId('asked').locator('button.id').getAttribute('title');
+  // Somebody else's people enter it nowhere.
+  const stranger = await house.signer('tdp2');
+  await stranger.goto('about:blank');
+  await stranger.goto(asked);
+  await stranger.getByRole('dialog').getByText('SIGNER_NOT_PARTY').waitFor();
+  assert.equal(await stranger.getByRole('button', { name: 'Sign and enter' }).isDisabled(), true);
+  await page.goto('about:blank');
+  await page.goto(asked);
+  const dialog = page.getByRole('dialog');
+  await dialog.locator(`button.id[title="${print}"]`).waitFor();
+  await house.shot(page, 'colleague-key');
+  await dialog.getByRole('button', { name: 'Sign and enter' }).click();
+  await page.getByText('The key of your colleague stands in the log').waitFor();
+  await colleague.reload();
+  await made.getByText('active').waitFor();
+  const [saved] = await Promise.all([colleague.waitForEvent('download'), made.getByRole('button', { name: 'Save it' }).click()]);
+  const half = JSON.parse((await import('node:fs')).readFileSync(await saved.path(), 'utf8'));
+  assert.deepEqual(Object.keys(half).sort(), ['crv', 'kty', 'x'], 'the public half alone');
+  await house.shot(colleague, 'keys-people');
+  quiet(page);
+  quiet(colleague);
+}
+
+export async function who_holds_a_key_that_counts_comes_in_for_the_first_time(house) {
+  const page = await house.profile();
+  await house.open(page, '/register');
+  await page.locator('input[type=file]').setInputFiles(house.keyFile('ccrp'));
+  await page.getByText('Your organisation is verified').waitFor();
+  await house.shot(page, 'register-verified');
+  await page.getByLabel('Your name').fill('Esha herself');
+  await page.getByRole('button', { name: 'Go on to your passkey' }).click();
+  await page.getByRole('button', { name: 'Make a passkey' }).click();
+  await page.getByRole('heading', { name: 'You are in' }).waitFor();
+  await page.getByRole('link', { name: 'Go on to your signing key' }).click();
+  await page.locator('li', { hasText: 'from a key file' }).getByText('active').waitFor();
+  quiet(page);
 }

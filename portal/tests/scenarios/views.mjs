@@ -124,12 +124,29 @@ export async function payments_add_up_and_an_endpoint_shows_its_secret_once(hous
   await page.getByRole('dialog').getByRole('button', { name: 'Add an endpoint' }).click();
   const secret = await page.locator('button.id[title^="whsec_"]').getAttribute('title');
   await page.getByRole('button', { name: 'I have kept it' }).click();
-  await page.getByText('http://localhost:9/hooks').waitFor();
+  await page.getByText('http://localhost:9/hooks', { exact: true }).waitFor();
   await page.reload();
-  await page.getByText('http://localhost:9/hooks').waitFor();
+  await page.getByText('http://localhost:9/hooks', { exact: true }).waitFor();
   assert.ok(!(await page.content()).includes(secret), 'the secret is not shown again');
   await page.getByRole('button', { name: 'Switch off' }).first().click();
   await page.locator('.pill', { hasText: 'disabled' }).first().waitFor();
+  quiet(page);
+}
+
+export async function the_provider_of_the_room_sees_what_it_is_paid_and_may_dispute_it(house) {
+  const page = await house.person('ccrp');
+  await page.getByRole('link', { name: 'Payments', exact: true }).click();
+  await page.getByText('settled').first().waitFor();
+  const { payments } = await page.evaluate(async () => (await fetch('/v1/payments')).json());
+  const [own, other] = [payments.find((one) => one.payee === house.people.ccrp.did), payments.find((one) => one.payee === house.people.tdp.did)];
+  await page.locator(`a[href$="/payments/${own.instruction_id}"]`).click();
+  await page.getByText('Nobody pays on this page').waitFor();
+  await page.getByRole('button', { name: 'Dispute this payment' }).waitFor();
+  // What others owe each other is theirs.
+  await house.open(page, `/payments/${other.instruction_id}`);
+  await page.getByText('Nobody pays on this page').waitFor();
+  await page.waitForTimeout(250);
+  assert.equal(await page.getByRole('button', { name: 'Dispute this payment' }).count(), 0);
   quiet(page);
 }
 

@@ -22,13 +22,22 @@ export async function a_dataset_is_registered_and_no_cell_of_it_leaves_the_machi
   // Types were found; bounds are the provider's to say.
   assert.deepEqual(await page.locator('tbody tr td:nth-child(3)').allTextContents(), ['number', 'number', 'number', 'text']);
   await page.getByLabel('remark is sealed').uncheck();
+  // Nobody invents a bound: what is read or predicted waits for both.
+  const next = page.getByRole('button', { name: 'Next' });
+  assert.equal(await next.isDisabled(), true);
+  await page.getByLabel('Lower bound of age').fill('0');
   await page.getByLabel('Upper bound of age').fill('100');
-  await page.getByLabel('Upper bound of mobile').fill('9999999999');
+  await page.getByText('mobile: say a lower bound').waitFor();
   await page.getByLabel('mobile: read').uncheck();
   await page.getByLabel('mobile: join').check();
   await page.getByLabel('positive: target').check();
   await page.getByLabel('positive: read').uncheck();
-  await page.getByRole('button', { name: 'Next' }).click();
+  await page.getByText('positive: say a lower bound').waitFor();
+  await page.getByLabel('Lower bound of positive').fill('1');
+  await page.getByLabel('Upper bound of positive').fill('1');
+  assert.equal(await next.isDisabled(), true, 'a bound above itself');
+  await page.getByLabel('Lower bound of positive').fill('0');
+  await next.click();
   await page.getByLabel('People in it').fill('200');
   await page.getByRole('button', { name: 'Next' }).click();
   const { datasets } = await house.get('/v1/datasets?limit=200');
@@ -57,6 +66,12 @@ export async function a_dataset_is_registered_and_no_cell_of_it_leaves_the_machi
     assert.equal(await page.getByRole('button', { name: 'Sign the offer and publish' }).isDisabled(), true);
   }
   await take(JSON.stringify(sealed));
+  await page.getByText('Sealed: manifest root').waitFor();
+  // The record is of the key service that was described when it was taken in.
+  await page.getByLabel('Your key service').fill('https://elsewhere.example');
+  await page.getByText('was changed after the sealing').waitFor();
+  assert.equal(await page.getByRole('button', { name: 'Sign the offer and publish' }).isDisabled(), true);
+  await page.getByLabel('Your key service').fill(key.kms);
   await page.getByText('Sealed: manifest root').waitFor();
   // The command that tests the key reference, against the provider's real key service.
   const test = await page.getByRole('group', { name: 'Test the key reference' }).locator('.terminal pre').textContent();

@@ -80,5 +80,6 @@ export const audit: Record<string, string> = {
   '50 to 80 %': '50 से 80 %',
   'up to 50 %': '50 % तक',
   'No run has spent anything yet.': 'अभी किसी रन ने कुछ ख़र्च नहीं किया।',
+  'Saved. Now verify it on your own machine: every entry, and all that follows from them.': 'सहेजा गया। अब इसे अपनी मशीन पर जाँचें: हर प्रविष्टि, और उनसे जो कुछ निकलता है।',
   'Its entries': 'इसकी प्रविष्टियाँ',
 };

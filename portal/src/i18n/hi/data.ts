@@ -166,4 +166,11 @@ export const data: Record<string, string> = {
   '{n} cells are there': '{n} कोष्ठ भरे हैं',
   'noised counts from {lower} to {upper}: {counts}': '{lower} से {upper} तक शोर सहित गिनतियाँ: {counts}',
   'New version': 'नया संस्करण',
+  'Where kms-adapter answers. None yet? kms-adapter init; see the data provider’s tutorial.': 'जहाँ kms-adapter उत्तर देता है। अभी नहीं है? kms-adapter init; डेटा प्रदाता का पाठ देखें।',
+  'First say where your key service answers.': 'पहले बताएँ कि आपकी कुंजी सेवा कहाँ उत्तर देती है।',
+  'tdp.key is a key file of yours: see': 'tdp.key आपकी कुंजी फ़ाइल है: देखें',
+  'What is sealed, or whereto, was changed after the sealing: save the description, seal again, and take in the new record.': 'मुहरबंदी के बाद बदल दिया गया कि क्या या कहाँ मुहरबंद है: विवरण सहेजें, फिर मुहरबंद करें, और नया अभिलेख लें।',
+  'You sign once the record of the sealing is taken in.': 'मुहरबंदी का अभिलेख लेने के बाद आप हस्ताक्षर करते हैं।',
+  'Choose one more to compare.': 'तुलना के लिए एक और चुनें।',
+  '{name}: say a lower bound and a higher upper bound, as plain numbers from 0 on. They are public: known beforehand, never taken from the table.': '{name}: निचली और उससे बड़ी ऊपरी सीमा बताएँ, 0 से आगे की सादी संख्याएँ। ये सार्वजनिक हैं: पहले से ज्ञात, तालिका से कभी नहीं ली जातीं।',
 };

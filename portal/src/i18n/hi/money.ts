@@ -143,4 +143,6 @@ export const money: Record<string, string> = {
   'Your dispute is ruled': 'आपके विवाद पर निर्णय हो गया',
   'A test message is on its way.': 'परीक्षण संदेश भेजा जा रहा है।',
   'Send a test': 'परीक्षण भेजें',
+  'Nobody pays on this page: your payment provider does as it is instructed.': 'इस पृष्ठ पर कोई भुगतान नहीं करता: आपका भुगतान प्रदाता निर्देश के अनुसार करता है।',
+  'To change endpoints or to send again, your key signs; this browser holds none that counts.': 'एंडपॉइंट बदलने या फिर भेजने पर आपकी कुंजी हस्ताक्षर करती है; इस ब्राउज़र में कोई मान्य कुंजी नहीं है।',
 };

@@ -46,8 +46,8 @@ export async function handIn(act: Act, sealed: Envelope): Promise<number | undef
 export const TITLES: Record<string, string> = {
   'participant-decision.v1': 'Decision about a participant',
   'key-event.v1': 'Change of a key',
-  'image-set.v1': 'Approval of a clean-room image',
-  'image-set-revocation.v1': 'Revocation of a clean-room image',
+  'image-set.v1': 'Approval of an image set',
+  'image-set-revocation.v1': 'Revocation of an image set',
   'template.v1': 'Contract template',
   'data-schema.v1': 'Data schema',
   'log-key.v1': 'Next key of the log',

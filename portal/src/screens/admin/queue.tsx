@@ -19,7 +19,7 @@ export function Queue({ sign }: { sign: ((act: Act) => void) | undefined }) {
     <Card title={t('Waiting for a second person')}>
       <Read of={all}>
         {(acts) => acts.length === 0 ? (
-          <Empty command={'depa sro approve DRAFT.json --key sro-b.key'}>{t('Nothing that a colleague has begun waits for a signature.')}</Empty>
+          <Empty command={`depa sro pending --out waiting --key sro-b.key --registry ${location.origin}\ndepa sro show waiting/DRAFT.json\ndepa sro approve waiting/DRAFT.json --key sro-b.key --registry ${location.origin}`}>{t('Nothing that a colleague has begun waits for a signature.')}</Empty>
         ) : (
           <ul className="list">
             {acts.map((one) => <Line key={one.digest ?? one.since} one={one} mine={session?.member} sign={sign} />)}

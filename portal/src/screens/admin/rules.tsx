@@ -95,7 +95,7 @@ export function Templates({ begin }: { begin: Begin }) {
             <div><FileButton multiple accept=".rego,text/plain" onChange={(files) => void Promise.all(files.map(digestOf)).then((found) => setRules([...new Set([...rules, ...found])].sort()))}>{(props) => <Button {...props} size="xs" variant="default">{t('Add rule documents (.rego)')}</Button>}</FileButton></div>
           </Draft>
         )}
-        <Terminal command={'depa sro template oncology.toml --out template.json --trust trust.json\ndepa sro approve template.json --key sro-a.key'} />
+        <Terminal command={`depa sro template oncology.toml --out template.json --trust trust.json\ndepa sro approve template.json --key sro-a.key --registry ${location.origin}`} />
       </div>
     </Card>
   );
@@ -162,7 +162,7 @@ export function DataSchemas({ begin }: { begin: Begin }) {
             <Textarea label={t('Columns, one a line: name, type, lower and upper bound')} placeholder={'age number 0 120\ncity text'} required rows={4} value={text} onChange={(event) => setText(event.currentTarget.value)} />
           </Draft>
         )}
-        <Terminal command={'depa sro data-schema schema.toml --out data-schema.json --trust trust.json\ndepa sro approve data-schema.json --key sro-a.key'} />
+        <Terminal command={`depa sro data-schema schema.toml --out data-schema.json --trust trust.json\ndepa sro approve data-schema.json --key sro-a.key --registry ${location.origin}`} />
       </div>
     </Card>
   );
@@ -233,11 +233,18 @@ export function LogKeyCard({ begin }: { begin: Begin }) {
             <NumberInput label={t('Days in which both sign')} min={1} max={365} value={days} onChange={(value) => setDays(Math.trunc(Number(value)) || 1)} />
           </Draft>
         )}
-        <Terminal command={'depa sro approve log-key.json --key sro-a.key'} />
+        <Terminal command={`depa sro log-key new-log.jwk --out log-key.json --trust trust.json\ndepa sro approve log-key.json --key sro-a.key --registry ${location.origin}`} />
       </div>
     </Card>
   );
 }
+
+/** How an approved image set comes about: measured beside the room, signed by two people. */
+export const MEASURED = [
+  'depa ccr measure --ccr /usr/bin/ccr --config ccr.toml --json > measured.json',
+  "depa image-set new --name 'room 1.4' --pcrs measured.json --out image-set.json --trust trust.json",
+  `depa image-set sign image-set.json --key sro-a.key --registry ${location.origin}`,
+].join('\n');
 
 /** Drafts of the command line: a measured image set, a log key, any act that two people sign. */
 export function FromFile({ begin }: { begin: Begin }) {
@@ -263,7 +270,7 @@ export function FromFile({ begin }: { begin: Begin }) {
         <p className="dim">{t('Measurements of a room, the log’s next key, a template: what a command has written is read here, signed by you, and waits for a colleague.')}</p>
         <div><FileButton accept=".json,application/json" onChange={(file) => void opened(file)}>{(props) => <Button {...props} variant="default" size="xs">{t('Choose a draft')}</Button>}</FileButton></div>
         <ProblemNote problem={problem} />
-        <Terminal command={'depa ccr measure --help\ndepa image-set new --help'} />
+        <Terminal command={MEASURED} />
       </div>
     </Card>
   );

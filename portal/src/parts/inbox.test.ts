@@ -1,0 +1,39 @@
+import { expect, it } from 'vitest';
+import type { Schemas } from '../api/client';
+import type { Listed, ListedContract } from '../api/queries';
+import { pins, stopped, unanswered, whole } from './inbox';
+
+const ACME = 'did:web:acme.example';
+const run = (at: number, state: string, contract = 'ctr_1', tdc = ACME) =>
+  ({ run_id: `run_${at}`, tdc, state, contracts: [{ id: contract, sha256: 'a' }], checked_in_at: `2026-01-01T00:00:${String(at).padStart(2, '0')}Z` }) as unknown as Schemas['RunLine'];
+const waiting = (all: Schemas['RunLine'][], seen: string[] = []) => unanswered(all, ACME, seen).map((one) => one.run_id);
+
+it('a run without a model waits until it is looked at, or another follows under its contract', () => {
+  expect(waiting([run(1, 'aborted')])).toEqual(['run_1']);
+  expect(waiting([run(1, 'aborted')], ['run_1'])).toEqual([]);
+  expect(waiting([run(2, 'training'), run(1, 'aborted')])).toEqual([]);
+  expect(waiting([run(2, 'aborted'), run(1, 'aborted')])).toEqual(['run_2']);
+  expect(waiting([run(2, 'completed', 'ctr_2'), run(1, 'aborted')])).toEqual(['run_1']);
+  expect(waiting([run(2, 'aborted'), run(1, 'completed')])).toEqual(['run_2']);
+  expect(waiting([run(1, 'aborted', 'ctr_1', 'did:web:other.example')])).toEqual([]);
+});
+
+const contract = (id: string, state: string, offers: [string, string][]) =>
+  ({ row: { contract_id: id, state }, contract: { datasets: offers.map(([dataset_id, offer_sha256]) => ({ dataset_id, offer_sha256 })) } }) as unknown as ListedContract;
+const offer = (sha256: string, state: string) => ({ sha256, view: { state }, offer: { name: sha256 } }) as unknown as Listed;
+
+it('what a contract in force pins is told where it may not be used now', () => {
+  const all = pins([contract('a', 'active', [['d1', 'v1'], ['d2', 'w1']]), contract('b', 'suspended', [['d1', 'v2']]), contract('c', 'revoked', [['d1', 'v1']]), contract('d', 'proposed', [['d1', 'v1']])]);
+  expect(all.map((pin) => `${pin.contract} ${pin.offer}`)).toEqual(['a v1', 'a w1', 'b v2']);
+  const told = (versions: Listed[]) => stopped(all, versions).map(({ pin, offer: found }) => `${pin.contract} ${pin.dataset} ${found.view.state}`);
+  expect(told([offer('v1', 'withdrawn'), offer('v2', 'registered'), offer('w1', 'deprecated')])).toEqual(['a d1 withdrawn']);
+  expect(told([offer('v2', 'suspended')])).toEqual(['b d1 suspended']);
+  expect(told([])).toEqual([]);
+});
+
+it('the newest offer says enough where it is the one that is pinned and stands', () => {
+  const pin = { contract: 'a', dataset: 'd1', offer: 'v1' };
+  expect(whole(pin, offer('v1', 'registered'))).toBe(true);
+  expect(whole(pin, offer('v1', 'suspended'))).toBe(false);
+  expect(whole(pin, offer('v2', 'registered'))).toBe(false);
+});
