@@ -281,9 +281,15 @@ impl Page {
 /// links; characters that nobody sees, or that turn the order of others, are spaces.
 fn cell(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    let mut rest = text.chars().peekable();
+    let mut in_word = false;
+    while let Some(c) = rest.next() {
+        // Inside a word, as codes and ids have it, it emphasises nothing (CommonMark 6.2).
+        let inside = in_word && rest.peek().is_some_and(|next| next.is_alphanumeric());
+        in_word = c.is_alphanumeric();
         match c {
             c if c.is_whitespace() || c.is_control() || is_unseen(c) => out.push(' '),
+            '_' if inside => out.push('_'),
             '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '~' | '#' | '!' | '&' => {
                 out.push('\\');
                 out.push(c);
@@ -308,7 +314,8 @@ mod tests {
     fn text_of_a_log_stays_text() {
         assert_eq!(cell("a|b\nc"), "a\\|b c");
         assert_eq!(cell("<img src=x> [a](b) `c` \u{1b}[2J"), "\\<img src=x\\> \\[a\\](b) \\`c\\`  \\[2J");
-        assert_eq!(cell("did:web:a.example fam_01"), "did:web:a.example fam\\_01");
+        assert_eq!(cell("did:web:a.example fam_01"), "did:web:a.example fam_01");
+        assert_eq!(cell("_x_ a__b__ c_"), "\\_x\\_ a\\_\\_b\\_\\_ c\\_");
         assert_eq!(
             cell("https://evil.example www.evil.example @who"),
             "https&#58;//evil.example www&#46;evil.example &#64;who"
