@@ -13,18 +13,13 @@ import { Facts, ProblemNote } from './page';
 import { save } from './save';
 import { SignedBytes, useOwn } from './signed';
 import { stepUp } from './step-up';
-import { Id } from './words';
+import { Id, useCopy } from './words';
 
 /** The public half of a key: what others may have of it. */
 export function PublicHalf({ of }: { of: Pick<HeldKey, 'jwk' | 'thumbprint'> }) {
   const { kty, crv, x } = of.jwk;
   const written = JSON.stringify({ kty, crv, x });
-  const [copied, setCopied] = useState(false);
-  const copy = async () => {
-    await navigator.clipboard.writeText(written);
-    setCopied(true);
-    setTimeout(() => setCopied(false), 1500);
-  };
+  const { copied, copy } = useCopy(written);
   return (
     <span className="row">
       <button type="button" className="quiet" title={written} onClick={() => void copy()}>{copied ? t('Copied') : t('Copy the public key')}</button>

@@ -1,6 +1,9 @@
 /** The keys that this browser holds for who is signed in. */
 import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Link } from 'react-router';
 import { keysOf, me } from '../api/queries';
+import { t } from '../i18n';
+import { Refused } from '../keys/document';
 import { heldKeys, type HeldKey } from '../keys/held';
 
 export interface Signing {
@@ -33,4 +36,15 @@ export function useSigning(): Signing {
       void client.invalidateQueries({ queryKey: ['keys'] });
     },
   };
+}
+
+const missing = (): string => t('This browser holds no key that may sign for you.');
+
+/** The refusal of an act that nothing here can sign. */
+export const keyMissing = (): Refused => new Refused('KEY_MISSING', missing());
+
+/** Says why nothing can be signed here, and where a key is set up; nothing where one is at hand. */
+export function NoKey() {
+  const { ready, known } = useSigning();
+  return known && !ready ? <div className="note wait">{missing()} <Link to="/keys">{t('Set up a key')}</Link></div> : null;
 }

@@ -8,7 +8,7 @@ import type { Contract, JobSpec } from '../api/documents';
 import { budget, contracts, datasets, jobContracts, me, order } from '../api/queries';
 import { t } from '../i18n';
 import { type Envelope, type Own, peek, Refused, seal } from '../keys/document';
-import { useSigning } from './keys';
+import { keyMissing, NoKey, useSigning } from './keys';
 import { mark } from './marks';
 import { again, bundled, grantOf, jobForm, moneyCost, opened, privacyCost } from './order';
 import { ProblemNote, Read, Terminal } from './page';
@@ -122,13 +122,13 @@ export function OrderAgain({ job, charges }: { job: JobSpec; charges: Schemas['D
 }
 
 function Again({ job, charges }: { job: JobSpec; charges: Schemas['DatasetCharge'][] }) {
-  const { ready, known } = useSigning();
+  const { ready } = useSigning();
   const around = useQuery(jobContracts(job.contracts.map((one) => one.id)));
   // Made once: another id is another digest.
   const [next] = useState(() => again(job));
   const { own, problem } = useOwn(next);
   const put = async () => {
-    if (ready === undefined || own === undefined) throw new Refused('KEY_MISSING', t('This browser holds no key that may sign for you.'));
+    if (ready === undefined || own === undefined) throw keyMissing();
     const { job_sha256 } = await send(await bundled(own.value, await seal(own, ready), around.data ?? []));
     return job_sha256;
   };
@@ -139,7 +139,7 @@ function Again({ job, charges }: { job: JobSpec; charges: Schemas['DatasetCharge
           <div className="note wait">{t('This is a new run with a new charge: ε and the price are spent again, and sampling and noise are drawn anew. It does not repeat the earlier run.')}</div>
           <Cost job={next} agreed={agreedOf(found.flatMap((one) => one.contracts))} charges={charges} />
           <SignedBytes of={own} />
-          {known && !ready && <div className="note wait">{t('This browser holds no key that may sign for you.')} <Link to="/keys">{t('Set up a key')}</Link></div>}
+          <NoKey />
           <ProblemNote problem={problem} />
         </Ask>
       )}

@@ -52,19 +52,15 @@ export async function bundled(job: JobSpec, signed: Envelope, around: Around[]):
 export async function opened(file: Blob): Promise<{ bundle: Schemas['JobBundle']; job: Own<JobSpec> }> {
   const refused = () => new Refused('MALFORMED_JSON', t('this is no bundle of depa job bundle'));
   if (file.size > LARGEST) throw refused();
-  let bundle: Partial<Schemas['JobBundle']> | null;
+  let bundle: Schemas['JobBundle'];
   try {
     bundle = JSON.parse(await file.text()) as typeof bundle;
-  } catch {
-    throw refused();
-  }
-  if (typeof bundle?.job?.payload !== 'string' || !Array.isArray(bundle.contracts)) throw refused();
-  try {
+    if (typeof bundle.job.payload !== 'string') throw refused();
     bundle.contracts.forEach(({ envelope }) => peek<Contract>(envelope));
   } catch {
     throw refused();
   }
-  return { bundle: bundle as Schemas['JobBundle'], job: await read<JobSpec>(bundle.job as Envelope, 'job.v1') };
+  return { bundle, job: await read<JobSpec>(bundle.job as Envelope, 'job.v1') };
 }
 
 /** What each dataset is charged at most, in millionths of ε: what a run of the same plan was charged, else what is asked. Undefined where nothing bounds it. */

@@ -5,8 +5,7 @@ import { type FormEvent, useState } from 'react';
 import { acting, api, ask, type Schemas } from '../api/client';
 import { me, participants, trust } from '../api/queries';
 import { t } from '../i18n';
-import { Refused } from '../keys/document';
-import { useSigning } from './keys';
+import { keyMissing, useSigning } from './keys';
 import { Card, ProblemNote, Read } from './page';
 import { stepUp } from './step-up';
 import { Id, State, Time } from './words';
@@ -45,7 +44,7 @@ export function People() {
   const roles = chosen ?? may;
   if (may.length === 0) return null;
   const make = async () => {
-    if (ready === undefined) throw new Refused('KEY_MISSING', t('This browser holds no key that may sign for you.'));
+    if (ready === undefined) throw keyMissing();
     // Who comes in for the SRO is an act of the SRO.
     if (kind === 'sro') await stepUp(session);
     const body = { display_name: name.trim(), roles };

@@ -4,10 +4,9 @@
  */
 import { Button, Modal, Textarea } from '@mantine/core';
 import { type ReactNode, useEffect, useMemo, useState } from 'react';
-import { Link } from 'react-router';
 import { t } from '../i18n';
-import { type Envelope, Refused, seal, stamp } from '../keys/document';
-import { useSigning } from './keys';
+import { type Envelope, seal, stamp } from '../keys/document';
+import { keyMissing, NoKey, useSigning } from './keys';
 import { ProblemNote } from './page';
 import { SignedBytes, useOwn } from './signed';
 
@@ -30,7 +29,7 @@ export function SignedAct<T extends Document>({ opened, close, title, lead, act,
   wordless?: boolean;
   children?: ReactNode;
 }) {
-  const { ready, known } = useSigning();
+  const { ready } = useSigning();
   const [reason, setReason] = useState('');
   const [at, setAt] = useState('');
   const [busy, setBusy] = useState(false);
@@ -49,7 +48,7 @@ export function SignedAct<T extends Document>({ opened, close, title, lead, act,
     setBusy(true);
     setProblem(undefined);
     try {
-      if (ready === undefined || own === undefined) throw new Refused('KEY_MISSING', t('This browser holds no key that may sign for you.'));
+      if (ready === undefined || own === undefined) throw keyMissing();
       await send(await seal(own, ready));
     } catch (caught) {
       setProblem(caught);
@@ -65,7 +64,7 @@ export function SignedAct<T extends Document>({ opened, close, title, lead, act,
         {children}
         {!wordless && <Textarea label={t('Reason, one sentence')} required maxLength={500} value={reason} onChange={(event) => setReason(event.currentTarget.value)} autosize={false} rows={3} />}
         {document !== undefined && <SignedBytes of={own} />}
-        {known && !ready && <div className="note wait">{t('This browser holds no key that may sign for you.')} <Link to="/keys">{t('Set up a key')}</Link></div>}
+        <NoKey />
         <ProblemNote problem={problem ?? unmade} />
         <Button type="submit" color={grave ? 'red' : undefined} loading={busy} disabled={!ready || own === undefined}>{act}</Button>
       </form>

@@ -5,11 +5,10 @@
 import { Button, Modal } from '@mantine/core';
 import { useEffect, useState } from 'react';
 import { useQuery } from '@tanstack/react-query';
-import { Link } from 'react-router';
 import { me, trust } from '../api/queries';
 import { t } from '../i18n';
 import { type Envelope, peek, read, Refused, seal } from '../keys/document';
-import { useSigning } from './keys';
+import { keyMissing, NoKey, useSigning } from './keys';
 import { ProblemNote } from './page';
 import { SignedBytes, useOwn } from './signed';
 import { stepUp } from './step-up';
@@ -49,7 +48,7 @@ export function TwoPeople({ act, second, path, hand, done }: {
   hand: (sealed: Envelope) => Promise<boolean>;
   done: () => void;
 }) {
-  const { ready, known } = useSigning();
+  const { ready } = useSigning();
   const { data: session } = useQuery(me);
   const { data: pinned } = useQuery(trust);
   const { own, problem: unmade } = useOwn(act);
@@ -64,7 +63,7 @@ export function TwoPeople({ act, second, path, hand, done }: {
     setBusy(true);
     setProblem(undefined);
     try {
-      if (!ready || !own) throw new Refused('KEY_MISSING', t('This browser holds no key that may sign for you.'));
+      if (!ready || !own) throw keyMissing();
       if (act?.registry !== pinned?.registry) throw new Refused('WRONG_REGISTRY', t('this act counts in another registry'));
       await stepUp(session);
       const sealed = await seal(own, ready);
@@ -88,7 +87,7 @@ export function TwoPeople({ act, second, path, hand, done }: {
         <div className="stack">
           {second && <div className="note">{t('A colleague signed this. Read it yourself: your signature says the same.')}</div>}
           <SignedBytes of={own} open />
-          {known && !ready && <div className="note wait">{t('This browser holds no key that may sign for you.')} <Link to="/keys">{t('Set up a key')}</Link></div>}
+          <NoKey />
           <ProblemNote problem={problem ?? unmade} />
           <Button loading={busy} disabled={!ready || !own} onClick={() => void put()}>{t('Sign')}</Button>
         </div>

@@ -22,15 +22,21 @@ export function State({ word }: { word: string }) {
   return <span className={`pill ${TONES[word] ?? ''}`}>{t(word.replaceAll('_', ' '))}</span>;
 }
 
-/** An id or digest, copied by a click; shortened for the eye where asked. */
-export function Id({ value, short }: { value: string; short?: boolean }) {
+/** Copying a text, and whether it was copied just now. */
+export function useCopy(text: string): { copied: boolean; copy: () => Promise<void> } {
   const [copied, setCopied] = useState(false);
-  const shown = short && value.length > 24 ? `${value.slice(0, 14)}…${value.slice(-6)}` : value;
   const copy = async () => {
-    await navigator.clipboard.writeText(value);
+    await navigator.clipboard.writeText(text);
     setCopied(true);
     setTimeout(() => setCopied(false), 1500);
   };
+  return { copied, copy };
+}
+
+/** An id or digest, copied by a click; shortened for the eye where asked. */
+export function Id({ value, short }: { value: string; short?: boolean }) {
+  const { copied, copy } = useCopy(value);
+  const shown = short && value.length > 24 ? `${value.slice(0, 14)}…${value.slice(-6)}` : value;
   return (
     <button type="button" className="id" title={value} onClick={() => void copy()}>
       {copied ? t('Copied') : shown}<span className="sr">, {t('copy')}</span>

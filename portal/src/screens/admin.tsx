@@ -6,14 +6,14 @@ import { Button, Modal, Select, Textarea } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
-import { Link, useSearchParams } from 'react-router';
+import { useSearchParams } from 'react-router';
 import type { Schemas } from '../api/client';
 import type { ImageSet } from '../api/documents';
 import { imageSets, me, participant, participants, trust } from '../api/queries';
 import { t } from '../i18n';
 import { thumbprint } from '../keys/did';
 import { type Envelope, peek, Refused, stamp } from '../keys/document';
-import { useSigning } from '../parts/keys';
+import { NoKey } from '../parts/keys';
 import { Card, Empty, Facts, Page, ProblemNote, Read } from '../parts/page';
 import { type Act, TwoPeople, useHanded } from '../parts/two-people';
 import { Id, Name, State, Time } from '../parts/words';
@@ -29,7 +29,6 @@ export default function Admin() {
   const [second, setSecond] = useState(false);
   const { data: session } = useQuery(me);
   const { data: pinned } = useQuery(trust);
-  const { ready, known } = useSigning();
   const admin = session?.roles.includes('sro_admin') ?? false;
   const { act: handed, problem } = useHanded(SCHEMAS);
   useEffect(() => {
@@ -53,7 +52,7 @@ export default function Admin() {
   return (
     <Page title={t('Admin')} lead={t('What two people of the SRO decide together.')}>
       <ProblemNote problem={problem} />
-      {admin && known && !ready && <div className="note wait">{t('This browser holds no key that may sign for you.')} <Link to="/keys">{t('Set up a key')}</Link></div>}
+      {admin && <NoKey />}
       <Queue sign={admin ? open(true) : undefined} />
       <Applications wanted={query.get('did')} decide={begin} />
       <ImageSets revoke={begin} />

@@ -7,14 +7,14 @@ import { api, ask, acting, type Schemas } from '../api/client';
 import type { Contract, ImageSet } from '../api/documents';
 import { contract as contractQuery, contractVersion, datasets, imageSets, me, participants, signedOffer, templates, trust } from '../api/queries';
 import { t } from '../i18n';
-import { type Own, peek, read, Refused, seal, stamp } from '../keys/document';
+import { type Own, peek, read, seal, stamp } from '../keys/document';
 import { BUILT_IN, counter, draft, type Form, formOf, type Template, templated, uuidV7 } from '../parts/draft';
 import { basket, useBasket } from '../parts/basket';
 import { Changes } from '../parts/changes';
 import { ContractText } from '../parts/contract-text';
 import { Forecast } from '../parts/forecast';
 import { Json } from '../parts/json';
-import { useSigning } from '../parts/keys';
+import { keyMissing, NoKey, useSigning } from '../parts/keys';
 import { Card, Empty, Page, ProblemNote, Read, Terminal } from '../parts/page';
 import { useOwn } from '../parts/signed';
 import { decimals, Id, money } from '../parts/words';
@@ -55,7 +55,7 @@ function Composer({ base }: { base?: Own<Contract> }) {
   const laid = useQuery(templates);
   const basketed = useBasket();
   const picked = base ? base.value.datasets.map((one) => one.dataset_id) : basketed;
-  const { ready, known } = useSigning();
+  const { ready } = useSigning();
   const navigate = useNavigate();
   const [id] = useState(() => base?.value.contract_id ?? `ctr_${uuidV7()}`);
   const [shown, setShown] = useState(base ? 'changes' : 'words');
@@ -102,12 +102,12 @@ function Composer({ base }: { base?: Own<Contract> }) {
   };
   const header = () => ({ 'Idempotency-Key': crypto.randomUUID() });
   const check = async () => {
-    if (!ready || !mine) throw new Refused('KEY_MISSING', t('This browser holds no key that may sign for you.'));
+    if (!ready || !mine) throw keyMissing();
     const answer = await ask(api.POST('/v1/contracts/check', { body: mine.value, params: { header: header() }, headers: await acting(ready) }));
     setChecked({ digest: mine.digest, refusals: answer.refusals });
   };
   const propose = async () => {
-    if (!ready || !mine) throw new Refused('KEY_MISSING', t('This browser holds no key that may sign for you.'));
+    if (!ready || !mine) throw keyMissing();
     await ask(api.POST('/v1/contracts', { params: { header: header() }, body: (await seal(mine, ready)) as never }));
     if (!base) for (const one of picked) basket(one, false);
     void navigate(base ? `/contracts/${id}?version=${mine.digest}` : `/contracts/${id}`);
@@ -122,7 +122,7 @@ function Composer({ base }: { base?: Own<Contract> }) {
       lead={base ? <span className="row">{t('Version {n} follows version {old}; parties, datasets and prices stay.', { n: base.value.version + 1, old: base.value.version })} <Id value={base.digest} short /></span> : t('Every provider’s terms are taken over as they are offered; a price is never bargained over.')}
       crumbs={<><Link to="/contracts">{t('Contracts')}</Link> / {base ? <Link to={`/contracts/${id}`}>{id.slice(0, 16)}…</Link> : t('new')}</>}
     >
-      {known && !ready && <div className="note wait">{t('This browser holds no key that may sign for you.')} <Link to="/keys">{t('Set up a key')}</Link></div>}
+      <NoKey />
       {!base && session && !session.roles.includes('tdc_admin') && <div className="note wait">{t('A data consumer composes a contract. You answer one with a counter-offer, on its own page.')} <Link to="/contracts">{t('Contracts')}</Link></div>}
       <Card title={t('Datasets')}>
         <div className="stack tight">

@@ -14,7 +14,7 @@ import { Changes } from '../parts/changes';
 import { isOpen, may as mayOf } from '../parts/contract-acts';
 import { ContractText } from '../parts/contract-text';
 import { Json } from '../parts/json';
-import { useSigning } from '../parts/keys';
+import { keyMissing, NoKey, useSigning } from '../parts/keys';
 import { lineage, type Version } from '../parts/lineage';
 import { mark } from '../parts/marks';
 import { OrderRun } from '../parts/order-dialog';
@@ -190,7 +190,7 @@ function Versions({ id, all, shown, problem }: { id: string; all: Version[]; sho
 function Acts({ own, view, signed: done }: { own: Own<Contract>; view: Schemas['ContractView']; signed: () => void }) {
   const client = useQueryClient();
   const { data: session } = useQuery(me);
-  const { ready, known } = useSigning();
+  const { ready } = useSigning();
   const [read_, setRead] = useState(false);
   const [acting, setActing] = useState<'decline' | 'withdraw' | 'revoke'>();
   const [busy, setBusy] = useState(false);
@@ -213,7 +213,7 @@ function Acts({ own, view, signed: done }: { own: Own<Contract>; view: Schemas['
     setBusy(false);
   };
   const put = async () => {
-    if (ready === undefined) throw new Refused('KEY_MISSING', t('This browser holds no key that may sign for you.'));
+    if (ready === undefined) throw keyMissing();
     // Who is no party countersigns: an act of the SRO.
     if (mine === undefined) await stepUp(session);
     const signature = await sign(own, ready);
@@ -252,7 +252,7 @@ function Acts({ own, view, signed: done }: { own: Own<Contract>; view: Schemas['
         {awaiting && <div className="note wait">{t('Every party has signed. Two people of the SRO countersign before it stands.')}</div>}
         {view.state === 'scheduled' && <p>{t('It comes into force at')} <Time at={own.value.effective_from} />.</p>}
         {may.order && <div><OrderRun contract={id} /></div>}
-        {known && !ready && (may.sign || may.withdraw || may.revoke) && <div className="note wait">{t('This browser holds no key that may sign for you.')} <Link to="/keys">{t('Set up a key')}</Link></div>}
+        {(may.sign || may.withdraw || may.revoke) && <NoKey />}
         {may.sign && (
           <>
             <Checkbox checked={read_} onChange={(event) => setRead(event.currentTarget.checked)} label={t('I have read the contract and compared the digest')} />

@@ -9,8 +9,7 @@ import { api, ask, acting } from '../api/client';
 import { TOPICS } from '../api/topics';
 import { deliveries, endpoints, me, payments } from '../api/queries';
 import { t } from '../i18n';
-import { Refused } from '../keys/document';
-import { useSigning } from '../parts/keys';
+import { keyMissing, useSigning } from '../parts/keys';
 import { Disputes } from '../parts/disputes';
 import { Card, Empty, Facts, Page, ProblemNote, Read } from '../parts/page';
 import { Revenue } from '../parts/revenue';
@@ -83,7 +82,7 @@ function Webhooks() {
     await client.invalidateQueries({ queryKey: ['webhooks'] });
   };
   const keyed = async () => {
-    if (!ready) throw new Refused('KEY_MISSING', t('This browser holds no key that may sign for you.'));
+    if (!ready) throw keyMissing();
     return acting(ready);
   };
   const add = async () => {

@@ -10,7 +10,7 @@ import { t } from '../i18n';
 import { Refused, seal, stamp } from '../keys/document';
 import { croissant } from '../parts/croissant';
 import { Json } from '../parts/json';
-import { useSigning } from '../parts/keys';
+import { keyMissing, NoKey, useSigning } from '../parts/keys';
 import { follows, fresh, lacks, merged, plainPrice, type Row, rowsOf, sealedOf } from '../parts/next-version';
 import { Card, Page, ProblemNote, Read, Terminal } from '../parts/page';
 import { profile } from '../parts/profile';
@@ -74,7 +74,7 @@ function Next({ id }: { id: string }) {
 function Form({ before }: { before?: DatasetOffer }) {
   const { data: session } = useQuery(me);
   const { data: pinned } = useQuery(trust);
-  const { ready, known } = useSigning();
+  const { ready } = useSigning();
   const names = useNames();
   const navigate = useNavigate();
   const client = useQueryClient();
@@ -151,7 +151,7 @@ function Form({ before }: { before?: DatasetOffer }) {
     setOfferedAt(stamp());
   });
   const publish = () => tried(async () => {
-    if (!ready || !offer || !own) throw new Refused('KEY_MISSING', t('This browser holds no key that may sign for you.'));
+    if (!ready || !offer || !own) throw keyMissing();
     const header = { 'Idempotency-Key': crypto.randomUUID() };
     await ask(api.POST('/v1/datasets', { params: { header }, body: (await seal(own, ready)) as never }));
     void client.invalidateQueries({ queryKey: ['datasets'] });
@@ -167,7 +167,7 @@ function Form({ before }: { before?: DatasetOffer }) {
   const command = `depa dataset seal dataset.json --csv ${file} --out ${file.replace(/\.[^.]*$/, '')}.depa --url file:///srv/depa/${file.replace(/\.[^.]*$/, '')}.depa --record sealed.json --key tdp.key --trust trust.json`;
   return (
     <Page title={before ? t('A new version of {name}', { name: before.name }) : t('Register a dataset')} lead={t('No row leaves your machine. Your own tool seals the table to your own key service; the registry learns what it looks like.')} crumbs={<><Link to="/datasets">{t('Datasets')}</Link> / {t('new')}</>}>
-      {known && !ready && <div className="note wait">{t('This browser holds no key that may sign for you.')} <Link to="/keys">{t('Set up a key')}</Link></div>}
+      <NoKey />
       <Stepper active={step} onStepClick={(to) => to < step && setStep(to)} size="sm" iconSize={32}>
         {['Describe', 'File', 'Schema', 'Terms', 'Protection'].map((title) => <Stepper.Step key={title} label={t(title)} />)}
       </Stepper>
