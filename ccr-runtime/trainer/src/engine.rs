@@ -39,6 +39,11 @@ fn broken(sentence: &str) -> TchError {
     TchError::Torch(sentence.to_owned())
 }
 
+/// So many rows from the first on: where these are all, the tensor itself, since a view costs as much as a small sum.
+fn stretch(t: &Tensor, first: i64, n: i64) -> T<Tensor> {
+    if first == 0 && t.size().first() == Some(&n) { Ok(t.shallow_clone()) } else { t.f_narrow(0, first, n) }
+}
+
 /// Weights by their place in the network, and which of them are learnt.
 pub struct Weights<'a> {
     /// The tensors.

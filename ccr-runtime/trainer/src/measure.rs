@@ -1,4 +1,5 @@
-//! Steps on random data, to be timed: private ones by [`dpsgd::train`] itself, and plain ones of the same network.
+//! Steps on random data, to be timed: private ones by [`crate::dpsgd`] itself, whose grid a training makes once, and plain
+//! ones of the same network.
 
 use chacha20::rand_core::Rng;
 use schemas::network::{Input, Network as Description};
@@ -10,9 +11,9 @@ use schemas::{Digest, R};
 use serde::Deserialize;
 
 use crate::device::Place;
-use crate::dpsgd::{self, Data, Position, Settings};
+use crate::dpsgd::{Acts, AsPlanned, Data, Settings};
 use crate::model::Network;
-use crate::noise::{PoissonSampling, Streams};
+use crate::noise::{Grid, PoissonSampling, Streams};
 use crate::plain;
 use crate::table::Rows;
 
@@ -52,6 +53,7 @@ pub struct Stepper {
     streams: Streams,
     mode: Mode,
     settings: Settings,
+    grid: Grid,
     place: Place,
 }
 
@@ -83,7 +85,8 @@ impl Stepper {
             most_expected_batch: order.batch as f64,
             learning_rate: 0.05,
         };
-        Ok(Stepper { network, data, streams, mode: order.mode, settings, place })
+        let grid = Grid::new(settings.noise_multiplier, settings.clip, network.coordinates())?;
+        Ok(Stepper { network, data, streams, mode: order.mode, settings, grid, place })
     }
 
     /// So many steps more.
@@ -93,16 +96,17 @@ impl Stepper {
     pub fn take(&mut self, steps: u32) -> R<()> {
         let done = self.settings.steps;
         self.settings.steps += steps;
-        let taken = match self.mode {
-            Mode::Private => {
-                let begin = Position { step: done, noise_draws: done };
-                dpsgd::train(&mut self.network, &self.data, &self.settings, &self.streams, begin, |_, _| Ok(()))
-                    .map(drop)
-            }
-            Mode::Plain => (done..self.settings.steps).try_for_each(|done| self.plain(done + 1)),
-        };
+        let taken = (done..self.settings.steps).try_for_each(|done| match self.mode {
+            Mode::Private => self.private(done + 1),
+            Mode::Plain => self.plain(done + 1),
+        });
         self.place.finish();
         taken
+    }
+
+    fn private(&mut self, step: u32) -> R<()> {
+        let Stepper { network, data, streams, settings, grid, .. } = self;
+        AsPlanned.step(network, data, settings, grid, streams, step).map(drop)
     }
 
     fn plain(&mut self, step: u32) -> R<()> {

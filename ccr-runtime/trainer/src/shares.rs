@@ -27,6 +27,12 @@ pub fn sums(
     let mut shares = network.shares(rows, usize::try_from(threads).unwrap_or(1));
     let own = shares.next().unwrap_or_default();
     if shares.len() == 0 {
+        if threads > 1 && network.is_for_one_thread(rows.len()) {
+            tch::set_num_threads(1);
+            let sums = of_share(network, data, own, &add);
+            tch::set_num_threads(threads);
+            return sums;
+        }
         return of_share(network, data, own, &add);
     }
     let gone = || internal("a thread ended");

@@ -145,7 +145,7 @@ fn one(op: &Op, x: Tensor, weights: &Weights<'_>, tape: &mut Tape, depth: u32) -
         Op::GlobalAveragePool => x.f_mean_dim(&[2i64, 3][..], false, None::<Kind>),
         Op::MeanTokens => x.f_mean_dim(1i64, false, None::<Kind>),
         Op::LastToken => x.f_select(1, -1),
-        Op::MaxPool(kernel, stride) => x.f_max_pool2d([*kernel, *kernel], [*stride, *stride], [0, 0], [1, 1], false),
+        Op::MaxPool(kernel, stride) => max_pool(*kernel, *stride, &x),
         Op::AvgPool(kernel, stride) => {
             x.f_avg_pool2d([*kernel, *kernel], [*stride, *stride], [0, 0], false, true, None::<i64>)
         }
@@ -166,6 +166,13 @@ fn one(op: &Op, x: Tensor, weights: &Weights<'_>, tape: &mut Tape, depth: u32) -
             if *input_first { Tensor::f_cat(&[&x, &path], 1) } else { Tensor::f_cat(&[&path, &x], 1) }
         }
     }
+}
+
+/// Largest of each window. The library's kernel for channels that lie last works on many of them at once, the other one
+/// number by number.
+fn max_pool(kernel: i64, stride: i64, x: &Tensor) -> T<Tensor> {
+    let channels_last = x.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2])?;
+    channels_last.f_max_pool2d([kernel, kernel], [stride, stride], [0, 0], [1, 1], false)?.f_contiguous()
 }
 
 /// W x + b on the last dimension, with its adapter.

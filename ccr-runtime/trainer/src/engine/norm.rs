@@ -55,7 +55,8 @@ pub fn squares(x: &Tensor) -> T<Vec<f64>> {
     }
     let rest = count - whole * PIECE;
     if rest > 0 || whole == 0 {
-        let lengths = numbers(&flat.f_narrow(1, whole * PIECE, rest)?.f_norm_scalaropt_dim(2, 1i64, false)?)?;
+        let last = if whole == 0 { flat } else { flat.f_narrow(1, whole * PIECE, rest)? };
+        let lengths = numbers(&last.f_norm_scalaropt_dim(2, 1i64, false)?)?;
         squares.iter_mut().zip(lengths).for_each(|(square, length)| *square += length * length);
     }
     Ok(squares)

@@ -76,9 +76,7 @@ impl Part {
                 let (n, channels, height, width) = x.size4()?;
                 let groups = mean.size2()?.1;
                 let flat = [n, groups, channels / groups, height * width];
-                let last = None::<Kind>;
-                let sums = g.f_reshape(flat)?.f_sum_dim_intlist(3i64, false, last)?;
-                let products = g.f_mul(&x)?.f_reshape(flat)?.f_sum_dim_intlist(3i64, false, last)?;
+                let (sums, products) = over_pixels(&g.f_reshape(flat)?, &x.f_reshape(flat)?)?;
                 let centred = products.f_sub(&sums.f_mul(&mean.f_unsqueeze(2)?)?)?;
                 let scaled = centred.f_mul(&rstd.f_unsqueeze(2)?).and_then(|t| t.f_reshape([n, channels]));
                 [rows(gamma, scaled)?, rows(beta, sums.f_reshape([n, channels]))?].into_iter().flatten().collect()
@@ -104,7 +102,7 @@ impl Part {
     }
 }
 
-/// Bytes of a normalised input worked on at once: what a core's cache holds.
+/// Bytes of a normalising layer's input worked on at once: what a core's cache holds.
 const CHUNK: i64 = 512 << 10;
 
 /// Every row's gradient of a layer norm's γ, Σ_t g_t ∘ (x_t − mean_t) · rstd_t, a few rows at a time.
@@ -128,6 +126,28 @@ fn of_gamma(x: &Tensor, mean: &Tensor, rstd: &Tensor, g: &Tensor) -> T<Tensor> {
         first += n;
     }
     Ok(sums)
+}
+
+/// Σ g and Σ g ∘ x over the pixels of each channel, both [rows, groups, channels of a group, pixels], a few rows at a time.
+fn over_pixels(g: &Tensor, x: &Tensor) -> T<(Tensor, Tensor)> {
+    let (count, groups, channels, pixels) = g.size4()?;
+    let options = (g.kind(), g.device());
+    let bytes = groups * channels * pixels * if g.kind() == Kind::Double { 8 } else { 4 };
+    let step = (device::of(g).at_once(CHUNK) / bytes.max(1)).clamp(1, count.max(1));
+    let product = Tensor::f_empty([step, groups, channels, pixels], options)?;
+    let (sums, products) =
+        (Tensor::f_empty([count, groups, channels], options)?, Tensor::f_empty([count, groups, channels], options)?);
+    let mut first = 0;
+    while first < count {
+        let n = step.min(count - first);
+        let part = |t: &Tensor| t.f_narrow(0, first, n);
+        let of_part = part(g)?;
+        let _ = of_part.f_sum_intlist_out(&part(&sums)?, 3i64, false, None::<Kind>)?;
+        let product = of_part.f_mul_out(&product.f_narrow(0, 0, n)?, &part(x)?)?;
+        let _ = product.f_sum_intlist_out(&part(&products)?, 3i64, false, None::<Kind>)?;
+        first += n;
+    }
+    Ok((sums, products))
 }
 
 fn convolution(site: conv::Site, g: Tensor) -> T<Vec<Part>> {

@@ -9,7 +9,7 @@ use tch::{Kind, Tensor};
 use super::adding::{Adding, rounding};
 use super::norm::{numbers, squares};
 use super::part::{Outer, Part};
-use super::{T, conv};
+use super::{T, conv, stretch};
 use crate::device;
 
 /// Takes a part of a weight's sum: its place, and the part in the weight's shape. All parts of a place are the sum.
@@ -32,7 +32,7 @@ pub struct Weighing<'a> {
 impl Weighing<'_> {
     /// The factors of a stretch of rows.
     pub fn narrow(&self, first: i64, n: i64) -> T<Option<Tensor>> {
-        self.factors.map(|factors| factors.f_narrow(0, first, n)).transpose()
+        self.factors.map(|factors| stretch(factors, first, n)).transpose()
     }
 
     /// The same where positions of rows meet one by one, not the rows as they were clipped.
@@ -81,7 +81,7 @@ pub fn weighted(rows: &Tensor, weighing: Weighing<'_>, sink: &mut dyn FnMut(&Ten
     let count = rows.size().first().copied().unwrap_or(0);
     for (first, n) in weighing.adding.blocks(count, rows.kind()) {
         let factors = weighing.narrow(first, n)?;
-        sink(&block(&rows.f_narrow(0, first, n)?, factors.as_ref(), weighing.adding)?)?;
+        sink(&block(&stretch(rows, first, n)?, factors.as_ref(), weighing.adding)?)?;
     }
     Ok(())
 }
@@ -89,7 +89,7 @@ pub fn weighted(rows: &Tensor, weighing: Weighing<'_>, sink: &mut dyn FnMut(&Ten
 /// The same of one block.
 pub fn block(rows: &Tensor, factors: Option<&Tensor>, adding: Adding) -> T<Tensor> {
     let size = rows.size();
-    let flat = rows.f_flatten(1, -1)?;
+    let flat = if rows.dim() == 2 { rows.shallow_clone() } else { rows.f_flatten(1, -1)? };
     let sum = match factors {
         Some(factors) if adding.doubles(rows.kind()) => {
             let (count, numbers) = flat.size2()?;
@@ -104,7 +104,7 @@ pub fn block(rows: &Tensor, factors: Option<&Tensor>, adding: Adding) -> T<Tenso
         Some(factors) => flat.f_tr()?.f_mv(factors)?,
         None => flat.f_sum_dim_intlist(0i64, false, None::<Kind>)?,
     };
-    sum.f_reshape(size.get(1..).unwrap_or_default())
+    if size.len() == 2 { Ok(sum) } else { sum.f_reshape(size.get(1..).unwrap_or_default()) }
 }
 
 /// Calls `work` for pieces of the rows that take [`CHUNK`] in double precision, with so many numbers a row.
@@ -123,7 +123,10 @@ fn outer(weights: &Outer, a: &Tensor, g: &Tensor, weighing: Weighing<'_>, sink: 
     if !weights.weights.is_empty() {
         let mut of_weights = |whole: &Tensor| {
             let mut parts = weights.weights.iter();
-            parts.try_for_each(|(weight, first, inputs)| sink(*weight, &whole.f_narrow(1, *first, *inputs)?))
+            parts.try_for_each(|(weight, first, inputs)| match *inputs == width(whole) {
+                true => sink(*weight, whole),
+                false => sink(*weight, &whole.f_narrow(1, *first, *inputs)?),
+            })
         };
         match &weights.built {
             Some(built) => weighted(built, weighing, &mut of_weights)?,
@@ -165,7 +168,7 @@ fn products(a: &Tensor, g: &Tensor, weighing: Weighing<'_>, sink: &mut dyn FnMut
     }
     for (first, n) in weighing.adding.blocks(rows, g.kind()) {
         let factors = weighing.narrow(first, n)?;
-        let (a, g) = (a.f_narrow(0, first, n)?, g.f_narrow(0, first, n)?);
+        let (a, g) = (stretch(a, first, n)?, stretch(g, first, n)?);
         let steps_first = steps_first(&g);
         // Either of both may take the factors: the narrower one, which also comes first, for the product's sake.
         let product = |left: &Tensor, right: &Tensor| {
@@ -223,6 +226,9 @@ fn steps_first(t: &Tensor) -> bool {
 
 /// All positions of all rows one after the other.
 fn flat(t: &Tensor, steps_first: bool) -> T<Tensor> {
+    if t.dim() == 2 {
+        return Ok(t.shallow_clone());
+    }
     let width = width(t);
     let t = if steps_first { t.f_transpose(0, 1)? } else { t.shallow_clone() };
     t.f_reshape([-1, width])
