@@ -1,13 +1,13 @@
 #!/bin/sh
 # Sets up what other people's implementations need to check ours: Python environments under .build/interop, each
 # from its list of pinned packages with hashes (pyscitt 0.10.1 wants cbor2 5, scitt-cose 0.5.0 wants cbor2 6 or later; models
-# are read with numpy and safetensors; `objects` is a local S3 and GCS, moto; `webhooks` is the official verifier, in Python and, by a
+# are read with numpy and safetensors; `croissant` is mlcroissant without what only reading data needs; `objects` is a local S3 and GCS, moto; `webhooks` is the official verifier, in Python and, by a
 # lock file, in JavaScript).
 #
 #   sh infra/interop.sh       makes what is missing; ends with 3 and says NOT RUN where Python or its packages are not to be had
 #   sh infra/interop.sh azurite   besides, a local Azure Blob Storage for the test `azure` of objects: 365 MB of Node packages
 #
-# The tests `interop::*` and `webhook_interop::*` of contract-service, `oracle::*` of payment-adapter, `rehearsals::*` of depa, `s3`, `gcs` and `memory` of objects and
+# The tests `interop::*` and `webhook_interop::*` of contract-service, the portal's scenario of the wizard, `oracle::*` of payment-adapter, `rehearsals::*` of depa, `s3`, `gcs` and `memory` of objects and
 # `refusals::objects` of the house use them; without them they say NOT RUN.
 set -eu
 cd "$(dirname "$0")/.."
@@ -28,7 +28,7 @@ done
 [ -n "$python" ] || not_run "Python 3.11 is not installed"
 
 mkdir -p "$base"
-for name in scitt-cose pyscitt model onnx objects webhooks iso20022; do
+for name in scitt-cose pyscitt model onnx objects webhooks iso20022 croissant; do
     wanted=$(cat "infra/interop/$name.txt")
     [ "$(cat "$base/$name/made-of" 2>/dev/null || :)" = "$wanted" ] && continue
     rm -rf "${base:?}/$name"

@@ -12,6 +12,7 @@ mod job;
 mod keys;
 mod kms;
 mod log;
+mod login;
 mod model;
 mod party;
 mod passing;
@@ -33,6 +34,8 @@ use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 use contract_client::Client;
+use depa::profile::Profile;
+use schemas::id::Did;
 use schemas::{Code, R, Refusal};
 use signing::{FileKey, Trust};
 
@@ -77,22 +80,46 @@ pub struct Global {
     /// File with the buckets that you may use, as [[stores]] of a room's configuration [env: DEPA_STORES].
     #[arg(long, global = true, value_name = "FILE")]
     stores: Option<PathBuf>,
-    /// Named set of all these (depa profile set); flags and variables come first [env: DEPA_PROFILE].
+    /// Named set of all these (depa login, depa profile set); flags and variables come first [env: DEPA_PROFILE].
     #[arg(long, global = true, value_name = "NAME")]
     profile: Option<String>,
+    /// The party of the profile's key, where the key is the profile's.
+    #[arg(skip)]
+    party: Option<Did>,
 }
 
+/// The profile of whoever logged in and names none.
+const LOGGED_IN: &str = "default";
+
 impl Global {
-    /// Fills in what neither a flag nor a variable says from the profile, if one is named.
-    fn with_profile(mut self) -> R<Global> {
+    /// The profile that is named.
+    fn profile_name(&self) -> Option<String> {
         let given = || std::env::var("DEPA_PROFILE").ok().filter(|name| !name.is_empty());
-        let Some(name) = self.profile.clone().or_else(given) else { return Ok(self) };
-        let kept = depa::profile::named(&profile::place()?, &name)?;
+        self.profile.clone().or_else(given)
+    }
+
+    /// The profile that is named, which must be there if `needed`; else that of whoever logged in.
+    fn kept(&self, needed: bool) -> R<Profile> {
+        match (self.profile_name(), profile::place()) {
+            (Some(name), place) if needed => depa::profile::named(&place?, &name),
+            (name, Ok(place)) => {
+                let mut all = depa::profile::load(&place)?;
+                Ok(all.remove(name.as_deref().unwrap_or(LOGGED_IN)).unwrap_or_default())
+            }
+            // Nobody logs in where no place is for it.
+            (_, Err(_)) => Ok(Profile::default()),
+        }
+    }
+
+    /// Fills in what neither a flag nor a variable says from the profile.
+    fn with_profile(mut self, needed: bool) -> R<Global> {
+        let kept = self.kept(needed)?;
         let silent = |variable: &str| std::env::var_os(variable).is_none();
         let file = |flag: Option<PathBuf>, variable, kept: Option<PathBuf>| flag.or(kept.filter(|_| silent(variable)));
         self.registry = self.registry.or(kept.registry.filter(|_| silent("DEPA_REGISTRY")));
         self.trust = file(self.trust, "DEPA_TRUST", kept.trust);
         self.ca = file(self.ca, "DEPA_CA", kept.ca);
+        self.party = kept.party.filter(|_| self.key.is_none() && silent("DEPA_KEY"));
         self.key = file(self.key, "DEPA_KEY", kept.key);
         self.stores = file(self.stores, "DEPA_STORES", kept.stores);
         Ok(self)
@@ -138,7 +165,16 @@ impl Global {
 
     /// The signing key.
     fn key(&self) -> R<FileKey> {
-        FileKey::load(&self.named(self.key.clone(), "--key", "DEPA_KEY")?)
+        let key = FileKey::load(&self.named(self.key.clone(), "--key", "DEPA_KEY")?)?;
+        if let Some(party) = &self.party {
+            let own = key.did()?;
+            if *party != own {
+                let sentence =
+                    format!("you logged in as {party}, and the key file holds a key of {own} now; log in again");
+                return Err(Refusal::new(Code::ConfigInvalid, sentence).at("key"));
+            }
+        }
+        Ok(key)
     }
 
     /// Everything that objects may be read from and written to.
@@ -220,6 +256,14 @@ enum Noun {
     /// Look at the transparency log.
     #[command(subcommand)]
     Log(log::Verb),
+    /// Ask the contract service who you are there, and keep address, key file and party, so that later commands need no flags.
+    ///
+    /// The service is asked whether it is ready, whose registry it is, and whether the key counts for its holder: a token is
+    /// asked for as programs do it (private_key_jwt, ten minutes). Nothing secret is kept: keys stay in their files, and each
+    /// command signs anew. Kept is the profile `default`, or the one that --profile names; flags and variables come first.
+    Login(login::Login),
+    /// Forget what `depa login` kept; the files that it names stay.
+    Logout(login::Logout),
     /// Check addresses, trust, clock and key files.
     Doctor(doctor::Doctor),
     /// Keep address and files under a name.
@@ -231,8 +275,12 @@ enum Noun {
 
 /// Carries out a command.
 pub fn run(cli: Cli) -> R<Answer> {
-    // A profile that is broken can still be set anew.
-    let global = if matches!(cli.noun, Noun::Profile(_)) { cli.global } else { cli.global.with_profile()? };
+    let global = match cli.noun {
+        // A profile that is broken can still be set anew, or forgotten.
+        Noun::Profile(_) | Noun::Logout(_) => cli.global,
+        Noun::Login(_) => cli.global.with_profile(false)?,
+        _ => cli.global.with_profile(true)?,
+    };
     let global = &global;
     match cli.noun {
         Noun::Keys(verb) => keys::run(verb, global),
@@ -255,6 +303,8 @@ pub fn run(cli: Cli) -> R<Answer> {
         Noun::Policy(verb) => policy::run(verb, global),
         Noun::Kms(verb) => kms::run(verb, global),
         Noun::Log(verb) => log::run(verb, global),
+        Noun::Login(_) => login::login(global),
+        Noun::Logout(_) => login::logout(global),
         Noun::Doctor(args) => doctor::run(&args, global),
         Noun::Profile(verb) => profile::run(verb, global),
         Noun::Completion(args) => completion::run(&args),
@@ -297,7 +347,7 @@ mod tests {
             "sro: template data-schema revoke-image-set suspend erase log-key key show pending approve",
             "sro key: add retire revoke compromise",
             "image-set: new sign list show",
-            "dataset: seal upload verify offer publish suspend resume withdraw search sample croissant sketch overlap renew renewals init profile forget versions list show",
+            "dataset: seal upload verify offer publish suspend resume withdraw search sample croissant sketch overlap charge renew renewals init profile forget versions list show",
             "dataset croissant: export import",
             "contract: new fetch list show sign propose submit bundle decline events import-depa draft counter amend check withdraw suspend resume terminate revoke wait",
             "contract draft: list show save check discard",
@@ -317,6 +367,8 @@ mod tests {
             "policy: test digest explain facts",
             "kms: explain budget init-data papers collect",
             "log: checkpoint anchor keys receipt",
+            "login:",
+            "logout:",
             "doctor:",
             "profile: set list show remove",
             "completion:",

@@ -1,6 +1,7 @@
 //! Datasets: sealed by their provider, offered in a signed document, found by consumers.
 
 pub mod acts;
+pub mod charge;
 pub mod forget;
 pub mod form;
 pub mod init;
@@ -18,7 +19,7 @@ use schemas::bundle::Logged;
 use schemas::contract::Payee;
 use schemas::dataset::{Column, DatasetOffer, OfferKey, PriceTerm, Reference, SealedObject, Usage};
 use schemas::desk::DatasetView;
-use schemas::id::DatasetId;
+use schemas::id::{DatasetId, Did};
 use schemas::log::Receipt;
 use schemas::privacy::{Accountant, Adjacency, Clause, Unit};
 use schemas::{Code, Entered, Envelope, R, Refusal, Timestamp};
@@ -37,7 +38,23 @@ pub fn offer(
     trust: &Trust,
     now: Timestamp,
 ) -> R<Envelope<DatasetOffer>> {
-    let provider = key.did()?;
+    sign(&draft(description, sealed, key.did()?, trust, now), key, trust, now)
+}
+
+/// Signs an offer that the register would take.
+pub fn sign(offer: &DatasetOffer, key: &FileKey, trust: &Trust, now: Timestamp) -> R<Envelope<DatasetOffer>> {
+    policies::registration::offer(offer, &trust.registry, now)?;
+    signing::sign(offer, key, now)
+}
+
+/// The offer of a sealed dataset, without statistics.
+pub fn draft(
+    description: &Description,
+    sealed: &SealedDataset,
+    provider: Did,
+    trust: &Trust,
+    now: Timestamp,
+) -> DatasetOffer {
     let usage = &description.usage;
     let columns = description.columns.iter().map(|c| Column {
         name: c.name.clone(),
@@ -57,7 +74,7 @@ pub fn offer(
         trigger: p.trigger,
         pricing: p.pricing.clone(),
     });
-    let document = DatasetOffer {
+    DatasetOffer {
         schema: "dataset-offer.v1".into(),
         registry: trust.registry.clone(),
         dataset_id: sealed.dataset_id.clone(),
@@ -100,13 +117,12 @@ pub fn offer(
         renewable_to: description.cap.renewable_to.clone(),
         payment: payment.collect(),
         discounts: description.discounts.clone(),
+        statistics: None,
         principal_pool: description.principal_pool.clone(),
         data_card: description.card.clone(),
         offered_at: now,
         provider,
-    };
-    policies::registration::offer(&document, &trust.registry, now)?;
-    signing::sign(&document, key, now)
+    }
 }
 
 /// Registers a signed offer.

@@ -64,11 +64,25 @@ pub fn read_form<T: DeserializeOwned>(path: &Path) -> R<T> {
     toml::from_str(text).map_err(|e| file_fault(path, e.to_string().trim_end()))
 }
 
-/// Writes a JSON document to a file that must not exist yet.
-pub fn write_json<T: Serialize>(path: &Path, value: &T) -> R<()> {
+/// A JSON document as it is written to a file.
+pub fn json<T: Serialize>(value: &T) -> R<Vec<u8>> {
     let mut text = serde_json::to_vec_pretty(value).map_err(|e| Refusal::new(Code::Internal, e.to_string()))?;
     text.push(b'\n');
-    write_new(path, &text)
+    Ok(text)
+}
+
+/// Writes a JSON document to a file that must not exist yet.
+pub fn write_json<T: Serialize>(path: &Path, value: &T) -> R<()> {
+    write_new(path, &json(value)?)
+}
+
+/// Refuses a path at which no new file can be made: something is there already, or its folder is not.
+pub fn vacant(path: &Path) -> R<()> {
+    if path.exists() {
+        return Err(file_fault(path, "exists already and is not overwritten; choose another name"));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if folder.is_dir() { Ok(()) } else { Err(file_fault(folder, "is no folder")) }
 }
 
 /// Writes bytes to a file that must not exist yet: nothing of a user's is ever overwritten.

@@ -199,9 +199,9 @@ pub fn next_step(refusal: &Refusal) -> Option<&'static str> {
         Code::KeyWithheld => Some("the key is handed out after the run's completion: depa run watch RUN"),
         Code::ConfigInvalid => Some("see --help of this command for the form"),
         Code::SqlUnsupported => Some("see depa job bundle --help for the SQL that is understood"),
-        Code::PublicCountExceeded => {
-            Some("its provider offers a next version whose public_rows is no smaller than the table")
-        }
+        Code::PublicCountExceeded => Some(
+            "depa dataset seal asks a table the same; its provider offers a version whose public_rows is no smaller",
+        ),
         Code::EpsilonExceedsContract => Some("compare with the contract's clauses: depa contract show FILE"),
         _ => None,
     }

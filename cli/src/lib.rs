@@ -3,7 +3,7 @@
 //!
 //! One noun, one module. Read [`party`], [`dataset`], [`contract`], [`job`], [`run`], [`model`] in this order for the walk
 //! of a participant, then [`ccr`], [`webhook`] and [`audit`]; [`attest`] judges saved evidence, [`policy`] tests
-//! rules documents, [`kms`] is for who runs a key service; [`train`] rehearses on samples, [`scenario`] brings some. [`edge`]
+//! rules documents, [`login`] asks who one is, [`kms`] is for who runs a key service; [`train`] rehearses on samples, [`scenario`] brings some. [`edge`]
 //! holds clock, random ids and files: functions elsewhere take `now` and what was drawn.
 //!
 //! Invariants of this room: SQL is parsed in [`sql`] alone; no data key touches the disk; whatever a service answers is
@@ -23,6 +23,7 @@ pub mod job;
 pub mod keys;
 pub mod kms;
 pub mod log;
+pub mod login;
 pub mod model;
 pub mod model_card;
 pub mod paper;

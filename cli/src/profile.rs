@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use schemas::id::Did;
 use schemas::{Code, R, Refusal};
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,9 @@ pub struct Profile {
     /// File of buckets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stores: Option<PathBuf>,
+    /// The party that the key signs for, where `depa login` asked: another key in its file is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub party: Option<Did>,
 }
 
 /// All profiles, by name.
@@ -58,6 +62,15 @@ pub fn named(path: &Path, name: &str) -> R<Profile> {
         Refusal::new(Code::ConfigInvalid, sentence).at("profile")
     };
     all.remove(name).ok_or_else(unknown)
+}
+
+/// Forgets the profile of this name, and gives what it was.
+pub fn forget(path: &Path, name: &str) -> R<Profile> {
+    let former = named(path, name)?;
+    let mut all = load(path)?;
+    all.remove(name);
+    save(path, &all)?;
+    Ok(former)
 }
 
 /// Writes all profiles: a new file takes the place of the former one.
@@ -97,6 +110,10 @@ mod tests {
         save(&path, &[("work".to_owned(), profile.clone())].into()).unwrap();
         save(&path, &[("work".to_owned(), profile.clone())].into()).unwrap();
         assert_eq!(named(&path, "work").unwrap(), profile);
+        assert_eq!(forget(&path, "home").unwrap_err().code, Code::ConfigInvalid);
+        assert_eq!(forget(&path, "work").unwrap(), profile);
+        assert!(load(&path).unwrap().is_empty());
+        save(&path, &[("work".to_owned(), profile.clone())].into()).unwrap();
         let refusal = named(&path, "home").unwrap_err();
         assert!(refusal.code == Code::ConfigInvalid && refusal.sentence.contains("work"), "{refusal}");
         std::fs::write(&path, "[work]\npassword = \"x\"\n").unwrap();

@@ -107,6 +107,29 @@ fn evidence_as_json_is_judged_by_what_it_shows_and_says_so() {
     std::fs::remove_file(&file).unwrap();
 }
 
+/// A guest without a paravisor shows its report alone. Here it is one that was recorded inside a vTPM's.
+#[test]
+fn a_bare_report_is_judged_without_a_quote() {
+    let dir = std::env::temp_dir().join(format!("depa-attest-{}", uuid::Uuid::now_v7()));
+    std::fs::create_dir(&dir).unwrap();
+    let recorded = PathBuf::from(room("milan-v3-trustee-v2"));
+    std::fs::copy(recorded.join("vcek.der"), dir.join("vcek.der")).unwrap();
+    let hcl = std::fs::read(recorded.join("hcl.bin")).unwrap();
+    // The report stands after the head of 32 bytes.
+    let mut report = hcl[32..32 + 1184].to_vec();
+    let args = [dir.to_str().unwrap(), "--policy", "baseline"];
+    std::fs::write(dir.join("report.bin"), &report).unwrap();
+    let (exit, found) = judged(&args);
+    assert_eq!((exit, &found["label"], failed(&found)), (0, &json!("recorded"), vec![]), "{found}");
+    let checks = found["appraisal"]["checks"].as_array().unwrap();
+    assert!(checks.iter().any(|c| c["name"] == "quote_form" && c["verdict"] != "pass"), "{checks:?}");
+    report[0x90] ^= 1;
+    std::fs::write(dir.join("report.bin"), &report).unwrap();
+    let (exit, found) = judged(&args);
+    assert_eq!((exit, failed(&found)), (7, vec!["signature"]), "{found}");
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
 /// Newer platform data counts with the signatures of two SRO people, and never goes back.
 #[test]
 fn newer_platform_data_needs_two_people_and_a_higher_version() {

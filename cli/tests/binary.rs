@@ -155,7 +155,7 @@ fn two_tables_are_sketched_and_compared_and_no_key_is_told() {
     };
     let sketch = |csv: &str, out: &str| {
         let session = ["--session", "provider a and provider b", "--epsilon", "4", "--buckets", "4096", "--json"];
-        let args = ["dataset", "sketch", "--csv", csv, "--column", "phone", "--out", out];
+        let args = ["dataset", "sketch", "--csv", csv, "--column", "phone", "--uncharged", "--out", out];
         depa(&[&args[..], &session].concat())
     };
     let (a, b) = (table("a.csv", 0..2_000), table("b.csv", 1_000..3_000));

@@ -5,14 +5,20 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use depa::dataset::charge::{Account, Outgoing, let_out};
 use depa::dataset::kms::Kms;
 use depa::dataset::seal::Job;
 use depa::dataset::{self, Description, verify};
 use depa::exit;
+use schemas::contract::Assurance;
+use schemas::dataset::DatasetOffer;
 use schemas::evidence::EvidenceKind;
-use schemas::id::Did;
+use schemas::id::{DataKeyId, DatasetId, Did, FamilyId};
+use schemas::own_release::{Charging, OwnRelease, OwnReleaseCharged, OwnReleaseRequest, ReleasedKind};
+use schemas::privacy::Mechanism;
 use schemas::release::{KeyImport, KmsInfo};
-use schemas::{Code, Envelope, R, Signer as _, Timestamp, canonical};
+use schemas::statistics::{Statistics, StatisticsTerms};
+use schemas::{Code, Digest, Envelope, R, Signer as _, Timestamp, canonical};
 use sealing::{DatasetKey, Manifest, Subject, manifest_path, open_bytes};
 use signing::jose::{EncKey, unwrap_key};
 use signing::{FileKey, Trust};
@@ -28,10 +34,12 @@ fn now() -> Timestamp {
 
 struct House {
     dir: PathBuf,
-    tdp: FileKey,
+    tdp: Arc<FileKey>,
     trust: Trust,
     import: Arc<EncKey>,
     taken: Arc<Mutex<Vec<Envelope<KeyImport>>>>,
+    /// What was let out and charged.
+    charged: Arc<Mutex<Vec<OwnRelease>>>,
     url: String,
 }
 
@@ -70,6 +78,8 @@ impl House {
         };
         let taken = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&taken);
+        let charged = Arc::new(Mutex::new(Vec::new()));
+        let entered = Arc::clone(&charged);
         std::thread::spawn(move || {
             for mut request in server.incoming_requests() {
                 if request.url() == "/v1/kms" {
@@ -78,6 +88,23 @@ impl House {
                 }
                 let mut body = Vec::new();
                 request.as_reader().read_to_end(&mut body).unwrap();
+                if request.url() == "/v1/budget/releases" {
+                    let asked: OwnReleaseRequest = canonical::parse(&body).unwrap();
+                    let release = asked.release.read_unverified().unwrap();
+                    let answer = OwnReleaseCharged {
+                        file_sha256: release.file_sha256,
+                        charge: release.charge.clone(),
+                        at: release.at,
+                    };
+                    let full = schemas::Refusal::new(Code::BudgetExceeded, "full").problem(None);
+                    let (status, answer) = match refuses {
+                        true => (409, canonical::to_bytes(&full).unwrap()),
+                        false => (200, canonical::to_bytes(&answer).unwrap()),
+                    };
+                    entered.lock().unwrap().extend((!refuses).then_some(release));
+                    drop(request.respond(Response::from_data(answer).with_status_code(status)));
+                    continue;
+                }
                 let import: Envelope<KeyImport> = canonical::parse(&body).unwrap();
                 let key_id = import.read_unverified().unwrap().key_id;
                 kept.lock().unwrap().push(import);
@@ -89,7 +116,7 @@ impl House {
                 drop(request.respond(Response::from_data(answer).with_status_code(status)));
             }
         });
-        House { dir, tdp, trust, import, taken, url }
+        House { dir, tdp: Arc::new(tdp), trust, import, taken, charged, url }
     }
 
     fn description(&self) -> Description {
@@ -176,6 +203,16 @@ fn the_key_goes_to_the_own_key_service_and_opens_what_was_sealed() {
     loose.cap.delta = schemas::text::Real::parse("0.5").unwrap();
     let refused = dataset::offer(&loose, &sealed, &house.tdp, &house.trust, now()).unwrap_err();
     assert_eq!(refused.code, Code::DeltaTooLarge);
+    // Statistics of this very table go along.
+    let terms = StatisticsTerms { epsilon: schemas::text::Real::parse("0.5").unwrap(), bins: 4 };
+    let table = house.dir.join("t.csv");
+    let made = dataset::profile::profile(&house.description(), &table, &terms, None, &mut depa::edge::words()).unwrap();
+    let mut draft = dataset::draft(&house.description(), &sealed, house.tdp.did().unwrap(), &house.trust, now());
+    draft.statistics = Some(made.clone());
+    let offer = dataset::sign(&draft, &house.tdp, &house.trust, now()).unwrap().read_unverified().unwrap();
+    assert_eq!(offer.statistics, Some(made));
+    draft.columns[1].upper = Some(schemas::text::Real::parse("121").unwrap());
+    assert_eq!(dataset::sign(&draft, &house.tdp, &house.trust, now()).unwrap_err().code, Code::OfferInvalid);
 }
 
 #[test]
@@ -183,6 +220,17 @@ fn nothing_stays_behind_when_the_key_service_refuses() {
     let house = House::new(None, true);
     assert_eq!(house.seal(&house.dir.join("t.depa")).unwrap_err().code, Code::Forbidden);
     assert_eq!(house.files(), ["t.csv"]);
+}
+
+#[test]
+fn a_table_with_more_people_than_it_is_described_with_is_not_sealed_and_no_key_is_made() {
+    let house = House::new(None, false);
+    let (table, out) = (house.dir.join("t.csv"), house.dir.join("t.depa"));
+    std::fs::write(&table, format!("{CSV}Cat,3,50\n")).unwrap();
+    let refused = house.seal(&out).unwrap_err();
+    assert_eq!(refused.code, Code::PublicCountExceeded);
+    assert!(!refused.sentence.contains('3') && refused.sentence.contains("phone"), "no number of the table: {refused}");
+    assert_eq!((house.files(), house.taken.lock().unwrap().len()), (vec!["t.csv".to_owned()], 0));
 }
 
 #[test]
@@ -284,4 +332,116 @@ fn a_key_that_the_did_does_not_encode_is_named() {
         let other = FileKey::generate().unwrap();
         assert!(verify::signed_offer(offer, Some(other.jwk().clone())).is_err());
     }
+}
+
+/// An offer of a sealed table whose key this house's key service has.
+fn offered(house: &House) -> Envelope<DatasetOffer> {
+    let sealed = dataset::SealedDataset {
+        dataset_id: DatasetId::new(Uuid::now_v7()),
+        version: 1,
+        family: FamilyId::new(Uuid::now_v7()),
+        url: "file:///data/t.depa".into(),
+        bytes: 100,
+        manifest_root: Digest::of(b"t"),
+        kms: house.url.clone(),
+        kms_jwk: house.tdp.jwk().clone(),
+        key_id: DataKeyId::new(Uuid::now_v7()),
+        min_assurance: Assurance::Software,
+        media_type: "text/csv".into(),
+    };
+    dataset::offer(&house.description(), &sealed, &house.tdp, &house.trust, now()).unwrap()
+}
+
+fn account(house: &House) -> R<Account> {
+    Account::open(Kms::new(&house.url)?, Arc::clone(&house.tdp), offered(house), None)
+}
+
+#[test]
+fn what_is_let_out_is_charged_first_and_not_written_where_that_is_refused() {
+    let mechanism = Mechanism::Gaussian { noise_multiplier: schemas::text::Real::parse("10").unwrap() };
+    let outgoing = Outgoing { kind: ReleasedKind::Profile, file: b"noised", mechanism: &mechanism };
+    let house = House::new(None, false);
+    let (out, account) = (house.dir.join("profile.json"), account(&house).unwrap());
+    let charged = let_out(&outgoing, Some(&account), &out, now()).unwrap().unwrap();
+    assert_eq!(std::fs::read(&out).unwrap(), b"noised");
+    let entered = house.charged.lock().unwrap().clone();
+    let [release] = entered.as_slice() else { panic!("one charge") };
+    assert_eq!((release.file_sha256, &release.kms), (Digest::of(b"noised"), &house.url));
+    assert_eq!((&release.charge, &release.charge.mechanisms), (&charged.charge, &vec![mechanism.clone()]));
+    // What cannot be written is not charged.
+    for place in [out.clone(), house.dir.join("nowhere/profile.json")] {
+        let refused = let_out(&outgoing, Some(&account), &place, now()).unwrap_err();
+        assert_eq!(refused.code, Code::ConfigInvalid);
+    }
+    assert_eq!(house.charged.lock().unwrap().len(), 1);
+    let_out(&outgoing, None, &house.dir.join("uncharged.json"), now()).unwrap();
+    assert_eq!(house.charged.lock().unwrap().len(), 1);
+
+    // No room in the ledger: nothing is written.
+    let full = House::new(None, true);
+    let out = full.dir.join("profile.json");
+    let refused = let_out(&outgoing, Some(&self::account(&full).unwrap()), &out, now()).unwrap_err();
+    assert_eq!((refused.code, out.exists()), (Code::BudgetExceeded, false));
+}
+
+#[test]
+fn an_account_is_the_signers_own_at_the_key_service_that_the_offer_names() {
+    let (house, other) = (House::new(None, false), House::new(None, false));
+    let open = |kms: &House, key: &House, offer: &House| {
+        let account = Account::open(Kms::new(&kms.url).unwrap(), Arc::clone(&key.tdp), offered(offer), None);
+        account.map(drop).map_err(|refusal| refusal.code)
+    };
+    assert_eq!(open(&house, &house, &house), Ok(()));
+    assert_eq!(open(&house, &other, &house), Err(Code::SignerNotParty), "signed by somebody else");
+    assert_eq!(open(&other, &house, &house), Err(Code::Forbidden), "somebody else's key service");
+    let twin = House::new(Some(house.tdp.did().unwrap()), false);
+    assert_eq!(open(&twin, &house, &house), Err(Code::ConfigInvalid), "another one than the offer names");
+    let account = account(&house).unwrap();
+    account.is_of(None).unwrap();
+    assert_eq!(account.is_of(Some(&DatasetId::new(Uuid::now_v7()))).unwrap_err().code, Code::ConfigInvalid);
+}
+
+/// `depa dataset profile` by the binary, into this file.
+fn profile(house: &House, name: &str, args: &[&str]) -> (Option<i32>, String, PathBuf) {
+    let (form, out) = (house.dir.join("form.json"), house.dir.join(name));
+    std::fs::write(&form, serde_json::to_vec(&house.description()).unwrap()).unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_depa"));
+    for variable in ["DEPA_REGISTRY", "DEPA_TRUST", "DEPA_KEY", "DEPA_PROFILE"] {
+        command.env_remove(variable);
+    }
+    command.env("DEPA_PROFILES", house.dir.join("profiles.toml")).args(["dataset", "profile"]).arg(&form);
+    command.arg("--csv").arg(house.dir.join("t.csv")).args(["--epsilon", "0.5", "--out"]).arg(&out).args(args);
+    let done = command.output().unwrap();
+    (done.status.code(), String::from_utf8(done.stderr).unwrap(), out)
+}
+
+#[test]
+fn a_profile_is_charged_or_says_that_it_is_not() {
+    let house = House::new(None, false);
+    let written = |out: &Path| -> Statistics { canonical::parse(&std::fs::read(out).unwrap()).unwrap() };
+    let (code, told, out) = profile(&house, "a.json", &[]);
+    assert_eq!((code, out.exists()), (Some(2), false));
+    assert!(told.contains("--kms URL --offer FILE") && told.contains("--uncharged"), "{told}");
+    let (code, told, out) = profile(&house, "b.json", &["--uncharged"]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("WARNING"), "{told}");
+    assert_eq!(written(&out).ledger, Some(Charging::Uncharged));
+    let (code, ..) = profile(&house, "c.json", &["--uncharged", "--kms", &house.url]);
+    assert_eq!(code, Some(2), "one of both");
+
+    let (key, offer) = (house.dir.join("tdp.key"), house.dir.join("offer.json"));
+    house.tdp.save(&key).unwrap();
+    std::fs::write(&offer, serde_json::to_vec(&offered(&house)).unwrap()).unwrap();
+    let named = ["--kms", &house.url, "--offer", offer.to_str().unwrap(), "--key", key.to_str().unwrap()];
+    let (code, told, out) = profile(&house, "d.json", &named);
+    assert_eq!(code, Some(0), "{told}");
+    assert_eq!(written(&out).ledger, Some(Charging::Charged));
+    let entered = house.charged.lock().unwrap().clone();
+    let [release] = entered.as_slice() else { panic!("one charge") };
+    assert_eq!(release.file_sha256, Digest::of(&std::fs::read(&out).unwrap()));
+    assert_eq!(release.charge.mechanisms, [written(&out).charge]);
+    assert!(told.contains(release.charge.family.as_str()), "{told}");
+    // Without an offer, the record of the sealing does; without either nobody knows the family.
+    let (code, told, _) = profile(&house, "e.json", &["--kms", &house.url, "--key", key.to_str().unwrap()]);
+    assert!(code == Some(2) && told.contains("--offer FILE"), "{told}");
 }

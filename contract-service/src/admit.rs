@@ -158,12 +158,16 @@ fn names(list: &str, tag: &str, weak: bool) -> bool {
     })
 }
 
-/// Completes an answer: its tag, 304 where the caller has it, the link to the next page; counts it.
+/// Completes an answer: its tag, 304 where the caller has it, the link to the next page; counts it. Where browsers call, a
+/// refusal becomes what the route says.
 pub fn finish(app: &App, route: &Route, call: &Call, answer: R<Answer>) -> R<Answer> {
     let answer = answer.and_then(|answer| complete(app, route, call, answer));
     app.metrics.answered(route, call, &answer);
     trace(app, route, call, &answer);
-    answer
+    match (answer, route.on_refusal) {
+        (Err(refusal), Some(answer)) => Ok(answer(call, &refusal)),
+        (answer, _) => answer,
+    }
 }
 
 /// A span for each call, where spans are exported, and a line at the level `debug`; W3C `traceparent` is handed on into both.

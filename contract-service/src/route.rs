@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use schemas::R;
 use schemas::party::Kind;
+use schemas::{R, Refusal};
 
 use crate::app::App;
 use crate::call::{Answer, Call, JSON};
@@ -33,6 +33,8 @@ pub type LaterHandler = fn(&Arc<App>, &Call, Reply);
 pub type FeedHandler = fn(&Arc<App>, &Call) -> R<Opening>;
 /// The tag (RFC 9110 8.8.3) of what a path names; none where nothing stands there. It must not ask who reads.
 pub type Tag = fn(&App, &Call) -> R<Option<String>>;
+/// The answer that a refusal becomes.
+pub type OnRefusal = fn(&Call, &Refusal) -> Answer;
 
 /// How a route runs.
 #[derive(Clone, Copy)]
@@ -88,6 +90,8 @@ pub struct Route {
     pub deduped: bool,
     /// Whether its answer holds a secret, which is shown once and kept with no Idempotency-Key.
     pub secret: bool,
+    /// What a refusal becomes where browsers call, whose people read no problem documents; a problem document otherwise.
+    pub on_refusal: Option<OnRefusal>,
     pub(crate) also: &'static [u16],
     pub(crate) summary: &'static str,
     pub(crate) query: &'static [&'static str],
@@ -109,6 +113,7 @@ fn route(verb: Verb, path: &'static str, run: Run, access: Access, summary: &'st
         matching,
         deduped: false,
         secret: false,
+        on_refusal: None,
         also: &[],
         summary,
         query,
@@ -244,6 +249,12 @@ impl Route {
     /// An act that demands `If-Match`.
     pub fn must_match(mut self, tag: Tag) -> Route {
         self.matching = Match::Required(tag);
+        self
+    }
+
+    /// Browsers call it: whatever refuses the call, before the handler too, becomes this answer.
+    pub fn refused_to_browsers(mut self, answer: OnRefusal) -> Route {
+        self.on_refusal = Some(answer);
         self
     }
 

@@ -179,7 +179,7 @@ pub fn list() -> Vec<Route> {
         post("/v1/contracts/check", contracts::check, Token, "All that stands in the way of a proposal")
             .takes::<Contract>()
             .gives::<desk::ContractChecked>(200),
-        get("/v1/contracts", contracts::list, Token, "A page of the caller's contracts")
+        get("/v1/contracts", contracts::list, Token, "A page of the caller's contracts; with state, next versions too")
             .query(&["limit", "cursor", "state", "party", "dataset", "q"])
             .gives::<desk::ContractList>(200),
         get("/v1/contracts/{id}", contracts::read, Token, "A contract with the signatures so far")

@@ -19,6 +19,7 @@ use crate::cupboard::KeyRow;
 use crate::journal::Row;
 use crate::kek::KekRow;
 use crate::kms::Kms;
+use crate::own_release::{self, OwnReleaseRow};
 use crate::root;
 use crate::rows;
 use crate::run::{self, RunRow};
@@ -46,6 +47,8 @@ pub(crate) struct Contents {
     pub log_heads: Vec<(String, i64, String, i64)>,
     /// `log_lineage`: without it a key of the log that was replaced would count again.
     pub log_lineage: Option<String>,
+    /// Files that the provider let out itself.
+    pub own_releases: Vec<OwnReleaseRow>,
 }
 
 impl Drop for Contents {
@@ -83,7 +86,9 @@ struct Sealed {
     seal: Envelope<Seal>,
 }
 
-const SCHEMA: &str = "kms-backup.v3";
+const SCHEMA: &str = "kms-backup.v4";
+/// Of before releases outside runs were kept: it ends before them.
+const WITHOUT_RELEASES: &str = "kms-backup.v3";
 
 fn refused(why: impl std::fmt::Display) -> Refusal {
     Refusal::new(Code::RecoveryRefused, format!("backup: {why}"))
@@ -171,6 +176,7 @@ impl Kms {
                 state: service_state::table.select((service_state::name, service_state::value)).load(c)?,
                 log_heads: log_head::table.load(c)?,
                 log_lineage: log_lineage::table.find(1).select(log_lineage::lineage).first(c).optional()?,
+                own_releases: own_release::all(c)?,
             })
         })?;
         let plain = postcard::to_allocvec(&contents).map_err(|e| Refusal::new(Code::Internal, e.to_string()))?;
@@ -210,7 +216,9 @@ impl Kms {
 /// Opens a backup with the recovery key, once it is known to be that key service's.
 pub(crate) fn open(bytes: &[u8], recovery: &EncKey, kms_jwk: &Jwk) -> R<Contents> {
     let backup: Sealed = serde_json::from_slice(bytes).map_err(|_| refused("the file is none"))?;
-    if backup.schema != SCHEMA || backup.recovery_key != recovery.jwk().thumbprint() {
+    if ![SCHEMA, WITHOUT_RELEASES].contains(&backup.schema.as_str())
+        || backup.recovery_key != recovery.jwk().thumbprint()
+    {
         return Err(refused("it is sealed to another recovery key"));
     }
     backup.check_signer(kms_jwk)?;
@@ -218,7 +226,10 @@ pub(crate) fn open(bytes: &[u8], recovery: &EncKey, kms_jwk: &Jwk) -> R<Contents
     let key = signing::jose::unwrap_key(&backup.jwe, recovery, &Digest::of(&bound).0)
         .map_err(|_| refused("it was changed"))?;
     let plain = Secret::from_bytes(&key).unseal(&backup.sealed.0, &bound).ok_or_else(|| refused("it was changed"))?;
-    postcard::from_bytes(&plain).map_err(|_| refused("it is of another build"))
+    // An empty list is a zero.
+    let end: &[u8] = if backup.schema == WITHOUT_RELEASES { &[0] } else { &[] };
+    let whole = Zeroizing::new([plain.as_slice(), end].concat());
+    postcard::from_bytes(&whole).map_err(|_| refused("it is of another build"))
 }
 
 /// The configuration in a backup, for another folder and database.

@@ -1,18 +1,20 @@
 //! The budget: what every run costs each family of data principals, checked against the caps in the same transaction
-//! that enters it.
+//! that enters it; and the ledger as its owner reads it, with what was let out outside runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
 use policies::accountant::RdpVector;
+use schemas::own_release::{OwnRelease, ReleasedKind};
 use schemas::privacy::{Clause, DatasetCharge, Scope, WITHOUT_PRIVACY, level_words};
 use schemas::release::KmsReceipt;
-use schemas::{Code, R, Refusal, Timestamp};
+use schemas::{Code, Digest, R, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::judge::OwnDataset;
 use crate::kms::{Kms, use_once};
 use crate::ledger;
+use crate::own_release;
 use crate::rows;
 use crate::run::{self, COUNTING, RunRow};
 use crate::store::{Db, Tx};
@@ -196,7 +198,7 @@ pub struct BudgetView {
 pub struct LedgerView {
     /// The family.
     pub family: String,
-    /// The consumer, or `global`.
+    /// The consumer, `global`, or `*` where no consumer is known: what counts for everyone.
     pub scope: String,
     /// ε spent by the events that count, in 10⁻⁶ rounded up, at the smallest δ of the events; none when nothing counts, and
     /// none where nothing bounds it.
@@ -210,6 +212,26 @@ pub struct LedgerView {
     pub delta: Option<String>,
     /// All events in the order of their entry.
     pub events: Vec<EventView>,
+    /// What the provider let out itself, outside any run: each counts in every ledger of the family. Written where there is
+    /// something.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub releases: Vec<ReleaseView>,
+}
+
+/// A file that the provider let out itself.
+#[derive(Clone, PartialEq, Debug, Serialize, schemars::JsonSchema)]
+pub struct ReleaseView {
+    /// What it is.
+    pub kind: ReleasedKind,
+    /// SHA-256 of it.
+    pub file_sha256: Digest,
+    /// What keeps the offer's cap, in words.
+    pub kept: String,
+    /// When it was entered.
+    pub at: Timestamp,
+    /// What it costs.
+    pub charge: DatasetCharge,
 }
 
 /// An event of a ledger.
@@ -243,9 +265,23 @@ fn is_zero(count: &usize) -> bool {
 }
 
 impl LedgerView {
+    fn empty(family: String, scope: String) -> LedgerView {
+        let (events, releases) = (Vec::new(), Vec::new());
+        LedgerView {
+            family,
+            scope,
+            epsilon_micro: None,
+            without_differential_privacy: 0,
+            delta: None,
+            events,
+            releases,
+        }
+    }
+
     fn sum_up(&mut self) -> R<()> {
         let counting = self.events.iter().filter(|e| COUNTING.contains(&e.state.as_str()));
-        let charges: Vec<DatasetCharge> = counting.map(|e| e.charge.clone()).collect();
+        let released = self.releases.iter().map(|r| &r.charge);
+        let charges: Vec<DatasetCharge> = counting.map(|e| &e.charge).chain(released).cloned().collect();
         let smallest = charges.iter().map(|c| &c.delta).min_by(|a, b| a.value().total_cmp(&b.value()));
         let Some(delta) = smallest else { return Ok(()) };
         let sum: RdpVector = policies::budget::spent(&charges)?;
@@ -277,27 +313,31 @@ impl Kms {
             charge::event,
         );
         type Columns = (String, String, String, String, String, i64, Vec<u8>);
-        let rows: Vec<Columns> = self.store.transact(|c| {
+        let (rows, released): (Vec<Columns>, _) = self.store.transact(|c| {
             let all = charge::table.inner_join(runs::table).order(charge::charge_id.asc()).select(columns);
-            Ok(all.load(c)?)
+            Ok((all.load(c)?, own_release::all(c)?))
         })?;
         let mut ledgers: BTreeMap<(String, String), LedgerView> = BTreeMap::new();
         for (run_id, state, family, scope, contract_id, at, event) in rows {
             let key = (family.clone(), scope.clone());
-            let empty = LedgerView {
-                family,
-                scope,
-                epsilon_micro: None,
-                without_differential_privacy: 0,
-                delta: None,
-                events: Vec::new(),
-            };
+            let empty = LedgerView::empty(family, scope);
             let charge: DatasetCharge = serde_json::from_slice(&event)
                 .map_err(|_| Refusal::new(Code::Internal, "a charge of the ledger does not read"))?;
             let at = Timestamp::from_micros(at);
             let kept = kept(&charge);
             let event = EventView { run_id, state, contract_id, kept, at, charge };
             ledgers.entry(key).or_insert(empty).events.push(event);
+        }
+        for row in released {
+            let OwnRelease { kind, file_sha256, charge, .. } = row.release()?;
+            let (kept, at) = (kept(&charge), Timestamp::from_micros(row.at));
+            let view = ReleaseView { kind, file_sha256, kept, at, charge };
+            if !ledgers.keys().any(|(family, _)| *family == row.family) {
+                let everyone = (row.family.clone(), ledger::ANYONE.to_owned());
+                ledgers.insert(everyone.clone(), LedgerView::empty(everyone.0, everyone.1));
+            }
+            let own = ledgers.iter_mut().filter(|((family, _), _)| *family == row.family);
+            own.for_each(|(_, ledger)| ledger.releases.push(view.clone()));
         }
         let mut ledgers: Vec<LedgerView> = ledgers.into_values().collect();
         ledgers.iter_mut().try_for_each(LedgerView::sum_up)?;

@@ -36,15 +36,17 @@ struct View {
     rows: String,
 }
 
-/// How many rows there are, by table. `rev` of a sum only rises, so one that was put back is noticed too.
+/// How many rows there are, by table. `rev` of a sum only rises, so one that was put back is noticed too. Releases outside
+/// runs are told of where there are some: databases of before they were kept have the words that they had.
 const ROWS: &str = "(SELECT CAST(count(*) AS TEXT) FROM run) || ' ' || (SELECT CAST(count(*) AS TEXT) FROM charge) \
      || ' ' || (SELECT CAST(count(*) AS TEXT) || ' ' || CAST(coalesce(sum(rev), 0) AS TEXT) FROM ledger) \
      || ' ' || (SELECT CAST(count(*) AS TEXT) FROM service_state) \
      || ' ' || (SELECT CAST(count(*) AS TEXT) || ' ' || CAST(coalesce(max(seq), 0) AS TEXT) FROM journal) \
-     || ' ' || (SELECT CAST(count(*) AS TEXT) FROM log_head) || ' ' || (SELECT CAST(count(*) AS TEXT) FROM log_lineage)";
+     || ' ' || (SELECT CAST(count(*) AS TEXT) FROM log_head) || ' ' || (SELECT CAST(count(*) AS TEXT) FROM log_lineage) \
+     || (SELECT CASE WHEN count(*) > 0 THEN ' ' || CAST(count(*) AS TEXT) ELSE '' END FROM own_release)";
 
 fn statement(written: &str) -> String {
-    let open = ["run", "charge", "ledger", "service_state"]
+    let open = ["run", "charge", "own_release", "ledger", "service_state"]
         .map(|table| format!("(SELECT count(*) FROM {table} WHERE length(mac) = 0)"))
         .join(" + ");
     let newest = "SELECT CAST(n AS TEXT) || '|' || nonce || '|' || mac FROM generation ORDER BY n DESC LIMIT 1";

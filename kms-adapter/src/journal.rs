@@ -29,10 +29,12 @@ pub(crate) struct Statement {
     pub charges: Vec<DatasetCharge>,
     /// Rego documents that allowed it.
     pub rules: Vec<Digest>,
+    /// Checks that the evidence passed.
+    pub checks: Vec<String>,
 }
 
 impl Statement {
-    /// The same circumstances as an earlier receipt's.
+    /// The same circumstances as an earlier receipt's; nothing was appraised anew.
     pub fn as_in(receipt: &KmsReceipt) -> Statement {
         let r = receipt.clone();
         Statement {
@@ -47,6 +49,7 @@ impl Statement {
             datasets: r.datasets,
             charges: r.charges,
             rules: r.rules,
+            checks: Vec::new(),
         }
     }
 }
@@ -129,6 +132,7 @@ pub(crate) fn append(
         datasets: statement.datasets,
         charges: statement.charges,
         rules: statement.rules,
+        checks: statement.checks,
         statement: what,
     };
     let envelope = signing::sign(&receipt, book.signer, now)?;

@@ -267,6 +267,7 @@ impl Judged {
             datasets: self.own.iter().map(|d| d.released.clone()).collect(),
             charges,
             rules: self.held.documents.clone(),
+            checks: self.appraisal.passed(),
         }
     }
 }

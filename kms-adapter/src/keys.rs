@@ -1,12 +1,11 @@
 //! Import: the TDP hands its data keys to its own key service.
 
-use schemas::envelope::Usage;
-use schemas::id::{DataKeyId, Did, KeyId};
-use schemas::jwk::Jwk;
+use schemas::id::{DataKeyId, Did};
 use schemas::release::KeyImport;
-use schemas::{Code, Envelope, KeyBook, R, Refusal};
+use schemas::{Code, Envelope, R, Refusal};
 use sealing::DatasetKey;
 use serde::Serialize;
+use signing::book::OneKey;
 
 use crate::cupboard::Incoming;
 use crate::kms::Kms;
@@ -18,21 +17,10 @@ pub struct Imported {
     pub key_id: DataKeyId,
 }
 
-/// The TDP's own key, and nobody else's.
-pub(crate) struct ProviderBook<'a> {
-    pub provider: &'a str,
-    pub jwk: &'a Jwk,
-}
-
-impl KeyBook for ProviderBook<'_> {
-    fn key(&self, kid: &KeyId, usage: Usage) -> Option<Jwk> {
-        (usage == Usage::Party && kid.holder == self.provider).then(|| self.jwk.clone())
-    }
-}
-
 impl Kms {
-    pub(crate) fn provider_book(&self) -> ProviderBook<'_> {
-        ProviderBook { provider: self.config.provider.as_str(), jwk: &self.provider_jwk }
+    /// The TDP's own key, and nobody else's.
+    pub(crate) fn provider_book(&self) -> OneKey {
+        OneKey { holder: self.config.provider.to_string(), jwk: self.provider_jwk.clone() }
     }
 
     /// Refuses a key that is meant for another key service or provider (`SIGNATURE_CONTEXT`).

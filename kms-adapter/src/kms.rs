@@ -117,6 +117,7 @@ impl Kms {
         rotate::check_root(&kms, &root)?;
         init::settle_import_key(&kms.config.import_key_file(), &root)?;
         kms.check_journal()?;
+        kms.settle_releases()?;
         kms.notice_rollback()?;
         Ok(kms)
     }

@@ -1,4 +1,5 @@
-//! Sums of the ledger: what counts of a family, for one consumer and for all, as an RDP vector of whole numbers.
+//! Sums of the ledger: what counts of a family, for one consumer and for all, as an RDP vector of whole numbers. What the
+//! provider let out itself, outside any run, counts in each.
 //!
 //! The charges are the truth; a sum is theirs, kept so that a charge costs one addition. Its `rev` rises with each change,
 //! and a change is made only on the `rev` that was read: a second writer that got past the lock would change no row.
@@ -11,7 +12,7 @@ use schemas::{Code, R, Refusal};
 
 use crate::run::COUNTING;
 use crate::store::{Db, Tx};
-use crate::tables::{charge, ledger, run as runs};
+use crate::tables::{charge, ledger, own_release, run as runs};
 
 /// The scope of the ledger that all consumers share.
 pub(crate) const GLOBAL: &str = "global";
@@ -53,15 +54,23 @@ pub(crate) fn sum(c: &mut Db, family: &str, scope: &str) -> Tx<Sum> {
     }
 }
 
-/// The sum of the charges that count, from their rows.
+/// The sum of the charges that count, from their rows; of [`ANYONE`], what counts for every consumer.
 pub(crate) fn of_charges(c: &mut Db, family: &str, scope: &str) -> Tx<RdpVector> {
     let counting = charge::family.eq(family).and(runs::state.eq_any(COUNTING));
     let all = charge::table.inner_join(runs::table).filter(counting).select(charge::rdp);
-    let rows: Vec<Vec<u8>> = match scope {
+    let mut rows: Vec<Vec<u8>> = match scope {
         GLOBAL => all.load(c)?,
         tdc => all.filter(charge::tdc.eq_any([tdc, ANYONE])).load(c)?,
     };
+    let outside = own_release::table.filter(own_release::family.eq(family)).select(own_release::rdp);
+    rows.extend(outside.load::<Vec<u8>>(c)?);
     Ok(add(&rows)?)
+}
+
+/// The consumers who have a ledger of this family.
+pub(crate) fn consumers(c: &mut Db, family: &str) -> Tx<Vec<String>> {
+    let own = ledger::family.eq(family).and(ledger::scope.ne(GLOBAL));
+    Ok(ledger::table.filter(own).order(ledger::scope.asc()).select(ledger::scope).load(c)?)
 }
 
 /// The sum of vectors as rows keep them.

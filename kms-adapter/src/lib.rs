@@ -3,7 +3,7 @@
 //!
 //! Read in this order: [`kms`] (the service), [`challenge`], [`judge`] (what reserve and release both ask), [`rules`]
 //! (documents in Rego), [`reserve`], [`release`], [`lease`] (renew and commit), [`refund`]; [`kbs`] (the face for stock
-//! guests); then [`budget`], [`journal`], [`cupboard`] (keys at rest) and [`store`]. [`routes`] only reads bodies and
+//! guests); then [`budget`], [`own_release`] (what is let out outside runs), [`journal`], [`cupboard`] (keys at rest) and [`store`]. [`routes`] only reads bodies and
 //! writes answers.
 //!
 //! Invariants of this room: no outbound call, but to a key backend and a collector of spans that the configuration
@@ -41,6 +41,7 @@ mod limits;
 mod lineage;
 mod metrics;
 pub mod openapi;
+mod own_release;
 mod plans;
 mod platform;
 pub mod recovery;
@@ -66,7 +67,7 @@ mod weights;
 mod withdrawn;
 
 pub use audit::JournalHead;
-pub use budget::{BudgetView, EventView, LedgerView};
+pub use budget::{BudgetView, EventView, LedgerView, ReleaseView};
 pub use catch_up::CaughtUp;
 pub use config::{Config, Profile};
 pub use explain::Explained;

@@ -9,7 +9,7 @@ use telemetry::count::{Answers, Count, Times, about, single, value};
 use crate::kms::Kms;
 
 /// Kinds of calls.
-const ACTS: [&str; 12] = [
+const ACTS: [&str; 13] = [
     "challenge",
     "reserve",
     "release",
@@ -19,6 +19,7 @@ const ACTS: [&str; 12] = [
     "import",
     "weights",
     "budget",
+    "own_release",
     "kbs",
     "read",
     "other",
@@ -47,6 +48,7 @@ fn act(route: &str) -> &'static str {
         "/v1/keys" | "/v1/weights/keys" => "import",
         "/v1/weights/release" => "weights",
         "/v1/budget" => "budget",
+        "/v1/budget/releases" => "own_release",
         "/v1/kms" | "/.well-known/did.json" | "/livez" | "/readyz" | "/openapi.json" => "read",
         path if crate::kbs::face::is_of_face(path) => "kbs",
         _ => "other",

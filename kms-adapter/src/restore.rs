@@ -14,6 +14,7 @@ use crate::audit;
 use crate::backup::{self, Contents};
 use crate::init::write_new;
 use crate::ledger;
+use crate::own_release;
 use crate::recovery::{self, Part};
 use crate::rows;
 use crate::secret::Secret;
@@ -71,6 +72,7 @@ fn fill(c: &mut Db, contents: &Contents) -> Tx<()> {
         changed.insert((row.family.clone(), row.tdc.clone()));
     }
     ledger::recount(c, &changed)?;
+    own_release::enter(c, &contents.own_releases)?;
     for (after, next, mac) in &contents.gaps {
         let row = (journal_gap::after_seq.eq(after), journal_gap::next_seq.eq(next), journal_gap::mac.eq(mac));
         diesel::insert_into(journal_gap::table).values(row).execute(c)?;

@@ -7,6 +7,7 @@ use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use actix_web::web::{self, Data, Path, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use schemas::id::{ReservationId, RunId};
+use schemas::own_release::{OwnReleaseCharged, OwnReleaseRequest};
 use schemas::release::{
     Challenge, ChallengeRequest, KeyImport, KmsInfo, KmsReceipt, Lease, RefundRequest, Release, ReleaseRequest,
     RenewRequest, ReserveRequest, RunRequest,
@@ -43,6 +44,12 @@ pub(crate) fn list() -> Vec<Route> {
         Route::get("/v1/budget", || web::get().to(budget), "What every run was charged")
             .owner()
             .gives::<BudgetView>(200),
+        Route::post::<OwnReleaseRequest>(
+            "/v1/budget/releases",
+            || web::post().to(charge_release),
+            "Charge what the provider is about to let out itself, outside any run",
+        )
+        .gives::<OwnReleaseCharged>(200),
         Route::post::<Envelope<KeyImport>>("/v1/keys", || web::post().to(import), "Import a data key")
             .gives::<Imported>(201),
         Route::post::<Envelope<WeightsImport>>(
@@ -167,6 +174,11 @@ async fn budget(kms: Data<Kms>, request: HttpRequest) -> Answer {
     let header = request.headers().get(AUTHORIZATION).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let token = header.strip_prefix("Bearer ").unwrap_or_default().to_owned();
     act(kms, 200, move |kms| kms.budget(&token)).await
+}
+
+async fn charge_release(kms: Data<Kms>, request: HttpRequest, payload: Payload) -> Answer {
+    let body = read(&request, payload, LARGE).await?;
+    act(kms, 200, move |kms| kms.charge_release(body)).await
 }
 
 async fn import(kms: Data<Kms>, request: HttpRequest, payload: Payload) -> Answer {

@@ -1,6 +1,6 @@
-//! Rows that the budget stands on (runs, charges, sums, what the service remembers of itself): a MAC under the root key
-//! covers every column of each. Whoever edits the database cannot make one. A bundle is left out of its run's MAC, since
-//! it is large and signed: it counts only for the job that the receipt of the run names.
+//! Rows that the budget stands on (runs, charges, releases outside runs, sums, what the service remembers of itself): a MAC
+//! under the root key covers every column of each. Whoever edits the database cannot make one. A bundle is left out of its
+//! run's MAC, since it is large and signed: it counts only for the job that the receipt of the run names.
 //!
 //! A row that is written loses its MAC (by triggers of the database) and gets another one at the end of the transaction.
 //! So what is to be written is checked before; otherwise a row that somebody edited would come to a MAC.
@@ -15,10 +15,11 @@ use serde::Serialize;
 use crate::cupboard::same_mac;
 use crate::fixed::Fixed;
 use crate::ledger::{ANYONE, GLOBAL, decode, of_charges};
+use crate::own_release::OwnReleaseRow;
 use crate::run::State;
 use crate::secret::Secret;
 use crate::store::{Db, Tx};
-use crate::tables::{charge, ledger, run, service_state};
+use crate::tables::{charge, ledger, own_release, run, service_state};
 
 /// The key of these MACs.
 pub(crate) fn key(root: &Secret) -> R<Secret> {
@@ -118,6 +119,7 @@ macro_rules! close {
 fn close_where(c: &mut Db, key: &Secret, which: &'static str) -> Tx<()> {
     close!(c, key, run, Run, which, |row| run::run_id.eq(&row.run_id));
     close!(c, key, charge, Charge, which, |row| charge::charge_id.eq(row.charge_id));
+    close!(c, key, own_release, OwnReleaseRow, which, |row| own_release::file_sha256.eq(&row.file_sha256));
     close!(c, key, ledger, Sum, which, |row| ledger::family.eq(&row.family).and(ledger::scope.eq(&row.scope)));
     close!(c, key, service_state, Kept, which, |row| service_state::name.eq(&row.name));
     Ok(())
@@ -138,13 +140,14 @@ pub(crate) fn check_all(c: &mut Db, key: &Secret) -> Tx<()> {
     let every = "length(mac) >= 0";
     check!(c, key, run, Run, Fixed::<Bool>::new(every));
     check!(c, key, charge, Charge, Fixed::<Bool>::new(every));
+    check!(c, key, own_release, OwnReleaseRow, Fixed::<Bool>::new(every));
     check!(c, key, ledger, Sum, Fixed::<Bool>::new(every));
     check!(c, key, service_state, Kept, Fixed::<Bool>::new(every));
     Ok(())
 }
 
 /// Requires the MACs of what an act on a run is about to read or write: what the service remembers, the run, and the
-/// charges and sums of its families and of those whose reservations run out now.
+/// charges, releases and sums of its families and of those whose reservations run out now.
 pub(crate) fn check(c: &mut Db, key: &Secret, run_id: &str, families: &[String], now: Timestamp) -> Tx<()> {
     check!(c, key, service_state, Kept, Fixed::<Bool>::new("length(mac) >= 0"));
     let due = run::state.eq(State::Reserved.as_str()).and(run::expires_at.le(now.micros()));
@@ -155,6 +158,7 @@ pub(crate) fn check(c: &mut Db, key: &Secret, run_id: &str, families: &[String],
     all.extend(families.iter().cloned());
     let all: Vec<String> = all.into_iter().collect();
     check!(c, key, charge, Charge, charge::family.eq_any(&all));
+    check!(c, key, own_release, OwnReleaseRow, own_release::family.eq_any(&all));
     check!(c, key, ledger, Sum, ledger::family.eq_any(&all));
     let beside = charge::table.filter(charge::family.eq_any(&all)).select(charge::run_id);
     check!(c, key, run, Run, run::run_id.eq_any(&concerned).or(run::run_id.eq_any(beside)));
@@ -168,8 +172,10 @@ fn check_sums(c: &mut Db, family: &str) -> Tx<()> {
     let sums: BTreeMap<String, Vec<u8>> = sums.load::<(String, Vec<u8>)>(c)?.into_iter().collect();
     let charged = charge::table.filter(charge::family.eq(family)).select(charge::tdc).distinct();
     let charged: Vec<String> = charged.load(c)?;
+    let released: i64 = own_release::table.filter(own_release::family.eq(family)).count().get_result(c)?;
+    let counts = !charged.is_empty() || released > 0;
     let mut asked = charged.iter().map(String::as_str).filter(|tdc| *tdc != ANYONE);
-    let missing = !charged.is_empty() && !sums.contains_key(GLOBAL) || asked.any(|tdc| !sums.contains_key(tdc));
+    let missing = counts && !sums.contains_key(GLOBAL) || asked.any(|tdc| !sums.contains_key(tdc));
     for (scope, sum) in &sums {
         if missing || decode(sum)? != of_charges(c, family, scope)? {
             return Err(tampered("a sum of the ledger").into());

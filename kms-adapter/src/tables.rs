@@ -104,6 +104,17 @@ diesel::table! {
 }
 
 diesel::table! {
+    own_release (file_sha256) {
+        file_sha256 -> Text,
+        family -> Text,
+        at -> BigInt,
+        act -> Binary,
+        rdp -> Binary,
+        mac -> Binary,
+    }
+}
+
+diesel::table! {
     checkpoint (seq) {
         seq -> BigInt,
         at -> BigInt,

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::journal::{Row, kind};
 use crate::kms::Kms;
 use crate::ledger;
+use crate::own_release;
 use crate::run::{RunRow, State};
 use crate::store::Tx;
 use crate::tables::{journal, run};
@@ -97,6 +98,7 @@ impl Kms {
                 budget::check_run(c, row, &said)?;
             }
             ledger::check(c)?;
+            own_release::check(c)?;
             if let Some(run_id) = states.keys().next() {
                 return Err(tampered(format!("{run_id} stands in the journal and has no row")).into());
             }

@@ -24,6 +24,8 @@ pub(crate) struct Desk {
 pub(crate) enum Taken {
     /// It stands in the log.
     Yes,
+    /// It was about the way of an instruction of which the log knows more by now: old news, and no loss.
+    OldNews,
     /// It will never stand there.
     Never(Code),
 }
@@ -62,6 +64,7 @@ impl Desk {
         };
         match told {
             Ok(()) => Ok(Taken::Yes),
+            Err(refusal) if answer.is_under_way() && is_final(&refusal) => Ok(Taken::OldNews),
             // The same words will not be taken later either: people look at it.
             Err(refusal) if is_final(&refusal) => Ok(Taken::Never(refusal.code)),
             Err(refusal) => Err(refusal),

@@ -193,7 +193,7 @@ impl Engine {
             let told = self.out(Out::Answer, "contract service", || self.desk.send(answer, &bytes));
             self.step("before it is kept as taken")?;
             match told {
-                Ok(Taken::Yes) => self.store.taken(answer.seq, (self.clock)())?,
+                Ok(Taken::Yes | Taken::OldNews) => self.store.taken(answer.seq, (self.clock)())?,
                 Ok(Taken::Never(code)) => {
                     tracing::error!(subject = answer.subject, %code, "the contract service refuses an answer for good");
                     self.store.refused(answer.seq, code)?;

@@ -28,6 +28,8 @@ struct Data {
 /// The result that the contract service is told when an instruction has reached a state, where it is told any.
 pub fn result(act: Act, standing: Standing) -> Option<PaymentResult> {
     match (standing, act) {
+        (Standing::Submitted, _) => Some(PaymentResult::Submitted),
+        (Standing::Accepted, _) => Some(PaymentResult::Accepted),
         (Standing::Failed, _) => Some(PaymentResult::Failed),
         (Standing::Settled, Act::Pay) => Some(PaymentResult::Settled),
         (Standing::Settled, Act::Block) => Some(PaymentResult::Blocked),
@@ -172,6 +174,13 @@ mod tests {
         assert_eq!(result(Act::Block, Standing::Settled), Some(PaymentResult::Blocked));
         assert_eq!(result(Act::Refund, Standing::Settled), Some(PaymentResult::Refunded));
         assert_eq!(result(Act::Block, Standing::Returned), None);
-        assert_eq!(result(Act::Pay, Standing::Accepted), None);
+        assert_eq!(result(Act::Refund, Standing::Accepted), Some(PaymentResult::Accepted));
+        assert_eq!(result(Act::Pay, Standing::Created), None);
+        // What the contract service is told leads back to the state that was reached.
+        for (act, standing) in
+            [Act::Pay, Act::Block, Act::Refund].into_iter().flat_map(|a| Standing::ALL.map(|s| (a, s)))
+        {
+            assert!(result(act, standing).is_none_or(|said| Standing::said(said) == standing), "{act:?} {standing:?}");
+        }
     }
 }

@@ -1,16 +1,24 @@
 //! The listener and the threads: deliveries and calls come in, the engine's steps go round.
+//!
+//! Whoever sends slowly holds its own connection, for so long and no longer, and nobody else's call: heads and bodies are read
+//! beside each other within a time, and only whole calls reach the engine.
 
-use std::io::Read as _;
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use actix_web::dev::ServerHandle;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::web::{self, Data, Payload};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use contract_client::Clock;
 use schemas::{Code, R, Refusal};
 use telemetry::{Scrape, Tracer};
-use tiny_http::{Header, Method, Request, Response, Server};
 
 use crate::config::{Config, Kind};
 use crate::engine::Engine;
@@ -18,9 +26,15 @@ use crate::metrics::PATHS;
 use crate::provider::Posted;
 
 /// The largest call.
-const MAX_BODY: u64 = 64 * 1024;
-/// Threads that take calls.
-const LISTENERS: usize = 2;
+const MAX_BODY: usize = 64 * 1024;
+/// What a caller has for the head of a call, and then for its body.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a connection may be idle.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Threads that read calls.
+const READERS: usize = 2;
+/// Connections of each at once; further ones wait to be accepted.
+const CONNECTIONS: usize = 128;
 /// The longest pause after a step that could not be made.
 const TROUBLE: Duration = Duration::from_secs(1);
 
@@ -29,6 +43,7 @@ pub struct Running {
     url: String,
     stop: Arc<AtomicBool>,
     engine: Arc<Engine>,
+    listening: ServerHandle,
     threads: Vec<JoinHandle<()>>,
     metrics: Option<Scrape>,
     _locks: Vec<std::fs::File>,
@@ -39,23 +54,15 @@ pub fn start(config: &Config, clock: Clock) -> R<Running> {
     let locks = locks(config)?;
     let tracer = Tracer::start(&config.telemetry, "payment-adapter", env!("CARGO_PKG_VERSION"))?;
     let engine = Arc::new(Engine::open(config, clock)?.traced_by(tracer));
-    let unbound = |e| Refusal::new(Code::ConfigInvalid, format!("bind {}: {e}", config.bind)).at("bind");
-    let server = Arc::new(Server::http(config.bind).map_err(unbound)?);
-    let bound = server.server_addr().to_ip().unwrap_or(config.bind);
+    let unbound =
+        |e: std::io::Error| Refusal::new(Code::ConfigInvalid, format!("bind {}: {e}", config.bind)).at("bind");
+    let listener = TcpListener::bind(config.bind).map_err(unbound)?;
+    let bound = listener.local_addr().map_err(unbound)?;
     let counts = Arc::clone(&engine);
     let metrics = config.metrics_bind.map(|bind| Scrape::start(bind, move || counts.counted())).transpose()?;
     let stop = Arc::new(AtomicBool::new(false));
-    let mut threads = Vec::new();
-    for _ in 0..LISTENERS {
-        let (engine, server, stop) = (Arc::clone(&engine), Arc::clone(&server), Arc::clone(&stop));
-        threads.push(std::thread::spawn(move || {
-            while !stop.load(Ordering::SeqCst) {
-                if let Ok(Some(request)) = server.recv_timeout(Duration::from_millis(50)) {
-                    respond(&engine, request);
-                }
-            }
-        }));
-    }
+    let (listening, listener) = listen(listener, Arc::clone(&engine))?;
+    let mut threads = vec![listener];
     // Each kind of step goes round by itself, so that a slow payment system delays no answer.
     let steps: [fn(&Engine) -> R<usize>; 3] = [Engine::pay, Engine::look, Engine::answer];
     for step in steps {
@@ -63,7 +70,7 @@ pub fn start(config: &Config, clock: Clock) -> R<Running> {
         let pause = Duration::from_millis(config.look_millis);
         threads.push(std::thread::spawn(move || round(&engine, step, pause, &stop)));
     }
-    Ok(Running { url: format!("http://{bound}"), stop, engine, threads, metrics, _locks: locks })
+    Ok(Running { url: format!("http://{bound}"), stop, engine, listening, threads, metrics, _locks: locks })
 }
 
 impl Running {
@@ -85,6 +92,8 @@ impl Running {
     /// Ends it after what goes on.
     pub fn stop(mut self) {
         self.stop.store(true, Ordering::SeqCst);
+        // The command is sent at once; its future only waits for the end, and so does the join.
+        drop(self.listening.stop(true));
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
@@ -95,7 +104,32 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::SeqCst);
+        drop(self.listening.stop(false));
     }
+}
+
+/// Listens in a thread of its own, until the handle says to stop.
+fn listen(listener: TcpListener, engine: Arc<Engine>) -> R<(ServerHandle, JoinHandle<()>)> {
+    let fault = |why: &dyn std::fmt::Display| Refusal::new(Code::Unavailable, format!("the listener: {why}"));
+    let (started, starting) = mpsc::channel();
+    let serve = move || {
+        let engine = Data::from(engine);
+        let run = actix_web::rt::System::new().block_on(async move {
+            let server =
+                HttpServer::new(move || App::new().app_data(Data::clone(&engine)).default_service(web::to(respond)));
+            let server = server.workers(READERS).max_connections(CONNECTIONS).keep_alive(KEEP_ALIVE);
+            let server = server.client_request_timeout(PATIENCE).shutdown_timeout(5).disable_signals();
+            let server = server.listen(listener)?.run();
+            // Nobody waits any more only if the starter has gone; then there is nothing to tell.
+            let _ = started.send(server.handle());
+            server.await
+        });
+        if let Err(error) = run {
+            tracing::error!(%error, "the listener ended");
+        }
+    };
+    let thread = std::thread::Builder::new().name("calls".into()).spawn(serve).map_err(|e| fault(&e))?;
+    Ok((starting.recv().map_err(|e| fault(&e))?, thread))
 }
 
 fn round(engine: &Engine, step: fn(&Engine) -> R<usize>, pause: Duration, stop: &AtomicBool) {
@@ -131,42 +165,64 @@ fn lock(folder: &Path) -> R<std::fs::File> {
     Ok(file)
 }
 
-fn respond(engine: &Engine, mut request: Request) {
+async fn respond(engine: Data<Engine>, request: HttpRequest, payload: Payload) -> HttpResponse {
     let began = Instant::now();
-    let called = request.url().split('?').next().unwrap_or_default();
-    let path = PATHS.into_iter().find(|path| *path == called).unwrap_or("(none)");
-    let method = match request.method() {
-        Method::Get => "GET",
-        Method::Post => "POST",
+    let posted = match (request.method(), request.path()) {
+        (&Method::POST, "/webhooks" | "/events") => read(&request, payload).await,
+        _ => Ok(Posted { headers: Vec::new(), body: Vec::new() }),
+    };
+    let unread = posted.is_err();
+    let (method, path) = (request.method().clone(), request.path().to_owned());
+    let caller = text_of(&request, "traceparent");
+    let done = web::block(move || told(&engine, &Called { method, path, caller, began }, posted)).await;
+    let answered = done.unwrap_or_else(|_| Err(Refusal::new(Code::Internal, "a call did not come to its end")));
+    let (status, refusal) = match answered {
+        Ok(status) => return HttpResponse::build(status_code(status)).finish(),
+        Err(refusal) => (status_of(&refusal), refusal),
+    };
+    tracing::info!(code = %refusal.code, cause = %refusal.sentence, "refused");
+    // A stranger learns that it was refused, and no more of why than the code.
+    let shown = Refusal::new(refusal.code, if status >= 500 { "try again later" } else { "refused" });
+    let body = serde_json::to_vec(&shown.problem(None)).unwrap_or_default();
+    let mut response = HttpResponse::build(status_code(status));
+    if unread {
+        // What is left of the body is nobody's next call.
+        response.force_close();
+    }
+    response.content_type("application/problem+json").body(body)
+}
+
+fn status_code(status: u16) -> StatusCode {
+    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// What is called, by whom, and since when.
+struct Called {
+    method: Method,
+    path: String,
+    caller: Option<String>,
+    began: Instant,
+}
+
+/// Answers a call whose body is there, counted and in a span.
+fn told(engine: &Engine, called: &Called, posted: R<Posted>) -> R<u16> {
+    let path = PATHS.into_iter().find(|path| *path == called.path).unwrap_or("(none)");
+    let method = match called.method {
+        Method::GET => "GET",
+        Method::POST => "POST",
         _ => "OTHER",
     };
-    let caller = request.headers().iter().find(|h| h.field.equiv("traceparent")).map(|h| h.value.as_str());
-    let span = engine.tracer().call(method, path, caller, began);
+    let span = engine.tracer().call(method, path, called.caller.as_deref(), called.began);
     let entered = span.enter();
-    let answered = answer(engine, &mut request);
+    let answered = answer(engine, method, path, posted);
     drop(entered);
     let (status, code) = match &answered {
         Ok(status) => (*status, None),
         Err(refusal) => (status_of(refusal), Some(refusal.code)),
     };
     span.answered(status, code);
-    engine.metrics().answered(path, status, code, began.elapsed());
-    let response = match answered {
-        Ok(status) => Response::from_data(Vec::new()).with_status_code(status),
-        Err(refusal) => {
-            tracing::info!(code = %refusal.code, cause = %refusal.sentence, "refused");
-            // A stranger learns that it was refused, and no more of why than the code.
-            let shown = Refusal::new(refusal.code, if status >= 500 { "try again later" } else { "refused" });
-            let body = serde_json::to_vec(&shown.problem(None)).unwrap_or_default();
-            let problem = Header::from_bytes("content-type", "application/problem+json");
-            let response = Response::from_data(body).with_status_code(status);
-            match problem {
-                Ok(header) => response.with_header(header),
-                Err(()) => response,
-            }
-        }
-    };
-    let _ = request.respond(response);
+    engine.metrics().answered(path, status, code, called.began.elapsed());
+    answered
 }
 
 /// A delivery that is not genuine is a stranger's.
@@ -174,19 +230,12 @@ fn status_of(refusal: &Refusal) -> u16 {
     if refusal.code == Code::SignatureInvalid { 401 } else { refusal.code.status() }
 }
 
-fn answer(engine: &Engine, request: &mut Request) -> R<u16> {
-    let path = request.url().split('?').next().unwrap_or_default().to_owned();
-    match (request.method(), path.as_str()) {
-        (Method::Get, "/livez") => Ok(200),
-        (Method::Get, "/readyz") => engine.ready().map(|()| 200),
-        (Method::Post, "/webhooks") => {
-            let call = read(request)?;
-            engine.take(&call).map(|_| 204)
-        }
-        (Method::Post, "/events") => {
-            let call = read(request)?;
-            engine.hear(&call).map(|_| 204)
-        }
+fn answer(engine: &Engine, method: &str, path: &str, posted: R<Posted>) -> R<u16> {
+    match (method, path) {
+        ("GET", "/livez") => Ok(200),
+        ("GET", "/readyz") => engine.ready().map(|()| 200),
+        ("POST", "/webhooks") => engine.take(&posted?).map(|_| 204),
+        ("POST", "/events") => engine.hear(&posted?).map(|_| 204),
         (_, "/livez" | "/readyz" | "/webhooks" | "/events") => {
             Err(Refusal::new(Code::MethodNotAllowed, "another method is expected"))
         }
@@ -194,14 +243,18 @@ fn answer(engine: &Engine, request: &mut Request) -> R<u16> {
     }
 }
 
-fn read(request: &mut Request) -> R<Posted> {
-    let header = |h: &Header| (h.field.as_str().as_str().to_ascii_lowercase(), h.value.as_str().to_owned());
-    let headers = request.headers().iter().map(header).collect();
-    let mut body = Vec::new();
-    let unreadable = |_| Refusal::new(Code::MalformedJson, "the body cannot be read");
-    request.as_reader().take(MAX_BODY + 1).read_to_end(&mut body).map_err(unreadable)?;
-    if body.len() as u64 > MAX_BODY {
-        return Err(Refusal::new(Code::BodyTooLarge, "a call has at most 64 KiB"));
-    }
-    Ok(Posted { headers, body })
+fn text_of(request: &HttpRequest, name: &str) -> Option<String> {
+    request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+}
+
+/// A call whose body comes in time and within its limit. Headers that are no text are none.
+async fn read(request: &HttpRequest, payload: Payload) -> R<Posted> {
+    let slow = |_| Refusal::new(Code::Timeout, "the body did not come in time");
+    let large = |_| Refusal::new(Code::BodyTooLarge, "a call has at most 64 KiB");
+    let broken = |_| Refusal::new(Code::MalformedJson, "the body cannot be read");
+    let whole = actix_web::rt::time::timeout(PATIENCE, payload.to_bytes_limited(MAX_BODY)).await;
+    let body = whole.map_err(slow)?.map_err(large)?.map_err(broken)?.to_vec();
+    let text =
+        |(name, value): (&HeaderName, &HeaderValue)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()));
+    Ok(Posted { headers: request.headers().iter().filter_map(text).collect(), body })
 }

@@ -49,7 +49,7 @@ pub fn fits(spent: &RdpVector, cost: &RdpVector, limit: &Clause, whose: &str) ->
     let (cap, delta) = (epsilon_micro(&limit.epsilon)?, delta_atto(&limit.delta)?);
     let (before, after) = (spent.epsilon_micro(delta), spent.compose(cost).epsilon_micro(delta));
     let sentence = format!(
-        "With this run ε {} would be spent of {whose} {} at δ {}; ε {} is spent, {} is left.",
+        "With it ε {} would be spent of {whose} {} at δ {}; ε {} is spent, {} is left.",
         text(after),
         limit.epsilon,
         limit.delta,

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use schemas::bucket::BucketAddress;
 use schemas::digest::Digest;
 use schemas::problem::{Code, R, Refusal};
+use schemas::rules::PURPOSES;
 use schemas::time::Timestamp;
 
 /// Refuses unless `ok`.
@@ -49,6 +50,13 @@ pub(crate) fn count(items: usize, most: usize, field: &str) -> R<()> {
 pub(crate) fn unique<T: Ord>(items: impl IntoIterator<Item = T>) -> bool {
     let mut seen = BTreeSet::new();
     items.into_iter().all(|item| seen.insert(item))
+}
+
+/// At least one purpose of the vocabulary, each once.
+pub(crate) fn purposes(purposes: &[String], field: &str) -> R<()> {
+    let known = purposes.iter().all(|purpose| PURPOSES.contains(&purpose.as_str()));
+    let sentence = format!("At least one of these purposes is named, each once: {}.", PURPOSES.join(", "));
+    ensure(!purposes.is_empty() && known && unique(purposes), Code::PurposeNotAllowed, field, sentence)
 }
 
 /// At most 8 rules documents, in ascending order, each once.

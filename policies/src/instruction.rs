@@ -1,10 +1,13 @@
 //! A payment instruction at the payment system: in which order its states follow, and what a word about money means for it.
 
+use schemas::event::PaymentResult;
 use schemas::money::{Currency, Minor};
 use schemas::{Code, R, Refusal};
+use serde::{Deserialize, Serialize};
 
 /// Where an instruction stands at the payment system.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// Kept; not handed out, or handed out without an answer that was kept.
     Created,
@@ -46,6 +49,22 @@ impl Standing {
     /// The state with this word.
     pub fn parse(word: &str) -> Option<Standing> {
         Standing::ALL.into_iter().find(|standing| standing.as_str() == word)
+    }
+
+    /// Where an answer says that its instruction stands. A block and a refund are settled by what they are for.
+    pub fn said(result: PaymentResult) -> Standing {
+        match result {
+            PaymentResult::Submitted => Standing::Submitted,
+            PaymentResult::Accepted => Standing::Accepted,
+            PaymentResult::Settled | PaymentResult::Blocked | PaymentResult::Refunded => Standing::Settled,
+            PaymentResult::Failed => Standing::Failed,
+            PaymentResult::Returned => Standing::Returned,
+        }
+    }
+
+    /// Whether it is a word about the way alone: nothing has ended, and nothing moved.
+    pub fn is_under_way(self) -> bool {
+        matches!(self, Standing::Submitted | Standing::Accepted)
     }
 
     /// Whether money moves when this state is reached.
@@ -222,6 +241,8 @@ mod tests {
                 }
             }
             assert_eq!(Standing::parse(now.as_str()), Some(now));
+            assert_eq!(serde_json::to_value(now).unwrap(), now.as_str());
+            assert_eq!(now.is_under_way(), now == Submitted || now == Accepted);
         }
         assert_eq!(follows(Created, false, Settled).unwrap_err().code, Code::PaymentState);
     }

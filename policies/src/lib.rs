@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`facts`] (what is judged), [`registration`] (may this document enter the register?), [`gate`]
 //! (may this job be done now?), [`pipeline`] and [`privacy`] (what does it reveal?), [`release`] (may this room get
-//! keys?), [`kbs`] (may a guest of others?), [`budget`], [`renewal`], [`output`], [`completion`], [`payment`], [`money`]. [`accountant`] is the
+//! keys?), [`kbs`] (may a guest of others?), [`budget`], [`renewal`], [`own_release`], [`output`], [`completion`], [`payment`], [`money`]. [`accountant`] is the
 //! arithmetic, [`lifecycle`] the fold of the log.
 //!
 //! Invariants of this room: no I/O, no clock, no randomness, no signature check. Contract service, clean room and key
@@ -19,6 +19,7 @@ pub mod kbs;
 pub mod lifecycle;
 pub mod money;
 pub mod output;
+pub mod own_release;
 pub mod payment;
 pub mod pipeline;
 pub mod privacy;

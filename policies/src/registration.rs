@@ -9,6 +9,7 @@ mod offer;
 mod pricing;
 mod reference;
 mod rules;
+mod statistics;
 mod succession;
 pub mod terms;
 

@@ -10,6 +10,7 @@ import * as evidence from './scenarios/evidence.mjs';
 import * as hostile from './scenarios/hostile.mjs';
 import * as orders from './scenarios/orders.mjs';
 import * as people from './scenarios/people.mjs';
+import * as runs from './scenarios/runs.mjs';
 import * as stored from './scenarios/stored.mjs';
 import * as story from './scenarios/story.mjs';
 import * as versions from './scenarios/versions.mjs';
@@ -22,7 +23,7 @@ if (browserPath === undefined) {
 }
 
 const wanted = process.argv[2] ?? '';
-const scenarios = [people, accounts, contracts, versions, views, evidence, audit, disputes, hostile, stored, craft, story, wizard, orders].flatMap((part) => Object.entries(part));
+const scenarios = [people, accounts, contracts, versions, views, evidence, audit, disputes, hostile, stored, craft, story, wizard, orders, runs].flatMap((part) => Object.entries(part));
 const chosen = scenarios.filter(([name]) => name.includes(wanted));
 let [passed, failed] = [0, 0];
 const house = await House.start();

@@ -1,6 +1,6 @@
 // A house to test in: the demo's processes with what they did, and browsers of its people.
 import { execFile, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -155,6 +155,24 @@ export class House {
   async open(page, path) {
     await page.goto(`${this.url}/portal${path}`);
     await page.locator('h1').waitFor();
+  }
+
+  /** Processes of this name below those of the house. */
+  below(name) {
+    const all = readdirSync('/proc').filter((pid) => /^\d+$/.test(pid)).flatMap((pid) => {
+      try {
+        const [, comm, parent] = /^\d+ \((.*)\) \S (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+        return [{ pid: Number(pid), comm, parent: Number(parent) }];
+      } catch {
+        return [];
+      }
+    });
+    const own = new Set(this.pids);
+    for (let before = 0; before !== own.size; ) {
+      before = own.size;
+      for (const { pid, parent } of all) if (own.has(parent)) own.add(pid);
+    }
+    return all.filter(({ pid, comm }) => own.has(pid) && comm === name).map(({ pid }) => pid);
   }
 
   async shot(page, name) {

@@ -1,6 +1,7 @@
-// A job of the tests, bundled by the consumer's own command line.
+// Contracts and jobs of the tests: proposed in the page, signed and bundled by the command line.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { until } from './check.mjs';
 
 /** The bundle of the demo's job under a contract, as `depa job bundle` makes it. */
 export async function job(house, contract, name, change = {}) {
@@ -24,4 +25,38 @@ export async function job(house, contract, name, change = {}) {
   writeFileSync(from, JSON.stringify(form));
   await house.depa('tdc', 'job', 'bundle', from, '--out', bundle);
   return bundle;
+}
+
+/** A contract that grants this much of each dataset, signed by all. */
+export async function agreed(page, house, epsilon) {
+  await house.open(page, '/datasets');
+  const buttons = page.locator('.card.link .above button');
+  await buttons.first().waitFor();
+  for (let at = 0; at < 3; at += 1) await buttons.nth(at).click();
+  await page.getByRole('link', { name: 'Contract over 3 datasets' }).click();
+  await page.getByLabel(/^ε of /).nth(2).waitFor();
+  for (const grant of await page.getByLabel(/^ε of /).all()) await grant.fill(epsilon);
+  await page.getByRole('button', { name: 'Check every rule' }).click();
+  await page.getByText('says yes').waitFor();
+  await page.getByRole('button', { name: 'Sign and propose' }).click();
+  await page.getByRole('heading', { name: 'Contract', exact: true }).waitFor();
+  const id = page.url().split('/').at(-1);
+  const fetched = join(house.dir, `${id}.json`);
+  await house.depa('tdc', 'contract', 'fetch', id, '--out', fetched);
+  for (const who of ['tdp', 'tdp2', 'tdp3', 'ccrp']) {
+    const out = join(house.dir, `${id}.${who}.json`);
+    await house.depa(who, 'contract', 'sign', fetched, '--out', out);
+    await house.depa(who, 'contract', 'submit', fetched, '--signature', out);
+  }
+  await page.locator('.head .pill', { hasText: 'active' }).waitFor();
+  const view = await page.evaluate(async (name) => (await fetch(`/v1/contracts/${name}`)).json(), id);
+  return JSON.parse(Buffer.from(view.contract.payload, 'base64url'));
+}
+
+/** A run of such a job, as soon as its room has checked in. */
+export async function started(page, house, contract, name, change) {
+  const listed = () => page.evaluate(async () => (await (await fetch('/v1/runs?limit=200')).json()).runs.map((run) => run.run_id));
+  const known = await listed();
+  await house.depa('tdc', 'run', 'start', await job(house, contract, name, change));
+  return until('its run is listed', async () => (await listed()).find((id) => !known.includes(id)), 60_000);
 }

@@ -34,7 +34,16 @@ impl Registry {
     /// The receipt of an entry under the newest checkpoint.
     pub fn receipt(&self, index: u64) -> R<Receipt> {
         let published = self.shared.face.published();
-        let (size, checkpoint) = (published.head.size, published.note.clone());
+        self.receipt_in(index, published.head.size, published.note.clone())
+    }
+
+    /// The receipt of an entry under an earlier checkpoint of this log, as one that witnesses have cosigned since.
+    pub fn receipt_under(&self, index: u64, earlier: &Checkpoint) -> R<Receipt> {
+        let size = earlier.head.size.min(self.shared.face.published().head.size);
+        self.receipt_in(index, size, earlier.text())
+    }
+
+    fn receipt_in(&self, index: u64, size: u64, checkpoint: String) -> R<Receipt> {
         if index >= size {
             return Err(Refusal::new(Code::NotFound, format!("the log has no entry {index}")));
         }

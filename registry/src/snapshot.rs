@@ -21,7 +21,7 @@ use crate::tiles::{Edge, Tree};
 const CHAINS: &str = "chains";
 /// What the registry's key signs to make the key of the code. Ed25519 signatures are deterministic; this one is never
 /// shown.
-const PURPOSE: &[u8] = b"depa registry, key of the kept state, version 4\n";
+const PURPOSE: &[u8] = b"depa registry, key of the kept state, version 5\n";
 /// A start that replayed at least so many entries keeps the state before it answers.
 pub(crate) const BEHIND: u64 = 1_000;
 /// Rows of one write.

@@ -2,6 +2,7 @@
 //! concerns.
 
 use diesel::prelude::*;
+use policies::instruction::Standing;
 use policies::lifecycle::{About, ContractRow, PaymentRow, PaymentState, State};
 use policies::payment::Act;
 use schemas::contract::{Contract, ContractDataset, ContractRef, ContractState};
@@ -57,6 +58,8 @@ pub const TOPICS: &[&str] = &[
     "run.completed",
     "run.delivered",
     "payment.instructed",
+    "payment.submitted",
+    "payment.accepted",
     "payment.settled",
     "payment.failed",
     "payment.blocked",
@@ -327,7 +330,7 @@ fn about_run(state: &State, topic: &'static str, id: &RunId, index: u64) -> R<Me
     Ok(Message { topic, subject: id.to_string(), audience: all_parties(state, &job.contracts)?, data })
 }
 
-/// What an entry brought to obligations: instructions to the payment provider, and how they ended.
+/// What an entry brought to obligations: instructions to the payment provider, how far they are, and how they ended.
 fn payments(before: &State, after: &State, index: u64) -> R<Vec<Message>> {
     let mut all = Vec::new();
     for (was, row) in after.payments_touched(before, index) {
@@ -346,7 +349,12 @@ fn payments(before: &State, after: &State, index: u64) -> R<Vec<Message>> {
             PaymentState::Due if stood == Some(PaymentState::Settled) => "payment.returned",
             PaymentState::Due if moved => "payment.failed",
             _ if failed => "payment.failed",
-            _ => continue,
+            _ if was.map(|was| was.standing) == Some(row.standing) => continue,
+            _ => match row.standing {
+                Standing::Submitted => "payment.submitted",
+                Standing::Accepted => "payment.accepted",
+                _ => continue,
+            },
         };
         // What a provider was told to pay and a ruling refunds is not to be paid any more.
         let withdrawn = topic == "payment.refunded" && stood == Some(PaymentState::Instructed);

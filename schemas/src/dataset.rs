@@ -10,6 +10,7 @@ use crate::jwk::Jwk;
 use crate::money::{Currency, Minor};
 use crate::payout::PrincipalPool;
 use crate::privacy::Clause;
+use crate::statistics::Statistics;
 use crate::text::Real;
 use crate::time::Timestamp;
 
@@ -70,7 +71,7 @@ pub struct OfferKey {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Usage {
-    /// `TRAINING`.
+    /// Purposes of the vocabulary ([`crate::rules::PURPOSES`]), at least one.
     pub purposes: Vec<String>,
     /// Columns a pipeline may read.
     pub allowed_columns: Vec<String>,
@@ -172,6 +173,9 @@ pub struct Reference {
     pub sample: Option<Sample>,
     /// SHA-256 of the consent record (ISO/IEC TS 27560 form) under which the data may be used.
     pub consent_basis_sha256: Option<Digest>,
+    /// Countries (ISO 3166) where the people of the data live, at most 32; empty where the provider does not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<String>,
 }
 
 impl Reference {
@@ -183,6 +187,7 @@ impl Reference {
             keywords: Vec::new(),
             sample: None,
             consent_basis_sha256: None,
+            regions: Vec::new(),
         }
     }
 }
@@ -235,6 +240,9 @@ pub struct DatasetOffer {
     /// Discounts open to every consumer whose contract meets them; a contract's term copies the one that it takes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub discounts: Vec<Discount>,
+    /// Statistics that everyone reads; none where the provider gives none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statistics: Option<Statistics>,
     /// Data card.
     pub data_card: DataCard,
     /// When it was offered.

@@ -12,7 +12,7 @@ use crate::digest::Digest;
 use crate::dispute::{Dispute, DisputeAnswer, DisputeClose, DisputeRuling, PaymentUnmatched};
 use crate::document;
 use crate::envelope::Envelope;
-use crate::evidence::ImageSet;
+use crate::evidence::{ImageSet, Platform};
 use crate::id::{Did, ImageSetId, RunId};
 use crate::job::JobSpec;
 use crate::jwk::Jwk;
@@ -170,7 +170,7 @@ pub struct Obligation {
     pub amount_minor: Minor,
 }
 
-/// How the payment system ended an instruction.
+/// What the payment system says of an instruction: how it ended, or how far it is on its way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PaymentResult {
@@ -184,6 +184,10 @@ pub enum PaymentResult {
     Refunded,
     /// Paid, and the money came back; the obligation is due again.
     Returned,
+    /// Handed to the payment system. No money has moved.
+    Submitted,
+    /// The payment system will carry it out. No money has moved.
+    Accepted,
 }
 
 /// `payment-callback.v1`: the payment system's answer, signed by a verified payment service provider.
@@ -196,11 +200,11 @@ pub struct PaymentCallback {
     pub registry: Did,
     /// The instruction.
     pub instruction_id: String,
-    /// How it ended.
+    /// What became of it.
     pub result: PaymentResult,
     /// The provider's own reference, at most 100 characters.
     pub reference: String,
-    /// What was paid.
+    /// What was paid, or is to be.
     pub amount_minor: Minor,
     /// ISO 4217.
     pub currency: Currency,
@@ -371,6 +375,9 @@ pub enum Body {
         run_jwk: Jwk,
         /// The run's key for wrapped keys.
         enc_jwk: Jwk,
+        /// What the service read off the platform; none in entries of before it was kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        platform: Option<Box<Platform>>,
     },
     /// A KMS stated something about a run; (kms, seq) is unique in the log.
     KmsStated {

@@ -190,6 +190,9 @@ pub struct AppraisalRecord {
     pub reset_count: Option<u32>,
     /// SHA-256 of the attestation key (SubjectPublicKeyInfo).
     pub ak_sha256: Option<Digest>,
+    /// SHA-256 of the key of the chain's root (SubjectPublicKeyInfo), trusted or not.
+    #[serde(default)]
+    pub root_sha256: Option<Digest>,
     /// The platform level.
     pub level: Option<String>,
     /// SHA-256 of the policy as canonical JSON, platform data and level included.
@@ -198,7 +201,39 @@ pub struct AppraisalRecord {
     pub collateral_sha256: Option<Digest>,
 }
 
+/// What the entry of a check-in says of the platform, as the service read it off the evidence. It names no machine.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Platform {
+    /// The launch measurement.
+    pub measurement: Bytes,
+    /// `Milan`, `Genoa` or `Turin`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub product: Option<String>,
+    /// The reported TCB as fmc/bl/tee/snp/ucode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tcb: Option<String>,
+    /// The platform level that the service judged it by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<String>,
+    /// SHA-256 of the key of the root that vouches (SubjectPublicKeyInfo). The chip's own certificate names a machine and
+    /// is not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_sha256: Option<Digest>,
+}
+
 impl Appraisal {
+    /// Names of the checks that passed.
+    pub fn passed(&self) -> Vec<String> {
+        self.checks.iter().filter(|c| c.verdict == Verdict::Pass).map(|c| c.name.clone()).collect()
+    }
+
+    /// What a log may say of the platform that this evidence showed.
+    pub fn platform(&self) -> Platform {
+        let AppraisalRecord { product, tcb, level, root_sha256, .. } = self.record.clone();
+        Platform { measurement: self.measurement.clone(), product, tcb, level, root_sha256 }
+    }
+
     /// Names of the failed checks.
     pub fn failed(&self) -> Vec<&str> {
         self.checks.iter().filter(|c| c.verdict == Verdict::Fail).map(|c| c.name.as_str()).collect()

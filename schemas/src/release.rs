@@ -346,6 +346,10 @@ pub struct KmsReceipt {
     /// SHA-256 of each Rego document that was asked and allowed it, ascending; none where none was named.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Digest>,
+    /// Names of the checks that the evidence passed when this service appraised it for this statement; none where it
+    /// appraised none, and in receipts of before they were kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<String>,
     /// What is stated.
     pub statement: KmsStatement,
 }

@@ -12,6 +12,8 @@ use crate::time::Timestamp;
 
 /// The template that needs no registration: `training-v1`.
 pub const BUILT_IN_TEMPLATE: &str = "training-v1";
+/// What offers, templates, contracts and jobs may be for. Further purposes become further words here.
+pub const PURPOSES: [&str; 1] = ["TRAINING"];
 /// The data schema that needs no registration: any table.
 pub const BUILT_IN_SCHEMA: &str = "urn:depa:schema:table-v1";
 

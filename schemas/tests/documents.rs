@@ -100,6 +100,7 @@ fn published_schemas_and_examples_are_current() {
     publish("kms-key", &key_import());
     publish("weights-key", &weights_import());
     publish("weights-release", &weights_release());
+    publish("own-release", &own_release());
     publish("run-event", &run_event());
     publish("abort", &abort());
     publish("certificate", &certificate());
@@ -140,6 +141,7 @@ fn payload_types_are_unique() {
         schemas::renewal::BudgetRenewal::PAYLOAD_TYPE,
         schemas::weights::WeightsImport::PAYLOAD_TYPE,
         schemas::weights::WeightsRelease::PAYLOAD_TYPE,
+        schemas::own_release::OwnRelease::PAYLOAD_TYPE,
     ];
     let unique: std::collections::BTreeSet<_> = types.iter().collect();
     assert_eq!(unique.len(), types.len());

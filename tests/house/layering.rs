@@ -126,7 +126,7 @@ fn outside_libraries_stay_behind_their_doors() {
         ("az_snp_vtpm", &["ccr-runtime/attesters"]),
         ("diesel", &["registry", "kms-adapter", "payment-adapter"]),
         ("quick_xml", &["payment-adapter"]),
-        ("actix_web", &["contract-service", "kms-adapter"]),
+        ("actix_web", &["contract-service", "kms-adapter", "payment-adapter"]),
         ("sqlparser", &["cli"]),
         ("prost", &["ccr-runtime/models"]),
         ("object_store", &["ccr-runtime/objects"]),

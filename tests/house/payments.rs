@@ -183,6 +183,10 @@ fn money_that_came_back_is_due_again_in_the_log() {
         let payments = depa::payment::list(desk, Some(&owed.contract.id)).unwrap();
         let states: Vec<&str> = payments.iter().map(|p| p.state.as_str()).collect();
         if !states.is_empty() && states.iter().all(|state| *state == "due") {
+            assert!(
+                payments.iter().all(|p| p.standing.as_deref() == Some("returned")),
+                "it did not fail: it came back"
+            );
             break;
         }
         assert!(began.elapsed() < PATIENCE, "{states:?}");

@@ -3,6 +3,7 @@
 
 mod agent;
 mod attacks;
+mod attest;
 mod audit;
 mod binary;
 mod budget;
@@ -15,6 +16,7 @@ mod judges;
 mod key_swap;
 mod log_key;
 mod objects;
+mod own_releases;
 mod period;
 mod pipeline;
 mod probe;

@@ -14,7 +14,6 @@
 mod bounds;
 #[cfg(feature = "join")]
 mod check;
-#[cfg(feature = "join")]
 mod count;
 pub mod csv;
 #[cfg(feature = "join")]
@@ -45,6 +44,7 @@ use schemas::worker::{TableFormat, TableHead};
 
 #[cfg(feature = "join")]
 pub use count::within_count;
+pub use count::within_promise;
 pub use limits::Limits;
 #[cfg(feature = "join")]
 pub use rows::{Parts, Rows, needed, prepare};

@@ -20,6 +20,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::basic::Compression;
 use schemas::R;
+use schemas::dataset::ColumnType;
 
 use crate::fault::{exceeded, form};
 use crate::limits::{Limits, Meter};
@@ -36,6 +37,27 @@ pub fn read(file: Bytes, announced: &[String], wanted: &[String], limits: &Limit
     // The decoder is made for honest files: on others it may panic, with words of its own.
     let unpacked = catch_unwind(AssertUnwindSafe(|| unpack(file, data, announced, wanted, limits)));
     unpacked.unwrap_or_else(|_| Err(form("it cannot be decoded")))
+}
+
+/// Names and types of a file's columns in their order, as its own description says; none for a type that rooms do not
+/// read. No page is looked at.
+pub fn columns(file: &Bytes, limits: &Limits) -> R<Vec<(String, Option<ColumnType>)>> {
+    limits.file(file)?;
+    footer::check(file, limits)?;
+    let load = || ArrowReaderMetadata::load(file, ArrowReaderOptions::new().with_skip_arrow_metadata(true));
+    let seen = catch_unwind(AssertUnwindSafe(load)).map_err(undecodable)?.map_err(undecodable)?;
+    Ok(seen.schema().fields().iter().map(|field| (field.name().clone(), type_of(field.data_type()))).collect())
+}
+
+fn type_of(kind: &DataType) -> Option<ColumnType> {
+    match kind {
+        DataType::Utf8 | DataType::LargeUtf8 => Some(ColumnType::Text),
+        DataType::Binary | DataType::LargeBinary => Some(ColumnType::Image),
+        DataType::Boolean | DataType::Float32 | DataType::Float64 => Some(ColumnType::Number),
+        DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => Some(ColumnType::Number),
+        DataType::UInt8 | DataType::UInt16 | DataType::UInt32 | DataType::UInt64 => Some(ColumnType::Number),
+        _ => None,
+    }
 }
 
 fn undecodable<E>(_: E) -> schemas::Refusal {

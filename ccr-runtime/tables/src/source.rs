@@ -1,6 +1,6 @@
 //! The tables as the engine sees them: only what the job reads, one row per key, in small pieces.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::builder::{Float64Builder, StringBuilder};
@@ -9,6 +9,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use schemas::R;
 use schemas::pipeline::{ColumnRef, Join};
 
+use crate::count::first_of;
 use crate::fault::{internal, pipeline};
 use crate::names::Names;
 use crate::roles::{Role, Use, keys};
@@ -32,18 +33,7 @@ pub struct Source {
 /// The rows that are the first of their key, for each key by which the table is joined: a row then meets at most one row
 /// of every other table. An empty cell is no key.
 pub fn first_rows(join: &Join, handle: &str, table: &Table) -> R<Vec<usize>> {
-    first_of(&keys(join, handle), table)
-}
-
-/// The rows that are the first of their cell in each of these columns, one column after the other.
-pub fn first_of(keys: &[&ColumnRef], table: &Table) -> R<Vec<usize>> {
-    let mut rows: Vec<usize> = (0..table.rows()).collect();
-    for key in keys {
-        let cells: Vec<_> = table.text(&key.column).ok_or_else(unknown)?.collect();
-        let mut seen = HashSet::new();
-        rows.retain(|row| cells.get(*row).is_some_and(|cell| cell.is_empty() || seen.insert(cell.as_ref())));
-    }
-    Ok(rows)
+    first_of(keys(join, handle).into_iter().map(|key| key.column.as_str()), table).ok_or_else(unknown)
 }
 
 /// A part of a table of the engine; parts stand below each other under the first one's column names.

@@ -6,6 +6,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use schemas::evidence::{Evidence, EvidenceKind, ImageSet, Quote};
+use schemas::release::Attested;
 use schemas::text::Bytes;
 use schemas::{Digest, Envelope, R};
 
@@ -25,7 +26,8 @@ pub struct Saved {
     pub user_data: Option<Vec<u8>>,
 }
 
-/// Reads a JSON document of evidence, or a folder.
+/// Reads a JSON document of evidence, alone or with the transcript that it is over (then nonce and user data are those that the
+/// transcript asks for), or a folder.
 ///
 /// A folder holds `hcl.bin` (Azure) or `report.bin` (bare), `vcek.der`, for Azure `quote_msg.bin`, `quote_sig.bin` and
 /// `pcrs_sha256.bin` (24 values of 32 bytes), and may hold `ask.der` and `ark.der` (else AMD's published ones are taken),
@@ -35,7 +37,16 @@ pub fn load(path: &Path) -> R<Saved> {
         return folder(path);
     }
     sized(path)?;
-    Ok(Saved { evidence: edge::read_json(path)?, nonce: None, user_data: None })
+    match edge::read_json(path) {
+        Ok(evidence) => Ok(Saved { evidence, nonce: None, user_data: None }),
+        Err(no_evidence) => edge::read_json(path).map_err(|_| no_evidence).and_then(attested),
+    }
+}
+
+fn attested(Attested { transcript, evidence }: Attested) -> R<Saved> {
+    let binding = attestation::binding(&transcript)?;
+    let user_data = attestation::user_data(&binding).to_vec();
+    Ok(Saved { evidence, nonce: Some(binding.to_vec()), user_data: Some(user_data) })
 }
 
 fn sized(path: &Path) -> R<()> {

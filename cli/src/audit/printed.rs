@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use policies::registration::names::is_invisible;
 use schemas::id::Did;
 use schemas::log::CheckpointRef;
 use schemas::privacy::{DatasetCharge, WITHOUT_PRIVACY, epsilon_words};
@@ -288,7 +289,7 @@ fn cell(text: &str) -> String {
         let inside = in_word && rest.peek().is_some_and(|next| next.is_alphanumeric());
         in_word = c.is_alphanumeric();
         match c {
-            c if c.is_whitespace() || c.is_control() || is_unseen(c) => out.push(' '),
+            c if c.is_whitespace() || c.is_control() || is_invisible(c) => out.push(' '),
             '_' if inside => out.push('_'),
             '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '~' | '#' | '!' | '&' => {
                 out.push('\\');
@@ -299,11 +300,6 @@ fn cell(text: &str) -> String {
         }
     }
     out.replace("://", "&#58;//").replace("www.", "www&#46;")
-}
-
-/// Soft hyphens, zero widths, separators, marks of direction (Unicode's Cf and Zl/Zp as far as fonts show nothing).
-fn is_unseen(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
@@ -320,7 +316,8 @@ mod tests {
             cell("https://evil.example www.evil.example @who"),
             "https&#58;//evil.example www&#46;evil.example &#64;who"
         );
-        assert_eq!(cell("a\u{202e}b\u{200b}c\u{2066}d\u{feff}"), "a b c d ");
+        assert_eq!(cell("a\u{202e}b\u{200b}c\u{2066}d\u{feff}e\u{3164}f\u{e0100}"), "a b c d e f ");
+        assert_eq!(cell("a\u{2028}b\u{2029}c\u{85}d"), "a b c d", "what ends a line");
         let mut page = Page::default();
         page.table(&["budgets", "ε"], []);
         page.table(&["kind", "entries"], [vec!["a|b".to_owned(), "1".to_owned()]]);

@@ -13,8 +13,11 @@ use crate::output::{Answer, say};
 pub enum Verb {
     /// Appraise saved evidence: every check is listed; the exit code is 0 only if it is accepted.
     #[command(
-        after_help = "PATH is evidence as JSON, or a folder with hcl.bin (or report.bin), vcek.der, quote_msg.bin, \
-                            quote_sig.bin, pcrs_sha256.bin, and perhaps nonce.bin.\n\nExamples:\n  \
+        after_help = "PATH is evidence as JSON, alone or as {\"transcript\": …, \"evidence\": …}, or a folder with hcl.bin (or \
+                            report.bin), vcek.der, quote_msg.bin, quote_sig.bin, pcrs_sha256.bin, and perhaps nonce.bin.\n\n\
+                            Levels: baseline (Milan and Genoa with AMD-SB-3015, -3019 and -7033), 2026 (with -3020 and -3027), \
+                            strict (Genoa alone, with -3021 and without SMT). SIMULATED evidence has a level too, and counts \
+                            under a pinned software root alone (--software-root).\n\nExamples:\n  \
                             depa attest verify room/ --policy baseline\n  \
                             depa attest verify evidence.json --policy 2026 --at 2026-11-20T12:00:00Z --crl milan.crl --json"
     )]

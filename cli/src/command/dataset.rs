@@ -1,4 +1,5 @@
 mod acts;
+mod charge;
 mod find;
 mod own;
 mod renew;
@@ -23,7 +24,8 @@ use crate::output::{Answer, say};
 pub enum Verb {
     /// Seal the described columns of a table and hand the data key to your own key service.
     ///
-    /// The key is never written to disk. Columns that the description does not list are dropped. A folder of pictures
+    /// The key is never written to disk. Columns that the description does not list are dropped. A table with more people than
+    /// the description's public_rows, told apart by any join key, is refused as rooms would refuse it. A folder of pictures
     /// has `index.csv` (columns `file`, `…_file` name pictures), or a folder per sample (`s1/s1_scan.png`), or a folder
     /// per class; it is packed into one table with the columns `image` or `…` beside the others.
     #[command(
@@ -83,6 +85,9 @@ pub enum Verb {
         /// What sealing left behind.
         #[arg(long)]
         record: PathBuf,
+        /// What `depa dataset profile` made of the table, for everyone to read.
+        #[arg(long, value_name = "FILE")]
+        statistics: Option<PathBuf>,
         /// The signed offer: a new file.
         #[arg(long)]
         out: PathBuf,
@@ -99,6 +104,8 @@ pub enum Verb {
     Find(find::Verb),
     #[command(flatten)]
     Overlap(sketch::Verb),
+    #[command(flatten)]
+    Charge(charge::Verb),
     #[command(flatten)]
     Renewal(renew::Verb),
     #[command(flatten)]
@@ -143,10 +150,13 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             let checked = dataset::verify::verify(&object, &manifest, record.as_ref(), offer.as_ref())?;
             Ok(Answer::new(&checked, checked.text()))
         }
-        Verb::Offer { description, record, out } => {
+        Verb::Offer { description, record, statistics, out } => {
             let description: Description = edge::read_form(&description)?;
             let sealed: SealedDataset = edge::read_json(&record)?;
-            let offer = dataset::offer(&description, &sealed, &global.key()?, &global.trust()?, edge::now())?;
+            let (key, trust, now) = (global.key()?, global.trust()?, edge::now());
+            let mut draft = dataset::draft(&description, &sealed, key.did()?, &trust, now);
+            draft.statistics = statistics.as_deref().map(edge::read_json).transpose()?;
+            let offer = dataset::sign(&draft, &key, &trust, now)?;
             edge::write_json(&out, &offer)?;
             let answer = json!({"dataset_id": sealed.dataset_id, "offer_sha256": offer.digest()});
             Ok(Answer::new(&answer, format!("offer of {}\nsha256 {}", sealed.dataset_id, offer.digest())))
@@ -157,7 +167,8 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         }
         Verb::Act(verb) => acts::run(verb, global),
         Verb::Find(verb) => find::run(verb, global),
-        Verb::Overlap(verb) => sketch::run(verb),
+        Verb::Overlap(verb) => sketch::run(verb, global),
+        Verb::Charge(verb) => charge::run(verb, global),
         Verb::Renewal(verb) => renew::run(verb, global),
         Verb::Own(verb) => own::run(verb, global),
         Verb::List => {

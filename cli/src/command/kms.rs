@@ -28,7 +28,8 @@ pub enum Verb {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
-    /// Read the privacy ledger of your key service: what every run was charged, per family and consumer.
+    /// Read the privacy ledger of your key service: what every run was charged, and every file outside runs, per family and
+    /// consumer.
     #[command(after_help = "Caps are in the offers; `depa dataset renewals` lists what raised them.\n\nExample:\n  \
                             depa kms budget --kms https://kms.tdp.example --key tdp.key")]
     Budget {

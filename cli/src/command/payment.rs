@@ -106,11 +106,19 @@ fn list(contract: Option<&ContractId>, global: &Global) -> R<Answer> {
             p.amount_minor.get(),
             p.payee,
             occasion(p),
-            p.state
+            stands(p)
         )
     };
     let text: Vec<String> = all.iter().map(line).collect();
     Ok(Answer::new(&all, text.join("\n")))
+}
+
+/// Where it stands, and where its last instruction does, where that says more.
+fn stands(p: &schemas::desk::ObligationView) -> String {
+    match p.standing.as_deref() {
+        Some(standing) if standing != p.state => format!("{}, its instruction {standing}", p.state),
+        _ => p.state.clone(),
+    }
 }
 
 /// What it is owed for.

@@ -55,18 +55,22 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
                 ca: absolute(&global.ca)?,
                 key: absolute(&global.key)?,
                 stores: absolute(&global.stores)?,
+                party: None,
             };
             if given == Profile::default() {
                 let sentence = "nothing to keep: give --registry, --trust, --ca, --key or --stores";
                 return Err(Refusal::new(Code::ConfigInvalid, sentence));
             }
             let former = all.remove(&name).unwrap_or_default();
+            let changed = given.key.is_some() || given.registry.is_some();
             let now = Profile {
                 registry: given.registry.or(former.registry),
                 trust: given.trust.or(former.trust),
                 ca: given.ca.or(former.ca),
                 key: given.key.or(former.key),
                 stores: given.stores.or(former.stores),
+                // Another key or address was not asked about.
+                party: former.party.filter(|_| !changed),
             };
             all.insert(name.clone(), now.clone());
             profile::save(&path, &all)?;
@@ -79,9 +83,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         }
         Verb::Show { name } => Ok(Answer::value(&profile::named(&path, &name)?)),
         Verb::Remove { name } => {
-            let former = profile::named(&path, &name)?;
-            all.remove(&name);
-            profile::save(&path, &all)?;
+            let former = profile::forget(&path, &name)?;
             Ok(Answer::new(&former, format!("{name} is forgotten; its files stay")))
         }
     }

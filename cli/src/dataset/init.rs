@@ -9,6 +9,7 @@ use schemas::dataset::ColumnType;
 use schemas::text::Real;
 use schemas::{Code, R, Refusal};
 use serde::Serialize;
+use tables::Limits;
 
 use crate::edge;
 
@@ -43,14 +44,45 @@ pub struct Seen {
     pub column_type: ColumnType,
 }
 
-/// Names and types of the columns of a CSV file. A column is a number where every cell that is not empty reads as one.
+/// The columns of a table.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Columns {
+    /// Those that can be sealed, in their order.
+    pub seen: Vec<Seen>,
+    /// Names of those of a Parquet file that are of no type which rooms read.
+    pub left_out: Vec<String>,
+}
+
+impl Columns {
+    fn add(&mut self, source: String, column_type: ColumnType) -> Result<(), String> {
+        let name = plain(&source);
+        if self.seen.iter().any(|known| known.name == name) {
+            return Err(format!("two columns would be called {name}"));
+        }
+        self.seen.push(Seen { source, name, column_type });
+        Ok(())
+    }
+}
+
+/// Names and types of the columns of a CSV or Parquet file. A column of a CSV file is a number where every cell that is not
+/// empty reads as one; a Parquet file says it itself.
 ///
 /// # Errors
 /// `TABLE_FORM` where the file is no table; it names lines and columns, never a cell.
-pub fn columns(path: &Path) -> R<Vec<Seen>> {
+pub fn columns(path: &Path) -> R<Columns> {
     let form = |why: String| Refusal::new(Code::TableForm, format!("{}: {why}", path.display()));
-    if path.is_dir() || super::seal::is_parquet(path) {
-        return Err(form("types are read from CSV; see depa dataset seal --help for the form of other tables".into()));
+    if path.is_dir() {
+        return Err(form("types are read from CSV or Parquet; see depa dataset seal --help for folders".into()));
+    }
+    let mut all = Columns::default();
+    if super::seal::is_parquet(path) {
+        for (source, column_type) in tables::parquet::columns(&edge::read(path)?.into(), &Limits::ROOM)? {
+            match column_type {
+                Some(column_type) => all.add(source, column_type).map_err(|why| form(why).at("columns"))?,
+                None => all.left_out.push(source),
+            }
+        }
+        return Ok(all);
     }
     let source = zeroize::Zeroizing::new(edge::read(path)?);
     let unreadable =
@@ -68,17 +100,12 @@ pub fn columns(path: &Path) -> R<Vec<Seen>> {
             }
         }
     }
-    let mut seen: Vec<Seen> = Vec::new();
     for (source, (number, other)) in header.iter().zip(found) {
         let source = source.trim_start_matches('\u{feff}').to_owned();
-        let name = plain(&source);
-        if seen.iter().any(|known| known.name == name) {
-            return Err(form(format!("two columns would be called {name}")).at("columns"));
-        }
         let column_type = if number && !other { ColumnType::Number } else { ColumnType::Text };
-        seen.push(Seen { source, name, column_type });
+        all.add(source, column_type).map_err(|why| form(why).at("columns"))?;
     }
-    Ok(seen)
+    Ok(all)
 }
 
 /// A column's name in the form that offers have: letters, digits and underscores.
@@ -140,7 +167,11 @@ pub fn form(seen: &[Seen], wish: &Wish) -> R<String> {
 fn describe(out: &mut String, column: &Seen, wish: &Wish) {
     // Keys are compared as they are spelt, also those that look like numbers.
     let number = column.column_type == ColumnType::Number && !wish.join_keys.contains(&column.name);
-    let kind = if number { "number" } else { "text" };
+    let kind = match column.column_type {
+        ColumnType::Image => "image",
+        _ if number => "number",
+        _ => "text",
+    };
     let _ = write!(out, "\n[[columns]]\nname = {}\n", quoted(&column.name));
     if column.source != column.name {
         let _ = writeln!(out, "source = {}", quoted(&column.source));
@@ -198,7 +229,7 @@ mod tests {
         std::fs::create_dir(&dir).unwrap();
         let path = dir.join("t.csv");
         std::fs::write(&path, "\u{feff}mobile,ct value,result,2nd\n+91 98,12.5,1,\n+91 99,,0,x\n").unwrap();
-        let seen = columns(&path).unwrap();
+        let seen = columns(&path).unwrap().seen;
         let names: Vec<_> = seen.iter().map(|c| (c.name.as_str(), c.column_type)).collect();
         use ColumnType::{Number, Text};
         assert_eq!(names, [("mobile", Text), ("ct_value", Number), ("result", Number), ("_2nd", Text)]);
@@ -216,6 +247,29 @@ mod tests {
         std::fs::write(&path, "a,b\nsecretcell\n").unwrap();
         let refusal = columns(&path).unwrap_err();
         assert!(refusal.code == Code::TableForm && !refusal.sentence.contains("secretcell"), "{refusal}");
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn columns_of_a_parquet_file_are_those_that_it_says() {
+        let dir = std::env::temp_dir().join(format!("depa-init-{}", uuid::Uuid::now_v7()));
+        std::fs::create_dir_all(dir.join("a")).unwrap();
+        // A folder per class, packed: an id, a label and bytes.
+        std::fs::write(dir.join("a/one.png"), "picture").unwrap();
+        let packed = tables::pack::folder(&dir, &Limits::ROOM).unwrap();
+        let source: Vec<_> = ["id", "label", "image"].map(|name| (name.to_owned(), format!("the {name}"))).into();
+        let path = dir.join("packed.parquet");
+        std::fs::write(&path, tables::pack::write(&packed, &source).unwrap()).unwrap();
+        let Columns { seen, left_out } = columns(&path).unwrap();
+        let found: Vec<_> = seen.iter().map(|c| (c.source.as_str(), c.name.as_str(), c.column_type)).collect();
+        use ColumnType::{Image, Text};
+        let told = [("the id", "the_id", Text), ("the label", "the_label", Text), ("the image", "the_image", Image)];
+        assert_eq!((found.as_slice(), left_out.len()), (told.as_slice(), 0));
+        let wish = Wish { join_keys: vec!["the_id".into()], targets: vec![], bounds: BTreeMap::new(), ..wish() };
+        let read: Description = toml::from_str(&form(&seen, &wish).unwrap()).unwrap();
+        assert_eq!(read.columns[2].column_type, Image);
+        std::fs::write(&path, "no parquet").unwrap();
+        assert_eq!(columns(&path).unwrap_err().code, Code::TableForm);
         std::fs::remove_dir_all(&dir).unwrap();
     }
 

@@ -4,79 +4,22 @@
 //! equal bins between the public bounds (clamped), a text as present; an empty cell as missing. One person more or less
 //! moves one count of each histogram by 1, so a histogram with the noise of [`sketch::noise`] at ε/k (k columns) is
 //! ε/k-private without δ, and all of them together are ε-private (basic composition). Bins follow from the form alone,
-//! never from the table. The charge is that of a Gaussian release of noise multiplier 1/ε, as in [`sketch`].
+//! never from the table. The charge is that of a Gaussian release of noise multiplier 1/ε, as in [`sketch`]; [`super::charge`]
+//! enters it.
 //!
 //! Everything else, like a mean, is computed of the noised counts and costs nothing more.
 
 use std::path::Path;
 
 use schemas::dataset::ColumnType;
-use schemas::privacy::Mechanism;
+use schemas::statistics::{Histogram, Statistics, StatisticsTerms};
 use schemas::text::Real;
 use schemas::worker::TableHead;
 use schemas::{Code, R, Refusal};
-use serde::{Deserialize, Serialize};
 use tables::{Limits, Table};
 
 use super::form::{ColumnForm, Description};
 use super::sketch::{self, Words};
-
-/// The form of a profile.
-const SCHEMA: &str = "dataset-profile.v1";
-/// More bins would only show noise.
-const MOST_BINS: u32 = 100;
-
-/// What is asked.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Terms {
-    /// ε of one person for the whole profile, from 0.01 to 10.
-    pub epsilon: Real,
-    /// Bins of a number.
-    pub bins: u32,
-}
-
-/// Noised statistics, and nothing else of the table.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Profile {
-    /// `dataset-profile.v1`.
-    pub schema: String,
-    /// How it was made.
-    pub terms: Terms,
-    /// ε of each histogram.
-    pub epsilon_per_column: Real,
-    /// What its family's ledger must be charged with.
-    pub charge: Mechanism,
-    /// The public count of people, from the form.
-    pub public_rows: u64,
-    /// One per described column; pictures have none.
-    pub columns: Vec<Histogram>,
-}
-
-/// The noised histogram of a column.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Histogram {
-    /// The column.
-    pub name: String,
-    /// Its type.
-    #[serde(rename = "type")]
-    pub column_type: ColumnType,
-    /// Public lower bound of a number.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub lower: Option<Real>,
-    /// Public upper bound.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub upper: Option<Real>,
-    /// Noised counts: of each bin of a number, of all cells that are there otherwise. Noise can make one negative.
-    pub counts: Vec<i64>,
-    /// Noised count of empty cells.
-    pub missing: i64,
-    /// The mean that the noised bins of a number have.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub mean: Option<String>,
-}
 
 /// Profiles a table as it is described. `words` must be secret and never used again. With `principal` every person may
 /// stand in one row only.
@@ -87,10 +30,10 @@ pub struct Histogram {
 pub fn profile(
     description: &Description,
     path: &Path,
-    terms: &Terms,
+    terms: &StatisticsTerms,
     principal: Option<&str>,
     words: Words<'_>,
-) -> R<Profile> {
+) -> R<Statistics> {
     let columns: Vec<&ColumnForm> = description.columns.iter().filter(|c| c.column_type != ColumnType::Image).collect();
     let share = share(terms, columns.len())?;
     let table = read(description, path)?;
@@ -109,9 +52,10 @@ pub fn profile(
         let (name, column_type) = (column.name.clone(), column.column_type);
         histograms.push(Histogram { name, column_type, lower, upper, counts, missing, mean });
     }
-    Ok(Profile {
-        schema: SCHEMA.to_owned(),
+    Ok(Statistics {
+        schema: Statistics::SCHEMA.to_owned(),
         charge: sketch::charge(&terms.epsilon)?,
+        ledger: None,
         terms: terms.clone(),
         epsilon_per_column: share,
         public_rows: description.public_rows,
@@ -120,11 +64,11 @@ pub fn profile(
 }
 
 /// ε of one histogram: the whole number of millionths that fits so many times into ε.
-fn share(terms: &Terms, columns: usize) -> R<Real> {
-    if !(1..=MOST_BINS).contains(&terms.bins) {
+fn share(terms: &StatisticsTerms, columns: usize) -> R<Real> {
+    if !terms.has_bins() {
         return Err(invalid("bins are 1 to 100").at("bins"));
     }
-    if !(0.01..=10.0).contains(&terms.epsilon.value()) {
+    if !terms.has_epsilon() {
         return Err(invalid("ε lies between 0.01 and 10").at("epsilon"));
     }
     let columns = u64::try_from(columns).ok().filter(|n| *n > 0).ok_or_else(|| invalid("no column is described"))?;
@@ -186,13 +130,14 @@ fn exact(table: &Table, column: &ColumnForm, bins: u32) -> R<(Vec<i64>, i64)> {
 }
 
 /// Of noised counts only.
-fn mean(column: &ColumnForm, counts: &[i64]) -> Option<String> {
+fn mean(column: &ColumnForm, counts: &[i64]) -> Option<Real> {
     let (lower, upper) = (column.lower.as_ref()?.value(), column.upper.as_ref()?.value());
     let step = (upper - lower) / counts.len() as f64;
     let kept = || counts.iter().map(|count| (*count).max(0) as f64);
     let all: f64 = kept().sum();
     let sum: f64 = kept().enumerate().map(|(bin, count)| count * (lower + (bin as f64 + 0.5) * step)).sum();
-    (all > 0.0).then(|| format!("{:.4}", sum / all))
+    // Bounds are not negative, so it is written like them.
+    (all > 0.0).then(|| Real::parse(&format!("{:.4}", sum / all)).ok()).flatten()
 }
 
 fn invalid(sentence: &str) -> Refusal {
@@ -214,8 +159,8 @@ mod tests {
         path
     }
 
-    fn terms(epsilon: &str) -> Terms {
-        Terms { epsilon: Real::parse(epsilon).unwrap(), bins: 3 }
+    fn terms(epsilon: &str) -> StatisticsTerms {
+        StatisticsTerms { epsilon: Real::parse(epsilon).unwrap(), bins: 3 }
     }
 
     /// Words that add no noise: the first draw of each geometric variable fails.
@@ -232,7 +177,7 @@ mod tests {
         assert_eq!(made.columns[1].missing, 1);
         assert_eq!(made.columns[0].counts, [7]);
         assert_eq!(made.epsilon_per_column.as_str(), "0.999999", "three columns share ε, rounded down");
-        assert_eq!(made.columns[1].mean.as_deref(), Some("25.0000"));
+        assert_eq!(made.columns[1].mean.as_ref().map(Real::as_str), Some("25.0000"));
         std::fs::remove_file(&path).unwrap();
     }
 
@@ -265,7 +210,7 @@ mod tests {
     #[test]
     fn what_would_break_the_guarantee_is_refused() {
         let path = table("twice", ["a,20,1", "a,21,0"].into_iter().map(str::to_owned));
-        let told = |description: &Description, terms: &Terms, principal| {
+        let told = |description: &Description, terms: &StatisticsTerms, principal| {
             profile(description, &path, terms, principal, &mut silent).unwrap_err()
         };
         let twice = told(&description(), &terms("1"), Some("mobile"));
@@ -276,7 +221,7 @@ mod tests {
         for epsilon in ["0.001", "11"] {
             assert_eq!(told(&description(), &terms(epsilon), None).field.as_deref(), Some("epsilon"));
         }
-        let many = Terms { bins: 101, ..terms("1") };
+        let many = StatisticsTerms { bins: 101, ..terms("1") };
         assert_eq!(told(&description(), &many, None).field.as_deref(), Some("bins"));
         std::fs::remove_file(&path).unwrap();
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use schemas::contract::Assurance;
 use schemas::id::{DataKeyId, DatasetId, FamilyId};
 use schemas::jwk::Jwk;
-use schemas::worker::TableFormat;
+use schemas::worker::{TableFormat, TableHead};
 use schemas::{Code, Digest, R, Refusal, Timestamp};
 use sealing::{DEFAULT_CHUNK, DatasetKey, Plan, Subject, manifest_path};
 use serde::{Deserialize, Serialize};
@@ -78,6 +78,7 @@ pub fn seal(
 ) -> R<SealedDataset> {
     let description = job.description;
     let (format, plain) = plain(job.csv, description)?;
+    keeps_its_promise(description, format, &plain)?;
     let dataset_id = description.dataset_id.clone().unwrap_or_else(|| DatasetId::new(draw()));
     let family = description.family.clone().unwrap_or_else(|| FamilyId::new(draw()));
     let key_id = DataKeyId::new(draw());
@@ -111,6 +112,17 @@ pub fn seal(
     }
     part.rename(job.out)?;
     Ok(sealed)
+}
+
+/// Refuses (`PUBLIC_COUNT_EXCEEDED`) a table with more people than its own description says, told apart by any column that jobs
+/// may join by: every room would refuse it.
+fn keeps_its_promise(description: &Description, format: TableFormat, plain: &Zeroizing<Vec<u8>>) -> R<()> {
+    let columns: Vec<String> = description.columns.iter().map(|c| c.name.clone()).collect();
+    let keys: Vec<String> = columns.iter().filter(|c| description.usage.join_keys.contains(c)).cloned().collect();
+    let (bytes, public_rows) = (plain.len() as u64, description.public_rows);
+    let head = TableHead { handle: "source".into(), bytes, columns, format, public_rows };
+    let table = tables::read(&head, &keys, plain.clone(), &Limits::ROOM)?;
+    tables::within_promise(&keys.iter().map(String::as_str).collect::<Vec<_>>(), public_rows, &table)
 }
 
 /// Whether a file is read as Parquet: by its name.
@@ -258,6 +270,31 @@ mod tests {
             assert!(!refusal.sentence.contains("secretcell"), "{refusal}");
         }
         assert_eq!(table(b"phone,age\n\xff,1\n", &description(TWO)).unwrap_err().code, Code::TableForm);
+    }
+
+    #[test]
+    fn more_people_than_the_description_says_are_refused_in_either_form() {
+        let many = description(TWO);
+        let few = Description { public_rows: 2, ..many.clone() };
+        let csv = table(b"phone,age\n1,30\n2,40\n2,41\n3,50\n,60\n", &many).unwrap();
+        let names = ["id".to_owned(), "age".to_owned()];
+        let read = tables::csv::read(&csv, &names, &names, &Limits::ROOM).unwrap();
+        let same: Vec<_> = names.map(|name| (name.clone(), name)).into();
+        let parquet = Zeroizing::new(pack::write(&read, &same).unwrap());
+        for (format, plain) in [(TableFormat::Csv, csv), (TableFormat::Parquet, parquet)] {
+            assert_eq!(keeps_its_promise(&many, format, &plain), Ok(()));
+            let three = Description { public_rows: 3, ..many.clone() };
+            assert_eq!(keeps_its_promise(&three, format, &plain), Ok(()), "people and not rows");
+            let refused = keeps_its_promise(&few, format, &plain).unwrap_err();
+            assert_eq!((refused.code, refused.field.as_deref()), (Code::PublicCountExceeded, Some("public_rows")));
+            // By whatever else jobs may tell people apart.
+            let mut by_age = three.clone();
+            by_age.usage.join_keys.push("age".into());
+            assert_eq!(keeps_its_promise(&by_age, format, &plain).unwrap_err().code, Code::PublicCountExceeded);
+            // A key that is not described is for the offer's rule to refuse.
+            by_age.usage.join_keys = vec!["nowhere".into()];
+            assert_eq!(keeps_its_promise(&by_age, format, &plain), Ok(()));
+        }
     }
 
     #[test]

@@ -23,6 +23,7 @@ use std::collections::BTreeSet;
 
 use hmac::{Hmac, KeyInit, Mac};
 use policies::accountant::gaussian;
+use schemas::own_release::Charging;
 use schemas::privacy::Mechanism;
 use schemas::text::Real;
 use schemas::{Code, R, Refusal};
@@ -67,6 +68,9 @@ pub struct Sketch {
     pub terms: Terms,
     /// What its family's ledger must be charged with.
     pub charge: Mechanism,
+    /// Whether it was; sketches of before it was written do not say.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ledger: Option<Charging>,
     /// One noised count per bucket.
     pub counts: Vec<i64>,
 }
@@ -96,7 +100,8 @@ pub fn sketch<'a>(keys: impl Iterator<Item = &'a str>, terms: &Terms, words: Wor
     for count in &mut counts {
         *count += noise(threshold, words)?;
     }
-    Ok(Sketch { schema: SCHEMA.to_owned(), terms: terms.clone(), charge: charge(&terms.epsilon)?, counts })
+    let charge = charge(&terms.epsilon)?;
+    Ok(Sketch { schema: SCHEMA.to_owned(), terms: terms.clone(), charge, ledger: None, counts })
 }
 
 /// The overlap of two sketches of one session.

@@ -5,12 +5,13 @@ use std::io::BufReader;
 use std::path::Path;
 
 use schemas::dataset::DatasetOffer;
-use schemas::envelope::{PartySignature, Usage};
-use schemas::id::{DatasetId, Did, KeyId};
+use schemas::envelope::PartySignature;
+use schemas::id::{DatasetId, Did};
 use schemas::jwk::Jwk;
-use schemas::{Code, Digest, Envelope, KeyBook, R, Refusal, Signed};
+use schemas::{Code, Digest, Envelope, R, Refusal, Signed};
 use sealing::{Manifest, Subject};
 use serde::Serialize;
+use signing::book::OneKey;
 
 use super::seal::SealedDataset;
 use crate::edge;
@@ -78,20 +79,12 @@ pub fn signed_offer(offer: Envelope<DatasetOffer>, named: Option<Jwk>) -> R<Sign
             own
         }
     };
-    signing::verify_by(offer, &claimed.registry, &OfProvider(&provider, jwk), provider.as_str())
+    let book = OneKey { holder: provider.to_string(), jwk };
+    signing::verify_by(offer, &claimed.registry, &book, provider.as_str())
 }
 
 fn unnamed(why: String) -> Refusal {
     Refusal::new(Code::ConfigInvalid, format!("{why}; --provider-jwk FILE names it")).at("provider")
-}
-
-/// A book with the provider's key alone.
-struct OfProvider<'a>(&'a Did, Jwk);
-
-impl KeyBook for OfProvider<'_> {
-    fn key(&self, kid: &KeyId, usage: Usage) -> Option<Jwk> {
-        (usage == Usage::Party && kid.holder == self.0.as_str()).then(|| self.1.clone())
-    }
 }
 
 /// Reads an object once and compares it: with the manifest part by part, then with what record and offer say of dataset,

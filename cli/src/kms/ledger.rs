@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use schemas::own_release::ReleasedKind;
 use schemas::privacy::DatasetCharge;
-use schemas::{R, Timestamp};
+use schemas::{Digest, R, Timestamp};
 use serde::{Deserialize, Serialize};
 use signing::FileKey;
 use uuid::Uuid;
@@ -22,7 +23,7 @@ pub struct Ledgers {
 pub struct Ledger {
     /// The family.
     pub family: String,
-    /// The consumer, or `global`.
+    /// The consumer, `global`, or `*` where no consumer is known.
     pub scope: String,
     /// ε spent by what counts, in 10⁻⁶; none where nothing counts, or nothing bounds it.
     pub epsilon_micro: Option<u64>,
@@ -33,6 +34,24 @@ pub struct Ledger {
     pub delta: Option<String>,
     /// All events in the order of their entry.
     pub events: Vec<Event>,
+    /// What was let out outside any run; each counts in every ledger of the family.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub releases: Vec<Release>,
+}
+
+/// A file that the provider let out itself.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Release {
+    /// What it is.
+    pub kind: ReleasedKind,
+    /// SHA-256 of it.
+    pub file_sha256: Digest,
+    /// What keeps the offer's cap, in words.
+    pub kept: String,
+    /// When it was entered.
+    pub at: Timestamp,
+    /// What it costs.
+    pub charge: DatasetCharge,
 }
 
 /// An event of a ledger.
@@ -72,7 +91,7 @@ impl Ledgers {
     /// For people: what is spent of each ledger, and below it every event.
     pub fn text(&self) -> String {
         if self.ledgers.is_empty() {
-            return "no run was charged yet".to_owned();
+            return "nothing was charged yet".to_owned();
         }
         let mut out = String::new();
         for ledger in &self.ledgers {
@@ -81,16 +100,24 @@ impl Ledgers {
                 (Some(micro), Some(delta)) => format!("ε {} spent at δ {delta}", decimal(micro)),
                 _ => "nothing counts".to_owned(),
             };
-            let _ = writeln!(out, "{} for {}: {spent}", ledger.family, ledger.scope);
-            for event in &ledger.events {
-                let (charge, id) = (&event.charge, &event.contract_id);
-                let what = format!("{} version {}", charge.dataset_id, charge.version);
-                let cost = format!("ε {} alone, {}", decimal(charge.epsilon_micro), event.kept);
-                let _ = writeln!(out, "  {} {} {} under {id}: {what}, {cost}", event.at, event.state, event.run_id);
+            let whose = if ledger.scope == "*" { "everyone" } else { &ledger.scope };
+            let _ = writeln!(out, "{} for {whose}: {spent}", ledger.family);
+            for Event { run_id, state, contract_id, kept, at, charge } in &ledger.events {
+                let _ = writeln!(out, "  {at} {state} {run_id} under {contract_id}: {}", cost(charge, kept));
+            }
+            for Release { kind, file_sha256, kept, at, charge } in &ledger.releases {
+                let kind = serde_json::to_value(kind).unwrap_or_default();
+                let kind = kind.as_str().unwrap_or_default();
+                let _ = writeln!(out, "  {at} {kind} {file_sha256} outside any run: {}", cost(charge, kept));
             }
         }
         out.trim_end().to_owned()
     }
+}
+
+fn cost(charge: &DatasetCharge, kept: &str) -> String {
+    let alone = decimal(charge.epsilon_micro);
+    format!("{} version {}, ε {alone} alone, {kept}", charge.dataset_id, charge.version)
 }
 
 /// 10⁻⁶ as a decimal; of what nothing bounds no number is told.

@@ -8,34 +8,25 @@ use schemas::payout::PayoutBatch;
 use schemas::{Envelope, R};
 
 use crate::http::Client;
-use crate::payments::page;
+use crate::payments::{every, page};
+
+/// Lines of the longest page that the service gives.
+const LONGEST: usize = 200;
 
 impl Client {
     /// Every transfer that the caller may read, of one contract if asked, in the order of the log.
     pub fn journal(&self, contract: Option<&ContractId>) -> R<Vec<JournalLine>> {
-        let (mut all, mut cursor) = (Vec::new(), None::<String>);
-        loop {
-            let mut path = "/v1/payments/journal?limit=200".to_owned();
-            contract.iter().for_each(|id| path.push_str(&format!("&contract={id}")));
-            cursor.iter().for_each(|at| path.push_str(&format!("&cursor={at}")));
-            let page: JournalPage = self.get_as(&path)?;
-            all.extend(page.transfers);
-            cursor = page.next;
-            if cursor.is_none() {
-                return Ok(all);
-            }
-        }
+        every(|cursor| {
+            let lines: JournalPage = self.get_as(&page("/v1/payments/journal", contract, Some(LONGEST), cursor))?;
+            Ok((lines.transfers, lines.next))
+        })
     }
 
     /// Disputes of one contract, or all that the caller may read about: every page of them.
     pub fn disputes(&self, contract: Option<&ContractId>) -> R<DisputeList> {
-        let mut all = self.disputes_page(contract, None, None)?;
-        while let Some(next) = all.next.take() {
-            let page = self.disputes_page(contract, None, Some(&next))?;
-            all.disputes.extend(page.disputes);
-            all.next = page.next;
-        }
-        Ok(all)
+        let read =
+            |cursor: Option<&str>| self.disputes_page(contract, None, cursor).map(|page| (page.disputes, page.next));
+        Ok(DisputeList { disputes: every(read)?, next: None })
     }
 
     /// A page of disputes, after the one that `cursor` ended.

@@ -38,6 +38,11 @@ const MARGIN: i64 = 30;
 const ATTEMPTS: u32 = 3;
 
 impl Client {
+    /// Asks for a token, where none is kept: whether the key of whom the client acts for counts for its holder there.
+    pub fn sign_in(&self) -> R<()> {
+        self.access().map(drop)
+    }
+
     /// The cached token, or a fresh one.
     pub(crate) fn access(&self) -> R<Access> {
         let now = (self.inner.clock)();

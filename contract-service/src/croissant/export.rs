@@ -24,6 +24,7 @@ fn document(offer: &DatasetOffer, page: &str) -> Croissant {
     let one = |text: &str| Some(OneOrMany::One(text.to_owned()));
     let agent = |name: &String| Agent::Named { kind: "sc:Organization".into(), name: name.clone() };
     let creators: Vec<Agent> = reference.creators.iter().map(agent).collect();
+    let regions = reference.regions.iter().map(|code| json!({"@type": "sc:Place", "name": code}));
     Croissant {
         context: context(),
         kind: "sc:Dataset".into(),
@@ -36,6 +37,7 @@ fn document(offer: &DatasetOffer, page: &str) -> Croissant {
         license: OneOrMany::One(json!(card.licence)),
         url: Some(page.to_owned()),
         creator: OneOrMany::Many(creators),
+        spatial: OneOrMany::Many(regions.collect()),
         keywords: OneOrMany::Many(reference.keywords.clone()),
         date_published: offer.offered_at.to_string().get(..10).map(str::to_owned),
         cite_as: Some(format!("{}: {}, version {}", reference.creators.join(", "), offer.name, offer.version)),

@@ -62,10 +62,12 @@ impl Reader {
         let mut keywords = document.keywords.into_vec();
         keywords.retain(|word| (1..=40).contains(&word.chars().count()));
         keywords.truncate(16);
+        let regions = regions(document.spatial.into_vec());
         for (member, sentence) in NEVER_THERE {
             self.gap(member, sentence);
         }
-        Ok(CroissantDraft { name: document.name, creators, keywords, columns, sealed, sample, card, gaps: self.gaps })
+        let (name, gaps) = (document.name, self.gaps);
+        Ok(CroissantDraft { name, creators, keywords, regions, columns, sealed, sample, card, gaps })
     }
 
     fn card_gaps(&mut self, card: &CroissantCard) {
@@ -196,6 +198,13 @@ fn size(text: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(factor)
 }
 
+/// Codes of countries among places.
+fn regions(places: Vec<serde_json::Value>) -> Vec<String> {
+    let name = |place: &serde_json::Value| place.get("name").unwrap_or(place).as_str().map(str::to_owned);
+    let country = |code: &String| code.len() == 2 && code.bytes().all(|b| b.is_ascii_uppercase());
+    places.iter().filter_map(name).filter(country).take(32).collect()
+}
+
 fn joined(words: Option<OneOrMany<String>>) -> Option<String> {
     words.map(|words| words.into_vec().join("\n")).filter(|text| !text.is_empty())
 }
@@ -215,6 +224,7 @@ mod tests {
     const TITANIC: &str = r#"{"@context": {"@vocab": "https://schema.org/"}, "@type": "sc:Dataset", "name": "Titanic",
         "conformsTo": "http://mlcommons.org/croissant/1.0", "description": "Passengers", "license": "afl-3.0",
         "creator": {"@type": "Person", "name": "A. Person"}, "keywords": "ships",
+        "spatialCoverage": [{"@type": "Place", "geo": {"latitude": 1.5}}, "Europe", {"@type": "Place", "name": "IE"}, "GB"],
         "rai:dataCollection": ["Lists", "Inquiries"], "strange": 1.5,
         "distribution": [{"@type": "cr:FileObject", "@id": "p.csv", "name": "p.csv", "contentUrl": "data/p.csv",
             "contentSize": "117743 B", "encodingFormat": "text/csv", "sha256": "00"}],
@@ -234,6 +244,7 @@ mod tests {
             (draft.name.as_str(), draft.creators, draft.keywords),
             ("Titanic", vec!["A. Person".to_owned()], vec!["ships".to_owned()])
         );
+        assert_eq!(draft.regions, ["IE", "GB"]);
         let kinds: Vec<_> = draft.columns.iter().map(|c| (c.name.as_str(), c.column_type)).collect();
         assert_eq!(kinds, [("name", ColumnType::Text), ("age", ColumnType::Number), ("home dest", ColumnType::Text)]);
         assert_eq!((draft.sealed.len(), draft.sealed[0].bytes), (1, 117_743));

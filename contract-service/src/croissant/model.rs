@@ -95,6 +95,9 @@ pub struct Croissant {
     /// Who made it.
     #[serde(default, skip_serializing_if = "OneOrMany::is_empty")]
     pub creator: OneOrMany<Agent>,
+    /// Where its people live: places named by the ISO 3166 code of a country; others are passed over.
+    #[serde(rename = "spatialCoverage", default, skip_serializing_if = "OneOrMany::is_empty")]
+    pub spatial: OneOrMany<Value>,
     /// Words to find it by.
     #[serde(default, skip_serializing_if = "OneOrMany::is_empty")]
     pub keywords: OneOrMany<String>,

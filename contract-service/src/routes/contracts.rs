@@ -14,7 +14,7 @@ use schemas::envelope::Verified;
 use schemas::event::Body;
 use schemas::id::{ContractId, DatasetId, Did, ImageSetId};
 use schemas::party::Kind;
-use schemas::{Code, Digest, Envelope, R, Refusal};
+use schemas::{Code, Digest, Envelope, R, Refusal, Timestamp};
 
 use super::contract_acts;
 use crate::app::App;
@@ -94,7 +94,7 @@ pub fn fault(refusal: Refusal) -> Fault {
 }
 
 /// A page of the caller's contracts by id, each in its version in force, else the newest; `state`, `party`, `dataset` and `q` (a part of an id)
-/// choose among them.
+/// choose among them. Asked for a state, a next version that is proposed and in it stands for its contract.
 pub fn list(app: &App, call: &Call) -> R<Answer> {
     let state = app.registry.state();
     let caller = caller(app, call, &state)?;
@@ -102,7 +102,7 @@ pub fn list(app: &App, call: &Call) -> R<Answer> {
     let wish = Wish::read(call)?;
     let after = call.query.get("cursor").map(|text| ContractId::parse(text)).transpose()?;
     let own = state.contracts_after(after.as_ref()).filter(|row| caller.reads(&row.contract));
-    let mut rows = own.filter(|row| wish.fits(row, row.state(now)));
+    let mut rows = own.filter_map(|row| wish.version(&state, row, now));
     let page: Vec<&ContractRow> = rows.by_ref().take(limit).collect();
     let more = rows.next().is_some();
     let next = page.last().filter(|_| more).map(|row| row.contract.contract_id.to_string());
@@ -133,6 +133,15 @@ impl Wish {
             dataset: text("dataset").map(|text| DatasetId::parse(text)).transpose()?,
             part: text("q").cloned(),
         })
+    }
+
+    /// The version of this contract that is wished for: the one in force, else one that is proposed to take its place.
+    fn version<'s>(&self, state: &'s State, row: &'s ContractRow, now: Timestamp) -> Option<&'s ContractRow> {
+        use ContractState::{AwaitingSro, PartiallySigned, Proposed};
+        let open = [Proposed, PartiallySigned, AwaitingSro];
+        let next = row.amendment.and_then(|sha256| state.contract(&sha256));
+        let next = next.filter(|next| self.state.is_some() && open.contains(&next.state(now)));
+        [Some(row), next].into_iter().flatten().find(|row| self.fits(row, row.state(now)))
     }
 
     fn fits(&self, row: &ContractRow, state: ContractState) -> bool {

@@ -79,7 +79,8 @@ pub const QUERY: &[&str] = &[
     "currency",
 ];
 
-/// A page of the newest offers that fit the query, by dataset id; `cursor` is the last id of the page before.
+/// A page of the newest offers that fit the query, by dataset id; `cursor` is the last id of the page before. Statistics
+/// are left out: they are read with the dataset.
 pub fn list(app: &App, call: &Call) -> R<Answer> {
     let limit = page_size(call)?;
     let after = call.query.get("cursor").map(|text| DatasetId::parse(text)).transpose()?;
@@ -90,7 +91,8 @@ pub fn list(app: &App, call: &Call) -> R<Answer> {
     let page: Vec<&OfferRow> = rows.by_ref().take(limit).collect();
     let more = rows.next().is_some();
     let next = page.last().filter(|_| more).map(|row| row.offer.dataset_id.to_string());
-    let datasets = page.into_iter().map(|row| view(app, &state, row)).collect::<R<Vec<_>>>()?;
+    let mut datasets = page.into_iter().map(|row| view(app, &state, row)).collect::<R<Vec<_>>>()?;
+    datasets.iter_mut().for_each(|one| one.offer.statistics = None);
     Answer::ok(&DatasetList { datasets, next })
 }
 

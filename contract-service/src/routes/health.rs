@@ -62,6 +62,7 @@ pub fn configuration(app: &App, _: &Call) -> R<Answer> {
         "dpop_signing_alg_values_supported": ["EdDSA", "ES256"],
         "bound_tokens_only": app.config.bound_tokens_only(),
         "people_sign_in_by": app.people.ways(),
+        "purposes_supported": schemas::rules::PURPOSES,
         "events": at("/v1/events"),
         "openapi": at("/openapi.json"),
         "docs": at("/docs"),

@@ -83,6 +83,7 @@ pub fn obligation(row: &PaymentRow) -> R<ObligationView> {
         currency: o.currency,
         amount_minor: o.amount_minor,
         state: super::word(&row.state)?,
+        standing: Some(row.standing.as_str().to_owned()),
         due_at: row.due_at,
         attempt: row.attempt,
     })

@@ -83,7 +83,8 @@ pub fn paths() -> Vec<Route> {
         get("/auth/oidc/callback", oidc_callback, Open, "The way back from the identity provider")
             .query(&["code", "state", "iss"])
             .gives_media(200, "text/html")
-            .nothing(303),
+            .nothing(303)
+            .refused_to_browsers(not_let_in),
         post("/auth/sign-out", sign_out, Access::Person, "Sign out").nothing(204),
         post("/auth/sign-out-everywhere", sign_out_everywhere, Access::Person, "End all your sessions").nothing(204),
     ]
@@ -116,17 +117,19 @@ pub fn oidc_begin(app: &App, call: &Call) -> R<Answer> {
     oidc::begin(app, call)
 }
 
-/// The way back from the identity provider. Who comes this way is a browser, whose person reads no problem document: a
-/// refusal leads to the sign-in page.
+/// The way back from the identity provider.
 pub fn oidc_callback(app: &App, call: &Call) -> R<Answer> {
-    Ok(oidc::callback(app, call).unwrap_or_else(|refusal| {
-        if refusal.code.status() >= 500 {
-            let (request, cause) = (call.request_id.as_str(), refusal.sentence.as_str());
-            tracing::error!(request, code = %refusal.code, cause, "a sign-in failed on its way back");
-        }
-        let told = TOLD.contains(&refusal.code);
-        portal::not_let_in(if told { refusal.code } else { Code::Internal })
-    }))
+    oidc::callback(app, call)
+}
+
+/// Who comes back from the identity provider is a browser, whose person reads no problem document: a refusal, and be it that
+/// too many came at once, leads to the sign-in page.
+fn not_let_in(call: &Call, refusal: &Refusal) -> Answer {
+    if refusal.code.status() >= 500 {
+        let (request, cause) = (call.request_id.as_str(), refusal.sentence.as_str());
+        tracing::error!(request, code = %refusal.code, cause, "a sign-in failed on its way back");
+    }
+    portal::not_let_in(if TOLD.contains(&refusal.code) { refusal.code } else { Code::Internal })
 }
 
 /// Begins a sign-in by a passkey. Nobody is named, so nothing is told.

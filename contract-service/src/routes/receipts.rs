@@ -5,7 +5,7 @@ use schemas::bundle::Logged;
 use schemas::desk::{ContractReceipt, LoggedApplication, Receipted};
 use schemas::event::Body;
 use schemas::id::Did;
-use schemas::log::{Checkpoint, ExportedEntry};
+use schemas::log::{Checkpoint, ExportedEntry, Receipt};
 use schemas::{Code, Digest, R, Refusal};
 use signing::tlog_proof::TlogProof;
 
@@ -59,6 +59,15 @@ pub fn answer(app: &App, call: &Call, state: &State, entry: &ExportedEntry) -> R
             let body = serde_json::to_vec(&bundle(app, state, &entry.body)?).map_err(fault)?;
             Ok(Answer::of(200, BUNDLE, "no-store", body))
         }
+    }
+}
+
+/// The receipt of an entry under the newest checkpoint that enough witnesses have cosigned, so that it satisfies whoever asks
+/// for them; under the newest of all where that is of before the entry.
+pub fn under_witnesses(app: &App, index: u64) -> R<Receipt> {
+    match app.cosigned.newest(app.now()) {
+        Some(note) if note.head.size > index => app.registry.receipt_under(index, &note),
+        _ => app.registry.receipt(index),
     }
 }
 

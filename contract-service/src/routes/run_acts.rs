@@ -9,6 +9,7 @@ use schemas::id::RunId;
 use schemas::{Code, Envelope, R, Refusal};
 
 use super::payments::obligation;
+use super::receipts::under_witnesses;
 use super::two_people::{Collected, collect, waiting};
 use crate::app::App;
 use crate::auth::oversight;
@@ -98,7 +99,7 @@ pub fn read(app: &App, call: &Call) -> R<Answer> {
     oversight::enter(app, &caller(app, call, &state)?, run.index, 1)?;
     let set =
         state.image_set(&run.image_set_id).ok_or_else(|| Refusal::new(Code::Internal, "a run without image set"))?;
-    let receipt = run.completion.as_ref().map(|(index, ..)| app.registry.receipt(*index)).transpose()?;
+    let receipt = run.completion.as_ref().map(|(index, ..)| under_witnesses(app, *index)).transpose()?;
     Answer::ok(&RunView {
         run_id: run.run_id.clone(),
         job_sha256: run.job_sha256,

@@ -9,7 +9,7 @@ use registry::StoredChallenge;
 use schemas::contract::ContractRef;
 use schemas::desk::CheckIn;
 use schemas::event::Body;
-use schemas::evidence::{Appraisal, Verdict};
+use schemas::evidence::Appraisal;
 use schemas::id::{ChallengeId, RunId};
 use schemas::release::{Admission, Attested, Challenge, ChallengeRequest, RunAct, RunRequest};
 use schemas::text::Bytes;
@@ -156,16 +156,16 @@ fn note_failures(appraisal: &Appraisal) {
 }
 
 fn checked_in(run_id: &RunId, attested: &Attested, facts: &Facts, appraisal: &Appraisal) -> Body {
-    let passed = appraisal.checks.iter().filter(|c| c.verdict == Verdict::Pass);
     Body::RunCheckedIn {
         run_id: run_id.clone(),
         job_sha256: facts.job.digest(),
         image_set_id: facts.image_set.image_set_id.clone(),
         evidence_sha256: appraisal.evidence_sha256,
-        checks: passed.map(|c| c.name.clone()).collect(),
+        checks: appraisal.passed(),
         assurance: appraisal.assurance,
         run_jwk: attested.transcript.run_jwk.clone(),
         enc_jwk: attested.transcript.enc_jwk.clone(),
+        platform: Some(Box::new(appraisal.platform())),
     }
 }
 

@@ -71,10 +71,10 @@ pub fn record(app: &App, call: &Call) -> R<Answer> {
     oversight::enter(app, &caller, row.index, 1)?;
     let statements = state.receipts_of(&row.run_id);
     let statements = statements.map(|r| RunStatement { index: r.index, receipt: r.receipt.clone() }).collect();
-    let (aborted, aborted_steps) = match &row.aborted {
-        Some(AbortFact::ByRoom { index, steps_run, .. }) => (Some(*index), Some(*steps_run)),
-        Some(AbortFact::FromOutside { index } | AbortFact::Silent { index }) => (Some(*index), None),
-        None => (None, None),
+    let (aborted, aborted_steps, aborted_code) = match &row.aborted {
+        Some(AbortFact::ByRoom { index, steps_run, code, .. }) => (Some(*index), Some(*steps_run), Some(code.clone())),
+        Some(AbortFact::FromOutside { index } | AbortFact::Silent { index }) => (Some(*index), None, None),
+        None => (None, None, None),
     };
     Answer::ok(&RunRecord {
         run: line(&state, row)?,
@@ -83,11 +83,13 @@ pub fn record(app: &App, call: &Call) -> R<Answer> {
         checked_in: row.index,
         evidence_sha256: row.evidence_sha256,
         checks: row.checks.clone(),
+        platform: row.platform.as_deref().cloned(),
         statements,
         completion: row.completion.as_ref().map(|(index, ..)| *index),
         delivered: row.delivered,
         aborted,
         aborted_steps,
+        aborted_code,
     })
 }
 

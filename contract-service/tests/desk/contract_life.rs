@@ -8,8 +8,9 @@ use reqwest::blocking::Response;
 use schemas::contract::{Cause, Contract, ContractRef, ContractResume, ContractState, ContractSuspend};
 use schemas::desk::{ContractAnswer, ContractEvents, ContractList, DraftView};
 use schemas::event::Body;
+use schemas::rules::Template;
 use schemas::text::Bytes;
-use schemas::{Code, Envelope, canonical};
+use schemas::{Code, Digest, Envelope, canonical};
 use serde_json::{Value, json};
 use signing::FileKey;
 
@@ -108,6 +109,46 @@ fn lists_are_narrowed_and_a_contract_is_checked_without_being_entered() {
         assert!(codes.iter().any(|code| code == expected), "{expected} in {codes:?}");
     }
     assert_eq!(ids("").len(), 2, "nothing was entered");
+}
+
+#[test]
+fn a_next_version_that_waits_for_the_sro_is_listed_by_its_state() {
+    let house = House::furnished();
+    let standing = house.executed();
+    let template: Template = serde_json::from_value(json!({"schema": "template.v1", "registry": house.registry(),
+        "template": "countersigned-v1", "title": "Countersigned", "text_url": "https://sro.example/t.pdf",
+        "text_sha256": Digest([4; 32]), "purposes": ["TRAINING"], "jurisdictions": [], "max_days": 365,
+        "lapse_days": 14, "sro_countersigns": true, "risk_statement": true, "at": house.now()}))
+    .unwrap();
+    house.client.approve_template(&house.by_sro(&template)).unwrap();
+    let before = house.as_(&house.tdc).contract(&standing.id).unwrap().contract.read_unverified().unwrap();
+    let next = Contract {
+        version: 2,
+        supersedes: Some(standing.sha256),
+        template: "countersigned-v1".into(),
+        max_runs: Some(3),
+        ..before
+    };
+    let proposed = house.propose(&next).unwrap();
+    let listed = |who: &FileKey, query: &str| {
+        let list: ContractList = read(&house, who, &format!("/v1/contracts{query}"));
+        list.contracts.into_iter().map(|row| (row.contract_id, row.sha256, row.state)).collect::<Vec<_>>()
+    };
+    let row = |sha256, state| vec![(standing.id.clone(), sha256, state)];
+    assert_eq!(listed(&house.tdps[0], "?state=proposed"), row(proposed.digest(), ContractState::Proposed));
+    for who in [&house.tdps[0], &house.tdps[1], &house.ccrp] {
+        house.countersign(&proposed, who).unwrap();
+    }
+    assert_eq!(listed(&house.sro[0], "?state=awaiting_sro"), row(proposed.digest(), ContractState::AwaitingSro));
+    // The version in force is the contract's otherwise, and in its own state.
+    assert_eq!(listed(&house.sro[0], ""), row(standing.sha256, ContractState::Active));
+    assert_eq!(listed(&house.sro[0], "?state=active"), row(standing.sha256, ContractState::Active));
+    assert_eq!(listed(&house.psp, "?state=awaiting_sro"), []);
+    for who in [&house.sro[0], &house.sro[1]] {
+        house.countersign(&proposed, who).unwrap();
+    }
+    assert_eq!(listed(&house.sro[0], "?state=awaiting_sro"), []);
+    assert_eq!(listed(&house.sro[0], ""), row(proposed.digest(), ContractState::Active));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Other people's implementations check ours: scitt-cose, pyscitt, pycose. `sh infra/interop.sh` makes their Python
+//! Other people's implementations check ours: scitt-cose, pyscitt, pycose, mlcroissant. `sh infra/interop.sh` makes their Python
 //! environments; without them these tests say NOT RUN.
 
 use std::path::{Path, PathBuf};
@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 
 use schemas::contract::ContractState;
+use schemas::dataset::{Sample, SampleKind};
 use schemas::party::Kind;
 use schemas::{Signer as _, canonical};
 use signing::FileKey;
@@ -76,6 +77,38 @@ fn scitt_cose_verifies_receipts_and_refuses_tampered_ones() {
         tampered[at] ^= 1;
         assert!(!verdict(&file("tampered.cbor", &tampered), &leaf), "byte {at}");
     }
+}
+
+#[test]
+fn mlcroissant_takes_the_offers_and_refuses_a_spoilt_one() {
+    let Some(python) = python("croissant") else { return };
+    let house = House::furnished();
+    let mut offer = papers::offer(&house, 0);
+    offer.offer_version = 2;
+    offer.reference.keywords = vec!["laboratory".into()];
+    offer.reference.regions = vec!["IN".into(), "NP".into()];
+    offer.reference.sample = Some(Sample {
+        url: "https://data.example/sample.csv".into(),
+        sha256: schemas::Digest([9; 32]),
+        bytes: 512,
+        media_type: "text/csv".into(),
+        kind: SampleKind::Synthetic,
+    });
+    house.client.register_dataset(&house.sign(&offer, &house.tdps[0])).unwrap();
+    let document = |n: usize| {
+        let path = format!("/v1/datasets/{}/croissant", papers::offer(&house, n).dataset_id);
+        String::from_utf8(get(&house, &path, "*/*").body).unwrap()
+    };
+    let verdict = |text: &str| {
+        let path = house.dir.join("croissant.json");
+        std::fs::write(&path, text).unwrap();
+        run(Command::new(&python).arg(script("check_croissant.py")).arg(&path)).status.success()
+    };
+    let (one, other) = (document(0), document(1));
+    assert!(one.contains("spatialCoverage") && one.contains("sample.csv"), "{one}");
+    assert!(verdict(&one) && verdict(&other));
+    assert!(!verdict(&one.replace("\"cr:Field\"", "\"cr:Fields\"")), "no fields");
+    assert!(!verdict(&one.replace("\"@id\":\"sealed-0\"}", "\"@id\":\"nowhere\"}")), "a source that is not there");
 }
 
 #[test]

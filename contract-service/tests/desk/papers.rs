@@ -13,6 +13,7 @@ use schemas::money::{Currency, Minor};
 use schemas::party::{Decision, Kind, Participant, ParticipantDecision};
 use schemas::pipeline::*;
 use schemas::privacy::{Accountant, Adjacency, Clause, Scope, Unit};
+use schemas::statistics::Statistics;
 use schemas::text::{Bytes, Real};
 use schemas::{Digest, Envelope, Signer};
 use signing::FileKey;
@@ -101,6 +102,16 @@ pub fn kms_url(n: usize) -> String {
     format!("http://127.0.0.1:90{n:02}")
 }
 
+/// Statistics of the first two columns of an offer of this house.
+pub fn statistics(offer: &DatasetOffer) -> Statistics {
+    let made = serde_json::json!({"schema": "dataset-profile.v1", "terms": {"epsilon": "0.1", "bins": 2},
+        "epsilon_per_column": "0.05", "charge": {"mechanism": "gaussian", "noise_multiplier": "9.999999"},
+        "public_rows": offer.public_rows, "columns": [
+        {"name": "k", "type": "text", "counts": [2101], "missing": -4},
+        {"name": "x", "type": "number", "lower": "0", "upper": "9", "counts": [1300, 790], "missing": 11, "mean": "4.2500"}]});
+    serde_json::from_value(made).unwrap()
+}
+
 pub fn offer(house: &House, n: usize) -> DatasetOffer {
     let (did, kms) = (house.tdps[n].did().unwrap(), &house.kms[n]);
     let number = |name: &str| Column {
@@ -148,6 +159,7 @@ pub fn offer(house: &House, n: usize) -> DatasetOffer {
         renewable_to: None,
         principal_pool: None,
         discounts: Vec::new(),
+        statistics: None,
         payment: vec![PriceTerm {
             term_id: "p1".into(),
             kind: TermKind::PerRun,

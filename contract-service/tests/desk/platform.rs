@@ -55,8 +55,11 @@ fn the_consumed_challenge_is_one_of_the_checks() {
     house.running();
     let log = house.as_(&house.sro[0]).export(0, 1000).unwrap();
     let passed = log.entries.iter().find_map(|entry| match &entry.body {
-        Body::RunCheckedIn { checks, .. } => Some(checks.clone()),
+        Body::RunCheckedIn { checks, platform, .. } => Some((checks.clone(), platform.clone().unwrap())),
         _ => None,
     });
-    assert!(passed.unwrap().contains(&"nonce".to_owned()));
+    let (checks, platform) = passed.unwrap();
+    assert!(checks.contains(&"nonce".to_owned()));
+    assert!(platform.tcb.is_some() && platform.level.is_some() && platform.measurement.0.len() == 48);
+    assert!(platform.root_sha256.is_some_and(|root| house.config.software_roots.contains(&root)));
 }

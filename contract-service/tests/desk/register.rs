@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use reqwest::blocking::Client as Http;
 use schemas::dataset::{ColumnType, DatasetAct, DatasetActKind, DatasetOffer};
 use schemas::desk::{
-    CroissantDraft, DataSchemaList, DatasetList, DatasetVersions, ImageSetList, KeyList, ParticipantList, Receipted,
-    TemplateList, TwoPeople,
+    CroissantDraft, DataSchemaList, DatasetList, DatasetVersions, DatasetView, ImageSetList, KeyList, ParticipantList,
+    Receipted, TemplateList, TwoPeople,
 };
 use schemas::envelope::Document;
 use schemas::id::Did;
@@ -465,7 +465,12 @@ fn imported(house: &House, token: Option<&str>, text: &str) -> (u16, String) {
 #[test]
 fn a_dataset_goes_out_as_croissant_and_comes_back_as_a_draft() {
     let house = House::furnished();
-    let offer: DatasetOffer = papers::offer(&house, 0);
+    let mut offer: DatasetOffer = papers::offer(&house, 0);
+    offer.offer_version = 2;
+    offer.reference.regions = vec!["IN".into(), "NP".into()];
+    offer.statistics = Some(papers::statistics(&offer));
+    let sealed = house.sign(&offer, &house.tdps[0]);
+    post::<Receipted, _>(&house, "/v1/datasets", &sealed, 201).unwrap();
     let path = format!("/v1/datasets/{}/croissant", offer.dataset_id);
     let response = http().get(format!("{}{path}", house.url())).send().unwrap();
     assert_eq!(response.headers()["content-type"], "application/ld+json");
@@ -481,6 +486,11 @@ fn a_dataset_goes_out_as_croissant_and_comes_back_as_a_draft() {
     let dcat = http().get(format!("{}{path}", house.url()));
     let dcat = dcat.header("accept", "application/ld+json; profile=\"http://www.w3.org/ns/dcat#\"").send().unwrap();
     assert_eq!(dcat.json::<Value>().unwrap()["@type"], "dcat:Dataset");
+    // Statistics are read with the dataset, and no list carries them.
+    let one: DatasetView = get(&house, &format!("/v1/datasets/{}", offer.dataset_id)).unwrap();
+    assert_eq!(one.offer.statistics, offer.statistics);
+    let listed: DatasetList = get(&house, "/v1/datasets").unwrap();
+    assert!(listed.datasets.iter().all(|one| one.offer.statistics.is_none()));
     let token = token(&house, &house.tdps[0]);
     let draft: CroissantDraft = serde_json::from_str(&imported(&house, Some(&token), &text).1).unwrap();
     assert_eq!(
@@ -488,6 +498,7 @@ fn a_dataset_goes_out_as_croissant_and_comes_back_as_a_draft() {
         (&offer.name, &offer.columns, &offer.reference.creators)
     );
     assert_eq!(draft.columns[1].column_type, ColumnType::Number);
+    assert_eq!(draft.regions, offer.reference.regions);
     assert_eq!(draft.sealed, offer.objects);
     assert_eq!(draft.card.licence.as_deref(), Some(offer.data_card.licence.as_str()));
     assert!(draft.gaps.iter().any(|gap| gap.member == "payment"));

@@ -149,6 +149,7 @@ impl House {
             }],
             charges: vec![run.plan.charges[n].clone()],
             rules: Vec::new(),
+            checks: vec!["signature".into()],
             statement,
         };
         let envelope = self.sign(&receipt, &self.kms[n]);

@@ -120,6 +120,22 @@ fn from_an_order_to_a_settled_payment() {
     tdc.content_key(&run.run_id).unwrap();
     assert_eq!(house.client.checkpoint().unwrap(), size, "handed over once");
 
+    // How far a payment is stands beside what is owed; it moves nothing, and the same word again is the same.
+    let first = &done.obligations[0];
+    let shown = |house: &House| {
+        let all = house.as_(&house.tdps[0]).payments(None).unwrap().payments;
+        let one = all.into_iter().find(|p| p.instruction_id == first.instruction_id).unwrap();
+        (one.state, one.standing.unwrap())
+    };
+    assert_eq!(shown(&house), ("instructed".to_owned(), "created".to_owned()));
+    for result in [PaymentResult::Submitted, PaymentResult::Accepted, PaymentResult::Accepted] {
+        assert_eq!(house.client.payment_callback(&house.callback(first, result)).unwrap().state, "instructed");
+    }
+    assert_eq!(shown(&house), ("instructed".to_owned(), "accepted".to_owned()));
+    let back = house.client.payment_callback(&house.callback(first, PaymentResult::Failed)).map(|answer| answer.state);
+    assert_eq!(back.unwrap(), "due");
+    assert_eq!(shown(&house), ("due".to_owned(), "failed".to_owned()));
+
     for obligation in &done.obligations {
         let callback = house.callback(obligation, PaymentResult::Settled);
         assert_eq!(house.client.payment_callback(&callback).unwrap().state, "settled");

@@ -2,6 +2,7 @@
 
 use schemas::Code;
 use schemas::desk::{BudgetView, Forecast, RunList, RunRecord};
+use schemas::event::RunEventKind;
 use schemas::party::Kind;
 use schemas::release::KmsStatement;
 use serde::de::DeserializeOwned;
@@ -66,6 +67,12 @@ fn runs_are_listed_newest_first_for_those_who_may_read_about_them() {
     let record: RunRecord = read(&house, &house.tdc, &format!("/v1/runs/{}/record", run.run_id));
     assert_eq!(record.statements.len(), 2);
     assert!(matches!(record.statements[0].receipt.statement, KmsStatement::Released { .. }));
+    assert_eq!(record.statements[0].receipt.checks, ["signature"], "what the key service says that it checked");
+    assert!(record.platform.is_some() && record.aborted_code.is_none());
+    let gave_up = house.event(&run, RunEventKind::Aborted { steps_run: 0, code: "BUDGET_EXCEEDED".into() });
+    house.client.report(&run.run_id, &gave_up).unwrap();
+    let record: RunRecord = read(&house, &house.tdps[1], &format!("/v1/runs/{}/record", run.run_id));
+    assert_eq!((record.aborted_code.as_deref(), record.aborted_steps), (Some("BUDGET_EXCEEDED"), Some(0)));
     let path = format!("/v1/runs/{}/record", run.run_id);
     assert_eq!(refused(&house, &stranger, &path), Code::RunUnknown);
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
+use contract_service::config::{Budget, Rates};
 use contract_service::people::OidcSettings;
 use schemas::{Code, Timestamp};
 use serde_json::{Value, json};
@@ -186,6 +187,21 @@ fn a_refused_way_back_tells_the_address_its_code_and_nothing_of_the_call() {
     assert_eq!(header("cache-control").as_deref(), Some("no-store"));
     assert_eq!(header("referrer-policy").as_deref(), Some("no-referrer"));
     assert_eq!(header("set-cookie"), None, "another sign-in that is on its way goes on");
+}
+
+#[test]
+fn a_way_back_that_comes_too_often_leads_to_the_page_too() {
+    let tokens = Budget { per_second: 1, burst: 3 };
+    let house = House::with(|config| config.rates = Rates { tokens, ..Rates::default() });
+    let back = || crate::browser::http().get(format!("{}/auth/oidc/callback?code=x", house.url())).send().unwrap();
+    let limited = |answer: &reqwest::blocking::Response| answer.headers().get("retry-after").is_some();
+    let answer = (0..50).map(|_| back()).find(limited).unwrap();
+    let place = answer.headers()["location"].to_str().unwrap();
+    assert_eq!((answer.status().as_u16(), place), (303, "/portal/?refused=RATE_LIMITED"));
+    assert_eq!(answer.text().unwrap(), "", "no problem document");
+    // Whom no browser asks for is told as ever.
+    let asked = |_| crate::browser::http().post(format!("{}/auth/oidc", house.url())).json(&json!({})).send().unwrap();
+    assert!((0..50).map(asked).any(|answer| answer.status() == 429));
 }
 
 #[test]

@@ -105,6 +105,7 @@ pub fn offer(registry: &Did, key: &FileKey, kms: &FileKey, n: usize, now: Timest
         renewable_to: None,
         principal_pool: None,
         discounts: Vec::new(),
+        statistics: None,
         payment: vec![PriceTerm {
             term_id: "p1".into(),
             kind: TermKind::PerRun,

@@ -146,6 +146,7 @@ impl Kms {
             datasets: vec![dataset.released.clone()],
             charges: vec![charge.clone()],
             rules: held.documents,
+            checks: appraisal.passed(),
         };
         // The backend may be far away: it is asked before the transaction, which checks the row again.
         let (row, kek) = self.store.transact(|c| {

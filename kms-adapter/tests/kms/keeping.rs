@@ -7,6 +7,7 @@ use schemas::release::{KmsHead, KmsReceipt};
 use schemas::{Code, Digest, Envelope};
 use serde_json::{Value, json};
 
+use crate::own_releases::{act, charge, files};
 use crate::support::people::{ORIGIN, People};
 use crate::support::world::clock_of;
 use crate::support::{Room, World, http};
@@ -178,7 +179,7 @@ fn a_backup_opens_with_enough_parts_and_unchanged_only() {
     let (_, others) = recovery::make(2, 3).unwrap();
     let backup = kms(&world).backup(&recovery_key).unwrap();
     let text = String::from_utf8(backup.clone()).unwrap();
-    assert!(!text.contains("BEGIN") && text.contains("kms-backup.v3"));
+    assert!(!text.contains("BEGIN") && text.contains("kms-backup.v4"));
     world.stop();
     let jwk = &world.info.sign_jwk;
     let back = |bytes: &[u8], parts: &[Part]| restore(bytes, parts, jwk, &world.dir.join("x"), None).unwrap_err().code;
@@ -243,6 +244,65 @@ fn a_new_root_key_opens_what_the_old_one_kept_and_the_old_one_nothing_more() {
     assert_eq!(world.restart().unwrap_err().code, Code::ConfigInvalid, "another passphrase");
     std::fs::write(&phrase, "short\n").unwrap();
     assert_eq!(world.restart().unwrap_err().code, Code::ConfigInvalid, "a short passphrase");
+}
+
+/// What the provider let out itself is in the backup; the log never heard of it.
+#[test]
+fn files_outside_runs_come_back_with_the_backup() {
+    let mut world = World::new();
+    let (recovery_key, parts) = recovery::make(2, 2).unwrap();
+    charge(&world, &act(&world, "a", "10", |_| ())).unwrap();
+    let backup = kms(&world).backup(&recovery_key).unwrap();
+    charge(&world, &act(&world, "b", "10", |_| ())).unwrap();
+    let kept = std::fs::read(world.config.dir.join("releases.jsonl")).unwrap();
+    put_back(&mut world, &backup, &parts, "kms2");
+    assert_eq!(files(&world).len(), 1);
+    // Nothing is charged on a ledger that may lack something.
+    assert_eq!(charge(&world, &act(&world, "c", "10", |_| ())).unwrap_err().code, Code::KmsBehindLog);
+    assert!(catch_up(&mut world, &[], true).unwrap().opened);
+    // What came after the backup, from the file that was kept elsewhere.
+    world.stop();
+    std::fs::write(world.config.dir.join("releases.jsonl"), &kept).unwrap();
+    world.restart().unwrap();
+    assert_eq!(files(&world).len(), 2);
+    charge(&world, &act(&world, "c", "10", |_| ())).unwrap();
+    world.stop();
+    verify_log(world.config.clone(), None).unwrap();
+}
+
+/// The log hears of no file outside runs: one beside the database tells it what it lacks.
+#[test]
+fn a_database_that_was_put_back_learns_charged_files_from_the_file_beside_it() {
+    if crate::database::url().is_some() {
+        return;
+    }
+    let mut world = World::new();
+    world.stop();
+    let before = std::fs::read(world.database()).unwrap();
+    world.restart().unwrap();
+    let first = charge(&world, &act(&world, "a", "10", |_| ())).unwrap();
+    charge(&world, &act(&world, "b", "10", |_| ())).unwrap();
+    world.stop();
+    let beside = world.config.dir.join("releases.jsonl");
+    let whole = std::fs::read_to_string(&beside).unwrap();
+    // Acts by others, and lines that broke off, are passed over.
+    let mut lines: Vec<String> = whole.lines().map(str::to_owned).collect();
+    let foreign =
+        People::sign(&act(&world, "c", "10", |_| ()).release.read_unverified().unwrap(), &[&world.people.tdc]);
+    lines.push(serde_json::to_string(&foreign).unwrap());
+    lines.push(lines[0].clone());
+    lines.push(lines[0][..100].to_owned());
+    std::fs::write(&beside, lines.join("\n")).unwrap();
+    put_file_back(&world, &before);
+    world.restart().unwrap();
+    assert_eq!(files(&world).len(), 2);
+    // They are there as if nothing had happened, and the file goes on behind the broken line.
+    assert_eq!(charge(&world, &act(&world, "a", "10", |_| ())).unwrap().charge, first.charge);
+    charge(&world, &act(&world, "d", "10", |_| ())).unwrap();
+    world.stop();
+    put_file_back(&world, &before);
+    world.restart().unwrap();
+    assert_eq!(files(&world).len(), 3);
 }
 
 /// Puts the database of before back under a service that does not run.

@@ -13,6 +13,7 @@ mod form;
 mod interface;
 mod keeping;
 mod log_key;
+mod own_releases;
 mod papers;
 mod platform;
 mod process;

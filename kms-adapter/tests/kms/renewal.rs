@@ -9,6 +9,7 @@ use schemas::renewal::BudgetRenewal;
 use signing::FileKey;
 
 use crate::keeping::{catch_up, kms, page, put_back, stated};
+use crate::own_releases::{act, charge};
 use crate::support::papers::{clause, real};
 use crate::support::people::{ORIGIN, People, start, uuid};
 use crate::support::{Changes, Room, World};
@@ -68,6 +69,23 @@ fn a_renewal_lets_one_more_run_fit_and_forgets_nothing() {
     // Who does not show the renewal has the cap of the offer.
     world.bundle.renewals.clear();
     world.refuses(Code::BudgetExceeded, || Room::new(&world).reserve());
+}
+
+/// What is let out outside runs has the cap that its provider's renewals make.
+#[test]
+fn a_renewal_lets_one_more_file_fit() {
+    let world = renewable(Scope::Global);
+    charge(&world, &act(&world, "a", "4", |_| ())).unwrap();
+    let mut second = act(&world, "b", "5", |_| ());
+    assert_eq!(charge(&world, &second).unwrap_err().code, Code::BudgetExceeded);
+    let forged = renewal_by(&world, &world.people.other_tdp, 1, |_| ());
+    second.renewals = vec![forged.envelope];
+    assert_eq!(charge(&world, &second).unwrap_err().code, Code::SignerNotParty);
+    let of_another = renewal_by(&world, &world.people.tdp, 1, |r| r.offer_sha256 = schemas::Digest::of(b"other"));
+    second.renewals = vec![of_another.envelope];
+    assert_eq!(charge(&world, &second).unwrap_err().code, Code::BudgetExceeded);
+    second.renewals = vec![renewal(&world, 1).envelope];
+    charge(&world, &second).unwrap();
 }
 
 #[test]

@@ -10,10 +10,11 @@ use schemas::Code;
 use schemas::release::{RenewRequest, RunAct};
 
 use crate::keeping::{catch_up, kms, put_back, put_file_back, small};
+use crate::own_releases::{act, charge};
 use crate::store::sql;
 use crate::support::{Room, World};
 
-const TABLES: [&str; 4] = ["run", "charge", "ledger", "service_state"];
+const TABLES: [&str; 5] = ["run", "charge", "own_release", "ledger", "service_state"];
 
 #[derive(QueryableByName)]
 struct Column {
@@ -45,7 +46,8 @@ fn edit(column: &Column) -> String {
     format!("{name} = {value}")
 }
 
-/// A world with a run of each origin: one lost (known by a backup alone), one that goes on; and its database.
+/// A world with a run of each origin: one lost (known by a backup alone), one that goes on; a file outside runs; and its
+/// database.
 fn world() -> (World, Vec<u8>) {
     let mut world = World::with(small());
     let (recovery_key, parts) = recovery::make(2, 2).unwrap();
@@ -56,6 +58,7 @@ fn world() -> (World, Vec<u8>) {
     let room = Room::new(&world);
     room.release(&room.reserve().unwrap()).unwrap();
     assert_eq!(world.charges(), ["charged", "charged"]);
+    charge(&world, &act(&world, "profile", "20", |_| ())).unwrap();
     world.stop();
     let bytes = std::fs::read(world.database()).unwrap();
     (world, bytes)

@@ -47,10 +47,15 @@ fn what_both_documents_allow_is_reserved_and_the_receipts_name_them() {
     let reserved = room.reserve().unwrap();
     assert_eq!(reserved.read_unverified().unwrap().rules, named);
     let released = room.release(&reserved).unwrap().read_unverified().unwrap();
-    assert_eq!(released.receipt.read_unverified().unwrap().rules, named);
+    let receipt = released.receipt.read_unverified().unwrap();
+    assert_eq!(receipt.rules, named);
     assert_eq!(released.lease_seconds, world.config.lease_seconds);
     let committed = room.commit(b"model").unwrap().read_unverified().unwrap();
     assert_eq!(committed.rules, named);
+    // Which checks the evidence passed is said where it was appraised, and nowhere else.
+    let appraised = [reserved.read_unverified().unwrap().checks, receipt.checks];
+    assert!(appraised.iter().all(|checks| checks.iter().any(|name| name == "signature")), "{appraised:?}");
+    assert!(committed.checks.is_empty());
 }
 
 #[test]

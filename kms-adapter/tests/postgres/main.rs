@@ -7,6 +7,8 @@
 mod budget;
 mod database;
 mod failover;
+#[path = "../kms/own_releases.rs"]
+mod own_releases;
 #[path = "../../../registry/tests/memory/postgres.rs"]
 mod postgres;
 #[path = "../kms/race.rs"]

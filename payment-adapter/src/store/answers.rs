@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
+use policies::instruction::Standing;
 use schemas::{Code, R, Timestamp, canonical};
 use serde_json::Value;
 
@@ -45,6 +46,28 @@ pub(super) fn owe(db: &mut SqliteConnection, kind: &str, subject: &str, body: &V
     );
     diesel::insert_into(answers::table).values(row).execute(db)?;
     Ok(())
+}
+
+/// The subject of the answer that an instruction has reached a state.
+pub(super) fn subject(instruction: &str, standing: Standing) -> String {
+    format!("{instruction}:{}", standing.as_str())
+}
+
+/// A later word about an instruction says all that words about its way would: those that nobody has taken go.
+pub(super) fn overtake(db: &mut SqliteConnection, instruction: &str) -> Tx<()> {
+    let under_way = Standing::ALL.into_iter().filter(|standing| standing.is_under_way());
+    let subjects: Vec<String> = under_way.map(|standing| subject(instruction, standing)).collect();
+    let untaken = answers::table.filter(answers::kind.eq(kind::CALLBACK)).filter(answers::taken_at.is_null());
+    diesel::delete(untaken.filter(answers::subject.eq_any(subjects))).execute(db)?;
+    Ok(())
+}
+
+impl Open {
+    /// Whether it tells of the way of an instruction alone.
+    pub(crate) fn is_under_way(&self) -> bool {
+        let word = self.subject.rsplit(':').next().and_then(Standing::parse);
+        self.kind == kind::CALLBACK && word.is_some_and(Standing::is_under_way)
+    }
 }
 
 impl Store {
@@ -98,7 +121,9 @@ impl Store {
     /// An answer was not taken; it is sent again later. Where that was for the key that signed it, it is signed anew then.
     pub(crate) fn later(&self, seq: i64, code: Code, schedule: &[u32], now: Timestamp) -> R<()> {
         self.act(|db| {
-            let attempts: i32 = answers::table.find(seq).select(answers::attempts).first(db)?;
+            let attempts: Option<i32> = answers::table.find(seq).select(answers::attempts).first(db).optional()?;
+            // Overtaken while it was on its way.
+            let Some(attempts) = attempts else { return Ok(()) };
             let later = now.plus_seconds(pause(schedule, attempts.saturating_add(1)));
             diesel::update(answers::table.find(seq))
                 .set((

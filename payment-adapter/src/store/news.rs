@@ -233,11 +233,12 @@ fn move_on(
         ))
         .execute(db)?;
     if let Some(result) = result(instruction.act, standing) {
+        answers::overtake(db, &instruction.id)?;
         let reference = plain(&news.reference).or(plain(&instruction.reference));
         answers::owe(
             db,
             answers::kind::CALLBACK,
-            &format!("{}:{}", instruction.id, standing.as_str()),
+            &answers::subject(&instruction.id, standing),
             &json!({
                 "instruction_id": instruction.id, "result": result,
                 "reference": reference.unwrap_or_else(|| instruction.id.clone()),

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use policies::instruction::Standing;
 use schemas::dispute::PaymentUnmatched;
 use schemas::event::{PaymentCallback, PaymentResult};
 use schemas::jwk::Jwk;
@@ -49,14 +50,20 @@ impl Desk {
         self.kept.lock().unwrap().contradicts = None;
     }
 
-    /// What was entered about an instruction, in order.
-    pub fn results(&self, id: &str) -> Vec<PaymentResult> {
+    /// All that was entered about an instruction, in order.
+    pub fn words(&self, id: &str) -> Vec<PaymentResult> {
         let kept = self.kept.lock().unwrap();
         kept.callbacks.iter().filter(|c| c.instruction_id == id).map(|c| c.result).collect()
     }
 
+    /// How an instruction ended, in order: without what was told of its way.
+    pub fn results(&self, id: &str) -> Vec<PaymentResult> {
+        self.words(id).into_iter().filter(|word| ends(*word)).collect()
+    }
+
+    /// What was entered of how instructions ended.
     pub fn callbacks(&self) -> Vec<PaymentCallback> {
-        self.kept.lock().unwrap().callbacks.clone()
+        self.kept.lock().unwrap().callbacks.iter().filter(|c| ends(c.result)).cloned().collect()
     }
 
     pub fn unmatched(&self) -> Vec<PaymentUnmatched> {
@@ -68,9 +75,22 @@ impl Desk {
     }
 }
 
+fn ends(word: PaymentResult) -> bool {
+    !Standing::said(word).is_under_way()
+}
+
+/// Whether a call tells of the way of an instruction alone.
+fn under_way(call: &Call) -> bool {
+    let envelope: Option<Envelope<PaymentCallback>> = canonical::parse(&call.body).ok();
+    let callback = envelope.and_then(|envelope| envelope.read_unverified().ok());
+    call.path == "/payment-callbacks" && callback.is_some_and(|callback| !ends(callback.result))
+}
+
+/// Troubles are for what ends an instruction: what is lost of its way is told by the end of it.
 fn answer(kept: &mut Kept, call: &Call, key: &Jwk) -> (u16, String) {
     kept.calls += 1;
-    if kept.fail > 0 {
+    let under_way = under_way(call);
+    if kept.fail > 0 && !under_way {
         kept.fail -= 1;
         return (500, "{}".into());
     }
@@ -101,7 +121,7 @@ fn answer(kept: &mut Kept, call: &Call, key: &Jwk) -> (u16, String) {
         }
         other => panic!("the adapter called {other}"),
     };
-    if kept.lose > 0 {
+    if kept.lose > 0 && !under_way {
         kept.lose -= 1;
         return (502, "{}".into());
     }

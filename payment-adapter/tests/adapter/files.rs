@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use payment_adapter::Engine;
 use schemas::Code;
+use schemas::event::PaymentResult;
 
 use crate::scene::{Scene, data};
 use crate::systems::{Bank, Ending, System, camt, entry, pain002};
@@ -62,6 +63,46 @@ fn a_report_moves_what_it_names_and_each_file_counts_once() {
     assert_eq!(state(&engine, 'A'), "returned");
     let note = engine.status().unwrap().instructions.iter().find(|i| i.instruction_id == id('A')).unwrap().note.clone();
     assert_eq!(note.as_deref(), Some("AC04"));
+}
+
+#[test]
+fn the_contract_service_is_told_each_step_in_its_order_and_no_old_news() {
+    use PaymentResult::{Accepted, Returned, Settled, Submitted};
+    let booked = |letter| entry(&id(letter), "1234.56", "INR", "DBIT", "BOOK", "");
+    let scene = Scene::new();
+    let (engine, batch) = handed(&scene, &['A', 'B']);
+    engine.answer().unwrap();
+    engine.import(&file(&scene, "1.xml", pain002("S1", &batch, "ACCP", ""))).unwrap();
+    engine.answer().unwrap();
+    assert_eq!(scene.desk.words(&id('A')), [Submitted, Accepted]);
+    let both = booked('A') + &booked('B');
+    engine.import(&file(&scene, "2.xml", camt("053", "Stmt", "M2", &both))).unwrap();
+    engine.answer().unwrap();
+    let back = entry(&id('A'), "1234.56", "INR", "CRDT", "BOOK", "<RtrInf><Rsn><Cd>AC04</Cd></Rsn></RtrInf>");
+    engine.import(&file(&scene, "3.xml", camt("054", "Ntfctn", "M3", &back))).unwrap();
+    engine.answer().unwrap();
+    assert_eq!(scene.desk.words(&id('A')), [Submitted, Accepted, Settled, Returned]);
+    assert_eq!(scene.desk.words(&id('B')), [Submitted, Accepted, Settled]);
+
+    // What nobody was told of the way is told by its end.
+    let scene = Scene::new();
+    let (engine, batch) = handed(&scene, &['A']);
+    engine.import(&file(&scene, "1.xml", pain002("S1", &batch, "ACCP", ""))).unwrap();
+    engine.import(&file(&scene, "2.xml", camt("053", "Stmt", "M2", &booked('A')))).unwrap();
+    assert_eq!(engine.answer().unwrap(), 1);
+    assert_eq!((scene.desk.words(&id('A')), scene.desk.calls()), (vec![Settled], 1));
+
+    // A word about the way that the log does not want is dropped, and the end is told all the same.
+    let scene = Scene::new();
+    let (engine, _) = handed(&scene, &['A']);
+    scene.desk.refuses(Code::PaymentState, "result");
+    engine.answer().unwrap();
+    let status = engine.status().unwrap();
+    assert_eq!((status.answers_open, status.answers_refused, status.answers.len()), (0, 0, 0));
+    scene.desk.relents();
+    engine.import(&file(&scene, "1.xml", camt("053", "Stmt", "M1", &booked('A')))).unwrap();
+    engine.answer().unwrap();
+    assert_eq!(scene.desk.words(&id('A')), [Settled]);
 }
 
 #[test]

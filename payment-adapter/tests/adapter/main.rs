@@ -12,5 +12,6 @@ mod process;
 mod sample;
 mod scene;
 mod server;
+mod slow;
 mod systems;
 mod told;

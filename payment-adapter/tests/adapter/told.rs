@@ -35,7 +35,8 @@ fn client() -> reqwest::blocking::Client {
     reqwest::blocking::Client::builder().no_proxy().build().unwrap()
 }
 
-fn deliver(scene: &Scene, url: &str, id: &str, body: &[u8]) -> u16 {
+/// Posts a delivery of this message, as the contract service signs it.
+pub fn deliver(scene: &Scene, url: &str, id: &str, body: &[u8]) -> u16 {
     let at = scene.now().seconds();
     let signature = sign(id, at, body, &secret_text(&SECRET), &scene.sender).unwrap();
     let request = client().post(format!("{url}/webhooks?token=hunter2")).header("traceparent", CALLER);

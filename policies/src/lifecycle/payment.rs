@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::bookings::Fact;
 use super::signers::sole_signer;
 use super::{State, read};
+use crate::instruction::{Standing, follows};
 use crate::payment::{Act, instruction, surplus_id};
 
 /// Where an obligation stands (`contract-service.md` 5.5).
@@ -54,6 +55,8 @@ pub struct PaymentRow {
     pub run: Option<RunId>,
     /// What the provider was told last.
     pub act: Act,
+    /// Where that stands at the payment system, as the provider said.
+    pub standing: Standing,
     /// How often that was told before, and failed.
     pub attempt: u32,
     /// The day by which it is to be paid; at once where none is.
@@ -180,6 +183,7 @@ impl State {
             reference: None,
             run: None,
             act,
+            standing: Standing::Created,
             attempt: 0,
             due_at,
             again_at: None,
@@ -198,6 +202,7 @@ impl State {
     pub(super) fn instruct(&mut self, index: u64, id: &str, state: PaymentState, act: Act, attempt: u32) -> R<()> {
         let Some(row) = self.payments.get_mut(&id.to_owned()) else { return Ok(()) };
         (row.state, row.act, row.attempt, row.again_at, row.touched) = (state, act, attempt, None, index);
+        row.standing = Standing::Created;
         let told = row.instruction_id()?;
         if told != id {
             self.instructions.put(told, id.to_owned());
@@ -249,7 +254,7 @@ impl State {
 
     /// What an answer brings, or why it may not come now. An answer is about one instruction: that money moved counts of any
     /// that was given, once of each; that it failed, of the newest alone; that a payment came back or a block is gone, of the
-    /// very instruction that made it.
+    /// very instruction that made it; how far it is on its way, of the newest, forwards alone.
     pub(super) fn next(&self, row: &PaymentRow, callback: &PaymentCallback) -> R<Answered> {
         use PaymentResult as Said;
         use PaymentState::{Asked, Blocked, Due, Instructed, Refunding, Settled, Void};
@@ -277,6 +282,12 @@ impl State {
             // What was paid is brought back by a payment the other way.
             (Act::Refund, Refunding, Said::Settled) if owed_back => Answered::Refunded,
             (Act::Refund, Refunding, Said::Failed) if newest => Answered::Failed,
+            (_, Asked | Instructed | Refunding, Said::Submitted | Said::Accepted) if newest => {
+                if !follows(row.standing, true, Standing::said(callback.result))? {
+                    return refuse("the log knows already that the instruction stands there");
+                }
+                Answered::UnderWay
+            }
             (_, Settled, Said::Returned) => return refuse("another payment than this settled the obligation"),
             (_, Settled, _) => return refuse("the obligation is settled already"),
             (_, Due, Said::Failed) => return refuse("the obligation is due again already"),
@@ -306,8 +317,8 @@ impl State {
         }
         let Some(row) = self.payment(&callback.instruction_id).cloned() else { return Ok(()) };
         let (id, answered) = (row.obligation.instruction_id.clone(), self.next(&row, &callback)?);
-        // What is told of a block beside or behind a payment leaves the payment as it stands.
-        let aside = matches!(answered, Answered::BlockedAgain | Answered::Lapsed);
+        // What is told of a block beside or behind a payment, or of its way, leaves the payment as it stands.
+        let aside = matches!(answered, Answered::BlockedAgain | Answered::Lapsed | Answered::UnderWay);
         if !aside {
             self.forget_retry(&id);
         }
@@ -365,6 +376,7 @@ impl State {
                 }
                 self.try_again(&id, at);
             }
+            Answered::UnderWay => {}
         }
         Ok(())
     }
@@ -393,6 +405,8 @@ pub(super) enum Answered {
     /// The money is the payer's again, or its block is gone before its time.
     Refunded,
     Returned,
+    /// Nothing has ended and nothing moved: it is further on its way.
+    UnderWay,
 }
 
 impl PaymentRow {
@@ -405,8 +419,14 @@ impl PaymentRow {
         match answered {
             Answered::Blocked => self.blocked_by = Some(id.clone()),
             Answered::Settled | Answered::Refunded | Answered::Lapsed => self.blocked_by = None,
-            Answered::BlockedAgain | Answered::Failed | Answered::Returned => {}
+            Answered::BlockedAgain | Answered::Failed | Answered::Returned | Answered::UnderWay => {}
         }
+        self.standing = match answered {
+            Answered::BlockedAgain | Answered::Lapsed => self.standing,
+            // What was blocked is gone.
+            Answered::Refunded if callback.result == PaymentResult::Failed => Standing::Returned,
+            _ => Standing::said(callback.result),
+        };
         match answered {
             Answered::Settled => self.settled_by = Some(id.clone()),
             Answered::Returned => self.settled_by = None,

@@ -3,6 +3,7 @@
 use schemas::contract::{Assurance, Contract, ContractRef};
 use schemas::envelope::Envelope;
 use schemas::event::{Body, Completion, Obligation, RunEvent, RunEventKind};
+use schemas::evidence::Platform;
 use schemas::id::{ImageSetId, RunId};
 use schemas::job::JobSpec;
 use schemas::jwk::Jwk;
@@ -62,6 +63,8 @@ pub enum AbortFact {
         sha256: Digest,
         /// Steps carried out.
         steps_run: u32,
+        /// Why, as the code of a refusal: at most 64 characters of the room's word.
+        code: String,
     },
     /// TDC, a TDP or two SRO people stopped it.
     FromOutside {
@@ -74,6 +77,9 @@ pub enum AbortFact {
         index: u64,
     },
 }
+
+/// No code has more characters.
+const LONGEST_CODE: usize = 64;
 
 /// A run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -90,6 +96,8 @@ pub struct RunRow {
     pub assurance: Assurance,
     /// Names of the checks that passed.
     pub checks: Vec<String>,
+    /// What was read off its platform; none where the entry does not say.
+    pub platform: Option<Box<Platform>>,
     /// Its signing key.
     pub run_jwk: Jwk,
     /// Its key for wrapped keys.
@@ -308,6 +316,7 @@ impl State {
             assurance,
             run_jwk,
             enc_jwk,
+            platform,
         } = body
         else {
             return Ok(());
@@ -335,6 +344,7 @@ impl State {
             evidence_sha256: *evidence_sha256,
             assurance: *assurance,
             checks: checks.clone(),
+            platform: platform.clone(),
             run_jwk: run_jwk.clone(),
             enc_jwk: enc_jwk.clone(),
             checked_in_at: at,
@@ -373,12 +383,13 @@ impl State {
     pub(super) fn fold_report(&mut self, index: u64, at: Timestamp, envelope: &Envelope<RunEvent>) -> R<()> {
         let event = read(envelope)?;
         if let Some(run) = self.runs.get_mut(&event.run_id) {
-            match event.event {
+            match &event.event {
                 RunEventKind::KeysReleased {} => run.state = RunState::KeysReleased,
                 RunEventKind::Training {} => run.state = RunState::Training,
-                RunEventKind::Aborted { steps_run, .. } => {
+                RunEventKind::Aborted { steps_run, code } => {
                     run.state = RunState::Aborted;
-                    run.aborted = Some(AbortFact::ByRoom { index, sha256: envelope.digest(), steps_run });
+                    let (sha256, code) = (envelope.digest(), code.chars().take(LONGEST_CODE).collect());
+                    run.aborted = Some(AbortFact::ByRoom { index, sha256, steps_run: *steps_run, code });
                     self.living.remove(&event.run_id);
                 }
             }

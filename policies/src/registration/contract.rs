@@ -58,7 +58,7 @@ pub fn contract_faults(
 }
 
 fn purpose(contract: &Contract) -> R<()> {
-    ensure(contract.purpose == "TRAINING", Code::PurposeNotAllowed, "purpose", "The only purpose so far is TRAINING.")
+    crate::forms::purposes(std::slice::from_ref(&contract.purpose), "purpose")
 }
 
 fn period(contract: &Contract, now: Timestamp) -> R<()> {

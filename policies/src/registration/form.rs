@@ -3,7 +3,7 @@
 use schemas::contract::Contract;
 use schemas::digest::Digest;
 use schemas::problem::{Code, R};
-use schemas::rules::Template;
+use schemas::rules::{PURPOSES, Template};
 
 use crate::forms::ensure;
 
@@ -30,7 +30,7 @@ impl ContractForm {
     /// The built-in template `training-v1`: up to ten years, everywhere, signed within 30 days by the parties alone.
     pub fn built_in() -> ContractForm {
         ContractForm {
-            purposes: vec!["TRAINING".into()],
+            purposes: PURPOSES.map(str::to_owned).to_vec(),
             jurisdictions: Vec::new(),
             max_days: 3653,
             lapse_days: 30,

@@ -35,7 +35,10 @@ pub(super) fn host(did: &Did) -> R<()> {
     ensure(labels && ascii && port, Code::LookAlike, "did", sentence)
 }
 
-fn is_invisible(c: char) -> bool {
+/// Whether no font shows the character, or it turns the order of others: soft hyphens, zero widths, fillers, marks of
+/// direction, variation selectors, tags. The separators of lines and paragraphs (U+2028, U+2029) are white space and none of
+/// these.
+pub fn is_invisible(c: char) -> bool {
     matches!(c, '\u{00ad}' | '\u{034f}' | '\u{061c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180e}'
         | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
         | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}')

@@ -10,7 +10,7 @@ use schemas::problem::{Code, R};
 use schemas::time::Timestamp;
 
 use super::pricing::{self, Price};
-use super::{reference, same_registry};
+use super::{reference, same_registry, statistics};
 use crate::forms::{count, ensure, is_name, is_object_url, is_service_url, is_token, text, unique, written};
 use crate::reals;
 
@@ -32,6 +32,7 @@ pub fn offer(offer: &DatasetOffer, registry: &Did, now: Timestamp) -> R<()> {
     crate::renewal::ceiling(offer)?;
     prices(offer)?;
     super::money::principal_pool(offer)?;
+    statistics::statistics(offer)?;
     let card = &offer.data_card;
     for (words, field) in [
         (&card.description, "data_card.description"),
@@ -94,8 +95,7 @@ fn objects(offer: &DatasetOffer) -> R<()> {
 }
 
 fn usage(usage: &Usage, columns: &[Column]) -> R<()> {
-    let training = usage.purposes.iter().eq(["TRAINING"]);
-    ensure(training, Code::PurposeNotAllowed, "usage.purposes", "The only purpose so far is TRAINING.")?;
+    crate::forms::purposes(&usage.purposes, "usage.purposes")?;
     let names: BTreeSet<&str> = columns.iter().map(|c| c.name.as_str()).collect();
     let lists = [
         (&usage.allowed_columns, "usage.allowed_columns"),

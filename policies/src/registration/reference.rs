@@ -1,10 +1,10 @@
-//! The parts of an offer that no run reads: data schema, creators, keywords, sample, consent.
+//! The parts of an offer that no run reads: data schema, creators, keywords, countries, sample, consent.
 
 use schemas::dataset::{DatasetOffer, Sample, SampleKind};
 use schemas::problem::{Code, R};
 
 use super::rules::is_uri;
-use crate::forms::{count, ensure, is_web_object, text, unique};
+use crate::forms::{count, country, ensure, is_web_object, text, unique};
 
 /// A reference within its limits, whose sample is not the data as far as the offer itself tells.
 pub(super) fn reference(offer: &DatasetOffer) -> R<()> {
@@ -18,6 +18,10 @@ pub(super) fn reference(offer: &DatasetOffer) -> R<()> {
     ensure(few, Code::LimitExceeded, "reference.keywords", "An offer has at most 16 keywords.")?;
     reference.keywords.iter().try_for_each(|word| text(word, 40, "reference.keywords"))?;
     ensure(unique(&reference.keywords), Code::OfferInvalid, "reference.keywords", "A keyword stands twice.")?;
+    let few = reference.regions.len() <= 32;
+    ensure(few, Code::LimitExceeded, "reference.regions", "An offer names at most 32 countries.")?;
+    reference.regions.iter().try_for_each(|code| country(code, "reference.regions"))?;
+    ensure(unique(&reference.regions), Code::OfferInvalid, "reference.regions", "A country stands twice.")?;
     reference.sample.as_ref().map_or(Ok(()), |shown| sample(offer, shown))
 }
 

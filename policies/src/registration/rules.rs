@@ -19,8 +19,7 @@ pub fn template(template: &Template, registry: &Did, now: Timestamp) -> R<()> {
     text(&template.title, 200, "title")?;
     let web = is_web_object(&template.text_url);
     ensure(web, Code::AddressRefused, "text_url", "A legal text lies at an https: address.")?;
-    let training = template.purposes.iter().eq(["TRAINING"]);
-    ensure(training, Code::PurposeNotAllowed, "purposes", "The only purpose so far is TRAINING.")?;
+    crate::forms::purposes(&template.purposes, "purposes")?;
     ensure(template.jurisdictions.len() <= 250, Code::LimitExceeded, "jurisdictions", "At most 250 are allowed.")?;
     template.jurisdictions.iter().try_for_each(|code| country(code, "jurisdictions"))?;
     ensure(unique(&template.jurisdictions), Code::SchemaMismatch, "jurisdictions", "A jurisdiction stands twice.")?;

@@ -247,6 +247,7 @@ impl Scene {
             assurance: read(json!("hardware")),
             run_jwk: jwk(5),
             enc_jwk: schemas::jwk::Jwk::x25519([6; 32]),
+            platform: None,
         }
     }
 

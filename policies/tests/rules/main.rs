@@ -47,6 +47,8 @@ mod networks;
 #[cfg(test)]
 mod output;
 #[cfg(test)]
+mod own_releases;
+#[cfg(test)]
 mod parties;
 #[cfg(test)]
 mod payment;

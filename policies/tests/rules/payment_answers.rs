@@ -1,6 +1,7 @@
 //! Attacks on what a payment provider, a key service or a ruling says about money: one lie or one late word at a time.
 
 use policies::Code;
+use policies::instruction::Standing;
 use policies::lifecycle::{AccountId, AccountKind, PaymentRow, PaymentState};
 use policies::payment::Act;
 use schemas::Digest;
@@ -54,6 +55,72 @@ fn completed(mut scene: Scene) -> Scene {
     let body = scene.completed();
     scene.log.enter(body).unwrap();
     scene
+}
+
+fn standing(scene: &Scene) -> (PaymentState, Standing) {
+    (state(scene), scene.fee().standing)
+}
+
+#[test]
+fn an_instruction_goes_forwards_on_its_way_and_no_money_moves_by_it() {
+    use PaymentResult::{Accepted, Failed, Returned, Settled, Submitted};
+    let mut scene = with(TermKind::PerRun, Trigger::Completed, 900, None);
+    scene.run().unwrap();
+    let mut scene = completed(scene);
+    let first = scene.fee().instruction_id().unwrap();
+    let moved = |scene: &Scene| scene.log.state.books().transfers().count();
+    let before = moved(&scene);
+    assert_eq!(standing(&scene), (PaymentState::Instructed, Standing::Created));
+    tell(&mut scene, &first, Submitted, "s").unwrap();
+    assert_eq!(standing(&scene), (PaymentState::Instructed, Standing::Submitted));
+    refused(&mut scene, &first, Submitted, "s again", "it stands there already");
+    tell(&mut scene, &first, Accepted, "a").unwrap();
+    assert_eq!(standing(&scene), (PaymentState::Instructed, Standing::Accepted));
+    refused(&mut scene, &first, Submitted, "late", "backwards");
+    assert_eq!(moved(&scene), before, "a word about the way moves no money");
+    let row = scene.fee().clone();
+    let Body::PaymentAnswered { callback } = scene.answered(&row, &first, Accepted, "more") else { panic!() };
+    let mut other = callback.read_unverified().unwrap();
+    other.amount_minor = minor(901);
+    scene.log.refused(Body::PaymentAnswered { callback: by(&other, &[PSP]) }, Code::PaymentState, "another amount");
+
+    tell(&mut scene, &first, Settled, "paid").unwrap();
+    assert_eq!(standing(&scene), (PaymentState::Settled, Standing::Settled));
+    refused(&mut scene, &first, Accepted, "late", "it is settled");
+    tell(&mut scene, &first, Returned, "back").unwrap();
+    assert_eq!(standing(&scene), (PaymentState::Due, Standing::Returned), "the booking is reversed");
+    refused(&mut scene, &first, Accepted, "late", "it came back");
+    scene.days(3);
+    assert_eq!(scene.tick(), 1);
+    assert_eq!(
+        standing(&scene),
+        (PaymentState::Instructed, Standing::Created),
+        "a new instruction, from the beginning"
+    );
+    refused(&mut scene, &first, Accepted, "late", "of an old instruction");
+    let second = scene.fee().instruction_id().unwrap();
+    tell(&mut scene, &second, Accepted, "at once").unwrap();
+    tell(&mut scene, &second, Failed, "no").unwrap();
+    assert_eq!(standing(&scene), (PaymentState::Due, Standing::Failed));
+    tell(&mut scene, &second, Settled, "after all").unwrap();
+    assert_eq!(standing(&scene), (PaymentState::Settled, Standing::Settled));
+}
+
+#[test]
+fn a_block_that_is_gone_came_back_and_what_is_told_beside_a_payment_is_not_its_way() {
+    let mut scene = deposit();
+    scene.answer(PaymentResult::Submitted, "s").unwrap();
+    scene.answer(PaymentResult::Blocked, "b").unwrap();
+    assert_eq!(standing(&scene), (PaymentState::Blocked, Standing::Settled));
+    scene.answer(PaymentResult::Failed, "gone").unwrap();
+    assert_eq!(standing(&scene), (PaymentState::Refunded, Standing::Returned));
+    scene.check();
+
+    let mut scene = completed(funded());
+    let block = scene.fee().blocked_by.clone().unwrap();
+    scene.answer(PaymentResult::Accepted, "a").unwrap();
+    tell(&mut scene, &block, PaymentResult::Failed, "gone").unwrap();
+    assert_eq!(standing(&scene), (PaymentState::Instructed, Standing::Accepted), "the payment goes on");
 }
 
 #[test]

@@ -3,17 +3,18 @@
 use policies::registration::{contract, decision, image_set, job, offer, participant, terms};
 use policies::{Code, R};
 use schemas::contract::{Assurance, TermKind};
-use schemas::dataset::DatasetOffer;
+use schemas::dataset::{ColumnType, DatasetOffer};
 use schemas::digest::Digest;
 use schemas::evidence::{EvidenceKind, ImageSet};
 use schemas::money::{Currency, Minor};
 use schemas::party::{Kind, Participant, ParticipantDecision};
-use schemas::privacy::Scope;
+use schemas::privacy::{Mechanism, Scope};
+use schemas::statistics::Statistics;
 use schemas::text::Bytes;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::fixtures::{
-    CCRP, House, REGISTRY, again, at, did, digest, expect, id, jwk, now, provider, read, real, spoilt,
+    CCRP, House, REGISTRY, Row, again, at, did, digest, expect, id, jwk, now, provider, read, real, spoilt,
 };
 
 fn entering(house: &House) -> R<()> {
@@ -141,6 +142,10 @@ fn offers_are_refused_for_one_thing_at_a_time() {
             (Code::OfferInvalid, |h| h.offers[0].public_rows = 0),
             (Code::PurposeNotAllowed, |h| h.offers[0].usage.purposes.clear()),
             (Code::PurposeNotAllowed, |h| h.offers[0].usage.purposes = vec!["SALE".into()]),
+            (Code::PurposeNotAllowed, |h| again(&mut h.offers[0].usage.purposes)),
+            (Code::SchemaMismatch, |h| h.offers[0].reference.regions = vec!["India".into()]),
+            (Code::OfferInvalid, |h| h.offers[0].reference.regions = vec!["IN".into(), "IN".into()]),
+            (Code::LimitExceeded, |h| h.offers[0].reference.regions = vec!["IN".into(); 33]),
             (Code::OfferInvalid, |h| h.offers[0].usage.allowed_columns.push("nowhere".into())),
             (Code::OfferInvalid, |h| h.offers[0].usage.target_columns.push("result".into())),
             (Code::OfferInvalid, |h| h.offers[0].usage.join_keys.clear()),
@@ -164,6 +169,89 @@ fn offers_are_refused_for_one_thing_at_a_time() {
             (Code::SchemaMismatch, |h| h.offers[0].offered_at = at("2027-01-01T00:00:00Z")),
         ],
     );
+}
+
+/// The offer with statistics of two of its columns.
+fn profiled(offer: &mut DatasetOffer) -> &mut Statistics {
+    let made = json!({"schema": "dataset-profile.v1", "terms": {"epsilon": "0.5", "bins": 3}, "epsilon_per_column": "0.25",
+        "charge": {"mechanism": "gaussian", "noise_multiplier": "1.999999"}, "public_rows": 2119, "columns": [
+        {"name": "ct", "type": "number", "lower": "10", "upper": "40", "counts": [700, -2, 1400], "missing": 3,
+            "mean": "25.0000"},
+        {"name": "result", "type": "text", "counts": [2110], "missing": 9}]});
+    offer.statistics.insert(read(made))
+}
+
+#[test]
+fn statistics_are_of_the_offers_own_columns_and_paid_for() {
+    let mut house = House::new();
+    profiled(&mut house.offers[0]);
+    house.offers[0].reference.regions = vec!["IN".into(), "FR".into()];
+    assert_eq!(offered(&house), Ok(()));
+    let spoils: [Row<Statistics>; 19] = [
+        (Code::OfferInvalid, |s| s.schema = "overlap-sketch.v1".into()),
+        (Code::OfferInvalid, |s| s.terms.epsilon = real("0.009")),
+        (Code::OfferInvalid, |s| s.terms.epsilon = real("10.1")),
+        (Code::OfferInvalid, |s| s.terms.bins = 0),
+        (Code::OfferInvalid, |s| s.terms.bins = 4),
+        (Code::OfferInvalid, |s| s.charge = Mechanism::Gaussian { noise_multiplier: real("2.000001") }),
+        (Code::OfferInvalid, |s| s.charge = Mechanism::Gaussian { noise_multiplier: real("0") }),
+        (Code::OfferInvalid, |s| s.charge = Mechanism::WithoutDifferentialPrivacy { steps: 1 }),
+        (Code::OfferInvalid, |s| s.epsilon_per_column = real("0.26")),
+        (Code::OfferInvalid, |s| s.public_rows = 2118),
+        (Code::OfferInvalid, |s| s.columns[0].name = "age".into()),
+        (Code::OfferInvalid, |s| s.columns[0].column_type = ColumnType::Text),
+        (Code::OfferInvalid, |s| s.columns[0].upper = Some(real("41"))),
+        (Code::OfferInvalid, |s| s.columns[0].lower = None),
+        (Code::OfferInvalid, |s| s.columns[0].counts.truncate(2)),
+        (Code::OfferInvalid, |s| s.columns[1].counts.push(1)),
+        (Code::OfferInvalid, |s| s.columns[1].mean = Some(real("1"))),
+        (Code::OfferInvalid, |s| s.columns[1] = s.columns[0].clone()),
+        (Code::LimitExceeded, |s| s.columns[0].counts = vec![0; 4_096]),
+    ];
+    for (at, (code, spoil)) in spoils.into_iter().enumerate() {
+        let mut house = House::new();
+        spoil(profiled(&mut house.offers[0]));
+        expect(offered(&house), code, &format!("row {at}"));
+    }
+    // A number without public bounds has no histogram.
+    let mut open = House::new();
+    let histogram = json!({"name": "ct", "type": "number", "counts": [1, 2, 3], "missing": 0});
+    profiled(&mut open.offers[0]).columns[0] = read(histogram);
+    (open.offers[0].columns[2].lower, open.offers[0].columns[2].upper) = (None, None);
+    expect(offered(&open), Code::OfferInvalid, "no bounds");
+}
+
+/// What the portal's form lets through is what the register takes, and the other way round.
+#[test]
+fn the_portals_terms_of_an_offer_are_judged_the_same_here() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../portal/tests/vectors/terms.json");
+    let vectors: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let judge = |row: &Value, write: &dyn Fn(&mut DatasetOffer) -> serde_json::Result<()>| {
+        let mut house = House::new();
+        let fits = write(&mut house.offers[0]).is_ok() && offered(&house).is_ok();
+        assert_eq!(json!(fits), row["fits"], "{row}: {:?}", offered(&house));
+    };
+    let rows = |name: &str| vectors[name].as_array().unwrap().clone();
+    for row in rows("caps") {
+        judge(&row, &|offer| {
+            offer.privacy_cap.epsilon = serde_json::from_value(row["epsilon"].clone())?;
+            offer.privacy_cap.delta = serde_json::from_value(row["delta"].clone())?;
+            offer.public_rows = serde_json::from_value(row["people"].clone())?;
+            Ok(())
+        });
+    }
+    for row in rows("prices") {
+        judge(&row, &|offer| {
+            offer.payment = serde_json::from_value(row["payment"].clone())?;
+            Ok(())
+        });
+    }
+    for row in rows("regions") {
+        judge(&row, &|offer| {
+            offer.reference.regions = serde_json::from_value(row["regions"].clone())?;
+            Ok(())
+        });
+    }
 }
 
 #[test]

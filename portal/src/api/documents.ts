@@ -1,4 +1,5 @@
 /** Signed documents as the page reads them; the published JSON Schemas (`schemas/json`) say all of it. */
+import type { Statistics } from '../parts/statistics';
 import type { Schemas } from './client';
 
 export type Contract = Schemas['Contract'];
@@ -20,6 +21,8 @@ export interface DatasetOffer {
     keywords: string[];
     sample: null | { url: string; sha256: string; bytes: number; media_type: string; kind: 'synthetic' | 'consented' };
     consent_basis_sha256: string | null;
+    /** ISO 3166 codes; missing where the provider does not say. */
+    regions?: string[];
   };
   columns: Column[];
   objects: { url: string; bytes: number; media_type: string }[];
@@ -31,6 +34,8 @@ export interface DatasetOffer {
   renewable_to?: string;
   payment: PriceTerm[];
   principal_pool?: Record<string, unknown>;
+  /** Lists leave them out. */
+  statistics?: Statistics;
   data_card: { description: string; collection: string; limitations: string; personal_data: string; licence: string };
   offered_at: string;
 }

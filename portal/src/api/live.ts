@@ -25,7 +25,7 @@ const RUN = [
   'run_checked_in', 'kms_stated', 'run_reported', 'run_aborted', 'run_lost', 'run_completed', 'model_handed_over',
 ];
 const MONEY = [
-  'payments_timed', 'revenue_stated', 'payment_answered', 'dispute_opened', 'dispute_answered', 'dispute_ruled', 'dispute_closed',
+  'payments_timed', 'revenue_stated', 'payment_answered', 'payment_retried', 'payment_unmatched', 'escrow_timed_out', 'dispute_opened', 'dispute_answered', 'dispute_ruled', 'dispute_closed',
 ];
 /** Between the events of the log, without an index: how far a run is. */
 const STEP = 'run_step';

@@ -207,6 +207,13 @@ export const runs = queryOptions({
   }),
 });
 
+/** The newest runs under a contract. */
+export const runsUnder = (contractId: string) =>
+  queryOptions({
+    queryKey: ['runs', 'under', contractId],
+    queryFn: () => ask(api.GET('/v1/runs', { params: { query: { contract: contractId, limit: 200 } } })),
+  });
+
 export const run = (id: string) =>
   queryOptions({
     queryKey: ['runs', id],
@@ -359,6 +366,8 @@ export interface Configuration {
   bound_tokens_only?: boolean;
   /** `passkey`, `oidc`. */
   people_sign_in_by?: string[];
+  /** What offers may be for. */
+  purposes_supported?: string[];
 }
 
 export const configuration = queryOptions({

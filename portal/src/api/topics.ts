@@ -33,6 +33,8 @@ export const TOPICS = [
   'run.completed',
   'run.delivered',
   'payment.instructed',
+  'payment.submitted',
+  'payment.accepted',
   'payment.settled',
   'payment.failed',
   'payment.blocked',

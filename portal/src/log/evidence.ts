@@ -1,9 +1,11 @@
 /**
- * What this page can judge of a room's evidence by itself: what the evidence binds, from the file to the log. Who made the
- * chip, and whether its software is good enough, it cannot: certificates and revocation lists are `depa attest verify`'s.
+ * What this page can judge of a room's evidence by itself: what the evidence binds, from the file to the log, and that chip
+ * and chain signed it. Whose chip it is, and whether its software is good enough, it cannot: AMD's roots, revocation lists
+ * and levels are `depa attest verify`'s.
  */
-import { type Bytes, fromBase64url, hex, joined, same, sha256, text } from '../keys/bytes';
+import { type Bytes, fromBase64url, fromHex, hex, joined, same, sha256, text } from '../keys/bytes';
 import { canonical } from '../keys/document';
+import { type Certificate, certificate, follow, reported } from './certificate';
 
 export type Verdict = 'holds' | 'fails' | 'unjudged';
 
@@ -42,6 +44,9 @@ export interface Known {
   enc_x: string;
   pcrs: Record<string, string>;
   measurements: string[];
+  /** What the service wrote down of the platform, where the entry has it. */
+  tcb?: string | null | undefined;
+  root_sha256?: string | null | undefined;
 }
 
 const MOST = 256 * 1024;
@@ -62,6 +67,25 @@ function parts(blob: Bytes): { report: Bytes; runtime?: Bytes } {
   if (magic !== 'HCLA') return { report: blob };
   const length = new DataView(blob.buffer, blob.byteOffset).getUint32(1232, true);
   return { report: blob.slice(32, 1216), runtime: blob.slice(1236, 1236 + length) };
+}
+
+/** The reported TCB as fmc/bl/tee/snp/ucode, as the service writes it. Turin has the parts in places of their own. */
+function tcbOf(report: Bytes): string {
+  const turin = (report[0] ?? 0) > 2 && report[0x188] === 0x1a;
+  return (turin ? [0, 1, 2, 3, 7] : [-1, 0, 1, 6, 7]).map((at) => (at < 0 ? 0 : report[0x180 + at] ?? 0)).join('/');
+}
+
+const chainOf = ({ certificates }: Evidence): Promise<Certificate[]> => Promise.all(certificates.map((one) => certificate(fromBase64url(one))));
+
+/** What a file of evidence shows of its platform. */
+export const shown = async (evidence: Evidence): Promise<{ tcb: string; chain: Certificate[] }> => ({
+  tcb: tcbOf(parts(fromBase64url(evidence.report)).report), chain: await chainOf(evidence),
+});
+
+/** The command that judges the evidence at a terminal, at the level and the time at which the service did. */
+export function verifyCommand({ run, platform }: { run: { assurance: string; checked_in_at: string }; platform?: { level?: string | null; root_sha256?: string | null } | null }): string {
+  const root = run.assurance === 'software' ? ` --software-root ${platform?.root_sha256 ?? 'SHA256'}` : '';
+  return `depa attest verify evidence.json --policy ${platform?.level ?? 'baseline'} --at ${run.checked_in_at} --image-set image-set.json${root}`;
 }
 
 /** What a quote says: the nonce, and the digest over the PCRs. */
@@ -117,10 +141,16 @@ export async function judged({ evidence, transcript }: { evidence: Evidence; tra
   await check('quote_signature', 'the quote is signed by the key in the runtime data', () => quote == null || runtime === undefined ? undefined : quoteSigned(says() ?? {}, quote));
   await check('pcr_digest', 'the quote covers the values beside it', async () => quote == null ? undefined : same(await sha256(...quote.pcrs.map(fromBase64url)), quoted(fromBase64url(quote.message)).digest));
   await check('pcr_values', 'the values are those that the SRO approved', () => quote == null ? undefined : Object.entries(known.pcrs).every(([at, value]) => hex(fromBase64url(quote.pcrs[Number(at)] ?? '')) === value));
-  await check('job_pcr', 'the room measured this very job', async () => quote == null ? undefined : hex(await sha256(new Uint8Array(32), fromHexDigest(known.job_sha256))) === hex(fromBase64url(quote.pcrs[8] ?? '')));
+  await check('job_pcr', 'the room measured this very job', async () => quote == null ? undefined : hex(await sha256(new Uint8Array(32), fromHex(known.job_sha256))) === hex(fromBase64url(quote.pcrs[8] ?? '')));
   await check('measurement', 'the launch measurement is one that the SRO approved', () => known.measurements.some((one) => same(fromBase64url(one), report.slice(0x90, 0xc0))));
+  await check('signature', 'the report is signed by the key of the chip’s certificate', async () => {
+    const [chip] = await chainOf(evidence);
+    return chip && reported(report, chip);
+  });
+  // An authority that is missing is looked for elsewhere.
+  await check('chain_signatures', 'each certificate is signed by the next one, and the root by itself', () => evidence.certificates.length < 3 ? undefined : chainOf(evidence).then(follow));
+  await check('chain_root', 'the root is the one that the service judged by', async () => known.root_sha256 == null ? undefined : hex(await sha256((await chainOf(evidence)).at(-1)?.key ?? new Uint8Array())) === known.root_sha256);
+  await check('tcb', 'the TCB is the one that the service read', () => known.tcb == null ? undefined : tcbOf(report) === known.tcb);
   await check('transcript', 'what the room said names this run, job, image set and keys', () => transcript && transcript.run_id === known.run_id && transcript.job_sha256 === known.job_sha256 && transcript.image_set_id === known.image_set_id && transcript.run_jwk.x === known.run_x && transcript.enc_jwk.x === known.enc_x);
   return found;
 }
-
-const fromHexDigest = (digits: string): Bytes => Uint8Array.from({ length: 32 }, (_, at) => parseInt(digits.slice(2 * at, 2 * at + 2), 16));

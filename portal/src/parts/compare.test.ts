@@ -17,7 +17,7 @@ it('what differs is marked, and what is only written in another order is not', (
 });
 
 it('each dataset has a value in every line, in its place', () => {
-  const made = lines([listed(), listed({ public_rows: 7 })], () => '', (did) => did);
+  const made = lines([listed(), listed({ public_rows: 7 })], () => '', () => 'IN');
   expect(made.every((line) => line.values.length === 2)).toBe(true);
   expect(made.find((line) => line.name === 'People')?.values[1]).toBe('7');
 });

@@ -21,10 +21,10 @@ export interface Line {
 export const LEVELS = ['kept by law alone', 'kept by the key service', 'kept by the key service; no model leaves the room'];
 
 /** The terms of every dataset, line by line. */
-export function lines(all: Listed[], price: (one: Listed) => string, place: (did: string) => string): Line[] {
+export function lines(all: Listed[], price: (one: Listed) => string, regions: (one: Listed) => string): Line[] {
   const terms: [string, (one: Listed) => string][] = [
     [t('Provider'), ({ offer }) => offer.provider],
-    [t('Country of the provider'), ({ offer }) => place(offer.provider)],
+    [t('Region'), regions],
     [t('Price'), price],
     [t('Purposes'), ({ offer }) => offer.usage.purposes.toSorted().join(', ')],
     [t('People'), ({ offer }) => count(offer.public_rows)],

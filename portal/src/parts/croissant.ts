@@ -49,6 +49,7 @@ export function croissant(offer: PublicOffer, page: string): Record<string, unkn
     name: offer.name, description: card.description, identifier: offer.dataset_id, version: `${offer.version}.${offer.offer_version}.0`,
     license: card.licence, url: page,
     ...filled('creator', reference.creators.map((name) => ({ '@type': 'sc:Organization', name }))),
+    ...filled('spatialCoverage', (reference.regions ?? []).map((name) => ({ '@type': 'sc:Place', name }))),
     ...filled('keywords', reference.keywords),
     datePublished: offer.offered_at.slice(0, 10), citeAs: `${reference.creators.join(', ')}: ${offer.name}, version ${offer.version}`, isLiveDataset: true,
     distribution: distribution(offer),

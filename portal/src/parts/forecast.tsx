@@ -1,5 +1,5 @@
 /** What a training would cost in ε, step by step, before anything is signed. */
-import { NumberInput, TextInput } from '@mantine/core';
+import { TextInput } from '@mantine/core';
 import { keepPreviousData, useQueries, useQuery } from '@tanstack/react-query';
 import { useDebouncedValue } from '@mantine/hooks';
 import { useState } from 'react';
@@ -7,6 +7,7 @@ import { api, ask } from '../api/client';
 import { budget, me } from '../api/queries';
 import { t } from '../i18n';
 import { Curve } from './chart';
+import { NumberField } from './number-field';
 import { ProblemNote } from './page';
 import { count, epsilon } from './words';
 
@@ -45,8 +46,8 @@ export function Forecast({ granted, delta, rows, datasets }: { granted: string; 
   return (
     <div className="stack tight">
       <div className="row">
-        <NumberInput label={t('Batch')} value={batch} min={1} max={rows} onChange={(value) => setBatch(Number(value) || 1)} w={110} />
-        <NumberInput label={t('Epochs')} value={epochs} min={1} max={10_000} onChange={(value) => setEpochs(Number(value) || 1)} w={110} />
+        <NumberField label={t('Batch')} value={batch} onChange={(value) => setBatch(Number(value) || 1)} w={110} />
+        <NumberField label={t('Epochs')} value={epochs} onChange={(value) => setEpochs(Number(value) || 1)} w={110} />
         <TextInput label={t('ε for this run')} value={asked} onChange={(event) => setAsked(event.currentTarget.value)} w={130} />
       </div>
       {found.error ? <ProblemNote problem={found.error} /> : found.data && (

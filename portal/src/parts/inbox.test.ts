@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Schemas } from '../api/client';
 import type { Listed, ListedContract } from '../api/queries';
-import { pins, stopped, unanswered, whole } from './inbox';
+import { pins, stopped, unanswered, unsigned, whole } from './inbox';
 
 const ACME = 'did:web:acme.example';
 const run = (at: number, state: string, contract = 'ctr_1', tdc = ACME) =>
@@ -16,6 +16,12 @@ it('a run without a model waits until it is looked at, or another follows under 
   expect(waiting([run(2, 'completed', 'ctr_2'), run(1, 'aborted')])).toEqual(['run_1']);
   expect(waiting([run(2, 'aborted'), run(1, 'completed')])).toEqual(['run_2']);
   expect(waiting([run(1, 'aborted', 'ctr_1', 'did:web:other.example')])).toEqual([]);
+});
+
+it('what is open and not signed waits, whichever version it is', () => {
+  const view = (state: string, ...signed: string[]) => ({ state, contract: { payload: '', signatures: signed.map((who) => ({ kid: `${who}#key` })) } }) as unknown as Schemas['ContractView'];
+  const all = [view('proposed'), view('partially_signed', 'did:web:other.example'), view('partially_signed', ACME), view('awaiting_sro'), view('active', 'did:web:other.example'), view('proposed', `${ACME}.not`)];
+  expect(unsigned(all, ACME).map((one) => all.indexOf(one))).toEqual([0, 1, 5]);
 });
 
 const contract = (id: string, state: string, offers: [string, string][]) =>

@@ -2,9 +2,11 @@
 import { useQueries, useQuery } from '@tanstack/react-query';
 import { oversees } from '../api/calm';
 import type { Schemas } from '../api/client';
-import { awaitingSro, budget, contracts, dataset, datasets, disputes, type Listed, type ListedContract, me, participants, payments, pendingActs, runs } from '../api/queries';
+import type { Contract } from '../api/documents';
+import { awaitingSro, budget, contracts, contractVersion, dataset, datasets, disputes, type Listed, type ListedContract, me, participants, payments, pendingActs, runs } from '../api/queries';
 import { t } from '../i18n';
-import { STANDING } from './contract-acts';
+import { peek } from '../keys/document';
+import { isOpen, STANDING } from './contract-acts';
 import { marks } from './marks';
 import { epsilon, money } from './words';
 
@@ -22,6 +24,10 @@ export function unanswered(all: Schemas['RunLine'][], member: string | undefined
     Date.parse(later.checked_in_at) > Date.parse(run.checked_in_at) && later.contracts.some((one) => run.contracts.some((other) => other.id === one.id));
   return all.filter((run) => run.state === 'aborted' && run.tdc === member && !seen.includes(run.run_id) && !all.some((later) => follows(later, run)));
 }
+
+/** What parties may sign and this one has not. */
+export const unsigned = <T extends Pick<Schemas['ContractView'], 'state' | 'contract'>>(all: T[], member: string | undefined): T[] =>
+  all.filter(({ state, contract }) => isOpen(state) && !contract.signatures.some(({ kid }) => kid.startsWith(`${member}#`)));
 
 interface Pinned {
   contract: string;
@@ -70,13 +76,17 @@ export function useInbox(): Waiting[] {
     queries: [...new Set(doubtful.map((pin) => pin.dataset))].map((id) => dataset(id)),
     combine: (found) => found.flatMap(({ data }) => data ?? []),
   });
+  // A version that would take the place of one in force stands in no list: it is told by the one that it follows.
+  const next = useQueries({
+    queries: (own.data ?? []).flatMap(({ row, view }) => (view.amendment == null ? [] : [contractVersion(row.contract_id, view.amendment)])),
+    combine: (found) => found.flatMap(({ data }) => data ?? []),
+  });
   const waiting: Waiting[] = [];
-  for (const { row, view, contract } of own.data ?? []) {
-    const signed = view.contract.signatures.some((signature) => signature.kid.startsWith(`${member}#`));
-    if (!signed && (row.state === 'proposed' || row.state === 'partially_signed')) {
-      const about = t('{n} of {all} have signed', { n: view.contract.signatures.length, all: contract.parties.length });
-      waiting.push({ id: row.contract_id, kind: 'sign', title: t('A contract waits for your signature'), about, to: `/contracts/${row.contract_id}` });
-    }
+  for (const view of unsigned([...(own.data ?? []).map((one) => one.view), ...next], member)) {
+    const { contract_id: id, parties, supersedes } = peek<Contract>(view.contract);
+    const about = t('{n} of {all} have signed', { n: view.contract.signatures.length, all: parties.length });
+    const title = supersedes == null ? t('A contract waits for your signature') : t('A next version of a contract waits for your signature');
+    waiting.push({ id: view.sha256, kind: 'sign', title, about, to: `/contracts/${id}?version=${view.sha256}` });
   }
   for (const one of begun.data ?? []) {
     if (one.act === undefined || one.signers.includes(member ?? '')) continue;
@@ -86,7 +96,7 @@ export function useInbox(): Waiting[] {
   for (const row of signedByAll.data ?? []) {
     if (countersigned === undefined || countersigned.includes(row.sha256)) continue;
     const about = t('Every party has signed. Two people of the SRO countersign before it stands.');
-    waiting.push({ id: row.contract_id, kind: 'sign', title: t('A contract waits for the SRO to countersign'), about, to: `/contracts/${row.contract_id}` });
+    waiting.push({ id: row.sha256, kind: 'sign', title: t('A contract waits for the SRO to countersign'), about, to: `/contracts/${row.contract_id}?version=${row.sha256}` });
   }
   if (admin) {
     for (const one of people.data ?? []) {

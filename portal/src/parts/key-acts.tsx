@@ -1,5 +1,5 @@
 /** Dialogs of what happens to a key: a further one is entered, one that counts is ended. What is signed stands in sight. */
-import { Button, Modal, NumberInput, Select, Textarea } from '@mantine/core';
+import { Button, Modal, Select, Textarea } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { type FormEvent, useEffect, useMemo, useState } from 'react';
 import { api, ask } from '../api/client';
@@ -9,6 +9,7 @@ import { base64url } from '../keys/bytes';
 import { type PublicJwk, thumbprint as printOf } from '../keys/did';
 import { envelope, type Envelope, own as made, type Own, peek, Refused, seal, stamp } from '../keys/document';
 import type { HeldKey } from '../keys/held';
+import { NumberField } from './number-field';
 import { Facts, ProblemNote } from './page';
 import { save } from './save';
 import { SignedBytes, useOwn } from './signed';
@@ -162,7 +163,7 @@ export function EndKey({ thumbprint, by, registry, close, done }: Asked & { thum
       <form className="stack tight" onSubmit={submit}>
         <Facts of={[[t('Fingerprint'), <Id key="f" value={thumbprint} />]]} />
         <Select label={t('What happens to it')} data={Object.entries(ENDS).map(([value, label]) => ({ value, label: t(label) }))} value={act} onChange={(value) => setAct(value ?? 'retire')} allowDeselect={false} />
-        {act === 'compromise' && <NumberInput label={t('The first entry of the log whose signature is in doubt')} min={0} value={since} onChange={(value) => setSince(Math.max(0, Math.trunc(Number(value) || 0)))} />}
+        {act === 'compromise' && <NumberField label={t('The first entry of the log whose signature is in doubt')} value={since} onChange={(value) => setSince(Math.max(0, Math.trunc(Number(value) || 0)))} />}
         <Textarea label={t('Reason, one sentence')} required maxLength={500} rows={2} value={reason} onChange={(changed) => setReason(changed.currentTarget.value)} />
         {event && <SignedBytes of={own} />}
         <ProblemNote problem={problem ?? unmade} />

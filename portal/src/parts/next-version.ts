@@ -1,12 +1,12 @@
 /** The next version of a dataset begins as the one before it: what its provider does not change stays. */
-import type { DatasetOffer, PriceTerm } from '../api/documents';
+import type { DatasetOffer } from '../api/documents';
 import { t } from '../i18n';
 import { Refused } from '../keys/document';
+import type { Profiled } from './profile';
+import { REAL } from './terms';
 
 /** A column as its provider describes it. */
-export interface Row {
-  name: string;
-  type: 'text' | 'number' | 'image';
+export interface Row extends Profiled {
   lower: string;
   upper: string;
   sealed: boolean;
@@ -15,7 +15,7 @@ export interface Row {
   target: boolean;
 }
 
-export const fresh = (column: { name: string; type: Row['type'] }): Row => ({
+export const fresh = (column: Profiled): Row => ({
   ...column, lower: '', upper: '', sealed: true, read: column.type === 'number', join: false, target: false,
 });
 
@@ -27,11 +27,15 @@ export const rowsOf = ({ columns, usage }: DatasetOffer): Row[] =>
   }));
 
 /** The columns of a file: one that was described before keeps what was said of it, a new one is sealed only if its provider says so. */
-export const merged = (found: { name: string; type: Row['type'] }[], before: Row[]): Row[] =>
-  found.map((column) => before.find(({ name }) => name === column.name) ?? { ...fresh(column), ...(before.length > 0 ? { sealed: false, read: false } : {}) });
+export const merged = (found: Profiled[], before: Row[]): Row[] =>
+  found.map((column) => {
+    const known = before.find(({ name }) => name === column.name);
+    return known ? { ...known, source: column.source } : { ...fresh(column), ...(before.length > 0 ? { sealed: false, read: false } : {}) };
+  });
 
-/** A bound as documents write it: a decimal without sign or exponent, of at most 40 characters. */
-const NUMBER = /^(?=.{1,40}$)(0|[1-9]\d*)(\.\d+)?$/;
+/** What a column is sealed as: a key is compared as it is spelt, also one that looks like a number. */
+export const typeOf = ({ type, join, read, target, lower, upper }: Row): Row['type'] =>
+  type === 'number' && join && !read && !target && lower === '' && upper === '' ? 'text' : type;
 
 /**
  * What the columns still lack, in a sentence. A number that is read or predicted needs both bounds: what lies outside is
@@ -40,27 +44,21 @@ const NUMBER = /^(?=.{1,40}$)(0|[1-9]\d*)(\.\d+)?$/;
 export function lacks(rows: readonly Row[]): string | undefined {
   const used = rows.filter((row) => row.sealed);
   if (!used.some((row) => row.read)) return t('At least one sealed column must be readable.');
+  const twice = used.find(({ name }, at) => used.findIndex((row) => row.name === name) < at);
+  if (twice) return t('Two columns would be called {name}: rename one of them, or seal one alone.', { name: twice.name });
   const open = used.find((row) => row.type !== 'text' && !bounded(row));
-  return open && t('{name}: say a lower bound and a higher upper bound, as plain numbers from 0 on. They are public: known beforehand, never taken from the table.', { name: open.name });
+  if (open) return t('{name}: say a lower bound and a higher upper bound, as plain numbers from 0 on. They are public: known beforehand, never taken from the table.', { name: open.name });
+  return used.some((row) => row.join) ? undefined : t('Mark the column that tells people apart as one to join on.');
 }
 
 function bounded({ type, lower, upper, read, target }: Row): boolean {
   if (lower === '' && upper === '') return type !== 'number' || !(read || target);
-  return NUMBER.test(lower) && NUMBER.test(upper) && Number(lower) < Number(upper);
+  return REAL.test(lower) && REAL.test(upper) && Number(lower) < Number(upper);
 }
 
 /** What a sealing depends on: of a description that differs in it, the record says nothing any more. */
-export const sealedOf = (rows: readonly Row[], kms: string, assurance: string): string =>
-  JSON.stringify([rows.filter((row) => row.sealed).map((row) => row.name), kms, assurance]);
-
-/** The price of a run in minor units of INR, paid to this provider; undefined where the terms say more than that, and stay as they are. */
-export function plainPrice(payment: PriceTerm[], provider: string): number | undefined {
-  const paid = payment.filter((term) => term.kind !== 'free');
-  const [only] = paid;
-  if (only === undefined) return 0;
-  const plain = paid.length === 1 && only.kind === 'per_run' && only.currency === 'INR' && only.pricing == null && only.trigger === 'completed' && only.payees.length === 1 && only.payees[0]?.did === provider;
-  return plain ? only.amount_minor : undefined;
-}
+export const sealedOf = (rows: readonly Row[], kms: string, assurance: string, family: string): string =>
+  JSON.stringify([rows.filter((row) => row.sealed).map((row) => row.name), kms, assurance, family]);
 
 /** Refused unless what was sealed is a later version of this very dataset, in its family. */
 export function follows(sealed: { dataset_id: string; version: number; family: string }, before: DatasetOffer): void {

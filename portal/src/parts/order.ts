@@ -34,7 +34,7 @@ export async function bundled(job: JobSpec, signed: Envelope, around: Around[]):
     if (!digests.includes(sha256)) throw new Refused('CONTRACT_MISMATCH', t('contract {id} stands in another version by now; make a new job from it', { id }));
   }
   const image = around.flatMap((one) => one.image_sets).find(({ envelope }) => peek<{ image_set_id: string }>(envelope).image_set_id === job.image_set_id);
-  if (image === undefined) throw new Refused('IMAGE_SET_UNKNOWN', t('no contract of the job allows its clean-room image any more'));
+  if (image === undefined) throw new Refused('IMAGE_SET_UNKNOWN', t('no contract of the job names its image set any more'));
   const renewals = once(around.flatMap((one) => one.renewals ?? []));
   const keys = around.map((one) => one.log_keys).findLast((one) => one != null);
   return {

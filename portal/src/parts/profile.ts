@@ -1,8 +1,36 @@
-/** What a CSV file looks like, found out in the page: nothing of it is sent anywhere. */
+/** What a table looks like, found out in the page: nothing of it is sent anywhere. */
+import { t } from '../i18n';
+import { Refused } from '../keys/document';
 
 export interface Profiled {
+  /** In the form that offers have. */
   name: string;
-  columns: { name: string; type: 'text' | 'number' }[];
+  /** In the file, where that is another. */
+  source?: string;
+  type: 'text' | 'number' | 'image';
+}
+
+/** A column's name in the form that offers have, as `depa dataset init` writes it. */
+function column(source: string, type: Profiled['type']): Profiled {
+  const name = source.trim().replace(/[^A-Za-z0-9]/gu, '_').replace(/^(?=\d|$)/, '_').slice(0, 64);
+  return name === source ? { name, type } : { name, source, type };
+}
+
+/** Columns that `depa dataset init --json` found in a file which this page does not read. */
+export function told(json: string): Profiled[] {
+  const unread = () => new Refused('SCHEMA_MISMATCH', t('these are no columns that depa dataset init has written'));
+  let found: { columns?: { source?: unknown; type?: unknown }[] } | null;
+  try {
+    found = JSON.parse(json) as typeof found;
+  } catch {
+    throw unread();
+  }
+  const all = found?.columns;
+  if (!Array.isArray(all) || all.length === 0 || all.length > 512) throw unread();
+  return all.map((one) => {
+    if (typeof one?.source !== 'string' || !['text', 'number', 'image'].includes(String(one.type))) throw unread();
+    return column(one.source, one.type as Profiled['type']);
+  });
 }
 
 /** One record of RFC 4180, from `at` on: its cells and where the next one begins. */
@@ -32,7 +60,7 @@ function record(text: string, at: number): { cells: string[]; next: number } {
 const MOST = 2_000;
 
 /** Columns and their types by the beginning of a CSV file with a head line. Bounds are never taken from it. */
-export function profile(name: string, text: string): Profiled {
+export function profile(text: string): Profiled[] {
   const head = record(text, text.startsWith('\ufeff') ? 1 : 0);
   const numbers = head.cells.map(() => true);
   const filled = head.cells.map(() => false);
@@ -47,5 +75,5 @@ export function profile(name: string, text: string): Profiled {
     });
     at = next;
   }
-  return { name, columns: head.cells.map((column, at) => ({ name: column.trim(), type: numbers[at] && filled[at] ? 'number' : 'text' })) };
+  return head.cells.map((name, at) => column(name, numbers[at] && filled[at] ? 'number' : 'text'));
 }

@@ -1,11 +1,12 @@
 /** Statements of revenue: what a consumer earned in a period of a contract with a revenue share, signed and owed at once. */
-import { Button, NumberInput, Select } from '@mantine/core';
+import { Button, Select } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api, ask, type Schemas } from '../api/client';
 import { contracts, type ListedContract, me, payments, trust } from '../api/queries';
 import { t } from '../i18n';
+import { NumberField } from './number-field';
 import { Card } from './page';
 import { SignedAct } from './signed-act';
 import { decimals, money, Time } from './words';
@@ -47,7 +48,7 @@ export function Revenue() {
   const [opened, setOpened] = useState(false);
   const [picked, setPicked] = useState('');
   const [period, setPeriod] = useState('');
-  const [sum, setSum] = useState<number | string>('');
+  const [sum, setSum] = useState<number | ''>('');
   const shares: Owing[] = (own.data ?? [])
     .filter(({ row, contract }) => STANDING.includes(row.state) && contract.parties.some((party) => party.role === 'tdc' && party.did === session?.member))
     .flatMap((listed) => listed.contract.payment.filter((term) => term.kind === 'revenue_share' && term.payer === session?.member).map((term) => ({ listed, term })));
@@ -87,7 +88,7 @@ export function Revenue() {
       >
         {shares.length > 1 && <Select label={t('Contract and term')} data={shares.map((one) => ({ value: name(one), label: `${one.listed.row.contract_id.slice(0, 16)}… · ${one.term.term_id}` }))} value={name(chosen)} onChange={(value) => setPicked(value ?? '')} allowDeselect={false} />}
         <Select label={t('Period')} data={over.map((one) => ({ value: String(one.n), label: `${one.n}: ${one.from.slice(0, 10)} – ${one.until.slice(0, 10)}` }))} value={period} onChange={(value) => setPeriod(value ?? '')} allowDeselect={false} />
-        <NumberInput label={t('Revenue of the period, in {currency}', { currency: term.currency })} required min={0} decimalScale={decimals(term.currency)} value={sum} onChange={setSum} />
+        <NumberField label={t('Revenue of the period, in {currency}', { currency: term.currency })} required digits={decimals(term.currency)} value={sum} onChange={setSum} />
         {minor !== undefined && term.pricing?.share_ppm != null && <p className="dim small">{t('{share} % of {sum} falls due, within the floor and the cap of the term.', { share: term.pricing.share_ppm / 10_000, sum: money(minor, term.currency) })}</p>}
       </SignedAct>
     </Card>

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import example from '../../../schemas/examples/dataset-offer.json';
 import type { PublicOffer } from '../api/documents';
-import { bars, statistics } from './statistics';
+import { bars, statistics, unlike } from './statistics';
 
 const offer = example as unknown as PublicOffer;
 const column = offer.columns.find((one) => one.type === 'number');
@@ -27,6 +27,8 @@ it('what is no profile is not read', async () => {
 });
 
 it('statistics of another table are told apart', async () => {
+  expect(unlike(good as never, offer)).toBeUndefined();
+  expect(unlike(good as never, { columns: [] })?.name).toBe(column?.name);
   const [first] = good.columns;
   for (const other of [{ name: 'other' }, { type: 'text' }, { upper: '999' }, { lower: undefined }]) {
     await expect(read({ ...good, columns: [{ ...first, ...other }] })).rejects.toMatchObject({ code: 'DATASET_MISMATCH' });

@@ -22,6 +22,11 @@ export function State({ word }: { word: string }) {
   return <span className={`pill ${TONES[word] ?? ''}`}>{t(word.replaceAll('_', ' '))}</span>;
 }
 
+/** The state of what is owed, and where its instruction stands at the payment system where that says more. */
+export function Paid({ of: { state, standing } }: { of: { state: string; standing?: string | null } }) {
+  return <span className="row"><State word={state} />{standing != null && ![state, standing].includes('settled') && <span className="dim small">{t(standing)}</span>}</span>;
+}
+
 /** Copying a text, and whether it was copied just now. */
 export function useCopy(text: string): { copied: boolean; copy: () => Promise<void> } {
   const [copied, setCopied] = useState(false);

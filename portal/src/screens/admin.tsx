@@ -3,7 +3,6 @@
  * queue (a link holds it too); the second reads the same document, and signs it.
  */
 import { Button, Modal, Select, Textarea } from '@mantine/core';
-import { notifications } from '@mantine/notifications';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { useSearchParams } from 'react-router';
@@ -12,19 +11,20 @@ import type { ImageSet } from '../api/documents';
 import { imageSets, me, participant, participants, trust } from '../api/queries';
 import { t } from '../i18n';
 import { thumbprint } from '../keys/did';
-import { type Envelope, peek, Refused, stamp } from '../keys/document';
+import { peek, Refused, stamp } from '../keys/document';
 import { NoKey } from '../parts/keys';
 import { Card, Empty, Facts, Page, ProblemNote, Read } from '../parts/page';
 import { type Act, TwoPeople, useHanded } from '../parts/two-people';
 import { Id, Name, State, Time } from '../parts/words';
-import { handIn, SCHEMAS } from './admin/desk';
+import { SCHEMAS, useHandIn } from './admin/desk';
 import { Queue } from './admin/queue';
 import { ServiceHealth, Switches } from './admin/service';
+import { Versions } from './admin/versions';
 import { DatasetActs, DataSchemas, FromFile, LogKeyCard, MEASURED, Templates } from './admin/rules';
 
 export default function Admin() {
   const [query] = useSearchParams();
-  const client = useQueryClient();
+  const hand = useHandIn();
   const [act, setAct] = useState<Act>();
   const [second, setSecond] = useState(false);
   const { data: session } = useQuery(me);
@@ -41,14 +41,6 @@ export default function Admin() {
     setAct(made);
   };
   const begin = admin ? open(false) : undefined;
-  const hand = async (sealed: Envelope) => {
-    if (act === undefined) return false;
-    const index = await handIn(act, sealed);
-    // What was decided changes what every page shows; what others own is read again only when it is asked for.
-    await client.invalidateQueries();
-    if (index !== undefined) notifications.show({ message: t('Two people have signed: it stands in the log, entry {n}.', { n: index }) });
-    return index !== undefined;
-  };
   return (
     <Page title={t('Admin')} lead={t('What two people of the SRO decide together.')}>
       <ProblemNote problem={problem} />
@@ -56,6 +48,7 @@ export default function Admin() {
       <Queue sign={admin ? open(true) : undefined} />
       <Applications wanted={query.get('did')} decide={begin} />
       <ImageSets revoke={begin} />
+      <Versions />
       <div className="cards">
         <Templates begin={begin} />
         <DataSchemas begin={begin} />
@@ -68,7 +61,7 @@ export default function Admin() {
           <ul className="list">{(pinned?.sro ?? []).map((person) => <li key={person.did}><strong><Name did={person.did} /></strong><br /><Id value={person.did} short /></li>)}</ul>
         </Card>
       </div>
-      <TwoPeople act={act} second={second} path="/admin" hand={hand} done={() => setAct(undefined)} />
+      <TwoPeople act={act} second={second} path="/admin" hand={(sealed) => hand(act, sealed)} done={() => setAct(undefined)} />
     </Page>
   );
 }

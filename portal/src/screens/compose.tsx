@@ -1,5 +1,5 @@
 /** Composing a contract, or the next version of one: a form on the left, the very document on the right, judged by every rule before it is proposed. */
-import { Button, Checkbox, MultiSelect, NumberInput, SegmentedControl, Select, Textarea, TextInput } from '@mantine/core';
+import { Button, Checkbox, MultiSelect, SegmentedControl, Select, Textarea, TextInput } from '@mantine/core';
 import { useQueries, useQuery } from '@tanstack/react-query';
 import { useEffect, useMemo, useState } from 'react';
 import { Link, useNavigate, useSearchParams } from 'react-router';
@@ -15,9 +15,11 @@ import { ContractText } from '../parts/contract-text';
 import { Forecast } from '../parts/forecast';
 import { Json } from '../parts/json';
 import { keyMissing, NoKey, useSigning } from '../parts/keys';
+import { NumberField } from '../parts/number-field';
 import { Card, Empty, Page, ProblemNote, Read, Terminal } from '../parts/page';
 import { useOwn } from '../parts/signed';
-import { decimals, Id, money } from '../parts/words';
+import { price } from '../parts/terms';
+import { decimals, Id } from '../parts/words';
 
 const DAY = 86_400_000;
 const RISK = 'The parties accept that a model may reveal about a person what the ε and δ of this contract allow, and no more.';
@@ -147,7 +149,7 @@ function Composer({ base }: { base?: Own<Contract> }) {
                 <div className="row end">
                   <TextInput label={t('ε of {name}, at most {cap}', { name: offer.name, cap: offer.privacy_cap.epsilon })} value={grant.epsilon} onChange={(event) => set({ epsilon: event.currentTarget.value.trim() })} w={320} />
                   <TextInput label={t('δ, at most {cap}', { cap: offer.privacy_cap.delta })} value={grant.delta} onChange={(event) => set({ delta: event.currentTarget.value.trim() })} w={200} />
-                  <span className="dim small line">{offer.payment.map((term) => money(term.amount_minor, term.currency)).join(' + ')}</span>
+                  <span className="dim small line">{price({ offer })}</span>
                 </div>
                 <MultiSelect label={t('Columns of {name} that may be read', { name: offer.name })} data={allowed} value={form.columns[offer.dataset_id] ?? allowed} onChange={(names) => change({ columns: { ...form.columns, [offer.dataset_id]: allowed.filter((one) => names.includes(one)) } })} searchable hidePickedOptions />
               </div>
@@ -184,7 +186,7 @@ function Composer({ base }: { base?: Own<Contract> }) {
                   <MultiSelect label={t('Approved image sets')} description={sets.data && approved.length === 0 ? t('No image set is approved yet: two people of the SRO approve one.') : undefined} data={approved.map((one) => ({ value: one.image_set_id, label: String(one['name'] ?? one.image_set_id) }))} value={form.imageSets} onChange={(value) => change({ imageSets: value })} />
                   {!base && (
                     <div className="row">
-                      <NumberInput label={t('Price of the room, per run')} value={form.roomPrice / 10 ** decimals(form.currency)} min={0} decimalScale={decimals(form.currency)} onChange={(value) => change({ roomPrice: Math.round(Number(value) * 10 ** decimals(form.currency)) })} />
+                      <NumberField label={t('Price of the room, per run')} value={form.roomPrice / 10 ** decimals(form.currency)} digits={decimals(form.currency)} onChange={(value) => change({ roomPrice: Math.round(Number(value) * 10 ** decimals(form.currency)) })} />
                       <TextInput label={t('Currency')} value={form.currency} maxLength={3} w={100} onChange={(event) => change({ currency: event.currentTarget.value.toUpperCase() })} />
                     </div>
                   )}
@@ -192,7 +194,7 @@ function Composer({ base }: { base?: Own<Contract> }) {
                     <TextInput type="datetime-local" label={t('In force from (UTC)')} value={form.from.slice(0, 16)} onChange={(event) => event.currentTarget.value && change({ from: `${event.currentTarget.value}:00Z` })} />
                     <TextInput type="datetime-local" label={t('Until (UTC)')} value={form.until.slice(0, 16)} onChange={(event) => event.currentTarget.value && change({ until: `${event.currentTarget.value}:00Z` })} />
                   </div>
-                  <NumberInput label={t('At most so many runs')} description={t('0: as many as the budget pays')} value={form.maxRuns} min={0} onChange={(value) => change({ maxRuns: Number(value) || 0 })} />
+                  <NumberField label={t('At most so many runs')} description={t('0: as many as the budget pays')} value={form.maxRuns} onChange={(value) => change({ maxRuns: Number(value) || 0 })} />
                   <Checkbox label={t('Providers may revoke at once')} checked={form.byTdp} onChange={(event) => change({ byTdp: event.currentTarget.checked })} />
                   <Textarea label={t('Risk that all parties accept')} value={form.risk} rows={3} maxLength={4000} onChange={(event) => change({ risk: event.currentTarget.value })} />
                 </div>

@@ -7,7 +7,7 @@ import { useEffect, useState } from 'react';
 import { Link, useParams, useSearchParams } from 'react-router';
 import { api, ask } from '../api/client';
 import type { Contract } from '../api/documents';
-import { contract as query, contractEvents, contractVersion, me, trust } from '../api/queries';
+import { contract as query, contractEvents, contractVersion, me, runsUnder, trust } from '../api/queries';
 import { t } from '../i18n';
 import { type Envelope, type Own, read, Refused, sign } from '../keys/document';
 import { Changes } from '../parts/changes';
@@ -19,6 +19,7 @@ import { lineage, type Version } from '../parts/lineage';
 import { mark } from '../parts/marks';
 import { OrderRun } from '../parts/order-dialog';
 import { Card, Page, ProblemNote, Read, Terminal } from '../parts/page';
+import { SaveReceipt } from '../parts/receipts';
 import { save } from '../parts/save';
 import { Signatures } from '../parts/signatures';
 import { SignedAct } from '../parts/signed-act';
@@ -144,6 +145,7 @@ function Shown({ view, id, registry }: { view: Schemas['ContractView']; id: stri
               {shown === 'words' ? <ContractText of={own.value} /> : <Json of={own.value} />}
             </Card>
             <Versions id={id} all={versions} shown={own.digest} problem={unfollowed} />
+            <RunsUnder id={id} />
             <History id={id} />
           </div>
           <div className="stack">
@@ -299,6 +301,24 @@ function Colleague({ id, digest }: { id: string; digest: string }) {
         <p className="small dim">{t('A key for them is entered under Keys, signed by one that counts already.')} <Link to="/keys">{t('Keys')}</Link></p>
       </div>
     </details>
+  );
+}
+
+/** The runs under the contract, with the receipts of those that completed. */
+function RunsUnder({ id }: { id: string }) {
+  const all = useQuery(runsUnder(id));
+  if (!all.data?.runs.length) return null;
+  return (
+    <Card title={t('Runs')}>
+      <ul className="list">
+        {all.data.runs.map((run) => (
+          <li key={run.run_id} className="item">
+            <div><Link to={`/runs/${run.run_id}`}>{t('Run')} {run.run_id.slice(4, 12)}</Link> <State word={run.state} /></div>
+            {run.completed_at != null && <SaveReceipt run={run.run_id} />}
+          </li>
+        ))}
+      </ul>
+    </Card>
   );
 }
 

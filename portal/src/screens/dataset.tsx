@@ -14,8 +14,8 @@ import { Card, Facts, Page, ProblemNote, Read, Terminal } from '../parts/page';
 import { save } from '../parts/save';
 import { SignedAct } from '../parts/signed-act';
 import { bars, type Histogram, statistics, type Statistics } from '../parts/statistics';
+import { price } from '../parts/terms';
 import { count, epsilon, Gauge, Id, Name, State, Time } from '../parts/words';
-import { price } from './datasets';
 
 export default function DatasetPage() {
   const { id = '' } = useParams();
@@ -92,6 +92,7 @@ function Shown({ newest, all }: { newest: Listed; all: Listed[] }) {
               [t('Price'), price(newest)],
               [t('Purposes'), offer.usage.purposes.join(', ')],
               [t('People'), t('{n}, a public count', { n: count(offer.public_rows) })],
+              [t('Region'), offer.reference.regions?.join(', ')],
               [t('At most'), t('ε {epsilon} at δ {delta} about any one person', { epsilon: offer.privacy_cap.epsilon, delta: offer.privacy_cap.delta })],
               [t('The budget is'), t(LEVELS[offer.privacy_cap.level] ?? '')],
               [t('Counted'), offer.privacy_cap.scope === 'global' ? t('for all consumers together') : t('for each consumer alone')],
@@ -120,9 +121,10 @@ function Sample({ url }: { url: string }) {
   return url.startsWith('https://') ? <a className="words" href={url} target="_blank" rel="noreferrer">{url}</a> : <code className="words">{url}</code>;
 }
 
-/** What a profile says, which its provider hands over as a file: an offer carries none. */
+/** Statistics that the offer carries; where it carries none, a profile that its provider hands over as a file. */
 function PrivateStatistics({ of: { offer }, owner }: { of: Listed; owner: boolean }) {
   const [found, setFound] = useState<Statistics>();
+  const shown = offer.statistics ?? found;
   const [problem, setProblem] = useState<unknown>();
   const opened = (file: File | null) => {
     setProblem(undefined);
@@ -130,10 +132,10 @@ function PrivateStatistics({ of: { offer }, owner }: { of: Listed; owner: boolea
     if (file !== null) void statistics(file, offer).then(setFound, setProblem);
   };
   return (
-    <Card title={t('Private statistics')} aside={<FileButton onChange={opened} accept=".json,application/json">{(props) => <Button {...props} size="xs" variant="default">{t('Open a profile')}</Button>}</FileButton>}>
+    <Card title={t('Private statistics')} aside={offer.statistics ? undefined : <FileButton onChange={opened} accept=".json,application/json">{(props) => <Button {...props} size="xs" variant="default">{t('Open a profile')}</Button>}</FileButton>}>
       <div className="stack tight">
         <ProblemNote problem={problem} />
-        {found === undefined ? (
+        {shown === undefined ? (
           <p className="dim">{t('The offer carries none. Its provider makes a profile, with noise drawn before it leaves, and hands it over as a file; opened here, it stays in your browser.')}</p>
         ) : (
           <>
@@ -141,7 +143,7 @@ function PrivateStatistics({ of: { offer }, owner }: { of: Listed; owner: boolea
               <table className="data" data-testid="statistics">
                 <thead><tr><th>{t('Name')}</th><th>{t('How it is spread')}</th><th className="num">{t('Mean')}</th><th className="num">{t('Empty')}</th></tr></thead>
                 <tbody>
-                  {found.columns.map((column) => (
+                  {shown.columns.map((column) => (
                     <tr key={column.name}>
                       <td><code>{column.name}</code></td>
                       <td><Spread of={column} /></td>
@@ -152,10 +154,14 @@ function PrivateStatistics({ of: { offer }, owner }: { of: Listed; owner: boolea
                 </tbody>
               </table>
             </div>
-            <p className="dim small">{t('Every count is noised: ε {epsilon} of each person for all of it. Nobody signed this file; it is its sender’s word.', { epsilon: found.terms.epsilon })}</p>
+            <p className="dim small">
+              {t('Every count is noised: ε {epsilon} of each person for all of it.', { epsilon: shown.terms.epsilon })}{' '}
+              {shown.ledger === 'charged' ? t('The budget was charged with it.') : t('It does not say that the budget was charged with it.')}{' '}
+              {offer.statistics ? t('Its provider signed it with the offer.') : t('Nobody signed this file; it is its sender’s word.')}
+            </p>
           </>
         )}
-        {owner && <Terminal command={'depa dataset profile dataset.json --csv table.csv --epsilon 0.1 --principal PERSON --out profile.json'} />}
+        {owner && <Terminal command={'depa dataset profile dataset.json --csv table.csv --epsilon 0.1 --principal PERSON --offer offer.json --kms https://kms.example --key tdp.key --out profile.json'} />}
       </div>
     </Card>
   );
@@ -174,8 +180,8 @@ function Spread({ of }: { of: Histogram }) {
   );
 }
 
-/** Columns are told apart by their names. */
-const compared = ({ offer }: Listed) => ({ ...offer, columns: Object.fromEntries(offer.columns.map((column) => [column.name, column])) });
+/** Columns are told apart by their names; noise in statistics says nothing. */
+const compared = ({ offer }: Listed) => ({ ...offer, statistics: offer.statistics && `ε ${offer.statistics.terms.epsilon}`, columns: Object.fromEntries(offer.columns.map((column) => [column.name, column])) });
 const written = (value: unknown): string => (value === undefined ? t('nothing') : typeof value === 'string' ? value : JSON.stringify(value));
 /** What every version has of its own. */
 const OWN = ['version', 'offer_version', 'offered_at'];

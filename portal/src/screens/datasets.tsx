@@ -4,35 +4,34 @@ import { useQueries, useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link } from 'react-router';
 import { oversees } from '../api/calm';
+import type { PublicOffer } from '../api/documents';
 import { budget, datasets, type Listed, me, participants } from '../api/queries';
 import { t } from '../i18n';
 import { type Facets, useFacets } from '../parts/facets';
 import { Card, Empty, Page, Read } from '../parts/page';
-import { count, epsilon, money, Name, State, useNames } from '../parts/words';
+import { per, price } from '../parts/terms';
+import { count, decimals, epsilon, Name, State, useNames } from '../parts/words';
 import { basket, useBasket } from '../parts/basket';
 import { Compare, lines, MOST } from '../parts/compare';
 
-export function price({ offer }: Listed): string {
-  const paid = offer.payment.filter((term) => term.kind !== 'free');
-  if (paid.length === 0) return t('free');
-  return paid.map((term) => `${money(term.amount_minor, term.currency)}${term.kind === 'per_run' ? ` ${t('a run')}` : ''}`).join(' + ');
+/** Which band a price lies in, in its own currency; what is only known later is said in words. */
+function band(term: PublicOffer['payment'][number]): string {
+  const sum = term.amount_minor / 10 ** decimals(term.currency);
+  if (term.kind === 'free') return t('free');
+  return sum === 0 ? per(term) : `${term.currency} ${sum <= 1_000 ? t('to 1,000') : sum <= 10_000 ? t('1,000 to 10,000') : t('above 10,000')}`;
 }
 
 /** How a facet sorts a dataset into its values. */
-const FACETS: Record<string, (one: Listed, name: (did: string) => string, place: (did: string) => string) => string[]> = {
+const FACETS: Record<string, (one: Listed, name: (did: string) => string, regions: (one: Listed) => string[]) => string[]> = {
   Format: ({ offer }) => offer.objects.map((object) => object.media_type),
   Purpose: ({ offer }) => offer.usage.purposes,
-  Price: ({ offer }) => {
-    const most = Math.max(0, ...offer.payment.map((term) => (term.kind === 'free' ? 0 : term.amount_minor)));
-    return [most === 0 ? t('free') : most <= 100_000 ? t('to 1,000') : most <= 1_000_000 ? t('1,000 to 10,000') : t('above 10,000')];
-  },
+  Price: ({ offer }) => (offer.payment.length === 0 ? [t('free')] : [...new Set(offer.payment.map(band))]),
   'ε offered': ({ offer }) => {
     const cap = Number(offer.privacy_cap.epsilon);
     return [cap < 1 ? t('below 1') : cap <= 3 ? t('1 to 3') : t('above 3')];
   },
   Provider: ({ offer }, name) => [name(offer.provider)],
-  // No offer says where its people live: the law of its provider does.
-  'Country of the provider': ({ offer }, _, place) => [place(offer.provider)],
+  Region: (one, _, regions) => regions(one),
 };
 
 /** What is left to the reader of each dataset's budget, in millionths of ε, by its id; missing where it was not read. */
@@ -78,10 +77,11 @@ export default function Datasets() {
 function Catalogue({ all }: { all: Listed[] }) {
   const names = useNames();
   const { data: people } = useQuery(participants);
-  const place = (did: string) => people?.find((one) => one.did === did)?.jurisdiction ?? t('not known');
+  // Where an offer does not say where its people live, the country of its provider stands for it.
+  const regions = ({ offer }: Listed) => offer.reference.regions ?? [people?.find((one) => one.did === offer.provider)?.jurisdiction ?? t('not known')];
   const left = useLeft(all);
   const own: Facets<Listed> = left.size === 0 ? {} : { 'ε left for you': ({ offer }) => [leftBand(left.get(offer.dataset_id))] };
-  const named = Object.entries(FACETS).map(([facet, of]): [string, (one: Listed) => string[]] => [facet, (one) => of(one, names, place)]);
+  const named = Object.entries(FACETS).map(([facet, of]): [string, (one: Listed) => string[]] => [facet, (one) => of(one, names, regions)]);
   const [beside, setBeside] = useState<string[]>([]);
   const [open, setOpen] = useState(false);
   const compared = all.filter(({ offer }) => beside.includes(offer.dataset_id));
@@ -103,7 +103,7 @@ function Catalogue({ all }: { all: Listed[] }) {
         {beside.length === 1 && <span className="dim small">{t('Choose one more to compare.')}</span>}
         {picked.length > 0 && <Button component={Link} to="/contracts/new" size="xs">{t('Contract over {n} datasets', { n: picked.length })}</Button>}
       </div>
-      {open && compared.length >= 2 && <Compare all={compared} of={lines(compared, price, place)} close={() => setOpen(false)} />}
+      {open && compared.length >= 2 && <Compare all={compared} of={lines(compared, price, (one) => regions(one).join(', '))} close={() => setOpen(false)} />}
       {shown.length === 0 && <Card><p className="dim">{t('Nothing fits. Take a filter away.')}</p></Card>}
       <ul className="cards">
         {shown.map((one) => (

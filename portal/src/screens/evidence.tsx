@@ -1,18 +1,21 @@
 /** What a room showed at its check-in, what this page verifies of it by itself, and what it cannot. */
 import { Button, FileButton } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { useEffect, useState } from 'react';
+import { type ReactNode, useEffect, useState } from 'react';
 import { Link, useParams } from 'react-router';
 import { api, ask, type Schemas } from '../api/client';
 import type { ImageSet } from '../api/documents';
 import { imageSets, keysOf, run as query, runView, trust, type Trust } from '../api/queries';
 import { t } from '../i18n';
+import { fromBase64url, hex } from '../keys/bytes';
 import { own, peek, read, verified } from '../keys/document';
-import { type Finding, judged, type Known, readFile, type Verdict } from '../log/evidence';
+import { type Finding, judged, type Known, readFile, shown, type Verdict, verifyCommand } from '../log/evidence';
 import { checked } from '../log/receipt';
 import { watch } from '../log/watch';
+import { Decisions } from '../parts/decisions';
 import { Json } from '../parts/json';
 import { Card, Facts, Page, ProblemNote, Read, Terminal } from '../parts/page';
+import { save } from '../parts/save';
 import { keyFor } from '../parts/signatures';
 import { Id, State, Time } from '../parts/words';
 
@@ -35,7 +38,7 @@ export default function Evidence() {
 
 function Shown({ record, view, trust: named, id }: { record: Record_; view: View; trust: Trust; id: string }) {
   const sets = useQuery(imageSets);
-  const { run, checks, evidence_sha256, checked_in, statements } = record;
+  const { run, checks, evidence_sha256, checked_in, statements, platform } = record;
   const approved = sets.data?.image_sets.find((one) => peek<ImageSet>(one.image_set.envelope).image_set_id === run.image_set_id);
   const set = approved && peek<ImageSet>(approved.image_set.envelope);
   const same = statements.every((one) => one.receipt.assurance === run.assurance && one.receipt.image_set_id === run.image_set_id);
@@ -60,17 +63,22 @@ function Shown({ record, view, trust: named, id }: { record: Record_; view: View
               [t('Key services'), statements.length === 0 ? t('none asked yet') : same ? t('each appraised it anew and agrees') : t('THEY DISAGREE with the check-in')],
             ]} />
           </Card>
-          {set && <OfFile known={{ run_id: run.run_id, job_sha256: run.job_sha256, image_set_id: run.image_set_id, evidence_sha256, run_x: x(view.run_jwk), enc_x: x(view.enc_jwk), pcrs: (set['pcrs'] ?? {}) as Known['pcrs'], measurements: (set['measurements'] ?? []) as string[] }} />}
+          <Platform record={record} />
+          {set && <OfFile known={{ run_id: run.run_id, job_sha256: run.job_sha256, image_set_id: run.image_set_id, evidence_sha256, run_x: x(view.run_jwk), enc_x: x(view.enc_jwk), pcrs: (set['pcrs'] ?? {}) as Known['pcrs'], measurements: (set['measurements'] ?? []) as string[], tcb: platform?.tcb, root_sha256: platform?.root_sha256 }} />}
           <Card title={t('What this page cannot check')}>
             <ul>
-              <li>{t('Whether AMD made the chip: certificates, their chain and revocation lists.')}</li>
+              <li>{t('Whether AMD made the chip: whose the root of the chain is, and what was revoked.')}</li>
               <li>{t('Whether firmware and platform are new enough for the level that the contract asks for.')}</li>
               <li>{t('Whether the statements of key services are signed: the log took them with their signatures.')}</li>
             </ul>
-            <Terminal command={'depa attest verify evidence.json --policy baseline --trust trust.json'} open />
+            <div className="stack tight">
+              <Terminal command={verifyCommand(record)} open />
+              {approved && <div><Button variant="default" size="xs" onClick={() => save('image-set.json', JSON.stringify(approved.image_set.envelope))}>{t('Save image-set.json')}</Button></div>}
+            </div>
           </Card>
         </div>
       </div>
+      <Card title={t('What key services decided')} aside={<span className="dim small">{t('each by its own word, signed into the log')}</span>}><Decisions record={record} /></Card>
       <Card title={t('What the SRO approved')} aside={approved && <State word={approved.state} />}>
         {approved ? <Json of={set} /> : <p className="dim">{t('This image set is not listed.')}</p>}
       </Card>
@@ -79,6 +87,32 @@ function Shown({ record, view, trust: named, id }: { record: Record_; view: View
 }
 
 const x = (jwk: unknown): string => String((jwk as { x?: string }).x ?? '');
+
+const PARTS = ['firmware controller', 'boot loader', 'security processor', 'SNP firmware', 'microcode'];
+
+/** The parts of a TCB, each with its version; that of the firmware controller is on Turin alone. */
+const versions = (tcb: string): string => tcb.split('/').map((n, at) => `${t(PARTS[at] ?? '')} ${n}`).slice(tcb.startsWith('0/') ? 1 : 0).join(' · ');
+
+/** What the service read off the platform at the check-in. Software evidence has none: what it shows is made up. */
+function Platform({ record: { platform, run } }: { record: Record_ }) {
+  const real = run.assurance !== 'software';
+  return (
+    <Card title={t('Platform')}>
+      <div className="stack tight">
+        {!real && <p>{t('None: the software attester makes one up. No TCB stands behind it, and no chain of a maker of chips.')}</p>}
+        {platform == null ? <p className="dim">{t('The entry is of before platforms were written down: the evidence alone shows it.')}</p> : (
+          <Facts of={[
+            [t('Product'), real ? platform.product : undefined],
+            [t('TCB'), real && platform.tcb ? versions(platform.tcb) : undefined],
+            [t('Judged at level'), platform.level],
+            [t('Measurement'), <Id key="m" value={hex(fromBase64url(platform.measurement))} short />],
+            [t('Root key of the chain'), platform.root_sha256 && <Id key="k" value={platform.root_sha256} short />],
+          ]} />
+        )}
+      </div>
+    </Card>
+  );
+}
 
 function Findings({ of }: { of: Finding[] }) {
   return (
@@ -117,7 +151,7 @@ function Again({ record, view, trust: named }: { record: Record_; view: View; tr
     const judge = async (): Promise<Finding[]> => {
       const body = {
         kind: 'run_checked_in', run_id: run.run_id, job_sha256: run.job_sha256, image_set_id: run.image_set_id, evidence_sha256, checks,
-        assurance: run.assurance, run_jwk: view.run_jwk, enc_jwk: view.enc_jwk,
+        assurance: run.assurance, run_jwk: view.run_jwk, enc_jwk: view.enc_jwk, ...(record.platform == null ? {} : { platform: record.platform }),
       };
       const entered = await checked(receipt, pin, body);
       const word = (holds: boolean | undefined): Verdict => (holds === undefined ? 'unjudged' : holds ? 'holds' : 'fails');
@@ -127,7 +161,7 @@ function Again({ record, view, trust: named }: { record: Record_; view: View; tr
       const all: Finding[] = [
         { name: 'inclusion', why: 'the entry of the check-in is in the tree of the log', verdict: word(entered.included) },
         { name: 'checkpoint', why: 'the head of that tree is signed by the key that this browser pinned', verdict: word(entered.signed) },
-        { name: 'entry', why: 'the entry says what this page shows: run, job, image set, evidence, checks and both keys of the room', verdict: word(entered.bodied) },
+        { name: 'entry', why: 'the entry says what this page shows: run, job, image set, evidence, platform, checks and both keys of the room', verdict: word(entered.bodied) },
         { name: 'job', why: 'the consumer signed the job with a key that the register lists', verdict: word(signed) },
       ];
       if (view.completion != null) {
@@ -156,12 +190,18 @@ function Again({ record, view, trust: named }: { record: Record_; view: View; tr
 /** A file of evidence that somebody has, held against the log. It stays in the browser. */
 function OfFile({ known }: { known: Known }) {
   const [found, setFound] = useState<Finding[]>();
+  const [seen, setSeen] = useState<Awaited<ReturnType<typeof shown>>>();
   const [problem, setProblem] = useState<unknown>();
   const open = async (file: File | undefined) => {
     setFound(undefined);
+    setSeen(undefined);
     setProblem(undefined);
     try {
-      if (file !== undefined) setFound(await judged(readFile(await file.text()), known));
+      if (file === undefined) return;
+      const held = readFile(await file.text());
+      setFound(await judged(held, known));
+      // What cannot be read has failed above, by its name; software evidence has nothing to show.
+      if (held.evidence.kind !== 'software') setSeen(await shown(held.evidence).catch(() => undefined));
     } catch (caught) {
       setProblem(caught);
     }
@@ -173,6 +213,12 @@ function OfFile({ known }: { known: Known }) {
         <div><FileButton accept="application/json,.json" onChange={(file) => void open(file ?? undefined)}>{(props) => <Button {...props} variant="default" size="xs">{t('Choose a file')}</Button>}</FileButton></div>
         <ProblemNote problem={problem} />
         {found && <Findings of={found} />}
+        {seen && (
+          <Facts of={[
+            [t('TCB'), versions(seen.tcb)],
+            ...seen.chain.map((one): [string, ReactNode] => [one.name, <span key={one.sha256}>{t('by {name}, until', { name: one.issuer })} <Time at={one.until} date /> <Id value={one.sha256} short /></span>]),
+          ]} />
+        )}
       </div>
     </Card>
   );

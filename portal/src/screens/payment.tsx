@@ -19,6 +19,12 @@ const NAMES: Record<string, string> = {
   refunding: 'block being undone', refunded: 'no longer owed', void: 'never blocked',
 };
 
+/** The way of the instruction that was given last, to where it stands at the payment system. */
+export function wayOfInstruction(standing: string): string[] {
+  if (standing === 'failed') return ['created', 'failed'];
+  return ['created', 'submitted', 'accepted', 'settled', ...(standing === 'returned' ? ['returned'] : [])];
+}
+
 /** The states that an obligation goes through, as far as they can be told from the one that it is in. */
 export function wayOf({ state, job_sha256 }: Pick<Obligation, 'state' | 'job_sha256'>): string[] {
   if (state === 'void') return ['asked', 'void'];
@@ -55,7 +61,6 @@ function Shown({ of }: { of: Obligation }) {
   const { data: session } = useQuery(me);
   const open = useQuery(disputes);
   const way = wayOf(of);
-  const at = way.indexOf(of.state);
   const known = (open.data ?? []).find((one) => one.instruction_id === of.instruction_id && one.state !== 'closed');
   const party = session?.member === of.payer || session?.member === of.payee;
   return (
@@ -66,11 +71,13 @@ function Shown({ of }: { of: Obligation }) {
       actions={known ? <Button component={Link} variant="default" to={`/disputes/${known.dispute_id}`}>{t('To its dispute')}</Button> : party && open.data ? <Open of={of} /> : undefined}
     >
       <Card title={t('How far it is')}>
-        <ol className="steps" aria-label={t('The way of this payment')}>
-          {way.map((name, place) => (
-            <li key={name} className={place < at || at === way.length - 1 ? 'done' : place === at ? 'now' : ''} aria-current={place === at ? 'step' : undefined}>{t(NAMES[name] ?? name)}</li>
-          ))}
-        </ol>
+        <Steps label={t('The way of this payment')} way={way} at={of.state} names={of.standing === 'returned' ? { ...NAMES, due: 'came back, tried again' } : NAMES} />
+        {of.standing != null && (
+          <>
+            <p className="dim small">{t('The instruction that was given last, as its payment provider says:')}</p>
+            <Steps label={t('The way of the instruction')} way={wayOfInstruction(of.standing)} at={of.standing} />
+          </>
+        )}
         {(of.attempt ?? 0) > 0 && <p className="dim small">{t('{n} attempts failed before.', { n: of.attempt ?? 0 })}</p>}
         <p className="dim small">{t('Nobody pays on this page: your payment provider does as it is instructed.')}</p>
         <p className="dim small">{t('Money moves in two phases: it is held first, and made final or given back once. No phase is skipped or done twice.')}</p>
@@ -91,6 +98,19 @@ function Shown({ of }: { of: Obligation }) {
       <Transfers of={of} />
       <Terminal command={`depa payment list --key YOUR.key --registry ${location.origin}`} />
     </Page>
+  );
+}
+
+const ENDS_BADLY = ['failed', 'returned'];
+
+function Steps({ label, way, at: word, names = {} }: { label: string; way: string[]; at: string; names?: Record<string, string> }) {
+  const at = way.indexOf(word);
+  return (
+    <ol className="steps" aria-label={label}>
+      {way.map((name, place) => (
+        <li key={name} className={place === at && ENDS_BADLY.includes(name) ? 'bad' : place < at || at === way.length - 1 ? 'done' : place === at ? 'now' : ''} aria-current={place === at ? 'step' : undefined}>{t(names[name] ?? name)}</li>
+      ))}
+    </ol>
   );
 }
 

@@ -13,7 +13,7 @@ import { keyMissing, useSigning } from '../parts/keys';
 import { Disputes } from '../parts/disputes';
 import { Card, Empty, Facts, Page, ProblemNote, Read } from '../parts/page';
 import { Revenue } from '../parts/revenue';
-import { Id, money, Name, State, Time } from '../parts/words';
+import { Id, money, Name, Paid, State, Time } from '../parts/words';
 
 export default function Payments() {
   const { data: session } = useQuery(me);
@@ -38,7 +38,7 @@ export default function Payments() {
                         <td><Name did={row.payee} /></td>
                         <td>{row.run_id ? <Link to={`/runs/${row.run_id}`}>{t('Run')} {row.run_id.slice(4, 12)}</Link> : t('period')}<br /><span className="dim small">{t('term {term}', { term: row.term_id })} · <Id value={row.instruction_id} short /></span></td>
                         <td className="num"><Link to={`/payments/${row.instruction_id}`}>{money(row.amount_minor, row.currency)}</Link></td>
-                        <td><State word={row.state} /></td>
+                        <td><Paid of={row} /></td>
                       </tr>
                     ))}
                   </tbody>

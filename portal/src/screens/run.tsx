@@ -9,13 +9,15 @@ import { type JobSpec, trainingOf } from '../api/documents';
 import { datasets, me, run as query, runView, trust } from '../api/queries';
 import { t } from '../i18n';
 import { peek } from '../keys/document';
+import { GaveUp, Verdicts } from '../parts/decisions';
 import { mark } from '../parts/marks';
 import { OrderAgain } from '../parts/order-dialog';
 import { Card, Facts, Page, Read, Terminal } from '../parts/page';
 import { Progress } from '../parts/progress';
+import { SaveReceipt, verifyReceipt } from '../parts/receipts';
 import { SignedAct } from '../parts/signed-act';
 import { Statements, Timeline } from '../parts/timeline';
-import { count, epsilon, Gauge, Id, money, Name, State, Time, useNames } from '../parts/words';
+import { count, epsilon, Gauge, Id, money, Name, Paid, State, Time, useNames } from '../parts/words';
 import { ByTwo } from './admin/by-two';
 
 export default function RunPage() {
@@ -67,6 +69,7 @@ function Shown({ record, id }: { record: Schemas['RunRecord']; id: string }) {
       <Card title={t('Progress')}>
         <Timeline state={run.state} reached={reached(record)} paid={paid} />
         <Progress run={run} steps={training?.steps} charges={charges} ended={record.aborted_steps} />
+        <GaveUp record={record} />
         {run.state === 'aborted' && (
           <p className="dim">{record.aborted_steps === 0 ? t('It gave up before its first step: charges are returned against the logged abort.') : t('It ended without output. Its charge stands; nothing is owed, since payment falls due at completion.')}</p>
         )}
@@ -98,7 +101,7 @@ function Shown({ record, id }: { record: Schemas['RunRecord']; id: string }) {
                   {obligations.map((one) => (
                     <li key={one.instruction_id} className="item">
                       <div><Name did={one.payer} /> → <Name did={one.payee} /><p className="small"><Id value={one.instruction_id} short /></p></div>
-                      <div className="row"><strong className="num">{money(one.amount_minor, one.currency)}</strong><State word={one.state} /></div>
+                      <div className="row"><strong className="num">{money(one.amount_minor, one.currency)}</strong><Paid of={one} /></div>
                     </li>
                   ))}
                 </ul>
@@ -125,10 +128,16 @@ function Shown({ record, id }: { record: Schemas['RunRecord']; id: string }) {
               [t('Rooms'), job.rooms ?? 1],
             ]} />
           </Card>
-          <Card title={t('Evidence')} aside={<Link to={`/runs/${id}/evidence`}>{t('Look closer')}</Link>}>
-            <p><span className="pill good">{t('{n} checks passed', { n: record.checks.length })}</span></p>
-            <details><summary className="dim small">{t('Each by name')}</summary><ul className="list small">{record.checks.map((check) => <li key={check}>{check.replaceAll('_', ' ')}</li>)}</ul></details>
-          </Card>
+          <Card title={t('Evidence')} aside={<Link to={`/runs/${id}/evidence`}>{t('Look closer')}</Link>}><Verdicts record={record} /></Card>
+          {view.data?.receipt != null && (
+            <Card title={t('Receipt')}>
+              <div className="stack tight">
+                <p>{t('The completion stands in the log, with what it owes: this file proves it to whoever was not there.')}</p>
+                <div><SaveReceipt run={id} /></div>
+                <Terminal command={verifyReceipt(id)} />
+              </div>
+            </Card>
+          )}
           <Card title={t('About')}>
             <Facts of={[
               [t('Consumer'), <Name key="t" did={run.tdc} />],

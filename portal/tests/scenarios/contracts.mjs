@@ -155,6 +155,36 @@ export async function a_contract_that_the_sro_countersigns_stands_once_two_of_it
   await consumer.locator('.head .pill', { hasText: 'active' }).waitFor();
   await until('every signature is judged in the page', async () => (await consumer.getByText('verified in your browser').count()) === 7);
   await consumer.getByRole('button', { name: 'Order a run' }).waitFor();
+  // A next version waits for the parties and then for the SRO, while the first one stands.
+  await house.open(consumer, `/contracts/new?counter=${id}`);
+  await consumer.getByLabel('At most so many runs').fill('3');
+  await consumer.getByRole('button', { name: 'Check every rule' }).click();
+  await consumer.getByText('says yes').waitFor();
+  const next = await consumer.getByTestId('digest').textContent();
+  await consumer.getByRole('button', { name: 'Sign and propose' }).click();
+  const [saved] = await Promise.all([consumer.waitForEvent('download'), consumer.getByRole('button', { name: 'Save it as signed so far' }).click()]);
+  const proposed = join(house.dir, `${id}.2.json`);
+  await saved.saveAs(proposed);
+  const provider = await house.person('tdp');
+  await provider.getByRole('link', { name: 'A next version of a contract waits for your signature' }).click();
+  await until('the next version', async () => (await provider.getByTestId('digest').textContent().catch(() => '')) === next);
+  await provider.getByLabel('I have read the contract').waitFor();
+  for (const who of ['tdp', 'tdp2', 'tdp3', 'ccrp']) {
+    const out = join(house.dir, `${id}.2.${who}.json`);
+    await house.depa(who, 'contract', 'sign', proposed, '--out', out);
+    await house.depa(who, 'contract', 'submit', proposed, '--signature', out);
+  }
+  for (const page of [asha, bela]) {
+    await house.open(page, '/');
+    await page.getByRole('link', waits).click();
+    await until('the next version', async () => (await page.getByTestId('digest').textContent().catch(() => '')) === next);
+    await page.getByLabel('I have read the contract').check();
+    await page.getByRole('button', { name: 'Countersign for the SRO' }).click();
+    await page.getByText(page === asha ? 'You have countersigned.' : 'All have signed: the contract stands.').first().waitFor();
+  }
+  const { sha256, state } = await consumer.evaluate(async (name) => (await fetch(`/v1/contracts/${name}`)).json(), id);
+  assert.deepEqual([sha256, state], [next, 'active'], 'the next version is in force');
+  await house.open(consumer, `/contracts/${id}`);
   // Two people of the SRO stop it, the first of them on its own page.
   await house.open(asha, `/contracts/${id}`);
   await asha.getByRole('button', { name: 'Suspend this contract' }).click();
@@ -168,7 +198,7 @@ export async function a_contract_that_the_sro_countersigns_stands_once_two_of_it
   await bela.getByText('Two people have signed').first().waitFor();
   await consumer.locator('.head .pill', { hasText: 'suspended' }).waitFor();
   assert.equal(await consumer.getByRole('button', { name: 'Order a run' }).count(), 0);
-  for (const page of [consumer, asha, bela]) quiet(page);
+  for (const page of [consumer, provider, asha, bela]) quiet(page);
 }
 
 export async function bytes_that_the_service_altered_are_neither_shown_nor_offered_for_signing(house) {

@@ -1,39 +1,12 @@
 // Screen 8: runs are ordered in the page, each with its cost before it.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { quiet, until } from '../check.mjs';
-import { job } from '../job.mjs';
+import { agreed, job } from '../job.mjs';
 
 /** What the page handed in last as an order. */
 const ordered = (page) => JSON.parse(page.sent.filter(({ url, body }) => url.endsWith('/v1/run-orders') && body !== '').at(-1).body).bundle;
 const read = ({ payload }) => JSON.parse(Buffer.from(payload, 'base64url'));
-
-/** A contract that grants this much of each dataset, signed by all. */
-async function agreed(page, house, epsilon) {
-  await house.open(page, '/datasets');
-  const buttons = page.locator('.card.link .above button');
-  await buttons.first().waitFor();
-  for (let at = 0; at < 3; at += 1) await buttons.nth(at).click();
-  await page.getByRole('link', { name: 'Contract over 3 datasets' }).click();
-  await page.getByLabel(/^ε of /).nth(2).waitFor();
-  for (const grant of await page.getByLabel(/^ε of /).all()) await grant.fill(epsilon);
-  await page.getByRole('button', { name: 'Check every rule' }).click();
-  await page.getByText('says yes').waitFor();
-  await page.getByRole('button', { name: 'Sign and propose' }).click();
-  await page.getByRole('heading', { name: 'Contract', exact: true }).waitFor();
-  const id = page.url().split('/').at(-1);
-  const fetched = join(house.dir, `${id}.json`);
-  await house.depa('tdc', 'contract', 'fetch', id, '--out', fetched);
-  for (const who of ['tdp', 'tdp2', 'tdp3', 'ccrp']) {
-    const out = join(house.dir, `${id}.${who}.json`);
-    await house.depa(who, 'contract', 'sign', fetched, '--out', out);
-    await house.depa(who, 'contract', 'submit', fetched, '--signature', out);
-  }
-  await page.locator('.head .pill', { hasText: 'active' }).waitFor();
-  const view = await page.evaluate(async (name) => (await fetch(`/v1/contracts/${name}`)).json(), id);
-  return read(view.contract);
-}
 
 export async function a_run_is_ordered_in_the_page_and_once_more_under_a_new_charge(house) {
   const page = await house.signer('tdc');

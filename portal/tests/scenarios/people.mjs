@@ -277,6 +277,17 @@ export async function the_sro_lays_down_a_template_a_schema_and_a_suspension_by_
   await signed();
   await second('urn:depa:schema:heart-v1');
   assert.equal((await house.get('/v1/data-schemas')).data_schemas.length, 1);
+  // Each version stands with its own digest, its entry, and who proposed and who confirmed it.
+  const version = bela.getByTestId('versions').locator('tr', { hasText: 'cardiology-v1' });
+  await version.locator('.pill', { hasText: 'active' }).waitFor();
+  const own = createHash('sha256').update(Buffer.from(stored.envelope.payload, 'base64url')).digest('hex');
+  assert.equal(await version.locator(`button.id[title="${own}"]`).count(), 1);
+  assert.equal(await version.locator(`button.id[title="${digest}"]`).count(), 1, 'its rule document');
+  assert.equal(await version.getByRole('link', { name: /^entry \d+ of the log$/ }).getAttribute('href'), `/portal/audit?entry=${stored.receipt.index}`);
+  const people = await version.locator('td span[title^="did:"]').evaluateAll((all) => all.map((one) => one.title));
+  assert.deepEqual(people, [house.people.sro.did, house.people.sro2.did]);
+  await bela.getByTestId('versions').locator('tr', { hasText: 'urn:depa:schema:heart-v1' }).waitFor();
+  await house.shot(bela, 'admin-versions');
   // The registry of schemas shows its columns; health and what is switched on stand beside it.
   const registered = bela.locator('li', { hasText: 'urn:depa:schema:heart-v1' });
   await registered.getByText('2 columns').click();

@@ -1,8 +1,12 @@
 // Screen 3: a table is profiled in the page, sealed by the provider's own tool, offered under a signature.
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { quiet } from '../check.mjs';
+import { program } from '../house.mjs';
+
+const root = resolve(import.meta.dirname, '../../..');
 
 export async function a_dataset_is_registered_and_no_cell_of_it_leaves_the_machine(house) {
   const marker = 'NEVER-SENT-7f3a';
@@ -16,7 +20,17 @@ export async function a_dataset_is_registered_and_no_cell_of_it_leaves_the_machi
     await page.getByRole('textbox', { name: label, exact: true }).fill(words);
   }
   await page.getByRole('button', { name: 'Next' }).click();
-  await page.locator('input[type=file]').setInputFiles(table);
+  // Of Parquet a command tells the columns, and the page takes what it writes.
+  const file = page.locator('input[type=file]').first();
+  await file.setInputFiles({ name: 'ages.parquet', mimeType: 'application/octet-stream', buffer: Buffer.from('PAR1') });
+  const init = await page.locator('.terminal pre', { hasText: 'depa dataset init' }).textContent();
+  assert.equal(init, "depa dataset init ages.parquet --name 'Ages and results' --kms https://kms.example --people 1 --out dataset.toml --json > columns.json");
+  assert.equal(await page.getByRole('button', { name: 'Next' }).isDisabled(), true);
+  const told = await program('depa', ['dataset', 'init', table, '--name', 'Ages and results', '--kms', 'https://kms.example', '--people', '1', '--out', join(house.dir, 'init.toml'), '--json']);
+  await page.locator('input[type=file]').nth(1).setInputFiles({ name: 'columns.json', mimeType: 'application/json', buffer: Buffer.from(told) });
+  await page.getByText('4 columns in ages.parquet').waitFor();
+  await file.setInputFiles([]);
+  await file.setInputFiles(table);
   await page.getByText('4 columns in ages.csv').waitFor();
   await page.getByRole('button', { name: 'Next' }).click();
   // Types were found; bounds are the provider's to say.
@@ -39,9 +53,28 @@ export async function a_dataset_is_registered_and_no_cell_of_it_leaves_the_machi
   await page.getByLabel('Lower bound of positive').fill('0');
   await next.click();
   await page.getByLabel('People in it').fill('200');
-  await page.getByRole('button', { name: 'Next' }).click();
+  // What the register would refuse is told before anything is sealed.
+  assert.equal(await page.getByLabel('TRAINING').isChecked(), true);
+  for (const [label, wrong, right] of [['ε that all runs together may reveal', '1000', '2.9'], ['at this δ', '0.005', '0.0004'], ['Countries where these people live', 'India', 'in NP']]) {
+    await page.getByLabel(label).fill(wrong);
+    assert.equal(await next.isDisabled(), true, label);
+    await page.getByLabel(label).fill(right);
+    assert.equal(await next.isDisabled(), false, label);
+  }
+  const choose = async (label, option) => {
+    await page.getByRole('combobox', { name: label, exact: true }).click();
+    await page.getByRole('option', { name: option, exact: true }).click();
+  };
+  await choose('Price', 'for 30 days');
+  await page.getByText('A price is above 0').waitFor();
+  await page.getByLabel('Sum').fill('2500');
+  await page.getByLabel('Currency').fill('eur');
+  await page.getByLabel('Days of a period').fill('90');
   const { datasets } = await house.get('/v1/datasets?limit=200');
   const own = datasets.map((one) => one.offer).find((offer) => offer.provider === house.people.tdp.did);
+  await choose('Whose budget it is', `that of ${own.name}`);
+  await house.shot(page, 'wizard-terms');
+  await next.click();
   const { key } = await house.signedOffer(page, own.dataset_id);
   await page.getByLabel('Your key service').fill(key.kms);
   await page.getByRole('combobox', { name: 'Its key opens for' }).click();
@@ -55,7 +88,7 @@ export async function a_dataset_is_registered_and_no_cell_of_it_leaves_the_machi
   const [out, record] = [join(house.dir, 'ages.depa'), join(house.dir, 'sealed.json')];
   await house.depa('tdp', 'dataset', 'seal', description, '--csv', table, '--out', out, '--url', `file://${out}`, '--record', record);
   const take = async (content) => {
-    const input = page.locator('input[type=file]');
+    const input = page.locator('input[type=file]').first();
     await input.setInputFiles([]);
     await input.setInputFiles({ name: 'sealed.json', mimeType: 'application/json', buffer: Buffer.from(content) });
   };
@@ -75,8 +108,17 @@ export async function a_dataset_is_registered_and_no_cell_of_it_leaves_the_machi
   await page.getByText('Sealed: manifest root').waitFor();
   // The command that tests the key reference, against the provider's real key service.
   const test = await page.getByRole('group', { name: 'Test the key reference' }).locator('.terminal pre').textContent();
-  assert.equal(test, `depa kms budget --kms ${key.kms} --key tdp.key`);
+  assert.equal(test, `depa kms budget --kms ${key.kms} --key tdp.key\ndepa kms explain bundle.json --config kms.toml`);
+  await page.getByRole('group', { name: 'Test the key reference' }).getByText('may get the key').first().waitFor();
   await house.depa('tdp', 'kms', 'budget', '--kms', key.kms);
+  // Statistics that were made of this very table go along.
+  await page.getByText('Statistics for everyone, if you like').click();
+  const profile = await page.locator('.terminal pre', { hasText: 'depa dataset profile' }).textContent();
+  assert.equal(profile, `depa dataset profile dataset.json --csv ages.csv --epsilon 0.1 --principal mobile --record sealed.json --kms ${key.kms} --key tdp.key --trust trust.json --out profile.json`);
+  const statistics = join(house.dir, 'ages-profile.json');
+  await house.depa('tdp', 'dataset', 'profile', description, '--csv', table, '--epsilon', '0.1', '--principal', 'mobile', '--record', record, '--kms', key.kms, '--out', statistics);
+  await page.locator('input[type=file]').nth(1).setInputFiles(statistics);
+  await page.getByText('They go along: ε 0.1 of every person.').waitFor();
   // Croissant as the page shows it is what the service publishes.
   await page.getByText('Everything that catalogues will read').click();
   const preview = JSON.parse(await page.getByTestId('croissant').textContent());
@@ -92,6 +134,23 @@ export async function a_dataset_is_registered_and_no_cell_of_it_leaves_the_machi
   const croissant = await house.get(`/v1/datasets/${sealed.dataset_id}/croissant`);
   assert.equal(croissant.name, 'Ages and results');
   assert.deepEqual(croissant, preview, 'the preview told the truth');
+  assert.deepEqual(croissant.spatialCoverage.map(({ name }) => name), ['IN', 'NP']);
+  checked(house, preview);
+  const offer = await house.signedOffer(page, sealed.dataset_id);
+  assert.deepEqual([offer.family, offer.privacy_cap.epsilon, offer.privacy_cap.delta, offer.usage.purposes], [own.family, '2.9', '0.0004', ['TRAINING']]);
+  const [{ kind, currency, amount_minor, pricing }] = offer.payment;
+  assert.deepEqual([kind, currency, amount_minor, pricing], ['subscription', 'EUR', 250_000, { period_days: 90 }]);
+  // A consumer reads the statistics, with what they cost; the list of all carries none.
+  const consumer = await house.person('tdc');
+  await house.open(consumer, `/datasets/${sealed.dataset_id}`);
+  await consumer.getByText('The budget was charged with it.').waitFor();
+  assert.equal(await consumer.getByTestId('statistics').locator('tbody tr').count(), 3);
+  await consumer.getByText('IN, NP', { exact: true }).waitFor();
+  await consumer.getByText(/2,500\.00 for 90 days$/).waitFor();
+  await house.shot(consumer, 'dataset-statistics');
+  const { datasets: all } = await house.get('/v1/datasets?limit=200');
+  assert.ok(all.every((one) => one.offer.statistics === undefined));
+  quiet(consumer);
   // Its provider pauses it and goes on with it, each time by a signature.
   for (const [act, state] of [['Pause', 'suspended'], ['Resume', 'registered']]) {
     await page.getByRole('button', { name: act, exact: true }).click();
@@ -101,6 +160,18 @@ export async function a_dataset_is_registered_and_no_cell_of_it_leaves_the_machi
     await page.locator('.head .pill', { hasText: state }).waitFor();
     assert.equal((await house.get(`/v1/datasets/${sealed.dataset_id}`)).state, state);
   }
+}
+
+/** mlcroissant takes the document, where `sh infra/interop.sh` has set it up. */
+function checked(house, document) {
+  const place = join(root, '.build/interop/croissant');
+  if (!existsSync(join(place, 'made-of'))) {
+    console.log('NOT RUN portal: mlcroissant over the wizard’s document; sh infra/interop.sh makes its environment');
+    return;
+  }
+  const file = join(house.dir, 'croissant.json');
+  writeFileSync(file, JSON.stringify(document));
+  console.log(execFileSync(join(place, 'bin/python'), [join(root, 'infra/interop/check_croissant.py'), file], { encoding: 'utf8' }).trim());
 }
 
 export async function a_dataset_page_says_what_a_version_changed(house) {

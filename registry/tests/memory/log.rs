@@ -201,8 +201,15 @@ fn cosignatures_come_with_the_checkpoint_they_are_over() {
     assert_eq!(note.signatures.len(), 2);
     assert_eq!(signing::note::verify_cosignature(&note, "witness.example", witness.jwk()).unwrap(), start());
     assert_eq!(house.registry.cosigned_size("witness.example").unwrap(), 2);
-    house.apply(&house.tdc, Kind::Tdc).unwrap();
+    let later = house.apply(&house.tdc, Kind::Tdc).unwrap();
     assert_eq!(house.registry.checkpoint().unwrap().signatures.len(), 1);
+    // A receipt under the checkpoint that was cosigned carries the cosignature, and covers no later entry.
+    let genesis = house.registry.entries(0, 1).unwrap().remove(0);
+    let receipt = house.registry.receipt_under(0, &note).unwrap();
+    assert_eq!(Checkpoint::parse(&receipt.checkpoint).unwrap().signatures.len(), 2);
+    signing::verify_receipt(&receipt, &genesis.body, &house.options.origin, house.options.signer.jwk()).unwrap();
+    let beyond = house.registry.receipt_under(later.receipt.index, &note);
+    assert_eq!(beyond.unwrap_err().code, Code::NotFound);
 }
 
 #[test]

@@ -138,6 +138,7 @@ pub fn offer(n: usize, tdp: &FileKey, kms: &FileKey) -> DatasetOffer {
         renewable_to: None,
         principal_pool: None,
         discounts: Vec::new(),
+        statistics: None,
         payment: vec![PriceTerm {
             term_id: "p1".into(),
             kind: TermKind::PerRun,

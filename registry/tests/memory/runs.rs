@@ -136,6 +136,7 @@ impl House {
             assurance: Assurance::Software,
             run_jwk: key.jwk().clone(),
             enc_jwk: Jwk::x25519(Digest::of(run_id.as_str().as_bytes()).0),
+            platform: None,
             run_id,
         }
     }
@@ -208,6 +209,7 @@ impl House {
             }],
             charges: vec![self.charge(n)],
             rules: Vec::new(),
+            checks: Vec::new(),
             statement,
         }
     }

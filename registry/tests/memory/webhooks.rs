@@ -252,6 +252,39 @@ fn an_instruction_that_has_its_answer_goes_out_no_more() {
 }
 
 #[test]
+fn how_far_a_payment_is_is_told_to_payer_and_payee_and_to_nobody_else() {
+    let mut house = House::furnished();
+    let run = house.running();
+    let completion = house.completion(&run);
+    house.complete(&run, &completion).unwrap();
+    house.registry.dispatch(at(0)).unwrap();
+    let owed = house.registry.state().payments().next().unwrap().obligation.clone();
+    let listens = |who| {
+        let to = endpoint(&who, &["payment.*"]);
+        house.registry.add_endpoint(&to).unwrap();
+        to.endpoint_id
+    };
+    let parties = [listens(owed.payer.clone()), listens(owed.payee.clone())];
+    listens(house.psp.did().unwrap());
+    for (result, topic) in [
+        (PaymentResult::Submitted, "payment.submitted"),
+        (PaymentResult::Accepted, "payment.accepted"),
+        (PaymentResult::Settled, "payment.settled"),
+        (PaymentResult::Returned, "payment.returned"),
+    ] {
+        house.pays(&owed, result).unwrap();
+        house.registry.dispatch(at(1)).unwrap();
+        let sent = lease(&house.registry, 100, at(1));
+        // Beside it goes what waits until a payment service provider listens.
+        let told = sent.iter().filter(|one| one.topic != "payment.instructed");
+        let to: Vec<_> = told.map(|one| (one.topic.as_str(), one.endpoint_id.clone())).collect();
+        assert_eq!(to.len(), 2, "{topic}");
+        assert!(parties.iter().all(|party| to.contains(&(topic, party.clone()))), "{topic}: {to:?}");
+        finish(&house, &sent, TAKEN, at(1));
+    }
+}
+
+#[test]
 fn pauses_rotations_tests_and_the_end_of_an_endpoint() {
     let (house, to) = told(false);
     let registry = &house.registry;

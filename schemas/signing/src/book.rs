@@ -309,9 +309,12 @@ pub fn verify_added_key(event: &KeyEvent, resolution: Option<&Resolution>, regis
 }
 
 /// A book with one party key.
-struct OneKey {
-    holder: String,
-    jwk: Jwk,
+#[derive(Clone, Debug)]
+pub struct OneKey {
+    /// Whose key it is.
+    pub holder: String,
+    /// The key.
+    pub jwk: Jwk,
 }
 
 impl KeyBook for OneKey {

@@ -48,6 +48,8 @@ messages! {
         creators: Vec<String>,
         /// Words to find it by.
         keywords: Vec<String>,
+        /// Countries where its people live.
+        regions: Vec<String>,
         /// Columns.
         columns: Vec<Column>,
         /// The files of data; their sizes are those of the plaintext unless they are sealed already.

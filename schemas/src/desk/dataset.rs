@@ -12,6 +12,7 @@ use crate::log::Receipt;
 use crate::payout::PrincipalPool;
 use crate::privacy::Clause;
 use crate::renewal::BudgetRenewal;
+use crate::statistics::Statistics;
 use crate::text::Real;
 use crate::time::Timestamp;
 
@@ -65,6 +66,9 @@ messages! {
         /// Discounts open to every consumer whose contract meets them.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         discounts: Vec<Discount>,
+        /// Statistics; lists leave them out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        statistics: Option<Statistics>,
         /// Data card.
         data_card: DataCard,
         /// When it was offered.
@@ -124,6 +128,7 @@ impl From<DatasetOffer> for PublicOffer {
             payment,
             principal_pool,
             discounts,
+            statistics,
             data_card,
             offered_at,
         } = offer;
@@ -148,6 +153,7 @@ impl From<DatasetOffer> for PublicOffer {
             payment,
             principal_pool,
             discounts,
+            statistics,
             data_card,
             offered_at,
         }

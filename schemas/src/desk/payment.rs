@@ -41,6 +41,10 @@ messages! {
         amount_minor: Minor,
         /// `asked`, `blocked`, `due`, `instructed`, `settled`, `refunding`, `refunded` or `void`.
         state: String,
+        /// Where the instruction that was given last stands at the payment system, as its provider said: `created`, `submitted`,
+        /// `accepted`, `settled`, `failed` or `returned`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        standing: Option<String>,
         /// The day by which it is to be paid.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         due_at: Option<Timestamp>,

@@ -6,6 +6,7 @@ use super::messages;
 use crate::contract::{Assurance, ContractRef};
 use crate::digest::Digest;
 use crate::envelope::Envelope;
+use crate::evidence::Platform;
 use crate::id::{DatasetId, Did, FamilyId, ImageSetId, RunId};
 use crate::job::JobSpec;
 use crate::privacy::Clause;
@@ -65,6 +66,9 @@ messages! {
         evidence_sha256: Digest,
         /// Names of the checks that the evidence passed.
         checks: Vec<String>,
+        /// What the service read off the platform; none where the entry is of before it was kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        platform: Option<Platform>,
         /// What key services stated, in the order of the log.
         statements: Vec<RunStatement>,
         /// Index of the completion's entry.
@@ -75,6 +79,9 @@ messages! {
         aborted: Option<u64>,
         /// Training steps carried out before its room gave up.
         aborted_steps: Option<u32>,
+        /// The code of the refusal that made its room give up, in the room's own word.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        aborted_code: Option<String>,
     }
     /// What one consumer's runs have spent of a dataset's budget.
     BudgetLine {

@@ -114,6 +114,7 @@ pub fn offer() -> DatasetOffer {
         renewable_to: None,
         principal_pool: None,
         discounts: Vec::new(),
+        statistics: None,
         payment: vec![PriceTerm {
             term_id: "run".into(),
             kind: TermKind::PerRun,

@@ -3,6 +3,7 @@
 use super::{at, contract_ref, dataset, digest, ecdh, ed, envelope, image, kms, real, registry, run, tdc, tdp, uuid};
 use schemas::contract::*;
 use schemas::id::*;
+use schemas::own_release::*;
 use schemas::privacy::*;
 use schemas::release::*;
 use schemas::weights::*;
@@ -49,6 +50,7 @@ pub fn kms_receipt() -> KmsReceipt {
         }],
         charges: vec![charge()],
         rules: vec![digest(31), digest(32)],
+        checks: vec!["chain_root".into(), "signature".into(), "measurement".into()],
         statement: KmsStatement::Released { reservation_id: ReservationId::new(uuid(9)), jwe_sha256: vec![digest(14)] },
     }
 }
@@ -120,5 +122,23 @@ pub fn weights_release() -> WeightsRelease {
         jwe: "header.key.iv.text.tag".into(),
         gated: None,
         at: at("2026-12-02T10:00:12Z"),
+    }
+}
+
+pub fn own_release() -> OwnRelease {
+    OwnRelease {
+        schema: "own-release.v1".into(),
+        registry: registry(),
+        kms: kms(),
+        provider: tdp(),
+        kind: ReleasedKind::Profile,
+        file_sha256: digest(43),
+        offer_sha256: digest(6),
+        charge: DatasetCharge {
+            mechanisms: vec![Mechanism::Gaussian { noise_multiplier: real("9.999999") }],
+            epsilon_micro: 334_512,
+            ..charge()
+        },
+        at: at("2026-11-20T11:30:00Z"),
     }
 }

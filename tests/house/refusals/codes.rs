@@ -77,7 +77,7 @@ const TESTED: [(Code, &str); 100] = [
     (Code::RunKeyMismatch, "an encryption key swapped on the way; keys of an earlier run; another run's reservation"),
     (Code::RunState, "a second room for an order; a report, completion or renewal after the end"),
     (Code::RequestReplayed, "a signed request used twice"),
-    (Code::BudgetExceeded, "a second run; a run beyond the cap; nineteen of twenty at once"),
+    (Code::BudgetExceeded, "a second run; a run beyond the cap; nineteen of twenty at once; a sketch beyond the cap"),
     (Code::BudgetRenewalInvalid, "a renewal that leaves a number out"),
     (Code::BudgetRenewalTooLarge, "a renewal beyond the total that the offer says"),
     (Code::BudgetRenewalExists, "the same renewal twice"),

@@ -2,20 +2,51 @@
 //! the charge comes back. That each table is held against its own count alone, the tests of `tables` and `ccr-trainer` show.
 
 use ccr_runtime::Progress;
-use demo::data::TableKind;
-use schemas::Code;
+use demo::actors::{Offered, Tdp};
+use demo::data::{TableKind, Tables};
+use depa::dataset::kms::Kms;
+use depa::dataset::{self, SealedDataset, seal};
+use schemas::{Code, R};
 
 use super::scene::{Deal, PEOPLE, Scene, refuses};
 use crate::{not_run, real_worker};
 
-/// A house whose providers count the people of their tables, but one of them one too few.
+/// Seals a provider's table under this public count.
+fn sealed(tdp: &Tdp, tables: &Tables, people: u64) -> R<SealedDataset> {
+    let mut description = tdp.description()?;
+    description.public_rows = people;
+    std::fs::create_dir_all(&tdp.storage).unwrap();
+    let (csv, out) = (tdp.person.dir.join(tdp.kind.file()), tdp.storage.join(format!("{people}.depa")));
+    if !csv.exists() {
+        depa::edge::write_private(&csv, &tables.of(tdp.kind).csv()?)?;
+    }
+    let job = seal::Job { description: &description, csv: &csv, out: &out, url: None };
+    let (person, kms) = (&tdp.person, Kms::new(&tdp.kms)?);
+    dataset::seal(&job, &kms, &person.key, person.trust()?, &mut depa::edge::fresh, person.now())
+}
+
+/// Seals a table with its count, and tells everybody this one.
+fn offers(tdp: &Tdp, tables: &Tables, told: u64) -> Offered {
+    let sealed = sealed(tdp, tables, PEOPLE as u64).unwrap();
+    let mut description = tdp.description().unwrap();
+    description.public_rows = told;
+    let (person, file) = (&tdp.person, tdp.storage.join(format!("{PEOPLE}.depa")));
+    let offer = dataset::offer(&description, &sealed, &person.key, person.trust().unwrap(), person.now()).unwrap();
+    let receipt = dataset::publish(person.desk().unwrap(), &offer).unwrap();
+    Offered { kind: tdp.kind, sealed, file, offer, receipt }
+}
+
+/// A house whose providers count the people of their tables, but one of them tells one too few. No honest one can: its table is
+/// not sealed so.
 fn house(short: Option<usize>) -> (Scene, Deal) {
     let scene = Scene::with(|tdp, tables| {
         let own = short.is_some_and(|place| TableKind::ALL[place] == tdp.kind);
-        let offered = tdp.offers_with(tables.of(tdp.kind), |description| {
-            description.public_rows = PEOPLE as u64 - u64::from(own);
-        });
-        offered.unwrap()
+        let told = PEOPLE as u64 - u64::from(own);
+        if own {
+            refuses(Code::PublicCountExceeded, sealed(tdp, tables, told));
+            assert!(!tdp.storage.join(format!("{told}.depa")).exists());
+        }
+        offers(tdp, tables, told)
     });
     let deal = scene.deal();
     (scene, deal)

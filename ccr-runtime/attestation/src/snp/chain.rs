@@ -36,6 +36,7 @@ pub(crate) fn judge(case: &Case, checks: &mut Checks) -> Option<Chain> {
     let pinned = if software { None } else { policy::amd_root(&ark.spki()) };
     let trusted = pinned.is_some() || software && case.policy.pins_software(&ark.spki());
     checks.judge("chain_root", trusted, format!("root key {}", ark.spki()));
+    checks.record.root_sha256 = Some(ark.spki());
     let signed = [(ark, ark), (ask, ark), (leaf, ask)].iter().all(|(child, parent)| child.is_signed_by(parent));
     checks.judge("chain_signatures", signed, "ARK by itself, ASK by ARK, VCEK by ASK: RSASSA-PSS with SHA-384");
     let valid = [leaf, ask, ark].iter().all(|c| c.is_valid_at(case.now));

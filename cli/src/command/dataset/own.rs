@@ -3,33 +3,38 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use depa::dataset::charge::Outgoing;
 use depa::dataset::forget::{self, Places};
-use depa::dataset::init::{self, Wish};
-use depa::dataset::profile::{self, Terms};
-use depa::dataset::{Description, SealedDataset};
+use depa::dataset::init::{self, Columns, Wish};
+use depa::dataset::profile;
+use depa::dataset::{self, Description, SealedDataset};
 use depa::edge;
 use schemas::id::DatasetId;
+use schemas::own_release::ReleasedKind;
+use schemas::statistics::{Histogram, StatisticsTerms};
 use schemas::text::Real;
 use schemas::{Code, R, Refusal};
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::super::{Global, id};
+use super::charge::{self, Ledger, charging};
 use crate::output::{Answer, say};
 
 #[derive(Subcommand)]
 pub enum Verb {
-    /// Begin the description of a dataset: columns and types are read from a CSV, bounds and the number of people are not.
+    /// Begin the description of a dataset: columns and types are read from the table, bounds and the number of people are not.
     #[command(
         after_help = "Example:\n  depa dataset init table.csv --name 'Test results 2026' --kms https://kms.hospital.example --people 2119 --join-key mobile --target result --bound ct_value=10:40 --bound result=0:1 --out dataset.toml"
     )]
     Init(Box<Init>),
     /// Make statistics of a table that are differentially private before they leave: a noised histogram of every column.
     ///
-    /// Nothing is sent. One row is one person; --principal refuses a table in which somebody stands twice. It costs ε of
-    /// every person in the table, again each time; the charge belongs into the ledger of the dataset's family.
+    /// One row is one person; --principal refuses a table in which somebody stands twice. It costs ε of every person in the
+    /// table, again each time: the ledger of the dataset's family at your own key service is charged first, as it is for
+    /// training. Nothing else is sent. Before there is an offer, --record names the family, and the description its cap.
     #[command(
-        after_help = "Example:\n  depa dataset profile dataset.toml --csv table.csv --epsilon 0.1 --principal mobile --out profile.json"
+        after_help = "Examples:\n  depa dataset profile dataset.toml --csv table.csv --epsilon 0.1 --principal mobile --record sealed.json --kms https://kms.tdp.example --key tdp.key --trust trust.json --out profile.json\n  depa dataset profile dataset.toml --csv table.csv --epsilon 0.1 --offer offer.json --kms https://kms.tdp.example --key tdp.key --out profile.json"
     )]
     Profile {
         /// The description (TOML, or JSON).
@@ -46,6 +51,11 @@ pub enum Verb {
         /// The column that names the person.
         #[arg(long)]
         principal: Option<String>,
+        /// What sealing left behind, in place of an offer.
+        #[arg(long, value_name = "FILE", conflicts_with = "offer", requires = "kms")]
+        record: Option<PathBuf>,
+        #[command(flatten)]
+        ledger: Ledger,
         /// The profile: a new file.
         #[arg(long)]
         out: PathBuf,
@@ -91,7 +101,7 @@ pub enum Verb {
 /// What is said of the table.
 #[derive(Args)]
 pub struct Init {
-    /// The table (CSV).
+    /// The table: a CSV file, or a file that ends in .parquet.
     table: PathBuf,
     /// A name for people.
     #[arg(long)]
@@ -133,13 +143,22 @@ fn bound(text: &str) -> Result<(String, (Real, Real)), String> {
 pub fn run(verb: Verb, global: &Global) -> R<Answer> {
     match verb {
         Verb::Init(asked) => begin(*asked),
-        Verb::Profile { description, csv, epsilon, bins, principal, out } => {
+        Verb::Profile { description, csv, epsilon, bins, principal, record, ledger, out } => {
             let description: Description = edge::read_form(&description)?;
-            let terms = Terms { epsilon, bins };
-            let made = profile::profile(&description, &csv, &terms, principal.as_deref(), &mut edge::words())?;
-            edge::write_json(&out, &made)?;
-            say("no key service enters this charge: declare it to the ledger of the dataset's family");
-            let line = |c: &profile::Histogram| {
+            let terms = StatisticsTerms { epsilon, bins };
+            let drafted = || {
+                let Some(record) = &record else { return Ok(None) };
+                let sealed: SealedDataset = edge::read_json(record)?;
+                dataset::offer(&description, &sealed, &global.key()?, &global.trust()?, edge::now()).map(Some)
+            };
+            let account = ledger.account(drafted, global)?;
+            account.iter().try_for_each(|account| account.is_of(description.dataset_id.as_ref()))?;
+            let mut made = profile::profile(&description, &csv, &terms, principal.as_deref(), &mut edge::words())?;
+            made.ledger = charging(account.as_ref());
+            let file = edge::json(&made)?;
+            let outgoing = Outgoing { kind: ReleasedKind::Profile, file: &file, mechanism: &made.charge };
+            charge::out(&outgoing, account.as_ref(), &out)?;
+            let line = |c: &Histogram| {
                 let mean = c.mean.as_ref().map_or(String::new(), |mean| format!(", mean about {mean}"));
                 format!("{}: {:?}, missing {}{mean}", c.name, c.counts, c.missing)
             };
@@ -187,7 +206,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
 
 fn begin(asked: Init) -> R<Answer> {
     let Init { table, name, kms, people, join_keys, targets, bounds, epsilon, out } = asked;
-    let seen = init::columns(&table)?;
+    let Columns { seen, left_out } = init::columns(&table)?;
     let twice =
         bounds.iter().enumerate().any(|(at, (name, _))| bounds.iter().skip(at + 1).any(|(other, _)| other == name));
     if twice {
@@ -199,6 +218,9 @@ fn begin(asked: Init) -> R<Answer> {
     let line = |c: &init::Seen| format!("  {} {}", c.name, crate::output::word(&c.column_type));
     let mut text = format!("wrote {}; {} columns:\n", out.display(), seen.len());
     text.push_str(&seen.iter().map(line).collect::<Vec<_>>().join("\n"));
+    if !left_out.is_empty() {
+        text.push_str(&format!("\nleft out, for they are neither text nor numbers nor bytes: {}", left_out.join(", ")));
+    }
     text.push_str("\nread it and complete it: what it lists is sealed, all else is dropped");
-    Ok(Answer::new(&json!({"out": out, "columns": seen}), text))
+    Ok(Answer::new(&json!({"out": out, "columns": seen, "left_out": left_out}), text))
 }

@@ -3,23 +3,27 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use depa::dataset::charge::Outgoing;
 use depa::dataset::sketch::{self, Sketch, Terms};
 use depa::edge;
 use schemas::R;
+use schemas::own_release::ReleasedKind;
 use schemas::text::Real;
 use serde_json::json;
 
-use crate::output::{Answer, say};
+use super::super::Global;
+use super::charge::{self, Ledger, charging};
+use crate::output::Answer;
 
 #[derive(Subcommand)]
 pub enum Verb {
     /// Make a private sketch of a table's join keys, for an estimate of the overlap with another provider's table.
     ///
     /// Noise is added here, before anything leaves; the sketch holds no key and no hash of one. It costs ε of every person
-    /// in the table, again each time; the charge belongs into the ledger of the dataset's family. Both providers use the
-    /// same session and buckets.
+    /// in the table, again each time: the ledger of the dataset's family at your own key service is charged first, as it is for
+    /// training. Both providers use the same session and buckets.
     #[command(
-        after_help = "Example:\n  depa dataset sketch --csv table.csv --column phone --session 'tdp-a and tdp-b, 2026-11-21' --epsilon 0.5 --out sketch.json"
+        after_help = "Example:\n  depa dataset sketch --csv table.csv --column phone --session 'tdp-a and tdp-b, 2026-11-21' --epsilon 0.5 --kms https://kms.tdp.example --offer offer.json --key tdp.key --out sketch.json"
     )]
     Sketch {
         /// The table.
@@ -37,6 +41,8 @@ pub enum Verb {
         /// ε of one person.
         #[arg(long, value_parser = real)]
         epsilon: Real,
+        #[command(flatten)]
+        ledger: Ledger,
         /// The sketch: a new file.
         #[arg(long)]
         out: PathBuf,
@@ -51,15 +57,18 @@ pub enum Verb {
     },
 }
 
-pub fn run(verb: Verb) -> R<Answer> {
+pub fn run(verb: Verb, global: &Global) -> R<Answer> {
     match verb {
-        Verb::Sketch { csv, column, session, buckets, epsilon, out } => {
+        Verb::Sketch { csv, column, session, buckets, epsilon, ledger, out } => {
+            let account = ledger.account(|| Ok(None), global)?;
             let terms = Terms { session, buckets, epsilon };
             let keys = sketch::keys(&edge::read(&csv).map(zeroize::Zeroizing::new)?, &column)?;
-            let sketch = sketch::sketch(keys.iter().map(String::as_str), &terms, &mut edge::words())?;
-            edge::write_json(&out, &sketch)?;
-            say("no key service enters this charge: declare it to the ledger of the dataset's family");
-            let answer = json!({"terms": terms, "charge": sketch.charge});
+            let mut sketch = sketch::sketch(keys.iter().map(String::as_str), &terms, &mut edge::words())?;
+            sketch.ledger = charging(account.as_ref());
+            let file = edge::json(&sketch)?;
+            let outgoing = Outgoing { kind: ReleasedKind::Sketch, file: &file, mechanism: &sketch.charge };
+            charge::out(&outgoing, account.as_ref(), &out)?;
+            let answer = json!({"terms": terms, "charge": sketch.charge, "ledger": sketch.ledger});
             let text = format!(
                 "{} buckets; costs every person ε = {}, no δ\nin the ledger: {}",
                 terms.buckets, terms.epsilon, answer["charge"]

@@ -268,7 +268,7 @@ class Operations(Transport):
         return answer
 
     def get_contracts(self, *, limit: int | None = None, cursor: str | None = None, state: str | None = None, party: str | None = None, dataset: str | None = None, q: str | None = None) -> t.ContractList:
-        """A page of the caller's contracts. `GET /v1/contracts`"""
+        """A page of the caller's contracts; with state, next versions too. `GET /v1/contracts`"""
         answer: t.ContractList = self._json(Request("GET", "/v1/contracts", query={"limit": limit, "cursor": cursor, "state": state, "party": party, "dataset": dataset, "q": q}, token=True))
         return answer
 
@@ -1080,7 +1080,7 @@ class AsyncOperations(AsyncTransport):
         return answer
 
     async def get_contracts(self, *, limit: int | None = None, cursor: str | None = None, state: str | None = None, party: str | None = None, dataset: str | None = None, q: str | None = None) -> t.ContractList:
-        """A page of the caller's contracts. `GET /v1/contracts`"""
+        """A page of the caller's contracts; with state, next versions too. `GET /v1/contracts`"""
         answer: t.ContractList = await self._json(Request("GET", "/v1/contracts", query={"limit": limit, "cursor": cursor, "state": state, "party": party, "dataset": dataset, "q": q}, token=True))
         return answer
 

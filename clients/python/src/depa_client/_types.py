@@ -536,6 +536,9 @@ class PublicOffer(TypedDict):
     discounts: NotRequired[list[Discount]]
     """Discounts open to every consumer whose contract meets them."""
 
+    statistics: NotRequired[Statistics | None]
+    """Statistics; lists leave them out."""
+
     data_card: DataCard
     """Data card."""
 
@@ -566,6 +569,9 @@ class Reference(TypedDict):
 
     consent_basis_sha256: NotRequired[Digest | None]
     """SHA-256 of the consent record (ISO/IEC TS 27560 form) under which the data may be used."""
+
+    regions: NotRequired[list[str]]
+    """Countries (ISO 3166) where the people of the data live, at most 32; empty where the provider does not say."""
 
 
 class Sample(TypedDict):
@@ -642,7 +648,7 @@ class Usage(TypedDict):
     """What may be done with the data."""
 
     purposes: list[str]
-    """`TRAINING`."""
+    """Purposes of the vocabulary ([`crate::rules::PURPOSES`]), at least one."""
 
     allowed_columns: list[str]
     """Columns a pipeline may read."""
@@ -834,6 +840,107 @@ class Discount(TypedDict):
     """From this many runs on that the term was owed for under the contract."""
 
 
+class Statistics(TypedDict):
+    """Noised statistics, and nothing else of the table."""
+
+    schema: str
+    """`dataset-profile.v1`."""
+
+    terms: StatisticsTerms
+    """How they were made."""
+
+    epsilon_per_column: Real
+    """ε of each histogram."""
+
+    charge: Mechanism
+    """What the ledger of the dataset's family must be charged with."""
+
+    ledger: NotRequired[Charging | None]
+    """Whether it was; statistics of before it was written do not say."""
+
+    public_rows: int
+    """The public count of people, as the provider describes it."""
+
+    columns: list[Histogram]
+    """One per described column; pictures have none."""
+
+
+class StatisticsTerms(TypedDict):
+    """How they were made."""
+
+    epsilon: Real
+    """ε of one person for all of it, from 0.01 to 10."""
+
+    bins: int
+    """Bins of a number, from 1 to 100: more would only show noise."""
+
+
+class MechanismSampledGaussian(TypedDict):
+    """`steps` rounds of the Poisson-sampled Gaussian mechanism (DP-SGD)."""
+
+    mechanism: Literal['sampled_gaussian']
+
+    noise_multiplier: Real
+    """Noise standard deviation over clipping norm, after the dataset's factor."""
+
+    sample_rate: Real
+    """Probability of each row entering a step."""
+
+    steps: int
+    """Number of steps."""
+
+
+class MechanismGaussian(TypedDict):
+    """One Gaussian release, like a noised confusion matrix."""
+
+    mechanism: Literal['gaussian']
+
+    noise_multiplier: Real
+    """Noise standard deviation over sensitivity, after the dataset's factor."""
+
+
+class MechanismWithoutDifferentialPrivacy(TypedDict):
+    """A training without clipping and noise: no ε bounds what its model reveals."""
+
+    mechanism: Literal['without_differential_privacy']
+
+    steps: int
+    """Number of steps."""
+
+
+Mechanism: TypeAlias = "MechanismSampledGaussian | MechanismGaussian | MechanismWithoutDifferentialPrivacy"
+"""One release mechanism of a run, as it is charged."""
+
+
+Charging: TypeAlias = "Literal['charged', 'uncharged']"
+"""Whether a ledger was charged with a file, as the file says itself."""
+
+
+class Histogram(TypedDict):
+    """The noised histogram of a column."""
+
+    name: str
+    """The column."""
+
+    type: ColumnType
+    """Its type."""
+
+    lower: NotRequired[Real | None]
+    """Public lower bound of a number."""
+
+    upper: NotRequired[Real | None]
+    """Public upper bound."""
+
+    counts: list[int]
+    """Noised counts: of each bin of a number, of all cells that are there otherwise. Noise can make one negative."""
+
+    missing: int
+    """Noised count of empty cells."""
+
+    mean: NotRequired[Real | None]
+    """The mean that the noised bins of a number have."""
+
+
 class DataCard(TypedDict):
     """The data card, in words."""
 
@@ -864,6 +971,9 @@ class CroissantDraft(TypedDict):
 
     keywords: list[str]
     """Words to find it by."""
+
+    regions: list[str]
+    """Countries where its people live."""
 
     columns: list[Column]
     """Columns."""
@@ -1652,6 +1762,9 @@ class BodyRunCheckedIn(TypedDict):
     enc_jwk: Jwk
     """The run's key for wrapped keys."""
 
+    platform: NotRequired[Platform | None]
+    """What the service read off the platform; none in entries of before it was kept."""
+
 
 class BodyKmsStated(TypedDict):
     """A KMS stated something about a run; (kms, seq) is unique in the log."""
@@ -1913,6 +2026,25 @@ CompletedReason: TypeAlias = "Literal['budget', 'runs']"
 
 
 RunId: TypeAlias = "str"
+
+
+class Platform(TypedDict):
+    """What the entry of a check-in says of the platform, as the service read it off the evidence. It names no machine."""
+
+    measurement: Bytes
+    """The launch measurement."""
+
+    product: NotRequired[str | None]
+    """`Milan`, `Genoa` or `Turin`."""
+
+    tcb: NotRequired[str | None]
+    """The reported TCB as fmc/bl/tee/snp/ucode."""
+
+    level: NotRequired[str | None]
+    """The platform level that the service judged it by."""
+
+    root_sha256: NotRequired[Digest | None]
+    """SHA-256 of the key of the root that vouches (SubjectPublicKeyInfo). The chip's own certificate names a machine and is not kept."""
 
 
 class Obligation(TypedDict):
@@ -2368,6 +2500,9 @@ class RunRecord(TypedDict):
     checks: list[str]
     """Names of the checks that the evidence passed."""
 
+    platform: NotRequired[Platform | None]
+    """What the service read off the platform; none where the entry is of before it was kept."""
+
     statements: list[RunStatement]
     """What key services stated, in the order of the log."""
 
@@ -2382,6 +2517,9 @@ class RunRecord(TypedDict):
 
     aborted_steps: NotRequired[int | None]
     """Training steps carried out before its room gave up."""
+
+    aborted_code: NotRequired[str | None]
+    """The code of the refusal that made its room give up, in the room's own word."""
 
 
 class RunStatement(TypedDict):
@@ -2451,6 +2589,9 @@ class KmsReceipt(TypedDict):
     rules: NotRequired[list[Digest]]
     """SHA-256 of each Rego document that was asked and allowed it, ascending; none where none was named."""
 
+    checks: NotRequired[list[str]]
+    """Names of the checks that the evidence passed when this service appraised it for this statement; none where it appraised none, and in receipts of before they were kept."""
+
     statement: KmsStatement
     """What is stated."""
 
@@ -2500,43 +2641,6 @@ class DatasetCharge(TypedDict):
 
     delta: Real
     """The δ of the contract's clause."""
-
-
-class MechanismSampledGaussian(TypedDict):
-    """`steps` rounds of the Poisson-sampled Gaussian mechanism (DP-SGD)."""
-
-    mechanism: Literal['sampled_gaussian']
-
-    noise_multiplier: Real
-    """Noise standard deviation over clipping norm, after the dataset's factor."""
-
-    sample_rate: Real
-    """Probability of each row entering a step."""
-
-    steps: int
-    """Number of steps."""
-
-
-class MechanismGaussian(TypedDict):
-    """One Gaussian release, like a noised confusion matrix."""
-
-    mechanism: Literal['gaussian']
-
-    noise_multiplier: Real
-    """Noise standard deviation over sensitivity, after the dataset's factor."""
-
-
-class MechanismWithoutDifferentialPrivacy(TypedDict):
-    """A training without clipping and noise: no ε bounds what its model reveals."""
-
-    mechanism: Literal['without_differential_privacy']
-
-    steps: int
-    """Number of steps."""
-
-
-Mechanism: TypeAlias = "MechanismSampledGaussian | MechanismGaussian | MechanismWithoutDifferentialPrivacy"
-"""One release mechanism of a run, as it is charged."""
 
 
 class KmsStatementReserved(TypedDict):
@@ -2663,6 +2767,9 @@ class ObligationView(TypedDict):
 
     state: str
     """`asked`, `blocked`, `due`, `instructed`, `settled`, `refunding`, `refunded` or `void`."""
+
+    standing: NotRequired[str | None]
+    """Where the instruction that was given last stands at the payment system, as its provider said: `created`, `submitted`, `accepted`, `settled`, `failed` or `returned`."""
 
     due_at: NotRequired[Timestamp | None]
     """The day by which it is to be paid."""

@@ -95,6 +95,7 @@ pub fn offer(people: &People, provider: &FileKey, table: &Table, kms: &str, kms_
         renewable_to: None,
         principal_pool: None,
         discounts: Vec::new(),
+        statistics: None,
         payment: vec![],
         data_card: DataCard {
             description: "d".into(),

@@ -145,4 +145,12 @@ export const money: Record<string, string> = {
   'Send a test': 'परीक्षण भेजें',
   'Nobody pays on this page: your payment provider does as it is instructed.': 'इस पृष्ठ पर कोई भुगतान नहीं करता: आपका भुगतान प्रदाता निर्देश के अनुसार करता है।',
   'To change endpoints or to send again, your key signs; this browser holds none that counts.': 'एंडपॉइंट बदलने या फिर भेजने पर आपकी कुंजी हस्ताक्षर करती है; इस ब्राउज़र में कोई मान्य कुंजी नहीं है।',
+  'came back, tried again': 'लौट आया, फिर प्रयास',
+  'The instruction that was given last, as its payment provider says:': 'अंतिम दिया गया निर्देश, जैसा उसका भुगतान प्रदाता कहता है:',
+  'The way of the instruction': 'निर्देश का मार्ग',
+  'created': 'बनाया गया',
+  'submitted': 'सौंपा गया',
+  'accepted': 'स्वीकार',
+  'failed': 'विफल',
+  'returned': 'लौट आया',
 };

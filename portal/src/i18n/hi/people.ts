@@ -135,6 +135,8 @@ export const people: Record<string, string> = {
   '{name} applies for registration': '{name} ने पंजीकरण के लिए आवेदन किया',
   'A payment of {sum} failed': '{sum} का भुगतान विफल हुआ',
   'It is tried again by itself: see that your payment provider can pay.': 'यह अपने आप फिर आज़माया जाता है: देखें कि आपका भुगतान प्रदाता भुगतान कर सके।',
+  'A next version of a contract waits for your signature': 'अनुबंध का अगला संस्करण आपके हस्ताक्षर की प्रतीक्षा में है',
+  'Nothing yet.': 'अभी कुछ नहीं।',
   'A contract waits for the SRO to countersign': 'एक अनुबंध SRO के प्रतिहस्ताक्षर की प्रतीक्षा में है',
   '{name} is withdrawn': '{name} वापस लिया गया',
   '{name} is suspended': '{name} निलंबित है',

@@ -1,13 +1,12 @@
 /** An act of the SRO, begun on the page of what it is about: this person signs first, and a colleague from the queue. */
 import { Button, Modal, Select, Textarea } from '@mantine/core';
-import { notifications } from '@mantine/notifications';
-import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import { trust } from '../../api/queries';
 import { t } from '../../i18n';
 import { stamp } from '../../keys/document';
 import { type Act, TwoPeople } from '../../parts/two-people';
-import { handIn } from './desk';
+import { useHandIn } from './desk';
 
 /** Causes for which a contract is stopped; at will nobody stops one. */
 const CAUSES: Record<string, string> = {
@@ -35,7 +34,7 @@ export function ByTwo({ label, lead, caused, make }: {
   caused?: boolean;
   make: (given: Given) => Act;
 }) {
-  const client = useQueryClient();
+  const hand = useHandIn();
   const { data: pinned } = useQuery(trust);
   const [open, setOpen] = useState(false);
   const [reason, setReason] = useState('');
@@ -62,12 +61,7 @@ export function ByTwo({ label, lead, caused, make }: {
         second={false}
         path="/admin"
         done={() => setAct(undefined)}
-        hand={async (sealed) => {
-          const index = act && (await handIn(act, sealed));
-          await client.invalidateQueries(index === undefined ? { queryKey: ['sro'] } : {});
-          if (index !== undefined) notifications.show({ message: t('Two people have signed: it stands in the log, entry {n}.', { n: index }) });
-          return index !== undefined;
-        }}
+        hand={(sealed) => hand(act, sealed)}
       />
     </>
   );

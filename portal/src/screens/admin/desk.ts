@@ -1,7 +1,10 @@
 /** Acts of the SRO: where each is handed in, and what it is about in words. */
+import { notifications } from '@mantine/notifications';
+import { useQueryClient } from '@tanstack/react-query';
 import { api, ask } from '../../api/client';
-import type { Act } from '../../parts/two-people';
+import { t } from '../../i18n';
 import type { Envelope } from '../../keys/document';
+import type { Act } from '../../parts/two-people';
 
 /** A text member of an act. */
 export const member = (act: Act, name: string): string => (typeof act[name] === 'string' ? act[name] : '');
@@ -32,7 +35,7 @@ const DESKS: Record<string, (act: Act) => string> = {
 export const SCHEMAS = Object.keys(DESKS);
 
 /** Hands one person's signature in; the index of the log's entry where two have signed. */
-export async function handIn(act: Act, sealed: Envelope): Promise<number | undefined> {
+async function handIn(act: Act, sealed: Envelope): Promise<number | undefined> {
   const desk = DESKS[act.schema];
   if (desk === undefined) throw new Error(act.schema);
   const header = { 'Idempotency-Key': crypto.randomUUID() };
@@ -40,6 +43,18 @@ export async function handIn(act: Act, sealed: Envelope): Promise<number | undef
   const post = api.POST as (path: string, options: unknown) => Promise<{ data?: Answer; error?: unknown; response: Response }>;
   const { receipt } = await ask(post(desk(act), { params: { header }, body: sealed }));
   return receipt?.index;
+}
+
+/** Hands one person's signature in, and says whether both have signed: then whatever any page shows may have changed. */
+export function useHandIn(): (act: Act | undefined, sealed: Envelope) => Promise<boolean> {
+  const client = useQueryClient();
+  return async (act, sealed) => {
+    if (act === undefined) return false;
+    const index = await handIn(act, sealed);
+    await client.invalidateQueries(index === undefined ? { queryKey: ['sro'] } : {});
+    if (index !== undefined) notifications.show({ message: t('Two people have signed: it stands in the log, entry {n}.', { n: index }) });
+    return index !== undefined;
+  };
 }
 
 /** What an act is, for a list. */

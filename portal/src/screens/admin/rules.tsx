@@ -1,5 +1,5 @@
 /** Forms of what the SRO lays down: contract templates with their rules, data schemas, changes of datasets, the log's key. */
-import { Button, Checkbox, FileButton, NumberInput, Select, Textarea, TextInput } from '@mantine/core';
+import { Button, Checkbox, FileButton, Select, Textarea, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { type FormEvent, type ReactNode, useState } from 'react';
 import { dataSchemas, datasets, templates, trust } from '../../api/queries';
@@ -7,6 +7,7 @@ import { t } from '../../i18n';
 import { type Bytes, hex, sha256 } from '../../keys/bytes';
 import { type PublicJwk, thumbprint } from '../../keys/did';
 import { peek, read, Refused, stamp } from '../../keys/document';
+import { NumberField } from '../../parts/number-field';
 import { Card, Facts, ProblemNote, Read, Terminal } from '../../parts/page';
 import type { Act } from '../../parts/two-people';
 import { Id, Time } from '../../parts/words';
@@ -86,8 +87,8 @@ export function Templates({ begin }: { begin: Begin }) {
             <TextInput label={t('Purposes')} required value={purposes} onChange={(event) => setPurposes(event.currentTarget.value)} />
             <TextInput label={t('Countries; none for all')} value={places} onChange={(event) => setPlaces(event.currentTarget.value.toUpperCase())} />
             <div className="row">
-              <NumberInput label={t('Longest period in days')} min={1} value={days} onChange={(value) => setDays(Math.trunc(Number(value)) || 1)} />
-              <NumberInput label={t('An unsigned proposal lapses after days')} min={1} value={lapse} onChange={(value) => setLapse(Math.trunc(Number(value)) || 1)} />
+              <NumberField label={t('Longest period in days')} value={days} onChange={(value) => setDays(Math.trunc(Number(value)) || 1)} />
+              <NumberField label={t('An unsigned proposal lapses after days')} value={lapse} onChange={(value) => setLapse(Math.trunc(Number(value)) || 1)} />
             </div>
             <Checkbox label={t('Two people of the SRO countersign each contract')} checked={countersigns} onChange={(event) => setCountersigns(event.currentTarget.checked)} />
             <Checkbox label={t('A statement of risks is required')} checked={risk} onChange={(event) => setRisk(event.currentTarget.checked)} />
@@ -230,7 +231,7 @@ export function LogKeyCard({ begin }: { begin: Begin }) {
           <Draft open={t('Put the next key in use')} make={make}>
             <p className="dim small">{t('The service makes it beside the one of now: contract-service rotate-log-key. Both sign until the overlap ends.')}</p>
             <Textarea label={t('Public half of the next key, as JSON')} required rows={2} value={text} onChange={(event) => setText(event.currentTarget.value)} />
-            <NumberInput label={t('Days in which both sign')} min={1} max={365} value={days} onChange={(value) => setDays(Math.trunc(Number(value)) || 1)} />
+            <NumberField label={t('Days in which both sign')} value={days} onChange={(value) => setDays(Math.trunc(Number(value)) || 1)} />
           </Draft>
         )}
         <Terminal command={`depa sro log-key new-log.jwk --out log-key.json --trust trust.json\ndepa sro approve log-key.json --key sro-a.key --registry ${location.origin}`} />
