@@ -17,7 +17,7 @@ pub mod verify;
 use contract_client::Client;
 use schemas::bundle::Logged;
 use schemas::contract::Payee;
-use schemas::dataset::{Column, DatasetOffer, OfferKey, PriceTerm, Reference, SealedObject, Usage};
+use schemas::dataset::{DatasetOffer, OfferKey, PriceTerm, Reference, SealedObject, Usage};
 use schemas::desk::DatasetView;
 use schemas::id::{DatasetId, Did};
 use schemas::log::Receipt;
@@ -26,7 +26,7 @@ use schemas::{Code, Entered, Envelope, R, Refusal, Timestamp};
 use signing::book::PinnedBook;
 use signing::{FileKey, Trust};
 
-pub use form::Description;
+pub use form::{ColumnForm, Description};
 pub use line::DatasetLine;
 pub use seal::{SealedDataset, seal};
 
@@ -56,12 +56,6 @@ pub fn draft(
     now: Timestamp,
 ) -> DatasetOffer {
     let usage = &description.usage;
-    let columns = description.columns.iter().map(|c| Column {
-        name: c.name.clone(),
-        column_type: c.column_type,
-        lower: c.lower.clone(),
-        upper: c.upper.clone(),
-    });
     let payment = description.price.iter().map(|p| PriceTerm {
         term_id: p.term_id.clone(),
         kind: p.kind,
@@ -83,7 +77,7 @@ pub fn draft(
         family: sealed.family.clone(),
         name: description.name.clone(),
         reference: description.reference.clone().unwrap_or_else(|| Reference::plain(provider.to_string())),
-        columns: columns.collect(),
+        columns: description.columns.iter().map(ColumnForm::public).collect(),
         objects: vec![SealedObject {
             url: sealed.url.clone(),
             bytes: sealed.bytes,

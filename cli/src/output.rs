@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use policies::registration::names::is_invisible;
 use schemas::Refusal;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -35,9 +36,17 @@ pub fn word<T: Serialize>(value: &T) -> String {
     serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
+/// Text as a terminal may show it: what others wrote (names, sentences of a service) moves no cursor, changes no title and
+/// turns no order of characters. Joiners stay: scripts of India need them.
+fn shown(text: &str) -> String {
+    let joins = |c: char| matches!(c, '\u{200c}' | '\u{200d}');
+    let hidden = |c: char| c.is_control() && !matches!(c, '\n' | '\t') || is_invisible(c) && !joins(c);
+    text.chars().map(|c| if hidden(c) { '\u{fffd}' } else { c }).collect()
+}
+
 /// Prints a result on stdout.
 pub fn print(answer: &Answer, json: bool) -> ExitCode {
-    let text = if json { answer.json.to_string() } else { answer.text.clone() };
+    let text = if json { answer.json.to_string() } else { shown(&answer.text) };
     if !text.is_empty() {
         // A reader that went away is no failure of ours.
         let _ = writeln!(std::io::stdout().lock(), "{}", text.trim_end_matches('\n'));
@@ -66,11 +75,25 @@ pub fn fail(refusal: &Refusal, json: bool) -> ExitCode {
 
 /// Talk: one line on stderr.
 pub fn say(line: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", shown(line));
 }
 
 /// One line of a stream on stdout, at once.
 pub fn stream(value: &Value) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{value}").and_then(|()| out.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn what_others_wrote_commands_no_terminal() {
+        assert_eq!(
+            shown("Acme \u{1b}]0;x\u{7}\u{9b}2J\r\u{202e}x"),
+            "Acme \u{fffd}]0;x\u{fffd}\u{fffd}2J\u{fffd}\u{fffd}x"
+        );
+        assert_eq!(shown("a\tb\nε = 1, क्\u{200d}ष"), "a\tb\nε = 1, क्\u{200d}ष");
+    }
 }

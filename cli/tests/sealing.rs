@@ -32,6 +32,9 @@ fn now() -> Timestamp {
     Timestamp::parse("2026-12-01T00:00:00Z").unwrap()
 }
 
+/// A file whose charge the key service does not answer about.
+const LOST: &[u8] = b"lost";
+
 struct House {
     dir: PathBuf,
     tdp: Arc<FileKey>,
@@ -97,7 +100,9 @@ impl House {
                         at: release.at,
                     };
                     let full = schemas::Refusal::new(Code::BudgetExceeded, "full").problem(None);
+                    let gone = schemas::Refusal::new(Code::Unavailable, "gone").problem(None);
                     let (status, answer) = match refuses {
+                        _ if release.file_sha256 == Digest::of(LOST) => (503, canonical::to_bytes(&gone).unwrap()),
                         true => (409, canonical::to_bytes(&full).unwrap()),
                         false => (200, canonical::to_bytes(&answer).unwrap()),
                     };
@@ -382,6 +387,16 @@ fn what_is_let_out_is_charged_first_and_not_written_where_that_is_refused() {
     let out = full.dir.join("profile.json");
     let refused = let_out(&outgoing, Some(&self::account(&full).unwrap()), &out, now()).unwrap_err();
     assert_eq!((refused.code, out.exists()), (Code::BudgetExceeded, false));
+    assert_eq!(full.files(), ["t.csv"], "nothing of it stays");
+
+    // Whether it was charged stays open: the file waits, since another one would be charged again.
+    let lost = Outgoing { file: LOST, ..outgoing };
+    let refused = let_out(&lost, Some(&self::account(&full).unwrap()), &out, now()).unwrap_err();
+    let waiting = full.dir.join("profile.json.uncharged");
+    assert_eq!((refused.code, out.exists()), (Code::Unavailable, false));
+    assert!(refused.sentence.contains(waiting.to_str().unwrap()), "{refused}");
+    assert_eq!(std::fs::read(&waiting).unwrap(), LOST);
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&waiting.metadata().unwrap().permissions()) & 0o777, 0o600);
 }
 
 #[test]
@@ -397,8 +412,22 @@ fn an_account_is_the_signers_own_at_the_key_service_that_the_offer_names() {
     let twin = House::new(Some(house.tdp.did().unwrap()), false);
     assert_eq!(open(&twin, &house, &house), Err(Code::ConfigInvalid), "another one than the offer names");
     let account = account(&house).unwrap();
-    account.is_of(None).unwrap();
-    assert_eq!(account.is_of(Some(&DatasetId::new(Uuid::now_v7()))).unwrap_err().code, Code::ConfigInvalid);
+    account.is_of(&house.description()).unwrap();
+    account.has_key("phone").unwrap();
+    assert_eq!(account.has_key("age").unwrap_err().field.as_deref(), Some("column"));
+    let spoils: [fn(&mut Description); 5] = [
+        |d| d.dataset_id = Some(DatasetId::new(Uuid::now_v7())),
+        |d| d.public_rows += 1,
+        |d| d.columns[0].name = "mobile".into(),
+        |d| d.columns[1].upper = None,
+        |d| d.columns.truncate(1),
+    ];
+    for spoil in spoils {
+        let mut other = house.description();
+        spoil(&mut other);
+        let refused = account.is_of(&other).unwrap_err();
+        assert_eq!((refused.code, refused.field.as_deref()), (Code::ConfigInvalid, Some("offer")));
+    }
 }
 
 /// `depa dataset profile` by the binary, into this file.
@@ -441,6 +470,19 @@ fn a_profile_is_charged_or_says_that_it_is_not() {
     assert_eq!(release.file_sha256, Digest::of(&std::fs::read(&out).unwrap()));
     assert_eq!(release.charge.mechanisms, [written(&out).charge]);
     assert!(told.contains(release.charge.family.as_str()), "{told}");
+    // One that was made uncharged is charged by itself, at what its ε costs and no less.
+    let charged = |file: &Path| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_depa"));
+        command.env("DEPA_PROFILES", house.dir.join("profiles.toml")).args(["dataset", "charge"]).arg(file).args(named);
+        command.output().unwrap().status.code()
+    };
+    let uncharged = house.dir.join("b.json");
+    assert_eq!((charged(&uncharged), house.charged.lock().unwrap().len()), (Some(0), 2));
+    let mut cheap = written(&uncharged);
+    cheap.charge = Mechanism::Gaussian { noise_multiplier: schemas::text::Real::parse("1000").unwrap() };
+    let file = house.dir.join("cheap.json");
+    std::fs::write(&file, canonical::to_bytes(&cheap).unwrap()).unwrap();
+    assert_eq!((charged(&file), house.charged.lock().unwrap().len()), (Some(2), 2));
     // Without an offer, the record of the sealing does; without either nobody knows the family.
     let (code, told, _) = profile(&house, "e.json", &["--kms", &house.url, "--key", key.to_str().unwrap()]);
     assert!(code == Some(2) && told.contains("--offer FILE"), "{told}");

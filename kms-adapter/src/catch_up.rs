@@ -52,6 +52,8 @@ pub struct CaughtUp {
     pub imported: u64,
     /// Numbers below the highest that neither the journal nor the pages have.
     pub missing: Vec<u64>,
+    /// Whether the file of what was let out outside runs is missing, so that nobody knows what else was charged.
+    pub releases_missing: bool,
     /// Whether the service opens again.
     pub opened: bool,
 }
@@ -60,8 +62,9 @@ pub struct CaughtUp {
 const NAMED: usize = 1000;
 
 impl Kms {
-    /// Takes pages of the log in. Reserve and release open again once no number below the highest is missing, or where
-    /// the operator accepts that they are (statements that the log was never told).
+    /// Takes pages of the log in. Reserve and release open again once no number below the highest is missing and the file of
+    /// releases outside runs lies in the folder; or where the operator accepts that they are missing (statements that the
+    /// log was never told, a file that no copy was kept of).
     pub fn catch_up(&self, pages: &[Vec<u8>], accept_missing: bool) -> R<CaughtUp> {
         let mut said = Said::default();
         for page in pages {
@@ -74,7 +77,8 @@ impl Kms {
         self.kbs_kept().iter().try_for_each(|receipt| self.hear(receipt, &mut said))?;
         let kept = self.newest_checkpoint(&self.config.checkpoints_file())?;
         let kept = kept.map_or(0, |head| i64::try_from(head.seq).unwrap_or(i64::MAX - crate::gap::LEFT_FREE));
-        self.store.transact(|c| {
+        let releases_missing = !self.beside.exists();
+        let caught_up = self.store.transact(|c| {
             let newest: Option<i64> = checkpoint::table.select(diesel::dsl::max(checkpoint::seq)).first(c)?;
             let checked = newest.unwrap_or_default().max(kept);
             let held = audit::check_caught_up(c).is_err();
@@ -88,13 +92,16 @@ impl Kms {
                 self.cupboard.set_gaps(c, checked)?;
             }
             let missing = missing(c, checked)?;
-            let opened = missing.is_empty() || accept_missing;
+            let releases_missing = held && releases_missing;
+            let opened = missing.is_empty() && !releases_missing || accept_missing;
             if opened {
                 audit::let_go(c)?;
             }
-            tracing::warn!(imported, missing = missing.len(), opened, "caught up with the log");
-            Ok(CaughtUp { imported, missing, opened })
-        })
+            tracing::warn!(imported, missing = missing.len(), releases_missing, opened, "caught up with the log");
+            Ok(CaughtUp { imported, missing, releases_missing, opened })
+        })?;
+        self.settle_releases()?;
+        Ok(caught_up)
     }
 
     fn listen(&self, event: Event, said: &mut Said) -> R<()> {

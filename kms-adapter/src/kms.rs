@@ -27,6 +27,7 @@ use crate::journal;
 use crate::kbs;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::own_release::Beside;
 use crate::plans::Plans;
 use crate::platform;
 use crate::root;
@@ -63,6 +64,8 @@ pub struct Kms {
     pub(crate) platform: Brought,
     pub(crate) plans: Plans,
     pub(crate) bundles: Bundles,
+    /// Where acts about releases outside runs are kept beside the database.
+    pub(crate) beside: Beside,
     /// When this process began to serve.
     pub(crate) started: Timestamp,
     clock: Clock,
@@ -102,6 +105,7 @@ impl Kms {
             platform,
             plans: Plans::default(),
             bundles: Bundles::default(),
+            beside: Beside::new(&config.dir),
             started,
             trust,
             signer,
@@ -117,8 +121,8 @@ impl Kms {
         rotate::check_root(&kms, &root)?;
         init::settle_import_key(&kms.config.import_key_file(), &root)?;
         kms.check_journal()?;
-        kms.settle_releases()?;
         kms.notice_rollback()?;
+        kms.settle_releases()?;
         Ok(kms)
     }
 

@@ -1,13 +1,12 @@
 //! Releases outside runs: what the provider is about to let out by itself is charged to its family, against the cap of its
 //! offer, in one transaction with the check. It names no consumer, so it counts in every ledger of the family.
 //!
-//! The acts are kept line by line in a file beside the database too: the log hears of none of them, so a database that was
-//! put back learns them from there, at the next start.
+//! The acts are kept line by line in a file beside the database too ([`Beside`]): the log hears of none of them, so a database
+//! that was put back learns them from there, at the next start.
+
+mod beside;
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
 
 use diesel::prelude::*;
 use policies::accountant::RdpVector;
@@ -29,10 +28,12 @@ use crate::run;
 use crate::store::{Db, Tx};
 use crate::tables::own_release;
 
+pub(crate) use beside::Beside;
+
 /// Most renewals that come with a request: those of one offer in many ledgers.
 const MOST_RENEWALS: usize = 1_000;
 /// Most files that one family is charged for.
-const MOST_FILES: i64 = 10_000;
+const MOST_FILES: i64 = 1_000;
 
 /// A charged file as the database has it: all columns but the MAC.
 #[derive(Clone, PartialEq, Eq, Queryable, Selectable, Insertable, Serialize, Deserialize)]
@@ -138,8 +139,6 @@ impl Kms {
         let (registry, provider, book) = (&self.trust.registry, self.config.provider.as_str(), self.provider_book());
         let release = signing::verify_by(request.release, registry, &book, provider)?;
         let offer = signing::verify_by(request.offer, registry, &book, provider)?;
-        let verified = |renewal| signing::verify_by(renewal, registry, &book, provider);
-        let renewals = request.renewals.into_iter().map(verified).collect::<R<Vec<_>>>()?;
         let pinned = KeyId::new(provider, self.provider_jwk.thumbprint());
         let keeper = Keeper {
             url: &self.config.url,
@@ -149,6 +148,14 @@ impl Kms {
         };
         let cost = policies::own_release::cost(&release, &offer, &keeper, now)?;
         let new = OwnReleaseRow::new(release.envelope(), &release, &cost, now)?;
+        let known = self.store.transact(|c| {
+            audit::check_caught_up(c)?;
+            find(c, &new.file_sha256).map(|row| row.is_some())
+        })?;
+        // Renewals are checked where they count; and that the act can be kept is seen before anything is charged.
+        let verified = |renewal| signing::verify_by(renewal, registry, &book, provider);
+        let renewals = request.renewals.into_iter().filter(|_| !known).map(verified).collect::<R<Vec<_>>>()?;
+        let mut beside = self.beside.open()?;
         let (row, first) = self.store.transact(|c| {
             audit::check_caught_up(c)?;
             rows::check(c, &self.store.key, "", std::slice::from_ref(&new.family), now)?;
@@ -157,74 +164,85 @@ impl Kms {
                 same(&known.release()?, &release)?;
                 return Ok((known, false));
             }
+            policies::own_release::recent(&release, now)?;
             room(c, &new.family)?;
             policies::own_release::fits(&cost, &ledgers(c, &offer, &renewals)?)?;
             enter(c, std::slice::from_ref(&new))?;
             Ok((new, true))
         })?;
         self.metrics.appended(usize::from(first));
-        // Where this fails the charge stands; asked again, it is tried again.
-        self.keep_release(&row)?;
+        // Where this fails the charge stands; asked again, or started again, it is tried again.
+        beside.keep(&row.act)?;
         tracing::info!(file = row.file_sha256, family = row.family, first, "a release outside runs is charged");
         row.charged()
     }
 
-    fn releases_file(&self) -> PathBuf {
-        self.config.dir.join("releases.jsonl")
-    }
-
-    /// Appends the act, where the file does not have it, and waits until it is on the disk.
-    fn keep_release(&self, row: &OwnReleaseRow) -> R<()> {
-        let path = self.releases_file();
-        let fault = |e: std::io::Error| Refusal::new(Code::Unavailable, format!("{}: {e}", path.display()));
-        let before = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(e) => return Err(fault(e)),
-        };
-        if before.split(|byte| *byte == b'\n').any(|line| line == row.act) {
-            return Ok(());
-        }
-        // A line that broke off ends here.
-        let broken: &[u8] = if before.is_empty() || before.ends_with(b"\n") { b"" } else { b"\n" };
-        let line = [broken, &row.act, b"\n"].concat();
-        let open = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
-        let mut file = open.map_err(fault)?;
-        file.write_all(&line).and_then(|()| file.sync_data()).map_err(fault)
-    }
-
-    /// At the start: enters again what the file has and the database lacks, since it was put back. It was charged before, so
-    /// no cap is asked. A line that broke off was answered to nobody.
+    /// At the start: enters again what the file has and the database lacks, since it was put back, and writes what the file
+    /// lacks. What comes back was charged before, so no cap is asked.
+    ///
+    /// A file that cannot be read, a line that does not read and an act that is missing and not signed by the provider's
+    /// pinned key are refused: the budget would be less spent than it is. While the service is held, a file that is missing
+    /// stays so, for [`Kms::catch_up`] to see.
     pub(crate) fn settle_releases(&self) -> R<()> {
-        let Ok(text) = std::fs::read_to_string(self.releases_file()) else { return Ok(()) };
-        let now = self.now();
-        let mut kept = Vec::new();
-        for act in text.lines().filter_map(|line| serde_json::from_str::<Envelope<OwnRelease>>(line).ok()) {
-            let (registry, provider) = (&self.trust.registry, self.config.provider.as_str());
-            match signing::verify_by(act.clone(), registry, &self.provider_book(), provider) {
-                Ok(release) => {
-                    let cost = policies::budget::vector(&release.charge.mechanisms)?;
-                    kept.push(OwnReleaseRow::new(&act, &release, &cost, release.at)?);
-                }
-                // By a key that the provider had before, or forged: what the database has counts either way.
-                Err(refusal) => tracing::warn!(%refusal, "a line of releases.jsonl is passed over"),
-            }
-        }
-        self.store.transact(|c| {
+        let acts = self.beside.read()?;
+        let (there, now) = (self.beside.exists(), self.now());
+        let all = self.store.transact(|c| {
             let mut missing: Vec<OwnReleaseRow> = Vec::new();
-            for row in kept {
+            for (at, act) in (1..).zip(&acts) {
+                let row = self.read_line(at, act)?;
                 let twice = missing.iter().any(|other| other.file_sha256 == row.file_sha256);
                 if !twice && find(c, &row.file_sha256)?.is_none() {
+                    self.check_line(at, act)?;
                     missing.push(row);
                 }
             }
-            if missing.is_empty() {
-                return Ok(());
+            if !missing.is_empty() {
+                let families: Vec<String> = missing.iter().map(|row| row.family.clone()).collect();
+                rows::check(c, &self.store.key, "", &families, now)?;
+                tracing::error!(
+                    alarm = "releases_missing",
+                    files = missing.len(),
+                    "charged files came back from the file"
+                );
+                enter(c, &missing)?;
             }
-            let families: Vec<String> = missing.iter().map(|row| row.family.clone()).collect();
-            rows::check(c, &self.store.key, "", &families, now)?;
-            tracing::error!(alarm = "releases_missing", files = missing.len(), "charged files came back from the file");
-            enter(c, &missing)
+            if there || audit::check_caught_up(c).is_ok() { all(c).map(Some) } else { Ok(None) }
+        })?;
+        let Some(all) = all else { return Ok(()) };
+        let mut beside = self.beside.open()?;
+        all.iter().try_for_each(|row| beside.keep(&row.act))
+    }
+
+    /// The row of a line; its charge is not checked.
+    fn read_line(&self, at: usize, act: &[u8]) -> R<OwnReleaseRow> {
+        let read = |act: Envelope<OwnRelease>| {
+            let release = act.read_unverified()?;
+            let cost = policies::budget::vector(&release.charge.mechanisms)?;
+            OwnReleaseRow::new(&act, &release, &cost, release.at)
+        };
+        let row =
+            serde_json::from_slice(act).map_err(|e| e.to_string()).and_then(|act| read(act).map_err(|r| r.sentence));
+        row.map_err(|why| {
+            let file = self.beside.path().display();
+            let sentence = format!("line {at} of {file} does not read ({why}): put the file back from its copy");
+            Refusal::new(Code::LogTampered, sentence)
+        })
+    }
+
+    /// Requires that the provider signed a line which the database lacks, by the key that is pinned now.
+    fn check_line(&self, at: usize, act: &[u8]) -> R<()> {
+        let unread = |e: serde_json::Error| Refusal::new(Code::Internal, e.to_string());
+        let act: Envelope<OwnRelease> = serde_json::from_slice(act).map_err(unread)?;
+        let (registry, provider) = (&self.trust.registry, self.config.provider.as_str());
+        let verified = signing::verify_by(act, registry, &self.provider_book(), provider);
+        verified.map(drop).map_err(|refusal| {
+            let file = self.beside.path().display();
+            let sentence = format!(
+                "line {at} of {file} is missing in the database, and {}; if the provider signed it by a former key, start once \
+                 with that one as provider_jwk",
+                refusal.sentence
+            );
+            Refusal { sentence, ..refusal }
         })
     }
 }

@@ -42,7 +42,8 @@ pub fn charge(offer: &DatasetOffer, mechanisms: Vec<Mechanism>) -> R<DatasetChar
 /// 2. it is meant for this service and its provider;
 /// 3. it names this offer, which names this service by its address and the key that signs its answers;
 /// 4. its charge is the one that follows from its mechanisms and the offer;
-/// 5. it was not written in the future. Its age is no matter: a file is charged once, and what was charged stays.
+/// 5. it was not written in the future. Its age is no matter to who asks again: a file is charged once, and what was charged
+///    stays. One that is new must be [`recent`] too.
 pub fn cost(
     release: &Signed<OwnRelease>,
     offer: &Signed<DatasetOffer>,
@@ -64,6 +65,16 @@ pub fn cost(
     ensure(same, Code::TermsNotOffer, "charge", sentence)?;
     written(release.at, now, "at")?;
     budget::vector(&release.charge.mechanisms)
+}
+
+/// Seconds for which an act may be shown first.
+pub const RECENT_SECONDS: f64 = 3_600.0;
+
+/// Was this act written just now? One that was refused, and that somebody else kept, charges nothing once there is room.
+pub fn recent(release: &OwnRelease, now: Timestamp) -> R<()> {
+    let sentence =
+        format!("The release was written at {}, over an hour ago, and never charged; sign it anew.", release.at);
+    ensure(now.seconds_since(release.at) <= RECENT_SECONDS, Code::SchemaMismatch, "at", sentence)
 }
 
 /// A ledger in which a release will count.

@@ -42,7 +42,8 @@ pub struct Statistics {
     pub epsilon_per_column: Real,
     /// What the ledger of the dataset's family must be charged with.
     pub charge: Mechanism,
-    /// Whether it was; statistics of before it was written do not say.
+    /// Whether it was, as their provider says; statistics of before it was written do not say. An offer carries none but
+    /// charged ones.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub ledger: Option<Charging>,
     /// The public count of people, as the provider describes it.

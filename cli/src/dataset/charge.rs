@@ -4,16 +4,17 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use schemas::dataset::DatasetOffer;
+use schemas::dataset::{Column, DatasetOffer};
 use schemas::desk::BudgetRenewals;
-use schemas::id::DatasetId;
 use schemas::own_release::{OwnRelease, OwnReleaseCharged, OwnReleaseRequest, ReleasedKind};
 use schemas::privacy::Mechanism;
 use schemas::renewal::BudgetRenewal;
+use schemas::text::Real;
 use schemas::{Code, Digest, Envelope, R, Refusal, Signed, Signer as _, Timestamp, canonical};
 use signing::FileKey;
 use signing::book::OneKey;
 
+use super::form::{ColumnForm, Description};
 use super::kms::{Kms, call};
 use crate::edge;
 
@@ -57,15 +58,40 @@ impl Account {
         Ok(Account { kms, key, offer, renewals: own })
     }
 
-    /// Refuses an account of another dataset than this one, where the table is described as one.
-    pub fn is_of(&self, dataset: Option<&DatasetId>) -> R<()> {
-        match dataset {
-            Some(id) if *id != self.offer.dataset_id => {
-                let sentence = format!("the offer is of {}, the description of {id}", self.offer.dataset_id);
-                Err(Refusal::new(Code::ConfigInvalid, sentence).at("offer"))
+    /// Refuses an account of another dataset than the described one: by its id, where the description has one, and by the
+    /// columns and the number of people.
+    pub fn is_of(&self, described: &Description) -> R<()> {
+        let offer = &self.offer;
+        let another = |what: String| Err(Refusal::new(Code::ConfigInvalid, what).at("offer"));
+        match &described.dataset_id {
+            Some(id) if *id != offer.dataset_id => {
+                return another(format!("the offer is of {}, the description of {id}", offer.dataset_id));
             }
-            _ => Ok(()),
+            _ => {}
         }
+        let bounds = |column: &Column| [&column.lower, &column.upper].map(|b| b.as_ref().map(Real::value));
+        let one = |(own, theirs): (&ColumnForm, &Column)| {
+            let own = own.public();
+            (&own.name, own.column_type, bounds(&own)) == (&theirs.name, theirs.column_type, bounds(theirs))
+        };
+        let same =
+            described.columns.len() == offer.columns.len() && described.columns.iter().zip(&offer.columns).all(one);
+        if !same || described.public_rows != offer.public_rows {
+            return another(format!(
+                "the offer of {} describes another table: its columns or people",
+                offer.dataset_id
+            ));
+        }
+        Ok(())
+    }
+
+    /// Refuses an account of a dataset in which nobody is named by this column.
+    pub fn has_key(&self, column: &str) -> R<()> {
+        if self.offer.usage.join_keys.iter().any(|key| key == column) {
+            return Ok(());
+        }
+        let sentence = format!("{column} is no join key of the offer of {}", self.offer.dataset_id);
+        Err(Refusal::new(Code::ConfigInvalid, sentence).at("column"))
     }
 
     /// Charges a file.
@@ -121,8 +147,13 @@ pub struct Outgoing<'a> {
     pub mechanism: &'a Mechanism,
 }
 
-/// Charges a file, where there is an account, and then writes it, as a new one. That it can be written is looked at first; a
-/// charge stands all the same, should it fail.
+/// Charges a file, where there is an account, and then writes it, as a new one. That it can be written is looked at first.
+///
+/// Until it is charged it lies beside as `OUT.uncharged`, for its owner alone: a file whose charge nobody answered about is
+/// made only once, since each is drawn with noise of its own and would be charged again.
+///
+/// # Errors
+/// As [`Account::charge`]. Where it stays open whether the file was charged, the sentence says where it waits.
 pub fn let_out(
     outgoing: &Outgoing<'_>,
     account: Option<&Account>,
@@ -131,12 +162,30 @@ pub fn let_out(
 ) -> R<Option<OwnReleaseCharged>> {
     edge::vacant(out)?;
     let Outgoing { kind, file, mechanism } = *outgoing;
-    let charged = account.map(|account| account.charge(kind, file, mechanism, now)).transpose()?;
-    edge::write_new(out, file).map_err(|mut refusal| {
-        if charged.is_some() {
-            refusal.sentence.push_str("; the charge stands, although nothing was let out");
-        }
+    let Some(account) = account else {
+        edge::write_new(out, file)?;
+        return Ok(None);
+    };
+    let mut waiting = out.as_os_str().to_owned();
+    waiting.push(".uncharged");
+    let waiting = Path::new(&waiting);
+    edge::write_private(waiting, file)?;
+    let waits = |mut refusal: Refusal| {
+        refusal.sentence.push_str(&format!(
+            "; the file waits as {}: charge it with depa dataset charge, then move it to {}",
+            waiting.display(),
+            out.display()
+        ));
         refusal
+    };
+    let charged = account.charge(kind, file, mechanism, now).map_err(|refusal| match refusal.code {
+        Code::PeerUnreachable | Code::PeerFault | Code::Unavailable | Code::Internal => waits(refusal),
+        _ => {
+            drop(std::fs::remove_file(waiting));
+            refusal
+        }
     })?;
-    Ok(charged)
+    edge::write_new(out, file).map_err(waits)?;
+    drop(std::fs::remove_file(waiting));
+    Ok(Some(charged))
 }

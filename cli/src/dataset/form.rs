@@ -3,7 +3,7 @@
 
 use schemas::Digest;
 use schemas::contract::{Assurance, Discount, Payee, Pricing, TermKind, Trigger};
-use schemas::dataset::{ColumnType, DataCard, Reference};
+use schemas::dataset::{Column, ColumnType, DataCard, Reference};
 use schemas::id::{DatasetId, FamilyId};
 use schemas::money::{Currency, Minor};
 use schemas::payout::PrincipalPool;
@@ -81,6 +81,12 @@ impl ColumnForm {
     /// The name in the source file.
     pub fn source(&self) -> &str {
         self.source.as_deref().unwrap_or(&self.name)
+    }
+
+    /// As the offer shows it.
+    pub fn public(&self) -> Column {
+        let ColumnForm { name, column_type, lower, upper, .. } = self.clone();
+        Column { name, column_type, lower, upper }
     }
 }
 

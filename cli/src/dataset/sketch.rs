@@ -159,7 +159,10 @@ pub(crate) fn threshold(epsilon: &Real) -> u64 {
 }
 
 /// What an ε-private release costs in a ledger: a Gaussian release of noise multiplier 1/ε, rounded down.
-pub(crate) fn charge(epsilon: &Real) -> R<Mechanism> {
+///
+/// # Errors
+/// Of an ε that has no charge: none above 0, or so small or large that its noise has none.
+pub fn charge(epsilon: &Real) -> R<Mechanism> {
     let millionths = (1e6 / epsilon.value() * (1.0 - 1e-12)).floor() as u64;
     let noise_multiplier = Real::parse(&format!("{}.{:06}", millionths / 1_000_000, millionths % 1_000_000))?;
     gaussian::rdp(noise_multiplier.value(), 2.0).ok_or_else(|| invalid("ε has no charge").at("epsilon"))?;

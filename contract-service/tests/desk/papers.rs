@@ -106,7 +106,7 @@ pub fn kms_url(n: usize) -> String {
 pub fn statistics(offer: &DatasetOffer) -> Statistics {
     let made = serde_json::json!({"schema": "dataset-profile.v1", "terms": {"epsilon": "0.1", "bins": 2},
         "epsilon_per_column": "0.05", "charge": {"mechanism": "gaussian", "noise_multiplier": "9.999999"},
-        "public_rows": offer.public_rows, "columns": [
+        "ledger": "charged", "public_rows": offer.public_rows, "columns": [
         {"name": "k", "type": "text", "counts": [2101], "missing": -4},
         {"name": "x", "type": "number", "lower": "0", "upper": "9", "counts": [1300, 790], "missing": 11, "mean": "4.2500"}]});
     serde_json::from_value(made).unwrap()

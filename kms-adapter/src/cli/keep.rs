@@ -52,7 +52,8 @@ pub(super) enum Keep {
     #[command(after_help = "Example:
   kms-adapter catch-up --config kms2/kms.toml --page contract-1.json --page contract-2.json
 Each page is what the contract service answers to the provider under /v1/contracts/{id}/events, for every contract of
-its datasets. Numbers that no page holds are named; --accept-missing opens the service nevertheless.")]
+its datasets. Numbers that no page holds are named. What was let out outside runs stands in no log: before this, lay the
+releases.jsonl of the former folder beside kms.toml. --accept-missing opens the service nevertheless.")]
     CatchUp {
         /// The configuration that `restore` wrote.
         #[arg(long)]
@@ -60,7 +61,8 @@ its datasets. Numbers that no page holds are named; --accept-missing opens the s
         /// A page; may be given more than once.
         #[arg(long)]
         page: Vec<PathBuf>,
-        /// Opens the service although statements are missing that the log was never told. What they spent is lost.
+        /// Opens the service although statements are missing that the log was never told, or releases.jsonl. What they spent
+        /// is lost.
         #[arg(long)]
         accept_missing: bool,
     },
@@ -134,13 +136,17 @@ pub(super) fn act(asked: Keep) -> R<Value> {
             let dir = std::path::absolute(&args.dir).map_err(|e| Refusal::new(Code::ConfigInvalid, e.to_string()))?;
             let signs: Jwk = canonical::parse(&read(&args.kms_jwk)?)?;
             let config = crate::restore(&read(&args.backup)?, &parts, &signs, &dir, args.database)?;
-            let next = "catch-up; nothing is reserved or released before";
+            let next = "lay the releases.jsonl of the former folder beside the configuration, then catch-up; nothing is \
+                        reserved or released before";
             Ok(json!({"config": config, "next": next}))
         }
         Keep::CatchUp { config, page, accept_missing } => {
             let pages = page.iter().map(|path| read(path)).collect::<R<Vec<_>>>()?;
             let done = open(&config)?.catch_up(&pages, accept_missing)?;
-            Ok(json!({"imported": done.imported, "missing": done.missing, "opened": done.opened}))
+            Ok(json!({
+                "imported": done.imported, "missing": done.missing, "releases_missing": done.releases_missing,
+                "opened": done.opened,
+            }))
         }
         Keep::Explain { config, bundle } => {
             let checks = open(&config)?.explain(canonical::parse(&read(&bundle)?)?);

@@ -32,8 +32,18 @@ pub fn kms(world: &World) -> Kms {
     Kms::open(world.config.clone(), clock_of(world)).unwrap()
 }
 
-/// The world's key service out of a backup, in another folder, as its operator starts it.
+/// The world's key service out of a backup, in another folder, as its operator starts it: with the file of what was let out
+/// outside runs.
 pub fn put_back(world: &mut World, backup: &[u8], parts: &[Part], name: &str) {
+    let releases = std::fs::read(world.config.dir.join("releases.jsonl")).unwrap();
+    put_back_bare(world, backup, parts, name);
+    world.stop();
+    std::fs::write(world.config.dir.join("releases.jsonl"), releases).unwrap();
+    world.restart().unwrap();
+}
+
+/// The same without that file.
+fn put_back_bare(world: &mut World, backup: &[u8], parts: &[Part], name: &str) {
     world.stop();
     let database = crate::database::url();
     let file = restore(backup, parts, &world.info.sign_jwk, &world.dir.join(name), database).unwrap();
@@ -255,19 +265,29 @@ fn files_outside_runs_come_back_with_the_backup() {
     let backup = kms(&world).backup(&recovery_key).unwrap();
     charge(&world, &act(&world, "b", "10", |_| ())).unwrap();
     let kept = std::fs::read(world.config.dir.join("releases.jsonl")).unwrap();
-    put_back(&mut world, &backup, &parts, "kms2");
+    put_back_bare(&mut world, &backup, &parts, "kms2");
     assert_eq!(files(&world).len(), 1);
-    // Nothing is charged on a ledger that may lack something.
+    // Nothing is charged on a ledger that may lack something; and without the file it lacks something, for all one knows.
     assert_eq!(charge(&world, &act(&world, "c", "10", |_| ())).unwrap_err().code, Code::KmsBehindLog);
-    assert!(catch_up(&mut world, &[], true).unwrap().opened);
+    let done = catch_up(&mut world, &[], false).unwrap();
+    assert_eq!((done.releases_missing, done.opened), (true, false));
     // What came after the backup, from the file that was kept elsewhere.
     world.stop();
     std::fs::write(world.config.dir.join("releases.jsonl"), &kept).unwrap();
     world.restart().unwrap();
     assert_eq!(files(&world).len(), 2);
+    let done = catch_up(&mut world, &[], false).unwrap();
+    assert_eq!((done.releases_missing, done.opened), (false, true));
     charge(&world, &act(&world, "c", "10", |_| ())).unwrap();
     world.stop();
     verify_log(world.config.clone(), None).unwrap();
+    // Where no copy was kept its operator says so, and the file begins anew with what the backup knew.
+    world.restart().unwrap();
+    put_back_bare(&mut world, &backup, &parts, "kms3");
+    let done = catch_up(&mut world, &[], true).unwrap();
+    assert_eq!((done.releases_missing, done.opened), (true, true));
+    let kept = std::fs::read_to_string(world.config.dir.join("releases.jsonl")).unwrap();
+    assert_eq!((kept.lines().count(), files(&world).len()), (1, 1));
 }
 
 /// The log hears of no file outside runs: one beside the database tells it what it lacks.
@@ -285,24 +305,83 @@ fn a_database_that_was_put_back_learns_charged_files_from_the_file_beside_it() {
     world.stop();
     let beside = world.config.dir.join("releases.jsonl");
     let whole = std::fs::read_to_string(&beside).unwrap();
-    // Acts by others, and lines that broke off, are passed over.
+    // A line that stands twice counts once, and the end of one that broke off was answered to nobody.
     let mut lines: Vec<String> = whole.lines().map(str::to_owned).collect();
-    let foreign =
-        People::sign(&act(&world, "c", "10", |_| ()).release.read_unverified().unwrap(), &[&world.people.tdc]);
-    lines.push(serde_json::to_string(&foreign).unwrap());
     lines.push(lines[0].clone());
     lines.push(lines[0][..100].to_owned());
     std::fs::write(&beside, lines.join("\n")).unwrap();
     put_file_back(&world, &before);
     world.restart().unwrap();
     assert_eq!(files(&world).len(), 2);
-    // They are there as if nothing had happened, and the file goes on behind the broken line.
+    // They are there as if nothing had happened, and the file goes on in the place of what broke off.
     assert_eq!(charge(&world, &act(&world, "a", "10", |_| ())).unwrap().charge, first.charge);
     charge(&world, &act(&world, "d", "10", |_| ())).unwrap();
     world.stop();
     put_file_back(&world, &before);
     world.restart().unwrap();
     assert_eq!(files(&world).len(), 3);
+    // What the database has and the file lost is written into it again.
+    world.stop();
+    std::fs::remove_file(&beside).unwrap();
+    world.restart().unwrap();
+    assert_eq!(std::fs::read_to_string(&beside).unwrap().lines().count(), 3);
+}
+
+/// A service that read less of the file than it has would forget what was spent.
+#[test]
+fn a_file_of_releases_that_cannot_be_believed_lets_no_service_start() {
+    if crate::database::url().is_some() {
+        return;
+    }
+    let mut world = World::new();
+    world.stop();
+    let before = std::fs::read(world.database()).unwrap();
+    world.restart().unwrap();
+    charge(&world, &act(&world, "a", "10", |_| ())).unwrap();
+    let foreign =
+        People::sign(&act(&world, "c", "10", |_| ()).release.read_unverified().unwrap(), &[&world.people.tdc]);
+    world.stop();
+    let beside = world.config.dir.join("releases.jsonl");
+    let whole = std::fs::read(&beside).unwrap();
+    let spoilt = |line: &[u8]| [line, b"\n", &whole].concat();
+    let mut bit = whole.clone();
+    bit[20] ^= 0x80;
+    let cases = [
+        (spoilt(b"{}"), Code::LogTampered),
+        (spoilt(&whole[..100]), Code::LogTampered),
+        (bit, Code::LogTampered),
+        (spoilt(&serde_json::to_vec(&foreign).unwrap()), Code::SignerNotParty),
+    ];
+    for (bytes, code) in cases {
+        std::fs::write(&beside, &bytes).unwrap();
+        put_file_back(&world, &before);
+        let refused = world.restart().unwrap_err();
+        assert_eq!(refused.code, code, "{refused}");
+        assert!(refused.sentence.contains("line 1 of"), "{refused}");
+    }
+    // A folder in the file's place stands for whatever cannot be read.
+    std::fs::remove_file(&beside).unwrap();
+    std::fs::create_dir(&beside).unwrap();
+    assert_eq!(world.restart().unwrap_err().code, Code::Unavailable);
+    std::fs::remove_dir(&beside).unwrap();
+    std::fs::write(&beside, &whole).unwrap();
+    world.restart().unwrap();
+    assert_eq!(files(&world).len(), 1);
+}
+
+/// What cannot be kept beside the database is not charged.
+#[test]
+fn an_act_that_cannot_be_kept_charges_nothing() {
+    let world = World::new();
+    let beside = world.config.dir.join("releases.jsonl");
+    std::fs::remove_file(&beside).unwrap();
+    std::fs::create_dir(&beside).unwrap();
+    let request = act(&world, "a", "10", |_| ());
+    assert_eq!(charge(&world, &request).unwrap_err().code, Code::Unavailable);
+    assert!(files(&world).is_empty());
+    std::fs::remove_dir(&beside).unwrap();
+    charge(&world, &request).unwrap();
+    assert_eq!((files(&world).len(), std::fs::read_to_string(&beside).unwrap().lines().count()), (1, 1));
 }
 
 /// Puts the database of before back under a service that does not run.

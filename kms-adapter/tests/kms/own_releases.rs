@@ -114,6 +114,21 @@ fn a_file_is_charged_once_and_never_otherwise() {
     assert_eq!(files(&world).len(), 2);
 }
 
+/// What was refused for want of room, and kept by somebody, is not charged when there is room.
+#[test]
+fn an_act_is_shown_within_the_hour_or_never() {
+    let world = narrow(Scope::PerTdc);
+    Room::new(&world).reserve().unwrap();
+    let refused = act(&world, "a", "4", |_| ());
+    refuses(&world, Code::BudgetExceeded, &refused);
+    world.pass(3_601);
+    refuses(&world, Code::SchemaMismatch, &refused);
+    let fresh = act(&world, "a", "4", |_| ());
+    let charged = charge(&world, &fresh).unwrap();
+    world.pass(3_601);
+    assert_eq!(charge(&world, &fresh).unwrap(), charged, "what is charged is answered at any age");
+}
+
 #[test]
 fn an_act_that_is_spoilt_in_one_thing_charges_nothing() {
     let world = World::new();

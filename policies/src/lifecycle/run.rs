@@ -81,6 +81,12 @@ pub enum AbortFact {
 /// No code has more characters.
 const LONGEST_CODE: usize = 64;
 
+/// Whether this is the form of a stable code: people are shown it, so it is no place for text of a room's own choice.
+fn is_code(text: &str) -> bool {
+    let of_code = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+    (1..=LONGEST_CODE).contains(&text.len()) && text.bytes().all(of_code)
+}
+
 /// A run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunRow {
@@ -375,6 +381,10 @@ impl State {
         let may = match event.event {
             RunEventKind::KeysReleased {} => run.state < RunState::KeysReleased,
             RunEventKind::Training {} => run.state == RunState::KeysReleased,
+            RunEventKind::Aborted { ref code, .. } if !is_code(code) => {
+                let sentence = format!("a code is A to Z, digits and _, at most {LONGEST_CODE} of them");
+                return Err(Refusal::new(Code::SchemaMismatch, sentence).at("event.code"));
+            }
             RunEventKind::Aborted { .. } => run.alive(),
         };
         if may { Ok(()) } else { Err(Refusal::new(Code::RunState, "the event does not fit the state of the run")) }
@@ -388,7 +398,9 @@ impl State {
                 RunEventKind::Training {} => run.state = RunState::Training,
                 RunEventKind::Aborted { steps_run, code } => {
                     run.state = RunState::Aborted;
-                    let (sha256, code) = (envelope.digest(), code.chars().take(LONGEST_CODE).collect());
+                    // Entries of before codes were looked at may hold any text.
+                    let code = if is_code(code) { code.clone() } else { Code::Internal.as_str().to_owned() };
+                    let sha256 = envelope.digest();
                     run.aborted = Some(AbortFact::ByRoom { index, sha256, steps_run: *steps_run, code });
                     self.living.remove(&event.run_id);
                 }

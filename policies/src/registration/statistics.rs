@@ -1,6 +1,10 @@
 //! Statistics that an offer carries: of its own columns, between their public bounds, few enough to be read with it.
+//!
+//! That the ledger was charged with them is their provider's word: its own key service keeps the ledger, and shows it to nobody
+//! else. What is refused here is a file that says itself that nothing was charged.
 
 use schemas::dataset::{ColumnType, DatasetOffer};
+use schemas::own_release::Charging;
 use schemas::privacy::Mechanism;
 use schemas::problem::{Code, R};
 use schemas::statistics::{Histogram, Statistics};
@@ -19,6 +23,8 @@ pub(super) fn statistics(offer: &DatasetOffer) -> R<()> {
     let terms = found.terms.has_epsilon() && found.terms.has_bins();
     invalid(terms, "Statistics have an ε from 0.01 to 10, and 1 to 100 bins.")?;
     invalid(is_paid(found), "The charge of statistics pays for their ε, and the columns share it.")?;
+    let sentence = "The ledger is charged before statistics go along: make them with depa dataset profile --kms.";
+    invalid(found.ledger == Some(Charging::Charged), sentence)?;
     let rows = found.public_rows == offer.public_rows;
     invalid(rows, "Statistics are described with the offer's own public count of principals.")?;
     let few = found.columns.iter().map(|column| column.counts.len()).sum::<usize>() <= MOST_COUNTS;

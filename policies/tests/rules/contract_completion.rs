@@ -92,15 +92,32 @@ fn released() -> KmsStatement {
 }
 
 fn gave_up(scene: &Scene, steps_run: u32) -> Body {
+    gave_up_for(scene, steps_run, "PLAN_MISMATCH")
+}
+
+fn gave_up_for(scene: &Scene, steps_run: u32, code: &str) -> Body {
     let event = RunEvent {
         schema: "run-event.v1".into(),
         registry: read(json!(REGISTRY)),
         run_id: read(id("run", 1).into()),
         job_sha256: digest(&scene.house().job),
-        event: RunEventKind::Aborted { steps_run, code: "PLAN_MISMATCH".into() },
+        event: RunEventKind::Aborted { steps_run, code: code.into() },
         at: scene.log.now,
     };
     Body::RunReported { event: envelope(&event, run_kid()) }
+}
+
+/// People are shown why a room gave up: it says so by a code, not by a text of its own.
+#[test]
+fn a_room_gives_up_by_a_code() {
+    let mut scene = Scene::signed(tight);
+    scene.run().unwrap();
+    for text in ["", "plan_mismatch", "PLAN MISMATCH", "X\u{1b}[2J", &"A".repeat(65)] {
+        let body = gave_up_for(&scene, 0, text);
+        scene.log.refused(body, Code::SchemaMismatch, text);
+    }
+    let body = gave_up_for(&scene, 0, &"A".repeat(64));
+    scene.log.enter(body).unwrap();
 }
 
 #[test]

@@ -7,6 +7,7 @@ use schemas::dataset::{ColumnType, DatasetOffer};
 use schemas::digest::Digest;
 use schemas::evidence::{EvidenceKind, ImageSet};
 use schemas::money::{Currency, Minor};
+use schemas::own_release::Charging;
 use schemas::party::{Kind, Participant, ParticipantDecision};
 use schemas::privacy::{Mechanism, Scope};
 use schemas::statistics::Statistics;
@@ -174,7 +175,8 @@ fn offers_are_refused_for_one_thing_at_a_time() {
 /// The offer with statistics of two of its columns.
 fn profiled(offer: &mut DatasetOffer) -> &mut Statistics {
     let made = json!({"schema": "dataset-profile.v1", "terms": {"epsilon": "0.5", "bins": 3}, "epsilon_per_column": "0.25",
-        "charge": {"mechanism": "gaussian", "noise_multiplier": "1.999999"}, "public_rows": 2119, "columns": [
+        "charge": {"mechanism": "gaussian", "noise_multiplier": "1.999999"}, "ledger": "charged", "public_rows": 2119,
+        "columns": [
         {"name": "ct", "type": "number", "lower": "10", "upper": "40", "counts": [700, -2, 1400], "missing": 3,
             "mean": "25.0000"},
         {"name": "result", "type": "text", "counts": [2110], "missing": 9}]});
@@ -187,7 +189,7 @@ fn statistics_are_of_the_offers_own_columns_and_paid_for() {
     profiled(&mut house.offers[0]);
     house.offers[0].reference.regions = vec!["IN".into(), "FR".into()];
     assert_eq!(offered(&house), Ok(()));
-    let spoils: [Row<Statistics>; 19] = [
+    let spoils: [Row<Statistics>; 21] = [
         (Code::OfferInvalid, |s| s.schema = "overlap-sketch.v1".into()),
         (Code::OfferInvalid, |s| s.terms.epsilon = real("0.009")),
         (Code::OfferInvalid, |s| s.terms.epsilon = real("10.1")),
@@ -196,6 +198,8 @@ fn statistics_are_of_the_offers_own_columns_and_paid_for() {
         (Code::OfferInvalid, |s| s.charge = Mechanism::Gaussian { noise_multiplier: real("2.000001") }),
         (Code::OfferInvalid, |s| s.charge = Mechanism::Gaussian { noise_multiplier: real("0") }),
         (Code::OfferInvalid, |s| s.charge = Mechanism::WithoutDifferentialPrivacy { steps: 1 }),
+        (Code::OfferInvalid, |s| s.ledger = Some(Charging::Uncharged)),
+        (Code::OfferInvalid, |s| s.ledger = None),
         (Code::OfferInvalid, |s| s.epsilon_per_column = real("0.26")),
         (Code::OfferInvalid, |s| s.public_rows = 2118),
         (Code::OfferInvalid, |s| s.columns[0].name = "age".into()),

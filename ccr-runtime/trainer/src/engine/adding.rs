@@ -7,11 +7,14 @@
 //!
 //! **The bound.** In a block of K rows the i-th takes part in at most K − i + 1 additions, whatever tree they form, so that
 //! the block is off by at most u·C·K(K+1)/2, in the Euclidean norm as in each number, since |Σ_k |S_k|| ≤ Σ_k k·C for the
-//! sums S_k on the way. All blocks of N rows together are off by u·C·N(K+1)/2. What was computed with one row and what was
-//! computed without it are each off by that, so that the sum moves by C and at most u·C·N(K+1) more. K is the largest for
-//! which this is [`MOVED`]·C, from the number of rows that the step really has: no declared count enters. Where K would be
-//! small, products are made in double precision altogether, which costs less than small blocks. Blocks, physical chunks,
-//! threads' shares and rooms meet in double precision, u = 2^-53: a step of 10^8 rows rounds by 3·10^-4 C there.
+//! sums S_k on the way. All blocks of N rows together are off by u·C·N(K+1)/2. Blocks meet in single precision too, one after
+//! the other, but no more than J of them: the j-th comes to a sum that is then at most j·K·C, so that a group of J rounds by
+//! u·C·K·J(J+1)/2 more and one that is not full by less than u·C·n(J+2)/2 with its n rows, all groups together by
+//! u·C·N(J+2)/2 at most. What was computed with one row and what was computed without it are each off by all that, so that
+//! the sum moves by C and at most u·C·N(K+J+3) more. K is the largest for which this is [`MOVED`]·C, from the number of rows
+//! that the step really has: no declared count enters. Where K would be small, products are made in double precision
+//! altogether, which costs less than small blocks. Groups of blocks, physical chunks, threads' shares and rooms meet in double
+//! precision, u = 2^-53: a step of 10^8 rows rounds by 3·10^-4 C there.
 //!
 //! **Inside a row.** A row's gradient is a sum over its own positions or pixels. Where it is built, that sum is a number like
 //! any other by the time its norm is taken: it rounds the row, not the others, and is clipped as it is. Where it is not
@@ -28,6 +31,8 @@ pub const MOVED: f64 = 1.0 / 128.0;
 const UNIT: f64 = 1.0 / (1u64 << 24) as f64;
 /// Smaller blocks cost more than double precision.
 const LEAST: i64 = 48;
+/// Blocks that meet in single precision before double precision takes over.
+pub const GROUP: usize = 8;
 
 /// How rows are added up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,7 +49,7 @@ impl Adding {
     /// For a step of so many rows, in each of so many rooms at most.
     pub fn of(rows: usize, rooms: u32) -> Adding {
         let all = rows.max(1) as f64 * f64::from(rooms.max(1));
-        match (MOVED / UNIT / all) as i64 - 1 {
+        match (MOVED / UNIT / all) as i64 - GROUP as i64 - 3 {
             block if block < LEAST => Adding::Double,
             block => Adding::Blocks(block),
         }
@@ -92,7 +97,7 @@ mod tests {
     fn blocks_are_so_small_that_their_roundings_stay_within_the_share() {
         for (rows, rooms) in [(1, 1), (64, 1), (256, 1), (1_024, 1), (2_000, 1), (128, 16)] {
             let Adding::Blocks(most) = Adding::of(rows, rooms) else { panic!("{rows} rows in {rooms} rooms") };
-            let moved = UNIT * rows as f64 * f64::from(rooms) * (most + 1) as f64;
+            let moved = UNIT * rows as f64 * f64::from(rooms) * (most + GROUP as i64 + 3) as f64;
             assert!(moved <= MOVED && most >= LEAST, "{rows}: {moved}");
         }
         for (rows, rooms) in [(4_096, 1), (49_152, 1), (1_000_000_000, 1), (1_024, 16)] {

@@ -6,7 +6,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::adding::{Adding, rounding};
+use super::adding::{Adding, GROUP, rounding};
 use super::norm::{numbers, squares};
 use super::part::{Outer, Part};
 use super::{T, conv, stretch};
@@ -76,12 +76,28 @@ fn double(t: &Tensor) -> T<Tensor> {
     t.f_to_kind(Kind::Double)
 }
 
-/// The sum over the rows, each by its factor, one part for each block.
+/// The sum over the rows, each by its factor, one part for each group of blocks.
 pub fn weighted(rows: &Tensor, weighing: Weighing<'_>, sink: &mut dyn FnMut(&Tensor) -> T<()>) -> T<()> {
     let count = rows.size().first().copied().unwrap_or(0);
-    for (first, n) in weighing.adding.blocks(count, rows.kind()) {
+    let sum_of = |(first, n)| {
         let factors = weighing.narrow(first, n)?;
-        sink(&block(&stretch(rows, first, n)?, factors.as_ref(), weighing.adding)?)?;
+        block(&stretch(rows, first, n)?, factors.as_ref(), weighing.adding)
+    };
+    grouped(weighing.adding.blocks(count, rows.kind()), sum_of, sink)
+}
+
+/// The sums of blocks, as many of them together as may meet in single precision.
+fn grouped(
+    mut blocks: impl Iterator<Item = (i64, i64)>,
+    sum_of: impl Fn((i64, i64)) -> T<Tensor>,
+    sink: &mut dyn FnMut(&Tensor) -> T<()>,
+) -> T<()> {
+    while let Some(first) = blocks.next() {
+        let mut sum = sum_of(first)?;
+        for next in blocks.by_ref().take(GROUP - 1) {
+            sum.f_add_(&sum_of(next)?)?;
+        }
+        sink(&sum)?;
     }
     Ok(())
 }
@@ -166,18 +182,19 @@ fn products(a: &Tensor, g: &Tensor, weighing: Weighing<'_>, sink: &mut dyn FnMut
         })?;
         return sink(&if first_is_a { sum.f_tr()? } else { sum });
     }
-    for (first, n) in weighing.adding.blocks(rows, g.kind()) {
+    // Either of both may take the factors: the narrower one, which also comes first, for the product's sake.
+    let first_is_a = width(a) < width(g);
+    let product = |(first, n)| {
         let factors = weighing.narrow(first, n)?;
         let (a, g) = (stretch(a, first, n)?, stretch(g, first, n)?);
         let steps_first = steps_first(&g);
-        // Either of both may take the factors: the narrower one, which also comes first, for the product's sake.
-        let product = |left: &Tensor, right: &Tensor| {
-            let left = flat(&scaled(left, factors.as_ref())?, steps_first)?;
-            left.f_tr()?.f_matmul(&flat(right, steps_first)?)
-        };
-        sink(&if width(&a) < width(&g) { product(&a, &g)?.f_tr()? } else { product(&g, &a)? })?;
-    }
-    Ok(())
+        let (left, right) = if first_is_a { (a, g) } else { (g, a) };
+        let left = flat(&scaled(&left, factors.as_ref())?, steps_first)?;
+        left.f_tr()?.f_matmul(&flat(&right, steps_first)?)
+    };
+    grouped(weighing.adding.blocks(rows, g.kind()), product, &mut |sum| {
+        if first_is_a { sink(&sum.f_tr()?) } else { sink(sum) }
+    })
 }
 
 /// The most blocks of positions that cost less than double precision.

@@ -123,7 +123,10 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
     let (kind, mechanism) = match (kind, noise_multiplier) {
         (Some(kind), Some(noise_multiplier)) => (kind, Mechanism::Gaussian { noise_multiplier }),
         _ => said(&bytes).ok_or_else(|| {
-            let sentence = format!("{} does not say what it costs: --kind and --noise-multiplier do", file.display());
+            let sentence = format!(
+                "{} does not say what it costs, or less than its ε does: --kind and --noise-multiplier do",
+                file.display()
+            );
             Refusal::new(Code::ConfigInvalid, sentence)
         })?,
     };
@@ -131,10 +134,14 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
     Ok(Answer::new(&charged, told(&charged)))
 }
 
-/// What a file of ours says that it is and costs.
+/// What a file of ours says that it is and costs; nothing where that is not what its ε costs.
 fn said(file: &[u8]) -> Option<(ReleasedKind, Mechanism)> {
-    let profile = canonical::parse::<Statistics>(file).map(|made| (ReleasedKind::Profile, made.charge));
-    profile.or_else(|_| canonical::parse::<Sketch>(file).map(|made| (ReleasedKind::Sketch, made.charge))).ok()
+    let profile =
+        canonical::parse::<Statistics>(file).map(|made| (ReleasedKind::Profile, made.terms.epsilon, made.charge));
+    let sketch =
+        || canonical::parse::<Sketch>(file).map(|made| (ReleasedKind::Sketch, made.terms.epsilon, made.charge));
+    let (kind, epsilon, charge) = profile.or_else(|_| sketch()).ok()?;
+    (depa::dataset::sketch::charge(&epsilon).ok()? == charge).then_some((kind, charge))
 }
 
 fn kind(text: &str) -> Result<ReleasedKind, String> {

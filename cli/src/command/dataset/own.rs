@@ -152,7 +152,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
                 dataset::offer(&description, &sealed, &global.key()?, &global.trust()?, edge::now()).map(Some)
             };
             let account = ledger.account(drafted, global)?;
-            account.iter().try_for_each(|account| account.is_of(description.dataset_id.as_ref()))?;
+            account.iter().try_for_each(|account| account.is_of(&description))?;
             let mut made = profile::profile(&description, &csv, &terms, principal.as_deref(), &mut edge::words())?;
             made.ledger = charging(account.as_ref());
             let file = edge::json(&made)?;

@@ -61,6 +61,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
     match verb {
         Verb::Sketch { csv, column, session, buckets, epsilon, ledger, out } => {
             let account = ledger.account(|| Ok(None), global)?;
+            account.iter().try_for_each(|account| account.has_key(&column))?;
             let terms = Terms { session, buckets, epsilon };
             let keys = sketch::keys(&edge::read(&csv).map(zeroize::Zeroizing::new)?, &column)?;
             let mut sketch = sketch::sketch(keys.iter().map(String::as_str), &terms, &mut edge::words())?;
