@@ -20,8 +20,11 @@ export function quiet(page, allowed = []) {
   assert.deepEqual(told, []);
 }
 
+/** How long a page may take for anything: the browser shares its processors with all other tests. */
+export const PATIENCE = 30_000;
+
 /** Waits until this holds. */
-export async function until(what, holds, patience = 10_000) {
+export async function until(what, holds, patience = PATIENCE) {
   const began = Date.now();
   for (;;) {
     const found = await holds();
@@ -33,6 +36,6 @@ export async function until(what, holds, patience = 10_000) {
 
 /** Waits until the page has read what it shows. The stream of events stays open, so the network is never idle. */
 export async function settled(page) {
-  await page.waitForFunction(() => document.querySelectorAll('.bone').length === 0, null, { timeout: 10_000 });
+  await page.waitForFunction(() => document.querySelectorAll('.bone').length === 0, null, { timeout: PATIENCE });
   await page.waitForTimeout(250);
 }
