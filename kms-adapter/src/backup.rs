@@ -226,9 +226,14 @@ pub(crate) fn open(bytes: &[u8], recovery: &EncKey, kms_jwk: &Jwk) -> R<Contents
     let key = signing::jose::unwrap_key(&backup.jwe, recovery, &Digest::of(&bound).0)
         .map_err(|_| refused("it was changed"))?;
     let plain = Secret::from_bytes(&key).unseal(&backup.sealed.0, &bound).ok_or_else(|| refused("it was changed"))?;
+    contents(&backup.schema, &plain)
+}
+
+/// What was sealed, of either form.
+fn contents(schema: &str, plain: &[u8]) -> R<Contents> {
     // An empty list is a zero.
-    let end: &[u8] = if backup.schema == WITHOUT_RELEASES { &[0] } else { &[] };
-    let whole = Zeroizing::new([plain.as_slice(), end].concat());
+    let end: &[u8] = if schema == WITHOUT_RELEASES { &[0] } else { &[] };
+    let whole = Zeroizing::new([plain, end].concat());
     postcard::from_bytes(&whole).map_err(|_| refused("it is of another build"))
 }
 
@@ -240,4 +245,38 @@ pub(crate) fn moved(contents: &Contents, dir: &Path, database: Option<String>) -
     config.trust = dir.join("trust.json");
     config.root_key = None;
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backup_of_before_releases_reads_as_one_without_any() {
+        let whole = Contents {
+            config: "a = 1".into(),
+            trust: vec![1],
+            root: [7; 32],
+            sign_key: vec![2],
+            import_key: vec![3],
+            keks: vec![],
+            data_keys: vec![],
+            journal: vec![],
+            runs: vec![],
+            charges: vec![],
+            gaps: vec![(1, 2, vec![3])],
+            state: vec![("a".into(), "b".into())],
+            log_heads: vec![],
+            log_lineage: Some("lineage".into()),
+            own_releases: vec![],
+        };
+        let bytes = postcard::to_allocvec(&whole).unwrap();
+        let before = &bytes[..bytes.len() - 1];
+        for (schema, plain) in [(SCHEMA, bytes.as_slice()), (WITHOUT_RELEASES, before)] {
+            let read = contents(schema, plain).unwrap();
+            assert_eq!((&read.log_lineage, &read.state), (&whole.log_lineage, &whole.state), "{schema}");
+            assert!(read.own_releases.is_empty());
+        }
+        assert_eq!(contents(SCHEMA, before).err().unwrap().code, Code::RecoveryRefused);
+    }
 }
