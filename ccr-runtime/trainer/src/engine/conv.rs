@@ -94,7 +94,7 @@ pub fn unfolded(site: &Site, g: &Tensor) -> T<Unfolded> {
     let mut norms = vec![0.0; usize::try_from(rows).unwrap_or(0)];
     pieces(site, &site.x, g, |first, n, part, slab, u| {
         let squares = match (site.gram, &kept) {
-            (true, _) => norm::gram(u, &part.f_transpose(1, 2)?)?,
+            (true, _) => norm::gram(u, &part.f_transpose(1, 2)?)?.0,
             (false, Some(kept)) => norm::squares(&part.f_bmm_out(&kept.f_select(0, slab)?.f_narrow(0, first, n)?, u)?)?,
             (false, None) => norm::squares(&part.f_bmm(u)?)?,
         };

@@ -63,8 +63,8 @@ pub fn squares(x: &Tensor) -> T<Vec<f64>> {
 }
 
 /// The Gram form for a [n, positions, inputs] and g [n, positions, outputs], raised by what rounding may have taken and by
-/// what may have vanished.
-pub fn gram(a: &Tensor, g: &Tensor) -> T<Vec<f64>> {
+/// what may have vanished; and |a_t| |g_t| of every position of every row.
+pub fn gram(a: &Tensor, g: &Tensor) -> T<(Vec<f64>, Vec<f64>)> {
     let ((_, positions, inputs), outputs) = (a.size3()?, g.size3()?.2);
     let g_kind = g.kind();
     let unit = if g.kind() == Kind::Double { 2f64.powi(-53) } else { 2f64.powi(-24) };
@@ -76,8 +76,9 @@ pub fn gram(a: &Tensor, g: &Tensor) -> T<Vec<f64>> {
     let of_both = squares(&left)?.into_iter().zip(squares(&right)?);
     let product = right.f_mul_(&left)?;
     let lengths = product.f_diagonal(0, 1, 2)?.f_sqrt()?;
-    let (sums, lengths) = (numbers(&sum(&product.f_flatten(1, -1)?)?)?, numbers(&sum(&lengths)?)?);
-    let sizes = lengths.into_iter().map(|length| length * length);
+    let (sums, lengths) = (numbers(&sum(&product.f_flatten(1, -1)?)?)?, numbers(&lengths)?);
+    let of_rows = lengths.chunks(usize::try_from(positions).unwrap_or(1).max(1));
+    let sizes = of_rows.map(|lengths| lengths.iter().sum::<f64>().powi(2));
     let rounding = unit * (positions + inputs + outputs) as f64;
     // What is no number stays none: `max` would make it 0.
     let raised = |(sum, size): (f64, f64)| if sum < 0.0 { rounding * size } else { sum + rounding * size };
@@ -85,7 +86,8 @@ pub fn gram(a: &Tensor, g: &Tensor) -> T<Vec<f64>> {
     // of these squares vanished itself is far below the last term, and their rounding below the factor 2.
     let (t, d, p) = (positions as f64, inputs as f64, outputs as f64);
     let vanished = of_both.map(|(a, g)| tiny(g_kind) * t * 2.0 * (p * a + d * g + t));
-    Ok(sums.into_iter().zip(sizes).map(raised).zip(vanished).map(|(norm, vanished)| norm + vanished).collect())
+    let norms = sums.into_iter().zip(sizes).map(raised).zip(vanished).map(|(norm, vanished)| norm + vanished).collect();
+    Ok((norms, lengths))
 }
 
 /// How many multiplications take as long as one number that goes to memory, comes back for the norm and again for the sum.
@@ -170,9 +172,15 @@ fn outer(weights: &Outer, a: &Tensor, g: &Tensor) -> T<Vec<f64>> {
         Some(built) => squares(built)?,
         None => {
             let (rows, positions, _) = g.size3()?;
-            in_chunks(2 * positions * positions, rows, g, |first, n| {
-                gram(&a.f_narrow(0, first, n)?, &g.f_narrow(0, first, n)?)
-            })?
+            let mut sizes = Vec::with_capacity(g.numel() / g.size3()?.2.max(1) as usize);
+            let norms = in_chunks(2 * positions * positions, rows, g, |first, n| {
+                let (norms, lengths) = gram(&a.f_narrow(0, first, n)?, &g.f_narrow(0, first, n)?)?;
+                sizes.extend(lengths);
+                Ok(norms)
+            })?;
+            // Of the same a and g they are the same.
+            drop(weights.sizes.set(sizes));
+            norms
         }
     };
     match of_biases {
@@ -182,7 +190,7 @@ fn outer(weights: &Outer, a: &Tensor, g: &Tensor) -> T<Vec<f64>> {
 }
 
 /// Puts together what `of(first, n)` gives for pieces of the rows that take `numbers` numbers each.
-fn in_chunks(numbers: i64, rows: i64, like: &Tensor, of: impl Fn(i64, i64) -> T<Vec<f64>>) -> T<Vec<f64>> {
+fn in_chunks(numbers: i64, rows: i64, like: &Tensor, mut of: impl FnMut(i64, i64) -> T<Vec<f64>>) -> T<Vec<f64>> {
     let bytes = numbers.max(1) * if like.kind() == Kind::Double { 8 } else { 4 };
     let step = (device::of(like).at_once(CHUNK) / bytes).clamp(1, rows.max(1));
     if step >= rows {

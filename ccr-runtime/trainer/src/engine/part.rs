@@ -1,5 +1,7 @@
 //! What the gradients of one layer's weights are made of, once the backward pass has given g.
 
+use std::cell::OnceCell;
+
 use tch::{Kind, Tensor};
 
 use super::tape::Form;
@@ -32,6 +34,8 @@ pub struct Outer {
     pub of_biases: Option<Tensor>,
     /// Every row's gradient of all weights side by side, [rows, outputs, inputs], unless Gram matrices are cheaper.
     pub built: Option<Tensor>,
+    /// |a_t| |g_t| of every position of every row, where Gram matrices gave the norms, once they have.
+    pub sizes: OnceCell<Vec<f64>>,
 }
 
 impl Outer {
@@ -43,7 +47,7 @@ impl Outer {
             true => Some(g.f_transpose(1, 2)?.f_bmm(a)?),
             false => None,
         };
-        Ok(Outer { weights, biases, of_biases, built })
+        Ok(Outer { weights, biases, of_biases, built, sizes: OnceCell::new() })
     }
 }
 

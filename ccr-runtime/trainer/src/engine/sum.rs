@@ -7,7 +7,7 @@
 use tch::{Kind, Tensor};
 
 use super::adding::{Adding, GROUP, rounding};
-use super::norm::{numbers, squares};
+use super::norm::numbers;
 use super::part::{Outer, Part};
 use super::{T, conv, stretch};
 use crate::device;
@@ -146,7 +146,7 @@ fn outer(weights: &Outer, a: &Tensor, g: &Tensor, weighing: Weighing<'_>, sink: 
         };
         match &weights.built {
             Some(built) => weighted(built, weighing, &mut of_weights)?,
-            None => products(a, g, weighing, &mut of_weights)?,
+            None => products(a, g, weights.sizes.get().map(Vec::as_slice), weighing, &mut of_weights)?,
         }
     }
     if weights.biases.is_empty() {
@@ -158,9 +158,18 @@ fn outer(weights: &Outer, a: &Tensor, g: &Tensor, weighing: Weighing<'_>, sink: 
 }
 
 /// Σ_i c_i Σ_t g_t a_tᵀ, where no row's own was built.
-fn products(a: &Tensor, g: &Tensor, weighing: Weighing<'_>, sink: &mut dyn FnMut(&Tensor) -> T<()>) -> T<()> {
+fn products(
+    a: &Tensor,
+    g: &Tensor,
+    sizes: Option<&[f64]>,
+    weighing: Weighing<'_>,
+    sink: &mut dyn FnMut(&Tensor) -> T<()>,
+) -> T<()> {
     let rows = g.size().first().copied().unwrap_or(0);
-    let each = if g.dim() == 3 { by_sizes(a, g, weighing)? } else { None };
+    let each = match sizes {
+        Some(sizes) if g.dim() == 3 => by_sizes(sizes, rows, weighing)?,
+        _ => None,
+    };
     let weighing = match each {
         Some(each) => Weighing { adding: Adding::Blocks(each), ..weighing },
         None if g.dim() == 3 => weighing.by_position(),
@@ -199,24 +208,19 @@ fn products(a: &Tensor, g: &Tensor, weighing: Weighing<'_>, sink: &mut dyn FnMut
 
 /// The most blocks of positions that cost less than double precision.
 const MOST_BLOCKS: i64 = 8;
+/// What a size may have been that came out as 0: the root of the smallest normal number of single precision, and more.
+const VANISHED: f64 = 2e-19;
 
-/// How many rows may be a block where their positions meet one by one, as far as their sizes allow any.
-fn by_sizes(a: &Tensor, g: &Tensor, weighing: Weighing<'_>) -> T<Option<i64>> {
+/// How many rows may be a block where their positions meet one by one, as far as the sizes |a_t| |g_t| of all rows'
+/// positions allow any.
+fn by_sizes(sizes: &[f64], rows: i64, weighing: Weighing<'_>) -> T<Option<i64>> {
     let (Some(factors), Adding::Blocks(most)) = (weighing.factors, weighing.adding) else { return Ok(None) };
-    let (rows, positions, _) = g.size3()?;
-    let steps_first = steps_first(g);
-    let lengths = |t: &Tensor| squares(&flat(t, steps_first)?);
-    let mut sizes = vec![0.0; g.numel() / width(g).max(1) as usize];
-    let factors = numbers(factors)?;
-    for (at, (a, g)) in lengths(a)?.into_iter().zip(lengths(g)?).enumerate() {
-        let (row, position) = match steps_first {
-            true => (at % rows as usize, at / rows as usize),
-            false => (at / positions as usize, at % positions as usize),
-        };
-        if let (Some(size), Some(factor)) = (sizes.get_mut(row * positions as usize + position), factors.get(row)) {
-            *size = factor * (a * g).sqrt();
-        }
-    }
+    let positions = sizes.len() as i64 / rows.max(1);
+    let of_rows = sizes.chunks(usize::try_from(positions).unwrap_or(1).max(1)).zip(numbers(factors)?);
+    // A size whose square vanished is not none.
+    let weighed =
+        |(sizes, factor): (&[f64], f64)| sizes.iter().map(move |size| factor * (size + VANISHED)).collect::<Vec<_>>();
+    let mut sizes: Vec<f64> = of_rows.flat_map(weighed).collect();
     let blocks = std::iter::successors(Some(1), |count| Some(count * 2)).take_while(|count| *count <= MOST_BLOCKS);
     for count in blocks {
         let each = (rows / count + i64::from(rows % count > 0)).max(1);
