@@ -36,6 +36,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Carry out the job in a bundle: admit, attest, get keys, train, seal, commit, upload, report.
+    #[command(after_help = "Example:\n  ccr run --config ccr.toml --bundle job.bundle.json")]
     Run {
         /// Configuration file.
         #[arg(long)]
@@ -49,6 +50,7 @@ enum Command {
     },
     /// Be a member of one run over several rooms: wait for the room that leads it, which has this same configuration and
     /// proves itself as this one does.
+    #[command(after_help = "Example:\n  ccr member --config ccr.toml --listen 10.0.0.2:7000")]
     Member {
         /// Configuration file.
         #[arg(long)]
@@ -62,6 +64,7 @@ enum Command {
     },
     /// Print what this room is, as values for an image set: PCRs and measurements of the machine, or, SIMULATED, digests
     /// of the binaries, libtorch and configuration. Only of a room that is known to be good.
+    #[command(after_help = "Example:\n  ccr measure --config ccr.toml")]
     Measure {
         /// Configuration file.
         #[arg(long)]

@@ -39,7 +39,7 @@ use schemas::id::Did;
 use schemas::{Code, R, Refusal};
 use signing::{FileKey, Trust};
 
-use crate::output::Answer;
+use crate::output::{Answer, say};
 
 /// The command line of the participants of a data contract registry.
 #[derive(Parser)]
@@ -86,6 +86,9 @@ pub struct Global {
     /// The party of the profile's key, where the key is the profile's.
     #[arg(skip)]
     party: Option<Did>,
+    /// Why the profile of whoever logged in could not be read: told where something of it is needed.
+    #[arg(skip)]
+    unread: Option<Refusal>,
 }
 
 /// The profile of whoever logged in and names none.
@@ -111,9 +114,16 @@ impl Global {
         }
     }
 
-    /// Fills in what neither a flag nor a variable says from the profile.
+    /// Fills in what neither a flag nor a variable says from the profile. One that nobody named, and that cannot be
+    /// read, stops only whoever needs something of it.
     fn with_profile(mut self, needed: bool) -> R<Global> {
-        let kept = self.kept(needed)?;
+        let kept = match self.kept(needed) {
+            Err(refusal) if self.profile_name().is_none() => {
+                self.unread = Some(refusal);
+                return Ok(self);
+            }
+            kept => kept?,
+        };
         let silent = |variable: &str| std::env::var_os(variable).is_none();
         let file = |flag: Option<PathBuf>, variable, kept: Option<PathBuf>| flag.or(kept.filter(|_| silent(variable)));
         self.registry = self.registry.or(kept.registry.filter(|_| silent("DEPA_REGISTRY")));
@@ -126,8 +136,16 @@ impl Global {
     }
 
     fn named(&self, given: Option<PathBuf>, flag: &str, variable: &str) -> R<PathBuf> {
-        let missing = || Refusal::new(Code::ConfigInvalid, format!("{flag} or {variable} is needed"));
+        let missing = || self.missing(flag, variable);
         given.or_else(|| std::env::var_os(variable).map(PathBuf::from)).ok_or_else(missing)
+    }
+
+    /// The refusal where neither a flag nor a variable says what is needed: it names the option, or the file of
+    /// profiles that may say it and could not be read.
+    fn missing(&self, flag: &str, variable: &str) -> Refusal {
+        let sentence = format!("{flag} or {variable} is needed");
+        let plain = || Refusal::new(Code::ConfigInvalid, sentence).at(flag.trim_start_matches('-'));
+        self.unread.clone().unwrap_or_else(plain)
     }
 
     /// The address of the contract service, if one is given.
@@ -137,7 +155,7 @@ impl Global {
 
     /// The contract service, acting for nobody.
     fn desk(&self) -> R<Client> {
-        let missing = || Refusal::new(Code::ConfigInvalid, "--registry or DEPA_REGISTRY is needed");
+        let missing = || self.missing("--registry", "DEPA_REGISTRY");
         self.desk_at(&self.url().ok_or_else(missing)?)
     }
 
@@ -212,7 +230,7 @@ enum Noun {
     #[command(subcommand)]
     ImageSet(image_set::Verb),
     /// Seal, offer, publish and find datasets.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "The way: init, seal, profile, offer, publish. Then: depa dataset init --help")]
     Dataset(dataset::Verb),
     /// Draft, read, sign, hand in and end contracts.
     #[command(subcommand)]
@@ -262,7 +280,7 @@ enum Noun {
     /// asked for as programs do it (private_key_jwt, ten minutes). Nothing secret is kept: keys stay in their files, and each
     /// command signs anew. Kept is the profile `default`, or the one that --profile names; flags and variables come first.
     Login(login::Login),
-    /// Forget what `depa login` kept; the files that it names stay.
+    /// Forget the profile `default`, or the one that --profile names; the files that it names stay.
     Logout(login::Logout),
     /// Check addresses, trust, clock and key files.
     Doctor(doctor::Doctor),
@@ -276,12 +294,15 @@ enum Noun {
 /// Carries out a command.
 pub fn run(cli: Cli) -> R<Answer> {
     let global = match cli.noun {
-        // A profile that is broken can still be set anew, or forgotten.
+        // These are about the profiles themselves: nothing is filled in from one.
         Noun::Profile(_) | Noun::Logout(_) => cli.global,
         Noun::Login(_) => cli.global.with_profile(false)?,
         _ => cli.global.with_profile(true)?,
     };
     let global = &global;
+    if let Some(line) = global.unread.as_ref().and_then(|refusal| refusal.sentence.lines().next()) {
+        say(&format!("note: no profile is read: {line}"));
+    }
     match cli.noun {
         Noun::Keys(verb) => keys::run(verb, global),
         Noun::Trust(verb) => trust::run(verb, global),

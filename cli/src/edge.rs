@@ -46,11 +46,33 @@ pub fn read(path: &Path) -> R<Vec<u8>> {
     fs::read(path).map_err(|e| file_fault(path, e))
 }
 
+/// The same refusal, naming the file that it is about.
+pub fn about(path: &Path, mut refusal: Refusal) -> Refusal {
+    refusal.sentence = format!("{}: {}", path.display(), refusal.sentence);
+    refusal
+}
+
 /// A JSON document, read strictly: duplicate and unknown members are refused.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> R<T> {
-    canonical::parse(&read(path)?).map_err(|mut e| {
-        e.sentence = format!("{}: {}", path.display(), e.sentence);
-        e
+    canonical::parse(&read(path)?).map_err(|e| about(path, e))
+}
+
+/// What a file must be that holds a signed offer.
+pub const OFFER: &str = "an offer (what `depa dataset offer` writes)";
+/// What a file must be that holds the record of a sealing.
+pub const RECORD: &str = "a record (what `depa dataset seal` writes with --record)";
+/// What a file must be that holds statistics.
+pub const STATISTICS: &str = "statistics (what `depa dataset profile` writes)";
+/// What a file must be that holds a sketch.
+pub const SKETCH: &str = "a sketch (what `depa dataset sketch` writes)";
+/// What a file must be that holds the bundle of a job.
+pub const BUNDLE: &str = "a bundle (what `depa job bundle` writes)";
+
+/// A JSON document as [`read_json`] reads it; the refusal of another one says what is expected, like [`OFFER`].
+pub fn read_json_of<T: DeserializeOwned>(path: &Path, what: &str) -> R<T> {
+    canonical::parse(&read(path)?).map_err(|mut e: Refusal| {
+        e.sentence = format!("{}; expected is {what}", e.sentence);
+        about(path, e)
     })
 }
 

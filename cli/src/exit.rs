@@ -188,16 +188,22 @@ pub fn next_step(refusal: &Refusal) -> Option<&'static str> {
         Code::Unauthenticated => Some("pass --key with the file of a verified participant's key"),
         Code::SignerUnknown => Some("the signer must be verified by the SRO first: depa party show DID"),
         Code::ParticipantNotVerified => Some("wait for two SRO people to decide: depa party show DID"),
-        Code::PeerUnreachable => Some("check the address and that the service runs: depa doctor"),
+        Code::SignerNotParty => Some("whose the key is: depa keys show FILE; sign with a key of a party: --key"),
+        Code::PeerUnreachable => {
+            Some("check the address and that the service runs: depa doctor --registry URL (or --kms URL)")
+        }
         Code::CosignaturesMissing => {
             Some("a witness may not have seen the newest entries yet: repeat it in some seconds")
         }
         Code::ReadOnly => Some("its operator brings the missing entries back: contract-service restore --from-mirror"),
         Code::Unavailable | Code::NotWriter => Some("repeat it in some seconds; where it lasts, tell the operator"),
         Code::ContractNotActive => Some("see who has not signed yet: depa contract show ID"),
-        Code::BudgetExceeded => Some("ask for less ε, or agree on a new contract: depa run estimate"),
+        Code::BudgetExceeded => Some(
+            "take less ε; what is spent: depa kms budget (providers), depa run estimate (consumers); a provider may \
+             raise its cap: depa dataset renew",
+        ),
         Code::KeyWithheld => Some("the key is handed out after the run's completion: depa run watch RUN"),
-        Code::ConfigInvalid => Some("see --help of this command for the form"),
+        Code::ConfigInvalid => option(refusal.field.as_deref()?),
         Code::SqlUnsupported => Some("see depa job bundle --help for the SQL that is understood"),
         Code::PublicCountExceeded => Some(
             "depa dataset seal asks a table the same; its provider offers a version whose public_rows is no smaller",
@@ -207,9 +213,29 @@ pub fn next_step(refusal: &Refusal) -> Option<&'static str> {
     }
 }
 
+/// What gives an option that is missing or wrong. A fault of a file names no option, and its own sentence says enough.
+fn option(field: &str) -> Option<&'static str> {
+    Some(match field {
+        "trust" => "depa trust fetch --out trust.json",
+        "key" => "depa keys new --out my.key, or depa login",
+        "registry" => "--registry URL, or depa login",
+        "profile" => "depa profile list",
+        _ => "see --help of this command for the form",
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_next_step_is_of_the_option_that_is_missing() {
+        let step = |field: &str| next_step(&Refusal::new(Code::ConfigInvalid, "no").at(field)).unwrap();
+        assert!(step("trust").contains("trust fetch") && step("key").contains("keys new"));
+        assert!(step("registry").contains("--registry") && step("profile").contains("profile list"));
+        assert!(step("bound").contains("--help"));
+        assert_eq!(next_step(&Refusal::new(Code::ConfigInvalid, "t.csv: no such file")), None);
+    }
 
     #[test]
     fn every_code_has_an_exit_code_and_ok_is_none_of_them() {

@@ -13,6 +13,8 @@ use serde::Serialize;
 use signing::FileKey;
 use signing::jose::EncKey;
 
+use crate::edge;
+
 /// The public half of a key file, for people.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct KeyView {
@@ -34,6 +36,7 @@ pub fn new(out: &Path, did: Option<&Did>) -> R<FileKey> {
         Some(did) => FileKey::generate_for(did)?,
         None => FileKey::generate()?,
     };
+    edge::vacant(out)?;
     key.save(out)?;
     Ok(key)
 }
@@ -41,6 +44,7 @@ pub fn new(out: &Path, did: Option<&Did>) -> R<FileKey> {
 /// Makes a key to which models are encrypted.
 pub fn new_encryption(out: &Path) -> R<EncKey> {
     let key = EncKey::generate()?;
+    edge::vacant(out)?;
     key.save(out)?;
     Ok(key)
 }

@@ -49,13 +49,29 @@ pub fn place(environment: impl Fn(&str) -> Option<std::ffi::OsString>) -> R<Path
 }
 
 /// Reads all profiles; none where there is no file. Unknown members are refused.
+///
+/// # Errors
+/// `CONFIG_INVALID` where the file cannot be read; it names the file, and what can be done with it.
 pub fn load(path: &Path) -> R<Profiles> {
-    if path.exists() { edge::read_form(path) } else { Ok(Profiles::new()) }
+    if !path.exists() {
+        return Ok(Profiles::new());
+    }
+    edge::read_form(path).map_err(|mut e| {
+        e.sentence = format!("{}; mend or delete it: it holds no secret", e.sentence);
+        e
+    })
 }
 
 /// The profile of this name.
+///
+/// # Errors
+/// `CONFIG_INVALID` where there is none of this name, or the file cannot be read.
 pub fn named(path: &Path, name: &str) -> R<Profile> {
     let mut all = load(path)?;
+    if all.is_empty() {
+        let sentence = format!("no profile is kept in {} yet: depa login, or depa profile set NAME", path.display());
+        return Err(Refusal::new(Code::ConfigInvalid, sentence).at("profile"));
+    }
     let known = all.keys().cloned().collect::<Vec<_>>().join(", ");
     let unknown = || {
         let sentence = format!("there is no profile {name} in {}; there is: {known}", path.display());
@@ -106,6 +122,7 @@ mod tests {
         let path = place(|name| (name == "XDG_CONFIG_HOME").then(|| dir.clone().into())).unwrap();
         assert_eq!(path, dir.join("depa/profiles.toml"));
         assert!(load(&path).unwrap().is_empty());
+        assert!(named(&path, "work").unwrap_err().sentence.contains("no profile is kept in"));
         let profile = Profile { registry: Some("https://registry.example".into()), ..Profile::default() };
         save(&path, &[("work".to_owned(), profile.clone())].into()).unwrap();
         save(&path, &[("work".to_owned(), profile.clone())].into()).unwrap();
@@ -117,7 +134,10 @@ mod tests {
         let refusal = named(&path, "home").unwrap_err();
         assert!(refusal.code == Code::ConfigInvalid && refusal.sentence.contains("work"), "{refusal}");
         std::fs::write(&path, "[work]\npassword = \"x\"\n").unwrap();
-        assert_eq!(load(&path).unwrap_err().code, Code::ConfigInvalid);
+        let refusal = load(&path).unwrap_err();
+        assert_eq!(refusal.code, Code::ConfigInvalid);
+        assert!(refusal.sentence.starts_with(&path.display().to_string()), "{refusal}");
+        assert!(refusal.sentence.ends_with("mend or delete it: it holds no secret"), "{refusal}");
         std::fs::remove_dir_all(&dir).unwrap();
         for bad in ["", "a b", "../x"] {
             assert!(check_name(bad).is_err());

@@ -7,8 +7,14 @@ use std::path::{Path, PathBuf};
 use scenarios::{Order, Scenario, Written};
 use schemas::R;
 
+use crate::edge;
+
 /// Writes the safe variant of a scenario into a new folder.
+///
+/// # Errors
+/// `CONFIG_INVALID` where something is there already, and where rows or tables do not fit the scenario.
 pub fn new(order: &Order, dir: &Path) -> R<Written> {
+    edge::vacant(dir)?;
     scenarios::write(order, dir)
 }
 

@@ -58,7 +58,9 @@ fn keys_are_made_private_and_shown_in_public() {
     assert!(!text.contains(secret["d"].as_str().unwrap()));
     assert_eq!(json(&depa(&["keys", "show", &file, "--json"])), view);
     // A key file is never overwritten.
-    assert_eq!(exit(&["keys", "new", "--out", &file]), 2);
+    let again = depa(&["keys", "new", "--out", &file]);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(String::from_utf8(again.stderr).unwrap().contains("choose another name"));
     assert!(depa(&["keys", "new-encryption", "--out", &models]).status.success());
     assert_eq!(json(&depa(&["keys", "show", &models, "--json"]))["purpose"], "encryption");
     let web = json(&depa(&["keys", "new", "--out", &folder.path("w.key"), "--did", "did:web:tdc.example", "--json"]));
@@ -106,7 +108,10 @@ fn exit_codes_and_streams() {
     assert!(refused.stdout.is_empty() && String::from_utf8(refused.stderr).unwrap().contains("LOG_TAMPERED"));
     let shown = depa(&["trust", "show", "--trust", &trust]);
     assert!(String::from_utf8(shown.stdout).unwrap().contains("did:web:sro.example"));
-    // The doctor does its work and finds faults.
+    // The doctor looks at what is named, does its work and finds faults.
+    let nothing = depa(&["doctor"]);
+    assert_eq!(nothing.status.code(), Some(2), "{nothing:?}");
+    assert!(String::from_utf8(nothing.stderr).unwrap().contains("name what to look at"));
     let sick = depa(&["doctor", "--registry", "http://127.0.0.1:1", "--trust", &trust, "--json"]);
     assert_eq!(sick.status.code(), Some(1));
     assert_eq!(json(&sick).as_array().unwrap().iter().filter(|f| f["ok"] == false).count(), 1);

@@ -140,7 +140,34 @@ fn who_logged_in_names_nothing_any_more() {
     assert_eq!((code, &forgotten["forgotten"]["registry"]), (0, &json!(registry.url)));
     assert!(!registry.kept().contains("default") && std::fs::exists(&key).unwrap());
     assert_eq!(registry.depa(&["party", "show", "did:web:x.example"]).0, 2, "nothing is named again");
-    assert_eq!(registry.depa(&["logout"]).0, 2);
+    let (code, _, told) = registry.depa(&["logout"]);
+    assert!(code == 2 && told.contains("nobody is logged in"), "{told}");
+}
+
+/// Only whoever needs something of it is stopped by a profiles file that cannot be read.
+#[test]
+fn a_broken_file_of_profiles_stops_only_who_needs_it() {
+    let registry = Registry::start(false);
+    std::fs::write(registry.path("profiles.toml"), "this is no TOML").unwrap();
+    assert_eq!(registry.depa(&["keys", "new", "--out", &registry.path("new.key")]).0, 0);
+    let key = registry.path("member.key");
+    let member = registry.depa(&["keys", "show", &key]).1["did"].clone();
+    let member = member.as_str().unwrap();
+    assert_eq!(registry.depa(&["party", "show", member, "--registry", &registry.url]).0, 0, "all is named");
+    let set: [&str; 5] = ["profile", "set", "work", "--registry", "https://registry.example"];
+    let stopped: [&[&str]; 5] = [
+        &["party", "show", member],
+        &["keys", "show", &key, "--profile", "work"],
+        &["profile", "remove", "work"],
+        &["logout"],
+        &set,
+    ];
+    for args in stopped {
+        let (code, _, told) = registry.depa(args);
+        assert!(code == 2 && told.contains("mend or delete it: it holds no secret"), "{args:?} {told}");
+        assert!(told.contains("profiles.toml"), "{told}");
+    }
+    assert_eq!(registry.kept(), "this is no TOML", "nothing of a user's is overwritten");
 }
 
 #[test]

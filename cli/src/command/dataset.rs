@@ -5,7 +5,7 @@ mod own;
 mod renew;
 mod sketch;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use depa::dataset::kms::Kms;
@@ -136,15 +136,16 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             Ok(Answer::new(&sealed, text))
         }
         Verb::Upload { object, record } => {
-            let sealed: SealedDataset = edge::read_json(&record)?;
+            let sealed: SealedDataset = edge::read_json_of(&record, edge::RECORD)?;
             let bytes = depa::upload::upload(&object, &sealed.manifest_root, &sealed.url, &global.reach()?)?;
             let answer = json!({"dataset_id": sealed.dataset_id, "url": sealed.url, "bytes": bytes});
             Ok(Answer::new(&answer, format!("{bytes} bytes at {}", objects::place(&sealed.url))))
         }
         Verb::Verify { object, manifest, record, offer, provider_jwk } => {
-            let record: Option<SealedDataset> = record.as_deref().map(edge::read_json).transpose()?;
+            let sealed = |file: &Path| edge::read_json_of(file, edge::RECORD);
+            let record: Option<SealedDataset> = record.as_deref().map(sealed).transpose()?;
             let jwk = provider_jwk.as_deref().map(edge::read_json).transpose()?;
-            let signed = |file: &PathBuf| dataset::verify::signed_offer(edge::read_json(file)?, jwk);
+            let signed = |file: &PathBuf| dataset::verify::signed_offer(edge::read_json_of(file, edge::OFFER)?, jwk);
             let offer = offer.as_ref().map(signed).transpose()?;
             let manifest = manifest.unwrap_or_else(|| sealing::manifest_path(&object));
             let checked = dataset::verify::verify(&object, &manifest, record.as_ref(), offer.as_ref())?;
@@ -152,17 +153,18 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         }
         Verb::Offer { description, record, statistics, out } => {
             let description: Description = edge::read_form(&description)?;
-            let sealed: SealedDataset = edge::read_json(&record)?;
+            let sealed: SealedDataset = edge::read_json_of(&record, edge::RECORD)?;
             let (key, trust, now) = (global.key()?, global.trust()?, edge::now());
             let mut draft = dataset::draft(&description, &sealed, key.did()?, &trust, now);
-            draft.statistics = statistics.as_deref().map(edge::read_json).transpose()?;
+            let profiled = |file: &Path| edge::read_json_of(file, edge::STATISTICS);
+            draft.statistics = statistics.as_deref().map(profiled).transpose()?;
             let offer = dataset::sign(&draft, &key, &trust, now)?;
             edge::write_json(&out, &offer)?;
             let answer = json!({"dataset_id": sealed.dataset_id, "offer_sha256": offer.digest()});
             Ok(Answer::new(&answer, format!("offer of {}\nsha256 {}", sealed.dataset_id, offer.digest())))
         }
         Verb::Publish { offer } => {
-            let receipt = dataset::publish(&global.desk()?, &edge::read_json(&offer)?)?;
+            let receipt = dataset::publish(&global.desk()?, &edge::read_json_of(&offer, edge::OFFER)?)?;
             Ok(Answer::new(&receipt, format!("registered; entry {} of the log", receipt.index)))
         }
         Verb::Act(verb) => acts::run(verb, global),

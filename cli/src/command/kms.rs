@@ -105,7 +105,8 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             Ok(Answer::new(&json!({"init_data": digest}), digest.to_string()))
         }
         Verb::Papers { bundle, kms, times, every } => {
-            let (bundle, desk, key) = (edge::read_json::<JobBundle>(&bundle)?, global.desk()?, global.key()?);
+            let bundle = edge::read_json_of::<JobBundle>(&bundle, edge::BUNDLE)?;
+            let (desk, key) = (global.desk()?, global.key()?);
             let kms = Kms::new(&kms)?;
             let bring = || kbs::bring_papers(&bundle, &desk, &kms, &key, (edge::fresh(), edge::now()));
             let mut taken = bring()?;

@@ -5,19 +5,21 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use depa::profile::{self, Profile};
 use depa::{edge, login};
-use schemas::R;
+use schemas::{Code, R, Refusal};
 use serde_json::json;
 
 use super::profile::place;
 use super::{Global, LOGGED_IN};
 use crate::output::Answer;
 
+/// Options of `depa login`: none of its own; address, key and trust are those of every command.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  depa login --registry https://registry.example --key tdc.key --trust trust.json\n  depa contract list\n  depa login --registry https://other.example --key other.key --profile other\n  depa logout"
 )]
 pub struct Login {}
 
+/// Options of `depa logout`: none of its own; the profile is named by --profile.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  depa logout\n  depa logout --profile other")]
 pub struct Logout {}
@@ -26,6 +28,11 @@ fn absolute(file: PathBuf) -> R<PathBuf> {
     std::path::absolute(&file).map_err(|e| edge::file_fault(Path::new("."), e))
 }
 
+/// Asks the contract service who the holder of the key is, and keeps the answer as a profile; nothing is kept where it
+/// refuses.
+///
+/// # Errors
+/// Those of the asking; `CONFIG_INVALID` where address or key is not named, or the profiles cannot be read or written.
 pub fn login(global: &Global) -> R<Answer> {
     let name = global.profile_name().unwrap_or_else(|| LOGGED_IN.to_owned());
     profile::check_name(&name)?;
@@ -48,13 +55,28 @@ pub fn login(global: &Global) -> R<Answer> {
     };
     all.insert(name.clone(), kept);
     profile::save(&path, &all)?;
-    let text = format!("{}\nkept as profile {name} in {}", identity.text(), path.display());
+    let mut text = format!("{}\nkept as profile {name} in {}", identity.text(), path.display());
+    if trust.is_none() {
+        text.push_str(
+            "\nno trust is pinned yet: depa trust fetch --out trust.json, compare its fingerprints with the SRO, \
+             then depa login --trust trust.json",
+        );
+    }
     Ok(Answer::new(&json!({"identity": identity, "profile": name, "file": path}), text))
 }
 
+/// Forgets the profile that is named, or that of whoever logged in; the files that it names stay.
+///
+/// # Errors
+/// `CONFIG_INVALID` where there is no such profile, or the profiles cannot be read or written.
 pub fn logout(global: &Global) -> R<Answer> {
-    let name = global.profile_name().unwrap_or_else(|| LOGGED_IN.to_owned());
-    let former = profile::forget(&place()?, &name)?;
-    let at = former.registry.as_deref().unwrap_or("nowhere");
-    Ok(Answer::new(&json!({"profile": name, "forgotten": former}), format!("logged out at {at}; its files stay")))
+    let (path, named) = (place()?, global.profile_name());
+    if named.is_none() && !profile::load(&path)?.contains_key(LOGGED_IN) {
+        return Err(Refusal::new(Code::ConfigInvalid, "nobody is logged in").at("profile"));
+    }
+    let name = named.unwrap_or_else(|| LOGGED_IN.to_owned());
+    let former = profile::forget(&path, &name)?;
+    let at = former.registry.as_deref().unwrap_or("no address");
+    let text = format!("forgot profile {name} ({at}); the files that it named stay");
+    Ok(Answer::new(&json!({"profile": name, "forgotten": former}), text))
 }

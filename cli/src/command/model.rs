@@ -92,14 +92,16 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         }
         Verb::Download { run, bundle, open_with, out } => {
             let (desk, key) = (global.desk_as()?.0, EncKey::load(&open_with)?);
-            let (bundle, trust, reach) = (edge::read_json(&bundle)?, global.trust()?, global.reach()?);
+            let bundle = edge::read_json_of(&bundle, edge::BUNDLE)?;
+            let (trust, reach) = (global.trust()?, global.reach()?);
             let got = model::download_from(&desk, &run, &bundle, &key, &trust, &out, &reach)?;
             say(&format!("wrote {} and {}", got.path.display(), got.proof.display()));
             Ok(Answer::new(&got, card(&got.certificate)))
         }
         Verb::Verify { model: path, proof, bundle } => {
             let proof = edge::read_json(&proof.unwrap_or_else(|| model::proof_path(&path)))?;
-            let certificate = model::verify(&edge::read(&path)?, &proof, &edge::read_json(&bundle)?, &global.trust()?)?;
+            let bundle = edge::read_json_of(&bundle, edge::BUNDLE)?;
+            let certificate = model::verify(&edge::read(&path)?, &proof, &bundle, &global.trust()?)?;
             Ok(Answer::new(&certificate, format!("verified\n{}", card(&certificate))))
         }
     }

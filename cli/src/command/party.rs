@@ -61,7 +61,7 @@ pub enum Verb {
     WebDocument,
     /// Sign a decision as a person of the SRO. The first person drafts with --out, the second signs that file.
     #[command(
-        after_help = "Examples:\n  depa party decide DID --decision verified --reason 'papers seen' --out decision.json --key a.key\n  depa party decide --draft decision.json --key b.key"
+        after_help = "Examples:\n  depa party decide DID --decision verified --reason 'papers seen' --out decision.json --key a.key --trust trust.json --registry URL\n  depa party decide --draft decision.json --key b.key --registry URL"
     )]
     Decide {
         /// About whom.

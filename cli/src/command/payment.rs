@@ -17,7 +17,7 @@ use crate::output::Answer;
 pub enum Verb {
     /// List what your contracts owe, and what was paid.
     #[command(
-        after_help = "Examples:\n  depa payment list --key tdp.key --registry URL\n  depa payment list --contract ctr_… --key tdc.key --registry URL"
+        after_help = "Examples:\n  depa payment list --key tdp.key --registry URL\n  depa payment list --contract ctr_… --key tdc.key --registry URL\n\nStates: instructed (its payment provider was told), settled (paid), due (an attempt failed; it is told again). Of a deposit:\nasked, blocked, refunding, refunded, void. Where the payment system says more of the last instruction, it stands beside:\ncreated, submitted, accepted, settled, failed, returned."
     )]
     List {
         /// Of one contract only.

@@ -52,11 +52,12 @@ pub enum Verb {
 pub fn run(verb: Verb, global: &Global) -> R<Answer> {
     match verb {
         Verb::Estimate { bundle } => {
-            let estimate = job::estimate(&edge::read_json(&bundle)?, None, &global.trust()?, edge::now())?;
+            let bundle = edge::read_json_of(&bundle, edge::BUNDLE)?;
+            let estimate = job::estimate(&bundle, None, &global.trust()?, edge::now())?;
             Ok(Answer::new(&estimate, super::job::cost(&estimate)))
         }
         Verb::Start { bundle } => {
-            let answer = run::start(&global.desk()?, &edge::read_json(&bundle)?)?;
+            let answer = run::start(&global.desk()?, &edge::read_json_of(&bundle, edge::BUNDLE)?)?;
             let text = format!(
                 "ordered {}, entry {} of the log\nfollow it: depa run watch {}",
                 answer.job_sha256, answer.receipt.index, answer.job_sha256

@@ -11,6 +11,7 @@ use schemas::{Code, R, Refusal};
 use serde::Serialize;
 use tables::Limits;
 
+use super::kms::Kms;
 use crate::edge;
 
 /// What the provider says of the table.
@@ -76,7 +77,8 @@ pub fn columns(path: &Path) -> R<Columns> {
     }
     let mut all = Columns::default();
     if super::seal::is_parquet(path) {
-        for (source, column_type) in tables::parquet::columns(&edge::read(path)?.into(), &Limits::ROOM)? {
+        let found = tables::parquet::columns(&edge::read(path)?.into(), &Limits::ROOM);
+        for (source, column_type) in found.map_err(|e| edge::about(path, e))? {
             match column_type {
                 Some(column_type) => all.add(source, column_type).map_err(|why| form(why).at("columns"))?,
                 None => all.left_out.push(source),
@@ -89,6 +91,12 @@ pub fn columns(path: &Path) -> R<Columns> {
         |e: csv::Error| form(format!("line {} cannot be read as CSV in UTF-8", e.position().map_or(0, |p| p.line())));
     let mut reader = csv::ReaderBuilder::new().flexible(false).from_reader(source.as_slice());
     let header = reader.headers().map_err(unreadable)?.clone();
+    let nameless = header.iter().all(|name| name.trim_start_matches('\u{feff}').trim().is_empty());
+    // Of another separator the whole header line is one name.
+    let unparted = header.len() == 1 && header.iter().any(|name| name.contains([';', '\t']));
+    if nameless || unparted {
+        return Err(form("no columns were found; a CSV has a header line and commas".into()));
+    }
     // Whether a cell was seen that is a number, and one that is none.
     let mut found = vec![(false, false); header.len()];
     for record in reader.records() {
@@ -116,10 +124,19 @@ fn plain(source: &str) -> String {
     kept.chars().take(64).collect()
 }
 
+/// The type under which a column is described: keys are compared as they are spelt, also those that look like numbers.
+pub fn described(column: &Seen, wish: &Wish) -> ColumnType {
+    match column.column_type {
+        ColumnType::Number if wish.join_keys.contains(&column.name) => ColumnType::Text,
+        seen => seen,
+    }
+}
+
 /// The description as text in TOML, with what is left to be said as comments.
 ///
 /// # Errors
-/// `CONFIG_INVALID` where a column is named that the table has not.
+/// `CONFIG_INVALID` where a column is named that the table has not, where text has bounds, or where the address of
+/// the key service is none.
 pub fn form(seen: &[Seen], wish: &Wish) -> R<String> {
     let named = wish.join_keys.iter().chain(&wish.targets).chain(wish.bounds.keys());
     for name in named {
@@ -129,6 +146,13 @@ pub fn form(seen: &[Seen], wish: &Wish) -> R<String> {
             return Err(Refusal::new(Code::ConfigInvalid, sentence));
         }
     }
+    // Of a picture the samples have bounds.
+    let worded = |column: &&Seen| described(column, wish) == ColumnType::Text && wish.bounds.contains_key(&column.name);
+    if let Some(column) = seen.iter().find(worded) {
+        let sentence = format!("{} is text: only numbers have bounds", column.name);
+        return Err(Refusal::new(Code::ConfigInvalid, sentence).at("bound"));
+    }
+    Kms::new(&wish.kms).map_err(|e| e.at("kms"))?;
     let mut out = String::new();
     // Writing to a string cannot fail.
     let _ = write!(
@@ -165,23 +189,22 @@ pub fn form(seen: &[Seen], wish: &Wish) -> R<String> {
 }
 
 fn describe(out: &mut String, column: &Seen, wish: &Wish) {
-    // Keys are compared as they are spelt, also those that look like numbers.
-    let number = column.column_type == ColumnType::Number && !wish.join_keys.contains(&column.name);
-    let kind = match column.column_type {
+    let kind = described(column, wish);
+    let word = match kind {
         ColumnType::Image => "image",
-        _ if number => "number",
-        _ => "text",
+        ColumnType::Number => "number",
+        ColumnType::Text => "text",
     };
     let _ = write!(out, "\n[[columns]]\nname = {}\n", quoted(&column.name));
     if column.source != column.name {
         let _ = writeln!(out, "source = {}", quoted(&column.source));
     }
-    let _ = writeln!(out, "type = \"{kind}\"");
+    let _ = writeln!(out, "type = \"{word}\"");
     match wish.bounds.get(&column.name) {
         Some((lower, upper)) => {
             let _ = writeln!(out, "lower = {}\nupper = {}", quoted(lower.as_str()), quoted(upper.as_str()));
         }
-        None if number => {
+        None if kind == ColumnType::Number => {
             let hint = "# public bounds, known beforehand, never taken from the table; without them nothing is learned from it";
             let _ = writeln!(out, "{hint}\n# lower = \"0\"\n# upper = \"100\"");
         }
@@ -248,6 +271,43 @@ mod tests {
         let refusal = columns(&path).unwrap_err();
         assert!(refusal.code == Code::TableForm && !refusal.sentence.contains("secretcell"), "{refusal}");
         std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn what_has_no_columns_is_refused() {
+        let dir = std::env::temp_dir().join(format!("depa-init-{}", uuid::Uuid::now_v7()));
+        std::fs::create_dir(&dir).unwrap();
+        let path = dir.join("t.csv");
+        for text in ["", "\n", "\u{feff}\n", "a;b;c\n1;2,5;3\n", "a\tb\n1\t2\n"] {
+            std::fs::write(&path, text).unwrap();
+            let refusal = columns(&path).unwrap_err();
+            assert_eq!(refusal.code, Code::TableForm, "{text:?}");
+            let sentence = format!("{}: no columns were found; a CSV has a header line and commas", path.display());
+            assert_eq!(refusal.sentence, sentence, "{text:?}");
+        }
+        std::fs::write(&path, "a\n1\n").unwrap();
+        assert_eq!(columns(&path).unwrap().seen.len(), 1, "one column is a table");
+        let broken = dir.join("t.parquet");
+        std::fs::write(&broken, "no parquet").unwrap();
+        assert!(columns(&broken).unwrap_err().sentence.starts_with(&broken.display().to_string()));
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn only_numbers_have_bounds_and_a_key_service_has_an_address() {
+        let column = |name: &str, column_type| Seen { source: name.into(), name: name.into(), column_type };
+        let seen = [column("mobile", ColumnType::Number), column("ct_value", ColumnType::Number)];
+        let wish = Wish { targets: vec![], ..wish() };
+        assert!(form(&seen, &wish).is_ok());
+        assert_eq!(described(&seen[0], &wish), ColumnType::Text, "a key");
+        let text = [column("mobile", ColumnType::Text), column("ct_value", ColumnType::Text)];
+        assert_eq!(form(&text, &wish).unwrap_err().sentence, "ct_value is text: only numbers have bounds");
+        let keyed = Wish { join_keys: vec!["ct_value".into()], ..wish.clone() };
+        assert_eq!(form(&seen, &keyed).unwrap_err().field.as_deref(), Some("bound"));
+        for kms in ["kms.hospital.example", "http://kms.hospital.example"] {
+            let refusal = form(&seen, &Wish { kms: kms.into(), ..wish.clone() }).unwrap_err();
+            assert_eq!((refusal.code, refusal.field.as_deref()), (Code::ConfigInvalid, Some("kms")), "{kms}");
+        }
     }
 
     #[test]

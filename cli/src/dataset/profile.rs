@@ -108,7 +108,8 @@ fn exact(table: &Table, column: &ColumnForm, bins: u32) -> R<(Vec<i64>, i64)> {
         return Ok((vec![(table.rows() - empty) as i64], empty as i64));
     }
     let (Some(lower), Some(upper)) = (&column.lower, &column.upper) else {
-        let sentence = format!("{} needs public bounds, lower and upper, in the description", column.name);
+        let sentence =
+            format!("{} needs public bounds, lower and upper, in the description; or take the column out", column.name);
         return Err(invalid(&sentence).at("columns"));
     };
     let (lower, width) = (lower.value(), upper.value() - lower.value());

@@ -57,6 +57,7 @@ fn the_configuration_leads_to_what_is_there() {
     let house = House::empty();
     let told: serde_json::Value = get(&house, "/.well-known/depa-configuration").send().unwrap().json().unwrap();
     assert_eq!(told["registry_jwk"], serde_json::to_value(&house.trust().registry_jwk).unwrap());
+    assert_eq!(told["purposes_supported"], serde_json::json!(["TRAINING"]));
     for name in ["trust", "did_document", "checkpoint", "status_list", "openapi", "docs"] {
         let url = told[name].as_str().unwrap();
         assert_eq!(client().get(url).send().unwrap().status(), 200, "{url}");

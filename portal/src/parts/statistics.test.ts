@@ -6,7 +6,7 @@ import { bars, statistics, unlike } from './statistics';
 const offer = example as unknown as PublicOffer;
 const column = offer.columns.find((one) => one.type === 'number');
 const good = {
-  schema: 'dataset-profile.v1', terms: { epsilon: '0.1', bins: 3 }, epsilon_per_column: '0.05', charge: {}, public_rows: 300,
+  schema: 'dataset-profile.v1', terms: { epsilon: '0.1', bins: 3 }, epsilon_per_column: '0.05', charge: {}, ledger: 'charged', public_rows: 300,
   columns: [{ name: column?.name, type: 'number', lower: column?.lower, upper: column?.upper, counts: [10, -3, 20], missing: 1, mean: '21.5000' }],
 };
 const read = (value: unknown) => statistics(new Blob([typeof value === 'string' ? value : JSON.stringify(value)]), offer);

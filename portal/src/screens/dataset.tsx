@@ -156,7 +156,9 @@ function PrivateStatistics({ of: { offer }, owner }: { of: Listed; owner: boolea
             </div>
             <p className="dim small">
               {t('Every count is noised: ε {epsilon} of each person for all of it.', { epsilon: shown.terms.epsilon })}{' '}
-              {shown.ledger === 'charged' ? t('The budget was charged with it.') : t('It does not say that the budget was charged with it.')}{' '}
+              {shown.ledger === 'charged' && t('Its provider says that the budget was charged with it.')}
+              {shown.ledger === 'uncharged' && t('It says that no budget was charged when it was made.')}
+              {shown.ledger !== 'charged' && shown.ledger !== 'uncharged' && t('It does not say that the budget was charged with it.')}{' '}
               {offer.statistics ? t('Its provider signed it with the offer.') : t('Nobody signed this file; it is its sender’s word.')}
             </p>
           </>

@@ -127,7 +127,7 @@ function Form({ before }: { before?: DatasetOffer }) {
     const columns = used.map((row) => ({ name: row.name, type: typeOf(row), ...bound(row) }));
     const regions = regionsOf(asked.regions);
     const { regions: _, ...reference }: PublicOffer['reference'] = before?.reference ?? { data_schema: 'urn:depa:schema:table-v1', creators: [creator], keywords: [], sample: null, consent_basis_sha256: null };
-    const fits = profiled && profiled.public_rows === people && unlike(profiled, { columns }) === undefined;
+    const fits = profiled?.ledger === 'charged' && profiled.public_rows === people && unlike(profiled, { columns }) === undefined;
     return {
       ...rest(before),
       registry: pinned.registry, dataset_id: sealed?.dataset_id ?? before?.dataset_id ?? 'dst_…', version: sealed?.version ?? (before?.version ?? 0) + 1, offer_version: 1,
@@ -208,7 +208,7 @@ function Form({ before }: { before?: DatasetOffer }) {
             <div><FileButton onChange={opened} accept=".csv,.parquet,text/csv">{(props) => <Button {...props} variant="default">{t('Choose a CSV or Parquet file')}</Button>}</FileButton></div>
             {file.endsWith('.parquet') && (
               <>
-                <p>{t('This page reads no Parquet. This command tells its columns, on your machine; take in what it writes.')}</p>
+                <p>{t('This page reads no Parquet. This command, run on your machine, writes two files: columns.json, which you take in here, and dataset.toml, which you may delete: this page saves its own description.')}</p>
                 <Terminal command={`depa dataset init ${source} --name ${quoted(name)} --kms ${quoted(kms || 'https://kms.example')} --people ${people || 1} --out dataset.toml --json > columns.json`} open />
                 <div><FileButton onChange={(chosen) => chosen && tried(async () => found(told(await chosen.text())))} accept=".json,application/json">{(props) => <Button {...props} variant="default">{t('Choose columns.json')}</Button>}</FileButton></div>
               </>
@@ -274,7 +274,9 @@ function Form({ before }: { before?: DatasetOffer }) {
                   <p className="dim small">{t('Noised histograms, made on your machine. Your key service charges their ε to the budget first, as it does for training.')}</p>
                   <Terminal command={`depa dataset profile dataset.json --csv ${source} --epsilon 0.1 --principal ${principal} --record sealed.json --kms ${quoted(kms || 'https://kms.example')} --key tdp.key --trust trust.json --out profile.json`} open />
                   <div><FileButton onChange={(chosen) => chosen && tried(async () => setProfiled(await statistics(chosen, { columns: terms?.columns ?? [] })))} accept=".json,application/json">{(props) => <Button {...props} variant="default">{t('Choose profile.json')}</Button>}</FileButton></div>
-                  {profiled && (terms?.statistics ? <div className="note good" role="status">{t('They go along: ε {epsilon} of every person.', { epsilon: profiled.terms.epsilon })}</div> : <div className="note wait" role="status">{t('They are of other columns, or of another number of people: make them again.')}</div>)}
+                  {profiled?.ledger === 'uncharged' && <div className="note wait" role="status">{t('These statistics say of themselves that no ledger was charged; the registry refuses them. Charge first: the command above, with --kms, does it.')}</div>}
+                  {profiled && profiled.ledger !== 'charged' && profiled.ledger !== 'uncharged' && <div className="note wait" role="status">{t('These statistics do not say that a ledger was charged; the registry refuses them. Charge first: the command above, with --kms, does it.')}</div>}
+                  {profiled?.ledger === 'charged' && (terms?.statistics ? <div className="note good" role="status">{t('They go along: ε {epsilon} of every person.', { epsilon: profiled.terms.epsilon })}</div> : <div className="note wait" role="status">{t('They are of other columns, or of another number of people: make them again.')}</div>)}
                 </div>
               </details>
               <div className="row">

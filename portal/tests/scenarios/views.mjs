@@ -216,6 +216,7 @@ export async function statistics_that_the_command_line_made_are_read_in_the_page
   await take(made);
   await page.getByTestId('statistics').getByRole('img', { name: /^noised counts from/ }).first().waitFor();
   assert.equal(await page.getByTestId('statistics').locator('tbody tr').count(), columns.length);
+  await page.getByText('It says that no budget was charged when it was made.').waitFor();
   await house.shot(page, 'statistics');
   assert.ok(page.sent.slice(sent).every(({ body }) => body === ''), 'nothing of it is sent');
   quiet(page);

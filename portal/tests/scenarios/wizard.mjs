@@ -117,6 +117,11 @@ export async function a_dataset_is_registered_and_no_cell_of_it_leaves_the_machi
   assert.equal(profile, `depa dataset profile dataset.json --csv ages.csv --epsilon 0.1 --principal mobile --record sealed.json --kms ${key.kms} --key tdp.key --trust trust.json --out profile.json`);
   const statistics = join(house.dir, 'ages-profile.json');
   await house.depa('tdp', 'dataset', 'profile', description, '--csv', table, '--epsilon', '0.1', '--principal', 'mobile', '--record', record, '--kms', key.kms, '--out', statistics);
+  // Statistics of which no ledger knows do not go along.
+  const uncharged = JSON.stringify({ ...JSON.parse(readFileSync(statistics, 'utf8')), ledger: 'uncharged' });
+  await page.locator('input[type=file]').nth(1).setInputFiles({ name: 'uncharged.json', mimeType: 'application/json', buffer: Buffer.from(uncharged) });
+  await page.getByText('the registry refuses them').waitFor();
+  await page.locator('input[type=file]').nth(1).setInputFiles([]);
   await page.locator('input[type=file]').nth(1).setInputFiles(statistics);
   await page.getByText('They go along: ε 0.1 of every person.').waitFor();
   // Croissant as the page shows it is what the service publishes.
@@ -143,7 +148,7 @@ export async function a_dataset_is_registered_and_no_cell_of_it_leaves_the_machi
   // A consumer reads the statistics, with what they cost; the list of all carries none.
   const consumer = await house.person('tdc');
   await house.open(consumer, `/datasets/${sealed.dataset_id}`);
-  await consumer.getByText('The budget was charged with it.').waitFor();
+  await consumer.getByText('Its provider says that the budget was charged with it.').waitFor();
   assert.equal(await consumer.getByTestId('statistics').locator('tbody tr').count(), 3);
   await consumer.getByText('IN, NP', { exact: true }).waitFor();
   await consumer.getByText(/2,500\.00 for 90 days$/).waitFor();

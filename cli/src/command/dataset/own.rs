@@ -110,7 +110,7 @@ pub struct Init {
     #[arg(long)]
     kms: String,
     /// The public count of people in it.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     people: u64,
     /// A column that others may join on.
     #[arg(long = "join-key")]
@@ -148,7 +148,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             let terms = StatisticsTerms { epsilon, bins };
             let drafted = || {
                 let Some(record) = &record else { return Ok(None) };
-                let sealed: SealedDataset = edge::read_json(record)?;
+                let sealed: SealedDataset = edge::read_json_of(record, edge::RECORD)?;
                 dataset::offer(&description, &sealed, &global.key()?, &global.trust()?, edge::now()).map(Some)
             };
             let account = ledger.account(drafted, global)?;
@@ -168,7 +168,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         }
         Verb::Forget { description, csv, record, people, column, dir, url } => {
             let description: Description = edge::read_form(&description)?;
-            let former: SealedDataset = edge::read_json(&record)?;
+            let former: SealedDataset = edge::read_json_of(&record, edge::RECORD)?;
             let table = Zeroizing::new(edge::read(&csv)?);
             let people = forget::people(&Zeroizing::new(edge::read(&people)?))?;
             let (desk, key) = global.desk_as()?;
@@ -215,7 +215,10 @@ fn begin(asked: Init) -> R<Answer> {
     let bounds = bounds.into_iter().collect();
     let wish = Wish { name, kms, people, join_keys, targets, bounds, epsilon };
     edge::write_new(&out, init::form(&seen, &wish)?.as_bytes())?;
-    let line = |c: &init::Seen| format!("  {} {}", c.name, crate::output::word(&c.column_type));
+    let line = |c: &init::Seen| {
+        let key = if wish.join_keys.contains(&c.name) { " (join key)" } else { "" };
+        format!("  {} {}{key}", c.name, crate::output::word(&init::described(c, &wish)))
+    };
     let mut text = format!("wrote {}; {} columns:\n", out.display(), seen.len());
     text.push_str(&seen.iter().map(line).collect::<Vec<_>>().join("\n"));
     if !left_out.is_empty() {

@@ -1,13 +1,14 @@
 //! How many people two tables share, before anyone signs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use depa::dataset::charge::Outgoing;
 use depa::dataset::sketch::{self, Sketch, Terms};
 use depa::edge;
 use schemas::R;
-use schemas::own_release::ReleasedKind;
+use schemas::own_release::{Charging, ReleasedKind};
+use schemas::privacy::Mechanism;
 use schemas::text::Real;
 use serde_json::json;
 
@@ -26,7 +27,7 @@ pub enum Verb {
         after_help = "Example:\n  depa dataset sketch --csv table.csv --column phone --session 'tdp-a and tdp-b, 2026-11-21' --epsilon 0.5 --kms https://kms.tdp.example --offer offer.json --key tdp.key --out sketch.json"
     )]
     Sketch {
-        /// The table.
+        /// The table: a CSV file (of Parquet write the one column out).
         #[arg(long)]
         csv: PathBuf,
         /// The column of the keys: one key per person.
@@ -63,21 +64,27 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             let account = ledger.account(|| Ok(None), global)?;
             account.iter().try_for_each(|account| account.has_key(&column))?;
             let terms = Terms { session, buckets, epsilon };
-            let keys = sketch::keys(&edge::read(&csv).map(zeroize::Zeroizing::new)?, &column)?;
+            let table = edge::read(&csv).map(zeroize::Zeroizing::new)?;
+            let keys = sketch::keys(&table, &column).map_err(|e| edge::about(&csv, e))?;
             let mut sketch = sketch::sketch(keys.iter().map(String::as_str), &terms, &mut edge::words())?;
             sketch.ledger = charging(account.as_ref());
             let file = edge::json(&sketch)?;
             let outgoing = Outgoing { kind: ReleasedKind::Sketch, file: &file, mechanism: &sketch.charge };
             charge::out(&outgoing, account.as_ref(), &out)?;
             let answer = json!({"terms": terms, "charge": sketch.charge, "ledger": sketch.ledger});
-            let text = format!(
-                "{} buckets; costs every person ε = {}, no δ\nin the ledger: {}",
-                terms.buckets, terms.epsilon, answer["charge"]
-            );
+            let counted = match (&sketch.charge, sketch.ledger) {
+                (Mechanism::Gaussian { noise_multiplier }, Some(Charging::Charged)) => {
+                    format!("counted in the ledger as Gaussian noise of {noise_multiplier}")
+                }
+                (_, Some(Charging::Charged)) => format!("counted in the ledger as {}", answer["charge"]),
+                _ => "no ledger was charged".to_owned(),
+            };
+            let text = format!("{} buckets; costs every person ε = {}, no δ\n{counted}", terms.buckets, terms.epsilon);
             Ok(Answer::new(&answer, text))
         }
         Verb::Overlap { one, other } => {
-            let (one, other): (Sketch, Sketch) = (edge::read_json(&one)?, edge::read_json(&other)?);
+            let sketched = |file: &Path| edge::read_json_of::<Sketch>(file, edge::SKETCH);
+            let (one, other) = (sketched(&one)?, sketched(&other)?);
             let found = sketch::overlap(&one, &other)?;
             let text = format!(
                 "about {:.0} people in both, 95 % between {:.0} and {:.0}",

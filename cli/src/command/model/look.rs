@@ -46,7 +46,7 @@ pub struct Which {
 impl Which {
     fn verified(&self, global: &Global) -> R<(Vec<u8>, JobBundle, ModelCertificate)> {
         let proof = self.proof.clone().unwrap_or_else(|| model::proof_path(&self.model));
-        let (bytes, bundle) = (edge::read(&self.model)?, edge::read_json(&self.bundle)?);
+        let (bytes, bundle) = (edge::read(&self.model)?, edge::read_json_of(&self.bundle, edge::BUNDLE)?);
         let certificate = model::verify(&bytes, &edge::read_json(&proof)?, &bundle, &global.trust()?)?;
         Ok((bytes, bundle, certificate))
     }

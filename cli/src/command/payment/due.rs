@@ -38,7 +38,7 @@ pub struct Revenue {
 /// What would fall due.
 pub fn due(due: &Due, global: &Global) -> R<Answer> {
     let seconds = due.hours.map(|hours| u64::from(hours) * 3600);
-    let terms = payment::due(&edge::read_json(&due.bundle)?, seconds, &global.trust()?)?;
+    let terms = payment::due(&edge::read_json_of(&due.bundle, edge::BUNDLE)?, seconds, &global.trust()?)?;
     let mut lines: Vec<String> = terms.iter().map(line).collect();
     lines.push("tiers, discounts after some runs and amounts that are owed once count as for the first run".into());
     Ok(Answer::new(&terms, lines.join("\n")))

@@ -9,7 +9,7 @@ NEXT = {
     "UNAUTHENTICATED": "pass key= with the key of a verified participant",
     "SIGNER_UNKNOWN": "two people of the SRO must verify the signer first",
     "PARTICIPANT_NOT_VERIFIED": "wait until two people of the SRO have decided",
-    "PEER_UNREACHABLE": "check the address and that the service runs: depa doctor",
+    "PEER_UNREACHABLE": "check the address and that the service runs: depa doctor --registry URL",
     "BUDGET_EXCEEDED": "ask for less ε, or agree on a new contract",
     "KEY_WITHHELD": "the key is handed out after the run's completion",
 }
