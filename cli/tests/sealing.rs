@@ -211,8 +211,13 @@ fn the_key_goes_to_the_own_key_service_and_opens_what_was_sealed() {
     // Statistics of this very table go along.
     let terms = StatisticsTerms { epsilon: schemas::text::Real::parse("0.5").unwrap(), bins: 4 };
     let table = house.dir.join("t.csv");
-    let made = dataset::profile::profile(&house.description(), &table, &terms, None, &mut depa::edge::words()).unwrap();
+    let mut made =
+        dataset::profile::profile(&house.description(), &table, &terms, None, &mut depa::edge::words()).unwrap();
     let mut draft = dataset::draft(&house.description(), &sealed, house.tdp.did().unwrap(), &house.trust, now());
+    draft.statistics = Some(made.clone());
+    let uncharged = dataset::sign(&draft, &house.tdp, &house.trust, now()).unwrap_err();
+    assert_eq!((uncharged.code, uncharged.field.as_deref()), (Code::OfferInvalid, Some("statistics")));
+    made.ledger = Some(Charging::Charged);
     draft.statistics = Some(made.clone());
     let offer = dataset::sign(&draft, &house.tdp, &house.trust, now()).unwrap().read_unverified().unwrap();
     assert_eq!(offer.statistics, Some(made));

@@ -95,7 +95,7 @@ fn grouped(
     while let Some(first) = blocks.next() {
         let mut sum = sum_of(first)?;
         for next in blocks.by_ref().take(GROUP - 1) {
-            sum.f_add_(&sum_of(next)?)?;
+            sum = sum.f_add_(&sum_of(next)?)?;
         }
         sink(&sum)?;
     }

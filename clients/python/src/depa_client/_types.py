@@ -856,7 +856,7 @@ class Statistics(TypedDict):
     """What the ledger of the dataset's family must be charged with."""
 
     ledger: NotRequired[Charging | None]
-    """Whether it was; statistics of before it was written do not say."""
+    """Whether it was, as their provider says; statistics of before it was written do not say. An offer carries none but charged ones."""
 
     public_rows: int
     """The public count of people, as the provider describes it."""
