@@ -55,7 +55,7 @@ impl EcCurve {
 /// A public key. `signing::check` decides whether it counts: points on their curve, canonical, not of small order; RSA
 /// moduli of 2048 to 4096 bits.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(tag = "kty", deny_unknown_fields)]
+#[serde(tag = "kty", deny_unknown_fields, expecting = "a public key as a JSON object (a JWK)")]
 pub enum Jwk {
     /// Octet key pair (RFC 8037).
     #[serde(rename = "OKP")]

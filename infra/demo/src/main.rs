@@ -199,6 +199,8 @@ fn portal(house: &House, narrator: &mut Narrator) {
             for link in links {
                 narrator.line(&format!("  {}\n    {}\n    key file {}", link.name, link.url, link.key.display()));
             }
+            let psp = &house.psp.person.name;
+            narrator.line(&format!("  {psp}\n    a payment system: it has no people here and works through webhooks"));
             narrator.line("");
         }
         Err(refusal) => narrator.line(&format!("No enrolment links: {refusal}")),
