@@ -39,7 +39,7 @@ export async function agreed(page, house, epsilon) {
   await page.getByRole('button', { name: 'Check every rule' }).click();
   await page.getByText('says yes').waitFor();
   await page.getByRole('button', { name: 'Sign and propose' }).click();
-  await page.getByRole('heading', { name: 'Contract', exact: true }).waitFor();
+  await page.getByRole('heading', { name: /^Contract: / }).waitFor();
   const id = page.url().split('/').at(-1);
   const fetched = join(house.dir, `${id}.json`);
   await house.depa('tdc', 'contract', 'fetch', id, '--out', fetched);

@@ -14,6 +14,8 @@ export interface Note {
   at: string;
   contract: { id: string; sha256: string } | null;
   run_id: string | null;
+  /** Who signed it, where the page has read its body. */
+  by?: string[];
 }
 
 const CONTRACT = [

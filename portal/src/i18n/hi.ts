@@ -44,7 +44,6 @@ export const hi: Record<string, string> = {
   'Create a key': 'कुंजी बनाएँ',
   'Register an organisation': 'संगठन पंजीकृत करें',
   'Verified in your browser': 'आपके ब्राउज़र में सत्यापित',
-  'Light or dark': 'हल्का या गहरा',
   'A contract waits for your signature': 'एक अनुबंध आपके हस्ताक्षर की प्रतीक्षा में है',
   '{n} of {all} have signed': '{all} में से {n} ने हस्ताक्षर किए हैं',
   'Set up a key': 'कुंजी सेट करें',

@@ -10,8 +10,20 @@ const [CONTRACTS, LINES] = [5, 12];
 
 /** Both together, the newest first, each entry once. */
 export function merged(live: Note[], before: Note[]): Note[] {
-  const all = new Map([...before, ...live].map((note) => [note.index, note]));
+  const all = new Map<number, Note>();
+  // What was told live says less: who signed stands in the body.
+  for (const note of [...before, ...live]) all.set(note.index, { ...all.get(note.index), ...note });
   return [...all.values()].sort((a, b) => b.index - a.index).slice(0, LINES);
+}
+
+/** Who signed what a body holds; nobody where all have. */
+export function signers(body: { kind: string; [part: string]: unknown }): string[] {
+  if (body.kind === 'contract_executed') return [];
+  const kids = Object.values(body).flatMap((part) => {
+    const { kid, signatures } = (part ?? {}) as { kid?: unknown; signatures?: { kid?: unknown }[] };
+    return [kid, ...(Array.isArray(signatures) ? signatures.map((one) => one?.kid) : [])];
+  });
+  return [...new Set(kids.flatMap((kid) => (typeof kid === 'string' ? kid.split('#')[0] ?? [] : [])))];
 }
 
 /** The index up to which somebody has read, kept in this browser; 0 where nothing was read. */
@@ -38,7 +50,8 @@ export function useActivity(): Activity {
     queries: rows.map((row) => contractEvents(row.contract_id)),
     combine: (read) => read.flatMap(({ data }, at) => (data?.events ?? []).map((event): Note => {
       const row = rows[at];
-      return { index: event.index, kind: (event.body as { kind: string }).kind, at: event.at, contract: row ? { id: row.contract_id, sha256: row.sha256 } : null, run_id: null };
+      const body = event.body as { kind: string };
+      return { index: event.index, kind: body.kind, by: signers(body), at: event.at, contract: row ? { id: row.contract_id, sha256: row.sha256 } : null, run_id: null };
     })),
   });
   const [marked, setMarked] = useState(0);

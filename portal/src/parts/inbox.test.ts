@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Schemas } from '../api/client';
-import type { Listed, ListedContract } from '../api/queries';
-import { pins, stopped, unanswered, unsigned, whole } from './inbox';
+import type { Listed, ListedContract, Pending } from '../api/queries';
+import { pins, stopped, suspended, unanswered, undecided, unfinished, unsigned, whole } from './inbox';
 
 const ACME = 'did:web:acme.example';
 const run = (at: number, state: string, contract = 'ctr_1', tdc = ACME) =>
@@ -42,4 +42,24 @@ it('the newest offer says enough where it is the one that is pinned and stands',
   expect(whole(pin, offer('v1', 'registered'))).toBe(true);
   expect(whole(pin, offer('v1', 'suspended'))).toBe(false);
   expect(whole(pin, offer('v2', 'registered'))).toBe(false);
+});
+
+it('who applies waits for a decision until a first person of the SRO has signed one', () => {
+  const people = ['a', 'b', 'c'].map((did, at) => ({ did, state: at === 2 ? 'verified' : 'applied' })) as Schemas['ParticipantLine'][];
+  const act = (schema: string, participant: string) => ({ act: { schema, registry: '', participant }, signers: [], since: '', until: '' }) as Pending;
+  const waits = (begun: Pending[]) => undecided(people, begun).map(({ did }) => did);
+  expect(waits([])).toEqual(['a', 'b']);
+  expect(waits([act('participant-decision.v1', 'a'), act('key-event.v1', 'b')])).toEqual(['b']);
+  expect(waits([{ signers: [], since: '', until: '' }])).toEqual(['a', 'b']);
+});
+
+it('own datasets are told while they are suspended, and nobody else’s', () => {
+  const all = [['a', 'suspended', ACME], ['b', 'registered', ACME], ['c', 'suspended', 'did:web:other.example']].map(([sha256, state, provider]) => ({ sha256, view: { state }, offer: { provider } })) as unknown as Listed[];
+  expect(suspended(all, ACME).map(({ sha256 }) => sha256)).toEqual(['a']);
+});
+
+it('what is signed here and not by all waits for others', () => {
+  const one = (state: string, ...signed: string[]) => ({ row: { state }, view: { state, contract: { payload: '', signatures: signed.map((who) => ({ kid: `${who}#key` })) } } }) as unknown as ListedContract;
+  const all = [one('proposed', ACME), one('partially_signed', 'did:web:other.example'), one('awaiting_sro', ACME), one('active', ACME), one('declined', ACME)];
+  expect(unfinished(all, ACME).map((found) => all.indexOf(found))).toEqual([0, 2]);
 });

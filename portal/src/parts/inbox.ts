@@ -3,9 +3,10 @@ import { useQueries, useQuery } from '@tanstack/react-query';
 import { oversees } from '../api/calm';
 import type { Schemas } from '../api/client';
 import type { Contract } from '../api/documents';
-import { awaitingSro, budget, contracts, contractVersion, dataset, datasets, disputes, type Listed, type ListedContract, me, participants, payments, pendingActs, runs } from '../api/queries';
+import { awaitingSro, budget, contracts, contractVersion, dataset, datasets, disputes, type Listed, type ListedContract, me, participants, payments, type Pending, pendingActs, runs } from '../api/queries';
 import { t } from '../i18n';
 import { peek } from '../keys/document';
+import { member as text, useSaid } from './acts';
 import { isOpen, STANDING } from './contract-acts';
 import { marks } from './marks';
 import { epsilon, money } from './words';
@@ -52,6 +53,17 @@ export function stopped(all: Pinned[], versions: Listed[]): { pin: Pinned; offer
   });
 }
 
+/** Own contracts that are signed here and not by everybody yet. */
+export const unfinished = (own: ListedContract[], member: string | undefined): ListedContract[] =>
+  own.filter(({ row, view }) => (isOpen(row.state) || row.state === 'awaiting_sro') && unsigned([view], member).length === 0);
+
+/** Own datasets over which no run begins until their suspension ends. */
+export const suspended = (all: Listed[], member: string | undefined): Listed[] => all.filter(({ view, offer }) => offer.provider === member && view.state === 'suspended');
+
+/** Who applies, and is not decided about already by a first person of the SRO. */
+export const undecided = (people: Schemas['ParticipantLine'][], begun: Pending[]): Schemas['ParticipantLine'][] =>
+  people.filter((one) => one.state === 'applied' && !begun.some(({ act }) => act?.schema === 'participant-decision.v1' && act['participant'] === one.did));
+
 /** Everything that waits, the most pressing first. */
 export function useInbox(): Waiting[] {
   const { data: session } = useQuery(me);
@@ -60,13 +72,16 @@ export function useInbox(): Waiting[] {
   const owed = useQuery({ ...payments, enabled: member !== undefined && !sro });
   const disputed = useQuery({ ...disputes, enabled: member !== undefined && !sro });
   const all = useQuery({ ...runs, enabled: member !== undefined && !sro });
-  const people = useQuery({ ...participants, enabled: member !== undefined });
   const admin = session?.roles.includes('sro_admin') ?? false;
+  // No event tells of applications. That this list is read is entered nowhere, so it is read again by itself.
+  const people = useQuery({ ...participants, enabled: member !== undefined, ...(admin ? { staleTime: 0, refetchInterval: 20_000 } : {}) });
   const begun = useQuery({ ...pendingActs, enabled: admin });
+  const tell = useSaid(admin);
   const signedByAll = useQuery({ ...awaitingSro, enabled: admin });
   const { data: countersigned } = useQuery(marks('countersigned', member ?? ''));
   const { data: seen } = useQuery(marks('ended', member ?? ''));
-  const listed = useQuery({ ...datasets, enabled: member !== undefined && !sro });
+  // No event tells that a dataset is suspended.
+  const listed = useQuery({ ...datasets, enabled: member !== undefined && !sro, refetchInterval: session?.roles.includes('tdp_admin') ? 60_000 : false });
   const mine = (listed.data ?? []).filter(({ offer }) => offer.provider === member);
   const budgets = useQueries({ queries: mine.map(({ offer }) => budget(offer.dataset_id)) });
   // Most contracts pin the newest offers, which are read anyway; of the others every version is asked for.
@@ -90,17 +105,16 @@ export function useInbox(): Waiting[] {
   }
   for (const one of begun.data ?? []) {
     if (one.act === undefined || one.signers.includes(member ?? '')) continue;
-    const about = t('A colleague has signed; the second signature is yours to give.');
-    waiting.push({ id: one.digest ?? one.since, kind: 'approve', title: t('An act of the SRO waits for a second person'), about, to: '/admin' });
+    const about = [text(one.act, 'reason'), t('A colleague has signed; the second signature is yours to give.')].filter((part) => part !== '').join(' · ');
+    waiting.push({ id: one.digest ?? one.since, kind: 'approve', title: t('Second signature: {act}', { act: tell(one.act) }), about, to: '/admin' });
   }
   for (const row of signedByAll.data ?? []) {
     if (countersigned === undefined || countersigned.includes(row.sha256)) continue;
     const about = t('Every party has signed. Two people of the SRO countersign before it stands.');
     waiting.push({ id: row.sha256, kind: 'sign', title: t('A contract waits for the SRO to countersign'), about, to: `/contracts/${row.contract_id}?version=${row.sha256}` });
   }
-  if (admin) {
-    for (const one of people.data ?? []) {
-      if (one.state !== 'applied') continue;
+  if (admin && !begun.isPending) {
+    for (const one of undecided(people.data ?? [], begun.data ?? [])) {
       waiting.push({ id: one.did, kind: 'approve', title: t('{name} applies for registration', { name: one.legal_name }), about: one.did, to: `/admin?did=${encodeURIComponent(one.did)}` });
     }
   }
@@ -126,6 +140,10 @@ export function useInbox(): Waiting[] {
       waiting.push({ id: `${data?.dataset_id}-${line.tdc}`, kind: 'budget', title: t('The budget of {name} runs low', { name: mine[at]?.offer.name ?? '' }), about, to: `/datasets/${data?.dataset_id}` });
     }
   });
+  for (const { offer } of suspended(listed.data ?? [], member)) {
+    const about = t('No run begins over it until the suspension ends.');
+    waiting.push({ id: offer.dataset_id, kind: 'data', title: t('{name} is suspended', { name: offer.name }), about, to: `/datasets/${offer.dataset_id}` });
+  }
   for (const { pin, offer: { offer, view } } of stopped(doubtful, versions)) {
     const title = view.state === 'withdrawn' ? t('{name} is withdrawn', { name: offer.name }) : t('{name} is suspended', { name: offer.name });
     const about = view.state === 'withdrawn' ? t('No run begins over it. A next version of your contract may name what replaces it.') : t('No run begins over it until the suspension ends.');

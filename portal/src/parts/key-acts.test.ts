@@ -3,7 +3,7 @@ import { envelope, type Own, read, Refused } from '../keys/document';
 import { base64url, fromBase64url } from '../keys/bytes';
 import { didKey, type PublicJwk, thumbprint } from '../keys/did';
 import type { HeldKey } from '../keys/held';
-import { invitation, type KeyEvent, proven } from './key-acts';
+import { begun, invitation, type KeyEvent, proven } from './key-acts';
 
 const REGISTRY = 'did:web:sro.example';
 
@@ -47,4 +47,15 @@ it('a link that enters no key of these holders in this registry is refused', asy
   const other = await made();
   const proof = await envelope({ schema: 'key-proof.v1', registry: REGISTRY, holder: other.holder, jwk: other.jwk, at: value.at }, other);
   expect(code({ ...value, event: { ...value.event, proof } })).toBe('KEY_FORM');
+});
+
+it('a key waits for a colleague once a first person has signed that it is entered', async () => {
+  const [key, other] = [await made(), await made()];
+  const { value } = await read<KeyEvent>({ payload: (await invitation(key, REGISTRY)).split('#act=')[1] ?? '', signatures: [] }, 'key-event.v1');
+  const waits = (act: object) => begun([{ act: act as never, signers: [], since: '', until: '' }], key);
+  expect(waits(value)).toBe(true);
+  expect(begun([{ act: value as never, signers: [], since: '', until: '' }], other)).toBe(false);
+  expect(waits({ ...value, event: { act: 'retire', thumbprint: key.thumbprint } })).toBe(false);
+  expect(waits({ ...value, event: { act: 'add', proof: { payload: '?' } } })).toBe(false);
+  expect(begun([{ signers: [], since: '', until: '' }], key)).toBe(false);
 });

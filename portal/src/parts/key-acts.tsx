@@ -3,7 +3,7 @@ import { Button, Modal, Select, Textarea } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { type FormEvent, useEffect, useMemo, useState } from 'react';
 import { api, ask } from '../api/client';
-import { me } from '../api/queries';
+import { me, type Pending } from '../api/queries';
 import { t } from '../i18n';
 import { base64url } from '../keys/bytes';
 import { type PublicJwk, thumbprint as printOf } from '../keys/did';
@@ -24,7 +24,7 @@ export function PublicHalf({ of }: { of: Pick<HeldKey, 'jwk' | 'thumbprint'> }) 
   return (
     <span className="row">
       <button type="button" className="quiet" title={written} onClick={() => void copy()}>{copied ? t('Copied') : t('Copy the public key')}</button>
-      <button type="button" className="quiet" onClick={() => save(`${of.thumbprint.slice(0, 12)}.jwk.json`, `${written}\n`)}>{t('Save it')}</button>
+      <button type="button" className="quiet" onClick={() => save(`${of.thumbprint.slice(0, 12)}.jwk.json`, `${written}\n`)}>{t('Save the public key')}</button>
     </span>
   );
 }
@@ -55,6 +55,17 @@ export async function adding(added: HeldKey, registry: string, reason: string): 
     event: { act: 'add', proof, uses: ['document', 'api'] }, reason, at,
   };
 }
+
+/** Whether a first person of the SRO has signed that this key is entered, and a second one has not. */
+export const begun = (acts: readonly Pending[], added: Pick<HeldKey, 'jwk'>): boolean => acts.some(({ act }) => {
+  const event = act?.schema === 'key-event.v1' ? (act['event'] as KeyEvent['event'] | undefined) : undefined;
+  if (event?.['act'] !== 'add') return false;
+  try {
+    return peek<{ jwk?: PublicJwk }>(event['proof'] as Envelope).jwk?.x === added.jwk.x;
+  } catch {
+    return false;
+  }
+});
 
 /** The link by which a colleague enters this key: it holds the event with the key's own proof, and no secret. */
 export async function invitation(added: HeldKey, registry: string): Promise<string> {

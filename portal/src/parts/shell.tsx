@@ -26,12 +26,13 @@ const HINDI =
 
 /** Language and colours. */
 export function Tools() {
-  const { colorScheme, setColorScheme } = useMantineColorScheme();
+  // It would else write a style element while colours change, which the page's policy stops.
+  const { colorScheme, setColorScheme } = useMantineColorScheme({ keepTransitions: true });
   const next = { auto: 'light', light: 'dark', dark: 'auto' } as const;
-  const words = { auto: t('as the system'), light: t('light'), dark: t('dark') };
+  const words = { auto: t('Colours: as the system'), light: t('Colours: light'), dark: t('Colours: dark') };
   return (
     <div className="tools">
-      <button type="button" className="quiet" onClick={() => setColorScheme(next[colorScheme])} aria-label={`${t('Light or dark')}: ${words[colorScheme]}`}>
+      <button type="button" className="quiet" onClick={() => setColorScheme(next[colorScheme])}>
         {words[colorScheme]}
       </button>
       <button type="button" className="quiet" lang={languageNow() === 'en' ? 'hi' : 'en'} aria-label={languageNow() === 'en' ? 'हिन्दी' : 'English'} onClick={() => speak(languageNow() === 'en' ? 'hi' : 'en')}>

@@ -8,17 +8,14 @@ import { useQuery } from '@tanstack/react-query';
 import { me, trust } from '../api/queries';
 import { t } from '../i18n';
 import { type Envelope, peek, read, Refused, seal } from '../keys/document';
+import { type Act, member, subject, useSaid } from './acts';
 import { keyMissing, NoKey, useSigning } from './keys';
-import { ProblemNote } from './page';
+import { Facts, ProblemNote } from './page';
 import { SignedBytes, useOwn } from './signed';
 import { stepUp } from './step-up';
-import { Id } from './words';
+import { Id, useCopy } from './words';
 
-export interface Act {
-  schema: string;
-  registry: string;
-  [member: string]: unknown;
-}
+export type { Act };
 
 /** The act that a colleague handed over with the address of this page, once. */
 export function useHanded(schemas: string[]): { act?: Act; problem?: unknown } {
@@ -52,7 +49,9 @@ export function TwoPeople({ act, second, path, hand, done }: {
   const { data: session } = useQuery(me);
   const { data: pinned } = useQuery(trust);
   const { own, problem: unmade } = useOwn(act);
+  const tell = useSaid(act !== undefined);
   const [link, setLink] = useState<string>();
+  const { copied, copy } = useCopy(link ?? '');
   const [problem, setProblem] = useState<unknown>();
   const [busy, setBusy] = useState(false);
   useEffect(() => {
@@ -81,11 +80,19 @@ export function TwoPeople({ act, second, path, hand, done }: {
           <div className="note good">{t('You have signed. A second person must sign the same bytes within a week.')}</div>
           <p>{t('Give them this link; it holds the document and no secret.')}</p>
           <Id value={link} short />
-          <Button onClick={done}>{t('Done')}</Button>
+          <div className="row">
+            <Button variant="default" onClick={() => void copy()}>{copied ? t('Copied') : t('Copy the link')}</Button>
+            <Button onClick={done}>{t('Done')}</Button>
+          </div>
         </div>
       ) : (
         <div className="stack">
           {second && <div className="note">{t('A colleague signed this. Read it yourself: your signature says the same.')}</div>}
+          {act && <Facts of={[
+            [t('What you sign'), <strong key="w">{tell(act)}</strong>],
+            [t('About'), subject(act) === '' ? undefined : <Id key="a" value={subject(act)} />],
+            [t('Reason'), member(act, 'reason') || undefined],
+          ]} />}
           <SignedBytes of={own} open />
           <NoKey />
           <ProblemNote problem={problem ?? unmade} />

@@ -127,6 +127,7 @@ function Entries({ all, size, tile, last, go, note, filter, setFilter }: { all: 
   const kinds = [...new Set(all.map((entry) => entry.record.kind))].sort();
   const shown = all.filter((entry) => fits(entry, filter, about) || !entry.included).reverse();
   const elsewhere = about === undefined ? 0 : [...about].filter((index) => Math.floor(index / 256) !== tile).length;
+  const roots = filter.kind === ACTS ? all.filter(({ record, included }) => included && record.kind === 'twin_root').length : 0;
   const broken = all.filter((entry) => !entry.included);
   const sees = oversees(session);
   useEffect(() => {
@@ -143,8 +144,13 @@ function Entries({ all, size, tile, last, go, note, filter, setFilter }: { all: 
         <Filters of={filter} change={setFilter} kinds={kinds} />
         <ProblemNote problem={unread} />
         <div className="row noprint">
-          <Button variant="default" disabled={tile === 0} onClick={() => go(tile - 1)}>{t('Older')}</Button>
-          <Button variant="default" disabled={tile >= last} onClick={() => go(tile + 1)}>{t('Newer')}</Button>
+          {last > 0 && (
+            <>
+              <Button variant="default" disabled={tile === 0} onClick={() => go(tile - 1)}>{t('Older')}</Button>
+              <Button variant="default" disabled={tile >= last} onClick={() => go(tile + 1)}>{t('Newer')}</Button>
+            </>
+          )}
+          {roots > 0 && <span className="dim small">{t('{n} tree roots are hidden: they tell of no act', { n: roots })}</span>}
           {elsewhere > 0 && <span className="dim small">{t('{n} more stand on other pages of the log', { n: elsewhere })}</span>}
         </div>
         {sees && <Export />}
@@ -165,7 +171,7 @@ function Entries({ all, size, tile, last, go, note, filter, setFilter }: { all: 
           </table>
         </div>
         {!whole && shown.length > FEW && <div><Button variant="default" size="xs" onClick={() => setWhole(true)}>{t('Show all {n}', { n: shown.length })}</Button></div>}
-        {open !== undefined && <Opened index={open} entry={all.find((one) => one.index === open)} close={() => setQuery({}, { replace: true })} />}
+        {open !== undefined && <Opened key={open} index={open} entry={all.find((one) => one.index === open)} close={() => setQuery({}, { replace: true })} />}
         <Terminal command={`depa audit monitor ${location.origin} --state watch --trust trust.json`} />
         <details><summary className="dim small">{t('The checkpoint note')}</summary><pre className="json" tabIndex={0}>{note}</pre></details>
       </div>
@@ -206,7 +212,7 @@ function Filters({ of, change, kinds }: { of: Filter; change: (next: Filter) => 
         <TextInput aria-label={t('Name of the query')} placeholder={t('Name of the query')} maxLength={60} value={name} onChange={(event) => setName(event.currentTarget.value)} />
         <Button type="submit" variant="default" disabled={name.trim() === ''}>{t('Keep this query')}</Button>
         {chosen && <Button variant="default" onClick={() => { store(saved.filter((one) => one !== chosen)); setName(''); }}>{t('Forget it')}</Button>}
-        <span className="dim small">{t('Queries stay in this browser.')}</span>
+        <span className="dim small">{name.trim() === '' ? t('Give the query a name to keep it. It stays in this browser.') : t('Queries stay in this browser.')}</span>
       </form>
     </div>
   );
@@ -254,8 +260,14 @@ function Opened({ index, entry, close }: { index: number; entry: Proved | undefi
     queryFn: () => ask(api.GET('/v1/log/receipts/{index}', { params: { path: { index: String(index) } } })) as Promise<Schemas['Receipted']>,
     retry: false,
   });
+  // It stands below its list: who opens it is led there.
+  const place = useRef<HTMLElement>(null);
+  useEffect(() => {
+    place.current?.focus({ preventScroll: true });
+    place.current?.scrollIntoView({ block: 'center' });
+  }, []);
   return (
-    <section className="note" aria-label={t('Entry {n}', { n: index })}>
+    <section className="note" ref={place} tabIndex={-1} aria-label={t('Entry {n}', { n: index })}>
       <div className="row between"><h3>{t('Entry {n}', { n: index })}</h3><button type="button" className="quiet" onClick={close}>{t('Close')}</button></div>
       {entry ? (
         <Facts of={[
@@ -311,7 +323,7 @@ function Export() {
   };
   return (
     <div className="stack tight noprint">
-      <div><Button loading={busy} onClick={() => void made()}>{t('Export with bodies')}</Button></div>
+      <div className="row"><Button loading={busy} onClick={() => void made()}>{t('Export with bodies')}</Button><span className="dim small">{t('The whole log, whatever is looked for above.')}</span></div>
       <ProblemNote problem={problem} />
       {done && <div className="note good" role="status">{t('Saved. Now verify it on your own machine: every entry, and all that follows from them.')}</div>}
       <Terminal key={String(done)} open={done} command={'depa audit verify depa-log.jsonl --trust trust.json\ndepa audit report depa-log.jsonl --trust trust.json'} />

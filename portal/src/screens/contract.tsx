@@ -24,6 +24,7 @@ import { save } from '../parts/save';
 import { Signatures } from '../parts/signatures';
 import { SignedAct } from '../parts/signed-act';
 import { stepUp } from '../parts/step-up';
+import { useTitle } from '../parts/titles';
 import { Id, Name, State, Time } from '../parts/words';
 import type { Schemas } from '../api/client';
 import { ByTwo } from './admin/by-two';
@@ -107,12 +108,13 @@ function Shown({ view, id, registry }: { view: Schemas['ContractView']; id: stri
   const { before, acknowledge } = useSeen(own);
   const { versions, problem: unfollowed } = useLineage(id);
   const [shown, setShown] = useState('words');
+  const title = useTitle();
   const crumbs = <><Link to="/contracts">{t('Contracts')}</Link> / {id.slice(0, 16)}…</>;
   const known = versions.find((one) => one.own.digest === before);
   const newest = versions.at(-1);
   return (
     <Page
-      title={t('Contract')}
+      title={own ? `${t('Contract')}: ${title(own.value)}` : t('Contract')}
       lead={<span className="row"><State word={view.state} /><Id value={id} /></span>}
       crumbs={crumbs}
       actions={<Button variant="default" onClick={() => window.print()}>{t('Print')}</Button>}
@@ -155,7 +157,7 @@ function Shown({ view, id, registry }: { view: Schemas['ContractView']; id: stri
             </Card>
             <Card title={t('Signatures')}><Signatures document={own} signatures={view.contract.signatures} /></Card>
             {/* Another version is read anew: nothing that was ticked or written for this one counts for it. */}
-            <Acts key={own.digest} own={own} view={view} signed={acknowledge} />
+            <div className="noprint"><Acts key={own.digest} own={own} view={view} signed={acknowledge} /></div>
           </div>
         </div>
       )}
@@ -249,7 +251,7 @@ function Acts({ own, view, signed: done }: { own: Own<Contract>; view: Schemas['
   };
   return (
     <Card title={t('What you can do')}>
-      <div className="stack tight noprint">
+      <div className="stack tight">
         <ProblemNote problem={problem} />
         {awaiting && <div className="note wait">{t('Every party has signed. Two people of the SRO countersign before it stands.')}</div>}
         {view.state === 'scheduled' && <p>{t('It comes into force at')} <Time at={own.value.effective_from} />.</p>}

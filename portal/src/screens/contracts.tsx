@@ -3,9 +3,10 @@ import { Button } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from 'react-router';
 import { oversees } from '../api/calm';
-import { contractRows, contracts, datasets, me, MOST_CONTRACTS, MOST_WHOLE } from '../api/queries';
+import { contractRows, contracts, me, MOST_CONTRACTS, MOST_WHOLE } from '../api/queries';
 import { t } from '../i18n';
 import { Card, Empty, Page, Read } from '../parts/page';
+import { useTitle } from '../parts/titles';
 import { Id, Name, State, Time } from '../parts/words';
 
 const COMMAND = `depa contract new contract.toml --out contract.json --trust trust.json --registry ${location.origin}`;
@@ -25,19 +26,9 @@ export default function Contracts() {
   );
 }
 
-/** What a contract is about, by the names of its datasets: two of them, and how many more. */
-export function about(ids: string[], named: ReadonlyMap<string, string>): string {
-  const known = ids.flatMap((id) => named.get(id) ?? []);
-  if (known.length === 0) return ids.length === 1 ? t('One dataset') : t('{n} datasets', { n: ids.length });
-  const more = ids.length - Math.min(2, known.length);
-  const said = known.slice(0, 2).join(', ');
-  return more > 0 ? t('{said} and {n} more', { said, n: more }) : said;
-}
-
 function Own({ composes }: { composes: boolean }) {
   const all = useQuery(contracts);
-  const offers = useQuery(datasets);
-  const named = new Map((offers.data ?? []).map(({ offer }) => [offer.dataset_id, offer.name]));
+  const title = useTitle();
   return (
     <Card>
       <Read of={all}>
@@ -50,7 +41,7 @@ function Own({ composes }: { composes: boolean }) {
               <tbody>
                 {rows.map(({ row, view, contract }) => (
                   <tr key={row.contract_id}>
-                    <td><Link to={`/contracts/${row.contract_id}`}>{about(contract.datasets.map((one) => one.dataset_id), named)}</Link><br /><Id value={row.contract_id} short /></td>
+                    <td><Link to={`/contracts/${row.contract_id}`}>{title(contract)}</Link><br /><Id value={row.contract_id} short /></td>
                     <td>{contract.parties.map((party) => <div key={party.did}><Name did={party.did} /></div>)}</td>
                     <td><Time at={contract.effective_from} date /><br /><span className="dim">{t('until')} <Time at={contract.expires_at} date /></span></td>
                     <td className="num">{view.contract.signatures.length} / {contract.parties.length}</td>

@@ -22,10 +22,18 @@ export function Enrol() {
   const [codes, setCodes] = useState<string[]>();
   const [problem, setProblem] = useState<unknown>();
   const [busy, setBusy] = useState(false);
+  const [kept, setKept] = useState(false);
   useEffect(() => {
     document.title = `${t('Welcome')} · DEPA`;
     history.replaceState(null, '', location.pathname);
   }, []);
+  // Whoever leaves before the codes were kept has none: the browser asks first.
+  useEffect(() => {
+    if (!busy && (kept || codes === undefined)) return undefined;
+    const stay = (event: BeforeUnloadEvent) => event.preventDefault();
+    window.addEventListener('beforeunload', stay);
+    return () => window.removeEventListener('beforeunload', stay);
+  }, [busy, codes, kept]);
   const enrol = async () => {
     const begun = await ask(api.POST('/auth/enrol/options', { body: { token } }));
     const credential = await create(begun.options as Options);
@@ -65,7 +73,7 @@ export function Enrol() {
             <p>{t('These ten codes are shown this once. Each lets you make a new passkey if you lose this one.')}</p>
             <pre className="json" tabIndex={0}>{codes.join('\n')}</pre>
             <div className="row">
-              <Button variant="default" onClick={() => save('depa-recovery-codes.txt', `${codes.join('\n')}\n`, 'text/plain')}>{t('Save as a file')}</Button>
+              <Button variant="default" onClick={() => { save('depa-recovery-codes.txt', `${codes.join('\n')}\n`, 'text/plain'); setKept(true); }}>{t('Save as a file')}</Button>
               <Button component={Link} to="/keys">{t('Go on to your signing key')}</Button>
             </div>
           </div>

@@ -1,14 +1,15 @@
 /** What waits for me, and what happened. */
 import { useQuery } from '@tanstack/react-query';
 import { Link } from 'react-router';
-import { me, runs } from '../api/queries';
+import { contracts, me, runs } from '../api/queries';
 import { t } from '../i18n';
-import { useInbox } from '../parts/inbox';
+import { unfinished, useInbox } from '../parts/inbox';
 import { useSigning } from '../parts/keys';
 import { oversees } from '../api/calm';
 import { useActivity } from '../parts/activity';
 import { FirstSteps } from '../parts/first-steps';
 import { Card, Empty, Page, Read } from '../parts/page';
+import { useTitle } from '../parts/titles';
 import { Id, Name, State, Time } from '../parts/words';
 
 const WHAT: Record<string, string> = { sign: 'Sign', approve: 'Decide', pay: 'Payment', dispute: 'Dispute', budget: 'Budget', run: 'Run', data: 'Dataset' };
@@ -19,6 +20,10 @@ export function Home() {
   const { notes, read, markRead } = useActivity();
   const signing = useSigning();
   const all = useQuery(runs);
+  const title = useTitle();
+  const { data: own = [] } = useQuery({ ...contracts, enabled: session != null && !oversees(session) });
+  const others = unfinished(own, session?.member);
+  const titles = new Map(own.map(({ row, contract }) => [row.contract_id, title(contract)]));
   // Who audits reads, and signs nothing.
   const signs = session?.roles.some((role) => role !== 'sro_auditor') ?? false;
   return (
@@ -38,12 +43,25 @@ export function Home() {
             {inbox.map((one) => (
               <li key={`${one.kind}-${one.id}`} className="item">
                 <div><Link to={one.to}>{one.title}</Link><p>{one.about}</p></div>
-                <span className="pill accent">{t(WHAT[one.kind] ?? one.kind)}</span>
+                {/* The same way for a hand; a reader has it in the line's own link. */}
+                <Link className="pill accent" to={one.to} tabIndex={-1} aria-hidden="true">{t(WHAT[one.kind] ?? one.kind)}</Link>
               </li>
             ))}
           </ul>
         )}
       </Card>
+      {others.length > 0 && (
+        <Card title={t('Waiting for others')}>
+          <ul className="list">
+            {others.map(({ row, view, contract }) => (
+              <li key={row.contract_id} className="item">
+                <div><Link to={`/contracts/${row.contract_id}`}>{title(contract)}</Link><p>{t('{n} of {all} have signed', { n: view.contract.signatures.length, all: contract.parties.length })}</p></div>
+                <State word={row.state} />
+              </li>
+            ))}
+          </ul>
+        </Card>
+      )}
       <Card title={t('Recent activity')} aside={notes.some((note) => note.index > read) ? <button type="button" className="quiet" onClick={markRead}>{t('Mark all as read')}</button> : oversees(session) && <span className="dim small">{t('since you opened this page')}</span>}>
         {notes.length === 0 ? (
           <p className="dim">{t('Nothing yet. What the others do appears here by itself.')}</p>
@@ -56,7 +74,8 @@ export function Home() {
                   {note.contract && <Link to={`/contracts/${note.contract.id}`}>{t(note.kind.replaceAll('_', ' '))}</Link>}
                   {note.run_id && <Link to={`/runs/${note.run_id}`}>{t(note.kind.replaceAll('_', ' '))}</Link>}
                   {!note.contract && !note.run_id && t(note.kind.replaceAll('_', ' '))}
-                  <p className="small">{t('entry {n} of the log', { n: note.index })}</p>
+                  {note.contract && <>: {titles.get(note.contract.id) ?? `${note.contract.id.slice(0, 16)}…`}</>}
+                  <p className="small">{note.by?.map((did) => <span key={did}><Name did={did} /> · </span>)}{t('entry {n} of the log', { n: note.index })}</p>
                 </div>
                 <span className="dim small"><Time at={note.at} /></span>
               </li>

@@ -3,17 +3,18 @@ import { Button, FileButton, PasswordInput } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
-import { keysOf, me, trust } from '../api/queries';
+import { keysOf, me, pendingActs, trust } from '../api/queries';
 import { t } from '../i18n';
 import { settle } from '../keys/applied';
 import { Refused } from '../keys/document';
 import {
   forget, forgetRecovery, fromFile, fromRecovery, type HeldKey, keep, keepRecovery, madeRecoveries, type MadeRecovery, make, makeRecovery, withoutKey,
 } from '../keys/held';
-import { EndKey, EnterKey, invitation, type KeyEvent, PublicHalf } from '../parts/key-acts';
+import { begun, EndKey, EnterKey, invitation, type KeyEvent, PublicHalf } from '../parts/key-acts';
 import { useSigning } from '../parts/keys';
 import { Card, Empty, Page, ProblemNote, Read, Terminal } from '../parts/page';
 import { People } from '../parts/people';
+import { SignInWays } from '../parts/sign-in-ways';
 import { save } from '../parts/save';
 import { useHanded } from '../parts/two-people';
 import { Id, State } from '../parts/words';
@@ -28,11 +29,17 @@ export default function Keys() {
   const client = useQueryClient();
   const signing = useSigning();
   const member = session?.member ?? '';
-  const listed = useQuery({ ...keysOf(member), enabled: member !== '' });
+  // No event tells that somebody else entered a key: while one waits for it, the register is asked by itself.
+  const listed = useQuery({
+    ...keysOf(member),
+    enabled: member !== '',
+    refetchInterval: ({ state: { data } }) => (data && signing.held.some((key) => !data.keys.some((one) => one.thumbprint === key.thumbprint)) ? 10_000 : false),
+  });
   const recoveries = useQuery({ queryKey: ['held', member, 'recoveries'], queryFn: () => madeRecoveries(member), enabled: member !== '' });
   const [problem, setProblem] = useState<unknown>();
   const [busy, setBusy] = useState('');
   const [passphrase, setPassphrase] = useState('');
+  const [again, setAgain] = useState('');
   const [persisted, setPersisted] = useState(true);
   const [entering, setEntering] = useState<{ key: HeldKey; made?: MadeRecovery }>();
   const [ending, setEnding] = useState<string>();
@@ -47,6 +54,7 @@ export default function Keys() {
   useEffect(() => settle(member), [member]);
   const people = (pinned?.sro ?? []).map(({ did }) => did);
   const isPerson = people.includes(member);
+  const { data: acts = [] } = useQuery({ ...pendingActs, enabled: isPerson });
 
   const tried = async (name: string, act: () => Promise<string | undefined>) => {
     setBusy(name);
@@ -94,6 +102,7 @@ export default function Keys() {
     await keepRecovery(key);
     handOut(key);
     setPassphrase('');
+    setAgain('');
     setEntering({ key, made: key });
     return undefined;
   });
@@ -103,6 +112,7 @@ export default function Keys() {
     setEntering(undefined);
     setHanded(undefined);
     void tried('entered', async () => {
+      await client.invalidateQueries({ queryKey: ['sro'] });
       if (!stands) return t('You have signed. A second person must sign the same bytes within a week.');
       if (recovery) await keepRecovery(withoutKey(recovery));
       await client.invalidateQueries({ queryKey: ['keys'] });
@@ -118,7 +128,7 @@ export default function Keys() {
       <ProblemNote problem={problem ?? unread} />
       {handed && signing.known && !signing.ready && <div className="note wait">{t('A colleague asks you to enter their key. First take in a key that counts, below.')}</div>}
       {signing.ready && active < 2 && <div className="note wait">{t('Only one key signs for you. If this browser loses it, nobody can sign for you until two people of the SRO help. Make a recovery key.')}</div>}
-      {signing.held.length > 0 && !persisted && <div className="note wait">{t('This browser may delete what pages keep when it runs short of space. Make a recovery key.')}</div>}
+      {signing.held.length > 0 && listed.data && active < 2 && !persisted && <div className="note wait">{t('This browser may delete what pages keep when it runs short of space. Make a recovery key.')}</div>}
       <Card title={t('In this browser')}>
         {signing.held.length === 0 && !recoveries.data?.length ? (
           <Empty>{t('No key yet. Take in the key file of your organisation, or make a key and have it entered by one that counts.')}</Empty>
@@ -133,8 +143,8 @@ export default function Keys() {
                   </div>
                   <div className="row">
                     <PublicHalf of={key} />
-                    {state ? <State word={state} /> : <span className="pill wait">{t('not entered yet')}</span>}
-                    {!state && listed.data && signing.ready && <Button size="xs" onClick={() => setEntering({ key })}>{t('Enter it')}</Button>}
+                    {state ? <State word={state} /> : <span className="pill wait">{begun(acts, key) ? t('waits for a colleague') : t('not entered yet')}</span>}
+                    {!state && listed.data && signing.ready && !begun(acts, key) && <Button size="xs" onClick={() => setEntering({ key })}>{t('Enter it')}</Button>}
                     {!state && listed.data && signing.known && !signing.ready && <Button size="xs" loading={busy === 'ask'} onClick={() => void ask(key)}>{t('Ask a colleague to enter it')}</Button>}
                     <Button size="xs" variant="default" onClick={() => void tried('forget', async () => { await forget(key); return state ? t('Forgotten here. It still counts until it is retired.') : t('Forgotten. It never counted.'); })}>{t('Forget here')}</Button>
                   </div>
@@ -147,8 +157,8 @@ export default function Keys() {
                 <li key={made.kid} className="item">
                   <div><strong>{t('recovery key in a file')}</strong><p className="small">{t('fingerprint')} <Id value={made.thumbprint} /></p></div>
                   <div className="row">
-                    {state ? <State word={state} /> : <span className="pill wait">{t('not entered yet')}</span>}
-                    {!state && listed.data && signing.ready && made.key && <Button size="xs" onClick={() => setEntering({ key: { ...made, key: made.key as CryptoKey }, made })}>{t('Enter it')}</Button>}
+                    {state ? <State word={state} /> : <span className="pill wait">{begun(acts, made) ? t('waits for a colleague') : t('not entered yet')}</span>}
+                    {!state && listed.data && signing.ready && !begun(acts, made) && made.key && <Button size="xs" onClick={() => setEntering({ key: { ...made, key: made.key as CryptoKey }, made })}>{t('Enter it')}</Button>}
                     <Button size="xs" variant="default" onClick={() => handOut(made)}>{t('Save its file again')}</Button>
                     <Button size="xs" variant="default" onClick={() => void tried('forget', async () => { await forgetRecovery(made); return t('The page has forgotten the recovery file.'); })}>{t('Its file is safe: forget it here')}</Button>
                   </div>
@@ -161,7 +171,7 @@ export default function Keys() {
       <div className="cards">
         <Card title={t('Use a key file')}>
           <div className="stack tight">
-            <p className="dim">{t('A file of depa keys new, or a recovery file with its passphrase below. It is read here and sent nowhere.')}</p>
+            <p className="dim">{t('A file of depa keys new, or a recovery file with the passphrase under Recovery. It is read here and sent nowhere.')}</p>
             <div><FileButton onChange={opened} accept=".key,.json,application/json">{(props) => <Button {...props} variant={signing.known && !signing.ready ? 'filled' : 'default'} loading={busy === 'file'}>{t('Choose a file')}</Button>}</FileButton></div>
             <p className="dim small">{t('For the command line, make a file with the command below, take it in here and enter it; then depa signs with that file.')}</p>
             <Terminal command={`depa keys new --out mine.key --did ${member}`} />
@@ -181,7 +191,8 @@ export default function Keys() {
           <div className="stack tight">
             <p className="dim">{t('A second key in a file under a passphrase, for the day this browser is lost.')}</p>
             <PasswordInput label={t('Passphrase')} description={t('At least 12 characters')} value={passphrase} onChange={(event) => setPassphrase(event.currentTarget.value)} autoComplete="new-password" />
-            <div><Button variant="default" onClick={() => void second()} loading={busy === 'second'} disabled={!signing.ready || passphrase.length < 12}>{t('Make a recovery key')}</Button></div>
+            <PasswordInput label={t('The same again')} description={t('To make a key; to open a file, once is enough')} value={again} onChange={(event) => setAgain(event.currentTarget.value)} autoComplete="new-password" error={again !== '' && again !== passphrase && t('These two differ')} />
+            <div><Button variant="default" onClick={() => void second()} loading={busy === 'second'} disabled={!signing.ready || passphrase.length < 12 || again !== passphrase}>{t('Make a recovery key')}</Button></div>
             {signing.known && !signing.ready && <p className="dim small">{t('First take in a key that counts: it must sign for the new one.')}</p>}
           </div>
         </Card>
@@ -203,6 +214,7 @@ export default function Keys() {
         </Read>
         <Terminal command={`depa keys list ${member} --registry ${location.origin}`} />
       </Card>
+      <SignInWays />
       <People />
       {entering && signing.ready && pinned && (
         <EnterKey added={entering.key} by={signing.ready} registry={pinned.registry} reason={entering.made ? 'a recovery key' : 'a key of a browser'} close={() => setEntering(undefined)} done={entered} />

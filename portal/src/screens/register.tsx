@@ -6,7 +6,7 @@ import { Button, FileButton, Select, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { Link, useNavigate } from 'react-router';
-import { api, ask, acting } from '../api/client';
+import { api, ask, acting, Problem } from '../api/client';
 import type { Participant } from '../api/documents';
 import { participant, trust } from '../api/queries';
 import { t } from '../i18n';
@@ -51,8 +51,10 @@ export default function Register() {
     if (did !== undefined) void heldKeys(did).then(([known]) => setKey(known));
   }, []);
   const person = pinned.data?.sro.find(({ did }) => did === key?.holder);
-  const state = useQuery({ ...participant(key?.holder ?? ''), enabled: key !== undefined && pinned.data !== undefined && !person, refetchInterval: 3_000, retry: false });
+  // Who has not applied is asked about once: that there is nobody of this identifier stays so until they do.
+  const state = useQuery({ ...participant(key?.holder ?? ''), enabled: key !== undefined && pinned.data !== undefined && !person, refetchInterval: ({ state: { data, error } }) => (data === undefined && error instanceof Problem && error.status === 404 ? false : 3_000), retry: false });
   const found = person ? 'verified' : state.data?.state;
+  const pays = state.data?.read.value.kind === 'psp';
   const tried = async (act: () => Promise<void>) => {
     setBusy(true);
     setProblem(undefined);
@@ -140,14 +142,20 @@ export default function Register() {
                   </div>
                 )}
                 {found === 'suspended' && <div className="note wait" role="status">{t('The SRO has suspended this organisation. Ask its people why; nothing is lost, and this page notices when it is over.')}</div>}
-                {found === 'verified' && (
+                {found === 'verified' && pays && (
+                  <div className="stack tight">
+                    <div className="note good" role="status">{t('Your payment system is verified. It has no people here: it works through webhooks.')}</div>
+                    <Terminal open command={`depa webhook endpoint add --url https://pay.example/depa --event payment.instructed --out endpoint.json --key psp.key --registry ${location.origin}`} />
+                  </div>
+                )}
+                {found === 'verified' && !pays && (
                   <form className="stack tight" onSubmit={(event) => { event.preventDefault(); void tried(enter); }}>
                     <div className="note good">{person ? t('This is your key as a person of the SRO. Make yourself a passkey.') : t('Your organisation is verified. Become its first person.')}</div>
                     <TextInput label={t('Your name')} value={own} onChange={(event) => setOwn(event.currentTarget.value)} required maxLength={100} />
                     <Button type="submit" loading={busy}>{t('Go on to your passkey')}</Button>
                   </form>
                 )}
-                {key.source === 'made' && <div className="note wait">{t('This browser alone holds the key so far. Make a recovery key as soon as you are in.')}</div>}
+                {key.source === 'made' && !pays && <div className="note wait">{t('This browser alone holds the key so far. Make a recovery key as soon as you are in.')}</div>}
               </div>
             </Card>
           )}

@@ -31,7 +31,7 @@ async function propose(page, house, template) {
   await page.getByText('says yes').waitFor();
   const digest = await page.getByTestId('digest').textContent();
   await page.getByRole('button', { name: 'Sign and propose' }).click();
-  await page.getByRole('heading', { name: 'Contract', exact: true }).waitFor();
+  await page.getByRole('heading', { name: /^Contract: / }).waitFor();
   return { id: page.url().split('/').at(-1), digest };
 }
 

@@ -88,6 +88,19 @@ export async function a_contract_prints_without_the_frame_of_the_page(house) {
   assert.equal(await page.getByTestId('digest').isVisible(), true);
 }
 
+export async function colours_change_under_the_policy_and_paper_is_never_dark(house) {
+  const page = await house.person('tdc');
+  for (const [now, next] of [['as the system', 'light'], ['light', 'dark']]) {
+    await page.getByRole('button', { name: `Colours: ${now}` }).click();
+    await page.locator(`html[data-mantine-color-scheme="${next}"]`).waitFor({ state: 'attached' });
+  }
+  const paper = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  assert.notEqual(await paper(), 'rgb(255, 255, 255)');
+  await page.emulateMedia({ media: 'print' });
+  assert.equal(await paper(), 'rgb(255, 255, 255)');
+  quiet(page);
+}
+
 export async function the_page_speaks_hindi_with_letters_of_its_own_and_is_loaded_with_it_alone(house) {
   const page = await house.person('tdc');
   const fonts = () => page.sent.filter(({ url }) => /\.woff2?$/.test(new URL(url).pathname)).length;

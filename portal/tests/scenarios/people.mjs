@@ -56,6 +56,7 @@ export async function a_new_key_is_kept_before_it_is_entered_and_can_be_entered_
   await made.getByText('not entered yet').waitFor();
   assert.equal(await count(), before);
   await page.getByLabel('Passphrase').fill('correct horse battery');
+  await page.getByLabel('The same again').fill('correct horse battery');
   const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Make a recovery key' }).click()]);
   assert.equal(download.suggestedFilename(), 'depa-recovery.json', 'its file is there before it counts');
   await page.getByRole('button', { name: 'Sign and enter' }).click();
@@ -127,6 +128,7 @@ export async function an_application_that_did_not_arrive_is_sent_again_with_the_
 export async function a_recovery_key_opens_with_its_passphrase_alone(house) {
   const page = await house.signer('tdc');
   await page.getByLabel('Passphrase').fill('correct horse battery');
+  await page.getByLabel('The same again').fill('correct horse battery');
   const [download] = await Promise.all([
     page.waitForEvent('download'),
     page.getByRole('button', { name: 'Make a recovery key' }).click(),
@@ -203,7 +205,7 @@ export async function an_organisation_registers_and_two_people_of_the_sro_let_it
     await route.fulfill({ response, json: { ...(await response.json()), stepped_up_until: '2020-01-01T00:00:00Z' } });
   });
   await house.open(bela, '/');
-  await bela.getByRole('link', { name: 'An act of the SRO waits for a second person' }).first().click();
+  await bela.getByRole('link', { name: 'Second signature: Admit Acme Laboratories' }).click();
   await bela.getByRole('button', { name: `Read and sign: ${did}` }).click();
   await bela.getByText('A colleague signed this').waitFor();
   const digest = await bela.getByRole('dialog').getByTestId('signed-digest').textContent();
@@ -229,6 +231,7 @@ export async function an_organisation_registers_and_two_people_of_the_sro_let_it
   await page.getByRole('link', { name: 'Go on to your signing key' }).click();
   await page.getByText('Only one key signs for you').waitFor();
   await page.getByLabel('Passphrase').fill('correct horse battery');
+  await page.getByLabel('The same again').fill('correct horse battery');
   await page.getByRole('button', { name: 'Make a recovery key' }).click();
   await page.getByRole('button', { name: 'Sign and enter' }).click();
   await until('a second key', async () => (await house.get(`/v1/participants/${encodeURIComponent(did)}/keys`)).keys.length === 2);
@@ -333,6 +336,16 @@ export async function somebody_signs_out_and_in_again_by_a_passkey(house) {
   await page.getByText('Esha the operator').first().waitFor();
 }
 
+export async function new_recovery_codes_are_made_by_who_is_signed_in(house) {
+  const page = await house.person('tdc');
+  await house.open(page, '/keys');
+  const card = page.locator('section', { has: page.getByRole('heading', { name: 'Ways to sign in' }) });
+  await card.getByRole('button', { name: 'New recovery codes' }).click();
+  await card.getByText('These codes are shown this once').waitFor();
+  assert.equal((await card.locator('pre').textContent()).split('\n').length, 10);
+  quiet(page);
+}
+
 export async function a_colleague_comes_in_by_a_link_and_their_key_is_entered_by_another_one(house) {
   const page = await house.signer('tdp');
   await page.getByLabel('Name of the person').fill('Divya of the laboratories');
@@ -365,7 +378,7 @@ export async function a_colleague_comes_in_by_a_link_and_their_key_is_entered_by
   await page.getByText('The key of your colleague stands in the log').waitFor();
   await colleague.reload();
   await made.getByText('active').waitFor();
-  const [saved] = await Promise.all([colleague.waitForEvent('download'), made.getByRole('button', { name: 'Save it' }).click()]);
+  const [saved] = await Promise.all([colleague.waitForEvent('download'), made.getByRole('button', { name: 'Save the public key' }).click()]);
   const half = JSON.parse((await import('node:fs')).readFileSync(await saved.path(), 'utf8'));
   assert.deepEqual(Object.keys(half).sort(), ['crv', 'kty', 'x'], 'the public half alone');
   await house.shot(colleague, 'keys-people');

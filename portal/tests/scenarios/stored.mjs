@@ -34,7 +34,7 @@ export async function scripts_that_people_stored_in_every_text_run_on_no_page(ho
   await consumer.getByRole('button', { name: 'Check every rule' }).click();
   await consumer.getByText('says yes').waitFor();
   await consumer.getByRole('button', { name: 'Sign and propose' }).click();
-  await consumer.getByRole('heading', { name: 'Contract', exact: true }).waitFor();
+  await consumer.getByRole('heading', { name: /^Contract: / }).waitFor();
   const contract = consumer.url().split('/').at(-1);
   const view = await consumer.evaluate(async (id) => (await fetch(`/v1/contracts/${id}`)).json(), contract);
   const { provider } = JSON.parse(Buffer.from(view.contract.payload, 'base64url')).datasets[0];

@@ -19,7 +19,7 @@ export async function three_providers_a_consumer_and_the_sro_go_from_a_contract_
   await consumer.getByRole('button', { name: 'Check every rule' }).click();
   await consumer.getByText('says yes').waitFor();
   await consumer.getByRole('button', { name: 'Sign and propose' }).click();
-  await consumer.getByRole('heading', { name: 'Contract', exact: true }).waitFor();
+  await consumer.getByRole('heading', { name: /^Contract: / }).waitFor();
   const id = consumer.url().split('/').at(-1);
   // Sign, each alone in a browser of its own.
   for (const page of [...providers, operator]) {

@@ -13,7 +13,7 @@ async function proposed(page, house) {
   await page.getByRole('button', { name: 'Check every rule' }).click();
   await page.getByText('says yes').waitFor();
   await page.getByRole('button', { name: 'Sign and propose' }).click();
-  await page.getByRole('heading', { name: 'Contract', exact: true }).waitFor();
+  await page.getByRole('heading', { name: /^Contract: / }).waitFor();
   return page.url().split('/').at(-1);
 }
 

@@ -1,5 +1,8 @@
 /** Hindi: the log, its entries, the privacy ledger. */
 export const audit: Record<string, string> = {
+  '{n} tree roots are hidden: they tell of no act': '{n} वृक्ष-मूल छिपे हैं: वे किसी कार्य के बारे में नहीं बताते',
+  'The whole log, whatever is looked for above.': 'पूरा लॉग, ऊपर जो भी खोजा गया हो।',
+  'Give the query a name to keep it. It stays in this browser.': 'क्वेरी रखने के लिए उसे नाम दें। वह इसी ब्राउज़र में रहती है।',
   'Your browser checks the head of the log, and proves each entry that it lists here. What you have not opened it has not checked.': 'आपका ब्राउज़र लॉग का शीर्ष जाँचता है और यहाँ दिखाई हर प्रविष्टि को सिद्ध करता है। जो आपने नहीं खोला, वह नहीं जाँचा गया।',
   holds: 'सही है',
   'Not what this browser pinned': 'वह नहीं जो इस ब्राउज़र ने पिन किया',

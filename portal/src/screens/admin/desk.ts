@@ -1,13 +1,10 @@
-/** Acts of the SRO: where each is handed in, and what it is about in words. */
+/** Acts of the SRO: where each is handed in, and what is laid down. What an act says in words stands in `parts/acts`. */
 import { notifications } from '@mantine/notifications';
 import { useQueryClient } from '@tanstack/react-query';
 import { api, ask } from '../../api/client';
 import { t } from '../../i18n';
 import type { Envelope } from '../../keys/document';
-import type { Act } from '../../parts/two-people';
-
-/** A text member of an act. */
-export const member = (act: Act, name: string): string => (typeof act[name] === 'string' ? act[name] : '');
+import { type Act, member } from '../../parts/acts';
 
 const id = (act: Act, name: string): string => encodeURIComponent(member(act, name));
 const contract = (act: Act): string => encodeURIComponent((act['contract'] as { id?: string } | undefined)?.id ?? '');
@@ -57,36 +54,9 @@ export function useHandIn(): (act: Act | undefined, sealed: Envelope) => Promise
   };
 }
 
-/** What an act is, for a list. */
+/** What the SRO lays down, by its schema. */
 export const TITLES: Record<string, string> = {
-  'participant-decision.v1': 'Decision about a participant',
-  'key-event.v1': 'Change of a key',
   'image-set.v1': 'Approval of an image set',
-  'image-set-revocation.v1': 'Revocation of an image set',
   'template.v1': 'Contract template',
   'data-schema.v1': 'Data schema',
-  'log-key.v1': 'Next key of the log',
-  'erasure.v1': 'Erasure',
-  'dataset-act.v1': 'Change of a dataset',
-  'contract-decline.v1': 'Refusal to countersign a contract',
-  'contract-suspend.v1': 'Suspension of a contract',
-  'contract-resume.v1': 'End of a suspension',
-  'contract-revoke.v1': 'Revocation of a contract',
-  'abort.v1': 'End of a run',
-  'dispute-ruling.v1': 'Ruling on a dispute',
-  'dispute-close.v1': 'Closing of a dispute',
-};
-
-const SUBJECTS = ['participant', 'image_set_id', 'name', 'template', 'uri', 'dataset_id', 'run_id', 'dispute_id', 'replaces'];
-
-/** What it is about. */
-export function subject(act: Act): string {
-  const named = SUBJECTS.map((name) => member(act, name)).find((text) => text !== '');
-  return named ?? (act['contract'] as { id?: string } | undefined)?.id ?? '';
-}
-
-/** The word of what happens, where an act has one. */
-export const verb = (act: Act): string => {
-  const inner = (act['event'] as { act?: string } | undefined)?.act;
-  return member(act, 'decision') || member(act, 'act') || inner || '';
 };

@@ -5,14 +5,14 @@ import { me, pendingActs, type Pending, trust } from '../../api/queries';
 import { t } from '../../i18n';
 import { Card, Empty, Read } from '../../parts/page';
 import { Name, Time } from '../../parts/words';
-import type { Act } from '../../parts/two-people';
-import { subject, TITLES, verb } from './desk';
+import { type Act, member, subject, useSaid } from '../../parts/acts';
 
 export function Queue({ sign }: { sign: ((act: Act) => void) | undefined }) {
   const { data: session } = useQuery(me);
   const { data: pinned } = useQuery(trust);
   const person = pinned?.sro.some(({ did }) => did === session?.member) ?? false;
   const all = useQuery({ ...pendingActs, enabled: person });
+  const tell = useSaid();
   // An auditor is no person of the SRO.
   if (!person) return null;
   return (
@@ -22,7 +22,7 @@ export function Queue({ sign }: { sign: ((act: Act) => void) | undefined }) {
           <Empty command={`depa sro pending --out waiting --key sro-b.key --registry ${location.origin}\ndepa sro show waiting/DRAFT.json\ndepa sro approve waiting/DRAFT.json --key sro-b.key --registry ${location.origin}`}>{t('Nothing that a colleague has begun waits for a signature.')}</Empty>
         ) : (
           <ul className="list">
-            {acts.map((one) => <Line key={one.digest ?? one.since} one={one} mine={session?.member} sign={sign} />)}
+            {acts.map((one) => <Line key={one.digest ?? one.since} one={one} mine={session?.member} tell={tell} sign={sign} />)}
           </ul>
         )}
       </Read>
@@ -30,15 +30,16 @@ export function Queue({ sign }: { sign: ((act: Act) => void) | undefined }) {
   );
 }
 
-function Line({ one, mine, sign }: { one: Pending; mine: string | undefined; sign: ((act: Act) => void) | undefined }) {
+function Line({ one, mine, tell, sign }: { one: Pending; mine: string | undefined; tell: (act: Act) => string; sign: ((act: Act) => void) | undefined }) {
   if (one.act === undefined) return <li className="item"><span className="pill bad">{t('The bytes of this act are not canonical: it is not offered for signing here.')}</span></li>;
   const { act } = one;
+  const reason = member(act, 'reason');
   const own = one.signers.some((holder) => holder === mine);
-  const word = verb(act);
   return (
     <li className="item">
       <div>
-        <strong>{t(TITLES[act.schema] ?? act.schema)}</strong>{word && <> <span className="pill accent">{t(word.replaceAll('_', ' '))}</span></>}
+        <strong>{tell(act)}</strong>
+        {reason !== '' && <p>{reason}</p>}
         <p className="small">{subject(act)}</p>
         <p className="small">{t('signed by')} {one.signers.map((holder) => <Name key={holder} did={holder} />)} · <Time at={one.since} /> · {t('forgotten')} <Time at={one.until} /></p>
       </div>

@@ -68,8 +68,9 @@ export function Templates({ begin }: { begin: Begin }) {
     <Card title={t('Contract templates and rules')}>
       <div className="stack tight">
         <Read of={all}>
-          {({ templates: rows }) => rows.length === 0 ? <p className="dim">{t('Only the built-in one, training-v1.')}</p> : (
+          {({ templates: rows }) => (
             <ul className="list">
+              <li><strong>{t('Training')}</strong><p className="dim small">training-v1 · {t('built in')}</p></li>
               {rows.map((row) => {
                 const shown = peek<{ template: string; title: string; rules?: string[] }>(row.envelope);
                 return <li key={shown.template}><strong>{shown.title}</strong><p className="dim small">{shown.template}{shown.rules?.length ? ` · ${t('{n} rule documents', { n: shown.rules.length })}` : ''}</p></li>;

@@ -6,9 +6,9 @@ import { dataSchemas, imageSets, templates } from '../../api/queries';
 import { t } from '../../i18n';
 import { type Envelope, read } from '../../keys/document';
 import { Card, Read } from '../../parts/page';
-import type { Act } from '../../parts/two-people';
+import { type Act, subject } from '../../parts/acts';
 import { Id, Name, State, Time } from '../../parts/words';
-import { subject, TITLES } from './desk';
+import { TITLES } from './desk';
 
 export interface Laid {
   schema: string;

@@ -1,0 +1,20 @@
+/** What contracts are called: by the names of their datasets. */
+import { useQuery } from '@tanstack/react-query';
+import { datasets } from '../api/queries';
+import { t } from '../i18n';
+
+/** What a contract is about, by the names of its datasets: two of them, and how many more. */
+export function about(ids: string[], named: ReadonlyMap<string, string>): string {
+  const known = ids.flatMap((id) => named.get(id) ?? []);
+  if (known.length === 0) return ids.length === 1 ? t('One dataset') : t('{n} datasets', { n: ids.length });
+  const more = ids.length - Math.min(2, known.length);
+  const said = known.slice(0, 2).join(', ');
+  return more > 0 ? t('{said} and {n} more', { said, n: more }) : said;
+}
+
+/** The name of a contract over these datasets. */
+export function useTitle(): (of: { datasets: { dataset_id: string }[] }) => string {
+  const { data: offers } = useQuery(datasets);
+  const named = new Map((offers ?? []).map(({ offer }) => [offer.dataset_id, offer.name]));
+  return (contract) => about(contract.datasets.map((one) => one.dataset_id), named);
+}
