@@ -15,6 +15,12 @@ async function oldest(page) {
   }
 }
 
+/** Lists all entries that are looked for: at first there are the newest few. */
+async function whole(page) {
+  const more = page.getByRole('button', { name: /^Show all/ });
+  if (await more.isVisible()) await more.click();
+}
+
 const verified = (page) => page.locator('.pill', { hasText: 'Verified in your browser' });
 
 export async function the_log_is_proved_in_the_page_and_remembered(house) {
@@ -142,6 +148,7 @@ export async function entries_are_found_by_party_and_contract_and_a_query_is_kep
   await page.getByRole('option', { name: /^Clean Rooms/ }).click();
   // What the party's own contracts and runs say: the proposal, its signatures, the run; nothing of others.
   await until('entries about the party alone', async () => {
+    await whole(page);
     const kinds = await rows.locator('td:nth-child(2)').allTextContents();
     return kinds.length > 3 && kinds.every((kind) => /contract|run|kms|model|payment/.test(kind)) && kinds.includes('run checked in');
   });
@@ -153,7 +160,10 @@ export async function entries_are_found_by_party_and_contract_and_a_query_is_kep
   await oldest(page);
   await page.getByRole('combobox', { name: 'Saved queries' }).click();
   await page.getByRole('option', { name: 'rooms' }).click();
-  await until('the same entries again', async () => (await rows.count()) === count);
+  await until('the same entries again', async () => {
+    await whole(page);
+    return (await rows.count()) === count;
+  });
   // An overseer reads bodies for it, and that stands in the log.
   const sro = await house.person('sro');
   await house.open(sro, '/audit');
@@ -161,7 +171,10 @@ export async function entries_are_found_by_party_and_contract_and_a_query_is_kep
   await oldest(sro);
   await sro.getByRole('combobox', { name: 'Party' }).click();
   await sro.getByRole('option', { name: /^Clean Rooms/ }).click();
-  await until('its application is among them', async () => (await sro.locator('tbody tr[data-index] td:nth-child(2)').allTextContents()).includes('participant applied'));
+  await until('its application is among them', async () => {
+    await whole(sro);
+    return (await sro.locator('tbody tr[data-index] td:nth-child(2)').allTextContents()).includes('participant applied');
+  });
   quiet(page);
 }
 
