@@ -38,6 +38,7 @@ export async function agreed(page, house, epsilon) {
   for (const grant of await page.getByLabel(/^ε of /).all()) await grant.fill(epsilon);
   await page.getByRole('button', { name: 'Check every rule' }).click();
   await page.getByText('says yes').waitFor();
+  await page.getByLabel('I have read the contract').check();
   await page.getByRole('button', { name: 'Sign and propose' }).click();
   await page.getByRole('heading', { name: /^Contract: / }).waitFor();
   const id = page.url().split('/').at(-1);

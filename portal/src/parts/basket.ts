@@ -1,19 +1,36 @@
-/** Datasets that were picked for a contract, kept while the page is open. */
-import { useSyncExternalStore } from 'react';
+/** Datasets that were picked for a contract, kept by member until the tab is closed. */
+import { useQuery } from '@tanstack/react-query';
+import { useMemo, useSyncExternalStore } from 'react';
+import { me } from '../api/queries';
+import { readable } from './marks';
 
-let picked: string[] = [];
 const listeners = new Set<() => void>();
 
-export function basket(id: string, inside: boolean): void {
-  picked = inside ? [...picked.filter((one) => one !== id), id] : picked.filter((one) => one !== id);
-  for (const listener of listeners) listener();
+const place = (member: string): string => `depa-basket ${member}`;
+
+function opened(kept: string | null): string[] {
+  try {
+    return readable(JSON.parse(kept ?? '[]'));
+  } catch {
+    return [];
+  }
 }
 
-export const useBasket = (): string[] =>
-  useSyncExternalStore(
+/** What this member has picked, and how one is put in or taken out. */
+export function useBasket(): { picked: string[]; put: (id: string, inside: boolean) => void } {
+  const member = useQuery(me).data?.member ?? '';
+  const kept = useSyncExternalStore(
     (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    () => picked,
+    () => sessionStorage.getItem(place(member)),
   );
+  const picked = useMemo(() => opened(kept), [kept]);
+  const put = (id: string, inside: boolean) => {
+    const others = opened(sessionStorage.getItem(place(member))).filter((one) => one !== id);
+    sessionStorage.setItem(place(member), JSON.stringify(inside ? [...others, id] : others));
+    for (const listener of listeners) listener();
+  };
+  return { picked, put };
+}

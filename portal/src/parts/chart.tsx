@@ -52,6 +52,8 @@ export function Curve({ points, cap, capped, label, axis, now, heads }: {
   const end: Pick<Now, 'steps' | 'micro'> = now ?? { steps, micro: points.at(-1)?.epsilon_micro ?? 0 };
   const across = x(end.steps);
   const right = across > width * 0.6;
+  // Both stand above the highest line: where they would meet, the marks below say it, too.
+  const meet = y(cap) < 40 && (capped.length + axis.length) * 7 > width - LEFT - RIGHT - 12;
   return (
     <div ref={ref}>
       <svg className="chart" viewBox={`0 0 ${width} ${HEIGHT}`} height={HEIGHT} role="img" aria-label={label}>
@@ -66,7 +68,7 @@ export function Curve({ points, cap, capped, label, axis, now, heads }: {
           <text key={tick} x={x(tick)} y={HEIGHT - 10} textAnchor={tick === 0 ? 'start' : x(tick) > width - 40 ? 'end' : 'middle'}>{count(tick)}</text>
         ))}
         <text x={LEFT - 8} y={12} textAnchor="end">ε</text>
-        <text x={width - RIGHT} y={12} textAnchor="end">{axis}</text>
+        {!meet && <text x={width - RIGHT} y={12} textAnchor="end">{axis}</text>}
         <path d={area} fill="var(--accent-soft)" clipPath={`url(#${clip})`} />
         {now && <path d={line} className="ahead" />}
         <path d={line} className="line" clipPath={`url(#${clip})`} />

@@ -8,6 +8,7 @@ import { budget, me } from '../api/queries';
 import { t } from '../i18n';
 import { Curve } from './chart';
 import { NumberField } from './number-field';
+import { leftOf, within } from './order';
 import { ProblemNote } from './page';
 import { count, epsilon } from './words';
 
@@ -17,7 +18,7 @@ function useRest(datasets: string[]): number | undefined {
   return useQueries({
     queries: datasets.map((id) => budget(id)),
     combine: (found) => {
-      const left = found.map(({ data }) => data?.lines.find((line) => line.tdc === session?.member)?.left_micro ?? data?.cap_micro);
+      const left = found.map(({ data }) => leftOf(data, session?.member));
       return left.every((one) => one !== undefined) && left.length > 0 ? Math.min(...left) : undefined;
     },
   });
@@ -28,7 +29,9 @@ export function Forecast({ granted, delta, rows, datasets }: { granted: string; 
   const rest = useRest(datasets);
   const [batch, setBatch] = useState(Math.max(1, Math.min(128, rows)));
   const [epochs, setEpochs] = useState(12);
-  const [asked, setAsked] = useState(granted);
+  // Until somebody says otherwise, as much as is granted and left.
+  const [typed, setTyped] = useState<string>();
+  const asked = typed ?? within(granted, rest);
   const wish = { epsilon: Number(asked) > 0 ? asked : granted, delta, batch, epochs };
   const [{ epsilon: want, ...settled }] = useDebouncedValue(wish, 250);
   const rate = Math.min(1, settled.batch / Math.max(1, rows)).toFixed(7).replace(/0+$/, '').replace(/\.$/, '');
@@ -48,7 +51,7 @@ export function Forecast({ granted, delta, rows, datasets }: { granted: string; 
       <div className="row">
         <NumberField label={t('Batch')} value={batch} onChange={(value) => setBatch(Number(value) || 1)} w={110} />
         <NumberField label={t('Epochs')} value={epochs} onChange={(value) => setEpochs(Number(value) || 1)} w={110} />
-        <TextInput label={t('ε for this run')} value={asked} onChange={(event) => setAsked(event.currentTarget.value)} w={130} />
+        <TextInput label={t('ε for this run')} value={asked} onChange={(event) => setTyped(event.currentTarget.value)} w={130} />
       </div>
       {found.error ? <ProblemNote problem={found.error} /> : found.data && (
         <>

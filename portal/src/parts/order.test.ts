@@ -5,7 +5,7 @@ import type { Schemas } from '../api/client';
 import type { Contract, JobSpec } from '../api/documents';
 import { base64url } from '../keys/bytes';
 import { canonical, own } from '../keys/document';
-import { again, bundled, grantOf, jobForm, moneyCost, opened, privacyCost } from './order';
+import { again, bundled, exceeds, grantOf, jobForm, leftOf, moneyCost, opened, privacyCost, within } from './order';
 
 const job = example as unknown as JobSpec;
 const contract = agreed as unknown as Contract;
@@ -98,4 +98,19 @@ it('the form of a job has the ids of its contract', () => {
   expect(form.training.target).toMatch(/^t\d+\.\w+/);
   const two = JSON.parse(jobForm({ ...contract, datasets: [...contract.datasets, ...contract.datasets] })) as typeof form;
   expect(two.sql).toMatch(/^SELECT \* FROM t1 INNER JOIN t2 ON t1\.\w+ = t2\.\w+$/);
+});
+
+it('a run begins with what is left of its budget where that is less than what is granted', () => {
+  const view = { cap_micro: 3_000_000, lines: [{ tdc: 'did:web:a.example', left_micro: 250_000 }] } as Schemas['BudgetView'];
+  expect([leftOf(view, 'did:web:a.example'), leftOf(view, 'did:web:b.example'), leftOf(undefined, 'did:web:a.example')]).toEqual([250_000, 3_000_000, undefined]);
+  expect([within('1.0', 250_000), within('1.0', 1_000_000), within('1.0', undefined), within('1.0', 0)]).toEqual(['0.25', '1.0', '1.0', '1.0']);
+  expect((JSON.parse(jobForm(contract, () => 1)) as { training: { epsilon: string } }).training.epsilon).toBe('0.000001');
+});
+
+it('a cost above what is granted or left is too much, but where law alone bounds it', () => {
+  const id = contract.datasets[0]?.dataset_id ?? '';
+  const granted = grantOf(id, [contract]);
+  expect([exceeds(id, granted, granted, [contract]), exceeds(id, granted, granted - 1, [contract]), exceeds(id, granted + 1, undefined, [contract]), exceeds(id, undefined, 0, [contract])]).toEqual([false, true, true, false]);
+  const lawful = { ...contract, datasets: contract.datasets.map((one) => ({ ...one, privacy: { ...one.privacy, level: 0 } })) } as Contract;
+  expect(exceeds(id, granted + 1, 0, [lawful])).toBe(false);
 });

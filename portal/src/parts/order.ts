@@ -76,6 +76,20 @@ export function privacyCost(job: JobSpec, before: Schemas['DatasetCharge'][] = [
 export const grantOf = (id: string, contracts: Contract[]): number =>
   Math.floor(Number(contracts.flatMap((one) => one.datasets).find((one) => one.dataset_id === id)?.privacy.epsilon ?? 0) * 1e6);
 
+/** What is left of a budget to this consumer, in millionths of ε; undefined while it is unread. */
+export const leftOf = (of: Schemas['BudgetView'] | undefined, tdc: string | undefined): number | undefined =>
+  of?.lines.find((line) => line.tdc === tdc)?.left_micro ?? of?.cap_micro;
+
+/** The ε to begin with: what is granted, or what is left where that is less; a budget that is used up says so later. */
+export const within = (granted: string, left: number | undefined): string =>
+  left !== undefined && left > 0 && left < Number(granted) * 1e6 ? String(left / 1e6) : granted;
+
+/** Whether a run costs more than its contract grants or its budget has left; at level 0 law alone bounds it. */
+export function exceeds(id: string, cost: number | undefined, left: number | undefined, contracts: Contract[]): boolean {
+  const free = contracts.flatMap((one) => one.datasets).find((one) => one.dataset_id === id)?.privacy.level === 0;
+  return cost !== undefined && !free && (cost > grantOf(id, contracts) || (left !== undefined && cost > left));
+}
+
 /** The terms of the contracts that a run of this job may owe, and the sums that are fixed for each run, by currency. */
 export function moneyCost(job: JobSpec, contracts: Contract[]): { terms: Schemas['PaymentTerm'][]; sums: Map<string, number>; whole: boolean } {
   const used = new Set(job.datasets.map((one) => one.dataset_id));
@@ -86,8 +100,8 @@ export function moneyCost(job: JobSpec, contracts: Contract[]): { terms: Schemas
   return { terms, sums, whole: terms.every(fixed) };
 }
 
-/** The form of a job under a contract with its ids filled in; what only its consumer knows stands in capitals. */
-export function jobForm(contract: Contract): string {
+/** The form of a job under a contract with its ids filled in; what only its consumer knows stands in capitals. It asks for no more ε than is left. */
+export function jobForm(contract: Contract, left: (id: string) => number | undefined = () => undefined): string {
   const tables = contract.datasets.map((one, at) => ({ of: one, name: `t${at + 1}`, key: one.join_keys[0] ?? 'KEY' }));
   const [first] = tables;
   const named = tables.find(({ of }) => of.target_columns.length > 0) ?? first;
@@ -102,7 +116,7 @@ export function jobForm(contract: Contract): string {
     tables: Object.fromEntries(tables.map(({ name, of }) => [name, of.dataset_id])),
     training: {
       model: { kind: 'logistic_regression' }, target: `${named?.name}.${named?.of.target_columns[0] ?? 'COLUMN'}`, positive: '1',
-      principal: `${first?.name}.${first?.key}`, epsilon: least((one) => one.privacy.epsilon), delta: least((one) => one.privacy.delta),
+      principal: `${first?.name}.${first?.key}`, epsilon: least((one) => within(one.privacy.epsilon, left(one.dataset_id))), delta: least((one) => one.privacy.delta),
       steps: 1000, sample_rate: Math.min(1, 128 / rows).toFixed(7), clipping_norm: '1.0', learning_rate: '0.5',
     },
     output: { recipient_jwk: 'JWK', upload: 'WHERE' },

@@ -34,8 +34,8 @@ export function TermsForm({ of, change, before, kept }: {
       </div>
       <NumberField label={t('People in it')} description={t('A public count, known beforehand, never counted from the table')} value={of.people} onChange={(value) => change({ people: Number(value) || 0, ...(before?.public_rows === of.people ? { delta: '' } : {}) })} />
       <div className="row">
-        <TextInput label={t('ε that all runs together may reveal')} value={of.epsilon} onChange={(event) => change({ epsilon: event.currentTarget.value.trim() })} />
-        <TextInput label={t('at this δ')} placeholder={usualDelta(of.people)} value={of.delta} onChange={(event) => change({ delta: event.currentTarget.value.trim() })} />
+        <TextInput label={of.scope === 'global' ? t('ε that all runs of all consumers together may reveal') : t('ε that all runs of one consumer may reveal')} value={of.epsilon} onChange={(event) => change({ epsilon: event.currentTarget.value.trim() })} />
+        <TextInput label={t('at this δ')} placeholder={usualDelta(of.people) || t('worked out from the people')} value={of.delta} onChange={(event) => change({ delta: event.currentTarget.value.trim() })} />
       </div>
       {of.delta === '' && of.people > 0 && <p className="dim small">{t('δ is {delta}: a tenth of 1 in {n}.', { delta: usualDelta(of.people), n: of.people })}</p>}
       <Select label={t('The budget counts')} value={of.scope} onChange={(value) => change({ scope: value === 'global' ? 'global' : 'per_tdc' })} data={[{ value: 'per_tdc', label: t('for each consumer alone') }, { value: 'global', label: t('for all consumers together') }]} allowDeselect={false} />

@@ -41,7 +41,8 @@ it('a price says what it is for', () => {
   expect(said('free')).toBe('free');
   expect(said('per_run')).toMatch(/5\.00 a run$/);
   expect(said('per_record')).toMatch(/for 1000 people$/);
-  expect(said('per_epsilon')).toMatch(/for ε 1$/);
+  expect(said('per_epsilon')).toMatch(/for each ε$/);
+  expect(said('per_epoch')).toMatch(/for each pass over the data$/);
   expect(said('subscription', { days: 7 })).toMatch(/for 7 days$/);
   expect(said('fixed', { currency: 'JPY' })).toMatch(/5 once a contract$/);
   expect(per({ kind: 'revenue_share', pricing: { share_ppm: 5, period_days: 30 } })).toBe('revenue share');

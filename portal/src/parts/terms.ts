@@ -40,13 +40,15 @@ export const PER: Record<string, string> = {
   free: 'free', per_run: 'a run', fixed: 'once a contract', per_epoch: 'for {n} passes over the data', per_record: 'for {n} people',
   per_epsilon: 'for ε {n}', subscription: 'for {n} days',
 };
+/** The same where it is one. */
+const EACH: Record<string, string> = { per_epoch: 'for each pass over the data', per_record: 'for each person', per_epsilon: 'for each ε', subscription: 'for each day' };
 /** Units that one price pays for, so that it is a whole number; ε is counted in millionths. */
 const UNITS: Record<string, number> = { per_record: 1_000, per_epsilon: 1_000_000 };
 
 /** What a price is for, in a few words; a contract says all of it. */
 export function per({ kind, pricing }: Pick<PriceTerm, 'kind' | 'pricing'>): string {
   const n = kind === 'subscription' ? pricing?.period_days : (pricing?.unit_count ?? 1) / (kind === 'per_epsilon' ? 1e6 : 1);
-  return t(PER[kind] ?? kind.replaceAll('_', ' '), { n: n ?? '?' });
+  return t((n === 1 ? EACH[kind] : undefined) ?? PER[kind] ?? kind.replaceAll('_', ' '), { n: n ?? '?' });
 }
 
 /** What a dataset costs, in a line. */

@@ -9,7 +9,7 @@ import { contract as contractQuery, contractVersion, datasets, imageSets, me, pa
 import { t } from '../i18n';
 import { type Own, peek, read, seal, stamp } from '../keys/document';
 import { BUILT_IN, counter, draft, type Form, formOf, type Template, templated, uuidV7 } from '../parts/draft';
-import { basket, useBasket } from '../parts/basket';
+import { useBasket } from '../parts/basket';
 import { Changes } from '../parts/changes';
 import { ContractText } from '../parts/contract-text';
 import { Forecast } from '../parts/forecast';
@@ -55,8 +55,8 @@ function Composer({ base }: { base?: Own<Contract> }) {
   const people = useQuery(participants);
   const sets = useQuery(imageSets);
   const laid = useQuery(templates);
-  const basketed = useBasket();
-  const picked = base ? base.value.datasets.map((one) => one.dataset_id) : basketed;
+  const basket = useBasket();
+  const picked = base ? base.value.datasets.map((one) => one.dataset_id) : basket.picked;
   const { ready } = useSigning();
   const navigate = useNavigate();
   const [id] = useState(() => base?.value.contract_id ?? `ctr_${uuidV7()}`);
@@ -87,6 +87,8 @@ function Composer({ base }: { base?: Own<Contract> }) {
   }, [mine]);
   const seen = mine ?? last;
   const [checked, setChecked] = useState<{ digest: string; refusals: Schemas['Fault'][] }>();
+  // Read is the very document that is in sight: a change asks for another look.
+  const [readOf, setReadOf] = useState<string>();
   const [problem, setProblem] = useState<unknown>();
   const [busy, setBusy] = useState('');
   // The first room and the first approved image set are the usual choice.
@@ -111,9 +113,10 @@ function Composer({ base }: { base?: Own<Contract> }) {
   const propose = async () => {
     if (!ready || !mine) throw keyMissing();
     await ask(api.POST('/v1/contracts', { params: { header: header() }, body: (await seal(mine, ready)) as never }));
-    if (!base) for (const one of picked) basket(one, false);
+    if (!base) for (const one of picked) basket.put(one, false);
     void navigate(base ? `/contracts/${id}?version=${mine.digest}` : `/contracts/${id}`);
   };
+  const read_ = readOf !== undefined && readOf === mine?.digest;
   const current = checked !== undefined && checked.digest === mine?.digest;
   const least = chosen.slice().sort((a, b) => a.offer.public_rows - b.offer.public_rows)[0];
   const granted = chosen.map(({ offer }) => Number(form.grants[offer.dataset_id]?.epsilon ?? offer.privacy_cap.epsilon));
@@ -136,7 +139,7 @@ function Composer({ base }: { base?: Own<Contract> }) {
               searchable
               data={(all.data ?? []).filter(({ view }) => view.state === 'registered').map(({ offer }) => ({ value: offer.dataset_id, label: offer.name }))}
               value={picked}
-              onChange={(next) => { for (const one of new Set([...picked, ...next])) basket(one, next.includes(one)); }}
+              onChange={(next) => { for (const one of new Set([...picked, ...next])) basket.put(one, next.includes(one)); }}
             />
           )}
           {picked.length === 0 && <Empty command={`depa dataset search --registry ${location.origin}`} action={<Link to="/datasets">{t('To the catalogue')}</Link>}>{t('A contract is about datasets. Choose at least one.')}</Empty>}
@@ -206,11 +209,13 @@ function Composer({ base }: { base?: Own<Contract> }) {
                   {current && checked.refusals.map((fault) => (
                     <div key={`${fault.code}${fault.field}`} className="note bad" role="alert"><strong><code>{fault.code}</code></strong>{fault.field && ` (${fault.field})`}<br />{fault.detail}</div>
                   ))}
+                  <Checkbox checked={read_} disabled={!mine} onChange={(event) => setReadOf(event.currentTarget.checked ? mine?.digest : undefined)} label={t('I have read the contract and compared the digest')} />
                   <div className="row">
                     <Button variant="default" loading={busy === 'check'} disabled={!ready || !mine} onClick={() => void tried('check', check)}>{t('Check every rule')}</Button>
-                    <Button loading={busy === 'propose'} disabled={!ready || !current || checked.refusals.length > 0} onClick={() => void tried('propose', propose)}>{t('Sign and propose')}</Button>
+                    <Button loading={busy === 'propose'} disabled={!ready || !current || !read_ || checked.refusals.length > 0} onClick={() => void tried('propose', propose)}>{t('Sign and propose')}</Button>
                   </div>
                   {ready && !current && <p className="dim small">{t('First check every rule; a change asks for another check.')}</p>}
+                  {ready && current && checked.refusals.length === 0 && !read_ && <p className="dim small">{t('Tick that you have read it.')}</p>}
                   <Terminal command={`depa contract check contract.json --key tdc.key --trust trust.json --registry ${location.origin}\ndepa contract sign contract.json --out tdc.signature.json --key tdc.key --trust trust.json\ndepa contract propose contract.json --signature tdc.signature.json --registry ${location.origin}`} />
                 </div>
               </Card>
@@ -219,7 +224,7 @@ function Composer({ base }: { base?: Own<Contract> }) {
               <div className="stack">
                 <Card title={t('Digest')}><div className="digest" data-testid="digest">{seen.digest}</div></Card>
                 <Card title={t('The contract')} aside={<SegmentedControl size="xs" value={shown} onChange={setShown} data={views} aria-label={t('How the contract is shown')} />}>
-                  {shown === 'changes' && base ? <Changes before={base.value} after={seen.value} /> : shown === 'json' ? <Json of={seen.value} /> : <div className="scrolly" tabIndex={0}><ContractText of={seen.value} /></div>}
+                  {shown === 'changes' && base ? <Changes before={base.value} after={seen.value} /> : shown === 'json' ? <Json of={seen.value} /> : <ContractText of={seen.value} />}
                 </Card>
               </div>
             )}

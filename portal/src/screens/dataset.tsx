@@ -7,7 +7,7 @@ import { Link, useNavigate, useParams } from 'react-router';
 import { api, ask } from '../api/client';
 import { budget, dataset, type Listed, me, signedOffer, trust } from '../api/queries';
 import { t } from '../i18n';
-import { basket } from '../parts/basket';
+import { useBasket } from '../parts/basket';
 import { LEVELS } from '../parts/compare';
 import { changes } from '../parts/diff';
 import { Card, Facts, Page, ProblemNote, Read, Terminal } from '../parts/page';
@@ -27,6 +27,7 @@ function Shown({ newest, all }: { newest: Listed; all: Listed[] }) {
   const { offer, view } = newest;
   const { data: session } = useQuery(me);
   const navigate = useNavigate();
+  const { put } = useBasket();
   const owner = session?.member === offer.provider;
   const composes = session?.roles.includes('tdc_admin') && view.state === 'registered';
   const croissant = async () => {
@@ -41,7 +42,7 @@ function Shown({ newest, all }: { newest: Listed; all: Listed[] }) {
       actions={
         <>
           <Button variant="default" onClick={() => void croissant()}>Croissant</Button>
-          {composes && <Button onClick={() => { basket(offer.dataset_id, true); void navigate('/contracts/new'); }}>{t('Ask for a contract')}</Button>}
+          {composes && <Button onClick={() => { put(offer.dataset_id, true); void navigate('/contracts/new'); }}>{t('Ask for a contract')}</Button>}
         </>
       }
     >
@@ -246,6 +247,7 @@ function Yours({ of: { offer, view } }: { of: Listed }) {
       <div className="stack tight">
         <Button component={Link} to={`/datasets/new?from=${offer.dataset_id}`}>{t('New version')}</Button>
         {(ALLOWED[view.state] ?? []).map((act) => <Button key={act} variant={act === 'withdraw' ? 'outline' : 'default'} color={act === 'withdraw' ? 'red' : undefined} onClick={() => begin(act)}>{t(ACTS[act].name)}</Button>)}
+        {view.state === 'suspended' && <p className="dim small">{t('What the SRO suspended, the SRO resumes.')}</p>}
         <Terminal command={`depa dataset show ${offer.dataset_id} --key YOUR.key --trust trust.json --registry ${location.origin}`} />
       </div>
       <SignedAct

@@ -11,7 +11,7 @@ import { type Facets, useFacets } from '../parts/facets';
 import { Card, Empty, Page, Read } from '../parts/page';
 import { per, price } from '../parts/terms';
 import { count, decimals, epsilon, Name, State, useNames } from '../parts/words';
-import { basket, useBasket } from '../parts/basket';
+import { useBasket } from '../parts/basket';
 import { Compare, lines, MOST } from '../parts/compare';
 
 /** Which band a price lies in, in its own currency; what is only known later is said in words. */
@@ -87,7 +87,14 @@ function Catalogue({ all }: { all: Listed[] }) {
   const compared = all.filter(({ offer }) => beside.includes(offer.dataset_id));
   const choose = (id: string, inside: boolean) => setBeside(inside ? [...beside, id] : beside.filter((one) => one !== id));
   const [words, setWords] = useState('');
-  const picked = useBasket();
+  const { picked } = useBasket();
+  const { data: session } = useQuery(me);
+  const consumes = people?.some((one) => one.did === session?.member && one.kind === 'tdc');
+  const said = ({ offer }: Listed) => {
+    const parts = { left: epsilon(left.get(offer.dataset_id) ?? 0, 'left') };
+    if (!left.has(offer.dataset_id)) return '';
+    return offer.provider === session?.member ? ` · ${t('ε {left}: least left of any consumer', parts)}` : consumes ? ` · ${t('ε {left} left for you', parts)}` : '';
+  };
   const texts = ({ offer }: Listed) => [offer.name, offer.data_card.description, ...offer.reference.keywords, ...offer.columns.map((column) => column.name)].join(' ').toLowerCase();
   const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
   const found = all.filter((one) => wanted.every((word) => texts(one).includes(word)));
@@ -101,14 +108,14 @@ function Catalogue({ all }: { all: Listed[] }) {
         <span className="dim small" role="status">{t('{n} of {all}', { n: shown.length, all: all.length })}</span>
         {beside.length > 0 && <Button size="xs" variant="default" disabled={beside.length < 2} onClick={() => setOpen(true)}>{t('Compare {n} of at most {most}', { n: beside.length, most: MOST })}</Button>}
         {beside.length === 1 && <span className="dim small">{t('Choose one more to compare.')}</span>}
-        {picked.length > 0 && <Button component={Link} to="/contracts/new" size="xs">{t('Contract over {n} datasets', { n: picked.length })}</Button>}
+        {picked.length > 0 && <Button component={Link} to="/contracts/new" size="xs">{picked.length === 1 ? t('Contract over 1 dataset') : t('Contract over {n} datasets', { n: picked.length })}</Button>}
       </div>
       {open && compared.length >= 2 && <Compare all={compared} of={lines(compared, price, (one) => regions(one).join(', '))} close={() => setOpen(false)} />}
       {shown.length === 0 && <Card><p className="dim">{t('Nothing fits. Take a filter away.')}</p></Card>}
       <ul className="cards">
         {shown.map((one) => (
           <li key={one.offer.dataset_id} className="card link">
-            <div className="row between"><State word={one.view.state} /><span className="dim small">ε ≤ {one.offer.privacy_cap.epsilon}{left.has(one.offer.dataset_id) && ` · ${t('ε {left} left', { left: epsilon(left.get(one.offer.dataset_id) ?? 0, 'left') })}`}</span></div>
+            <div className="row between"><State word={one.view.state} /><span className="dim small">ε ≤ {one.offer.privacy_cap.epsilon}{said(one)}</span></div>
             <Link to={`/datasets/${one.offer.dataset_id}`}>{one.offer.name}</Link>
             <span className="dim small"><Name did={one.offer.provider} /></span>
             <p className="small">{one.offer.data_card.description}</p>
@@ -128,12 +135,13 @@ function Catalogue({ all }: { all: Listed[] }) {
 }
 
 function Pick({ id, name }: { id: string; name: string }) {
-  const picked = useBasket().includes(id);
+  const { picked: all, put } = useBasket();
+  const picked = all.includes(id);
   const { data: session } = useQuery(me);
   if (!session?.roles.includes('tdc_admin')) return null;
   return (
     <div>
-      <Button size="xs" variant={picked ? 'filled' : 'default'} aria-pressed={picked} onClick={() => basket(id, !picked)}>
+      <Button size="xs" variant={picked ? 'filled' : 'default'} aria-pressed={picked} onClick={() => put(id, !picked)}>
         {picked ? t('In the draft') : t('Add to a contract')}<span className="sr">: {name}</span>
       </Button>
     </div>

@@ -77,6 +77,13 @@ function Shown({ of }: { of: View }) {
     return true;
   };
   const at = WAY.indexOf(of.state);
+  // What is said where there is no button.
+  const idle = (): string | undefined => {
+    if (of.state === 'closed') return t('Nothing is left to do.');
+    if (sro) return of.state === 'open' && !late ? t('Two people of the SRO rule once it is answered, or the time to answer is over.') : undefined;
+    if (of.state === 'ruled') return member === of.opener ? undefined : t('Nothing for now: who opened it closes it.');
+    return of.state === 'open' && other ? undefined : t('Nothing for now: two people of the SRO rule once it is answered, or the time to answer is over.');
+  };
   return (
     <Page
       title={`${t('Dispute')} ${money(of.amount_minor, of.currency)}`}
@@ -88,7 +95,7 @@ function Shown({ of }: { of: View }) {
         <ol className="steps" aria-label={t('The way of this dispute')}>
           {WAY.map((name, place) => <li key={name} className={place < at || at === WAY.length - 1 ? 'done' : place === at ? 'now' : ''} aria-current={place === at ? 'step' : undefined}>{t(name)}</li>)}
         </ol>
-        {of.state === 'open' && <p className="dim small">{late ? t('The time to answer is over: it can be ruled without an answer.') : t('The other side may answer until')} {!late && <Time at={of.answer_by} />}</p>}
+        {of.state === 'open' && <p className="dim small">{late ? t('The time to answer is over: it can be ruled without an answer.') : other ? t('You may answer until') : t('The other side may answer until')} {!late && <Time at={of.answer_by} />}</p>}
       </Card>
       <div className="split">
         <Card title={t('What was said')}>
@@ -117,7 +124,7 @@ function Shown({ of }: { of: View }) {
               {sro && rulable && pinned && <Rule of={of} registry={pinned.registry} ruled={setAct} />}
               {of.state === 'ruled' && member === of.opener && <Button onClick={() => setClosing(true)}>{t('Close the dispute')}</Button>}
               {of.state === 'ruled' && sro && pinned && <Button variant="default" onClick={() => setAct({ schema: 'dispute-close.v1', registry: pinned.registry, dispute_id: id, reason: 'The ruling was carried out.', at: stamp() })}>{t('Close it as the SRO')}</Button>}
-              {of.state === 'closed' && <p className="dim">{t('Nothing is left to do.')}</p>}
+              {idle() !== undefined && <p className="dim">{idle()}</p>}
               <Terminal command={`depa payment dispute list --key YOUR.key --registry ${location.origin}`} />
             </div>
           </Card>

@@ -4,21 +4,29 @@ import { notifications } from '@mantine/notifications';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link } from 'react-router';
-import { oversees } from '../api/calm';
 import { api, ask, acting } from '../api/client';
 import { TOPICS } from '../api/topics';
-import { deliveries, endpoints, me, payments } from '../api/queries';
-import { t } from '../i18n';
+import { deliveries, disputes, endpoints, me, participants, payments } from '../api/queries';
+import { languageNow, t } from '../i18n';
 import { keyMissing, useSigning } from '../parts/keys';
 import { Disputes } from '../parts/disputes';
 import { Card, Empty, Facts, Page, ProblemNote, Read } from '../parts/page';
 import { Revenue } from '../parts/revenue';
 import { Id, money, Name, Paid, State, Time } from '../parts/words';
 
+/** The same, by what they are about. */
+const GROUPS = [...new Set(TOPICS.map((topic) => topic.split('.')[0] ?? ''))].map((group) => ({ group, items: TOPICS.filter((topic) => topic.startsWith(`${group}.`)) }));
+
+/** Who may have webhooks, as the service has it. */
+const HEARS = ['psp', 'tdp', 'tdc'];
+
 export default function Payments() {
   const { data: session } = useQuery(me);
   const all = useQuery(payments);
-  const party = session != null && !oversees(session);
+  const { data: people } = useQuery(participants);
+  const hears = people?.some((one) => one.did === session?.member && HEARS.includes(one.kind));
+  const open = useQuery(disputes);
+  const disputed = new Map((open.data ?? []).filter((one) => one.state !== 'closed').map((one) => [one.instruction_id, one.dispute_id]));
   return (
     <Page title={t('Payments')} lead={t('What falls due stands in the same log entry as the completion that owes it.')}>
       <Card title={t('Instructions')}>
@@ -38,7 +46,7 @@ export default function Payments() {
                         <td><Name did={row.payee} /></td>
                         <td>{row.run_id ? <Link to={`/runs/${row.run_id}`}>{t('Run')} {row.run_id.slice(4, 12)}</Link> : t('period')}<br /><span className="dim small">{t('term {term}', { term: row.term_id })} · <Id value={row.instruction_id} short /></span></td>
                         <td className="num"><Link to={`/payments/${row.instruction_id}`}>{money(row.amount_minor, row.currency)}</Link></td>
-                        <td><Paid of={row} /></td>
+                        <td><Paid of={row} />{disputed.has(row.instruction_id) && <Link to={`/disputes/${disputed.get(row.instruction_id)}`}><span className="pill bad">{t('disputed')}</span></Link>}</td>
                       </tr>
                     ))}
                   </tbody>
@@ -50,7 +58,7 @@ export default function Payments() {
       </Card>
       <Revenue />
       <Disputes />
-      {party && <Webhooks />}
+      {hears && <Webhooks />}
     </Page>
   );
 }
@@ -64,6 +72,12 @@ function Sums({ rows, member }: { rows: { payer: string; payee: string; currency
     sums.set(key, (sums.get(key) ?? 0) + row.amount_minor);
   }
   return <Facts of={[...sums].map(([key, sum]) => [key.split('|')[0] ?? '', <strong key={key} className="num">{money(sum, key.split('|')[1] ?? 'INR')}</strong>])} />;
+}
+
+/** A time to the second: attempts follow each other within a minute. */
+function Moment({ at }: { at: string }) {
+  const form = new Intl.DateTimeFormat(languageNow() === 'hi' ? 'hi-IN' : 'en-IN', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', second: '2-digit', timeZoneName: 'short' });
+  return <time dateTime={at} title={at}>{form.format(new Date(at))}</time>;
 }
 
 function Webhooks() {
@@ -80,6 +94,10 @@ function Webhooks() {
     setProblem(undefined);
     await act().catch(setProblem);
     await client.invalidateQueries({ queryKey: ['webhooks'] });
+  };
+  const close = () => {
+    setOpen(false);
+    setProblem(undefined);
   };
   const keyed = async () => {
     if (!ready) throw keyMissing();
@@ -115,7 +133,7 @@ function Webhooks() {
   return (
     <>
       <Card title={t('Webhooks')} aside={<Button size="xs" onClick={() => { setMade(undefined); setOpen(true); }} disabled={!ready}>{t('Add an endpoint')}</Button>}>
-        <ProblemNote problem={problem} />
+        {!open && <ProblemNote problem={problem} />}
         {known && !ready && <div className="note wait">{t('To change endpoints or to send again, your key signs; this browser holds none that counts.')} <Link to="/keys">{t('Set up a key')}</Link></div>}
         <Read of={listed}>
           {({ endpoints: rows }) => rows.length === 0 ? (
@@ -143,7 +161,7 @@ function Webhooks() {
           {({ deliveries: rows }) => rows.length === 0 ? <p className="dim">{t('Nothing was sent yet.')}</p> : (
             <div className="scroll">
               <table className="data">
-                <thead><tr><th>{t('Event')}</th><th>{t('Message')}</th><th className="num">{t('Attempts')}</th><th>{t('Last answer')}</th><th>{t('When')}</th><th>{t('State')}</th><th><span className="sr">{t('Acts')}</span></th></tr></thead>
+                <thead><tr><th>{t('Event')}</th><th>{t('Message')}</th><th className="num">{t('Attempts since last sent')}</th><th>{t('Last answer')}</th><th>{t('When')}</th><th>{t('State')}</th><th><span className="sr">{t('Acts')}</span></th></tr></thead>
                 <tbody>
                   {rows.map((row) => (
                     <tr key={`${row.message_id}${row.endpoint_id}`}>
@@ -151,7 +169,7 @@ function Webhooks() {
                       <td><Id value={row.message_id} short /></td>
                       <td className="num">{row.attempts}</td>
                       <td>{row.attempts === 0 ? '–' : `${row.status ?? t('no answer')}${row.millis == null ? '' : `, ${row.millis} ms`}`}</td>
-                      <td>{row.state === 'pending' && <span className="dim">{t('next try')} </span>}<Time at={row.at} /></td>
+                      <td>{row.state === 'pending' && <span className="dim">{t('next try')} </span>}<Moment at={row.at} /></td>
                       <td><State word={row.state} /></td>
                       <td className="num"><Button size="xs" variant="default" disabled={!ready} onClick={() => void tried(() => replay(row.delivery_id))}>{t('Send again')}<span className="sr">: {row.message_id}</span></Button></td>
                     </tr>
@@ -162,17 +180,17 @@ function Webhooks() {
           )}
         </Read>
       </Card>
-      <Modal opened={open} onClose={() => setOpen(false)} title={made ? t('A new secret') : t('Add an endpoint')}>
+      <Modal opened={open} onClose={close} title={made ? t('A new secret') : t('Add an endpoint')}>
         {made ? (
           <div className="stack tight">
             <p>{t('The secret is shown this once. Your receiver checks messages with it, or with the public key.')}</p>
             <Facts of={[[t('Secret'), <Id key="s" value={made.secret} />], [t('Public key'), <Id key="p" value={made.public_key} />]]} />
-            <Button onClick={() => setOpen(false)}>{t('I have kept it')}</Button>
+            <Button onClick={close}>{t('I have kept it')}</Button>
           </div>
         ) : (
           <form className="stack tight" onSubmit={(event) => { event.preventDefault(); void tried(add); }}>
             <TextInput label={t('Where to')} type="url" required value={url} onChange={(event) => setUrl(event.currentTarget.value)} placeholder="https://acme.example/depa" />
-            <MultiSelect label={t('Events')} data={TOPICS} searchable value={events} onChange={setEvents} />
+            <MultiSelect label={t('Events')} data={GROUPS} searchable maxDropdownHeight={320} value={events} onChange={setEvents} />
             <ProblemNote problem={problem} />
             <Button type="submit" disabled={url === '' || events.length === 0}>{t('Add an endpoint')}</Button>
           </form>

@@ -38,7 +38,7 @@ function Shown({ record, id }: { record: Schemas['RunRecord']; id: string }) {
   const { data: session } = useQuery(me);
   const view = useQuery(runView(id));
   const offers = useQuery(datasets);
-  const named = new Map((offers.data ?? []).map(({ offer }) => [offer.dataset_id, offer.name]));
+  const offered = new Map((offers.data ?? []).map(({ offer }) => [offer.dataset_id, offer]));
   const job = peek<JobSpec>(record.job);
   const training = trainingOf(job);
   const { run } = record;
@@ -81,11 +81,12 @@ function Shown({ record, id }: { record: Schemas['RunRecord']; id: string }) {
             {charges.length === 0 ? <p className="dim">{t('Nothing is charged yet.')}</p> : (
               <ul className="list">
                 {charges.map((charge) => {
-                  const asked = Math.round(Number(training?.epsilon ?? 0) * 1e6);
+                  const offer = offered.get(charge.dataset_id);
+                  const cap = offer && charge.epsilon_micro < Number.MAX_SAFE_INTEGER ? Math.floor(Number(offer.privacy_cap.epsilon) * 1e6) : undefined;
                   return (
                     <li key={charge.dataset_id}>
-                      <div className="row between"><Link to={`/datasets/${charge.dataset_id}`}>{named.get(charge.dataset_id) ?? `${charge.dataset_id.slice(0, 16)}…`}</Link><strong className="num">ε {epsilon(charge.epsilon_micro)}</strong></div>
-                      <Gauge spent={charge.epsilon_micro} cap={Math.max(asked, charge.epsilon_micro)} label={t('ε of this run against the ε asked')} calm />
+                      <div className="row between"><Link to={`/datasets/${charge.dataset_id}`}>{offer?.name ?? `${charge.dataset_id.slice(0, 16)}…`}</Link><strong className="num">{cap === undefined ? `ε ${epsilon(charge.epsilon_micro)}` : t('ε {spent} of {cap}', { spent: epsilon(charge.epsilon_micro), cap: epsilon(cap, 'left') })}</strong></div>
+                      {cap !== undefined && <Gauge spent={charge.epsilon_micro} cap={cap} label={t('ε of this run against the ε of its offer')} calm />}
                       <p className="dim small">{t('δ {delta}; factor {factor} of the join', { delta: charge.delta, factor: charge.factor })}</p>
                     </li>
                   );

@@ -1,11 +1,12 @@
 /** Registering a dataset: described and profiled here, sealed by the provider's own tool, offered under a signature. */
 import { Button, Checkbox, FileButton, Select, Stepper, Textarea, TextInput } from '@mantine/core';
+import { notifications } from '@mantine/notifications';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
 import { Link, useNavigate, useSearchParams } from 'react-router';
 import { api, ask } from '../api/client';
 import type { DatasetOffer, ImageSet, PublicOffer } from '../api/documents';
-import { imageSets, me, signedOffer, trust } from '../api/queries';
+import { datasets, imageSets, me, signedOffer, trust } from '../api/queries';
 import { t } from '../i18n';
 import { peek, Refused, seal, stamp } from '../keys/document';
 import { croissant } from '../parts/croissant';
@@ -67,6 +68,34 @@ function sealedRecord(content: string, kms: string): Sealed {
   return found as Sealed;
 }
 
+/** The image sets that the SRO approved; undefined while they are unread. */
+function useApproved(): ImageSet[] | undefined {
+  const { data } = useQuery(imageSets);
+  return data?.image_sets.filter(({ state }) => state === 'approved').map(({ image_set }) => peek<ImageSet>(image_set.envelope));
+}
+
+/** Whether a room of this image set may get a key that asks for such evidence. */
+const opens = (set: ImageSet, assurance: string): boolean => assurance === 'software' || set['profile'] !== 'software';
+
+/** Where the key service of this provider's newest offer answers: most have one for all of their tables. */
+function useUsualKms(member: string | undefined): string {
+  const { data: all } = useQuery(datasets);
+  const own = (all ?? []).filter(({ offer }) => offer.provider === member).toSorted((a, b) => b.offer.offered_at.localeCompare(a.offer.offered_at));
+  const id = own[0]?.offer.dataset_id;
+  const { data } = useQuery({ ...signedOffer(id ?? ''), enabled: id !== undefined });
+  return data?.offer.key.kms ?? '';
+}
+
+/** Sealed columns of which too little or too much is said; none of it stands in the way. */
+function doubts(used: Row[]): string[] {
+  const names = (of: (row: Row) => boolean) => used.filter(of).map((row) => row.name).join(', ');
+  const [idle, both] = [names((row) => !row.read && !row.join && !row.target), names((row) => row.read && row.target)];
+  return [
+    ...(idle === '' ? [] : [t('{names}: usable for nothing. Untick Sealed, or say what for.', { names: idle })]),
+    ...(both === '' ? [] : [t('{names}: both read and predicted. Mostly one of the two is meant.', { names: both })]),
+  ];
+}
+
 /** A new dataset, or with `?from=` the next version of one, which begins as the version before. */
 export default function Wizard() {
   const from = useSearchParams()[0].get('from');
@@ -92,13 +121,17 @@ function Form({ before }: { before?: DatasetOffer }) {
   const [card, setCard] = useState(before?.data_card ?? CARD);
   const [file, setFile] = useState('table.csv');
   const [rows, setRows] = useState<Row[]>(before ? rowsOf(before) : []);
-  const [kms, setKms] = useState(before?.key.kms ?? '');
+  const usual = useUsualKms(session?.member);
+  const [said, setKms] = useState(before?.key.kms);
+  const kms = said ?? usual;
+  const approved = useApproved();
   const [assurance, setAssurance] = useState<'hardware' | 'software'>(before?.key.min_assurance ?? 'hardware');
   const [asked, setAsked] = useState<Terms>(() => termsOf(before));
   const kept = before && priceOf(before.payment, before.provider) === undefined ? before.payment : undefined;
   const [profiled, setProfiled] = useState<Statistics>();
   const [record, setRecord] = useState<{ sealed: Sealed; of: string }>();
-  const [problem, setProblem] = useState<unknown>();
+  // What went wrong, and at which button it is said.
+  const [trouble, setTrouble] = useState<{ at: string; problem: unknown }>();
   const used = rows.filter((row) => row.sealed);
   const described = sealedOf(rows, kms, assurance, asked.family);
   const sealed = record?.of === described ? record.sealed : undefined;
@@ -146,28 +179,30 @@ function Form({ before }: { before?: DatasetOffer }) {
   }, [sealed, terms]);
   const { own, problem: unmade } = useOwn(offer);
   const change = (at: number, part: Partial<Row>) => setRows(rows.map((row, place) => (place === at ? { ...row, ...part } : row)));
-  const tried = (act: () => Promise<void>) => {
-    setProblem(undefined);
-    void act().catch(setProblem);
+  const tried = (at: string, act: () => Promise<void>) => {
+    setTrouble(undefined);
+    void act().catch((problem: unknown) => setTrouble({ at, problem }));
   };
-  const opened = (chosen: File | null) => chosen && tried(async () => {
+  const note = (at: string) => trouble?.at === at && <ProblemNote problem={trouble.problem} />;
+  const opened = (chosen: File | null) => chosen && tried('file', async () => {
     setFile(chosen.name);
     // The beginning of a CSV file says enough; the rest is not even read. Of another form a command tells the columns.
     if (chosen.name.endsWith('.parquet')) setRows([]);
     else found(profile(await chosen.slice(0, 1 << 20).text()));
   });
   const found = (columns: Profiled[]) => setRows(before ? merged(columns, rowsOf(before)) : columns.map(fresh));
-  const taken = (chosen: File | null) => chosen && tried(async () => {
+  const taken = (chosen: File | null) => chosen && tried('sealed', async () => {
     const made = sealedRecord(await chosen.text(), kms);
     if (before) follows(made, before);
     else if (family !== '' && made.family !== family) throw new Refused('MANIFEST_INVALID', t('this is another dataset, or in another family: seal it with the description that this page saves'));
     setRecord({ sealed: made, of: described });
     setOfferedAt(stamp());
   });
-  const publish = () => tried(async () => {
+  const publish = () => tried('publish', async () => {
     if (!ready || !offer || !own) throw keyMissing();
     const header = { 'Idempotency-Key': crypto.randomUUID() };
     await ask(api.POST('/v1/datasets', { params: { header }, body: (await seal(own, ready)) as never }));
+    notifications.show({ message: t('The offer is signed and published.') });
     void client.invalidateQueries({ queryKey: ['datasets'] });
     void navigate(`/datasets/${offer.dataset_id}`);
   });
@@ -188,7 +223,6 @@ function Form({ before }: { before?: DatasetOffer }) {
       <Stepper active={step} onStepClick={(to) => to < step && setStep(to)} size="sm" iconSize={32}>
         {['Describe', 'File', 'Schema', 'Terms', 'Protection'].map((title) => <Stepper.Step key={title} label={t(title)} />)}
       </Stepper>
-      <ProblemNote problem={problem ?? unmade} />
       {step === 0 && (
         <Card title={t('Describe')}>
           <div className="stack tight">
@@ -206,11 +240,13 @@ function Form({ before }: { before?: DatasetOffer }) {
             <p className="dim">{t('Only its beginning is read, here in the browser, to find columns and types. Nothing of it is sent.')}</p>
             {before && <p className="dim">{t('Columns of the version before keep what was said of them; a new one is sealed only if you say so.')}</p>}
             <div><FileButton onChange={opened} accept=".csv,.parquet,text/csv">{(props) => <Button {...props} variant="default">{t('Choose a CSV or Parquet file')}</Button>}</FileButton></div>
+            {note('file')}
             {file.endsWith('.parquet') && (
               <>
                 <p>{t('This page reads no Parquet. This command, run on your machine, writes two files: columns.json, which you take in here, and dataset.toml, which you may delete: this page saves its own description.')}</p>
                 <Terminal command={`depa dataset init ${source} --name ${quoted(name)} --kms ${quoted(kms || 'https://kms.example')} --people ${people || 1} --out dataset.toml --json > columns.json`} open />
-                <div><FileButton onChange={(chosen) => chosen && tried(async () => found(told(await chosen.text())))} accept=".json,application/json">{(props) => <Button {...props} variant="default">{t('Choose columns.json')}</Button>}</FileButton></div>
+                <div><FileButton onChange={(chosen) => chosen && tried('columns', async () => found(told(await chosen.text())))} accept=".json,application/json">{(props) => <Button {...props} variant="default">{t('Choose columns.json')}</Button>}</FileButton></div>
+                {note('columns')}
               </>
             )}
             {rows.length > 0 && <div className="note good">{t('{n} columns in {file}', { n: rows.length, file })}</div>}
@@ -221,6 +257,7 @@ function Form({ before }: { before?: DatasetOffer }) {
       {step === 2 && (
         <Card title={t('Schema')} aside={<span className="dim small">{t('bounds are public: known beforehand, never taken from the table')}</span>}>
           <div className="stack tight">
+            <p className="dim small">{t('Read: a training may learn from it. Join: it tells people apart, and tables meet on it. Predict: a model may be trained to foretell it.')}</p>
             <div className="scroll">
               <table className="data">
                 <thead><tr><th>{t('Column')}</th><th>{t('Sealed')}</th><th>{t('Type')}</th><th>{t('From')}</th><th>{t('To')}</th><th>{t('Read')}</th><th>{t('Join')}</th><th>{t('Predict')}</th></tr></thead>
@@ -240,6 +277,7 @@ function Form({ before }: { before?: DatasetOffer }) {
                 </tbody>
               </table>
             </div>
+            {doubts(used).map((one) => <div key={one} className="note wait">{one}</div>)}
             {next(lacks(rows))}
           </div>
         </Card>
@@ -253,18 +291,21 @@ function Form({ before }: { before?: DatasetOffer }) {
         </Card>
       )}
       {step === 4 && (
-        <div className="split">
+        <div className={offer ? 'split' : 'stack'}>
           <Card title={t('Protection')}>
             <div className="stack tight">
               <TextInput label={t('Your key service')} type="url" description={t('Where kms-adapter answers. None yet? kms-adapter init; see the data provider’s tutorial.')} placeholder="https://kms.acme.example" value={kms} onChange={(event) => setKms(event.currentTarget.value.trim())} />
               <Select label={t('Its key opens for')} value={assurance} onChange={(value) => setAssurance(value === 'software' ? 'software' : 'hardware')} data={[{ value: 'hardware', label: t('hardware evidence only') }, { value: 'software', label: t('SIMULATED evidence too') }]} allowDeselect={false} />
+              {approved?.some((set) => opens(set, assurance)) === false && <div className="note wait">{t('No approved image set may get such a key: no run could start yet.')}</div>}
               <p>{t('Save the description, then seal on your machine. Only your key service gets the key.')}</p>
               <div><Button variant="default" disabled={!REACHABLE.test(kms)} onClick={() => save('dataset.json', `${JSON.stringify(description(), null, 2)}\n`)}>{t('Save the description')}</Button></div>
               {kms === '' ? <p className="dim small">{t('First say where your key service answers.')}</p> : !REACHABLE.test(kms) && <div className="note wait">{t('A key service is asked over https, or on this machine.')}</div>}
               <Terminal command={command} open />
+              <p className="dim small">{t('--url is where rooms fetch it: put {file} there before you publish.', { file: out })}</p>
               <p className="dim small">{t('tdp.key is a key file of yours: see')} <Link to="/keys">{t('Keys')}</Link>.</p>
               <p>{t('Then take in the record that it leaves behind.')}</p>
               <div><FileButton onChange={taken} accept=".json,application/json">{(props) => <Button {...props} variant="default" disabled={kms === ''}>{t('Choose sealed.json')}</Button>}</FileButton></div>
+              {note('sealed')}
               {kms !== '' && <KeyTest kms={kms} sealed={sealed} assurance={assurance} />}
               {record && !sealed && <div className="note wait" role="status">{t('What is sealed, or whereto, was changed after the sealing: save the description, seal again, and take in the new record.')}</div>}
               {sealed && <div className="note good" role="status">{t('Sealed: manifest root {root}', { root: `${sealed.manifest_root.slice(0, 16)}…` })}</div>}
@@ -273,12 +314,15 @@ function Form({ before }: { before?: DatasetOffer }) {
                 <div className="stack tight">
                   <p className="dim small">{t('Noised histograms, made on your machine. Your key service charges their ε to the budget first, as it does for training.')}</p>
                   <Terminal command={`depa dataset profile dataset.json --csv ${source} --epsilon 0.1 --principal ${principal} --record sealed.json --kms ${quoted(kms || 'https://kms.example')} --key tdp.key --trust trust.json --out profile.json`} open />
-                  <div><FileButton onChange={(chosen) => chosen && tried(async () => setProfiled(await statistics(chosen, { columns: terms?.columns ?? [] })))} accept=".json,application/json">{(props) => <Button {...props} variant="default">{t('Choose profile.json')}</Button>}</FileButton></div>
+                  <div><FileButton onChange={(chosen) => chosen && tried('profile', async () => setProfiled(await statistics(chosen, { columns: terms?.columns ?? [] })))} accept=".json,application/json">{(props) => <Button {...props} variant="default">{t('Choose profile.json')}</Button>}</FileButton></div>
+                  {note('profile')}
                   {profiled?.ledger === 'uncharged' && <div className="note wait" role="status">{t('These statistics say of themselves that no ledger was charged; the registry refuses them. Charge first: the command above, with --kms, does it.')}</div>}
                   {profiled && profiled.ledger !== 'charged' && profiled.ledger !== 'uncharged' && <div className="note wait" role="status">{t('These statistics do not say that a ledger was charged; the registry refuses them. Charge first: the command above, with --kms, does it.')}</div>}
                   {profiled?.ledger === 'charged' && (terms?.statistics ? <div className="note good" role="status">{t('They go along: ε {epsilon} of every person.', { epsilon: profiled.terms.epsilon })}</div> : <div className="note wait" role="status">{t('They are of other columns, or of another number of people: make them again.')}</div>)}
                 </div>
               </details>
+              {note('publish')}
+              <ProblemNote problem={unmade} />
               <div className="row">
                 <Button variant="default" onClick={() => setStep(3)}>{t('Back')}</Button>
                 <Button disabled={!own || !ready} onClick={publish}>{t('Sign the offer and publish')}</Button>
@@ -316,8 +360,7 @@ function Preview({ of, sealed }: { of: PublicOffer; sealed: boolean }) {
 
 /** Whether the key service answers, and to whom: this page may ask this service alone, so commands do. */
 function KeyTest({ kms, sealed, assurance }: { kms: string; sealed: Sealed | undefined; assurance: string }) {
-  const { data } = useQuery(imageSets);
-  const approved = (data?.image_sets ?? []).filter(({ state }) => state === 'approved').map(({ image_set }) => peek<ImageSet>(image_set.envelope));
+  const approved = useApproved() ?? [];
   return (
     <div className="stack tight" role="group" aria-label={t('Test the key reference')}>
       <h3>{t('Test the key reference')}</h3>
@@ -325,8 +368,8 @@ function KeyTest({ kms, sealed, assurance }: { kms: string; sealed: Sealed | und
       <Terminal command={`depa kms budget --kms ${quoted(kms)} --key tdp.key\ndepa kms explain bundle.json --config kms.toml`} open />
       <ul className="list small">
         {approved.map((set) => {
-          const opens = assurance === 'software' || set['profile'] !== 'software';
-          return <li key={set.image_set_id} className="item"><span>{String(set['name'])}</span><span className={`pill ${opens ? 'good' : 'bad'}`}>{opens ? t('may get the key') : t('never gets the key')}</span></li>;
+          const fits = opens(set, assurance);
+          return <li key={set.image_set_id} className="item"><span>{String(set['name'])}</span><span className={`pill ${fits ? 'good' : 'bad'}`}>{fits ? t('may get the key') : t('never gets the key')}</span></li>;
         })}
       </ul>
       {sealed && <p className="small">{t('Key {id}, answers signed by {x}', { id: sealed.key_id, x: `${sealed.kms_jwk.x.slice(0, 12)}…` })}</p>}

@@ -30,6 +30,7 @@ async function propose(page, house, template) {
   await page.getByRole('button', { name: 'Check every rule' }).click();
   await page.getByText('says yes').waitFor();
   const digest = await page.getByTestId('digest').textContent();
+  await page.getByLabel('I have read the contract').check();
   await page.getByRole('button', { name: 'Sign and propose' }).click();
   await page.getByRole('heading', { name: /^Contract: / }).waitFor();
   return { id: page.url().split('/').at(-1), digest };
@@ -161,6 +162,7 @@ export async function a_contract_that_the_sro_countersigns_stands_once_two_of_it
   await consumer.getByRole('button', { name: 'Check every rule' }).click();
   await consumer.getByText('says yes').waitFor();
   const next = await consumer.getByTestId('digest').textContent();
+  await consumer.getByLabel('I have read the contract').check();
   await consumer.getByRole('button', { name: 'Sign and propose' }).click();
   const [saved] = await Promise.all([consumer.waitForEvent('download'), consumer.getByRole('button', { name: 'Save it as signed so far' }).click()]);
   const proposed = join(house.dir, `${id}.2.json`);

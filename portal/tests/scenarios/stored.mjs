@@ -33,6 +33,7 @@ export async function scripts_that_people_stored_in_every_text_run_on_no_page(ho
   await consumer.getByLabel(/^ε of /).first().fill('1.0');
   await consumer.getByRole('button', { name: 'Check every rule' }).click();
   await consumer.getByText('says yes').waitFor();
+  await consumer.getByLabel('I have read the contract').check();
   await consumer.getByRole('button', { name: 'Sign and propose' }).click();
   await consumer.getByRole('heading', { name: /^Contract: / }).waitFor();
   const contract = consumer.url().split('/').at(-1);

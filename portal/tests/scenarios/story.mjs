@@ -18,6 +18,7 @@ export async function three_providers_a_consumer_and_the_sro_go_from_a_contract_
   await consumer.getByLabel('Price of the room, per run').fill('2000');
   await consumer.getByRole('button', { name: 'Check every rule' }).click();
   await consumer.getByText('says yes').waitFor();
+  await consumer.getByLabel('I have read the contract').check();
   await consumer.getByRole('button', { name: 'Sign and propose' }).click();
   await consumer.getByRole('heading', { name: /^Contract: / }).waitFor();
   const id = consumer.url().split('/').at(-1);

@@ -12,6 +12,7 @@ async function proposed(page, house) {
   for (const grant of await page.getByLabel(/^ε of /).all()) await grant.fill('1.0');
   await page.getByRole('button', { name: 'Check every rule' }).click();
   await page.getByText('says yes').waitFor();
+  await page.getByLabel('I have read the contract').check();
   await page.getByRole('button', { name: 'Sign and propose' }).click();
   await page.getByRole('heading', { name: /^Contract: / }).waitFor();
   return page.url().split('/').at(-1);
@@ -36,6 +37,7 @@ export async function a_counter_offer_shows_what_it_changes_and_its_versions_are
   await provider.getByText('says yes').waitFor();
   await house.shot(provider, 'counter-offer');
   const second = await provider.getByTestId('digest').textContent();
+  await provider.getByLabel('I have read the contract').check();
   await provider.getByRole('button', { name: 'Sign and propose' }).click();
   await provider.getByText('follows by its pin').waitFor();
   assert.equal(await provider.getByTestId('digest').textContent(), second);

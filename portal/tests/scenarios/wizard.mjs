@@ -23,8 +23,11 @@ export async function a_dataset_is_registered_and_no_cell_of_it_leaves_the_machi
   // Of Parquet a command tells the columns, and the page takes what it writes.
   const file = page.locator('input[type=file]').first();
   await file.setInputFiles({ name: 'ages.parquet', mimeType: 'application/octet-stream', buffer: Buffer.from('PAR1') });
-  const init = await page.locator('.terminal pre', { hasText: 'depa dataset init' }).textContent();
-  assert.equal(init, "depa dataset init ages.parquet --name 'Ages and results' --kms https://kms.example --people 1 --out dataset.toml --json > columns.json");
+  // The key service of the provider's newest offer is proposed again.
+  const offered = (await house.get('/v1/datasets?limit=200')).datasets.map((one) => one.offer).filter((offer) => offer.provider === house.people.tdp.did);
+  const usual = await house.signedOffer(page, offered.sort((a, b) => b.offered_at.localeCompare(a.offered_at))[0].dataset_id);
+  const init = await page.locator('.terminal pre', { hasText: `--kms ${usual.key.kms} ` }).textContent();
+  assert.equal(init, `depa dataset init ages.parquet --name 'Ages and results' --kms ${usual.key.kms} --people 1 --out dataset.toml --json > columns.json`);
   assert.equal(await page.getByRole('button', { name: 'Next' }).isDisabled(), true);
   const told = await program('depa', ['dataset', 'init', table, '--name', 'Ages and results', '--kms', 'https://kms.example', '--people', '1', '--out', join(house.dir, 'init.toml'), '--json']);
   await page.locator('input[type=file]').nth(1).setInputFiles({ name: 'columns.json', mimeType: 'application/json', buffer: Buffer.from(told) });
@@ -55,7 +58,7 @@ export async function a_dataset_is_registered_and_no_cell_of_it_leaves_the_machi
   await page.getByLabel('People in it').fill('200');
   // What the register would refuse is told before anything is sealed.
   assert.equal(await page.getByLabel('TRAINING').isChecked(), true);
-  for (const [label, wrong, right] of [['ε that all runs together may reveal', '1000', '2.9'], ['at this δ', '0.005', '0.0004'], ['Countries where these people live', 'India', 'in NP']]) {
+  for (const [label, wrong, right] of [['ε that all runs of one consumer may reveal', '1000', '2.9'], ['at this δ', '0.005', '0.0004'], ['Countries where these people live', 'India', 'in NP']]) {
     await page.getByLabel(label).fill(wrong);
     assert.equal(await next.isDisabled(), true, label);
     await page.getByLabel(label).fill(right);

@@ -25,7 +25,6 @@ export const money: Record<string, string> = {
   Event: 'घटना',
   Events: 'घटनाएँ',
   Message: 'संदेश',
-  Attempts: 'प्रयास',
   'Last answer': 'अंतिम उत्तर',
   When: 'कब',
   'no answer': 'कोई उत्तर नहीं',
@@ -153,4 +152,10 @@ export const money: Record<string, string> = {
   'accepted': 'स्वीकार',
   'failed': 'विफल',
   'returned': 'लौट आया',
+  'disputed': 'विवादित',
+  'Attempts since last sent': 'पिछली बार भेजने के बाद प्रयास',
+  'You may answer until': 'आप उत्तर दे सकते हैं, कब तक:',
+  'Two people of the SRO rule once it is answered, or the time to answer is over.': 'उत्तर आने पर, या उत्तर का समय बीतने पर, SRO के दो लोग निर्णय देते हैं।',
+  'Nothing for now: who opened it closes it.': 'अभी कुछ नहीं: जिसने इसे खोला, वही बंद करता है।',
+  'Nothing for now: two people of the SRO rule once it is answered, or the time to answer is over.': 'अभी कुछ नहीं: उत्तर आने पर, या उत्तर का समय बीतने पर, SRO के दो लोग निर्णय देते हैं।',
 };

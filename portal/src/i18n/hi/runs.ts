@@ -13,7 +13,6 @@ export const runs: Record<string, string> = {
   'What it costs in privacy': 'गोपनीयता में इसकी लागत',
   'reserved before any key left': 'कोई कुंजी निकलने से पहले आरक्षित',
   'Nothing is charged yet.': 'अभी कोई शुल्क नहीं लगा।',
-  'ε of this run against the ε asked': 'माँगे गए ε के मुक़ाबले इस रन का ε',
   'δ {delta}; factor {factor} of the join': 'δ {delta}; जोड़ का गुणक {factor}',
   'There is no loss curve: a loss on private rows is itself a leak. Progress and ε follow from the plan alone.': 'हानि का कोई वक्र नहीं है: निजी पंक्तियों पर हानि स्वयं एक रिसाव है। प्रगति और ε केवल योजना से आते हैं।',
   Plan: 'योजना',
@@ -168,4 +167,10 @@ export const runs: Record<string, string> = {
   'Receipt': 'रसीद',
   'Save the receipt': 'रसीद सहेजें',
   'The completion stands in the log, with what it owes: this file proves it to whoever was not there.': 'पूर्णता, अपने देय सहित, लॉग में है: यह फ़ाइल इसे उसके लिए सिद्ध करती है जो वहाँ नहीं था।',
+  'ε of this run against the ε of its offer': 'इसके प्रस्ताव के ε के मुक़ाबले इस रन का ε',
+  'It costs more ε than is left: make a job that asks for less.': 'इसमें शेष से अधिक ε लगता है: ऐसा कार्य बनाएँ जो कम माँगे।',
+  'The contract is not in force: no run can be ordered under it.': 'अनुबंध प्रभावी नहीं है: इसके अधीन कोई रन नहीं मँगाया जा सकता।',
+  'To the contract': 'अनुबंध पर जाएँ',
+  'No contract of yours is in force: compose one, or wait for its signatures.': 'आपका कोई अनुबंध प्रभावी नहीं है: एक लिखें, या उसके हस्ताक्षरों की प्रतीक्षा करें।',
+  'JWK: copy the jwk that depa keys show prints. WHERE: an address that the room may write to, like {where}.': 'JWK: depa keys show जो jwk दिखाता है उसे कॉपी करें। WHERE: वह पता जहाँ कक्ष लिख सकता है, जैसे {where}।',
 };
