@@ -70,7 +70,7 @@ export function Decisions({ record }: { record: Record_ }) {
                   <td><Name did={receipt.provider} /></td>
                   <td><State word={receipt.statement.kind} /></td>
                   <td>
-                    {appraised(receipt) ? <Verdict passed={receipt.checks} of={record.checks} /> : <span className="dim">{t('no evidence was shown')}</span>}
+                    {appraised(receipt) ? <Verdict passed={receipt.checks} of={record.checks} /> : <span className="dim">{t('asks for no evidence')}</span>}
                     {(receipt.rules ?? []).map((rule) => <p key={rule} className="small">{t('allowed by the rules')} <Id value={rule} short /></p>)}
                   </td>
                   <td><Link to={`/audit?entry=${index}`}>{index}</Link></td>

@@ -162,7 +162,7 @@ export const runs: Record<string, string> = {
   'Key service of': 'किसकी कुंजी सेवा',
   'Decided': 'निर्णय',
   'Checks': 'जाँचें',
-  'no evidence was shown': 'कोई प्रमाण नहीं दिखाया गया',
+  'asks for no evidence': 'इसके लिए प्रमाण नहीं चाहिए',
   'allowed by the rules': 'इन नियमों ने अनुमति दी',
   'Receipt': 'रसीद',
   'Save the receipt': 'रसीद सहेजें',
