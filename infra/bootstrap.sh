@@ -81,6 +81,7 @@ missing_packages() {
     if [ $libtorch = yes ]; then
         pkg-config --exists tss2-sys 2>/dev/null || echo "libtss2-dev the TPM library that the attesters link"
         command -v swtpm >/dev/null || echo "swtpm the software TPM that the attesters' tests start"
+        command -v curl >/dev/null || echo "curl the handbook asks services with it, as its tests do"
         python3 -c 'import ensurepip, venv' 2>/dev/null ||
             echo "python3-venv makes the environments of other people's tools that the tests use"
     fi
