@@ -70,7 +70,7 @@ export async function a_dataset_is_registered_and_no_cell_of_it_leaves_the_machi
   };
   await choose('Price', 'for 30 days');
   await page.getByText('A price is above 0').waitFor();
-  await page.getByLabel('Sum').fill('2500');
+  await page.getByLabel('Sum', { exact: true }).fill('2500');
   await page.getByLabel('Currency').fill('eur');
   await page.getByLabel('Days of a period').fill('90');
   const { datasets } = await house.get('/v1/datasets?limit=200');
