@@ -189,7 +189,7 @@ impl Kms {
         let all = self.store.transact(|c| {
             let mut missing: Vec<OwnReleaseRow> = Vec::new();
             for (at, act) in (1..).zip(&acts) {
-                let row = self.read_line(at, act)?;
+                let (act, row) = self.read_line(at, act)?;
                 let twice = missing.iter().any(|other| other.file_sha256 == row.file_sha256);
                 if !twice && find(c, &row.file_sha256)?.is_none() {
                     self.check_line(at, act)?;
@@ -213,15 +213,17 @@ impl Kms {
         all.iter().try_for_each(|row| beside.keep(&row.act))
     }
 
-    /// The row of a line; its charge is not checked.
-    fn read_line(&self, at: usize, act: &[u8]) -> R<OwnReleaseRow> {
+    /// The act of a line, and its row; neither signature nor charge is checked.
+    fn read_line(&self, at: usize, act: &[u8]) -> R<(Envelope<OwnRelease>, OwnReleaseRow)> {
         let read = |act: Envelope<OwnRelease>| {
             let release = act.read_unverified()?;
             let cost = policies::budget::vector(&release.charge.mechanisms)?;
-            OwnReleaseRow::new(&act, &release, &cost, release.at)
+            let row = OwnReleaseRow::new(&act, &release, &cost, release.at)?;
+            Ok((act, row))
         };
-        let row =
-            serde_json::from_slice(act).map_err(|e| e.to_string()).and_then(|act| read(act).map_err(|r| r.sentence));
+        let row = serde_json::from_slice(act)
+            .map_err(|e| e.to_string())
+            .and_then(|act| read(act).map_err(|r: Refusal| r.sentence));
         row.map_err(|why| {
             let file = self.beside.path().display();
             let sentence = format!("line {at} of {file} does not read ({why}): put the file back from its copy");
@@ -230,9 +232,7 @@ impl Kms {
     }
 
     /// Requires that the provider signed a line which the database lacks, by the key that is pinned now.
-    fn check_line(&self, at: usize, act: &[u8]) -> R<()> {
-        let unread = |e: serde_json::Error| Refusal::new(Code::Internal, e.to_string());
-        let act: Envelope<OwnRelease> = serde_json::from_slice(act).map_err(unread)?;
+    fn check_line(&self, at: usize, act: Envelope<OwnRelease>) -> R<()> {
         let (registry, provider) = (&self.trust.registry, self.config.provider.as_str());
         let verified = signing::verify_by(act, registry, &self.provider_book(), provider);
         verified.map(drop).map_err(|refusal| {

@@ -297,9 +297,7 @@ fn a_database_that_was_put_back_learns_charged_files_from_the_file_beside_it() {
         return;
     }
     let mut world = World::new();
-    world.stop();
-    let before = std::fs::read(world.database()).unwrap();
-    world.restart().unwrap();
+    let before = database_of(&mut world);
     let first = charge(&world, &act(&world, "a", "10", |_| ())).unwrap();
     charge(&world, &act(&world, "b", "10", |_| ())).unwrap();
     world.stop();
@@ -334,9 +332,7 @@ fn a_file_of_releases_that_cannot_be_believed_lets_no_service_start() {
         return;
     }
     let mut world = World::new();
-    world.stop();
-    let before = std::fs::read(world.database()).unwrap();
-    world.restart().unwrap();
+    let before = database_of(&mut world);
     charge(&world, &act(&world, "a", "10", |_| ())).unwrap();
     let foreign =
         People::sign(&act(&world, "c", "10", |_| ()).release.read_unverified().unwrap(), &[&world.people.tdc]);
@@ -384,6 +380,14 @@ fn an_act_that_cannot_be_kept_charges_nothing() {
     assert_eq!((files(&world).len(), std::fs::read_to_string(&beside).unwrap().lines().count()), (1, 1));
 }
 
+/// The database as it is now, for [`put_file_back`].
+fn database_of(world: &mut World) -> Vec<u8> {
+    world.stop();
+    let database = std::fs::read(world.database()).unwrap();
+    world.restart().unwrap();
+    database
+}
+
 /// Puts the database of before back under a service that does not run.
 pub fn put_file_back(world: &World, before: &[u8]) {
     for end in ["-wal", "-shm"] {
@@ -398,9 +402,7 @@ fn a_journal_that_lost_its_end_is_noticed_and_opens_nothing() {
         return;
     }
     let mut world = World::new();
-    world.stop();
-    let before = std::fs::read(world.database()).unwrap();
-    world.restart().unwrap();
+    let before = database_of(&mut world);
     let room = Room::new(&world);
     let reserved = room.reserve().unwrap();
     room.release(&reserved).unwrap();

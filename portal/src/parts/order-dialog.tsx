@@ -15,6 +15,7 @@ import { ProblemNote, Read, Terminal } from './page';
 import { TermText } from './payment-text';
 import { save } from './save';
 import { SignedBytes, useOwn } from './signed';
+import { useTitle } from './titles';
 import { epsilon, Id, money, State } from './words';
 
 /** What is left to its consumer of the budgets that these datasets draw on, in millionths of ε. */
@@ -236,19 +237,17 @@ const usableOf = (all: ListedContract[], member: string | undefined): ListedCont
 /** The form of a job and the command that makes its bundle, with the ids of a contract in them. */
 function Beginning({ usable, contract }: { usable: ListedContract[]; contract?: string }) {
   const { data: session } = useQuery(me);
-  const offers = useQuery(datasets);
+  const title = useTitle();
   const [id, setId] = useState<string | null>(contract ?? null);
   const chosen = usable.find(({ row }) => row.contract_id === id)?.contract;
   const left = useLeft(chosen?.datasets.map((one) => one.dataset_id) ?? [], session?.member);
-  const named = new Map((offers.data ?? []).map(({ offer }) => [offer.dataset_id, offer.name]));
-  const titled = ({ row, contract: of }: ListedContract) => `${of.datasets.map((one) => named.get(one.dataset_id) ?? '…').join(', ')} · ${row.contract_id}`;
   useEffect(() => {
     if (id === null && usable[0] !== undefined) setId(usable[0].row.contract_id);
   }, [id, usable]);
   return (
     <div className="stack tight">
       <p>{t('A job is written as a form, and your own tool signs it: it reads the SQL, asks every rule, and says the cost to the last digit.')}</p>
-      {usable.length > 0 && <Select label={t('Under which contract')} data={usable.map((one) => ({ value: one.row.contract_id, label: titled(one) }))} value={id} onChange={setId} allowDeselect={false} />}
+      {usable.length > 0 && <Select label={t('Under which contract')} data={usable.map((one) => ({ value: one.row.contract_id, label: `${title(one.contract)} · ${one.row.contract_id}` }))} value={id} onChange={setId} allowDeselect={false} />}
       {chosen && <div><Button variant="default" onClick={() => save('job.json', jobForm(chosen, (one) => left.get(one)))}>{t('Save the form with its ids')}</Button></div>}
       {chosen && <p className="dim small">{t('Contract, image, tables, ε and δ stand in it; complete what stands in capitals: where the sealed model goes, and your public key for it.')}</p>}
       {chosen && <p className="dim small">{t('JWK: copy the jwk that depa keys show prints. WHERE: an address that the room may write to, like {where}.', { where: 's3://acme-models/first' })}</p>}

@@ -6,3 +6,6 @@ export function save(name: string, content: string, media = 'application/json'):
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
+
+/** Saves recovery codes, one in a line. */
+export const saveCodes = (codes: string[]): void => save('depa-recovery-codes.txt', `${codes.join('\n')}\n`, 'text/plain');

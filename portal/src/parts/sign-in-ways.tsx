@@ -6,7 +6,7 @@ import { api, ask } from '../api/client';
 import { me } from '../api/queries';
 import { t } from '../i18n';
 import { Card, ProblemNote } from './page';
-import { save } from './save';
+import { saveCodes } from './save';
 import { stepUp } from './step-up';
 
 export function SignInWays() {
@@ -36,7 +36,7 @@ export function SignInWays() {
           <>
             <div className="note wait" role="status">{t('These codes are shown this once.')}</div>
             <pre className="json" tabIndex={0}>{codes.join('\n')}</pre>
-            <div><Button variant="default" onClick={() => save('depa-recovery-codes.txt', `${codes.join('\n')}\n`, 'text/plain')}>{t('Save as a file')}</Button></div>
+            <div><Button variant="default" onClick={() => saveCodes(codes)}>{t('Save as a file')}</Button></div>
           </>
         )}
         <div><Button variant="default" loading={busy} onClick={() => void make()}>{t('New recovery codes')}</Button></div>

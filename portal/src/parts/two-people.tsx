@@ -15,8 +15,6 @@ import { SignedBytes, useOwn } from './signed';
 import { stepUp } from './step-up';
 import { Id, useCopy } from './words';
 
-export type { Act };
-
 /** The act that a colleague handed over with the address of this page, once. */
 export function useHanded(schemas: string[]): { act?: Act; problem?: unknown } {
   const [handed] = useState(() => (location.hash.startsWith('#act=') ? location.hash.slice(5) : undefined));

@@ -10,7 +10,8 @@ import { t } from '../i18n';
 import { type Envelope, peek, stamp } from '../keys/document';
 import { Card, Facts, Page, ProblemNote, Read, Terminal } from '../parts/page';
 import { SignedAct } from '../parts/signed-act';
-import { type Act, TwoPeople, useHanded } from '../parts/two-people';
+import type { Act } from '../parts/acts';
+import { TwoPeople, useHanded } from '../parts/two-people';
 import { Id, money, Name, State, Time } from '../parts/words';
 
 type View = Schemas['DisputeView'];

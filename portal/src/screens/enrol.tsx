@@ -11,7 +11,7 @@ import { create, type Options } from '../keys/passkey';
 import { ProblemNote } from '../parts/page';
 import { toProvider } from '../parts/oidc';
 import { Top } from '../parts/shell';
-import { save } from '../parts/save';
+import { saveCodes } from '../parts/save';
 
 export function Enrol() {
   const client = useQueryClient();
@@ -73,7 +73,7 @@ export function Enrol() {
             <p>{t('These ten codes are shown this once. Each lets you make a new passkey if you lose this one.')}</p>
             <pre className="json" tabIndex={0}>{codes.join('\n')}</pre>
             <div className="row">
-              <Button variant="default" onClick={() => { save('depa-recovery-codes.txt', `${codes.join('\n')}\n`, 'text/plain'); setKept(true); }}>{t('Save as a file')}</Button>
+              <Button variant="default" onClick={() => { saveCodes(codes); setKept(true); }}>{t('Save as a file')}</Button>
               <Button component={Link} to="/keys">{t('Go on to your signing key')}</Button>
             </div>
           </div>

@@ -5,7 +5,8 @@ import { type FormEvent, useState } from 'react';
 import { trust } from '../../api/queries';
 import { t } from '../../i18n';
 import { stamp } from '../../keys/document';
-import { type Act, TwoPeople } from '../../parts/two-people';
+import type { Act } from '../../parts/acts';
+import { TwoPeople } from '../../parts/two-people';
 import { useHandIn } from './desk';
 
 /** Causes for which a contract is stopped; at will nobody stops one. */

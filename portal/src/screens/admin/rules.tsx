@@ -9,7 +9,7 @@ import { type PublicJwk, thumbprint } from '../../keys/did';
 import { peek, read, Refused, stamp } from '../../keys/document';
 import { NumberField } from '../../parts/number-field';
 import { Card, Facts, ProblemNote, Read, Terminal } from '../../parts/page';
-import type { Act } from '../../parts/two-people';
+import type { Act } from '../../parts/acts';
 import { Id, Time } from '../../parts/words';
 import { SCHEMAS } from './desk';
 
