@@ -8,6 +8,7 @@ pub mod init;
 pub mod kms;
 pub mod line;
 pub mod profile;
+pub mod record;
 pub mod renewal;
 pub mod sample;
 pub mod seal;

@@ -1,4 +1,5 @@
-//! Server-Sent Events: what happens to contracts and runs, to those whom it concerns, in the order of the log.
+//! Server-Sent Events: what happens to contracts and runs, to those whom it concerns, and to the register of participants,
+//! keys, datasets and approvals, to everyone; in the order of the log.
 //!
 //! Events carry no bodies: index, kind, ids. A stream resumes after `Last-Event-ID`, the index of the last entry seen.
 //! Between them stands how far a living run has got (`run_step`): without an id, since it stands in no log and is not told
@@ -18,7 +19,7 @@ use policies::lifecycle::{About, State};
 use schemas::contract::ContractRef;
 use schemas::desk::{EventNote, RunStep};
 use schemas::event::Body;
-use schemas::id::{DisputeId, RunId};
+use schemas::id::{DatasetId, Did, DisputeId, RunId};
 use schemas::log::ExportedEntry;
 use schemas::{Code, R, Refusal};
 use tokio::sync::{broadcast, mpsc};
@@ -252,25 +253,35 @@ impl Stream {
 
 /// The event of an entry, where there is one for this caller.
 fn event(state: &State, caller: &Caller, run: Option<&RunId>, entry: &ExportedEntry) -> R<Option<String>> {
-    let (contract, run_id) = subject(state, &entry.body)?;
-    let wanted = match run {
-        Some(run) => run_id.as_ref() == Some(run),
-        None => contract.is_some() || run_id.is_some(),
+    let Some(Subject { contract, run_id, dataset, participant }) = subject(state, &entry.body)? else {
+        return Ok(None);
     };
+    let wanted = run.is_none_or(|run| run_id.as_ref() == Some(run));
     if !wanted || !crate::routes::log::concerns(state, caller, &entry.body)? {
         return Ok(None);
     }
-    let kind = entry.body.kind().to_owned();
-    let note = EventNote { index: entry.index, kind: kind.clone(), at: entry.record.at, contract, run_id };
+    let (index, at, kind) = (entry.index, entry.record.at, entry.body.kind().to_owned());
+    let note = EventNote { index, kind: kind.clone(), at, contract, run_id, dataset, participant };
     let data = serde_json::to_string(&note).map_err(crate::error::fault)?;
-    Ok(Some(format!("id: {}\nevent: {kind}\ndata: {data}\n\n", entry.index)))
+    Ok(Some(format!("id: {index}\nevent: {kind}\ndata: {data}\n\n")))
 }
 
-/// The contract and the run that a body is about; none for what is no event of theirs.
-fn subject(state: &State, body: &Body) -> R<(Option<ContractRef>, Option<RunId>)> {
-    let of_contract = |reference: ContractRef| Ok((Some(reference), None));
-    let of_run = |id: RunId| Ok((None, Some(id)));
-    match body {
+/// What an event is about; nothing named where it is about the register itself.
+#[derive(Default)]
+struct Subject {
+    contract: Option<ContractRef>,
+    run_id: Option<RunId>,
+    dataset: Option<DatasetId>,
+    participant: Option<Did>,
+}
+
+/// What a body is about; none for what is no event of anyone's.
+fn subject(state: &State, body: &Body) -> R<Option<Subject>> {
+    let of_contract = |reference: ContractRef| Subject { contract: Some(reference), ..Subject::default() };
+    let of_run = |id: RunId| Subject { run_id: Some(id), ..Subject::default() };
+    let of_dataset = |id: DatasetId| Subject { dataset: Some(id), ..Subject::default() };
+    let of_participant = |did: Did| Subject { participant: Some(did), ..Subject::default() };
+    Ok(Some(match body {
         Body::ContractProposed { contract } | Body::ContractExecuted { contract } => {
             of_contract(ContractRef { id: contract.read_unverified()?.contract_id, sha256: contract.digest() })
         }
@@ -292,8 +303,19 @@ fn subject(state: &State, body: &Body) -> R<(Option<ContractRef>, Option<RunId>)
         Body::RunReported { event } => of_run(event.read_unverified()?.run_id),
         Body::RunAborted { abort } => of_run(abort.read_unverified()?.run_id),
         Body::RunCompleted { completion, .. } => of_run(completion.read_unverified()?.run_id),
-        _ => Ok((of_money(state, body)?, None)),
-    }
+        Body::DatasetRegistered { offer } => of_dataset(offer.read_unverified()?.dataset_id),
+        Body::DatasetChanged { act } => of_dataset(act.read_unverified()?.dataset_id),
+        Body::BudgetRenewed { renewal } => of_dataset(renewal.read_unverified()?.dataset_id),
+        Body::ParticipantApplied { application, .. } => of_participant(application.read_unverified()?.did),
+        Body::ParticipantDecided { decision } => of_participant(decision.read_unverified()?.participant),
+        Body::ParticipantLeft { withdrawal } => of_participant(withdrawal.read_unverified()?.participant),
+        Body::KeyChanged { event, .. } => of_participant(event.read_unverified()?.participant),
+        Body::ImageSetApproved { .. }
+        | Body::ImageSetRevoked { .. }
+        | Body::TemplateApproved { .. }
+        | Body::DataSchemaApproved { .. } => Subject::default(),
+        _ => return Ok(of_money(state, body)?.map(of_contract)),
+    }))
 }
 
 /// The contract of a payment or of a dispute; none of money that nobody can place.

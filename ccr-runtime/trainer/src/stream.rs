@@ -34,10 +34,10 @@ impl NoiseStream {
 
     /// The next block of numbers that nobody has read.
     pub fn fill(&mut self, words: &mut [u64; WORDS]) {
-        for block in &mut self.blocks {
-            *block = u128::from(self.made).to_le_bytes().into();
-            self.made += 1;
+        for (block, counter) in self.blocks.iter_mut().zip(self.made..) {
+            *block = u128::from(counter).to_le_bytes().into();
         }
+        self.made += (WORDS / 2) as u64;
         self.cipher.encrypt_blocks(&mut self.blocks);
         for (pair, block) in words.chunks_exact_mut(2).zip(&self.blocks) {
             let both = u128::from_le_bytes((*block).into());

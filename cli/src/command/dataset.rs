@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use depa::dataset::kms::Kms;
 use depa::dataset::seal::Job;
-use depa::dataset::{self, DatasetLine, Description, SealedDataset};
+use depa::dataset::{self, DatasetLine, Description};
 use depa::edge;
 use schemas::id::DatasetId;
 use schemas::{Code, R};
@@ -129,21 +129,20 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             let (key, trust, kms) = (global.key()?, global.trust()?, Kms::new(&description.kms)?);
             let job = Job { description: &description, csv: &csv, out: &out, url };
             let sealed = dataset::seal(&job, &kms, &key, &trust, &mut edge::fresh, edge::now())?;
-            edge::write_json(&record, &sealed)?;
+            dataset::record::write(&record, &sealed)?;
             say(&format!("the data key is at {} only", sealed.kms));
             let text =
                 format!("{} sealed, {} bytes\nmanifest root {}", sealed.dataset_id, sealed.bytes, sealed.manifest_root);
             Ok(Answer::new(&sealed, text))
         }
         Verb::Upload { object, record } => {
-            let sealed: SealedDataset = edge::read_json_of(&record, edge::RECORD)?;
+            let sealed = dataset::record::read(&record)?;
             let bytes = depa::upload::upload(&object, &sealed.manifest_root, &sealed.url, &global.reach()?)?;
             let answer = json!({"dataset_id": sealed.dataset_id, "url": sealed.url, "bytes": bytes});
             Ok(Answer::new(&answer, format!("{bytes} bytes at {}", objects::place(&sealed.url))))
         }
         Verb::Verify { object, manifest, record, offer, provider_jwk } => {
-            let sealed = |file: &Path| edge::read_json_of(file, edge::RECORD);
-            let record: Option<SealedDataset> = record.as_deref().map(sealed).transpose()?;
+            let record = record.as_deref().map(dataset::record::read).transpose()?;
             let jwk = provider_jwk.as_deref().map(edge::read_json).transpose()?;
             let signed = |file: &PathBuf| dataset::verify::signed_offer(edge::read_json_of(file, edge::OFFER)?, jwk);
             let offer = offer.as_ref().map(signed).transpose()?;
@@ -153,7 +152,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         }
         Verb::Offer { description, record, statistics, out } => {
             let description: Description = edge::read_form(&description)?;
-            let sealed: SealedDataset = edge::read_json_of(&record, edge::RECORD)?;
+            let sealed = dataset::record::read(&record)?;
             let (key, trust, now) = (global.key()?, global.trust()?, edge::now());
             let mut draft = dataset::draft(&description, &sealed, key.did()?, &trust, now);
             let profiled = |file: &Path| edge::read_json_of(file, edge::STATISTICS);

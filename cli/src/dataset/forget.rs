@@ -124,7 +124,7 @@ pub fn forget(
     edge::write_json(&place("dataset.json"), &description)?;
     let job = Job { description: &description, csv: &csv, out: &object, url: places.url };
     let sealed = super::seal(&job, &Kms::new(&description.kms)?, key, trust, &mut edge::fresh, now)?;
-    edge::write_json(&place("sealed.json"), &sealed)?;
+    super::record::write(&place("sealed.json"), &sealed)?;
     let offer = super::offer(&description, &sealed, key, trust, now)?;
     edge::write_json(&place("offer.json"), &offer)?;
     let registered = super::publish(client, &offer)?;

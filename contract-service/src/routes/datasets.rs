@@ -131,11 +131,16 @@ pub(super) fn found<'s>(state: &'s State, call: &Call) -> R<&'s OfferRow> {
 }
 
 fn view(app: &App, state: &State, row: &OfferRow) -> R<DatasetView> {
+    let of_version = state.dataset_acts(&row.offer.dataset_id, row.offer.version);
+    let stands = state_of(state, row);
+    let by = of_version.and_then(|acts| acts.suspended).filter(|_| stands == DatasetState::Suspended);
     Ok(DatasetView {
         offer: row.offer.clone().into(),
         sha256: row.sha256,
         receipt: app.registry.receipt(row.index)?,
-        state: super::word(&state_of(state, row))?,
+        state: super::word(&stands)?,
+        suspended_by: by.map(|by| super::word(&by)).transpose()?,
+        changed_by: of_version.and_then(|acts| acts.acts.last().copied()),
     })
 }
 

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 
 use reqwest::blocking::Response;
 use schemas::Code;
+use schemas::dataset::{DatasetAct, DatasetActKind};
 use schemas::desk::{EventNote, RunStep};
 use schemas::event::RunEventKind;
 use schemas::party::Kind;
@@ -106,7 +107,34 @@ fn others_hear_nothing_of_it() {
     house.propose(&papers::contract(&house)).map(drop).unwrap_or(());
     let mut rest = String::new();
     let ended = std::io::Read::read_to_string(&mut stream.0, &mut rest);
-    assert!(!rest.contains("data: "), "{rest} {ended:?}");
+    let told = rest.lines().filter_map(|line| line.strip_prefix("data: "));
+    let told: Vec<EventNote> = told.map(|data| serde_json::from_str(data).unwrap()).collect();
+    assert!(told.iter().all(|note| note.contract.is_none() && note.run_id.is_none()), "{rest} {ended:?}");
+    assert!(!told.is_empty(), "of the register everyone hears");
+}
+
+#[test]
+fn everyone_hears_what_becomes_of_participants_keys_and_datasets() {
+    let house = House::furnished();
+    let mut stream = Stream::open(&house, "/v1/events", &house.psp, None);
+    let offer = papers::offer(&house, 0);
+    let act = DatasetAct {
+        schema: "dataset-act.v1".into(),
+        registry: house.registry(),
+        dataset_id: offer.dataset_id.clone(),
+        version: offer.version,
+        act: DatasetActKind::Suspend,
+        reason: "A look at consent".into(),
+        at: house.now(),
+    };
+    house.client.change_dataset(&house.sign(&act, &house.tdps[0])).unwrap();
+    let changed = stream.next();
+    assert_eq!((changed.kind.as_str(), &changed.dataset), ("dataset_changed", &Some(offer.dataset_id)));
+    assert_eq!((changed.contract, changed.run_id, changed.participant), (None, None, None));
+    let key = FileKey::generate().unwrap();
+    house.client.apply(&house.sign(&papers::participant(&house, &key, Kind::Tdc), &key)).unwrap();
+    let applied = stream.next();
+    assert_eq!((applied.kind.as_str(), applied.participant), ("participant_applied", Some(key.did().unwrap())));
 }
 
 #[test]

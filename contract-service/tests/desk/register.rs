@@ -281,13 +281,24 @@ fn datasets_are_suspended_resumed_and_withdrawn() {
     assert_eq!(misplaced.unwrap_err(), Code::SchemaMismatch);
     let foreign = post::<Receipted, _>(&house, &path, &house.sign(&suspending, &house.tdps[1]), 201);
     assert_eq!(foreign.unwrap_err(), Code::SignerNotParty);
+    let by = || {
+        let view: DatasetView = get(&house, path.trim_end_matches("/acts")).unwrap();
+        (view.state, view.suspended_by, view.changed_by.is_some())
+    };
+    assert_eq!(by(), ("registered".into(), None, false));
     by_two(&house, &path, &suspending);
+    assert_eq!(by(), ("suspended".into(), Some("sro".into()), true));
     house.skip(1);
     let resuming = act(&house, DatasetActKind::Resume);
     let own = post::<Receipted, _>(&house, &path, &house.sign(&resuming, &house.tdps[0]), 201);
     assert_eq!(own.unwrap_err(), Code::Forbidden);
     assert_eq!(code(house.propose(&papers::contract(&house))), Code::DatasetNotAvailable);
     by_two(&house, &path, &resuming);
+    assert_eq!(by(), ("registered".into(), None, true));
+    house.skip(1);
+    let paused = house.sign(&act(&house, DatasetActKind::Suspend), &house.tdps[0]);
+    post::<Receipted, _>(&house, &path, &paused, 201).unwrap();
+    assert_eq!(by(), ("suspended".into(), Some("provider".into()), true));
     house.skip(1);
     let gone = house.sign(&act(&house, DatasetActKind::Withdraw), &house.tdps[0]);
     post::<Receipted, _>(&house, &path, &gone, 201).unwrap();

@@ -14,6 +14,10 @@ export interface Note {
   at: string;
   contract: { id: string; sha256: string } | null;
   run_id: string | null;
+  /** The dataset that was offered or changed. */
+  dataset?: string;
+  /** The participant whose registration or keys changed. */
+  participant?: string;
   /** Who signed it, where the page has read its body. */
   by?: string[];
 }
@@ -29,6 +33,22 @@ const RUN = [
 const MONEY = [
   'payments_timed', 'revenue_stated', 'payment_answered', 'payment_retried', 'payment_unmatched', 'escrow_timed_out', 'dispute_opened', 'dispute_answered', 'dispute_ruled', 'dispute_closed',
 ];
+/** What everyone reads of the register, and what a page shows of it. */
+const REGISTER: Record<string, string[]> = {
+  participant_applied: ['participants'],
+  participant_decided: ['participants', 'keys'],
+  participant_left: ['participants', 'keys'],
+  key_changed: ['participants', 'keys'],
+  dataset_registered: ['datasets', 'budgets'],
+  dataset_changed: ['datasets'],
+  budget_renewed: ['datasets', 'budgets'],
+  image_set_approved: ['image-sets'],
+  image_set_revoked: ['image-sets'],
+  template_approved: ['templates'],
+  data_schema_approved: ['data-schemas'],
+};
+/** Of it, what an overseer may read again without an entry in the log about it. */
+const UNENTERED = ['participants', 'keys', 'image-sets', 'templates', 'data-schemas'];
 /** Between the events of the log, without an index: how far a run is. */
 const STEP = 'run_step';
 const MOST = 50;
@@ -59,8 +79,8 @@ export const useNotes = (): Live =>
   );
 
 /**
- * Opens the stream while somebody is signed in, and refreshes what an event is about. For overseers only the log, which is
- * public: what they read of others is entered in it.
+ * Opens the stream while somebody is signed in, and refreshes what an event is about. For overseers only the log and the
+ * register, which are public: what they read of others is entered in it.
  */
 export function useLive(member: string | undefined, oversees: boolean): void {
   const client = useQueryClient();
@@ -84,8 +104,12 @@ export function useLive(member: string | undefined, oversees: boolean): void {
       }
       const note = JSON.parse(event.data) as Note;
       if (live.notes.some((known) => known.index === note.index)) return;
-      change({ state: 'live', notes: [note, ...live.notes].slice(0, MOST) });
+      const of = REGISTER[note.kind];
+      // What others do to the register is no news of one's own.
+      const news = of === undefined || note.participant === member;
+      change({ state: 'live', notes: news ? [note, ...live.notes].slice(0, MOST) : live.notes });
       refresh('log');
+      for (const key of of ?? []) if (!oversees || UNENTERED.includes(key)) refresh(key);
       if (oversees) return;
       if (note.contract) refresh('contracts');
       if (note.run_id) for (const key of ['runs', 'payments', 'budgets']) refresh(key);
@@ -101,7 +125,7 @@ export function useLive(member: string | undefined, oversees: boolean): void {
       // A stream is refused where the session has ended.
       if (refused) void client.invalidateQueries({ queryKey: ['me'] });
     };
-    const stop = follow(() => new EventSource('/v1/events'), { kinds: [...CONTRACT, ...RUN, ...MONEY, STEP], told, opened, down });
+    const stop = follow(() => new EventSource('/v1/events'), { kinds: [...CONTRACT, ...RUN, ...MONEY, ...Object.keys(REGISTER), STEP], told, opened, down });
     return () => {
       stop();
       clearTimeout(timer);

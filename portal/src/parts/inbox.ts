@@ -9,6 +9,7 @@ import { peek } from '../keys/document';
 import { member as text, useSaid } from './acts';
 import { isOpen, STANDING } from './contract-acts';
 import { marks } from './marks';
+import { ender } from './suspension';
 import { epsilon, money } from './words';
 
 export interface Waiting {
@@ -73,15 +74,13 @@ export function useInbox(): Waiting[] {
   const disputed = useQuery({ ...disputes, enabled: member !== undefined && !sro });
   const all = useQuery({ ...runs, enabled: member !== undefined && !sro });
   const admin = session?.roles.includes('sro_admin') ?? false;
-  // No event tells of applications. That this list is read is entered nowhere, so it is read again by itself.
-  const people = useQuery({ ...participants, enabled: member !== undefined, ...(admin ? { staleTime: 0, refetchInterval: 20_000 } : {}) });
+  const people = useQuery({ ...participants, enabled: member !== undefined });
   const begun = useQuery({ ...pendingActs, enabled: admin });
   const tell = useSaid(admin);
   const signedByAll = useQuery({ ...awaitingSro, enabled: admin });
   const { data: countersigned } = useQuery(marks('countersigned', member ?? ''));
   const { data: seen } = useQuery(marks('ended', member ?? ''));
-  // No event tells that a dataset is suspended.
-  const listed = useQuery({ ...datasets, enabled: member !== undefined && !sro, refetchInterval: session?.roles.includes('tdp_admin') ? 60_000 : false });
+  const listed = useQuery({ ...datasets, enabled: member !== undefined && !sro });
   const mine = (listed.data ?? []).filter(({ offer }) => offer.provider === member);
   const budgets = useQueries({ queries: mine.map(({ offer }) => budget(offer.dataset_id)) });
   // Most contracts pin the newest offers, which are read anyway; of the others every version is asked for.
@@ -140,8 +139,8 @@ export function useInbox(): Waiting[] {
       waiting.push({ id: `${data?.dataset_id}-${line.tdc}`, kind: 'budget', title: t('The budget of {name} runs low', { name: mine[at]?.offer.name ?? '' }), about, to: `/datasets/${data?.dataset_id}` });
     }
   });
-  for (const { offer } of suspended(listed.data ?? [], member)) {
-    const about = t('No run begins over it until the suspension ends.');
+  for (const { offer, view } of suspended(listed.data ?? [], member)) {
+    const about = [t('No run begins over it until the suspension ends.'), ender(view)].filter(Boolean).join(' ');
     waiting.push({ id: offer.dataset_id, kind: 'data', title: t('{name} is suspended', { name: offer.name }), about, to: `/datasets/${offer.dataset_id}` });
   }
   for (const { pin, offer: { offer, view } } of stopped(doubtful, versions)) {

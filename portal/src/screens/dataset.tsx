@@ -12,6 +12,7 @@ import { LEVELS } from '../parts/compare';
 import { changes } from '../parts/diff';
 import { Card, Facts, Page, ProblemNote, Read, Terminal } from '../parts/page';
 import { save } from '../parts/save';
+import { ender, SUSPENDED_BY } from '../parts/suspension';
 import { SignedAct } from '../parts/signed-act';
 import { bars, type Histogram, statistics, type Statistics } from '../parts/statistics';
 import { price } from '../parts/terms';
@@ -37,7 +38,7 @@ function Shown({ newest, all }: { newest: Listed; all: Listed[] }) {
   return (
     <Page
       title={offer.name}
-      lead={<span className="row"><State word={view.state} /><Name did={offer.provider} /></span>}
+      lead={<span className="row"><State word={view.state} /><Name did={offer.provider} />{view.state !== 'registered' && <Changed of={view} />}</span>}
       crumbs={<><Link to="/datasets">{t('Datasets')}</Link> / {offer.name}</>}
       actions={
         <>
@@ -231,6 +232,12 @@ type Acting = keyof typeof ACTS;
 /** What a provider can do with a version in this state. */
 const ALLOWED: Record<string, Acting[]> = { registered: ['suspend', 'withdraw'], deprecated: ['suspend', 'withdraw'], suspended: ['resume', 'withdraw'] };
 
+/** Where it stands why a version is not simply registered. */
+function Changed({ of: { suspended_by: by, changed_by: index } }: { of: Listed['view'] }) {
+  if (index == null) return null;
+  return <span className="small" data-testid="dataset-changed">{by != null && <>{t(SUSPENDED_BY[by] ?? by)}: </>}<Link to={`/audit?entry=${index}`}>{t('entry {n} of the log', { n: index })}</Link></span>;
+}
+
 /** What its provider does with it. */
 function Yours({ of: { offer, view } }: { of: Listed }) {
   const client = useQueryClient();
@@ -246,8 +253,8 @@ function Yours({ of: { offer, view } }: { of: Listed }) {
     <Card title={t('Yours')}>
       <div className="stack tight">
         <Button component={Link} to={`/datasets/new?from=${offer.dataset_id}`}>{t('New version')}</Button>
-        {(ALLOWED[view.state] ?? []).map((act) => <Button key={act} variant={act === 'withdraw' ? 'outline' : 'default'} color={act === 'withdraw' ? 'red' : undefined} onClick={() => begin(act)}>{t(ACTS[act].name)}</Button>)}
-        {view.state === 'suspended' && <p className="dim small">{t('What the SRO suspended, the SRO resumes.')}</p>}
+        {(ALLOWED[view.state] ?? []).filter((act) => act !== 'resume' || view.suspended_by === 'provider').map((act) => <Button key={act} variant={act === 'withdraw' ? 'outline' : 'default'} color={act === 'withdraw' ? 'red' : undefined} onClick={() => begin(act)}>{t(ACTS[act].name)}</Button>)}
+        {view.state === 'suspended' && <p className="dim small">{ender(view)}</p>}
         <Terminal command={`depa dataset show ${offer.dataset_id} --key YOUR.key --trust trust.json --registry ${location.origin}`} />
       </div>
       <SignedAct

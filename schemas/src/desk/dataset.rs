@@ -84,6 +84,13 @@ messages! {
         receipt: Receipt,
         /// `registered`, `suspended`, `deprecated` or `withdrawn`.
         state: String,
+        /// Of a suspended one, who ends it: its `provider`, or the `sro` that suspended it, or the `service` did since a key
+        /// that signed for it is reported compromised, which the SRO ends.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        suspended_by: Option<String>,
+        /// Index of the newest entry that suspended, resumed or withdrew it: what has the reason.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        changed_by: Option<u64>,
     }
     /// A page of datasets.
     DatasetList {

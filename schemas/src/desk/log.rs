@@ -5,12 +5,13 @@ use serde::{Deserialize, Serialize};
 use super::messages;
 use crate::contract::ContractRef;
 use crate::digest::Digest;
-use crate::id::RunId;
+use crate::id::{DatasetId, Did, RunId};
 use crate::log::ExportedEntry;
 use crate::time::Timestamp;
 
 messages! {
-    /// Something happened to a contract or a run: an event of `/v1/events`. No body is told.
+    /// Something happened to a contract, a run, or to what everyone reads of the register: an event of `/v1/events`. No body
+    /// is told.
     EventNote {
         /// Index of the entry.
         index: u64,
@@ -22,6 +23,12 @@ messages! {
         contract: Option<ContractRef>,
         /// The run.
         run_id: Option<RunId>,
+        /// The dataset that was offered, or whose state or budget changed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dataset: Option<DatasetId>,
+        /// The participant whose registration or keys changed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        participant: Option<Did>,
     }
     /// Anchors a digest: it existed at this point of the log.
     AnchorRequest {

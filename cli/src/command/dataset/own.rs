@@ -7,7 +7,7 @@ use depa::dataset::charge::Outgoing;
 use depa::dataset::forget::{self, Places};
 use depa::dataset::init::{self, Columns, Wish};
 use depa::dataset::profile;
-use depa::dataset::{self, Description, SealedDataset};
+use depa::dataset::{self, Description};
 use depa::edge;
 use schemas::id::DatasetId;
 use schemas::own_release::ReleasedKind;
@@ -148,7 +148,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             let terms = StatisticsTerms { epsilon, bins };
             let drafted = || {
                 let Some(record) = &record else { return Ok(None) };
-                let sealed: SealedDataset = edge::read_json_of(record, edge::RECORD)?;
+                let sealed = dataset::record::read(record)?;
                 dataset::offer(&description, &sealed, &global.key()?, &global.trust()?, edge::now()).map(Some)
             };
             let account = ledger.account(drafted, global)?;
@@ -168,7 +168,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         }
         Verb::Forget { description, csv, record, people, column, dir, url } => {
             let description: Description = edge::read_form(&description)?;
-            let former: SealedDataset = edge::read_json_of(&record, edge::RECORD)?;
+            let former = dataset::record::read(&record)?;
             let table = Zeroizing::new(edge::read(&csv)?);
             let people = forget::people(&Zeroizing::new(edge::read(&people)?))?;
             let (desk, key) = global.desk_as()?;

@@ -475,6 +475,12 @@ class DatasetView(TypedDict):
     state: str
     """`registered`, `suspended`, `deprecated` or `withdrawn`."""
 
+    suspended_by: NotRequired[str | None]
+    """Of a suspended one, who ends it: its `provider`, or the `sro` that suspended it, or the `service` did since a key that signed for it is reported compromised, which the SRO ends."""
+
+    changed_by: NotRequired[int | None]
+    """Index of the newest entry that suspended, resumed or withdrew it: what has the reason."""
+
 
 class PublicOffer(TypedDict):
     """An offer as everyone reads it: all of it but where its key lies. It is no signed document; who contracts reads that one, and pins its digest."""
