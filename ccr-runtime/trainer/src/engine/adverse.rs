@@ -7,7 +7,6 @@ use tch::{Device, Kind, Tensor};
 
 use super::conv::Site;
 use super::norm::by_gram;
-use super::part::Outer;
 use super::tape::Form;
 use super::{Adding, Part};
 use crate::device::Place;
@@ -151,10 +150,7 @@ fn what_cancels_inside_a_row_takes_nothing_where_nothing_is_built() {
     for left in [0.0, 1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 0.1, 1.0] {
         let (a, g) = (parts(WIDTH, 1e4, 1e4), parts(WIDTH, 1e4, -1e4 * (1.0 - left)));
         assert!(by_gram(&a, &g).unwrap());
-        let outer = |a: Tensor, g: Tensor| {
-            let weights = Outer::new(vec![(0, 0, WIDTH)], vec![], &a, &g).unwrap();
-            clipped(vec![Part::Outer { weights, a, g }], 1.0)
-        };
+        let outer = |a: Tensor, g: Tensor| clipped(vec![Part::outer(vec![(0, 0, WIDTH)], vec![], a, g).unwrap()], 1.0);
         // Positions of a row one after the other, as most layers have them; and steps first, as an LSTM has.
         let steps_first = |t: &Tensor| t.transpose(0, 1).contiguous().transpose(0, 1);
         let moves = [

@@ -12,7 +12,7 @@
 use tch::Tensor;
 
 use super::layers::Lstm;
-use super::part::{Outer, Part};
+use super::part::Part;
 use super::tape::{Form, Mode, Tape};
 use super::{T, Weights};
 
@@ -55,7 +55,7 @@ impl Learnt {
             (None, None) if biases.is_empty() => return Ok(None),
             (None, None) => (vec![], xh.shallow_clone()),
         };
-        Ok(Some(Part::Outer { weights: Outer::new(weights, biases, &a, &g)?, a, g }))
+        Part::outer(weights, biases, a, g).map(Some)
     }
 }
 

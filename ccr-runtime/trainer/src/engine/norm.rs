@@ -143,6 +143,7 @@ impl Part {
     pub fn norms(&self) -> T<Option<Vec<f64>>> {
         let norms = match self {
             Part::Outer { weights, a, g } => outer(weights, a, g)?,
+            Part::Built { weights, rows } => with_biases(weights, squares(rows)?)?,
             Part::Rows { rows, .. } => squares(rows)?,
             Part::Kept { norms, .. } | Part::Pieces { norms, .. } => norms.clone(),
             Part::Table { gathered, .. } => squares(gathered)?,
@@ -161,32 +162,27 @@ fn outer(weights: &Outer, a: &Tensor, g: &Tensor) -> T<Vec<f64>> {
         }
         return Ok(of_g.zip(squares(a)?).map(|(g, a)| g * (a + biases)).collect());
     }
-    let of_biases = match &weights.of_biases {
-        Some(sums) => Some(squares(sums)?.into_iter().map(|square| square * biases)),
-        None => None,
-    };
     if weights.weights.is_empty() {
-        return of_biases.map(Iterator::collect).ok_or_else(|| super::broken("an outer product has weights"));
+        let sums = weights.of_biases.as_ref().ok_or_else(|| super::broken("an outer product has weights"))?;
+        return Ok(squares(sums)?.into_iter().map(|square| square * biases).collect());
     }
-    let norms = match &weights.built {
-        Some(built) => squares(built)?,
-        None => {
-            let (rows, positions, _) = g.size3()?;
-            let mut sizes = Vec::with_capacity(g.numel() / g.size3()?.2.max(1) as usize);
-            let norms = in_chunks(2 * positions * positions, rows, g, |first, n| {
-                let (norms, lengths) = gram(&a.f_narrow(0, first, n)?, &g.f_narrow(0, first, n)?)?;
-                sizes.extend(lengths);
-                Ok(norms)
-            })?;
-            // Of the same a and g they are the same.
-            drop(weights.sizes.set(sizes));
-            norms
-        }
-    };
-    match of_biases {
-        Some(more) => Ok(norms.into_iter().zip(more).map(|(norm, more)| norm + more).collect()),
-        None => Ok(norms),
-    }
+    let (rows, positions, _) = g.size3()?;
+    let mut sizes = Vec::with_capacity(usize::try_from(rows * positions).unwrap_or(0));
+    let norms = in_chunks(2 * positions * positions, rows, g, |first, n| {
+        let (norms, lengths) = gram(&a.f_narrow(0, first, n)?, &g.f_narrow(0, first, n)?)?;
+        sizes.extend(lengths);
+        Ok(norms)
+    })?;
+    // Of the same a and g they are the same.
+    drop(weights.sizes.set(sizes));
+    with_biases(weights, norms)
+}
+
+/// The squared norms with those of the biases, where there are positions.
+fn with_biases(weights: &Outer, norms: Vec<f64>) -> T<Vec<f64>> {
+    let Some(sums) = &weights.of_biases else { return Ok(norms) };
+    let biases = weights.biases.len() as f64;
+    Ok(norms.into_iter().zip(squares(sums)?).map(|(norm, square)| norm + square * biases).collect())
 }
 
 /// Puts together what `of(first, n)` gives for pieces of the rows that take `numbers` numbers each.

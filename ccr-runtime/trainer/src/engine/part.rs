@@ -12,6 +12,9 @@ use crate::device;
 pub enum Part {
     /// Row i's gradient is Σ_t g_t a_tᵀ, with a [rows, (positions,) inputs] and g alike; the bias's is Σ_t g_t.
     Outer { weights: Outer, a: Tensor, g: Tensor },
+    /// The same where that is cheaper than Gram matrices: every row's gradient of all weights side by side, [rows, outputs,
+    /// inputs]. What it was made of is let go.
+    Built { weights: Outer, rows: Tensor },
     /// Row i's gradient itself, [rows, …].
     Rows { weight: usize, rows: Tensor },
     /// The same of a convolution, in slabs ([`conv::Unfolded::kept`]), with its norms.
@@ -32,31 +35,30 @@ pub struct Outer {
     pub biases: Vec<usize>,
     /// Every row's gradient of a bias, Σ_t g_t, if there are biases and positions.
     pub of_biases: Option<Tensor>,
-    /// Every row's gradient of all weights side by side, [rows, outputs, inputs], unless Gram matrices are cheaper.
-    pub built: Option<Tensor>,
     /// |a_t| |g_t| of every position of every row, where Gram matrices gave the norms, once they have.
     pub sizes: OnceCell<Vec<f64>>,
 }
 
-impl Outer {
-    /// For a [rows, (positions,) inputs] and g alike.
-    pub fn new(weights: Vec<(usize, i64, i64)>, biases: Vec<usize>, a: &Tensor, g: &Tensor) -> T<Outer> {
-        let positions = g.dim() == 3 && !biases.is_empty();
-        let of_biases = if positions { Some(g.f_sum_dim_intlist(1i64, false, None::<Kind>)?) } else { None };
-        let built = match g.dim() == 3 && !weights.is_empty() && !norm::by_gram(a, g)? {
-            true => Some(g.f_transpose(1, 2)?.f_bmm(a)?),
+impl Part {
+    /// An outer product of a [rows, (positions,) inputs] and g alike.
+    pub fn outer(weights: Vec<(usize, i64, i64)>, biases: Vec<usize>, a: Tensor, g: Tensor) -> T<Part> {
+        let positions = g.dim() == 3;
+        let of_biases = match positions && !biases.is_empty() {
+            true => Some(g.f_sum_dim_intlist(1i64, false, None::<Kind>)?),
             false => None,
         };
-        Ok(Outer { weights, biases, of_biases, built, sizes: OnceCell::new() })
+        let weights = Outer { weights, biases, of_biases, sizes: OnceCell::new() };
+        if positions && !weights.weights.is_empty() && !norm::by_gram(&a, &g)? {
+            return Ok(Part::Built { weights, rows: g.f_transpose(1, 2)?.f_bmm(&a)? });
+        }
+        Ok(Part::Outer { weights, a, g })
     }
-}
 
-impl Part {
     /// How many numbers its norms are made of.
     pub fn size(&self) -> usize {
         match self {
             Part::Outer { a, g, .. } => a.numel() + g.numel(),
-            Part::Rows { rows, .. } => rows.numel(),
+            Part::Built { rows, .. } | Part::Rows { rows, .. } => rows.numel(),
             Part::Table { gathered, .. } => gathered.numel(),
             Part::Kept { .. } | Part::Pieces { .. } | Part::Total { .. } => 0,
         }
@@ -72,8 +74,7 @@ impl Part {
             Form::Linear { weight, bias, a } => {
                 let inputs = a.size().last().copied().unwrap_or(0);
                 let weights = weight.map(|weight| (weight, 0, inputs)).into_iter().collect();
-                let g = g.f_contiguous()?;
-                vec![Part::Outer { weights: Outer::new(weights, bias.into_iter().collect(), &a, &g)?, a, g }]
+                vec![Part::outer(weights, bias.into_iter().collect(), a, g.f_contiguous()?)?]
             }
             Form::Conv(site) => convolution(site, g)?,
             Form::GroupNorm { gamma, beta, x, mean, rstd } => {

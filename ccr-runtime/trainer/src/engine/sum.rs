@@ -49,6 +49,7 @@ impl Part {
     pub fn sums(self, weighing: Weighing<'_>, sink: &mut Sink<'_>) -> T<()> {
         match self {
             Part::Outer { weights, a, g } => outer(&weights, &a, &g, weighing, sink),
+            Part::Built { weights, rows } => built(&weights, &rows, weighing, sink),
             Part::Rows { weight, rows } => weighted(&rows, weighing, &mut |sum| sink(weight, sum)),
             Part::Kept { weight, site, kept, .. } => {
                 conv::kept_sum(&site, &kept, weighing, &mut |sum| sink(weight, sum))
@@ -137,24 +138,31 @@ fn pieces(rows: i64, numbers: i64, like: &Tensor, mut work: impl FnMut(i64, i64)
 
 fn outer(weights: &Outer, a: &Tensor, g: &Tensor, weighing: Weighing<'_>, sink: &mut Sink<'_>) -> T<()> {
     if !weights.weights.is_empty() {
-        let mut of_weights = |whole: &Tensor| {
-            let mut parts = weights.weights.iter();
-            parts.try_for_each(|(weight, first, inputs)| match *inputs == width(whole) {
-                true => sink(*weight, whole),
-                false => sink(*weight, &whole.f_narrow(1, *first, *inputs)?),
-            })
-        };
-        match &weights.built {
-            Some(built) => weighted(built, weighing, &mut of_weights)?,
-            None => products(a, g, weights.sizes.get().map(Vec::as_slice), weighing, &mut of_weights)?,
-        }
+        let sizes = weights.sizes.get().map(Vec::as_slice);
+        products(a, g, sizes, weighing, &mut |whole| of_weights(weights, whole, sink))?;
     }
+    of_biases(weights, weights.of_biases.as_ref().unwrap_or(g), weighing, sink)
+}
+
+fn built(weights: &Outer, rows: &Tensor, weighing: Weighing<'_>, sink: &mut Sink<'_>) -> T<()> {
+    weighted(rows, weighing, &mut |whole| of_weights(weights, whole, sink))?;
+    weights.of_biases.as_ref().map_or(Ok(()), |sums| of_biases(weights, sums, weighing, sink))
+}
+
+/// Each weight's part of a sum of all weights side by side.
+fn of_weights(weights: &Outer, whole: &Tensor, sink: &mut Sink<'_>) -> T<()> {
+    weights.weights.iter().try_for_each(|(weight, first, inputs)| match *inputs == width(whole) {
+        true => sink(*weight, whole),
+        false => sink(*weight, &whole.f_narrow(1, *first, *inputs)?),
+    })
+}
+
+/// The biases' sum of their rows' gradients.
+fn of_biases(weights: &Outer, rows: &Tensor, weighing: Weighing<'_>, sink: &mut Sink<'_>) -> T<()> {
     if weights.biases.is_empty() {
         return Ok(());
     }
-    weighted(weights.of_biases.as_ref().unwrap_or(g), weighing, &mut |sum| {
-        weights.biases.iter().try_for_each(|bias| sink(*bias, sum))
-    })
+    weighted(rows, weighing, &mut |sum| weights.biases.iter().try_for_each(|bias| sink(*bias, sum)))
 }
 
 /// Σ_i c_i Σ_t g_t a_tᵀ, where no row's own was built.
@@ -166,10 +174,7 @@ fn products(
     sink: &mut dyn FnMut(&Tensor) -> T<()>,
 ) -> T<()> {
     let rows = g.size().first().copied().unwrap_or(0);
-    let each = match sizes {
-        Some(sizes) if g.dim() == 3 => by_sizes(sizes, rows, weighing)?,
-        _ => None,
-    };
+    let each = sizes.map_or(Ok(None), |sizes| by_sizes(sizes, rows, weighing))?;
     let weighing = match each {
         Some(each) => Weighing { adding: Adding::Blocks(each), ..weighing },
         None if g.dim() == 3 => weighing.by_position(),
@@ -218,9 +223,8 @@ fn by_sizes(sizes: &[f64], rows: i64, weighing: Weighing<'_>) -> T<Option<i64>> 
     let positions = sizes.len() as i64 / rows.max(1);
     let of_rows = sizes.chunks(usize::try_from(positions).unwrap_or(1).max(1)).zip(numbers(factors)?);
     // A size whose square vanished is not none.
-    let weighed =
-        |(sizes, factor): (&[f64], f64)| sizes.iter().map(move |size| factor * (size + VANISHED)).collect::<Vec<_>>();
-    let mut sizes: Vec<f64> = of_rows.flat_map(weighed).collect();
+    let weighed = of_rows.flat_map(|(sizes, factor)| sizes.iter().map(move |size| factor * (size + VANISHED)));
+    let mut sizes: Vec<f64> = weighed.collect();
     let blocks = std::iter::successors(Some(1), |count| Some(count * 2)).take_while(|count| *count <= MOST_BLOCKS);
     for count in blocks {
         let each = (rows / count + i64::from(rows % count > 0)).max(1);
