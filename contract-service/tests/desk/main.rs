@@ -6,6 +6,7 @@
 mod access;
 mod bound;
 mod catcher;
+mod consent;
 mod contract_life;
 mod contracts;
 mod conventions;
