@@ -12,10 +12,15 @@ use schemas::contract::{Contract, ContractRef};
 use schemas::desk::ObligationView;
 use schemas::id::ContractId;
 use schemas::log::Receipt;
-use schemas::money::Minor;
+use schemas::money::{Currency, Minor};
 use schemas::term::RevenueStatement;
 use schemas::{Code, R, Refusal, Timestamp};
 use signing::{FileKey, Trust};
+
+/// An amount for people, in the major unit of its currency: `INR 5000.00`. Programs read minor units.
+pub fn amount(minor: Minor, currency: Currency) -> String {
+    format!("{currency} {}", hledger::decimal(i128::from(minor.get()), currency))
+}
 
 /// Payments of one contract, or of all of the caller's.
 pub fn list(client: &Client, contract: Option<&ContractId>) -> R<Vec<ObligationView>> {
@@ -64,4 +69,16 @@ pub fn state_revenue(
         at: now.whole(),
     };
     Ok(client.revenue_statement(&signing::sign(&statement, key, now)?)?.receipt)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_read_amounts_with_the_digits_of_their_currency() {
+        let of = |minor, code: &str| amount(Minor::new(minor).unwrap(), Currency::parse(code).unwrap());
+        assert_eq!([of(500_000, "INR"), of(7, "INR")], ["INR 5000.00", "INR 0.07"]);
+        assert_eq!([of(500_000, "JPY"), of(1_234, "KWD")], ["JPY 500000", "KWD 1.234"]);
+    }
 }

@@ -178,14 +178,19 @@ fn messages(before: &State, after: &State, index: u64, at: Timestamp, body: &Bod
             let data =
                 json!({"dataset_id": act.dataset_id, "version": act.version, "reason": act.reason, "index": index});
             let provider = after.latest_offer(&act.dataset_id).map(|row| row.offer.provider.to_string());
-            let audience = users(after, provider, |d| d.dataset_id == act.dataset_id && d.version == act.version);
+            // Who is still asked to sign learns of it too: no run begins under that contract.
+            let audience = users(after, provider, |row, d| {
+                row.state(at) != ContractState::Lapsed && d.dataset_id == act.dataset_id && d.version == act.version
+            });
             vec![Message { topic, subject: act.dataset_id.to_string(), audience, data }]
         }
         Body::BudgetRenewed { renewal } => {
             let renewal = renewal.read_unverified()?;
             let data = json!({"dataset_id": renewal.dataset_id, "family": renewal.family, "tdc": renewal.tdc,
                 "number": renewal.number, "epsilon": renewal.epsilon, "reason": renewal.reason, "index": index});
-            let audience = users(after, Some(renewal.provider.to_string()), |d| d.offer_sha256 == renewal.offer_sha256);
+            let audience = users(after, Some(renewal.provider.to_string()), |row, d| {
+                row.executed.is_some() && d.offer_sha256 == renewal.offer_sha256
+            });
             vec![Message { topic: "budget.renewed", subject: renewal.dataset_id.to_string(), audience, data }]
         }
         Body::ContractProposed { contract: envelope } => {
@@ -305,10 +310,9 @@ fn stopped(after: &State, index: u64) -> Vec<Message> {
     after.contracts_stopped_at(index).map(tell).collect()
 }
 
-/// The provider and the parties of the contracts in use that have such a dataset, each once.
-fn users(after: &State, provider: Option<String>, has: impl Fn(&ContractDataset) -> bool) -> Vec<String> {
-    let uses =
-        |row: &&ContractRow| row.executed.is_some() && row.ended.is_none() && row.contract.datasets.iter().any(&has);
+/// The provider and the parties of the contracts that have not ended and have such a dataset, each once.
+fn users(after: &State, provider: Option<String>, has: impl Fn(&ContractRow, &ContractDataset) -> bool) -> Vec<String> {
+    let uses = |row: &&ContractRow| row.ended.is_none() && row.contract.datasets.iter().any(|d| has(row, d));
     let mut all: Vec<String> = provider.into_iter().collect();
     all.extend(after.contracts().filter(uses).flat_map(|row| parties(&row.contract)));
     all.sort();

@@ -3,15 +3,18 @@
 
 mod clients;
 mod conformance;
+mod consent;
 mod docs;
 mod lab;
 mod layering;
+mod money;
 mod payments;
 mod quality;
 mod refusals;
 mod rooms;
 mod scenarios;
 mod tuning;
+mod typed;
 mod upgrade;
 mod walk;
 

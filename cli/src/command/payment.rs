@@ -100,10 +100,9 @@ fn list(contract: Option<&ContractId>, global: &Global) -> R<Answer> {
     let all = payment::list(&global.desk_as()?.0, contract)?;
     let line = |p: &schemas::desk::ObligationView| {
         format!(
-            "{} {} {} to {} for {}: {}",
+            "{} {} to {} for {}: {}",
             p.instruction_id,
-            p.currency,
-            p.amount_minor.get(),
+            payment::amount(p.amount_minor, p.currency),
             p.payee,
             occasion(p),
             stands(p)

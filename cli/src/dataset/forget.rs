@@ -7,13 +7,14 @@ use std::path::Path;
 use schemas::contract::ContractRef;
 use schemas::dataset::DatasetActKind;
 use schemas::id::DatasetId;
+use schemas::worker::TableFormat;
 use schemas::{Code, Digest, R, Refusal, Timestamp};
 use serde::Serialize;
 use signing::{FileKey, Trust};
 use zeroize::Zeroizing;
 
 use super::form::Description;
-use super::seal::{Job, SealedDataset};
+use super::seal::{Job, SealedDataset, is_parquet};
 use super::{acts, kms::Kms};
 use crate::edge;
 use contract_client::{Acted, Client};
@@ -50,12 +51,35 @@ fn list(why: &str) -> Refusal {
     Refusal::new(Code::ConfigInvalid, format!("the list of people {why}")).at("people")
 }
 
+/// The table of a version that was sealed as CSV.
+///
+/// # Errors
+/// `TABLE_FORM` where file or record are of another kind: rows are left out of CSV alone.
+pub fn table(path: &Path, former: &SealedDataset) -> R<Zeroizing<Vec<u8>>> {
+    let sealed_as = TableFormat::of_media_type(&former.media_type);
+    if path.is_dir() || is_parquet(path) || !sealed_as.is_csv() {
+        return Err(other_kind());
+    }
+    edge::read(path).map(Zeroizing::new)
+}
+
+fn other_kind() -> Refusal {
+    let sentence = "rows are left out of CSV files alone; of a Parquet file or a folder of pictures, take these people out \
+                    yourself, seal and offer the rest as the next version of the same dataset and family, publish it, and \
+                    withdraw the former version (depa dataset withdraw)";
+    Refusal::new(Code::TableForm, sentence).at("csv")
+}
+
 /// The table without the rows whose `column` names one of these people, and how many those were.
 ///
 /// # Errors
-/// `TABLE_FORM` where the table has no such column; `CONFIG_INVALID` where somebody of the list is not in it: a misspelt id
+/// `TABLE_FORM` where it is no CSV or has no such column; `CONFIG_INVALID` where somebody of the list is not in it: a misspelt id
 /// would leave a person in.
 pub fn without(source: &[u8], column: &str, people: &BTreeSet<String>) -> R<(Zeroizing<Vec<u8>>, usize)> {
+    // A Parquet file under another name.
+    if source.starts_with(b"PAR1") {
+        return Err(other_kind());
+    }
     let form = |why: String| Refusal::new(Code::TableForm, format!("the table: {why}"));
     let unreadable =
         |e: csv::Error| form(format!("line {} cannot be read as CSV in UTF-8", e.position().map_or(0, |p| p.line())));
@@ -211,16 +235,39 @@ mod tests {
     }
 
     #[test]
-    fn the_next_version_stays_in_its_family() {
-        let description: Description = toml::from_str(include_str!("../../samples/dataset.toml")).unwrap();
-        let former: SealedDataset = serde_json::from_value(serde_json::json!({
+    fn what_is_no_csv_is_refused_with_what_to_do_instead() {
+        let refused = |outcome: R<Zeroizing<Vec<u8>>>| {
+            let refusal = outcome.map(drop).unwrap_err();
+            assert_eq!((refusal.code, refusal.field.as_deref()), (Code::TableForm, Some("csv")));
+            for word in ["CSV files alone", "Parquet", "pictures", "same dataset and family", "depa dataset withdraw"] {
+                assert!(refusal.sentence.contains(word), "{refusal}");
+            }
+        };
+        let (csv, nowhere) = (former(), Path::new("/nowhere/table.csv"));
+        refused(table(Path::new("/nowhere/table.parquet"), &csv));
+        refused(table(&std::env::temp_dir(), &csv));
+        let parquet = SealedDataset { media_type: TableFormat::Parquet.media_type().into(), ..former() };
+        refused(table(nowhere, &parquet));
+        refused(without(b"PAR1\x15\x04phone,x", "phone", &ids("a")).map(|(kept, _)| kept));
+        // A CSV file is looked for.
+        assert_eq!(table(nowhere, &csv).map(drop).unwrap_err().code, Code::ConfigInvalid);
+    }
+
+    fn former() -> SealedDataset {
+        serde_json::from_value(serde_json::json!({
             "dataset_id": "dst_01900000-0000-7000-8000-000000000001", "version": 4,
             "family": "fam_01900000-0000-7000-8000-000000000002", "url": "file:///x", "bytes": 1,
             "manifest_root": "00".repeat(32), "kms": "https://kms.hospital.example",
             "kms_jwk": {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
             "key_id": "key_01900000-0000-7000-8000-000000000003", "min_assurance": "hardware",
         }))
-        .unwrap();
+        .unwrap()
+    }
+
+    #[test]
+    fn the_next_version_stays_in_its_family() {
+        let description: Description = toml::from_str(include_str!("../../samples/dataset.toml")).unwrap();
+        let former = former();
         let next = next(&description, &former);
         assert_eq!((next.version, next.offer_version), (5, 1));
         assert_eq!((next.dataset_id, next.family), (Some(former.dataset_id), Some(former.family)));

@@ -10,7 +10,8 @@ use schemas::release::ChallengeRequest;
 use crate::house::{House, reference};
 use crate::papers;
 
-fn obligation(view: &ObligationView) -> Obligation {
+/// An obligation as it is shown, for its payment provider's answer.
+pub fn obligation(view: &ObligationView) -> Obligation {
     Obligation {
         instruction_id: view.instruction_id.clone(),
         contract: view.contract.clone(),

@@ -169,7 +169,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         Verb::Forget { description, csv, record, people, column, dir, url } => {
             let description: Description = edge::read_form(&description)?;
             let former = dataset::record::read(&record)?;
-            let table = Zeroizing::new(edge::read(&csv)?);
+            let table = forget::table(&csv, &former)?;
             let people = forget::people(&Zeroizing::new(edge::read(&people)?))?;
             let (desk, key) = global.desk_as()?;
             let done = forget::forget(

@@ -137,5 +137,6 @@ fn line(view: &DisputeView) -> String {
         (id, false) => format!("obligation {}", id.as_deref().unwrap_or_default()),
     };
     let ruling = view.ruling.as_ref().map(|ruling| format!(" ({ruling})")).unwrap_or_default();
-    format!("{} {} {} {about}: {}{ruling}", view.dispute_id, view.currency, view.amount_minor.get(), view.state)
+    let amount = payment::amount(view.amount_minor, view.currency);
+    format!("{} {amount} {about}: {}{ruling}", view.dispute_id, view.state)
 }

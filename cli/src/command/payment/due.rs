@@ -54,7 +54,7 @@ pub fn revenue(revenue: &Revenue, global: &Global) -> R<Answer> {
 }
 
 fn line(term: &Estimate) -> String {
-    let money = |minor: Option<Minor>| minor.map_or("unknown".to_owned(), |m| format!("{} {}", term.currency, m.get()));
+    let money = |minor: Option<Minor>| minor.map_or("unknown".to_owned(), |m| payment::amount(m, term.currency));
     let when = match (term.blocked_first, term.owed_if_failed) {
         (true, _) => "blocked before the run",
         (false, true) => "also if the run fails with its keys",

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use depa::edge;
+use depa::payment::amount;
 use depa::payment::payout::{self, BatchFile};
 use schemas::id::DatasetId;
 use schemas::money::Currency;
@@ -131,14 +132,13 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         Verb::Verify { file, lines: false, .. } => {
             let proved = payout::verify(&edge::read_json(&file)?, &global.trust()?)?;
             let text = format!(
-                "verified: batch {} of {} stands as entry {}; {} is paid {} {}, {} carried forward",
+                "verified: batch {} of {} stands as entry {}; {} is paid {}, {} carried forward",
                 proved.seq,
                 proved.dataset_id,
                 proved.index,
                 proved.principal,
-                proved.currency,
-                proved.paid_minor.get(),
-                proved.carried_out_minor.get()
+                amount(proved.paid_minor, proved.currency),
+                amount(proved.carried_out_minor, proved.currency)
             );
             Ok(Answer::new(&proved, text))
         }
@@ -158,14 +158,13 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
 fn entered(receipt: &schemas::log::Receipt, file: &BatchFile) -> R<Answer> {
     let batch = file.batch.read_unverified()?;
     let text = format!(
-        "batch {} entered as entry {}: {} {} to {} of {} principals, {} carried forward",
+        "batch {} entered as entry {}: {} to {} of {} principals, {} carried forward",
         batch.seq,
         receipt.index,
-        batch.currency,
-        batch.paid_minor.get(),
+        amount(batch.paid_minor, batch.currency),
         batch.paid_principals,
         batch.principals,
-        batch.carried_out_minor.get()
+        amount(batch.carried_out_minor, batch.currency)
     );
     Ok(Answer::new(&batch, text))
 }
