@@ -15,7 +15,7 @@ use schemas::log::Receipt;
 use schemas::money::Minor;
 use schemas::term::RevenueStatement;
 use schemas::{Code, R, Refusal, Timestamp};
-use signing::{FileKey, Trust};
+use signing::{Signer, Trust};
 
 /// Payments of one contract, or of all of the caller's.
 pub fn list(client: &Client, contract: Option<&ContractId>) -> R<Vec<ObligationView>> {
@@ -42,7 +42,7 @@ pub fn due(bundle: &JobBundle, seconds: Option<u64>, trust: &Trust) -> R<Vec<Est
 /// term's currency.
 pub fn state_revenue(
     client: &Client,
-    key: &FileKey,
+    key: &dyn Signer,
     trust: &Trust,
     (contract, term_id, period): (&ContractId, &str, u32),
     revenue_minor: Minor,
