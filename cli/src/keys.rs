@@ -141,7 +141,7 @@ pub fn new_encryption(out: &Path) -> R<EncKey> {
 /// Shows the public half of a key: of either kind of file, or on a token.
 pub fn show(path: &Path) -> R<KeyView> {
     match open(path) {
-        Ok(key) => Ok(view(&*key)),
+        Ok(key) => Ok(view(&key)),
         Err(refusal) if Uri::is(path) => Err(refusal),
         Err(not_signing) => EncKey::load(path).map(|key| enc_view(&key)).map_err(|_| not_signing),
     }

@@ -126,7 +126,7 @@ fn pin(info: &TokenInfo, uri: &Uri) -> R<Option<AuthPin>> {
         return refused("name a file that you alone may read: pin-source=file:/…");
     };
     let bytes = read_private("PIN file", file)?;
-    match std::str::from_utf8(&bytes).map(str::trim_end) {
+    match std::str::from_utf8(&bytes).map(|text| text.trim_end_matches(['\r', '\n'])) {
         // An empty one would still be counted as a wrong one.
         Ok("") => refused("its file is empty"),
         Ok(pin) => Ok(Some(AuthPin::from(pin))),

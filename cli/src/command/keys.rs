@@ -55,13 +55,13 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         Verb::New { token: Some(token), did, .. } => {
             let keys::Made { key, place } = keys::make_on_token(&token, did.as_ref())?;
             say(&format!("made; sign with it: --key '{}'", place.display()));
-            keys::view(&*key)
+            keys::view(&key)
         }
         Verb::New { token: None, out, did } => {
             let needed = || Refusal::new(Code::ConfigInvalid, "--out or a key on a token is needed").at("out");
             let keys::Made { key, place } = keys::make(&out.ok_or_else(needed)?, did.as_ref())?;
             say(&format!("wrote {}; keep it, it cannot be made again", place.display()));
-            keys::view(&*key)
+            keys::view(&key)
         }
         Verb::NewEncryption { out } => {
             let key = keys::new_encryption(&out)?;

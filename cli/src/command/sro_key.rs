@@ -79,7 +79,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
     let (common, act) = match verb {
         Verb::Add { common, new } => {
             let uses = vec![KeyUse::Document, KeyUse::Api];
-            (common, events::add(&*keys::open(&new)?, uses, &trust, now)?)
+            (common, events::add(&keys::open(&new)?, uses, &trust, now)?)
         }
         Verb::Retire { common, thumbprint } => (common, KeyAct::Retire { thumbprint }),
         Verb::Revoke { common, thumbprint } => (common, KeyAct::Revoke { thumbprint }),

@@ -117,7 +117,7 @@ impl Account {
             at: now,
         };
         let request = OwnReleaseRequest {
-            release: signing::sign(&release, &*self.key, now)?,
+            release: signing::sign(&release, &self.key, now)?,
             offer: self.offer.envelope().clone(),
             renewals: self.renewals.clone(),
         };

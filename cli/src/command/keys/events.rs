@@ -101,7 +101,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
                     Use::Document => KeyUse::Document,
                     Use::Api => KeyUse::Api,
                 });
-                events::add(&*keys::open(&new)?, uses.collect(), &global.trust()?, depa::edge::now())
+                events::add(&keys::open(&new)?, uses.collect(), &global.trust()?, depa::edge::now())
             });
             change(common, act.transpose()?, global)
         }

@@ -40,18 +40,18 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         return Err(Refusal::new(Code::ConfigInvalid, sentence).at("key"));
     }
     let keys::Made { key: new, place } = keys::make(&out, Some(&did))?;
-    let add = keys::events::add(&*new, vec![KeyUse::Document, KeyUse::Api], &trust, now)?;
+    let add = keys::events::add(&new, vec![KeyUse::Document, KeyUse::Api], &trust, now)?;
     let added = entered(desk.change_key(&signing::sign(
         &keys::events::event(&did, add, &reason, &trust, now)?,
-        &*old,
+        &old,
         now,
     )?)?)?;
     say(&format!("{} counts from entry {added} on", place.display()));
-    let former = keys::view(&*old).thumbprint;
+    let former = keys::view(&old).thumbprint;
     let retire = KeyAct::Retire { thumbprint: former.clone() };
     let event = keys::events::event(&did, retire, &reason, &trust, edge::now())?;
-    let retired = entered(desk.change_key(&signing::sign(&event, &*new, edge::now())?)?)?;
-    let view = keys::view(&*new);
+    let retired = entered(desk.change_key(&signing::sign(&event, &new, edge::now())?)?)?;
+    let view = keys::view(&new);
     let answer =
         json!({"did": did, "thumbprint": view.thumbprint, "former": former, "added": added, "retired": retired});
     Ok(Answer::new(&answer, format!("{did} signs with {} now\n{former} ended with entry {retired}", view.thumbprint)))
