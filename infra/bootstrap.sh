@@ -1,6 +1,6 @@
 #!/bin/sh
-# Sets up what the house needs on a bare Debian 12 (root or sudo): C tools, PostgreSQL, a TPM library and a software TPM,
-# a Rust toolchain, libtorch.
+# Sets up what the house needs on a bare Debian 12 (root or sudo): C tools, PostgreSQL, a software token, a TPM library and
+# a software TPM, a Rust toolchain, libtorch.
 # Does nothing when all is there. Interrupted, it goes on where it stopped: a wheel once fetched is kept until unpacked.
 #
 #   sh infra/bootstrap.sh           install what is missing
@@ -77,6 +77,9 @@ missing_packages() {
     ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
         echo "postgresql-15 the server that the tests start for themselves"
     command -v hledger >/dev/null || echo "hledger the accounting tool that checks the exported books in the tests"
+    command -v softhsm2-util >/dev/null || echo "softhsm2 the software token that the tests of hardware keys use"
+    ls /usr/lib/*/pkcs11-spy.so >/dev/null 2>&1 ||
+        echo "opensc-pkcs11 writes down the calls to a token, which the same tests count"
     [ -e /etc/ssl/certs/ca-certificates.crt ] || echo "ca-certificates lets cargo and pip check the registries' TLS"
     if [ $libtorch = yes ]; then
         pkg-config --exists tss2-sys 2>/dev/null || echo "libtss2-dev the TPM library that the attesters link"

@@ -36,8 +36,8 @@ use clap::{Args, Parser, Subcommand};
 use contract_client::Client;
 use depa::profile::Profile;
 use schemas::id::Did;
-use schemas::{Code, R, Refusal};
-use signing::{FileKey, Trust};
+use schemas::{Code, R, Refusal, Signer};
+use signing::Trust;
 
 use crate::output::{Answer, say};
 
@@ -74,7 +74,7 @@ pub struct Global {
     /// File with the authorities (PEM) that vouch for the contract service's certificate [env: DEPA_CA].
     #[arg(long, global = true, value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// File with your signing key [env: DEPA_KEY].
+    /// Your signing key: a file, or pkcs11:… for one on a token [env: DEPA_KEY].
     #[arg(long, global = true, value_name = "FILE")]
     key: Option<PathBuf>,
     /// File with the buckets that you may use, as [[stores]] of a room's configuration [env: DEPA_STORES].
@@ -171,8 +171,8 @@ impl Global {
     }
 
     /// The contract service, acting for the owner of the key.
-    fn desk_as(&self) -> R<(Client, Arc<FileKey>)> {
-        let key = Arc::new(self.key()?);
+    fn desk_as(&self) -> R<(Client, Arc<dyn Signer>)> {
+        let key = self.key()?;
         Ok((self.desk()?.acting_for(key.clone()), key))
     }
 
@@ -182,13 +182,12 @@ impl Global {
     }
 
     /// The signing key.
-    fn key(&self) -> R<FileKey> {
-        let key = FileKey::load(&self.named(self.key.clone(), "--key", "DEPA_KEY")?)?;
+    fn key(&self) -> R<Arc<dyn Signer>> {
+        let key = depa::keys::open(&self.named(self.key.clone(), "--key", "DEPA_KEY")?)?;
         if let Some(party) = &self.party {
             let own = key.did()?;
             if *party != own {
-                let sentence =
-                    format!("you logged in as {party}, and the key file holds a key of {own} now; log in again");
+                let sentence = format!("you logged in as {party}, and the key is one of {own} now; log in again");
                 return Err(Refusal::new(Code::ConfigInvalid, sentence).at("key"));
             }
         }

@@ -12,8 +12,8 @@ use contract_client::Client;
 use schemas::contract::{Contract, ContractDecline, ContractRef, ContractRevoke, ContractState};
 use schemas::desk::{ContractAnswer, ContractBundle, ContractSignature, ContractView};
 use schemas::id::ContractId;
-use schemas::{Code, Envelope, R, Refusal, Signer, Timestamp};
-use signing::{FileKey, Trust};
+use schemas::{Code, Envelope, R, Refusal, Timestamp};
+use signing::{Signer, Trust};
 use uuid::Uuid;
 
 use crate::paper::SignatureForm;
@@ -32,7 +32,7 @@ pub fn new(client: &Client, form: &ContractForm, trust: &Trust, id: Uuid, now: T
 
 /// One party's signature, made offline: nothing is sent. Refuses a contract of another registry, or of which the signer
 /// is no party.
-pub fn sign(contract: &Envelope<Contract>, key: &FileKey, trust: &Trust, now: Timestamp) -> R<ContractSignature> {
+pub fn sign(contract: &Envelope<Contract>, key: &dyn Signer, trust: &Trust, now: Timestamp) -> R<ContractSignature> {
     sign_as(contract, SignatureForm::Jws, key, trust, now)
 }
 
@@ -40,7 +40,7 @@ pub fn sign(contract: &Envelope<Contract>, key: &FileKey, trust: &Trust, now: Ti
 pub fn sign_as(
     contract: &Envelope<Contract>,
     form: SignatureForm,
-    key: &FileKey,
+    key: &dyn Signer,
     trust: &Trust,
     now: Timestamp,
 ) -> R<ContractSignature> {
@@ -116,7 +116,7 @@ pub fn draft_revoke(
 }
 
 /// The revocation with one more signature. A party signs alone; two SRO people pass the file from one to the other.
-pub fn sign_revoke(revoke: &Envelope<ContractRevoke>, key: &FileKey, now: Timestamp) -> R<Envelope<ContractRevoke>> {
+pub fn sign_revoke(revoke: &Envelope<ContractRevoke>, key: &dyn Signer, now: Timestamp) -> R<Envelope<ContractRevoke>> {
     let mut signed = revoke.clone();
     signed.signatures.push(signing::countersign(revoke, key, now)?);
     Ok(signed)
@@ -132,7 +132,7 @@ pub fn decline(
     client: &Client,
     contract: &ContractRef,
     reason: &str,
-    key: &FileKey,
+    key: &dyn Signer,
     trust: &Trust,
     now: Timestamp,
 ) -> R<ContractAnswer> {
@@ -143,5 +143,5 @@ pub fn decline(
         reason: reason.to_owned(),
         declined_at: now,
     };
-    client.decline(&contract.id, &signing::sign(&document, key as &dyn Signer, now)?)
+    client.decline(&contract.id, &signing::sign(&document, key, now)?)
 }

@@ -25,7 +25,7 @@ use schemas::log::Receipt;
 use schemas::privacy::{Accountant, Adjacency, Clause, Unit};
 use schemas::{Code, Entered, Envelope, R, Refusal, Timestamp};
 use signing::book::PinnedBook;
-use signing::{FileKey, Trust};
+use signing::{Signer, Trust};
 
 pub use form::{ColumnForm, Description};
 pub use line::DatasetLine;
@@ -35,7 +35,7 @@ pub use seal::{SealedDataset, seal};
 pub fn offer(
     description: &Description,
     sealed: &SealedDataset,
-    key: &FileKey,
+    key: &dyn Signer,
     trust: &Trust,
     now: Timestamp,
 ) -> R<Envelope<DatasetOffer>> {
@@ -43,7 +43,7 @@ pub fn offer(
 }
 
 /// Signs an offer that the register would take.
-pub fn sign(offer: &DatasetOffer, key: &FileKey, trust: &Trust, now: Timestamp) -> R<Envelope<DatasetOffer>> {
+pub fn sign(offer: &DatasetOffer, key: &dyn Signer, trust: &Trust, now: Timestamp) -> R<Envelope<DatasetOffer>> {
     policies::registration::offer(offer, &trust.registry, now)?;
     signing::sign(offer, key, now)
 }

@@ -36,7 +36,7 @@ pub fn of_code(code: Code) -> u8 {
     match code {
         ConfigInvalid | DeviceUnavailable | StorageCredential | StorageRegion | RootKeyMissing | RootKeyExposed
         | RootKeyForm | SqlUnsupported | RulesForm => USAGE,
-        Unauthenticated | Forbidden | StorageDenied | TokenReplayed | DpopInvalid | SignInRefused
+        Unauthenticated | Forbidden | StorageDenied | TokenReplayed | DpopInvalid | SignInRefused | PinRefused
         | EnrolmentInvalid | CsrfInvalid | StepUpNeeded | SignerNotParty | TwoPeopleNeeded => AUTHENTICATION,
         NotFound | ObjectMissing | BucketMissing | ContractUnknown | RunUnknown | ReservationUnknown | KeyUnknown
         | PaymentUnknown | DisputeUnknown | DatasetUnknown | ImageSetUnknown | DataSchemaUnknown | TemplateUnknown

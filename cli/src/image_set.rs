@@ -8,7 +8,7 @@ use schemas::evidence::{EvidenceKind, ImageSet};
 use schemas::text::Bytes;
 use schemas::{Digest, Envelope, R, Timestamp};
 use serde::{Deserialize, Serialize};
-use signing::{FileKey, Trust};
+use signing::{Signer, Trust};
 use uuid::Uuid;
 
 /// What `ccr measure` and `depa ccr measure` print, of whatever kind the room is, and what `depa image-set new --pcrs` and
@@ -61,7 +61,7 @@ pub fn draft(
 }
 
 /// Hands in one SRO person's signature; the set is approved once a second person's arrives.
-pub fn sign(client: &Client, draft: &Envelope<ImageSet>, person: &FileKey, now: Timestamp) -> R<TwoPeople> {
+pub fn sign(client: &Client, draft: &Envelope<ImageSet>, person: &dyn Signer, now: Timestamp) -> R<TwoPeople> {
     let signature = signing::countersign(draft, person, now)?;
     client.approve_image_set(&Envelope::new(draft.payload.0.clone(), vec![signature]))
 }

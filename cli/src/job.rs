@@ -16,7 +16,7 @@ use schemas::pipeline::{Output, OutputKind, Stage};
 use schemas::privacy::Plan;
 use schemas::release::ContractStatus;
 use schemas::{Code, R, Refusal, Timestamp};
-use signing::{FileKey, Trust};
+use signing::{Signer, Trust};
 use uuid::Uuid;
 
 pub use form::{JobForm, column};
@@ -77,7 +77,7 @@ pub fn bundle(
     form: &JobForm,
     contracts: &[ContractBundle],
     states: &[ContractStatus],
-    key: &FileKey,
+    key: &dyn Signer,
     trust: &Trust,
     drawn: &Drawn,
     now: Timestamp,
@@ -208,7 +208,7 @@ impl Agreed {
 }
 
 /// The job of a form: SQL or union made into the typed join, bounds taken from the offers' public schemas.
-fn job(form: &JobForm, agreed: &Agreed, key: &FileKey, trust: &Trust, drawn: &Drawn, now: Timestamp) -> R<JobSpec> {
+fn job(form: &JobForm, agreed: &Agreed, key: &dyn Signer, trust: &Trust, drawn: &Drawn, now: Timestamp) -> R<JobSpec> {
     let mut tables = Vec::new();
     for (name, id) in &form.tables {
         let terms = agreed.dataset(id)?;

@@ -6,7 +6,7 @@ use contract_client::Client;
 use schemas::id::Did;
 use schemas::{Code, R, Refusal};
 use serde::Serialize;
-use signing::{FileKey, Trust};
+use signing::{Signer, Trust};
 
 /// Who one is at a registry.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -30,7 +30,7 @@ pub struct Identity {
 /// # Errors
 /// `PEER_UNREACHABLE` and the like where it does not answer; `WRONG_REGISTRY` where it is another one than is pinned;
 /// `SIGNER_UNKNOWN` and the like where the key does not count there.
-pub fn login(client: &Client, key: &FileKey, pinned: Option<&Trust>) -> R<Identity> {
+pub fn login(client: &Client, key: &dyn Signer, pinned: Option<&Trust>) -> R<Identity> {
     client.ready()?;
     let (party, told) = (key.did()?, client.trust()?);
     if let Some(pinned) = pinned.filter(|pinned| pinned.registry != told.registry) {

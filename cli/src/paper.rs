@@ -2,10 +2,10 @@
 
 use schemas::contract::Contract;
 use schemas::{Document, Envelope, R, Timestamp};
-use signing::FileKey;
+use signing::Signer;
 
 /// The envelope with one more signature.
-pub fn add_signature<T: Document>(envelope: &Envelope<T>, key: &FileKey, now: Timestamp) -> R<Envelope<T>> {
+pub fn add_signature<T: Document>(envelope: &Envelope<T>, key: &dyn Signer, now: Timestamp) -> R<Envelope<T>> {
     let mut signed = envelope.clone();
     signed.signatures.push(signing::countersign(envelope, key, now)?);
     Ok(signed)
@@ -26,7 +26,7 @@ pub enum SignatureForm {
 pub fn sign_contract(
     contract: &Envelope<Contract>,
     form: SignatureForm,
-    key: &FileKey,
+    key: &dyn Signer,
     now: Timestamp,
 ) -> R<schemas::envelope::PartySignature> {
     match form {

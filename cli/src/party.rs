@@ -7,8 +7,8 @@ use schemas::desk::{ParticipantView, TwoPeople};
 use schemas::id::Did;
 use schemas::log::Receipt;
 use schemas::party::{Decision, Kind, Participant, ParticipantDecision, ParticipantWithdrawal};
-use schemas::{Envelope, R, Signer as _, Timestamp};
-use signing::{FileKey, Trust};
+use schemas::{Envelope, R, Timestamp};
+use signing::{Signer, Trust};
 
 use crate::edge;
 
@@ -24,7 +24,7 @@ pub struct Applicant {
 }
 
 /// Signs an application with the applicant's own key.
-pub fn application(applicant: &Applicant, key: &FileKey, trust: &Trust, now: Timestamp) -> R<Envelope<Participant>> {
+pub fn application(applicant: &Applicant, key: &dyn Signer, trust: &Trust, now: Timestamp) -> R<Envelope<Participant>> {
     let document = Participant {
         schema: "participant.v1".into(),
         registry: trust.registry.clone(),
@@ -40,17 +40,17 @@ pub fn application(applicant: &Applicant, key: &FileKey, trust: &Trust, now: Tim
 }
 
 /// Applies for registration and checks the receipt.
-pub fn apply(client: &Client, applicant: &Applicant, key: &FileKey, trust: &Trust, now: Timestamp) -> R<Receipt> {
+pub fn apply(client: &Client, applicant: &Applicant, key: &dyn Signer, trust: &Trust, now: Timestamp) -> R<Receipt> {
     client.apply(&application(applicant, key, trust, now)?)
 }
 
 /// The document of a did:web key, as its host must serve it before the application.
-pub fn web_document(key: &FileKey) -> R<serde_json::Value> {
+pub fn web_document(key: &dyn Signer) -> R<serde_json::Value> {
     Ok(signing::did::web_document(&key.did()?, key.jwk()))
 }
 
 /// Leaves the registry.
-pub fn withdraw(client: &Client, reason: &str, key: &FileKey, trust: &Trust, now: Timestamp) -> R<Receipt> {
+pub fn withdraw(client: &Client, reason: &str, key: &dyn Signer, trust: &Trust, now: Timestamp) -> R<Receipt> {
     let document = ParticipantWithdrawal {
         schema: "participant-withdrawal.v1".into(),
         registry: trust.registry.clone(),
@@ -85,7 +85,7 @@ pub fn decision(
 pub fn decide(
     client: &Client,
     draft: &Envelope<ParticipantDecision>,
-    person: &FileKey,
+    person: &dyn Signer,
     now: Timestamp,
 ) -> R<TwoPeople> {
     let signature = signing::countersign(draft, person, now)?;

@@ -15,7 +15,7 @@ use schemas::log::Receipt;
 use schemas::money::{Currency, Minor};
 use schemas::term::RevenueStatement;
 use schemas::{Code, R, Refusal, Timestamp};
-use signing::{FileKey, Trust};
+use signing::{Signer, Trust};
 
 /// An amount for people, in the major unit of its currency: `INR 5000.00`. Programs read minor units.
 pub fn amount(minor: Minor, currency: Currency) -> String {
@@ -47,7 +47,7 @@ pub fn due(bundle: &JobBundle, seconds: Option<u64>, trust: &Trust) -> R<Vec<Est
 /// term's currency.
 pub fn state_revenue(
     client: &Client,
-    key: &FileKey,
+    key: &dyn Signer,
     trust: &Trust,
     (contract, term_id, period): (&ContractId, &str, u32),
     revenue_minor: Minor,

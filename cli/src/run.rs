@@ -8,7 +8,7 @@ use schemas::desk::{OrderAnswer, OrderView, Receipted, RunView};
 use schemas::event::Abort;
 use schemas::id::RunId;
 use schemas::{Code, Digest, R, Refusal, Timestamp};
-use signing::{FileKey, Trust};
+use signing::{Signer, Trust};
 
 /// Orders a run. The bundle was judged when it was made; the service judges it again.
 pub fn start(client: &Client, bundle: &JobBundle) -> R<OrderAnswer> {
@@ -94,7 +94,7 @@ pub fn abort(
     client: &Client,
     run: &RunId,
     reason: &str,
-    key: &FileKey,
+    key: &dyn Signer,
     trust: &Trust,
     now: Timestamp,
 ) -> R<Acted<Receipted>> {

@@ -11,7 +11,7 @@ use schemas::party::{KeyAct, KeyEvent, ParticipantDecision};
 use schemas::rules::{DataSchema, Erasure, ImageSetRevocation, LogKey, Template};
 use schemas::{Code, Digest, Document, Envelope, R, Refusal, Timestamp, canonical};
 use serde::{Deserialize, Serialize};
-use signing::{FileKey, Trust};
+use signing::{Signer, Trust};
 
 /// A template, as the SRO writes it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -150,7 +150,12 @@ pub fn show(draft: &Envelope<serde_json::Value>) -> R<Shown> {
 
 /// Adds one person's signature to a draft of any kind that the SRO signs, and hands it in; it counts once a second
 /// person's arrives.
-pub fn approve(client: &Client, draft: &Envelope<serde_json::Value>, person: &FileKey, now: Timestamp) -> R<TwoPeople> {
+pub fn approve(
+    client: &Client,
+    draft: &Envelope<serde_json::Value>,
+    person: &dyn Signer,
+    now: Timestamp,
+) -> R<TwoPeople> {
     match show(draft)?.schema.as_str() {
         Template::SCHEMA => client.approve_template(&own::<Template>(draft, person, now)?),
         DataSchema::SCHEMA => client.approve_data_schema(&own::<DataSchema>(draft, person, now)?),
@@ -204,7 +209,7 @@ pub fn in_doubt(client: &Client, draft: &Envelope<serde_json::Value>) -> R<Vec<u
 }
 
 /// The draft with this person's signature alone: signatures of two people are joined by the service.
-fn own<T: Document>(draft: &Envelope<serde_json::Value>, person: &FileKey, now: Timestamp) -> R<Envelope<T>> {
+fn own<T: Document>(draft: &Envelope<serde_json::Value>, person: &dyn Signer, now: Timestamp) -> R<Envelope<T>> {
     let draft = Envelope::<T>::new(draft.payload.0.clone(), Vec::new());
     let signature = signing::countersign(&draft, person, now)?;
     Ok(Envelope::new(draft.payload.0.clone(), vec![signature]))

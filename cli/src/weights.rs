@@ -12,7 +12,7 @@ use schemas::release::KmsInfo;
 use schemas::weights::{MAX_BYTES, MEDIA_TYPE, SealedWeights, Weights, WeightsImport};
 use schemas::{Code, Digest, R, Refusal, Timestamp};
 use sealing::{DEFAULT_CHUNK, DatasetKey, Plan, Subject, manifest_path};
-use signing::{FileKey, Trust};
+use signing::{Signer, Trust};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -52,7 +52,7 @@ pub fn read(file: &Path) -> R<Zeroizing<Vec<u8>>> {
 pub fn seal(
     job: &Job<'_>,
     kms: &Kms,
-    key: &FileKey,
+    key: &dyn Signer,
     trust: &Trust,
     draw: &mut dyn FnMut() -> Uuid,
     now: Timestamp,
@@ -104,7 +104,7 @@ fn import(
     sealed: &SealedWeights,
     info: &KmsInfo,
     data_key: &DatasetKey,
-    key: &FileKey,
+    key: &dyn Signer,
     trust: &Trust,
     now: Timestamp,
 ) -> R<WeightsImport> {
@@ -129,6 +129,7 @@ mod tests {
 
     use models::weights::{Tensor, Tensors};
     use schemas::network::{Input, Layer};
+    use signing::FileKey;
 
     use super::*;
 

@@ -363,7 +363,7 @@ fn offered(house: &House) -> Envelope<DatasetOffer> {
 }
 
 fn account(house: &House) -> R<Account> {
-    Account::open(Kms::new(&house.url)?, Arc::clone(&house.tdp), offered(house), None)
+    Account::open(Kms::new(&house.url)?, house.tdp.clone(), offered(house), None)
 }
 
 #[test]
@@ -408,7 +408,7 @@ fn what_is_let_out_is_charged_first_and_not_written_where_that_is_refused() {
 fn an_account_is_the_signers_own_at_the_key_service_that_the_offer_names() {
     let (house, other) = (House::new(None, false), House::new(None, false));
     let open = |kms: &House, key: &House, offer: &House| {
-        let account = Account::open(Kms::new(&kms.url).unwrap(), Arc::clone(&key.tdp), offered(offer), None);
+        let account = Account::open(Kms::new(&kms.url).unwrap(), key.tdp.clone(), offered(offer), None);
         account.map(drop).map_err(|refusal| refusal.code)
     };
     assert_eq!(open(&house, &house, &house), Ok(()));

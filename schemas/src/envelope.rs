@@ -280,6 +280,34 @@ pub trait Signer: Send + Sync {
     fn jwk(&self) -> &Jwk;
     /// Ed25519 over the bytes.
     fn sign_bytes(&self, message: &[u8]) -> R<[u8; 64]>;
+    /// The holder, where it is a participant or service.
+    fn did(&self) -> R<Did> {
+        Did::parse(&self.kid().holder)
+    }
+}
+
+impl<S: Signer + ?Sized> Signer for &S {
+    fn kid(&self) -> &KeyId {
+        (**self).kid()
+    }
+    fn jwk(&self) -> &Jwk {
+        (**self).jwk()
+    }
+    fn sign_bytes(&self, message: &[u8]) -> R<[u8; 64]> {
+        (**self).sign_bytes(message)
+    }
+}
+
+impl<S: Signer + ?Sized> Signer for Arc<S> {
+    fn kid(&self) -> &KeyId {
+        (**self).kid()
+    }
+    fn jwk(&self) -> &Jwk {
+        (**self).jwk()
+    }
+    fn sign_bytes(&self, message: &[u8]) -> R<[u8; 64]> {
+        (**self).sign_bytes(message)
+    }
 }
 
 /// Finds the public key behind a key id, as of the point in the log that the book stands for.

@@ -174,6 +174,8 @@ codes! {
     DpopInvalid "DPOP_INVALID" 401;
     /// A person did not get in; nothing more is told.
     SignInRefused "SIGN_IN_REFUSED" 401;
+    /// A token of hardware does not take the PIN, or takes none any more.
+    PinRefused "PIN_REFUSED" 403;
     /// An enrolment link or recovery that is unknown, used or expired; nothing more is told.
     EnrolmentInvalid "ENROLMENT_INVALID" 403;
     /// A change by a session without its `X-CSRF-Token`.
@@ -382,7 +384,7 @@ codes! {
     CertificatesUnavailable "CERTIFICATES_UNAVAILABLE" 502;
     /// The room was told to stop from outside.
     RoomStopped "ROOM_STOPPED" 409;
-    /// The room shall train on a card, and its worker finds none.
+    /// A piece of hardware that is asked for is not there, or fails: the card that a room shall train on, the token of a key.
     DeviceUnavailable "DEVICE_UNAVAILABLE" 400;
     TableForm "TABLE_FORM" 422;
     /// A table with more people than the public count of its own offer.

@@ -5,7 +5,7 @@ use std::path::Path;
 use attestation::PlatformTable;
 use schemas::platform::{PlatformData, PlatformRules};
 use schemas::{Document as _, Envelope, R, Timestamp};
-use signing::{FileKey, Trust};
+use signing::{Signer, Trust};
 
 use crate::edge;
 
@@ -20,7 +20,7 @@ pub fn pinned_table(data: Option<(&Path, &Trust)>) -> R<PlatformTable> {
 }
 
 /// Adds an SRO person's signature to platform data: rules as plain JSON, or what another person signed already.
-pub fn sign_data(path: &Path, trust: &Trust, person: &FileKey, now: Timestamp) -> R<Envelope<PlatformData>> {
+pub fn sign_data(path: &Path, trust: &Trust, person: &dyn Signer, now: Timestamp) -> R<Envelope<PlatformData>> {
     let mut envelope = match edge::read_json::<Envelope<PlatformData>>(path) {
         Ok(envelope) => envelope,
         Err(_) => {

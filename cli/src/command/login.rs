@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use depa::profile::{self, Profile};
-use depa::{edge, login};
+use depa::{edge, keys, login};
 use schemas::{Code, R, Refusal};
 use serde_json::json;
 
@@ -36,20 +36,21 @@ fn absolute(file: PathBuf) -> R<PathBuf> {
 pub fn login(global: &Global) -> R<Answer> {
     let name = global.profile_name().unwrap_or_else(|| LOGGED_IN.to_owned());
     profile::check_name(&name)?;
-    let (desk, key) = global.desk_as()?;
+    let (desk, signer) = global.desk_as()?;
     let pinned = global.trust_path().ok();
     let trust = pinned.as_deref().map(depa::trust::load).transpose()?;
-    let identity = login::login(&desk, &key, trust.as_ref())?;
+    let identity = login::login(&desk, &signer, trust.as_ref())?;
     let path = place()?;
     let mut all = profile::load(&path)?;
     let file = |flag: &Option<PathBuf>, variable: &str| {
         flag.clone().or_else(|| std::env::var_os(variable).map(PathBuf::from)).map(absolute).transpose()
     };
+    let key = global.key.clone().or_else(|| std::env::var_os("DEPA_KEY").map(PathBuf::from));
     let kept = Profile {
         registry: Some(identity.endpoint.clone()),
         trust: pinned.map(absolute).transpose()?,
         ca: file(&global.ca, "DEPA_CA")?,
-        key: file(&global.key, "DEPA_KEY")?,
+        key: key.as_deref().map(keys::absolute).transpose()?,
         stores: file(&global.stores, "DEPA_STORES")?,
         party: Some(identity.party.clone()),
     };

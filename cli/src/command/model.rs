@@ -91,7 +91,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             Ok(Answer::new(&answer, format!("{bytes} bytes at {}", objects::place(url))))
         }
         Verb::Download { run, bundle, open_with, out } => {
-            let (desk, key) = (global.desk_as()?.0, EncKey::load(&open_with)?);
+            let (desk, key) = (global.desk_as()?.0, depa::keys::open_encryption(&open_with)?);
             let bundle = edge::read_json_of(&bundle, edge::BUNDLE)?;
             let (trust, reach) = (global.trust()?, global.reach()?);
             let got = model::download_from(&desk, &run, &bundle, &key, &trust, &out, &reach)?;

@@ -53,7 +53,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
                 registry: global.registry.clone(),
                 trust: absolute(&global.trust)?,
                 ca: absolute(&global.ca)?,
-                key: absolute(&global.key)?,
+                key: global.key.as_deref().map(depa::keys::absolute).transpose()?,
                 stores: absolute(&global.stores)?,
                 party: None,
             };

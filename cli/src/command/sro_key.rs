@@ -3,12 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use depa::keys::events;
+use depa::keys::{self, events};
 use schemas::Envelope;
 use schemas::R;
 use schemas::id::Did;
 use schemas::party::{KeyAct, KeyUse};
-use signing::FileKey;
 
 use super::Global;
 use super::sro::write;
@@ -80,7 +79,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
     let (common, act) = match verb {
         Verb::Add { common, new } => {
             let uses = vec![KeyUse::Document, KeyUse::Api];
-            (common, events::add(&FileKey::load(&new)?, uses, &trust, now)?)
+            (common, events::add(&keys::open(&new)?, uses, &trust, now)?)
         }
         Verb::Retire { common, thumbprint } => (common, KeyAct::Retire { thumbprint }),
         Verb::Revoke { common, thumbprint } => (common, KeyAct::Revoke { thumbprint }),

@@ -202,7 +202,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         Verb::Listen { address, endpoint, journal, pay } => {
             let check = Check::Secret(webhook::read_endpoint(&endpoint)?.secret);
             let payer = match pay {
-                true => Some(Payer { client: global.desk()?, key: global.key()?.into(), trust: global.trust()? }),
+                true => Some(Payer { client: global.desk()?, key: global.key()?, trust: global.trust()? }),
                 false => None,
             };
             listen(Receiver { address, journal, check, payer, clock: contract_client::system_clock() })

@@ -10,8 +10,8 @@ use schemas::own_release::{OwnRelease, OwnReleaseCharged, OwnReleaseRequest, Rel
 use schemas::privacy::Mechanism;
 use schemas::renewal::BudgetRenewal;
 use schemas::text::Real;
-use schemas::{Code, Digest, Envelope, R, Refusal, Signed, Signer as _, Timestamp, canonical};
-use signing::FileKey;
+use schemas::{Code, Digest, Envelope, R, Refusal, Signed, Timestamp, canonical};
+use signing::Signer;
 use signing::book::OneKey;
 
 use super::form::{ColumnForm, Description};
@@ -24,7 +24,7 @@ const ATTEMPTS: u32 = 3;
 /// The ledger of an offer's family at its provider's own key service.
 pub struct Account {
     kms: Kms,
-    key: Arc<FileKey>,
+    key: Arc<dyn Signer>,
     offer: Signed<DatasetOffer>,
     renewals: Vec<Envelope<BudgetRenewal>>,
 }
@@ -37,7 +37,7 @@ impl Account {
     /// key service serves somebody else; `CONFIG_INVALID` where the offer names another one.
     pub fn open(
         kms: Kms,
-        key: Arc<FileKey>,
+        key: Arc<dyn Signer>,
         offer: Envelope<DatasetOffer>,
         renewals: Option<BudgetRenewals>,
     ) -> R<Account> {
@@ -117,7 +117,7 @@ impl Account {
             at: now,
         };
         let request = OwnReleaseRequest {
-            release: signing::sign(&release, &*self.key, now)?,
+            release: signing::sign(&release, &self.key, now)?,
             offer: self.offer.envelope().clone(),
             renewals: self.renewals.clone(),
         };

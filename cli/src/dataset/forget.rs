@@ -10,7 +10,7 @@ use schemas::id::DatasetId;
 use schemas::worker::TableFormat;
 use schemas::{Code, Digest, R, Refusal, Timestamp};
 use serde::Serialize;
-use signing::{FileKey, Trust};
+use signing::{Signer, Trust};
 use zeroize::Zeroizing;
 
 use super::form::Description;
@@ -137,7 +137,7 @@ pub fn forget(
     (description, former): (&Description, &SealedDataset),
     (table, column, people): (&[u8], &str, &BTreeSet<String>),
     places: Places<'_>,
-    (client, key, trust): (&Client, &FileKey, &Trust),
+    (client, key, trust): (&Client, &dyn Signer, &Trust),
     now: Timestamp,
 ) -> R<Forgotten> {
     let (kept, rows_left_out) = without(table, column, people)?;

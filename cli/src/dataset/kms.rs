@@ -11,7 +11,7 @@ use schemas::release::{KeyImport, KmsInfo};
 use schemas::{Code, Envelope, R, Refusal, Timestamp, canonical};
 use sealing::DatasetKey;
 use serde::de::DeserializeOwned;
-use signing::{FileKey, Trust};
+use signing::{Signer, Trust};
 
 use super::seal::SealedDataset;
 
@@ -74,7 +74,7 @@ pub(super) fn import(
     info: &KmsInfo,
     sealed: &SealedDataset,
     data_key: &DatasetKey,
-    key: &FileKey,
+    key: &dyn Signer,
     trust: &Trust,
     now: Timestamp,
 ) -> R<()> {

@@ -5,7 +5,7 @@ use schemas::id::Did;
 use schemas::renewal::BudgetRenewal;
 use schemas::text::Real;
 use schemas::{Entered, Envelope, R, Timestamp};
-use signing::FileKey;
+use signing::Signer;
 
 /// What a provider decides about a renewal.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ pub struct Renewal {
 pub fn sign(
     renewal: Renewal,
     offer: &Entered<DatasetOffer>,
-    key: &FileKey,
+    key: &dyn Signer,
     now: Timestamp,
 ) -> R<Envelope<BudgetRenewal>> {
     let document = BudgetRenewal {

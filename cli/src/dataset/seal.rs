@@ -12,7 +12,7 @@ use schemas::worker::{TableFormat, TableHead};
 use schemas::{Code, Digest, R, Refusal, Timestamp};
 use sealing::{DEFAULT_CHUNK, DatasetKey, Plan, Subject, manifest_path};
 use serde::{Deserialize, Serialize};
-use signing::{FileKey, Trust};
+use signing::{Signer, Trust};
 use tables::{Limits, pack};
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -71,7 +71,7 @@ pub struct Job<'a> {
 pub fn seal(
     job: &Job,
     kms: &Kms,
-    key: &FileKey,
+    key: &dyn Signer,
     trust: &Trust,
     draw: &mut dyn FnMut() -> Uuid,
     now: Timestamp,

@@ -2,11 +2,11 @@
 
 use schemas::id::Did;
 use schemas::party::{KeyAct, KeyEvent, KeyProof, KeyUse};
-use schemas::{Code, R, Refusal, Signer as _, Timestamp};
-use signing::{FileKey, Trust};
+use schemas::{Code, R, Refusal, Timestamp};
+use signing::{Signer, Trust};
 
 /// A further key: its own word, and what it may be used for. The key's file must name the participant as its holder.
-pub fn add(new: &FileKey, uses: Vec<KeyUse>, trust: &Trust, now: Timestamp) -> R<KeyAct> {
+pub fn add(new: &dyn Signer, uses: Vec<KeyUse>, trust: &Trust, now: Timestamp) -> R<KeyAct> {
     let proof = KeyProof {
         schema: "key-proof.v1".into(),
         registry: trust.registry.clone(),

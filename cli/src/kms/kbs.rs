@@ -7,7 +7,7 @@ use schemas::id::ContractId;
 use schemas::release::StatusList;
 use schemas::{Code, Digest, Envelope, R, Refusal, Timestamp, canonical};
 use serde::{Deserialize, Serialize};
-use signing::FileKey;
+use signing::Signer;
 use uuid::Uuid;
 
 use crate::dataset::kms::{Kms, call};
@@ -33,7 +33,7 @@ pub fn bring_papers(
     bundle: &JobBundle,
     desk: &Client,
     kms: &Kms,
-    key: &FileKey,
+    key: &dyn Signer,
     (jti, now): (Uuid, Timestamp),
 ) -> R<PapersTaken> {
     kms.info(&key.did()?)?;

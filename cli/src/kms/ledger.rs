@@ -6,7 +6,7 @@ use schemas::own_release::ReleasedKind;
 use schemas::privacy::DatasetCharge;
 use schemas::{Digest, R, Timestamp};
 use serde::{Deserialize, Serialize};
-use signing::FileKey;
+use signing::Signer;
 use uuid::Uuid;
 
 use crate::dataset::kms::{Kms, call};
@@ -81,7 +81,7 @@ fn is_zero(count: &usize) -> bool {
 ///
 /// # Errors
 /// `FORBIDDEN` where the service serves another provider; what the service answers.
-pub fn read(kms: &Kms, key: &FileKey, (jti, now): (Uuid, Timestamp)) -> R<Ledgers> {
+pub fn read(kms: &Kms, key: &dyn Signer, (jti, now): (Uuid, Timestamp)) -> R<Ledgers> {
     kms.info(&key.did()?)?;
     let token = signing::token::assertion(key, kms.url(), jti.simple().to_string(), now)?;
     call(kms.get("/v1/budget").bearer_auth(token), kms.url())

@@ -5,7 +5,7 @@ use schemas::desk::{DisputeReceipt, DisputeView, ObligationView};
 use schemas::dispute::{Dispute, DisputeAnswer, DisputeClose, DisputeRuling, Ruling};
 use schemas::id::{ContractId, DisputeId};
 use schemas::{Document, Envelope, R, Timestamp};
-use signing::{FileKey, Trust};
+use signing::{Signer, Trust};
 
 /// Disputes of one contract, or all that the caller may read about.
 pub fn list(client: &Client, contract: Option<&ContractId>) -> R<Vec<DisputeView>> {
@@ -17,7 +17,7 @@ pub fn open(
     client: &Client,
     payment: &ObligationView,
     (dispute_id, reason): (DisputeId, &str),
-    key: &FileKey,
+    key: &dyn Signer,
     (trust, now): (&Trust, Timestamp),
 ) -> R<DisputeReceipt> {
     let dispute = Dispute {
@@ -37,7 +37,7 @@ pub fn open(
 pub fn answer(
     client: &Client,
     (dispute_id, reason): (&DisputeId, &str),
-    key: &FileKey,
+    key: &dyn Signer,
     (trust, now): (&Trust, Timestamp),
 ) -> R<DisputeReceipt> {
     let answer = DisputeAnswer {
@@ -80,7 +80,7 @@ pub fn closing(dispute_id: &DisputeId, reason: &str, (trust, now): (&Trust, Time
 }
 
 /// Closes a ruled dispute, as its opener.
-pub fn close(client: &Client, draft: &Envelope<DisputeClose>, key: &FileKey, now: Timestamp) -> R<DisputeReceipt> {
+pub fn close(client: &Client, draft: &Envelope<DisputeClose>, key: &dyn Signer, now: Timestamp) -> R<DisputeReceipt> {
     let signed = crate::paper::add_signature(draft, key, now)?;
     client.close_dispute(&signed.read_unverified()?.dispute_id, &signed)
 }

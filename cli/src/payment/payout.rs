@@ -13,7 +13,7 @@ use schemas::payout::{PayoutBatch, PayoutLine, PayoutProof, PrincipalPool};
 use schemas::text::Bytes;
 use schemas::{Code, Digest, Document, Envelope, R, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
-use signing::{FileKey, Trust, note};
+use signing::{Signer, Trust, note};
 
 use crate::audit::quorum;
 
@@ -59,7 +59,7 @@ pub fn new(
     view: &PayoutView,
     currency: Currency,
     people: &[Principal],
-    key: &FileKey,
+    key: &dyn Signer,
     (trust, now): (&Trust, Timestamp),
 ) -> R<BatchFile> {
     let refuse = |code, why: &str| Refusal::new(code, why.to_owned());

@@ -18,7 +18,7 @@ use schemas::event::{PaymentCallback, PaymentResult};
 use schemas::{Code, R, Refusal, Timestamp, canonical};
 use serde_json::{Value, json};
 use signing::webhook::{Verifier, verify};
-use signing::{FileKey, Trust};
+use signing::{Signer, Trust};
 use tiny_http::{Method, Request, Response, Server};
 
 use crate::edge;
@@ -38,7 +38,7 @@ pub struct Payer {
     /// The contract service.
     pub client: Client,
     /// The provider's key.
-    pub key: Arc<FileKey>,
+    pub key: Arc<dyn Signer>,
     /// Whose registry.
     pub trust: Trust,
 }
@@ -309,7 +309,7 @@ impl Worker {
 /// The signed answer of a payment system that has paid, blocked or returned what it was told to.
 pub fn callback(
     obligation: &PaymentInstruction,
-    key: &FileKey,
+    key: &dyn Signer,
     trust: &Trust,
     now: Timestamp,
 ) -> R<schemas::Envelope<PaymentCallback>> {

@@ -54,7 +54,12 @@ pub(crate) fn write_secret(path: &Path, text: &[u8]) -> R<()> {
 
 /// Reads a key file; refuses one that others may read.
 pub(crate) fn read_secret(path: &Path) -> R<Zeroizing<Vec<u8>>> {
-    let fault = |why: String| Refusal::new(Code::ConfigInvalid, format!("key file {}: {why}", path.display()));
+    read_private("key file", path)
+}
+
+/// Reads a file that holds a secret; refuses one that others may read. `what` names it for people.
+pub fn read_private(what: &str, path: &Path) -> R<Zeroizing<Vec<u8>>> {
+    let fault = |why: String| Refusal::new(Code::ConfigInvalid, format!("{what} {}: {why}", path.display()));
     let mode = fs::metadata(path).map_err(|e| fault(e.to_string()))?.permissions().mode();
     if mode & 0o077 != 0 {
         return Err(fault("others may read it; run chmod 600 on it".into()));
@@ -84,7 +89,7 @@ impl FileKey {
 
     /// The holder, where it is a participant or service.
     pub fn did(&self) -> R<Did> {
-        Did::parse(&self.kid.holder)
+        Signer::did(self)
     }
 
     /// Writes the key to a new file with mode 0600; an existing file is never overwritten.

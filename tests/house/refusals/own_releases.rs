@@ -1,8 +1,6 @@
 //! What a provider lets out of its table itself stands in the same ledger as training, through the whole house: a profile
 //! beside a run, and a sketch for which nothing is left.
 
-use std::sync::Arc;
-
 use depa::dataset::charge::{Account, Outgoing, let_out};
 use depa::dataset::kms::Kms;
 use depa::dataset::sketch::{Terms, sketch};
@@ -19,7 +17,7 @@ fn a_file_outside_runs_and_a_run_spend_one_budget() {
     let own = &scene.house.tdps[0];
     let offered = scene.house.offers.iter().find(|offered| offered.kind == own.kind).unwrap();
     let kms = || Kms::new(&own.kms).unwrap();
-    let account = Account::open(kms(), Arc::clone(&own.person.key), offered.offer.clone(), None).unwrap();
+    let account = Account::open(kms(), own.person.key.clone(), offered.offer.clone(), None).unwrap();
     let sketched = |name: &str, epsilon: &str| {
         let terms = Terms { session: format!("{name}, November 2026"), buckets: 16, epsilon: real(epsilon) };
         let made = sketch(["+91 1", "+91 2"].into_iter(), &terms, &mut depa::edge::words()).unwrap();

@@ -105,7 +105,7 @@ impl Asked {
                 check(&mut Lines::new(&mut BufReader::new(file)))
             }
             (None, Some(from)) if from.contains("://") => {
-                let desk = global.desk_at(from)?.acting_for(std::sync::Arc::new(global.key()?));
+                let desk = global.desk_at(from)?.acting_for(global.key()?);
                 check(&mut Service::new(desk))
             }
             (None, Some(from)) => check(&mut Folder::new(from.as_ref())),

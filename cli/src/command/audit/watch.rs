@@ -1,7 +1,6 @@
 //! A standing watch over a log, and two checkpoints side by side.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Subcommand;
@@ -55,7 +54,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             let bodies = !tiles_only && global.has_key();
             let mut desk = global.desk_at(&url)?;
             if bodies {
-                desk = desk.acting_for(Arc::new(global.key()?));
+                desk = desk.acting_for(global.key()?);
             }
             let mut monitor = Monitor::new(desk, bodies, global.trust()?, &state);
             loop {

@@ -1,7 +1,6 @@
 //! Which ledger is charged for what a provider lets out itself, and the charge of a file that is there already.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use depa::dataset::charge::{Account, Outgoing, let_out};
@@ -92,7 +91,7 @@ impl Ledger {
             Refusal::new(Code::ConfigInvalid, sentence).at("offer")
         };
         let renewals = self.renewals.as_deref().map(edge::read_json).transpose()?;
-        Account::open(Kms::new(kms)?, Arc::new(global.key()?), offer.ok_or_else(unnamed)?, renewals).map(Some)
+        Account::open(Kms::new(kms)?, global.key()?, offer.ok_or_else(unnamed)?, renewals).map(Some)
     }
 }
 
@@ -117,7 +116,7 @@ fn told(charged: &OwnReleaseCharged) -> String {
 pub fn run(verb: Verb, global: &Global) -> R<Answer> {
     let Verb::Charge { file, kms, offer, renewals, kind, noise_multiplier } = verb;
     let renewals = renewals.as_deref().map(edge::read_json).transpose()?;
-    let (kms, key) = (Kms::new(&kms)?, Arc::new(global.key()?));
+    let (kms, key) = (Kms::new(&kms)?, global.key()?);
     let account = Account::open(kms, key, edge::read_json(&offer)?, renewals)?;
     let bytes = edge::read(&file)?;
     let (kind, mechanism) = match (kind, noise_multiplier) {

@@ -3,12 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use depa::keys::events;
+use depa::keys::{self, events};
 use schemas::desk::KeyView;
 use schemas::id::Did;
 use schemas::party::{KeyAct, KeyUse};
 use schemas::{Code, R, Refusal};
-use signing::FileKey;
 
 use super::super::Global;
 use super::super::passing::{Passing, entered};
@@ -53,7 +52,7 @@ pub enum Verb {
         after_help = "Examples:\n  depa keys new --out second.key --did did:key:z6Mk…\n  depa keys add second.key --use document --use api --key tdp.key --trust trust.json --registry URL"
     )]
     Add {
-        /// The new key's file, made for your DID.
+        /// The new key, made for your DID: its file, or pkcs11:… for one on a token.
         #[arg(conflicts_with = "draft", required_unless_present = "draft")]
         new: Option<PathBuf>,
         /// What it may be used for; everything if not given.
@@ -102,7 +101,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
                     Use::Document => KeyUse::Document,
                     Use::Api => KeyUse::Api,
                 });
-                events::add(&FileKey::load(&new)?, uses.collect(), &global.trust()?, depa::edge::now())
+                events::add(&keys::open(&new)?, uses.collect(), &global.trust()?, depa::edge::now())
             });
             change(common, act.transpose()?, global)
         }

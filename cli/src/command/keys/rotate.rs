@@ -22,7 +22,7 @@ pub enum Verb {
         after_help = "Example:\n  depa keys rotate --out tdp-2027.key --reason 'yearly' --key tdp.key --trust trust.json --registry URL"
     )]
     Rotate {
-        /// The new key's file: a new file.
+        /// The new key: a new file, or pkcs11:… to make it on a token.
         #[arg(long)]
         out: PathBuf,
         /// One sentence of reason.
@@ -39,14 +39,14 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         let sentence = "the document of a did:web must name the new key first; see depa keys rotate --help";
         return Err(Refusal::new(Code::ConfigInvalid, sentence).at("key"));
     }
-    let new = keys::new(&out, Some(&did))?;
+    let keys::Made { key: new, place } = keys::make(&out, Some(&did))?;
     let add = keys::events::add(&new, vec![KeyUse::Document, KeyUse::Api], &trust, now)?;
     let added = entered(desk.change_key(&signing::sign(
         &keys::events::event(&did, add, &reason, &trust, now)?,
-        &*old,
+        &old,
         now,
     )?)?)?;
-    say(&format!("{} counts from entry {added} on", out.display()));
+    say(&format!("{} counts from entry {added} on", place.display()));
     let former = keys::view(&old).thumbprint;
     let retire = KeyAct::Retire { thumbprint: former.clone() };
     let event = keys::events::event(&did, retire, &reason, &trust, edge::now())?;
