@@ -12,7 +12,6 @@ use schemas::id::RunId;
 use schemas::weights::Weights;
 use schemas::{Code, R, Refusal};
 use serde_json::json;
-use signing::jose::EncKey;
 
 use super::Global;
 use crate::output::{Answer, say};
