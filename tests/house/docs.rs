@@ -18,8 +18,8 @@ use demo::house::process::{free_port, sibling};
 
 use crate::not_run;
 
-/// Pages whose blocks are typed. Reference pages are generated; `operate` has tests of its own.
-const PARTS: [&str; 3] = ["tutorials", "how-to", "explain"];
+/// Pages whose blocks are typed. Reference pages are generated.
+const PARTS: [&str; 4] = ["tutorials", "how-to", "explain", "operate"];
 /// A page that takes longer hangs.
 const LONGEST: Duration = Duration::from_secs(120);
 
