@@ -207,7 +207,7 @@ fn play(house: &House, dir: &Path, chain: &[&Page]) -> Vec<f64> {
     std::os::unix::process::CommandExt::process_group(&mut shell, 0);
     let mut child = shell.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
     let group = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
-    let end = Instant::now() + LONGEST;
+    let end = Instant::now() + LONGEST * u32::try_from(chain.len()).unwrap();
     let status = loop {
         match child.try_wait().unwrap() {
             Some(status) => break Some(status),
