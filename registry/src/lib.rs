@@ -39,6 +39,7 @@ mod step;
 mod tables;
 mod tiles;
 mod told;
+mod topics;
 mod tree;
 mod twin;
 mod writer;
@@ -64,7 +65,8 @@ pub use people::{
 };
 pub use restore::succeed;
 pub use scrub::ScrubStatus;
-pub use told::{OWED, PSP, TOPICS};
+pub use told::PSP;
+pub use topics::{OWED, TOPICS, Topic};
 pub use twin::{TwinLeaf, TwinProof};
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};

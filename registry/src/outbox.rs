@@ -34,7 +34,8 @@ use crate::endpoint::Endpoint;
 use crate::error::{Fault, corrupt};
 use crate::listeners::Listeners;
 use crate::tables::{deliveries, outbox};
-use crate::told::{OWED, PSP};
+use crate::told::PSP;
+use crate::topics::{OWED, TOPICS};
 
 /// Messages that one transaction dispatches at most, and deliveries after which it takes no further message.
 const MESSAGES: i64 = 256;
@@ -138,7 +139,7 @@ impl Registry {
     pub fn undelivered(&self) -> R<Vec<(&'static str, Timestamp)>> {
         self.read(|db| {
             let mut oldest = Vec::new();
-            for topic in crate::TOPICS.iter().copied() {
+            for topic in TOPICS.iter().map(|topic| topic.name) {
                 let waiting = outbox::table.filter(outbox::topic.eq(topic)).filter(outbox::dispatched_at.is_null());
                 let waiting: Option<i64> = waiting.select(diesel::dsl::min(outbox::created_at)).first(db)?;
                 let open = deliveries::table.inner_join(outbox::table).filter(outbox::topic.eq(topic));

@@ -23,56 +23,6 @@ use crate::tables::outbox;
 /// Stands in an audience for every verified payment service provider.
 pub const PSP: &str = "psp";
 
-/// Everything that is told, by its name.
-pub const TOPICS: &[&str] = &[
-    "participant.verified",
-    "participant.suspended",
-    "participant.withdrawn",
-    "key.added",
-    "key.retired",
-    "key.revoked",
-    "key.compromised",
-    "dataset.registered",
-    "dataset.suspended",
-    "dataset.resumed",
-    "dataset.withdrawn",
-    "budget.renewed",
-    "contract.proposed",
-    "contract.signed",
-    "contract.scheduled",
-    "contract.activated",
-    "contract.declined",
-    "contract.withdrawn",
-    "contract.lapsed",
-    "contract.suspended",
-    "contract.resumed",
-    "contract.noticed",
-    "contract.revoked",
-    "contract.expired",
-    "contract.completed",
-    "contract.superseded",
-    "run.attested",
-    "run.keys_released",
-    "run.training",
-    "run.aborted",
-    "run.completed",
-    "run.delivered",
-    "payment.instructed",
-    "payment.submitted",
-    "payment.accepted",
-    "payment.settled",
-    "payment.failed",
-    "payment.blocked",
-    "payment.refunded",
-    "payment.returned",
-    "webhook.disabled",
-    "dispute.opened",
-    "dispute.ruled",
-];
-
-/// What waits until a payment service provider listens, and is told until it is taken.
-pub const OWED: &[&str] = &["payment.instructed"];
-
 /// One thing to tell.
 struct Message {
     topic: &'static str,

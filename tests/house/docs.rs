@@ -18,8 +18,8 @@ use demo::house::process::{free_port, sibling};
 
 use crate::not_run;
 
-/// Pages whose blocks are typed. Reference pages are generated; `operate` has tests of its own.
-const PARTS: [&str; 3] = ["tutorials", "how-to", "explain"];
+/// Pages whose blocks are typed. Reference pages are generated.
+const PARTS: [&str; 4] = ["tutorials", "how-to", "explain", "operate"];
 /// A page that takes longer hangs.
 const LONGEST: Duration = Duration::from_secs(120);
 
@@ -207,7 +207,7 @@ fn play(house: &House, dir: &Path, chain: &[&Page]) -> Vec<f64> {
     std::os::unix::process::CommandExt::process_group(&mut shell, 0);
     let mut child = shell.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
     let group = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
-    let end = Instant::now() + LONGEST;
+    let end = Instant::now() + LONGEST * u32::try_from(chain.len()).unwrap();
     let status = loop {
         match child.try_wait().unwrap() {
             Some(status) => break Some(status),

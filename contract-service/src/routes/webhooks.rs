@@ -60,11 +60,14 @@ fn judged(app: &App, url: &str, events: &[String]) -> R<()> {
     Reach { loopback: app.config.demo() }.check_hook(url, &app.config.webhooks.ports)?;
     let known = |event: &String| {
         let family = event.strip_suffix(".*").map(|family| format!("{family}."));
-        let of_family = |start: &String| TOPICS.iter().any(|topic| topic.starts_with(start.as_str()));
-        event == "*" || TOPICS.contains(&event.as_str()) || family.as_ref().is_some_and(of_family)
+        let of_family = |start: &String| TOPICS.iter().any(|topic| topic.name.starts_with(start.as_str()));
+        event == "*"
+            || TOPICS.iter().any(|topic| topic.name == event.as_str())
+            || family.as_ref().is_some_and(of_family)
     };
     if events.is_empty() || events.len() > TOPICS.len() || !events.iter().all(known) {
-        let sentence = format!("events are some of {}; or a family like contract.*, or * for all", TOPICS.join(", "));
+        let names = TOPICS.iter().map(|topic| topic.name).collect::<Vec<_>>().join(", ");
+        let sentence = format!("events are some of {names}; or a family like contract.*, or * for all");
         return Err(Refusal::new(Code::SchemaMismatch, sentence).at("events"));
     }
     Ok(())

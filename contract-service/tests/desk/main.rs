@@ -21,6 +21,7 @@ mod http;
 mod injection;
 mod interface;
 mod interop;
+mod listed;
 mod log;
 mod log_key;
 mod matrix;

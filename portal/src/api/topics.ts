@@ -1,4 +1,4 @@
-/** Everything that the service tells endpoints, by its name (`registry/src/told.rs`). */
+/** Everything that the service tells endpoints, by its name (`registry/src/topics.rs`). */
 export const TOPICS = [
   'participant.verified',
   'participant.suspended',

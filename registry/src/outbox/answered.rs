@@ -9,7 +9,7 @@ use schemas::party::Kind;
 
 use crate::Registry;
 use crate::listeners::Listeners;
-use crate::told::OWED;
+use crate::topics::OWED;
 
 /// What is known about answers now.
 pub(super) struct Answered {

@@ -14,7 +14,7 @@ use crate::conn::Db;
 use crate::endpoint::DELETED;
 use crate::error::Fault;
 use crate::tables::{deliveries, outbox, webhook_endpoints as endpoints};
-use crate::told::OWED;
+use crate::topics::OWED;
 
 /// Rows of one kind that one step forgets at most.
 const STEP: i64 = 200;

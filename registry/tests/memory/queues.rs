@@ -1,14 +1,18 @@
 //! What stands beside the log: keys and challenges that count once, first signatures, the order queue, deliveries.
 
+use std::collections::BTreeSet;
+
 use registry::{
-    Attempt, Begun, Endpoint, Finished, LeasedDelivery, OPEN_CHALLENGES, OrderState, Registry, StoredChallenge, Wish,
+    Attempt, Begun, Endpoint, Finished, LeasedDelivery, OPEN_CHALLENGES, OrderState, PING, Registry, StoredChallenge,
+    TOPICS, Wish,
 };
 use schemas::bundle::{JobBundle, Logged};
 use schemas::event::{Body, PaymentResult};
 use schemas::id::{ChallengeId, Did, EndpointId, RunId};
 use schemas::party::Decision;
 use schemas::text::Bytes;
-use schemas::{Code, Digest, Timestamp};
+use schemas::{Code, Digest, Timestamp, canonical};
+use serde_json::Value;
 use signing::FileKey;
 
 use crate::house::{House, start, uuid};
@@ -202,7 +206,23 @@ pub fn lease(registry: &Registry, most: u32, now: Timestamp) -> Vec<LeasedDelive
     let listeners = registry.listeners().unwrap();
     let wish = |e: &std::sync::Arc<Endpoint>| Wish { endpoint_id: e.endpoint_id.clone(), most, ordered: e.ordered };
     let wishes: Vec<Wish> = listeners.all().filter(|e| e.paused_at.is_none()).map(wish).collect();
-    registry.lease_deliveries(&wishes, 30, now).unwrap().deliveries
+    let deliveries = registry.lease_deliveries(&wishes, 30, now).unwrap().deliveries;
+    deliveries.iter().for_each(as_listed);
+    deliveries
+}
+
+/// A message holds the members that its kind is listed with: all, but those that may be missing, and no other.
+fn as_listed(delivery: &LeasedDelivery) {
+    let body: Value = canonical::parse_value(delivery.payload.as_bytes()).unwrap();
+    let listed = TOPICS.iter().find(|topic| topic.name == delivery.topic.as_str()).map(|topic| topic.holds);
+    let holds: &[&str] = listed.unwrap_or_else(|| {
+        assert_eq!(delivery.topic, PING, "no listed kind");
+        &["endpoint_id"]
+    });
+    let found: BTreeSet<&str> = body["data"].as_object().unwrap().keys().map(String::as_str).collect();
+    let always: BTreeSet<&str> = holds.iter().copied().filter(|member| !member.ends_with('?')).collect();
+    let listed: BTreeSet<&str> = holds.iter().map(|member| member.trim_end_matches('?')).collect();
+    assert!(always.is_subset(&found) && found.is_subset(&listed), "{}: {found:?}", delivery.topic);
 }
 
 /// The end of an attempt, as it is written down.

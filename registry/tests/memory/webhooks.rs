@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use registry::{Asked, Attempt, DISABLED, Endpoint, Former, LeasedDelivery, PING, Wish};
 use schemas::event::PaymentResult;
+use schemas::party::Decision;
 use schemas::{Code, Timestamp, canonical};
 use serde_json::Value;
 
@@ -249,6 +250,33 @@ fn an_instruction_that_has_its_answer_goes_out_no_more() {
     assert!(lease(&house.registry, 100, at(2)).is_empty());
     let dead = Asked { state: Some("dead".into()), ..Asked::default() };
     assert_eq!(house.registry.deliveries(&psp, &dead, 50).unwrap().len(), 2);
+}
+
+/// [`lease`] compares each message with the list; here are many kinds of them.
+#[test]
+fn messages_hold_what_their_kind_is_listed_with() {
+    let mut house = House::furnished();
+    for who in [&house.tdc, &house.tdps[0], &house.psp] {
+        house.registry.add_endpoint(&endpoint(&who.did().unwrap(), &["*"])).unwrap();
+    }
+    let run = house.running();
+    let completion = house.completion(&run);
+    house.complete(&run, &completion).unwrap();
+    house.decide(&house.tdc, Decision::Suspended).unwrap();
+    while house.registry.dispatch(at(0)).unwrap().more {}
+    let told: BTreeSet<String> = lease(&house.registry, 100, at(0)).into_iter().map(|one| one.topic).collect();
+    for kind in [
+        "participant.suspended",
+        "contract.proposed",
+        "contract.signed",
+        "contract.activated",
+        "contract.suspended",
+        "run.attested",
+        "run.completed",
+        "payment.instructed",
+    ] {
+        assert!(told.contains(kind), "{kind}: {told:?}");
+    }
 }
 
 #[test]
