@@ -88,15 +88,21 @@ pub fn check(file: &Path) -> R<Checked> {
     std::fs::metadata(file).map_err(fault(file))?;
     let mut db = SqliteConnection::establish(&file.to_string_lossy()).map_err(|e| refused(file, &e))?;
     db.batch_execute(READING).map_err(|e| refused(file, &e))?;
-    if !store::ours(&mut db).map_err(|e| refused(file, &e))? {
-        return Err(refused(file, &"it is no database of a payment-adapter, or of a newer one"));
-    }
+    readable(&mut db, file)?;
     let found = "SELECT integrity_check AS value FROM pragma_integrity_check LIMIT 1";
     let found: Word = diesel::sql_query(found).get_result(&mut db).map_err(|e| refused(file, &e))?;
     if found.value != "ok" {
         return Err(refused(file, &format!("it is damaged: {}", found.value.lines().last().unwrap_or_default())));
     }
     held(&mut db).map_err(|e| refused(file, &e))
+}
+
+/// Refuses what no payment adapter wrote, and what a newer build brought on: what its tables mean is not known here.
+fn readable(db: &mut SqliteConnection, file: &Path) -> R<()> {
+    match store::ours(db).map_err(|e| refused(file, &e))? {
+        true => Ok(()),
+        false => Err(refused(file, &"it is no database of a payment-adapter, or of a newer one")),
+    }
 }
 
 fn held(db: &mut SqliteConnection) -> QueryResult<Checked> {
