@@ -64,7 +64,7 @@ case $what in
 offline)
     "$python" generate.py --check
     "$python" -m mypy --cache-dir ../../$place/mypy
-    "$python" -m pytest -q -p no:cacheprovider tests/test_offline.py
+    "$python" -m pytest -q -p no:cacheprovider tests/test_offline.py tests/test_served.py
     cd ../typescript
     # The portal's client and this one come from the same document by the same tool.
     for tool in openapi-typescript openapi-fetch typescript canonicalize; do

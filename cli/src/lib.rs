@@ -4,7 +4,7 @@
 //! One noun, one module. Read [`party`], [`dataset`], [`contract`], [`job`], [`run`], [`model`] in this order for the walk
 //! of a participant, then [`ccr`], [`webhook`] and [`audit`]; [`attest`] judges saved evidence, [`policy`] tests
 //! rules documents, [`login`] asks who one is, [`kms`] is for who runs a key service; [`train`] rehearses on samples, [`scenario`] brings some. [`edge`]
-//! holds clock, random ids and files: functions elsewhere take `now` and what was drawn.
+//! holds clock, random ids and files, [`table`] shows lists: functions elsewhere take `now` and what was drawn.
 //!
 //! Invariants of this room: SQL is parsed in [`sql`] alone; no data key touches the disk; whatever a service answers is
 //! verified under the pinned trust before it is signed, run or paid for; no existing file is overwritten.
@@ -35,6 +35,7 @@ pub mod run;
 pub mod scenario;
 pub mod sql;
 pub mod sro;
+pub mod table;
 pub mod train;
 pub mod trust;
 pub mod upload;

@@ -86,7 +86,66 @@ pub fn stream(value: &Value) {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+    use schemas::{Code, Refusal};
+
     use super::shown;
+    use crate::command::Cli;
+
+    /// The commands in a sentence: each from `depa` to the next semicolon, comma or bracket.
+    fn commands(sentence: &str) -> Vec<Vec<String>> {
+        let (mut found, mut open) = (Vec::<Vec<String>>::new(), false);
+        for word in sentence.split_whitespace() {
+            let bare = word.trim_end_matches([';', ',', ')', ':', '.']);
+            if bare == "depa" {
+                found.push(Vec::new());
+                open = true;
+            }
+            open &= !word.starts_with('(');
+            if let Some(command) = found.last_mut().filter(|_| open) {
+                command.push(bare.to_owned());
+            }
+            open &= bare == word;
+        }
+        found
+    }
+
+    /// An argument as its kind asks for it, in the place of what stands for one.
+    fn sample(word: &str) -> String {
+        match word.strip_suffix('…') {
+            Some(prefix) => format!("{prefix}0190a000-0000-7000-8000-000000000001"),
+            None if word == "DID" => "did:web:acme.example".to_owned(),
+            None => word.to_owned(),
+        }
+    }
+
+    #[test]
+    fn commands_of_a_sentence_end_where_it_goes_on() {
+        let found = commands("look: depa a b --kms URL (or c), depa d x_…; then wait, or see depa e --help.");
+        assert_eq!(
+            found.iter().map(|c| c.join(" ")).collect::<Vec<_>>(),
+            ["depa a b --kms URL", "depa d x_…", "depa e --help"]
+        );
+    }
+
+    /// A next step that is mistyped helps nobody.
+    #[test]
+    fn every_command_of_a_next_step_is_one() {
+        let of_code = Code::ALL.iter().map(|code| Refusal::new(*code, "no"));
+        let options = ["trust", "key", "registry", "profile", "bound"];
+        let of_option = options.iter().map(|field| Refusal::new(Code::ConfigInvalid, "no").at(*field));
+        let mut checked = 0;
+        for refusal in of_code.chain(of_option) {
+            let step = depa::exit::next_step(&refusal).unwrap_or_default();
+            for command in commands(step) {
+                let words = command.iter().map(|word| sample(word));
+                let wrong = Cli::try_parse_from(words).err().filter(clap::Error::use_stderr);
+                assert!(wrong.is_none(), "{}: {}: {}", refusal.code, command.join(" "), wrong.unwrap());
+                checked += 1;
+            }
+        }
+        assert!(checked > 100, "only {checked} commands were found");
+    }
 
     #[test]
     fn what_others_wrote_commands_no_terminal() {

@@ -11,6 +11,7 @@ use schemas::{Code, R, Refusal};
 use serde::Serialize;
 
 use crate::edge;
+use crate::table::Table;
 
 pub use receiver::{Payer, Receiver, Running};
 
@@ -65,35 +66,28 @@ pub fn read_endpoint(path: &Path) -> R<EndpointCreated> {
 }
 
 /// Deliveries as a table.
-pub fn table(deliveries: &[DeliveryView]) -> String {
-    let mut out = format!(
-        "{:<36} {:<22} {:<9} {:>8} {:>6} {:>7}  {}",
-        "delivery", "event", "state", "attempts", "status", "ms", "at"
-    );
-    for one in deliveries {
-        let number = |n: Option<u32>| n.map_or_else(|| "–".to_owned(), |n| n.to_string());
+pub fn table(deliveries: &[DeliveryView]) -> Table<7> {
+    let number = |n: Option<u32>| n.map_or_else(|| "–".to_owned(), |n| n.to_string());
+    let rows = deliveries.iter().map(|one| {
         let (status, millis) = (number(one.status.map(u32::from)), number(one.millis));
-        out.push_str(&format!(
-            "\n{:<36} {:<22} {:<9} {:>8} {:>6} {:>7}  {}",
-            one.delivery_id, one.event, one.state, one.attempts, status, millis, one.at
-        ));
-    }
-    out
+        let (id, event, state) = (one.delivery_id.clone(), one.event.clone(), one.state.clone());
+        [id, event, state, one.attempts.to_string(), status, millis, one.at.to_string()]
+    });
+    Table::new(["delivery", "event", "state", "attempts", "status", "ms", "at"], rows)
+        .numbers(&["attempts", "status", "ms"])
 }
 
 /// Endpoints as a table.
-pub fn endpoint_table(endpoints: &[EndpointView]) -> String {
-    let mut out = format!("{:<40} {:<9} {:<7} {}", "endpoint", "state", "ordered", "address: events");
-    for one in endpoints {
+pub fn endpoint_table(endpoints: &[EndpointView]) -> Table<6> {
+    let rows = endpoints.iter().map(|one| {
+        let note = match (&one.disabled_why, one.failing_since) {
+            (Some(why), _) => format!("disabled: {why}"),
+            (None, Some(since)) => format!("nothing was taken since {since}"),
+            (None, None) => String::new(),
+        };
         let ordered = if one.ordered { "yes" } else { "no" };
-        let line =
-            format!("{:<40} {:<9} {ordered:<7} {}: {}", one.endpoint_id, one.state, one.url, one.events.join(", "));
-        out.push_str(&format!("\n{line}"));
-        if let Some(why) = &one.disabled_why {
-            out.push_str(&format!("\n{:<40} disabled: {why}", ""));
-        } else if let Some(since) = one.failing_since {
-            out.push_str(&format!("\n{:<40} nothing was taken since {since}", ""));
-        }
-    }
-    out
+        let (id, state) = (one.endpoint_id.to_string(), one.state.clone());
+        [id, state, ordered.to_owned(), one.url.clone(), one.events.join(", "), note]
+    });
+    Table::new(["endpoint", "state", "ordered", "address", "events", "note"], rows)
 }

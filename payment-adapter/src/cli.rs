@@ -1,5 +1,6 @@
-//! The command line: `serve`, `healthy`, `import`, `status`, `config show`.
+//! The command line: `serve`, `healthy`, `import`, `status`, `backup`, `check`, `restore`, `config show`.
 
+mod keep;
 mod settings;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ const EXAMPLES: &str = "Examples:
   payment-adapter serve --config /etc/depa/payment-adapter.toml
   payment-adapter import --config /etc/depa/payment-adapter.toml statements/2026-12-01.camt053.xml
   payment-adapter status --config /etc/depa/payment-adapter.toml --json
+  payment-adapter backup --config /etc/depa/payment-adapter.toml --out 2026-12-01.backup
 
 The adapter speaks plain HTTP on a loopback address; a proxy in front of it ends TLS. The contract service posts to
 /webhooks, the payment system to /events.
@@ -74,6 +76,8 @@ enum Act {
         #[arg(long)]
         json: bool,
     },
+    #[command(flatten)]
+    Keep(keep::Keep),
     /// Looks at the configuration.
     #[command(subcommand)]
     Config(settings::Settings),
@@ -103,7 +107,7 @@ pub fn run() -> ExitCode {
             eprintln!("{refusal}");
             ExitCode::from(match refusal.code {
                 Code::ConfigInvalid | Code::ProductionRefused => 2,
-                Code::PaymentFile | Code::BodyTooLarge | Code::RequestReplayed => 10,
+                Code::PaymentFile | Code::BodyTooLarge | Code::RequestReplayed | Code::RecoveryRefused => 10,
                 _ => 1,
             })
         }
@@ -113,6 +117,7 @@ pub fn run() -> ExitCode {
 fn act(act: Act) -> R<()> {
     match act {
         Act::Config(asked) => settings::run(asked),
+        Act::Keep(asked) => keep::act(asked),
         Act::Serve { config } => serve(&load(&config)?),
         Act::Healthy { config } => {
             let door = load(&config).map(|c| Door { bind: c.bind, tls: false, path: "/readyz" });

@@ -8,6 +8,7 @@
 
 pub mod accounts;
 mod answer;
+mod backup;
 pub mod cli;
 pub mod config;
 pub mod engine;
@@ -26,6 +27,7 @@ mod status;
 mod store;
 mod tables;
 
+pub use backup::{Checked, backup, check, restore};
 pub use config::Config;
 pub use engine::Engine;
 pub use provider::{Batch, News, PaymentProvider};

@@ -151,7 +151,8 @@ fn locks(config: &Config) -> R<Vec<std::fs::File>> {
     std::iter::once(&config.data_dir).chain(work).map(|folder| lock(folder)).collect()
 }
 
-fn lock(folder: &Path) -> R<std::fs::File> {
+/// Keeps every other adapter out of a folder, made if missing, as long as the file is held (`STORE_IN_USE`).
+pub(crate) fn lock(folder: &Path) -> R<std::fs::File> {
     use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
     let path = folder.join("serve.lock");
     let fault = |e: std::io::Error| Refusal::new(Code::ConfigInvalid, format!("{}: {e}", path.display()));

@@ -5,7 +5,7 @@ mod batches;
 mod news;
 mod rows;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use diesel::connection::SimpleConnection as _;
@@ -68,6 +68,11 @@ impl From<Fault> for Refusal {
     }
 }
 
+/// Where a folder's database lies.
+pub(crate) fn file(dir: &Path) -> PathBuf {
+    dir.join("payments.sqlite")
+}
+
 /// The database. Commands of the same operator may have it open beside the service.
 pub(crate) struct Store {
     db: Mutex<SqliteConnection>,
@@ -77,7 +82,7 @@ impl Store {
     /// Opens the database of a folder, made if missing, and brings its tables up to date.
     pub(crate) fn open(dir: &Path) -> R<Store> {
         use std::os::unix::fs::OpenOptionsExt as _;
-        let path = dir.join("payments.sqlite");
+        let path = file(dir);
         let fault = |why: &dyn std::fmt::Display| {
             Refusal::new(Code::ConfigInvalid, format!("database {}: {why}", path.display()))
         };
@@ -175,7 +180,7 @@ struct Number {
 
 /// Whether a database is empty or ours: by its head, or by its tables where it is of before the head said so. One that a
 /// later build brought on is not ours either, since what its tables mean is not known here.
-fn ours(db: &mut SqliteConnection) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
+pub(crate) fn ours(db: &mut SqliteConnection) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
     let mut number = |sql: &str| diesel::sql_query(sql).get_result::<Number>(db).map(|row| row.n);
     let head = number("SELECT application_id AS n FROM pragma_application_id")?;
     let tables = number("SELECT COUNT(*) AS n FROM sqlite_master WHERE type = 'table'")?;

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
 use depa::paper::SignatureForm;
+use depa::table::Table;
 use depa::{contract, edge};
 use schemas::contract::{Contract, ContractRef};
 use schemas::desk::{ContractAnswer, ContractRow, ContractSignature};
@@ -151,9 +152,9 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         }
         Verb::List => {
             let list = global.desk_as()?.0.contracts()?;
-            let line = |c: &ContractRow| format!("{} {} {}", c.contract_id, c.sha256.short(), word(&c.state));
-            let lines: Vec<String> = list.contracts.iter().map(line).collect();
-            Ok(Answer::new(&list, if lines.is_empty() { "none".to_owned() } else { lines.join("\n") }))
+            let row = |c: &ContractRow| [c.contract_id.to_string(), c.sha256.short(), word(&c.state)];
+            let table = Table::new(["contract", "sha256", "state"], list.contracts.iter().map(row));
+            Ok(Answer::new(&list, table.text()))
         }
         Verb::Show { contract: named } => match ContractId::parse(&named) {
             Ok(id) => {

@@ -174,8 +174,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         Verb::Own(verb) => own::run(verb, global),
         Verb::List => {
             let all = dataset::list(&global.desk()?)?;
-            let lines: Vec<String> = all.iter().map(DatasetLine::text).collect();
-            Ok(Answer::new(&all, if lines.is_empty() { "none".to_owned() } else { lines.join("\n") }))
+            Ok(Answer::new(&all, DatasetLine::table(&all).text()))
         }
         Verb::Show { id } => {
             if global.trust_path().is_ok() && global.has_key() {

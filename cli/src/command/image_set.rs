@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use depa::edge;
 use depa::image_set::{self, Measurement};
+use depa::table::Table;
 use schemas::R;
 use schemas::contract::Assurance;
 use schemas::id::ImageSetId;
@@ -75,14 +76,14 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         }
         Verb::List { cursor } => {
             let page = global.desk()?.image_sets(cursor.as_deref())?;
-            let mut lines = Vec::new();
+            let mut rows = Vec::new();
             for view in &page.image_sets {
                 let set = view.image_set.envelope.read_unverified()?;
-                let kind = crate::output::word(&set.profile);
-                lines.push(format!("{} {} {kind}: {} until {}", set.image_set_id, set.name, view.state, set.valid_to));
+                let (kind, until) = (crate::output::word(&set.profile), set.valid_to.to_string());
+                rows.push([set.image_set_id.to_string(), kind, view.state.clone(), until, set.name]);
             }
-            lines.extend(page.next.as_ref().map(|next| format!("more: --cursor {next}")));
-            Ok(Answer::new(&page, if lines.is_empty() { "none".to_owned() } else { lines.join("\n") }))
+            let table = Table::new(["image set", "kind", "state", "until", "name"], rows);
+            Ok(Answer::new(&page, table.page(page.next.as_deref())))
         }
         Verb::Show { id } => {
             let logged = global.desk()?.image_set(&id)?;

@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 use depa::profile::{self, Profile};
+use depa::table::Table;
 use schemas::{Code, R, Refusal};
 
 use super::Global;
@@ -77,9 +78,8 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             Ok(Answer::new(&now, format!("kept as {name} in {}", path.display())))
         }
         Verb::List => {
-            let line = |(name, p): (&String, &Profile)| format!("{name} {}", p.registry.as_deref().unwrap_or("-"));
-            let lines: Vec<String> = all.iter().map(line).collect();
-            Ok(Answer::new(&all, if lines.is_empty() { "none".to_owned() } else { lines.join("\n") }))
+            let row = |(name, p): (&String, &Profile)| [name.clone(), p.registry.clone().unwrap_or_else(|| "-".into())];
+            Ok(Answer::new(&all, Table::new(["profile", "registry"], all.iter().map(row)).text()))
         }
         Verb::Show { name } => Ok(Answer::value(&profile::named(&path, &name)?)),
         Verb::Remove { name } => {

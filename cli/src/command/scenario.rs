@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use depa::table::Table;
 use depa::train::{self, LABEL, LocalForm};
 use depa::{edge, scenario};
 use scenarios::{Order, Scenario};
@@ -116,26 +117,26 @@ fn order(scenario: Scenario, data: Data) -> Order {
 }
 
 fn list() -> Answer {
-    let mut lines =
-        vec![format!("{:<12} {:<24} {:>5} {:>10} {:>7}  what", "scenario", "reference as it lies", "ε", "δ", "people")];
-    let mut all = Vec::new();
+    let (mut rows, mut all) = (Vec::new(), Vec::new());
     for scenario in Scenario::ALL {
-        let (verdict, rows) = (scenario::verdict(scenario), scenario.rows());
-        lines.push(format!(
-            "{:<12} {:<24} {:>5} {:>10} {rows:>7}  {}",
-            scenario.name(),
-            verdict.as_str(),
-            scenario.epsilon(),
-            scenario.delta(rows),
-            scenario.title()
-        ));
+        let (verdict, people) = (scenario::verdict(scenario), scenario.rows());
+        rows.push([
+            scenario.name().to_owned(),
+            verdict.as_str().to_owned(),
+            scenario.epsilon().to_owned(),
+            scenario.delta(people),
+            people.to_string(),
+            scenario.title().to_owned(),
+        ]);
         all.push(json!({
             "name": scenario.name(), "title": scenario.title(), "reference_verdict": verdict.as_str(),
-            "epsilon": scenario.epsilon(), "delta": scenario.delta(rows), "rows": rows,
+            "epsilon": scenario.epsilon(), "delta": scenario.delta(people), "rows": people,
         }));
     }
-    lines.push(format!("ε, δ and people are those of the shipped variant; depa scenario run NAME trains it: {LABEL}"));
-    Answer::new(&json!({"scenarios": all}), lines.join("\n"))
+    let heads = ["scenario", "reference as it lies", "ε", "δ", "people", "what"];
+    let table = Table::new(heads, rows).numbers(&["ε", "δ", "people"]).text();
+    let more = format!("ε, δ and people are those of the shipped variant; depa scenario run NAME trains it: {LABEL}");
+    Answer::new(&json!({"scenarios": all}), format!("{table}\n{more}"))
 }
 
 fn check(folder: &std::path::Path, rows: Option<u64>) -> R<Answer> {

@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use depa::table::Table;
 use depa::{edge, party, sro};
 use schemas::desk::PendingAct;
 use schemas::id::{Did, ImageSetId};
@@ -168,7 +169,7 @@ fn pending(acts: &[PendingAct], out: Option<&Path>) -> R<Answer> {
     if let Some(folder) = out {
         std::fs::create_dir_all(folder).map_err(|e| edge::file_fault(folder, e))?;
     }
-    let (mut all, mut lines) = (Vec::new(), Vec::new());
+    let (mut all, mut rows) = (Vec::new(), Vec::new());
     for act in acts {
         let draft: Envelope<Value> = Envelope::new(act.payload.0.clone(), act.signatures.clone());
         let shown = sro::show(&draft)?;
@@ -179,7 +180,7 @@ fn pending(acts: &[PendingAct], out: Option<&Path>) -> R<Answer> {
         }
         let signed: Vec<String> = act.signatures.iter().map(|signature| signature.kid.to_string()).collect();
         let (kind, sha256, since, until) = (&shown.schema, &shown.sha256, act.since, act.until);
-        lines.push(format!("{kind} {sha256}\n  since {since}, until {until}, signed by {}", signed.join(", ")));
+        rows.push([kind.clone(), sha256.to_string(), since.to_string(), until.to_string(), signed.join(", ")]);
         all.push(
             json!({"schema": kind, "sha256": sha256, "since": since, "until": until, "signed_by": signed, "out": file}),
         );
@@ -187,6 +188,7 @@ fn pending(acts: &[PendingAct], out: Option<&Path>) -> R<Answer> {
     if out.is_some() && !all.is_empty() {
         say("read each with depa sro show, then: depa sro approve FILE");
     }
-    let text = if lines.is_empty() { "nothing waits".to_owned() } else { lines.join("\n") };
+    let table = Table::new(["kind", "sha256", "since", "until", "signed by"], rows);
+    let text = if all.is_empty() { "nothing waits".to_owned() } else { table.text() };
     Ok(Answer::new(&json!({"acts": all}), text))
 }

@@ -216,8 +216,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             });
             let client = global.desk_as()?.0;
             let page = client.deliveries_of(endpoint.as_ref(), state, limit, cursor.as_deref())?;
-            let more = page.next.as_ref().map(|next| format!("\nmore: --cursor {next}")).unwrap_or_default();
-            Ok(Answer::new(&page, format!("{}{more}", webhook::table(&page.deliveries))))
+            Ok(Answer::new(&page, webhook::table(&page.deliveries).page(page.next.as_deref())))
         }
         Verb::Show { delivery } => Ok(Answer::value(&global.desk_as()?.0.delivery(&delivery)?)),
         Verb::Replay { delivery: Some(delivery), .. } => Ok(waits(&global.desk_as()?.0.replay_delivery(&delivery)?)),
@@ -244,7 +243,7 @@ fn endpoint(verb: Endpoint, global: &Global) -> R<Answer> {
         }
         Endpoint::List => {
             let list = client.endpoints()?;
-            Ok(Answer::new(&list, webhook::endpoint_table(&list.endpoints)))
+            Ok(Answer::new(&list, webhook::endpoint_table(&list.endpoints).text()))
         }
         Endpoint::Show { id } => Ok(Answer::value(&client.endpoint(&id)?)),
         Endpoint::Change { id, url, events, ordered } => {

@@ -5,6 +5,8 @@ use schemas::desk::{DatasetView, PublicOffer};
 use schemas::id::{DatasetId, Did};
 use serde::Serialize;
 
+use crate::table::Table;
+
 /// A registered dataset, read from its offer and not verified.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct DatasetLine {
@@ -45,9 +47,21 @@ impl DatasetLine {
         }
     }
 
-    /// One line of text.
-    pub fn text(&self) -> String {
-        let DatasetLine { dataset_id, version, name, provider, public_rows, state, .. } = self;
-        format!("{dataset_id} v{version} {name} ({public_rows} people) by {provider}: {state}")
+    /// The lines as a table.
+    pub fn table(lines: &[DatasetLine]) -> Table<7> {
+        let rows = lines.iter().map(|line| {
+            let DatasetLine { dataset_id, version, offer_version, name, provider, public_rows, state, .. } = line;
+            [
+                dataset_id.to_string(),
+                version.to_string(),
+                offer_version.to_string(),
+                public_rows.to_string(),
+                state.clone(),
+                provider.to_string(),
+                name.clone(),
+            ]
+        });
+        Table::new(["dataset", "version", "terms", "people", "state", "provider", "name"], rows)
+            .numbers(&["version", "terms", "people"])
     }
 }

@@ -6,6 +6,7 @@ mod desk;
 mod files;
 mod found;
 mod initiation;
+mod keeping;
 mod messages;
 mod oracle;
 mod process;

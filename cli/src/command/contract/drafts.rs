@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use depa::edge;
+use depa::table::Table;
 use schemas::R;
 use schemas::desk::{DraftRequest, DraftView, Fault};
 use serde_json::json;
@@ -55,9 +56,9 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
     match verb {
         Verb::List => {
             let page = desk.drafts(None)?;
-            let lines: Vec<String> =
-                page.drafts.iter().map(|d| format!("{} revision {} of {}", d.draft_id, d.rev, d.updated_at)).collect();
-            Ok(Answer::new(&page, if lines.is_empty() { "none".to_owned() } else { lines.join("\n") }))
+            let rows = page.drafts.iter().map(|d| [d.draft_id.clone(), d.rev.to_string(), d.updated_at.to_string()]);
+            let table = Table::new(["draft", "revision", "changed"], rows).numbers(&["revision"]);
+            Ok(Answer::new(&page, table.text()))
         }
         Verb::Show { id } => Ok(described(&desk.draft(&id)?)),
         Verb::Save { file, id, rev } => {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use depa::edge;
+use depa::table::Table;
 use schemas::R;
 use schemas::id::ContractId;
 
@@ -38,10 +39,10 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
     match verb {
         Verb::Events { id, cursor } => {
             let page = desk.contract_events(&id, cursor.as_deref())?;
-            let line = |e: &schemas::desk::ContractEvent| format!("{} {} {}", e.index, e.at, e.body.kind());
-            let mut lines: Vec<String> = page.events.iter().map(line).collect();
-            lines.extend(page.next.as_ref().map(|next| format!("more: --cursor {next}")));
-            Ok(Answer::new(&page, lines.join("\n")))
+            let row =
+                |e: &schemas::desk::ContractEvent| [e.index.to_string(), e.at.to_string(), e.body.kind().to_owned()];
+            let table = Table::new(["entry", "at", "event"], page.events.iter().map(row)).numbers(&["entry"]);
+            Ok(Answer::new(&page, table.page(page.next.as_deref())))
         }
         Verb::ImportDepa { file } => {
             let bytes = edge::read(&file)?;

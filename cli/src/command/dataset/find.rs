@@ -126,12 +126,6 @@ fn search(wanted: Wanted, global: &Global) -> R<Answer> {
         ("cursor", wanted.cursor),
     ])?;
     let found: Vec<DatasetLine> = page.datasets.into_iter().map(DatasetLine::of).collect();
-    let mut lines: Vec<String> = found.iter().map(DatasetLine::text).collect();
-    if let Some(next) = &page.next {
-        lines.push(format!("more: --cursor {next}"));
-    }
-    Ok(Answer::new(
-        &json!({"datasets": found, "next": page.next}),
-        if lines.is_empty() { "none".to_owned() } else { lines.join("\n") },
-    ))
+    let text = DatasetLine::table(&found).page(page.next.as_deref());
+    Ok(Answer::new(&json!({"datasets": found, "next": page.next}), text))
 }

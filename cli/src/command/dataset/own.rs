@@ -7,7 +7,7 @@ use depa::dataset::charge::Outgoing;
 use depa::dataset::forget::{self, Places};
 use depa::dataset::init::{self, Columns, Wish};
 use depa::dataset::profile;
-use depa::dataset::{self, Description};
+use depa::dataset::{self, DatasetLine, Description};
 use depa::edge;
 use schemas::id::DatasetId;
 use schemas::own_release::ReleasedKind;
@@ -197,9 +197,8 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         }
         Verb::Versions { id } => {
             let all = global.desk()?.dataset_versions(&id)?;
-            let shown: Vec<_> = all.versions.into_iter().map(depa::dataset::DatasetLine::of).collect();
-            let lines: Vec<String> = shown.iter().map(|l| format!("{}, terms {}", l.text(), l.offer_version)).collect();
-            Ok(Answer::new(&shown, lines.join("\n")))
+            let shown: Vec<_> = all.versions.into_iter().map(DatasetLine::of).collect();
+            Ok(Answer::new(&shown, DatasetLine::table(&shown).text()))
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 use depa::dataset::renewal::{self, Renewal};
+use depa::table::Table;
 use depa::{dataset, edge};
 use schemas::R;
 use schemas::id::{DatasetId, Did};
@@ -56,14 +57,15 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         }
         Verb::Renewals { id } => {
             let all = global.desk()?.budget_renewals(&id)?;
-            let line = |logged: &schemas::bundle::Logged<schemas::renewal::BudgetRenewal>| {
+            let row = |logged: &schemas::bundle::Logged<schemas::renewal::BudgetRenewal>| {
                 let renewal = logged.envelope.read_unverified()?;
                 let ledger = renewal.tdc.map_or("all consumers".to_owned(), |tdc| tdc.to_string());
                 let (number, epsilon, at) = (renewal.number, renewal.epsilon, renewal.at);
-                Ok(format!("{number}. ε {epsilon} for {ledger}, {at}: {}", renewal.reason))
+                Ok([number.to_string(), epsilon.to_string(), ledger, at.to_string(), renewal.reason])
             };
-            let lines = all.renewals.iter().map(line).collect::<R<Vec<String>>>()?;
-            Ok(Answer::new(&all, if lines.is_empty() { "none".to_owned() } else { lines.join("\n") }))
+            let rows = all.renewals.iter().map(row).collect::<R<Vec<_>>>()?;
+            let table = Table::new(["number", "ε", "ledger", "at", "reason"], rows).numbers(&["number", "ε"]);
+            Ok(Answer::new(&all, table.text()))
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Who is registered, and who waits for a decision.
 
 use clap::Subcommand;
+use depa::table::Table;
 use schemas::R;
 
 use super::super::Global;
@@ -32,9 +33,9 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         Verb::Applications => (None, Some("applied".to_owned()), None),
     };
     let all = depa::party::list(&global.desk()?, role, state, text)?;
-    let lines: Vec<String> = all
+    let rows = all
         .iter()
-        .map(|p| format!("{} {} {} ({}): {}", p.did, word(&p.kind), p.legal_name, p.jurisdiction, p.state))
-        .collect();
-    Ok(Answer::new(&all, if lines.is_empty() { "none".to_owned() } else { lines.join("\n") }))
+        .map(|p| [p.did.to_string(), word(&p.kind), p.state.clone(), p.jurisdiction.clone(), p.legal_name.clone()]);
+    let table = Table::new(["participant", "role", "state", "country", "name"], rows);
+    Ok(Answer::new(&all, table.text()))
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import ssl
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -26,6 +27,7 @@ LONGEST_WAIT = 5.0
 MARGIN = 30
 ASSERTION_SECONDS = 120
 AGAIN = (429, 503)
+LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
 def quote(segment: str) -> str:
@@ -182,16 +184,33 @@ def _timeout(read: float) -> httpx.Timeout:
 
 
 class _Lines:
-    """Server-sent events out of lines."""
+    """Server-sent events out of bytes. CR, LF or both end a line, and nothing else: what others wrote into the data may hold
+    characters that Unicode takes for an end, and would begin a line of its own with them."""
 
     def __init__(self) -> None:
         self.id, self.kind, self.data = "", "message", list[str]()
+        self._rest, self._size, self._after_cr = bytearray(), 0, False
 
-    def line(self, line: str) -> Event | None:
-        """Takes a line; returns the event that it ends."""
+    def feed(self, chunk: bytes) -> Iterator[Event]:
+        """Takes what came; gives the events that it ends."""
+        if self._after_cr and chunk:
+            # The second half of an end that was cut in two.
+            chunk, self._after_cr = chunk.removeprefix(b"\n"), False
+        if chunk:
+            self._after_cr = chunk.endswith(b"\r")
+        first, *further = LINE_END.split(chunk)
+        self._rest += first
+        for part in further:
+            line, self._rest = self._rest.decode("utf-8", "replace"), bytearray(part)
+            if event := self._line(line):
+                yield event
+        if len(self._rest) > EVENT_LIMIT:
+            raise _too_large()
+
+    def _line(self, line: str) -> Event | None:
         if line == "":
             text, kind = "\n".join(self.data), self.kind
-            self.kind, self.data = "message", []
+            self.kind, self.data, self._size = "message", [], 0
             if not text:
                 return None
             try:
@@ -202,7 +221,9 @@ class _Lines:
         value = value.removeprefix(" ")
         if name == "data":
             self.data.append(value)
-            if sum(map(len, self.data)) > EVENT_LIMIT:
+            # Counted as it comes: a sum over many short lines at each of them would take for ever.
+            self._size += len(value) + 1
+            if self._size > EVENT_LIMIT:
                 raise _too_large()
         elif name == "event":
             self.kind = value
@@ -278,9 +299,8 @@ class Transport(_Session):
                 if not response.is_success:
                     raise self.refusal(response, response.read())
                 lines = _Lines()
-                for line in response.iter_lines():
-                    if event := lines.line(line):
-                        yield event
+                for chunk in response.iter_bytes():
+                    yield from lines.feed(chunk)
         except httpx.TransportError as e:
             raise _unreachable(self.url, e) from e
 
@@ -352,8 +372,8 @@ class AsyncTransport(_Session):
                 if not response.is_success:
                     raise self.refusal(response, await response.aread())
                 lines = _Lines()
-                async for line in response.aiter_lines():
-                    if event := lines.line(line):
+                async for chunk in response.aiter_bytes():
+                    for event in lines.feed(chunk):
                         yield event
         except httpx.TransportError as e:
             raise _unreachable(self.url, e) from e
