@@ -59,6 +59,11 @@ impl Writer {
         if !conn::leads(db)? {
             return Ok(false);
         }
+        // A later build may have brought the tables on while this one followed: it reads on, and leaves the place to that one.
+        if let Err(refusal) = self.start.place.knows(db) {
+            conn::step_down(db);
+            return Err(refusal.into());
+        }
         // Nobody else can write now: the epoch first, so that a writer that only lost its lock is fenced, then the rest.
         let epoch = load::take_epoch(db)?;
         self.catch_up()?;
