@@ -12,6 +12,7 @@ mod conventions;
 mod database;
 mod deposits;
 mod did_web;
+mod drain;
 mod events;
 mod form;
 mod golden;

@@ -5,10 +5,19 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use diesel::prelude::*;
+use diesel::sqlite::SqliteConnection;
 use kms_adapter::Profile;
+use schemas::contract::Assurance;
+use schemas::release::KmsInfo;
+use sealing::DatasetKey;
+use serde_json::Value;
 
+use crate::drain::answered_at_the_end;
+use crate::support::http;
+use crate::support::papers::Table;
 use crate::support::people::People;
-use crate::support::world::prepare;
+use crate::support::world::{prepare, sign_import};
 
 struct Started(Child);
 
@@ -74,6 +83,37 @@ fn the_running_process_leaves_no_core_and_lets_nobody_read_its_memory() {
     assert_eq!(owner(&sleeping.0, "mem"), ours, "any other process");
     assert_eq!(owner(&child.0, "mem"), 0);
     drop(child);
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+/// The service on the folder of a configuration, and where it answers.
+fn serve(config: &Path, log: Stdio) -> (Started, String) {
+    let mut serve = Command::new(env!("CARGO_BIN_EXE_kms-adapter"));
+    serve.args(["serve", "--config"]).arg(config).env("RUST_LOG", "trace").stdout(Stdio::piped()).stderr(log);
+    let mut child = Started(serve.spawn().unwrap());
+    let mut line = String::new();
+    BufReader::new(child.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let told: Value = serde_json::from_str(&line).unwrap();
+    (child, told["url"].as_str().unwrap().to_owned())
+}
+
+/// Told to end, the service answers what is under way, takes nothing new and ends well; what it answered is kept.
+#[test]
+fn a_service_that_is_told_to_end_answers_what_is_under_way() {
+    let people = People::new();
+    let (dir, config) = prepare(&people, Profile::Demo);
+    let made = kms_adapter::init(&config).unwrap();
+    let (mut service, url) = serve(&made.config_file, Stdio::null());
+    let info: KmsInfo = http::get(&format!("{url}/v1/kms"), None).unwrap();
+    let (table, key) = (Table::new("a"), DatasetKey::random().unwrap());
+    let import = sign_import(&people, &table, &info, &key, Assurance::Software);
+    let address = url.strip_prefix("http://").unwrap();
+    let body = serde_json::to_vec(&import).unwrap();
+    let answer = answered_at_the_end(&mut service.0, address, ("/v1/keys", &[]), &body);
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    let mut left = SqliteConnection::establish(config.database_file().to_str().unwrap()).unwrap();
+    let kept = format!("DELETE FROM data_key WHERE key_id = '{}'", table.key_id);
+    assert_eq!(diesel::sql_query(kept).execute(&mut left).unwrap(), 1);
     std::fs::remove_dir_all(dir).unwrap();
 }
 
