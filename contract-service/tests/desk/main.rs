@@ -28,6 +28,7 @@ mod money;
 mod operation;
 mod papers;
 mod platform;
+mod process;
 mod processes;
 mod readings;
 mod register;

@@ -2,8 +2,7 @@
 //! are on the disk.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::process::{Command, Output, Stdio};
 
 use schemas::log::Checkpoint;
 use schemas::party::{Kind, Participant};
@@ -16,45 +15,7 @@ use crate::drain::answered_at_the_end;
 use crate::house::House;
 use crate::http::{client, get, post};
 use crate::papers;
-
-const SERVICE: &str = env!("CARGO_BIN_EXE_contract-service");
-
-/// A process that does not outlive its test, nor does what it traces: its number stands in the lock.
-struct Process(Child, PathBuf);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        stop(&self.1);
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
-
-/// A registry in a folder that no process serves yet; its actors go by the machine's clock, as the process will.
-fn unserved() -> House {
-    let mut house = House::empty();
-    drop(house.running.take());
-    std::fs::remove_dir_all(&house.config.data_dir).unwrap();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
-    house.skip(now - house.now().micros() / 1_000_000);
-    house
-}
-
-fn config(house: &House) -> PathBuf {
-    house.dir.join("sro/config.toml")
-}
-
-fn ready(house: &House) -> bool {
-    get(house, "/readyz").send().is_ok_and(|answer| answer.status() == 200)
-}
-
-fn serve(house: &House, mut command: Command) -> Process {
-    let command = command.args(["serve", "--config"]).arg(config(house));
-    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let process = Process(child, house.config.data_dir.join("registry.sqlite.lock"));
-    assert!(eventually(|| ready(house)), "the service does not serve");
-    process
-}
+use crate::process::{SERVICE, config, ready, serve, unserved};
 
 fn command(house: &House, words: &[&str]) -> Output {
     Command::new(SERVICE).args(words).arg("--config").arg(config(house)).output().unwrap()
@@ -244,14 +205,6 @@ fn healthy_asks_a_witness_too() {
     assert!(code == Some(0) && told.contains("/livez"), "{told}");
     drop(running);
     assert_eq!(asked().0, Some(1));
-}
-
-/// Kills whoever holds the lock of a database.
-fn stop(lock: &Path) {
-    let holder = std::fs::read_to_string(lock).unwrap_or_default();
-    if let Some(pid) = holder.split(' ').nth(1) {
-        drop(Command::new("kill").args(["-9", pid]).stderr(Stdio::null()).status());
-    }
 }
 
 /// Counts answers to posts in a trace, and those that left while a file of the database had bytes that were not synced.
