@@ -90,9 +90,9 @@ impl Store {
         if !ours(&mut db).map_err(|e| fault(&e))? {
             return Err(fault(&"it is no database of a payment-adapter"));
         }
+        db.batch_execute(PRAGMAS).map_err(|e| fault(&e))?;
         let (known, applied) = migrations(&mut db).map_err(|e| fault(&e))?;
         no_later_build(&path.display().to_string(), &known, &applied)?;
-        db.batch_execute(PRAGMAS).map_err(|e| fault(&e))?;
         db.run_pending_migrations(MIGRATIONS).map_err(|e| fault(&e))?;
         db.batch_execute(&format!("PRAGMA application_id = {OURS};")).map_err(|e| fault(&e))?;
         Ok(Store { db: Mutex::new(db) })
