@@ -82,31 +82,68 @@ fi
 # A snapshot as cargo-deny wants it: under the name that it gives its own copy, and as if it had been fetched now. How old it
 # is, is said by its newest advisory.
 known_weaknesses() {
-    snapshot=$advisories
+    snapshot=$1 judged=$(mktemp -d "$work/judged.XXXXXX")
     if [ -f "$snapshot" ]; then
-        mkdir "$work/unpacked"
-        tar -xf "$snapshot" -C "$work/unpacked"
-        snapshot=$(find "$work/unpacked" -maxdepth 2 -type d -name crates | head -n 1)
+        mkdir "$judged/unpacked"
+        tar -xf "$snapshot" -C "$judged/unpacked"
+        snapshot=$(find "$judged/unpacked" -maxdepth 2 -type d -name crates | head -n 1)
         snapshot=${snapshot%/crates}
     fi
     if [ ! -d "$snapshot/crates" ]; then
-        echo "supply: $advisories is no advisory database: it has no folder crates" >&2
+        echo "supply: $1 is no advisory database: it has no folder crates" >&2
         return 1
     fi
     day=$(grep -rhoE '^date *= *"[0-9-]{10}"' "$snapshot/crates" | grep -oE '[0-9-]{10}' | sort | tail -n 1)
     say "known weaknesses, by advisories up to ${day:?no advisory has a date}"
-    database=$work/advisories/advisory-db-3157b0e258782691
+    database=$judged/advisories/advisory-db-3157b0e258782691
     mkdir -p "$database/.git"
     : >"$database/.git/FETCH_HEAD"
     ln -s "$(realpath "$snapshot")/crates" "$database/crates"
-    sed "s#^\[advisories\]#[advisories]\ndb-path = \"$work/advisories\"#" deny.toml >"$work/deny.toml"
-    "$cargo_deny" --offline --config "$work/deny.toml" check advisories
+    sed "s#^\[advisories\]#[advisories]\ndb-path = \"$judged/advisories\"#" deny.toml >"$judged/deny.toml"
+    "$cargo_deny" --offline --config "$judged/deny.toml" check advisories
+}
+
+# A snapshot of one advisory, about a crate that is here: PLANTED FOLDER, and the versions that do not have the weakness.
+planted() {
+    mkdir -p "$1/crates/diesel"
+    cat >"$1/crates/diesel/RUSTSEC-2026-9999.md" <<ADVISORY
+\`\`\`toml
+[advisory]
+id = "RUSTSEC-2026-9999"
+package = "diesel"
+date = "2026-01-01"
+[versions]
+patched = ["$2"]
+\`\`\`
+
+# Planted
+
+To see whether it is found.
+ADVISORY
+}
+
+# Whether a weakness would be found at all, in a tar file and in a folder.
+finds_weaknesses() {
+    planted "$work/hits" ">= 999.0.0" && tar -cf "$work/hits.tar" -C "$work" hits
+    planted "$work/misses" ">= 0.1.0"
+    if known_weaknesses "$work/hits.tar" >"$work/told" 2>&1 || ! grep -q 'RUSTSEC-2026-9999' "$work/told"; then
+        cat "$work/told"
+        echo "supply: a planted weakness of diesel was not found" >&2
+        return 1
+    fi
+    if ! known_weaknesses "$work/misses" >"$work/told" 2>&1; then
+        cat "$work/told"
+        echo "supply: a planted weakness of other versions was held against diesel" >&2
+        return 1
+    fi
+    say "a planted weakness is found, and one of other versions is not"
 }
 if [ -n "$cargo_deny" ]; then
     say "cargo-deny: licences, bans, sources"
     "$cargo_deny" --offline check licenses bans sources || bad=1
+    finds_weaknesses || bad=1
     if [ -n "$advisories" ]; then
-        known_weaknesses || bad=1
+        known_weaknesses "$advisories" || bad=1
     else
         not_run "advisories: no snapshot was given (--advisories SNAPSHOT)"
     fi

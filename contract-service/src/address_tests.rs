@@ -176,8 +176,14 @@ fn canary() -> (u16, Arc<AtomicUsize>) {
 #[test]
 fn a_name_that_leads_inside_is_refused_when_connecting() {
     let (port, calls) = canary();
-    let client = Reach { loopback: false }.client(Duration::from_secs(2)).unwrap();
-    let error = client.get(format!("https://localhost:{port}/")).send().unwrap_err();
+    let (production, patience) = (Reach { loopback: false }, Duration::from_secs(2));
+    let url = format!("https://localhost:{port}/");
+    let error = production.client(patience).unwrap().get(&url).send().unwrap_err();
+    assert!(was_refused(&error), "{error:?}");
+    // And as webhooks are delivered.
+    let many = production.many(patience, None).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let error = runtime.block_on(async { many.get(&url).send().await }).unwrap_err();
     assert!(was_refused(&error), "{error:?}");
     assert_eq!(calls.load(Ordering::SeqCst), 0);
 }

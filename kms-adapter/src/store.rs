@@ -4,11 +4,13 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
+use diesel::backend::Backend;
 use diesel::connection::SimpleConnection as _;
-use diesel::migration::MigrationVersion;
+use diesel::migration::MigrationSource;
 use diesel::prelude::*;
 use diesel::{MultiConnection, PgConnection, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use policies::upgrade::no_later_build;
 use schemas::{Code, R, Refusal};
 
 use crate::audit;
@@ -115,17 +117,29 @@ impl Place {
 /// The migration that brings the MACs of rows.
 const ROW_MACS: &str = "20261121310000";
 
-/// Brings the tables up to date; whether their rows got MACs only now.
-fn migrate(db: &mut Db) -> Result<bool, Failure> {
-    let now = |ran: &[MigrationVersion<'_>]| ran.iter().any(|version| version.to_string() == ROW_MACS);
+/// Brings tables up to date that no later build has brought on; whether their rows got MACs only now.
+fn up<B: Backend>(
+    db: &mut impl MigrationHarness<B>,
+    migrations: EmbeddedMigrations,
+    place: &Place,
+) -> Result<bool, Failure> {
+    let known = MigrationSource::<B>::migrations(&migrations)?;
+    let known: Vec<String> = known.iter().map(|migration| migration.name().version().to_string()).collect();
+    let applied: Vec<String> = db.applied_migrations()?.iter().map(ToString::to_string).collect();
+    no_later_build(&format!("{place:?}"), &known, &applied)?;
+    let ran = db.run_pending_migrations(migrations)?;
+    Ok(ran.iter().any(|version| version.to_string() == ROW_MACS))
+}
+
+fn migrate(db: &mut Db, place: &Place) -> Result<bool, Failure> {
     match db {
         Db::Pg(db) => {
             db.batch_execute(&format!("SELECT pg_advisory_lock({MIGRATING})"))?;
-            let ran = db.run_pending_migrations(POSTGRES).map(|ran| now(&ran));
+            let ran = up(db, POSTGRES, place);
             db.batch_execute(&format!("SELECT pg_advisory_unlock({MIGRATING})"))?;
             ran
         }
-        Db::Sqlite(db) => db.run_pending_migrations(SQLITE).map(|ran| now(&ran)),
+        Db::Sqlite(db) => up(db, SQLITE, place),
     }
 }
 
@@ -175,10 +189,14 @@ pub struct Fall {
 }
 
 impl Store {
-    /// Connects and brings the tables up to date. `key` is that of the MACs of rows ([`crate::rows::key`]).
+    /// Connects and brings the tables up to date; `CONFIG_INVALID` where a later build has done so. `key` is that of the
+    /// MACs of rows ([`crate::rows::key`]).
     pub fn open(place: Place, key: Secret) -> R<Store> {
         let mut db = place.connect().map_err(|e| fault(&place, &*e))?;
-        if migrate(&mut db).map_err(|e| fault(&place, &*e))? {
+        let migrated = migrate(&mut db, &place).map_err(|failure| {
+            failure.downcast::<Refusal>().map_or_else(|failure| fault(&place, &failure), |refusal| *refusal)
+        })?;
+        if migrated {
             // A new database, or one of an older build: what its receipts say is checked at each start.
             db.transaction(|db| {
                 take_turn(db)?;

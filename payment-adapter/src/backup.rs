@@ -10,6 +10,7 @@ use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use diesel::sqlite::SqliteConnection;
+use policies::upgrade::no_later_build;
 use schemas::{Code, R, Refusal};
 use serde::Serialize;
 
@@ -99,10 +100,11 @@ pub fn check(file: &Path) -> R<Checked> {
 
 /// Refuses what no payment adapter wrote, and what a newer build brought on: what its tables mean is not known here.
 fn readable(db: &mut SqliteConnection, file: &Path) -> R<()> {
-    match store::ours(db).map_err(|e| refused(file, &e))? {
-        true => Ok(()),
-        false => Err(refused(file, &"it is no database of a payment-adapter, or of a newer one")),
+    if !store::ours(db).map_err(|e| refused(file, &e))? {
+        return Err(refused(file, &"it is no database of a payment-adapter"));
     }
+    let (known, applied) = store::migrations(db).map_err(|e| refused(file, &e))?;
+    no_later_build(&file.display().to_string(), &known, &applied).map_err(|e| refused(file, &e.sentence))
 }
 
 fn held(db: &mut SqliteConnection) -> QueryResult<Checked> {

@@ -14,6 +14,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Integer;
 use diesel::sqlite::{Sqlite, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
+use policies::upgrade::no_later_build;
 use schemas::id::Did;
 use schemas::{Code, Digest, R, Refusal, Timestamp};
 
@@ -92,9 +93,11 @@ impl Store {
         }
         let mut db = SqliteConnection::establish(&path.to_string_lossy()).map_err(|e| fault(&e))?;
         if !ours(&mut db).map_err(|e| fault(&e))? {
-            return Err(fault(&"it is no database of a payment-adapter, or of a newer one"));
+            return Err(fault(&"it is no database of a payment-adapter"));
         }
         db.batch_execute(PRAGMAS).map_err(|e| fault(&e))?;
+        let (known, applied) = migrations(&mut db).map_err(|e| fault(&e))?;
+        no_later_build(&path.display().to_string(), &known, &applied)?;
         db.run_pending_migrations(MIGRATIONS).map_err(|e| fault(&e))?;
         db.batch_execute(&format!("PRAGMA application_id = {OURS};")).map_err(|e| fault(&e))?;
         Ok(Store { db: Mutex::new(db) })
@@ -178,25 +181,24 @@ struct Number {
     n: i32,
 }
 
-/// Whether a database is empty or ours: by its head, or by its tables where it is of before the head said so. One that a
-/// later build brought on is not ours either, since what its tables mean is not known here.
-pub(crate) fn ours(db: &mut SqliteConnection) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
+/// Whether a database is empty or ours: by its head, or by its tables where it is of before the head said so.
+pub(crate) fn ours(db: &mut SqliteConnection) -> QueryResult<bool> {
     let mut number = |sql: &str| diesel::sql_query(sql).get_result::<Number>(db).map(|row| row.n);
     let head = number("SELECT application_id AS n FROM pragma_application_id")?;
     let tables = number("SELECT COUNT(*) AS n FROM sqlite_master WHERE type = 'table'")?;
     let own = "'__diesel_schema_migrations', 'deliveries', 'instructions', 'batches', 'answers', 'heard', 'unmatched'";
     let before = number(&format!("SELECT COUNT(*) AS n FROM sqlite_master WHERE type = 'table' AND name IN ({own})"))?;
-    if head != OURS && !(head == 0 && (tables == 0 || before == 7)) {
-        return Ok(false);
-    }
-    if tables == 0 {
-        return Ok(true);
-    }
-    let known: Vec<String> = MigrationSource::<Sqlite>::migrations(&MIGRATIONS)?
-        .iter()
-        .map(|migration| migration.name().version().to_string())
-        .collect();
-    Ok(db.applied_migrations()?.iter().all(|applied| known.contains(&applied.to_string())))
+    Ok(head == OURS || (head == 0 && (tables == 0 || before == 7)))
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// The migrations that this build knows, and those that a database has had.
+pub(crate) fn migrations(db: &mut SqliteConnection) -> Result<(Vec<String>, Vec<String>), Failure> {
+    let known = MigrationSource::<Sqlite>::migrations(&MIGRATIONS)?;
+    let known = known.iter().map(|migration| migration.name().version().to_string()).collect();
+    let applied = db.applied_migrations()?.iter().map(ToString::to_string).collect();
+    Ok((known, applied))
 }
 
 fn keep(db: &mut SqliteConnection, instruction: &Instruction, body: &str, wait: bool, now: Timestamp) -> Tx<()> {

@@ -3,7 +3,7 @@
 //! Read in this order: [`facts`] (what is judged), [`registration`] (may this document enter the register?), [`gate`]
 //! (may this job be done now?), [`pipeline`] and [`privacy`] (what does it reveal?), [`release`] (may this room get
 //! keys?), [`kbs`] (may a guest of others?), [`budget`], [`renewal`], [`own_release`], [`output`], [`completion`], [`payment`], [`money`]. [`accountant`] is the
-//! arithmetic, [`lifecycle`] the fold of the log.
+//! arithmetic, [`lifecycle`] the fold of the log, [`upgrade`] what a service asks of its own database.
 //!
 //! Invariants of this room: no I/O, no clock, no randomness, no signature check. Contract service, clean room and key
 //! services call the same functions, so they come to the same answer. `README.md` lists every rule with its code.
@@ -29,6 +29,7 @@ pub mod registration;
 pub mod release;
 pub mod renewal;
 pub mod second_gate;
+pub mod upgrade;
 pub mod weights;
 
 pub use accountant;

@@ -3,10 +3,13 @@
 
 use std::path::PathBuf;
 
+use diesel::backend::Backend;
 use diesel::connection::SimpleConnection as _;
+use diesel::migration::MigrationSource;
 use diesel::r2d2::{ManageConnection, Pool, PooledConnection};
 use diesel::{Connection as _, MultiConnection, PgConnection, RunQueryDsl as _, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use policies::upgrade::no_later_build;
 use schemas::{Code, R, Refusal};
 
 use crate::error::Fault;
@@ -84,6 +87,11 @@ impl Place {
         }
     }
 
+    /// A refusal goes on as it is; all else is the database's fault.
+    fn refusal(&self, failure: Failure) -> Refusal {
+        failure.downcast::<Refusal>().map_or_else(|failure| self.fault(&failure), |refusal| *refusal)
+    }
+
     /// A connection of the writer's kind, without a look at the schema. A new file is readable by its owner alone.
     pub(crate) fn connect(&self) -> R<Db> {
         let fault = |e: &dyn std::fmt::Display| self.fault(e);
@@ -106,11 +114,20 @@ impl Place {
         }
     }
 
-    /// Opens a connection for writing and brings the schema up to date.
+    /// Opens a connection for writing and brings the schema up to date. `CONFIG_INVALID` where a later build has done so.
     pub(crate) fn writer(&self) -> R<Db> {
         let mut db = self.connect()?;
-        migrate(&mut db).map_err(|e| self.fault(&e))?;
+        migrate(&mut db, self).map_err(|failure| self.refusal(failure))?;
         Ok(db)
+    }
+
+    /// Refuses a connection to tables that a later build has brought on meanwhile (`CONFIG_INVALID`).
+    pub(crate) fn knows(&self, db: &mut Db) -> R<()> {
+        let known = match db {
+            Db::Pg(db) => knows(db, &POSTGRES, self),
+            Db::Sqlite(db) => knows(db, &SQLITE, self),
+        };
+        known.map_err(|failure| self.refusal(failure))
     }
 
     /// A connection that changes nothing, to a database that is there.
@@ -134,15 +151,36 @@ impl Place {
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-fn migrate(db: &mut Db) -> Result<(), Failure> {
+/// Whether this build knows every migration that the database has had.
+fn knows<B: Backend>(
+    db: &mut impl MigrationHarness<B>,
+    migrations: &EmbeddedMigrations,
+    place: &Place,
+) -> Result<(), Failure> {
+    let known = MigrationSource::<B>::migrations(migrations)?;
+    let known: Vec<String> = known.iter().map(|migration| migration.name().version().to_string()).collect();
+    let applied: Vec<String> = db.applied_migrations()?.iter().map(ToString::to_string).collect();
+    Ok(no_later_build(&format!("{place:?}"), &known, &applied)?)
+}
+
+fn up<B: Backend>(
+    db: &mut impl MigrationHarness<B>,
+    migrations: EmbeddedMigrations,
+    place: &Place,
+) -> Result<(), Failure> {
+    knows(db, &migrations, place)?;
+    db.run_pending_migrations(migrations).map(drop)
+}
+
+fn migrate(db: &mut Db, place: &Place) -> Result<(), Failure> {
     match db {
         Db::Pg(db) => {
             db.batch_execute(&format!("SELECT pg_advisory_lock({MIGRATING})"))?;
-            let ran = db.run_pending_migrations(POSTGRES).map(drop);
+            let ran = up(db, POSTGRES, place);
             db.batch_execute(&format!("SELECT pg_advisory_unlock({MIGRATING})"))?;
             ran
         }
-        Db::Sqlite(db) => db.run_pending_migrations(SQLITE).map(drop),
+        Db::Sqlite(db) => up(db, SQLITE, place),
     }
 }
 

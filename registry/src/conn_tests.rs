@@ -64,24 +64,51 @@ fn columns(db: &mut Db) -> Vec<String> {
 #[test]
 fn migrations_go_up_and_down_and_up_and_both_kinds_have_the_same_columns() {
     let folder = folder();
-    let mut sqlite = Place::Sqlite(folder.join("log.db")).writer().unwrap();
+    let place = Place::Sqlite(folder.join("log.db"));
+    let mut sqlite = place.writer().unwrap();
     let up = columns(&mut sqlite);
     assert!(up.iter().any(|c| c == "log_tiles.hashes 1") && !up.iter().any(|c| c.starts_with("log_hashes")));
     revert(&mut sqlite).unwrap();
     assert_eq!(columns(&mut sqlite), [] as [String; 0]);
-    migrate(&mut sqlite).unwrap();
+    migrate(&mut sqlite, &place).unwrap();
     assert_eq!(columns(&mut sqlite), up);
     std::fs::remove_dir_all(folder).unwrap();
     let cluster = match postgres::Cluster::start() {
         Ok(cluster) => cluster,
         Err(why) => return println!("NOT RUN registry migrations on PostgreSQL: {why}"),
     };
-    let mut pg = Place::parse(&cluster.database()).unwrap().writer().unwrap();
+    let place = Place::parse(&cluster.database()).unwrap();
+    let mut pg = place.writer().unwrap();
     assert_eq!(columns(&mut pg), up);
     revert(&mut pg).unwrap();
     assert_eq!(columns(&mut pg), [] as [String; 0]);
-    migrate(&mut pg).unwrap();
+    migrate(&mut pg, &place).unwrap();
     assert_eq!(columns(&mut pg), up);
+}
+
+/// A later build brought the tables on: nothing is written here until that is taken back. Who connects without a look at
+/// the schema is refused, too.
+fn leaves_a_later_build_alone(place: &Place) {
+    let mut db = place.writer().unwrap();
+    place.knows(&mut db).unwrap();
+    db.batch_execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')").unwrap();
+    let refused = place.writer().err().unwrap();
+    assert_eq!(refused.code, Code::ConfigInvalid);
+    assert!(refused.sentence.contains("9999"), "{refused}");
+    assert_eq!(place.knows(&mut db).unwrap_err().code, Code::ConfigInvalid);
+    db.batch_execute("DELETE FROM __diesel_schema_migrations WHERE version = '9999'").unwrap();
+    drop(place.writer().unwrap());
+}
+
+#[test]
+fn a_database_that_a_later_build_brought_on_is_not_opened() {
+    let folder = folder();
+    leaves_a_later_build_alone(&Place::Sqlite(folder.join("log.db")));
+    std::fs::remove_dir_all(folder).unwrap();
+    match postgres::Cluster::start() {
+        Ok(cluster) => leaves_a_later_build_alone(&Place::parse(&cluster.database()).unwrap()),
+        Err(why) => println!("NOT RUN a later build's database on PostgreSQL: {why}"),
+    }
 }
 
 const KEPT: &str = "whsec_c2hvd24gb25jZSwga2VwdCBieSBhbiBlYXJsaWVyIHJlbGVhc2U=";

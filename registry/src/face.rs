@@ -102,9 +102,11 @@ impl Face {
 
     /// Nothing is entered from here on; the first reason stays.
     pub(crate) fn stop(&self, why: &str) {
-        tracing::error!(why, "the log is read-only from here on");
-        let refusal = Refusal::new(Code::ReadOnly, format!("the log is read-only: {why}"));
-        self.stopped.write().unwrap_or_else(|p| p.into_inner()).get_or_insert(refusal);
+        let mut stopped = self.stopped.write().unwrap_or_else(|p| p.into_inner());
+        if stopped.is_none() {
+            tracing::error!(why, "the log is read-only from here on");
+            *stopped = Some(Refusal::new(Code::ReadOnly, format!("the log is read-only: {why}")));
+        }
     }
 
     pub(crate) fn witness(&self, head: CheckpointRef) {

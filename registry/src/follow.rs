@@ -4,7 +4,7 @@
 use std::sync::mpsc::SyncSender;
 use std::time::Instant;
 
-use schemas::Code;
+use schemas::{Code, Refusal};
 
 use crate::conn::{self, Db};
 use crate::error::{Fault, tampered};
@@ -58,6 +58,13 @@ impl Writer {
         let Some(db) = self.db.as_mut() else { return Ok(false) };
         if !conn::leads(db)? {
             return Ok(false);
+        }
+        // A later build may have brought the tables on while this one followed: it reads on, and leaves the place to that one.
+        if let Err(refusal) = self.start.place.knows(db) {
+            conn::step_down(db);
+            // Callers learn why nothing is entered here, and not where the database is.
+            let sentence = "a later build has brought the database on".to_owned();
+            return Err(Refusal { sentence, ..refusal }.into());
         }
         // Nobody else can write now: the epoch first, so that a writer that only lost its lock is fenced, then the rest.
         let epoch = load::take_epoch(db)?;

@@ -81,6 +81,7 @@ pub fn enrol_beside(url: &str, right: &EnrolmentRight, now: Timestamp) -> R<()> 
         return Err(Refusal::new(Code::ConfigInvalid, "there is no database yet; start the service once"));
     }
     let mut db = place.connect()?;
+    place.knows(&mut db)?;
     conn::write(&mut db, |db| add_right(db, right, now)).map_err(Fault::refusal)
 }
 

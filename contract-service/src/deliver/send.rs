@@ -115,7 +115,36 @@ fn shown(bytes: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use schemas::id::EndpointId;
+
     use super::*;
+
+    /// In production a name that leads inside is called by nobody, and the endpoint's owner reads why.
+    #[test]
+    fn a_delivery_to_a_name_that_leads_inside_is_not_made() {
+        let inside = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        inside.set_nonblocking(true).unwrap();
+        let url = format!("https://localhost:{}/", inside.local_addr().unwrap().port());
+        let now = Secret { text: webhook::secret_text(&[7; 32]), key: FileKey::from_seed("end_1", &[7; 32]) };
+        let target = Target { url: Url::parse(&url).unwrap(), now, former: None };
+        let (at, time) = (Timestamp::from_seconds(1_000_000), Duration::from_secs(10));
+        let delivery = LeasedDelivery {
+            delivery_id: "dlv_1".into(),
+            lease_token: "token".into(),
+            message_id: "msg_1".into(),
+            topic: "run.completed".into(),
+            payload: "{}".into(),
+            made_at: at,
+            attempts: 0,
+            history: "[]".into(),
+            endpoint_id: EndpointId::new(uuid::Uuid::from_u128(1)),
+        };
+        let client = Reach { loopback: false }.many(time, None).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let told = runtime.block_on(send(&client, &target, &delivery, at, time));
+        assert_eq!(told, Told::silent("its name leads to no address that may be called"));
+        assert_eq!(inside.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    }
 
     #[test]
     fn answers_are_kept_as_harmless_text() {

@@ -1,11 +1,8 @@
 //! The service as a process of its own: what other commands may do beside it, and that no answer leaves before its bytes
 //! are on the disk.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::process::{Command, Output, Stdio};
 
 use schemas::log::Checkpoint;
 use schemas::party::{Kind, Participant};
@@ -14,48 +11,11 @@ use schemas::{Envelope, R};
 use signing::FileKey;
 
 use crate::catcher::eventually;
+use crate::drain::answered_at_the_end;
 use crate::house::House;
 use crate::http::{client, get, post};
 use crate::papers;
-
-const SERVICE: &str = env!("CARGO_BIN_EXE_contract-service");
-
-/// A process that does not outlive its test, nor does what it traces: its number stands in the lock.
-struct Process(Child, PathBuf);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        stop(&self.1);
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
-
-/// A registry in a folder that no process serves yet; its actors go by the machine's clock, as the process will.
-fn unserved() -> House {
-    let mut house = House::empty();
-    drop(house.running.take());
-    std::fs::remove_dir_all(&house.config.data_dir).unwrap();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
-    house.skip(now - house.now().micros() / 1_000_000);
-    house
-}
-
-fn config(house: &House) -> PathBuf {
-    house.dir.join("sro/config.toml")
-}
-
-fn ready(house: &House) -> bool {
-    get(house, "/readyz").send().is_ok_and(|answer| answer.status() == 200)
-}
-
-fn serve(house: &House, mut command: Command) -> Process {
-    let command = command.args(["serve", "--config"]).arg(config(house));
-    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let process = Process(child, house.config.data_dir.join("registry.sqlite.lock"));
-    assert!(eventually(|| ready(house)), "the service does not serve");
-    process
-}
+use crate::process::{SERVICE, config, ready, serve, unserved};
 
 fn command(house: &House, words: &[&str]) -> Output {
     Command::new(SERVICE).args(words).arg("--config").arg(config(house)).output().unwrap()
@@ -139,24 +99,9 @@ fn a_service_that_is_told_to_end_answers_what_is_under_way() {
     let mut service = serve(&house, Command::new(SERVICE));
     let body = serde_json::to_vec(&application(&house)).unwrap();
     let address = house.url().trim_start_matches("http://").to_owned();
-    let (begun, rest) = body.split_at(body.len() / 2);
-    let mut call = TcpStream::connect(&address).unwrap();
-    let head = format!(
-        "POST /v1/participants HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\nexpect: 100-continue\r\n\
-         idempotency-key: drain\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    );
-    call.write_all(head.as_bytes()).unwrap();
-    assert!(heard(&mut call).starts_with("HTTP/1.1 100"), "the call is under way");
-    call.write_all(begun).unwrap();
-    let told = Command::new("kill").args(["-TERM", &service.0.id().to_string()]).status().unwrap();
-    assert!(told.success());
-    assert!(eventually(|| TcpStream::connect(&address).is_err()), "nothing new is taken");
-    call.write_all(rest).unwrap();
-    let answer = heard(&mut call);
+    let call = ("/v1/participants", &[("idempotency-key", "drain")][..]);
+    let answer = answered_at_the_end(&mut service.0, &address, call, &body);
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
-    drop(call);
-    assert_eq!(service.0.wait().unwrap().code(), Some(0));
     drop(service);
     let checked = command(&house, &["verify-store"]);
     assert!(checked.status.success(), "the log is let go: {}", String::from_utf8_lossy(&checked.stderr));
@@ -164,15 +109,6 @@ fn a_service_that_is_told_to_end_answers_what_is_under_way() {
     let size = Checkpoint::parse(&house.client.checkpoint().unwrap()).unwrap().head.size;
     assert!(size > 2, "what was answered stands in the log: {size}");
     drop(again);
-}
-
-/// The head of an answer.
-fn heard(call: &mut TcpStream) -> String {
-    let (mut head, mut byte) = (Vec::new(), [0]);
-    while !head.ends_with(b"\r\n\r\n") && call.read(&mut byte).unwrap() == 1 {
-        head.push(byte[0]);
-    }
-    String::from_utf8(head).unwrap()
 }
 
 /// Who went round the lock took the log away: the service is not ready, signs nothing and writes nothing.
@@ -269,14 +205,6 @@ fn healthy_asks_a_witness_too() {
     assert!(code == Some(0) && told.contains("/livez"), "{told}");
     drop(running);
     assert_eq!(asked().0, Some(1));
-}
-
-/// Kills whoever holds the lock of a database.
-fn stop(lock: &Path) {
-    let holder = std::fs::read_to_string(lock).unwrap_or_default();
-    if let Some(pid) = holder.split(' ').nth(1) {
-        drop(Command::new("kill").args(["-9", pid]).stderr(Stdio::null()).status());
-    }
 }
 
 /// Counts answers to posts in a trace, and those that left while a file of the database had bytes that were not synced.

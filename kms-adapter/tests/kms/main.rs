@@ -6,6 +6,8 @@ mod budget;
 mod collector;
 mod credential;
 mod database;
+#[path = "../../../contract-service/tests/desk/drain.rs"]
+mod drain;
 mod evidence;
 mod falls;
 mod forged;

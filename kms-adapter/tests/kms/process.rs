@@ -5,10 +5,21 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use diesel::prelude::*;
+use diesel::sqlite::SqliteConnection;
 use kms_adapter::Profile;
+use schemas::contract::Assurance;
+use schemas::release::KmsInfo;
+use schemas::text::Bytes;
+use schemas::{Code, Digest};
+use sealing::DatasetKey;
+use serde_json::Value;
 
-use crate::support::people::People;
-use crate::support::world::prepare;
+use crate::drain::answered_at_the_end;
+use crate::support::http;
+use crate::support::papers::Table;
+use crate::support::people::{People, uuid};
+use crate::support::world::{prepare, sign_import};
 
 struct Started(Child);
 
@@ -74,6 +85,78 @@ fn the_running_process_leaves_no_core_and_lets_nobody_read_its_memory() {
     assert_eq!(owner(&sleeping.0, "mem"), ours, "any other process");
     assert_eq!(owner(&child.0, "mem"), 0);
     drop(child);
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+/// The service on the folder of a configuration, and where it answers.
+fn serve(config: &Path, log: Stdio) -> (Started, String) {
+    let mut serve = Command::new(env!("CARGO_BIN_EXE_kms-adapter"));
+    serve.args(["serve", "--config"]).arg(config).env("RUST_LOG", "trace").stdout(Stdio::piped()).stderr(log);
+    let mut child = Started(serve.spawn().unwrap());
+    let mut line = String::new();
+    BufReader::new(child.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let told: Value = serde_json::from_str(&line).unwrap();
+    (child, told["url"].as_str().unwrap().to_owned())
+}
+
+/// Told to end, the service answers what is under way, takes nothing new and ends well; what it answered is kept.
+#[test]
+fn a_service_that_is_told_to_end_answers_what_is_under_way() {
+    let people = People::new();
+    let (dir, config) = prepare(&people, Profile::Demo);
+    let made = kms_adapter::init(&config).unwrap();
+    let (mut service, url) = serve(&made.config_file, Stdio::null());
+    let info: KmsInfo = http::get(&format!("{url}/v1/kms"), None).unwrap();
+    let (table, key) = (Table::new("a"), DatasetKey::random().unwrap());
+    let import = sign_import(&people, &table, &info, &key, Assurance::Software);
+    let address = url.strip_prefix("http://").unwrap();
+    let body = serde_json::to_vec(&import).unwrap();
+    let answer = answered_at_the_end(&mut service.0, address, ("/v1/keys", &[]), &body);
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    let mut left = SqliteConnection::establish(config.database_file().to_str().unwrap()).unwrap();
+    let kept = format!("DELETE FROM data_key WHERE key_id = '{}'", table.key_id);
+    assert_eq!(diesel::sql_query(kept).execute(&mut left).unwrap(), 1);
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+/// Thirty-two bytes as somebody may write them: the beginnings, so that one cut short is found too.
+fn written(bytes: &[u8; 32]) -> [String; 4] {
+    let base64 = signing::webhook::secret_text(bytes).trim_start_matches("whsec_").to_owned();
+    let forms = [Digest(*bytes).to_string(), base64, Bytes(bytes.to_vec()).text(), format!("{bytes:?}")];
+    forms.map(|form| form[..20].to_owned())
+}
+
+#[test]
+fn no_secret_stands_in_the_log_at_its_most_talkative() {
+    let people = People::new();
+    let (dir, config) = prepare(&people, Profile::Demo);
+    let made = kms_adapter::init(&config).unwrap();
+    let log = dir.join("log");
+    let (service, url) = serve(&made.config_file, std::fs::File::create(&log).unwrap().into());
+    let info: KmsInfo = http::get(&format!("{url}/v1/kms"), None).unwrap();
+    let (table, key) = (Table::new("a"), DatasetKey::random().unwrap());
+    let import = sign_import(&people, &table, &info, &key, Assurance::Software);
+    let _: Value = http::post(&format!("{url}/v1/keys"), &import).unwrap();
+    // Another key in its place, and a call by nobody, are refused.
+    let other = sign_import(&people, &table, &info, &DatasetKey::random().unwrap(), Assurance::Software);
+    assert_eq!(http::post::<Value>(&format!("{url}/v1/keys"), &other).unwrap_err().code, Code::KeyExists);
+    let stranger = "a-token-of-nobody";
+    http::get::<Value>(&format!("{url}/v1/budget"), Some(stranger)).unwrap_err();
+    let now = kms_adapter::system_clock()();
+    let token = signing::token::assertion(&people.tdp, &url, uuid().simple().to_string(), now).unwrap();
+    let _: Value = http::get(&format!("{url}/v1/budget"), Some(&token)).unwrap();
+    drop(service);
+
+    let log = std::fs::read_to_string(log).unwrap();
+    for told in ["data key imported", "refused"] {
+        assert!(log.contains(told), "this is its log: {log}");
+    }
+    let root: [u8; 32] = std::fs::read(config.root_key_file()).unwrap().try_into().unwrap();
+    let sign: Value = serde_json::from_slice(&std::fs::read(config.sign_key_file()).unwrap()).unwrap();
+    let words = [stranger.to_owned(), token, sign["d"].as_str().unwrap().to_owned()];
+    for secret in written(key.expose()).into_iter().chain(written(&root)).chain(words) {
+        assert!(!log.contains(&secret), "{secret} stands in the log");
+    }
     std::fs::remove_dir_all(dir).unwrap();
 }
 

@@ -156,6 +156,19 @@ fn the_journal_is_checked_at_each_start() {
     assert_eq!(world.charges(), ["committed"]);
 }
 
+/// What a later build's tables mean is not known here: the ledger is left alone.
+#[test]
+fn a_database_that_a_later_build_brought_on_is_not_opened() {
+    let mut world = World::new();
+    world.stop();
+    sql(&world, "INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')");
+    let refused = world.restart().unwrap_err();
+    assert_eq!(refused.code, Code::ConfigInvalid);
+    assert!(refused.sentence.contains("9999"), "{refused}");
+    sql(&world, "DELETE FROM __diesel_schema_migrations WHERE version = '9999'");
+    world.restart().unwrap();
+}
+
 /// What an older build left has no MACs: it gets them at the first start, and counts only as the receipts say it.
 #[test]
 fn rows_of_an_older_build_are_compared_with_their_receipts() {

@@ -1,5 +1,8 @@
 //! Two key services on one database: they share challenges, budget and journal.
 
+use diesel::connection::SimpleConnection as _;
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
 use kms_adapter::Service;
 use schemas::Code;
 use schemas::release::KmsInfo;
@@ -24,4 +27,18 @@ fn two_processes_on_one_database_share_one_budget_and_one_journal() {
     room.release(&reserved).unwrap();
     assert_eq!(world.charges(), ["charged"]);
     second.stop();
+}
+
+/// One of them is of a later build: the earlier one starts no more.
+#[test]
+fn a_database_that_a_later_build_brought_on_is_not_opened() {
+    let mut world = World::new();
+    world.stop();
+    let mut database = PgConnection::establish(world.config.database.as_ref().unwrap()).unwrap();
+    database.batch_execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')").unwrap();
+    let refused = world.restart().unwrap_err();
+    assert_eq!(refused.code, Code::ConfigInvalid);
+    assert!(refused.sentence.contains("9999"), "{refused}");
+    database.batch_execute("DELETE FROM __diesel_schema_migrations WHERE version = '9999'").unwrap();
+    world.restart().unwrap();
 }

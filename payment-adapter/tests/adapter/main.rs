@@ -3,6 +3,8 @@
 
 mod contract;
 mod desk;
+#[path = "../../../contract-service/tests/desk/drain.rs"]
+mod drain;
 mod files;
 mod found;
 mod initiation;

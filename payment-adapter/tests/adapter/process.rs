@@ -10,6 +10,7 @@ use schemas::{Code, Timestamp};
 use serde_json::{Value, json};
 use signing::webhook::{secret_text, sign};
 
+use crate::drain::answered_at_the_end;
 use crate::scene::{SECRET, SHARED, Scene, data};
 use crate::systems::{Cards, Ending, Simulated, System, UpiServer, event};
 
@@ -48,14 +49,20 @@ fn now() -> Timestamp {
     (contract_client::system_clock())()
 }
 
-/// Posts a delivery as the contract service would now; whether it was acknowledged.
-fn deliver(scene: &Scene, url: &str, data: &Value) -> bool {
+/// A delivery as the contract service would make it now: its headers and its body.
+fn delivery(scene: &Scene, data: &Value) -> ([(&'static str, String); 3], Vec<u8>) {
     let body = serde_json::to_vec(&json!({"type": "payment.instructed", "data": data})).unwrap();
     let (id, at) = (format!("msg_{}", data["instruction_id"].as_str().unwrap()), now().seconds());
     let signature = sign(&id, at, &body, &secret_text(&SECRET), &scene.sender).unwrap();
+    ([("webhook-id", id), ("webhook-timestamp", at.to_string()), ("webhook-signature", signature)], body)
+}
+
+/// Posts a delivery; whether it was acknowledged.
+fn deliver(scene: &Scene, url: &str, data: &Value) -> bool {
+    let (headers, body) = delivery(scene, data);
     let client = reqwest::blocking::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().unwrap();
-    let request = client.post(format!("{url}/webhooks")).header("webhook-id", id);
-    let request = request.header("webhook-timestamp", at.to_string()).header("webhook-signature", signature);
+    let request = client.post(format!("{url}/webhooks"));
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
     request.body(body).send().is_ok_and(|answer| answer.status().is_success())
 }
 
@@ -165,6 +172,27 @@ fn one_process_serves_a_folder_and_the_command_line_says_how_things_stand() {
     assert_eq!(scene.desk.results(&"A".repeat(32)), [PaymentResult::Settled]);
     let engine = Engine::open(&Config::load(&config, std::iter::empty()).unwrap(), scene.clock()).unwrap();
     assert_eq!(engine.status().unwrap().answers_refused, 0);
+}
+
+/// Told to end, the adapter answers the delivery that is under way, takes nothing new and ends well; what it acknowledged
+/// is paid by the next one.
+#[test]
+fn an_adapter_that_is_told_to_end_answers_what_is_under_way() {
+    let scene = Scene::new();
+    let config = written(&scene, Simulated::new(Ending::Settle).config(&scene));
+    let mut served = Served::start(&config);
+    let (headers, body) = delivery(&scene, &data('A', 5));
+    let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let address = served.url.strip_prefix("http://").unwrap().to_owned();
+    let answer = answered_at_the_end(&mut served.child, &address, ("/webhooks", &headers), &body);
+    assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+    let next = Served::start(&config);
+    let began = Instant::now();
+    while scene.desk.results(&"A".repeat(32)) != [PaymentResult::Settled] {
+        assert!(began.elapsed() < PATIENCE, "what was acknowledged is not paid");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    next.kill();
 }
 
 #[test]

@@ -91,6 +91,8 @@ mod second_gate;
 #[cfg(test)]
 mod sro;
 #[cfg(test)]
+mod upgrade;
+#[cfg(test)]
 mod weights;
 #[cfg(test)]
 mod without_privacy;

@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use diesel::connection::SimpleConnection as _;
+use diesel::{Connection as _, PgConnection};
 use registry::Registry;
 use schemas::event::Body;
 use schemas::party::Kind;
@@ -54,6 +56,24 @@ fn a_follower_reads_on_refuses_writes_and_takes_over() {
     let entry = second.append(second.verify(anchor()).unwrap(), house.now()).unwrap();
     assert_eq!(entry.receipt.index, head.size);
     std::fs::remove_dir_all(aside).unwrap();
+}
+
+/// A later build brought the tables on while this one followed. It reads on, but neither it nor a new one like it writes.
+#[test]
+fn a_follower_does_not_take_over_what_a_later_build_brought_on() {
+    let mut house = House::furnished();
+    let second = Registry::open(house.options.clone(), start()).unwrap();
+    let mut database = PgConnection::establish(&house.options.url).unwrap();
+    database.batch_execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')").unwrap();
+    assert_eq!(Registry::open(house.options.clone(), start()).err().unwrap().code, Code::ConfigInvalid);
+    let head = house.registry.head().unwrap();
+    house.close();
+    until("the place of the writer", || second.read_only().is_some());
+    let refused = second.read_only().unwrap();
+    assert_eq!(refused.code, Code::ReadOnly);
+    assert!(refused.sentence.contains("later build"), "{refused}");
+    assert!(!second.is_writer());
+    assert_eq!(second.head().unwrap(), head);
 }
 
 #[test]
