@@ -453,6 +453,7 @@ mod tests {
             "PRECONDITION_REQUIRED",
             "NOT_ACCEPTABLE",
             "SIGN_IN_REFUSED",
+            "PIN_REFUSED",
             "ENROLMENT_INVALID",
             "CSRF_INVALID",
             "STEP_UP_NEEDED",
