@@ -248,6 +248,18 @@ objcopy --add-section .osrel="$work/osrel" --change-section-vma .osrel=0x20000 \
     --add-section .cmdline="$work/cmdline" --change-section-vma .cmdline=0x30000 \
     --add-section .linux="$work/linux" --change-section-vma .linux=0x2000000 \
     --add-section .initrd="$work/initrd" --change-section-vma .initrd=0x4000000 $stub "$efi"
+# objcopy writes the time of day and a checksum over it, which no firmware looks at.
+python3 - "$efi" <<'PYTHON'
+import os, struct, sys
+
+with open(sys.argv[1], "r+b") as file:
+    file.seek(0x3C)
+    header = struct.unpack("<I", file.read(4))[0]
+    file.seek(header + 8)
+    file.write(struct.pack("<I", int(os.environ["SOURCE_DATE_EPOCH"]) & 0xFFFFFFFF))
+    file.seek(header + 24 + 64)
+    file.write(bytes(4))
+PYTHON
 [ -z "$sign_key" ] || sbsign --key "$sign_key" --cert "$sign_cert" --output "$efi" "$efi" >/dev/null 2>&1 || failed "room.efi could not be signed"
 touch -d "@$SOURCE_DATE_EPOCH" "$efi"
 
