@@ -298,6 +298,43 @@ else
     not_run "expected PCRs of a unified image: systemd-boot-efi, systemd-measure or binutils is missing"
 fi
 
+# image.sh refuses, with 2 and before it makes anything: each line is arguments | a word of the sentence.
+image_arguments() {
+    image=$work/room
+    mkdir -p "$image/etc" "$image/keyed" "$image/linked" "$image/half"
+    touch "$image/ccr.deb" "$image/half/ccr.toml"
+    for folder in etc keyed linked; do touch "$image/$folder/ccr.toml" "$image/$folder/trust.json" "$image/$folder/agent.env"; done
+    echo '-----BEGIN PRIVATE KEY-----' >"$image/keyed/tls.pem"
+    ln -s /etc/shadow "$image/linked/more"
+    head -c 5000 $here/check.sh >"$image/large"
+    count=0
+    while IFS='|' read -r arguments word; do
+        code=0
+        # shellcheck disable=SC2086 # Several words.
+        (cd "$image" && sh "$root/$here/azure/image.sh" $arguments --out "$image/out") >"$work/said-image" 2>&1 || code=$?
+        if [ "$code" != 2 ] || ! grep -q -e "$word" "$work/said-image" || [ -e "$image/out" ]; then
+            echo "image.sh $arguments: ended with $code" && cat "$work/said-image" && return 1
+        fi
+        count=$((count + 1))
+    done <<EOF
+|--deb is needed
+--deb none.deb|none.deb is not there
+--shell yes|unknown argument --shell
+--deb ccr.deb|--etc is needed
+--deb ccr.deb --etc half|trust.json is not there
+--deb ccr.deb --etc keyed|holds a key
+--deb ccr.deb --etc linked|neither a file nor a folder
+--deb ccr.deb --etc etc --sources none.list|none.list is not there
+--deb ccr.deb --etc etc --libtorch etc|etc/lib is not there
+--deb ccr.deb --etc etc --sign-key large|go together
+--deb ccr.deb --etc etc --provider-key large|larger than a key
+EOF
+    sh $here/azure/image.sh --help | grep -q 'Untested on Azure' || { echo "--help does not say that it is untested" && return 1; }
+    echo "$count wrong calls refused, nothing made"
+}
+check "measured image: arguments" image_arguments
+not_run "measured image: made, booted: it needs root, Debian's mirrors and minutes (docs/operate/files.md); on Azure: never"
+
 # --- Prometheus, Grafana ---------------------------------------------------------------------------------------------
 if [ -n "$python" ]; then
     check "metrics of dashboard and alerts" "$python" $here/check/metrics.py "$work/dashboard.json"
@@ -308,7 +345,7 @@ alerts() { promtool check rules "$work/dashboard.json" && promtool test rules $h
 if have promtool; then check "alert rules (promtool)" alerts; else not_run "alert rules: promtool is missing (Debian: prometheus)"; fi
 
 # --- shell, supply ---------------------------------------------------------------------------------------------------
-shells() { shellcheck -x $here/*.sh $here/debian/p* $here/debian/depa-fetch-libtorch $here/containers/root.sh infra/supply.sh infra/supply/*.sh && echo "no word"; }
+shells() { shellcheck -x $here/*.sh $here/debian/p* $here/debian/depa-fetch-libtorch $here/containers/root.sh $here/azure/*.sh infra/supply.sh infra/supply/*.sh && echo "no word"; }
 if have shellcheck; then check "shell scripts" shells; else not_run "shell scripts: shellcheck is missing"; fi
 quick=--quick
 [ $full = no ] || quick=

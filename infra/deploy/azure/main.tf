@@ -3,6 +3,7 @@
 #
 # Not tried on Azure: formatted, parsed and read through here, never planned or applied.
 #
+#   sh infra/deploy/azure/image.sh --help           # makes room.efi and room.vhd
 #   terraform init && terraform apply -var resource_group=… -var image_vhd_uri=https://….blob.core.windows.net/images/room.vhd …
 #   python3 infra/deploy/azure/pcrs.py room.efi     # what the VM must measure to; docs/operate/measured-image.md
 

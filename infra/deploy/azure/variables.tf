@@ -32,7 +32,7 @@ variable "size" {
 }
 
 variable "image_vhd_uri" {
-  description = "The measured image as a fixed VHD in a storage account."
+  description = "The measured image as a fixed VHD in a storage account: room.vhd of infra/deploy/azure/image.sh (untested on Azure), uploaded as a page blob."
   type        = string
 }
 
