@@ -1,5 +1,6 @@
 // Screens 2, 6 and 7: composing, the other side's inbox, signing only what is shown.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { quiet, until } from '../check.mjs';
@@ -235,15 +236,27 @@ export async function bytes_that_the_service_altered_are_neither_shown_nor_offer
     await provider.getByText(code).waitFor();
     assert.equal(await provider.getByRole('button', { name: 'Sign this contract' }).count(), 0, code);
   }
-  // A wrong signature is seen, too.
+  // Under a digest that was told anew, the proposer's signature is wrong; and so is an altered one: neither is offered for signing.
+  const unsigned = async () => {
+    await provider.getByText('this signature is wrong').waitFor();
+    await provider.getByRole('alert').filter({ hasText: 'This page does not offer to sign it.' }).waitFor();
+    assert.equal(await provider.getByRole('button', { name: 'Sign this contract' }).count(), 0);
+  };
+  const retold = (view) => ({ ...view, sha256: createHash('sha256').update(Buffer.from(view.contract.payload, 'base64url')).digest('hex') });
+  await alter((view) => retold(spoilt.DIGEST_MISMATCH(view)));
+  await unsigned();
+  await alter((view) => retold({ ...spoilt.DIGEST_MISMATCH(view), contract: { ...spoilt.DIGEST_MISMATCH(view).contract, signatures: [] } }));
+  await provider.getByText('No signature of the one who proposed this contract').waitFor();
+  assert.equal(await provider.getByRole('button', { name: 'Sign this contract' }).count(), 0);
   await alter((view) => {
     const [first, ...rest] = view.contract.signatures;
     const sig = `${first.sig[0] === 'A' ? 'B' : 'A'}${first.sig.slice(1)}`;
     return { ...view, contract: { ...view.contract, signatures: [{ ...first, sig }, ...rest] } };
   });
-  await provider.getByText('this signature is wrong').waitFor();
+  await unsigned();
   await provider.unroute(`**/v1/contracts/${id}`);
   await house.open(provider, `/contracts/${id}`);
+  await provider.getByRole('button', { name: 'Sign this contract' }).waitFor();
   await provider.getByRole('button', { name: 'Decline' }).click();
   await provider.getByLabel('Reason, one sentence').fill('the price');
   await provider.getByRole('dialog').getByRole('button', { name: 'Decline' }).click();
