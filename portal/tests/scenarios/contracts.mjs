@@ -37,11 +37,31 @@ async function propose(page, house, template) {
   return { id: page.url().split('/').at(-1), digest };
 }
 
+/** A smaller δ of any dataset asks for another forecast, and what is shown is what that one says. */
+async function forecast_follows(page) {
+  const cost = page.locator('strong.num').filter({ hasText: 'ε' });
+  const before = await cost.textContent();
+  const delta = '0.000000001';
+  const told = page.waitForResponse((response) => response.url().includes('/v1/forecast') && new URL(response.url()).searchParams.get('delta') === delta);
+  await page.getByLabel(/^δ, at most/).last().fill(delta);
+  const { points } = await (await told).json();
+  const micro = points.at(-1).epsilon_micro;
+  const shown = async () => Number((await cost.textContent()).replace('ε', ''));
+  await until('the cost of the smaller δ is shown', async () => Math.abs((await shown()) * 1e6 - micro) < 100);
+  assert.ok((await shown()) > Number(before.replace('ε', '')), 'a smaller δ costs more ε');
+  const rest = await page.getByText(/steps at batch/).textContent();
+  const granted = Number(/with ([\d.]+) granted/.exec(await page.getByRole('img', { name: /ε after each step/ }).getAttribute('aria-label'))[1]) * 1e6;
+  const left = /([\d.]+) left\./.exec(rest);
+  assert.equal(left !== null, micro <= granted, rest);
+  if (left) assert.ok(Number(left[1]) * 1e6 <= granted - micro + 1, rest);
+}
+
 export async function a_contract_over_budget_is_refused_and_the_rule_is_named(house) {
   const page = await house.signer('tdc');
   await pick(page, house);
   await page.getByRole('img', { name: /ε after each step/ }).waitFor();
   await page.getByText(/steps at batch/).waitFor();
+  await forecast_follows(page);
   await grants(page).first().fill('9.5');
   await page.getByRole('button', { name: 'Check every rule' }).click();
   const refusal = page.getByRole('alert').filter({ hasText: 'EPSILON_OUT_OF_RANGE' });
