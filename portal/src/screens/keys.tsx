@@ -131,7 +131,7 @@ export default function Keys() {
       {signing.held.length > 0 && listed.data && active < 2 && !persisted && <div className="note wait">{t('This browser may delete what pages keep when it runs short of space. Make a recovery key.')}</div>}
       <Card title={t('In this browser')}>
         {signing.held.length === 0 && !recoveries.data?.length ? (
-          <Empty>{t('No key yet. Take in the key file of your organisation, or make a key and have it entered by one that counts.')}</Empty>
+          <Empty command={`depa keys new --out mine.key --did ${member}`}>{t('No key yet. Take in the key file of your organisation, or make a key and have it entered by one that counts.')}</Empty>
         ) : (
           <ul className="list">
             {signing.held.map((key) => {
