@@ -245,6 +245,8 @@ export const people: Record<string, string> = {
   'No passkey works at this address: open the page at the address of the service, over https.': 'इस पते पर पासकी काम नहीं करती: पृष्ठ को सेवा के पते पर, https से, खोलें।',
   'This device makes no passkey that the service takes. Use another device or a security key.': 'यह उपकरण ऐसी पासकी नहीं बनाता जिसे सेवा ले। दूसरा उपकरण या सुरक्षा कुंजी लें।',
   'The service did not answer. Look at your connection, and try again.': 'सेवा ने उत्तर नहीं दिया। अपना कनेक्शन देखें और फिर कोशिश करें।',
+  'The service did not answer in {n} seconds. See that it is reachable, and try again.': 'सेवा ने {n} सेकंड में उत्तर नहीं दिया। देखें कि उस तक पहुँचा जा सकता है, और फिर कोशिश करें।',
+  'The service did not answer in {n} seconds. See that it is reachable, and try again: what you did may have arrived, and done again as it is it counts once.': 'सेवा ने {n} सेकंड में उत्तर नहीं दिया। देखें कि उस तक पहुँचा जा सकता है, और फिर कोशिश करें: आपने जो किया वह पहुँच गया हो सकता है, और वैसा ही दोबारा करने पर वह एक ही बार गिना जाता है।',
   'The service did not answer. What you did may have arrived: look before you try again.': 'सेवा ने उत्तर नहीं दिया। आपने जो किया वह पहुँच गया हो सकता है: फिर कोशिश करने से पहले देख लें।',
   'The service answered {status}.': 'सेवा ने {status} उत्तर दिया।',
   'Your identifier is a did:web: its document must name the public key first. Create the key, copy its public key above, publish it, then enter it.': 'आपका पहचानकर्ता did:web है: पहले उसके दस्तावेज़ में सार्वजनिक कुंजी होनी चाहिए। कुंजी बनाएँ, ऊपर से उसकी सार्वजनिक कुंजी कॉपी करें, प्रकाशित करें, फिर दर्ज करें।',
