@@ -134,7 +134,7 @@ export default function Keys() {
       {handed && signing.known && !signing.ready && <div className="note wait">{t('A colleague asks you to enter their key. First take in a key that counts, below.')}</div>}
       {due && recovery}
       {signing.ready && alone && !due && <div className="note wait">{t('Only one key signs for you. If this browser loses it, nobody can sign for you until two people of the SRO help. Make a recovery key.')}{later && !recoveries.data?.length && <> <button type="button" className="quiet" onClick={() => putOff(false)}>{t('Do it now')}</button></>}</div>}
-      {signing.held.length > 0 && alone && !persisted && <div className="note wait">{t('This browser may delete what pages keep when it runs short of space. Make a recovery key.')}</div>}
+      {signing.held.length > 0 && alone && !due && !persisted && <div className="note wait">{t('This browser may delete what pages keep when it runs short of space. Make a recovery key.')}</div>}
       <Card title={t('In this browser')}>
         {signing.held.length === 0 && !recoveries.data?.length ? (
           <Empty command={`depa keys new --out mine.key --did ${member}`}>{t('No key yet. Take in the key file of your organisation, or make a key and have it entered by one that counts.')}</Empty>

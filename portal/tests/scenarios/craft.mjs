@@ -90,6 +90,23 @@ export async function the_commands_that_pages_show_are_those_of_depa(house) {
   }
 }
 
+export async function a_recovery_key_is_the_next_step_and_home_reminds_of_it_where_it_was_put_off(house) {
+  const page = await house.signer('ccrp');
+  const step = page.locator('section', { has: page.getByRole('heading', { name: 'Recovery', exact: true }) });
+  await step.getByText('next step').waitFor();
+  await step.getByText('Only one key signs for you').waitFor();
+  await step.getByRole('button', { name: 'Put it off: I accept that I may lose my only key' }).click();
+  await step.getByText('next step').waitFor({ state: 'detached' });
+  await page.reload();
+  await page.getByText('Only one key signs for you').waitFor();
+  assert.equal(await step.getByText('next step').count(), 0, 'put off is put off');
+  await house.open(page, '/');
+  await page.locator('.todo li:not(.done)').getByRole('link', { name: 'Make a recovery key' }).click();
+  await page.getByRole('button', { name: 'Do it now' }).click();
+  await step.getByText('next step').waitFor();
+  quiet(page);
+}
+
 export async function all_script_is_at_most_300_kB_packed(house) {
   const files = readdirSync(join(dist, 'assets')).filter((name) => name.endsWith('.js.gz'));
   const bytes = files.reduce((sum, name) => sum + readFileSync(join(dist, 'assets', name)).length, 0);
