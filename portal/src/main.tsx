@@ -14,9 +14,9 @@ import { App } from './app';
 import { languageNow, ready } from './i18n';
 import { theme } from './theme';
 
-// A refusal stays a refusal; only what did not answer is asked again.
+// A refusal stays a refusal; only what did not answer is asked again, unless it was waited for long enough.
 const again = (failures: number, problem: Error) =>
-  failures < 2 && (!(problem instanceof Problem) || problem.status === 0 || problem.status >= 500);
+  failures < 2 && (!(problem instanceof Problem) || (problem.status === 0 && problem.code !== 'TIMED_OUT') || problem.status >= 500);
 
 const client: QueryClient = new QueryClient({
   defaultOptions: { queries: { retry: again, ...rereading(() => client) } },

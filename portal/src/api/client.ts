@@ -4,22 +4,14 @@ import { t } from '../i18n';
 import { base64url, sha256, utf8 } from '../keys/bytes';
 import { canonical } from '../keys/document';
 import type { HeldKey } from '../keys/held';
+import { send } from './patience';
 import { isAttended } from './presence';
+import { Problem, unanswered } from './problem';
 import type { components, paths } from './schema';
 
 export type Schemas = components['schemas'];
 
-/** A refusal of the service (RFC 9457): its code says which rule, its sentence why. */
-export class Problem extends Error {
-  constructor(
-    readonly status: number,
-    readonly code: string,
-    sentence: string,
-    readonly field?: string,
-  ) {
-    super(sentence);
-  }
-}
+export { Problem, unanswered };
 
 /** Sent with every change by a session; other sites can neither read nor guess it. */
 let csrf: string | undefined;
@@ -63,17 +55,10 @@ const headers: Middleware = {
     if (key !== undefined) request.headers.set('DPoP', await proof(key, request.method, request.url, token));
     return request;
   },
-  onError: ({ request }) => unanswered(request.method),
+  onError: ({ request, error }) => (error instanceof Problem ? error : unanswered(request.method)),
 };
 
-/** Nothing came back. What was only to be read was not; of anything else nobody here knows whether it arrived. */
-export function unanswered(method: string): Problem {
-  const read = method === 'GET' || method === 'HEAD';
-  const sentence = read ? t('The service did not answer. Look at your connection, and try again.') : t('The service did not answer. What you did may have arrived: look before you try again.');
-  return new Problem(0, 'UNREACHABLE', sentence);
-}
-
-export const api = createClient<paths>({ baseUrl: location.origin });
+export const api = createClient<paths>({ baseUrl: location.origin, fetch: send });
 api.use(headers);
 
 interface Answered<T> {

@@ -15,7 +15,7 @@ const STATES = [
 
 it('every screen of contracts, runs, money and the log is in Hindi', () => {
   const own = import.meta.glob(
-    ['../screens/{compose,contract,contracts,run,runs,evidence,audit,payments,payment,dispute}.tsx', '../parts/{contract-text,payment-text,forecast,timeline,progress,revenue,disputes,signed-act,two-people,signed,changes,signatures,words,order,order-dialog,decisions,receipts}.{ts,tsx}'],
+    ['../screens/{compose,contract,contracts,run,runs,evidence,audit,payments,payment,dispute}.tsx', '../parts/{contract-text,payment-text,forecast,timeline,progress,revenue,disputes,signed-act,two-people,signed,changes,signatures,verdicts,words,order,order-dialog,decisions,receipts}.{ts,tsx}'],
     { query: '?raw', import: 'default', eager: true },
   ) as Record<string, string>;
   const missing = Object.entries(own).flatMap(([file, text]) =>
@@ -35,7 +35,7 @@ it('every Hindi text belongs to an English sentence of the page, with the same p
 
 it('every screen of people, keys, data and the SRO is in Hindi, and what stands in the frame of every page', () => {
   const own = import.meta.glob(
-    ['../app.tsx', '../screens/{home,keys,register,enrol,sign-in,datasets,dataset,wizard,admin}.tsx', '../screens/admin/*.{ts,tsx}', '../parts/{shell,page,inbox,first-steps,key-acts,people,sign-in-ways,titles,acts,boundary,oidc,compare,statistics,next-version,profile,terms,terms-form}.{ts,tsx}', '../keys/{held,passkey}.ts', '../api/client.ts'],
+    ['../app.tsx', '../screens/{home,keys,register,enrol,sign-in,datasets,dataset,wizard,admin}.tsx', '../screens/admin/*.{ts,tsx}', '../parts/{shell,page,inbox,first-steps,key-acts,recovery,people,sign-in-ways,titles,acts,boundary,oidc,compare,statistics,sealed-record,next-version,profile,terms,terms-form}.{ts,tsx}', '../keys/{held,passkey}.ts', '../api/{client,problem}.ts'],
     { query: '?raw', import: 'default', eager: true },
   ) as Record<string, string>;
   const missing = Object.entries(own).flatMap(([file, text]) =>

@@ -32,7 +32,7 @@ export async function ready(): Promise<void> {
     // Texts are no script: the build writes them beside the page (vite.config.ts).
     const texts = import.meta.env.DEV
       ? import('./hi').then(({ hi }) => hi)
-      : fetch(`${import.meta.env.BASE_URL}hi.json`).then((answer) => answer.json() as Promise<Record<string, string>>);
+      : fetch(`${import.meta.env.BASE_URL}hi.json`, { signal: AbortSignal.timeout(30_000) }).then((answer) => answer.json() as Promise<Record<string, string>>);
     [words] = await Promise.all([texts, import('./hi.css').then(letters)]);
   } catch {
     words = {};

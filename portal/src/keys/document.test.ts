@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { base64url, fromBase64url, text, utf8 } from './bytes';
+import { base64url, fromBase64url, fromHex, joined, text, utf8 } from './bytes';
 import { didKey, keyOfDid, thumbprint } from './did';
 import { canonical, envelope, own, read, sign, verified } from './document';
 import { make } from './held';
@@ -52,13 +52,32 @@ describe('signatures', () => {
     expect(await verified({ ...about, schema: 'job.v1' }, signature, key.jwk.x)).toBe(false);
     expect(await verified({ ...about, bytes: utf8('{}') }, signature, key.jwk.x)).toBe(false);
     expect(await verified(about, { ...signature, kid: other.kid }, key.jwk.x)).toBe(false);
-    expect(await verified(about, { ...signature, form: 'cose' }, key.jwk.x)).toBeUndefined();
+    expect(await verified(about, { ...signature, form: 'cose' }, key.jwk.x)).toBe(false);
+    const es256 = { ...signature, protected: base64url(canonical({ alg: 'ES256', cty: 'application/vnd.depa.contract.v1+json', iat: 1, kid: key.kid })) };
+    expect(await verified(about, es256, key.jwk.x), 'an algorithm of other keys').toBe(false);
     expect(await verified(about, signature, undefined)).toBeUndefined();
     const whole = await envelope(document, key);
     expect(text(fromBase64url(whole.payload))).toBe('{"a":1,"b":"é","schema":"contract.v1"}');
     const head = JSON.parse(text(fromBase64url(signature.protected))) as Record<string, unknown>;
     expect(Object.keys(head)).toEqual(['alg', 'cty', 'iat', 'kid']);
     expect(head['cty']).toBe('application/vnd.depa.contract.v1+json');
+  });
+});
+
+describe('signatures of COSE messages', () => {
+  it('hold for these bytes and this key, and for nothing else', async () => {
+    const [key, other] = [await make(), await make()];
+    const { bytes } = await own(document);
+    const frame = fromHex('8143a10127');
+    const over = joined(fromHex('846a'), utf8('Signature1'), fromHex('43a101274058'), Uint8Array.of(bytes.length), bytes);
+    const sig = base64url(new Uint8Array(await crypto.subtle.sign('Ed25519', key.key, over)));
+    const signature = { form: 'cose' as const, protected: base64url(frame), kid: key.kid, sig };
+    const about = { bytes, schema: 'contract.v1' };
+    expect(await verified(about, signature, key.jwk.x)).toBe(true);
+    expect(await verified(about, signature, other.jwk.x)).toBe(false);
+    expect(await verified({ ...about, bytes: utf8('{}') }, signature, key.jwk.x)).toBe(false);
+    expect(await verified(about, { ...signature, protected: base64url(fromHex('8143a10126')) }, key.jwk.x)).toBe(false);
+    expect(await verified(about, signature, undefined)).toBeUndefined();
   });
 });
 

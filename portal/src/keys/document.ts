@@ -6,6 +6,7 @@
  */
 import canonicalize from 'canonicalize';
 import { base64url, type Bytes, fromBase64url, hex, same, sha256, text, utf8 } from './bytes';
+import { toBeSigned } from './cose';
 import type { HeldKey } from './held';
 
 export interface PartySignature {
@@ -116,22 +117,29 @@ export async function seal<T extends { schema: string }>(document: Own<T>, key: 
 export const envelope = async <T extends { schema: string }>(value: T, key: HeldKey): Promise<Envelope> =>
   seal(await own(value), key);
 
-/** Whether an EdDSA signature of a document is right under this public key. Other algorithms are not judged: undefined. */
+/** What a signature is over, and whether its own header says another document, key or algorithm. */
+function signedBytes(document: { bytes: Uint8Array; schema: string }, { form, protected: header, kid }: PartySignature): Bytes | undefined {
+  // A payload tells its type itself; the key decides the algorithm.
+  if (form === 'cose') return toBeSigned(fromBase64url(header), document.bytes);
+  const { alg, cty, kid: named } = JSON.parse(text(fromBase64url(header))) as { alg?: string; cty?: string; kid?: string };
+  if ((alg !== 'EdDSA' && alg !== 'Ed25519') || cty !== payloadType(document.schema) || named !== kid) return undefined;
+  return input(header, base64url(document.bytes));
+}
+
+/** Whether a signature of a document is right under this Ed25519 key. Without one it is not judged: undefined. */
 export async function verified(
   document: { bytes: Uint8Array; schema: string },
   signature: PartySignature,
   x: string | undefined,
 ): Promise<boolean | undefined> {
-  if (signature.form !== 'jws' || x === undefined) return undefined;
-  let head: { alg?: string; cty?: string; kid?: string };
+  if (x === undefined) return undefined;
+  let message: Bytes | undefined;
   try {
-    head = JSON.parse(text(fromBase64url(signature.protected))) as typeof head;
+    message = signedBytes(document, signature);
   } catch {
     return false;
   }
-  if (head.alg !== 'EdDSA' && head.alg !== 'Ed25519') return undefined;
-  if (head.cty !== payloadType(document.schema) || head.kid !== signature.kid) return false;
+  if (message === undefined) return false;
   const key = await crypto.subtle.importKey('raw', fromBase64url(x), 'Ed25519', false, ['verify']);
-  const message = input(signature.protected, base64url(document.bytes));
   return crypto.subtle.verify('Ed25519', key, fromBase64url(signature.sig), message);
 }

@@ -1,4 +1,5 @@
 /** Tiles of the log (C2SP tlog-tiles): public records, and hashes of whole subtrees. */
+import { patiently } from '../api/patience';
 import { type Bytes, text } from '../keys/bytes';
 import { leafHash, nodeHash, ProofError, type Subtree } from './merkle';
 
@@ -14,7 +15,7 @@ export function tilePath(index: number, width: number): string {
 }
 
 async function fetched(path: string): Promise<Bytes> {
-  const response = await fetch(path);
+  const response = await patiently(path);
   if (!response.ok) throw new ProofError(`the log has no tile ${path}`);
   return new Uint8Array(await response.arrayBuffer());
 }

@@ -4,6 +4,7 @@
  */
 import { createStore, del, get, set } from 'idb-keyval';
 import { api, ask } from '../api/client';
+import { patiently } from '../api/patience';
 import type { Trust } from '../api/queries';
 import { fromHex, hex } from '../keys/bytes';
 import { type Checkpoint, cosignedAt, parse, signedBy, witnesses } from './checkpoint';
@@ -44,7 +45,7 @@ export async function pinAnew({ named: next, changed }: Watched): Promise<void> 
 }
 
 export async function watch(trust: Trust): Promise<Watched> {
-  const response = await fetch('/log/checkpoint');
+  const response = await patiently('/log/checkpoint');
   const text = await response.text();
   const note = parse(text);
   const now = named(trust);

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
 import { type Looking, may } from './contract-acts';
 
-const nobody: Looking = { state: 'active', sro: false, signed: false, proposed: false, revokers: ['tdp'] };
-const acts = (of: Partial<Looking>) => Object.entries(may({ ...nobody, ...of })).filter(([, given]) => given).map(([name]) => name);
+const nobody: Looking = { state: 'active', sro: false, signed: false, proposed: false, revokers: ['tdp'], vouched: true };
+const acts = (of: Partial<Looking>) => Object.entries(may({ ...nobody, ...of })).filter(([name, given]) => given && name !== 'asked').map(([name]) => name);
 
 it('parties sign while a contract is open, and the SRO once all of them have', () => {
   for (const state of ['proposed', 'partially_signed']) {
@@ -31,4 +31,12 @@ it('nobody does anything with a contract that has ended, and who is no party and
     for (const who of [{ role: 'tdp' }, { role: 'tdc', signed: true, proposed: true }, { sro: true }]) expect(acts({ state, ...who }), state).toEqual([]);
   }
   for (const state of ['proposed', 'awaiting_sro', 'active', 'suspended']) expect(acts({ state }), state).toEqual([]);
+});
+
+it('nobody is offered to sign what the signatures there do not vouch for; it can still be declined', () => {
+  const doubted = { state: 'proposed', role: 'tdp', vouched: false };
+  expect(acts(doubted)).toEqual(['decline', 'next']);
+  expect(may({ ...nobody, ...doubted }).asked).toBe(true);
+  expect(acts({ state: 'awaiting_sro', sro: true, vouched: false })).toEqual(['refuse']);
+  expect(may({ ...nobody, state: 'proposed', role: 'tdp', signed: true, vouched: false }).asked).toBe(false);
 });

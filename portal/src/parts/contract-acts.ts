@@ -14,9 +14,13 @@ export interface Looking {
   proposed: boolean;
   /** The roles that may revoke it. */
   revokers: readonly string[];
+  /** Whether every signature there is was judged, and none of them stands against signing. */
+  vouched: boolean;
 }
 
 export interface May {
+  /** Whether it is theirs to sign, whatever the page found of it. */
+  asked: boolean;
   sign: boolean;
   decline: boolean;
   /** A counter-offer, or a next version. */
@@ -37,10 +41,12 @@ export const isOpen = (state: string): boolean => state === 'proposed' || state 
 export const STANDING: readonly string[] = ['active', 'scheduled', 'suspended'];
 
 /** A person of the SRO signs in place of nobody: after all parties, where the template asks for it. */
-export function may({ state, role, sro, signed, proposed, revokers }: Looking): May {
+export function may({ state, role, sro, signed, proposed, revokers, vouched }: Looking): May {
   const [party, open, standing, awaiting] = [role !== undefined, isOpen(state), STANDING.includes(state), state === 'awaiting_sro'];
+  const asked = !signed && ((party && open) || (sro && awaiting));
   return {
-    sign: !signed && ((party && open) || (sro && awaiting)),
+    asked,
+    sign: asked && vouched,
     decline: party && open && !signed,
     next: party && (open || standing),
     withdraw: proposed && open,

@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from 'react-router';
 import { disputes } from '../api/queries';
 import { t } from '../i18n';
-import { Card, Read } from './page';
+import { Card, Empty, Read } from './page';
 import { Id, money, Name, State, Time } from './words';
 
 export function Disputes() {
@@ -11,7 +11,7 @@ export function Disputes() {
   return (
     <Card title={t('Disputes')}>
       <Read of={all}>
-        {(rows) => rows.length === 0 ? <p className="dim">{t('Nothing is disputed. A payment is disputed on its own page.')}</p> : (
+        {(rows) => rows.length === 0 ? <Empty folded command={`depa payment dispute list --key YOUR.key --registry ${location.origin}`}>{t('Nothing is disputed. A payment is disputed on its own page.')}</Empty> : (
           <div className="scroll">
             <table className="data">
               <thead><tr><th>{t('Dispute')}</th><th>{t('Opened by')}</th><th className="num">{t('Sum')}</th><th>{t('Opened')}</th><th>{t('State')}</th></tr></thead>

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import example from '../../../schemas/examples/dataset-offer.json';
 import type { DatasetOffer } from '../api/documents';
-import { payments } from './draft';
+import { leastGrant, payments } from './draft';
 
 const TDC = 'did:web:consumer.example';
 
@@ -34,4 +34,17 @@ it('prices are numbered over all offers, and the consumer pays each', () => {
   expect(terms.map(({ term_id, payer, dataset_id }) => ({ term_id, payer, dataset_id }))).toEqual([
     { term_id: 'p1', payer: TDC, dataset_id: undefined }, { term_id: 'p2', payer: TDC, dataset_id: 'b' },
   ]);
+});
+
+it('a run over several datasets keeps to the least ε and the least δ granted, and to caps where nothing is', () => {
+  const cap = (epsilon: string, delta: string, id: string) => ({ dataset_id: id, privacy_cap: { ...offer({}).privacy_cap, epsilon, delta } });
+  const offers = [cap('3.0', '0.00001', 'a'), cap('2.0', '0.0001', 'b')];
+  expect(leastGrant(offers, {})).toEqual({ epsilon: '2.0', delta: '0.00001' });
+  // A smaller δ of either one lowers it, whichever table is the smaller.
+  expect(leastGrant(offers, { a: { epsilon: '3.0', delta: '0.000001' } })).toEqual({ epsilon: '2.0', delta: '0.000001' });
+  expect(leastGrant(offers, { b: { epsilon: '0.5', delta: '0.0000001' } })).toEqual({ epsilon: '0.5', delta: '0.0000001' });
+  // Numbers are compared, not spellings.
+  expect(leastGrant(offers, { a: { epsilon: '10', delta: '0.0001' }, b: { epsilon: '9', delta: '0.00010' } }).epsilon).toBe('9');
+  for (const written of ['', '.', '1e-9', '0', 'x']) expect(leastGrant(offers, { a: { epsilon: written, delta: written } })).toEqual({ epsilon: '2.0', delta: '0.00001' });
+  expect(leastGrant([], {})).toEqual({ epsilon: '1', delta: '0.00001' });
 });

@@ -29,6 +29,21 @@ export interface Form {
   columns: Record<string, string[]>;
 }
 
+/**
+ * The least ε and the least δ that are granted of these offers, as they were written: a run over all of them keeps to both.
+ * What is no number yet counts as the offer's cap.
+ */
+export function leastGrant(offers: readonly Pick<DatasetOffer, 'dataset_id' | 'privacy_cap'>[], grants: Form['grants']): { epsilon: string; delta: string } {
+  const least = (member: 'epsilon' | 'delta', otherwise: string): string => {
+    const granted = offers.map(({ dataset_id, privacy_cap }) => {
+      const written = grants[dataset_id]?.[member] ?? '';
+      return /^\d+(\.\d+)?$/.test(written) && Number(written) > 0 ? written : privacy_cap[member];
+    });
+    return granted.toSorted((a, b) => Number(a) - Number(b))[0] ?? otherwise;
+  };
+  return { epsilon: least('epsilon', '1'), delta: least('delta', '0.00001') };
+}
+
 /** What everybody may use without the SRO laying anything down. */
 export const BUILT_IN = { template: 'training-v1', title: 'Training', purposes: ['TRAINING'], jurisdictions: [] as string[], rules: [] as string[] };
 

@@ -6,10 +6,15 @@ import { t } from '../i18n';
 import { Refused } from '../keys/document';
 import { heldKeys, type HeldKey } from '../keys/held';
 
+/** With so many keys that count, the loss of one leaves its holder able to sign. */
+export const ENOUGH_KEYS = 2;
+
 export interface Signing {
   /** The first held key that counts now at the register. */
   ready: HeldKey | undefined;
   held: HeldKey[];
+  /** How many keys count for who is signed in, here or elsewhere. */
+  active: number;
   /** Whether the register and the browser were asked already. */
   known: boolean;
   again: () => void;
@@ -30,6 +35,7 @@ export function useSigning(): Signing {
   return {
     ready: held.data?.find((key) => active.has(key.thumbprint)),
     held: held.data ?? [],
+    active: active.size,
     known: held.data !== undefined && !listed.isPending,
     again: () => {
       void client.invalidateQueries({ queryKey: ['held'] });

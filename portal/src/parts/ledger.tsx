@@ -43,10 +43,13 @@ export function Ledger({ look }: { look: (dataset: string, tdc: string) => void 
   const lines = [...read].sort((a, b) => a.name.localeCompare(b.name) || b.spent - a.spent);
   const facets: Facets<Line> = { Dataset: (line) => [line.name], Consumer: (line) => [names(line.tdc)], 'ε used': (line) => [band(line.spent, line.cap)] };
   const { shown, bar } = useFacets(lines, facets);
+  const provides = session?.roles.includes('tdp_admin') ?? false;
+  const command = oversees(session) ? `depa audit export --out log.jsonl --key YOUR.key --trust trust.json --registry ${location.origin}`
+    : provides ? 'depa kms budget --kms https://kms.acme.example --key YOUR.key' : `depa dataset list --registry ${location.origin}`;
   return (
     <Card title={t('Privacy ledger')} aside={<span className="dim small">{t('ε spent, by dataset and consumer')}</span>}>
       {lines.length === 0 ? (
-        <Empty command={oversees(session) ? `depa audit export --out log.jsonl --key YOUR.key --trust trust.json --registry ${location.origin}` : undefined}>{own.length === 0 ? t('No dataset concerns you.') : t('No run has spent anything yet.')}</Empty>
+        <Empty command={command}>{own.length === 0 ? t('No dataset concerns you.') : t('No run has spent anything yet.')}</Empty>
       ) : (
         <div className="stack tight">
           <div className="row top noprint">{bar}<span className="dim small" role="status">{t('{n} of {all}', { n: shown.length, all: lines.length })}</span></div>

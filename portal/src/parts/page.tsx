@@ -62,12 +62,13 @@ export function Terminal({ command, open }: { command: string; open?: boolean })
   );
 }
 
-export function Empty({ children, command, action }: { children: ReactNode; command?: string; action?: ReactNode }) {
+/** Where there is nothing yet: the same step as a command, folded where it stands beside others. */
+export function Empty({ children, command, action, folded }: { children: ReactNode; command: string; action?: ReactNode; folded?: boolean }) {
   return (
     <div className="empty">
       <p>{children}</p>
       {action}
-      {command && <Terminal command={command} open />}
+      <Terminal command={command} open={!folded} />
     </div>
   );
 }

@@ -4,6 +4,7 @@
  */
 import { Button, Modal, Textarea } from '@mantine/core';
 import { type ReactNode, useEffect, useMemo, useState } from 'react';
+import { Problem } from '../api/client';
 import { t } from '../i18n';
 import { type Envelope, seal, stamp } from '../keys/document';
 import { keyMissing, NoKey, useSigning } from './keys';
@@ -52,8 +53,8 @@ export function SignedAct<T extends Document>({ opened, close, title, lead, act,
       await send(await seal(own, ready));
     } catch (caught) {
       setProblem(caught);
-      // A refused document may be too old by now: the next try is of a new one.
-      setAt(stamp());
+      // A refused document may be too old by now: the next try is of a new one. One that got no answer is tried as it is.
+      if (!(caught instanceof Problem && caught.status === 0)) setAt(stamp());
     }
     setBusy(false);
   };

@@ -8,7 +8,7 @@ import type { Contract, ImageSet } from '../api/documents';
 import { contract as contractQuery, contractVersion, datasets, imageSets, me, participants, signedOffer, templates, trust } from '../api/queries';
 import { t } from '../i18n';
 import { type Own, peek, read, seal, stamp } from '../keys/document';
-import { BUILT_IN, counter, draft, type Form, formOf, type Template, templated, uuidV7 } from '../parts/draft';
+import { BUILT_IN, counter, draft, type Form, formOf, leastGrant, type Template, templated, uuidV7 } from '../parts/draft';
 import { useBasket } from '../parts/basket';
 import { Changes } from '../parts/changes';
 import { ContractText } from '../parts/contract-text';
@@ -119,7 +119,7 @@ function Composer({ base }: { base?: Own<Contract> }) {
   const read_ = readOf !== undefined && readOf === mine?.digest;
   const current = checked !== undefined && checked.digest === mine?.digest;
   const least = chosen.slice().sort((a, b) => a.offer.public_rows - b.offer.public_rows)[0];
-  const granted = chosen.map(({ offer }) => Number(form.grants[offer.dataset_id]?.epsilon ?? offer.privacy_cap.epsilon));
+  const granted = leastGrant(chosen.map(({ offer }) => offer), form.grants);
   const views = [...(base ? [{ value: 'changes', label: t('Changes') }] : []), { value: 'words', label: t('Words') }, { value: 'json', label: 'JSON' }];
   return (
     <Page
@@ -164,7 +164,7 @@ function Composer({ base }: { base?: Own<Contract> }) {
         <>
           {chosen.length > 0 && (
             <Card title={t('What a training would cost')}>
-              <Forecast granted={String(Math.min(...granted) || 1)} delta={least?.offer.privacy_cap.delta ?? '0.00001'} rows={least?.offer.public_rows ?? 0} datasets={chosen.map(({ offer }) => offer.dataset_id)} />
+              <Forecast granted={granted.epsilon} delta={granted.delta} rows={least?.offer.public_rows ?? 0} datasets={chosen.map(({ offer }) => offer.dataset_id)} />
             </Card>
           )}
           <div className="split half">

@@ -25,6 +25,7 @@ import { Signatures } from '../parts/signatures';
 import { SignedAct } from '../parts/signed-act';
 import { stepUp } from '../parts/step-up';
 import { useTitle } from '../parts/titles';
+import { type Doubt, doubted, useVerdicts, type Verdict } from '../parts/verdicts';
 import { Id, Name, State, Time } from '../parts/words';
 import type { Schemas } from '../api/client';
 import { ByTwo } from './admin/by-two';
@@ -106,6 +107,7 @@ function useLineage(id: string): { versions: Version[]; problem?: unknown } {
 function Shown({ view, id, registry }: { view: Schemas['ContractView']; id: string; registry: string }) {
   const { own, problem } = useRead(view, id, registry);
   const { before, acknowledge } = useSeen(own);
+  const verdicts = useVerdicts(own, view.contract.signatures);
   const { versions, problem: unfollowed } = useLineage(id);
   const [shown, setShown] = useState('words');
   const title = useTitle();
@@ -155,9 +157,9 @@ function Shown({ view, id, registry }: { view: Schemas['ContractView']; id: stri
               <div className="digest" data-testid="digest">{own.digest}</div>
               <p className="dim small">{t('SHA-256 of {n} canonical bytes, made in your browser of what is shown here.', { n: own.bytes.length })}</p>
             </Card>
-            <Card title={t('Signatures')}><Signatures document={own} signatures={view.contract.signatures} /></Card>
+            <Card title={t('Signatures')}><Signatures of={own.value} signatures={view.contract.signatures} verdicts={verdicts} /></Card>
             {/* Another version is read anew: nothing that was ticked or written for this one counts for it. */}
-            <div className="noprint"><Acts key={own.digest} own={own} view={view} signed={acknowledge} /></div>
+            <div className="noprint"><Acts key={own.digest} own={own} view={view} verdicts={verdicts} signed={acknowledge} /></div>
           </div>
         </div>
       )}
@@ -191,7 +193,13 @@ function Versions({ id, all, shown, problem }: { id: string; all: Version[]; sho
   );
 }
 
-function Acts({ own, view, signed: done }: { own: Own<Contract>; view: Schemas['ContractView']; signed: () => void }) {
+/** Why the page offers no signing, and what to do then. */
+const DOUBTS: Record<Doubt, string> = {
+  wrong: 'A signature here is wrong: these are not the bytes that were signed. Ask the one who proposed the contract for its digest, and tell the SRO.',
+  unproposed: 'No signature of the one who proposed this contract is there that this browser finds right. Ask them to sign it anew with a key that counts.',
+};
+
+function Acts({ own, view, verdicts, signed: done }: { own: Own<Contract>; view: Schemas['ContractView']; verdicts: Verdict[] | undefined; signed: () => void }) {
   const client = useQueryClient();
   const { data: session } = useQuery(me);
   const { ready } = useSigning();
@@ -218,6 +226,7 @@ function Acts({ own, view, signed: done }: { own: Own<Contract>; view: Schemas['
   };
   const put = async () => {
     if (ready === undefined) throw keyMissing();
+    if (!may.sign) throw new Refused('SIGNATURE_INVALID', t('This page does not offer to sign it.'));
     // Who is no party countersigns: an act of the SRO.
     if (mine === undefined) await stepUp(session);
     const signature = await sign(own, ready);
@@ -228,7 +237,9 @@ function Acts({ own, view, signed: done }: { own: Own<Contract>; view: Schemas['
   };
   const reference = { id, sha256: own.digest };
   const proposed = view.contract.signatures[0]?.kid.startsWith(`${session?.member}#`) ?? false;
-  const may = mayOf({ state: view.state, role: mine?.role, sro, signed, proposed, revokers: own.value.revocation.by });
+  const doubt = verdicts && doubted(own.value.parties, view.contract.signatures, verdicts);
+  const vouched = verdicts !== undefined && doubt === undefined;
+  const may = mayOf({ state: view.state, role: mine?.role, sro, signed, proposed, revokers: own.value.revocation.by, vouched });
   const made = (reason: string, at: string) => {
     if (acting === 'revoke') return { schema: 'contract-revoke.v1', registry, contract: reference, reason, revoked_at: at };
     if (acting === 'withdraw') return { schema: 'contract-withdraw.v1', registry, contract: reference, cause: 'at_will', reason, at };
@@ -256,15 +267,17 @@ function Acts({ own, view, signed: done }: { own: Own<Contract>; view: Schemas['
         {awaiting && <div className="note wait">{t('Every party has signed. Two people of the SRO countersign before it stands.')}</div>}
         {view.state === 'scheduled' && <p>{t('It comes into force at')} <Time at={own.value.effective_from} />.</p>}
         {may.order && <div><OrderRun contract={id} /></div>}
-        {(may.sign || may.withdraw || may.revoke) && <NoKey />}
+        {(may.asked || may.withdraw || may.revoke) && <NoKey />}
+        {may.asked && doubt && <div className="note bad" role="alert"><strong>{t('This page does not offer to sign it.')}</strong> {t(DOUBTS[doubt])}</div>}
         {may.sign && (
           <>
+            {verdicts?.some((one) => one !== 'right') && <div className="note wait">{t('This page could not judge every signature here. Compare the digest with who made them before you sign.')}</div>}
             <Checkbox checked={read_} onChange={(event) => setRead(event.currentTarget.checked)} label={t('I have read the contract and compared the digest')} />
             {ready && !read_ && <p className="dim small">{t('Tick that you have read it.')}</p>}
             <Button disabled={!read_ || !ready} loading={busy} onClick={() => void tried(put)}>{mine ? t('Sign this contract') : t('Countersign for the SRO')}</Button>
-            {may.decline && <Button variant="default" disabled={!ready} onClick={() => setActing('decline')}>{t('Decline')}</Button>}
           </>
         )}
+        {may.decline && <Button variant="default" disabled={!ready} onClick={() => setActing('decline')}>{t('Decline')}</Button>}
         {may.next && <Button component={Link} variant="default" to={`/contracts/new?counter=${id}&version=${own.digest}`}>{open ? t('Make a counter-offer') : t('Propose a next version')}</Button>}
         {may.withdraw && <Button variant="default" disabled={!ready} onClick={() => setActing('withdraw')}>{t('Take it back')}</Button>}
         {may.revoke && <Button variant="outline" color="red" disabled={!ready} onClick={() => setActing('revoke')}>{t('Revoke this contract')}</Button>}

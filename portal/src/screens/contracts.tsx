@@ -33,7 +33,7 @@ function Own({ composes }: { composes: boolean }) {
     <Card>
       <Read of={all}>
         {(rows) => rows.length === 0 ? (
-          composes ? <Empty command={COMMAND}>{t('You are party of no contract yet.')}</Empty> : <Empty>{t('You are party of no contract yet. A data consumer composes one; when it names you, it waits here and on Home for your signature.')}</Empty>
+          composes ? <Empty command={COMMAND}>{t('You are party of no contract yet.')}</Empty> : <Empty command={`depa contract list --key YOUR.key --registry ${location.origin}`}>{t('You are party of no contract yet. A data consumer composes one; when it names you, it waits here and on Home for your signature.')}</Empty>
         ) : (
           <div className="scroll">
             <table className="data">

@@ -16,7 +16,7 @@ import { Decisions } from '../parts/decisions';
 import { Json } from '../parts/json';
 import { Card, Facts, Page, ProblemNote, Read, Terminal } from '../parts/page';
 import { save } from '../parts/save';
-import { keyFor } from '../parts/signatures';
+import { keyFor } from '../parts/verdicts';
 import { Id, State, Time } from '../parts/words';
 
 type Record_ = Schemas['RunRecord'];

@@ -64,7 +64,7 @@ export function Home() {
       )}
       <Card title={t('Recent activity')} aside={notes.some((note) => note.index > read) ? <button type="button" className="quiet" onClick={markRead}>{t('Mark all as read')}</button> : oversees(session) && <span className="dim small">{t('since you opened this page')}</span>}>
         {notes.length === 0 ? (
-          <p className="dim">{t('Nothing yet. What the others do appears here by itself.')}</p>
+          <Empty folded command={`depa audit monitor ${location.origin} --state mirror --trust trust.json`}>{t('Nothing yet. What the others do appears here by itself.')}</Empty>
         ) : (
           <ul className="list" aria-live="polite">
             {notes.map((note) => (
@@ -86,7 +86,7 @@ export function Home() {
       <Card title={t('Latest runs')} aside={<Link to="/runs">{t('All runs')}</Link>}>
         <Read of={all}>
           {({ runs: rows }) => rows.length === 0 ? (
-            <p className="dim">{t('No run has checked in yet.')}</p>
+            <Empty folded command={`depa run start job.bundle.json --registry ${location.origin}`}>{t('No run has checked in yet.')}</Empty>
           ) : (
             <ul className="list">
               {rows.slice(0, 5).map((run) => (

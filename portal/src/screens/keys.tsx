@@ -1,5 +1,5 @@
 /** Keys that sign for who is signed in: made in this browser or read from a file, and a second one for the day it is lost. */
-import { Button, FileButton, PasswordInput } from '@mantine/core';
+import { Button, FileButton } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
@@ -11,9 +11,10 @@ import {
   forget, forgetRecovery, fromFile, fromRecovery, type HeldKey, keep, keepRecovery, madeRecoveries, type MadeRecovery, make, makeRecovery, withoutKey,
 } from '../keys/held';
 import { begun, EndKey, EnterKey, invitation, type KeyEvent, PublicHalf } from '../parts/key-acts';
-import { useSigning } from '../parts/keys';
+import { ENOUGH_KEYS, useSigning } from '../parts/keys';
 import { Card, Empty, Page, ProblemNote, Read, Terminal } from '../parts/page';
 import { People } from '../parts/people';
+import { isDue, Recovery, useLater } from '../parts/recovery';
 import { SignInWays } from '../parts/sign-in-ways';
 import { save } from '../parts/save';
 import { useHanded } from '../parts/two-people';
@@ -123,15 +124,20 @@ export default function Keys() {
   const stateOf = (print: string) => listed.data?.keys.find((one) => one.thumbprint === print)?.state;
 
   const active = listed.data?.keys.filter((key) => key.state === 'active').length ?? 0;
+  const alone = listed.data !== undefined && active < ENOUGH_KEYS;
+  const { later, putOff } = useLater(member);
+  const due = listed.data !== undefined && recoveries.data !== undefined && isDue({ ready: signing.ready !== undefined, active, made: recoveries.data.length > 0, later });
+  const recovery = <Recovery due={due} ready={signing.ready !== undefined} known={signing.known} busy={busy === 'second'} passphrase={passphrase} again={again} type={setPassphrase} repeat={setAgain} make={() => void second()} putOff={() => putOff(true)} />;
   return (
     <Page title={t('Keys')} lead={t('Your session reads. What you sign, your own key signs, in this browser; the service never sees it.')}>
       <ProblemNote problem={problem ?? unread} />
       {handed && signing.known && !signing.ready && <div className="note wait">{t('A colleague asks you to enter their key. First take in a key that counts, below.')}</div>}
-      {signing.ready && active < 2 && <div className="note wait">{t('Only one key signs for you. If this browser loses it, nobody can sign for you until two people of the SRO help. Make a recovery key.')}</div>}
-      {signing.held.length > 0 && listed.data && active < 2 && !persisted && <div className="note wait">{t('This browser may delete what pages keep when it runs short of space. Make a recovery key.')}</div>}
+      {due && recovery}
+      {signing.ready && alone && !due && <div className="note wait">{t('Only one key signs for you. If this browser loses it, nobody can sign for you until two people of the SRO help. Make a recovery key.')}{later && !recoveries.data?.length && <> <button type="button" className="quiet" onClick={() => putOff(false)}>{t('Do it now')}</button></>}</div>}
+      {signing.held.length > 0 && alone && !due && !persisted && <div className="note wait">{t('This browser may delete what pages keep when it runs short of space. Make a recovery key.')}</div>}
       <Card title={t('In this browser')}>
         {signing.held.length === 0 && !recoveries.data?.length ? (
-          <Empty>{t('No key yet. Take in the key file of your organisation, or make a key and have it entered by one that counts.')}</Empty>
+          <Empty command={`depa keys new --out mine.key --did ${member}`}>{t('No key yet. Take in the key file of your organisation, or make a key and have it entered by one that counts.')}</Empty>
         ) : (
           <ul className="list">
             {signing.held.map((key) => {
@@ -187,15 +193,7 @@ export default function Keys() {
             <Terminal command={`depa keys new --out mine.key --did ${member}\ndepa keys add mine.key --use document --use api --key KEY_THAT_COUNTS.key --trust trust.json --registry ${location.origin}`} />
           </div>
         </Card>
-        <Card title={t('Recovery')}>
-          <div className="stack tight">
-            <p className="dim">{t('A second key in a file under a passphrase, for the day this browser is lost.')}</p>
-            <PasswordInput label={t('Passphrase')} description={t('At least 12 characters')} value={passphrase} onChange={(event) => setPassphrase(event.currentTarget.value)} autoComplete="new-password" />
-            <PasswordInput label={t('The same again')} description={t('To make a key; to open a file, once is enough')} value={again} onChange={(event) => setAgain(event.currentTarget.value)} autoComplete="new-password" error={again !== '' && again !== passphrase && t('These two differ')} />
-            <div><Button variant="default" onClick={() => void second()} loading={busy === 'second'} disabled={!signing.ready || passphrase.length < 12 || again !== passphrase}>{t('Make a recovery key')}</Button></div>
-            {signing.known && !signing.ready && <p className="dim small">{t('First take in a key that counts: it must sign for the new one.')}</p>}
-          </div>
-        </Card>
+        {!due && recovery}
       </div>
       <Card title={t('At the register')}>
         <Read of={listed}>

@@ -8,7 +8,7 @@ import { api, ask, type Schemas } from '../api/client';
 import { disputes, journal, me, payments, trust } from '../api/queries';
 import { t } from '../i18n';
 import { uuidV7 } from '../parts/draft';
-import { Card, Facts, Page, Read, Terminal } from '../parts/page';
+import { Card, Empty, Facts, Page, Read, Terminal } from '../parts/page';
 import { SignedAct } from '../parts/signed-act';
 import { Id, money, Name, State, Time } from '../parts/words';
 
@@ -50,7 +50,7 @@ export default function PaymentPage() {
       {({ payments: rows }) => {
         const found = rows.find((row) => row.instruction_id === id);
         return found ? <Shown of={found} /> : (
-          <Page title={t('Payment')} crumbs={<Link to="/payments">{t('Payments')}</Link>}><p className="dim">{t('No such payment concerns you.')}</p></Page>
+          <Page title={t('Payment')} crumbs={<Link to="/payments">{t('Payments')}</Link>}><Empty command={`depa payment list --key YOUR.key --registry ${location.origin}`}>{t('No such payment concerns you.')}</Empty></Page>
         );
       }}
     </Read>
@@ -121,7 +121,7 @@ function Transfers({ of }: { of: Obligation }) {
       <Read of={all}>
         {(lines) => {
           const own = lines.filter((line) => line.reference === of.instruction_id);
-          return own.length === 0 ? <p className="dim">{t('No transfer is about it yet.')}</p> : (
+          return own.length === 0 ? <Empty folded command={`depa payment export --contract ${of.contract.id} --key YOUR.key --registry ${location.origin}`}>{t('No transfer is about it yet.')}</Empty> : (
             <div className="scroll">
               <table className="data">
                 <thead><tr><th>{t('When')}</th><th>{t('Why')}</th><th>{t('From')}</th><th>{t('To')}</th><th className="num">{t('Sum')}</th><th>{t('Phase')}</th><th>{t('Log entry')}</th></tr></thead>

@@ -158,7 +158,7 @@ function Webhooks() {
       </Card>
       <Card title={t('Deliveries')} aside={<span className="dim small">{t('the newest first')}</span>}>
         <Read of={sent}>
-          {({ deliveries: rows }) => rows.length === 0 ? <p className="dim">{t('Nothing was sent yet.')}</p> : (
+          {({ deliveries: rows }) => rows.length === 0 ? <Empty folded command={`depa webhook deliveries --key YOUR.key --registry ${location.origin}`}>{t('Nothing was sent yet.')}</Empty> : (
             <div className="scroll">
               <table className="data">
                 <thead><tr><th>{t('Event')}</th><th>{t('Message')}</th><th className="num">{t('Attempts since last sent')}</th><th>{t('Last answer')}</th><th>{t('When')}</th><th>{t('State')}</th><th><span className="sr">{t('Acts')}</span></th></tr></thead>

@@ -8,34 +8,20 @@ import { api, ask } from '../api/client';
 import type { DatasetOffer, ImageSet, PublicOffer } from '../api/documents';
 import { datasets, imageSets, me, signedOffer, trust } from '../api/queries';
 import { t } from '../i18n';
-import { peek, Refused, seal, stamp } from '../keys/document';
+import { peek, seal, stamp } from '../keys/document';
 import { croissant } from '../parts/croissant';
 import { Json } from '../parts/json';
 import { keyMissing, NoKey, useSigning } from '../parts/keys';
-import { follows, fresh, lacks, merged, type Row, rowsOf, sealedOf, typeOf } from '../parts/next-version';
+import { fresh, lacks, merged, type Row, rowsOf, sealedOf, typeOf } from '../parts/next-version';
 import { Card, Page, ProblemNote, Read, Terminal } from '../parts/page';
 import { profile, type Profiled, told } from '../parts/profile';
 import { save } from '../parts/save';
+import { type Sealed, sealedRecord } from '../parts/sealed-record';
 import { SignedBytes, useOwn } from '../parts/signed';
 import { type Statistics, statistics, unlike } from '../parts/statistics';
 import { lacking, priceOf, priceTerms, regionsOf, type Terms, termsOf, usualDelta } from '../parts/terms';
 import { TermsForm } from '../parts/terms-form';
 import { useNames } from '../parts/words';
-
-/** What `depa dataset seal` leaves behind. */
-interface Sealed {
-  dataset_id: string;
-  version: number;
-  family: string;
-  url: string;
-  bytes: number;
-  manifest_root: string;
-  kms: string;
-  kms_jwk: { kty: string; crv: string; x: string };
-  key_id: string;
-  min_assurance: 'software' | 'hardware';
-  media_type?: string;
-}
 
 const CARD = { description: '', collection: '', limitations: '', personal_data: '', licence: 'By contract only' };
 const CARD_WORDS: Record<keyof typeof CARD, string> = {
@@ -51,22 +37,6 @@ const REACHABLE = /^https:\/\/.|^http:\/\/(localhost|127\.0\.0\.1|\[::1\])(:|\/|
 
 /** A word of a command as a shell takes it. */
 const quoted = (word: string): string => (/^[\w.%/:-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
-
-/** The record of a sealing, as far as the page can tell: its form, and that it is of the key service described. */
-function sealedRecord(content: string, kms: string): Sealed {
-  let found: Partial<Sealed>;
-  try {
-    found = JSON.parse(content) as Partial<Sealed>;
-  } catch {
-    throw new Refused('MANIFEST_INVALID', t('this is no record of depa dataset seal'));
-  }
-  const { dataset_id = '', manifest_root = '', key_id = '', family = '', url = '', kms_jwk } = found;
-  const formed = /^dst_[0-9a-f-]{36}$/.test(dataset_id) && /^[0-9a-f]{64}$/.test(manifest_root) && /^key_/.test(key_id)
-    && /^fam_/.test(family) && url !== '' && Number.isSafeInteger(found.bytes) && kms_jwk?.crv === 'Ed25519';
-  if (!formed) throw new Refused('MANIFEST_INVALID', t('this is no record of depa dataset seal'));
-  if (found.kms !== kms) throw new Refused('MANIFEST_INVALID', t('it was sealed to {other}, and {own} is described', { other: found.kms ?? '?', own: kms }));
-  return found as Sealed;
-}
 
 /** The image sets that the SRO approved; undefined while they are unread. */
 function useApproved(): ImageSet[] | undefined {
@@ -192,10 +162,7 @@ function Form({ before }: { before?: DatasetOffer }) {
   });
   const found = (columns: Profiled[]) => setRows(before ? merged(columns, rowsOf(before)) : columns.map(fresh));
   const taken = (chosen: File | null) => chosen && tried('sealed', async () => {
-    const made = sealedRecord(await chosen.text(), kms);
-    if (before) follows(made, before);
-    else if (family !== '' && made.family !== family) throw new Refused('MANIFEST_INVALID', t('this is another dataset, or in another family: seal it with the description that this page saves'));
-    setRecord({ sealed: made, of: described });
+    setRecord({ sealed: sealedRecord(await chosen.text(), { kms, assurance, family, before }), of: described });
     setOfferedAt(stamp());
   });
   const publish = () => tried('publish', async () => {

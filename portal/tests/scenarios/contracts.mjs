@@ -1,5 +1,6 @@
 // Screens 2, 6 and 7: composing, the other side's inbox, signing only what is shown.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { quiet, until } from '../check.mjs';
@@ -36,11 +37,31 @@ async function propose(page, house, template) {
   return { id: page.url().split('/').at(-1), digest };
 }
 
+/** A smaller δ of any dataset asks for another forecast, and what is shown is what that one says. */
+async function forecast_follows(page) {
+  const cost = page.locator('strong.num').filter({ hasText: 'ε' });
+  const before = await cost.textContent();
+  const delta = '0.000000001';
+  const told = page.waitForResponse((response) => response.url().includes('/v1/forecast') && new URL(response.url()).searchParams.get('delta') === delta);
+  await page.getByLabel(/^δ, at most/).last().fill(delta);
+  const { points } = await (await told).json();
+  const micro = points.at(-1).epsilon_micro;
+  const shown = async () => Number((await cost.textContent()).replace('ε', ''));
+  await until('the cost of the smaller δ is shown', async () => Math.abs((await shown()) * 1e6 - micro) < 100);
+  assert.ok((await shown()) > Number(before.replace('ε', '')), 'a smaller δ costs more ε');
+  const rest = await page.getByText(/steps at batch/).textContent();
+  const granted = Number(/with ([\d.]+) granted/.exec(await page.getByRole('img', { name: /ε after each step/ }).getAttribute('aria-label'))[1]) * 1e6;
+  const left = /([\d.]+) left\./.exec(rest);
+  assert.equal(left !== null, micro <= granted, rest);
+  if (left) assert.ok(Number(left[1]) * 1e6 <= granted - micro + 1, rest);
+}
+
 export async function a_contract_over_budget_is_refused_and_the_rule_is_named(house) {
   const page = await house.signer('tdc');
   await pick(page, house);
   await page.getByRole('img', { name: /ε after each step/ }).waitFor();
   await page.getByText(/steps at batch/).waitFor();
+  await forecast_follows(page);
   await grants(page).first().fill('9.5');
   await page.getByRole('button', { name: 'Check every rule' }).click();
   const refusal = page.getByRole('alert').filter({ hasText: 'EPSILON_OUT_OF_RANGE' });
@@ -235,15 +256,27 @@ export async function bytes_that_the_service_altered_are_neither_shown_nor_offer
     await provider.getByText(code).waitFor();
     assert.equal(await provider.getByRole('button', { name: 'Sign this contract' }).count(), 0, code);
   }
-  // A wrong signature is seen, too.
+  // Under a digest that was told anew, the proposer's signature is wrong; and so is an altered one: neither is offered for signing.
+  const unsigned = async () => {
+    await provider.getByText('this signature is wrong').waitFor();
+    await provider.getByRole('alert').filter({ hasText: 'This page does not offer to sign it.' }).waitFor();
+    assert.equal(await provider.getByRole('button', { name: 'Sign this contract' }).count(), 0);
+  };
+  const retold = (view) => ({ ...view, sha256: createHash('sha256').update(Buffer.from(view.contract.payload, 'base64url')).digest('hex') });
+  await alter((view) => retold(spoilt.DIGEST_MISMATCH(view)));
+  await unsigned();
+  await alter((view) => retold(spoilt.DIGEST_MISMATCH({ ...view, contract: { ...view.contract, signatures: [] } })));
+  await provider.getByText('No signature of the one who proposed this contract').waitFor();
+  assert.equal(await provider.getByRole('button', { name: 'Sign this contract' }).count(), 0);
   await alter((view) => {
     const [first, ...rest] = view.contract.signatures;
     const sig = `${first.sig[0] === 'A' ? 'B' : 'A'}${first.sig.slice(1)}`;
     return { ...view, contract: { ...view.contract, signatures: [{ ...first, sig }, ...rest] } };
   });
-  await provider.getByText('this signature is wrong').waitFor();
+  await unsigned();
   await provider.unroute(`**/v1/contracts/${id}`);
   await house.open(provider, `/contracts/${id}`);
+  await provider.getByRole('button', { name: 'Sign this contract' }).waitFor();
   await provider.getByRole('button', { name: 'Decline' }).click();
   await provider.getByLabel('Reason, one sentence').fill('the price');
   await provider.getByRole('dialog').getByRole('button', { name: 'Decline' }).click();

@@ -10,6 +10,8 @@ const dist = resolve(import.meta.dirname, '../../dist');
 async function pages(page, house) {
   const { runs } = await page.evaluate(async () => (await fetch('/v1/runs')).json());
   const { contracts } = await page.evaluate(async () => (await fetch('/v1/contracts')).json());
+  const { payments } = await page.evaluate(async () => (await fetch('/v1/payments')).json());
+  const { disputes } = await page.evaluate(async () => (await fetch('/v1/disputes')).json());
   const { datasets } = await house.get('/v1/datasets?limit=10');
   const dataset = datasets[0].offer.dataset_id;
   const run = runs.at(-1).run_id;
@@ -17,8 +19,28 @@ async function pages(page, house) {
     home: '/', datasets: '/datasets', dataset: `/datasets/${dataset}`, contracts: '/contracts',
     contract: `/contracts/${contracts[0].contract_id}`, compose: '/contracts/new', wizard: '/datasets/new', runs: '/runs', run: `/runs/${run}`,
     evidence: `/runs/${run}/evidence`, audit: '/audit', payments: '/payments', keys: '/keys',
+    ...(payments.length > 0 ? { payment: `/payments/${payments[0].instruction_id}` } : {}),
+    ...(disputes.length > 0 ? { dispute: `/disputes/${disputes[0].dispute_id}` } : {}),
   };
 }
+
+/** Two datasets in the basket, so that the composer has everything to show. */
+async function filled(page, house) {
+  await house.open(page, '/datasets');
+  const buttons = page.locator('.card.link .above button');
+  await buttons.nth(1).waitFor();
+  for (const at of [0, 1]) await buttons.nth(at).click();
+  await page.getByRole('link', { name: 'Contract over 2 datasets' }).waitFor();
+}
+
+/** What a page shows late, beside what it reads first. */
+const LATE = {
+  compose: async (page) => {
+    await page.getByLabel(/^ε of /).nth(1).waitFor();
+    await page.getByRole('img', { name: /ε after each step/ }).waitFor();
+    await page.getByTestId('digest').waitFor();
+  },
+};
 
 /** Every command that pages show, found on the way through them. */
 const commands = new Set();
@@ -27,6 +49,7 @@ async function looked_at(house, scheme) {
   const bad = [];
   const look = async (page, path, shot) => {
     await house.open(page, path);
+    await LATE[shot]?.(page);
     await settled(page);
     for (const finding of await findings(page)) bad.push(`${path}: ${finding}`);
     for (const shown of await page.locator('.terminal pre').allTextContents()) for (const line of shown.split('\n')) commands.add(line);
@@ -34,6 +57,7 @@ async function looked_at(house, scheme) {
   };
   const options = { colorScheme: scheme, bypassCSP: true };
   const consumer = await house.signer('tdc', options);
+  await filled(consumer, house);
   for (const [shot, path] of Object.entries(await pages(consumer, house))) await look(consumer, path, shot);
   const stranger = await house.profile(options);
   for (const [shot, path] of [['sign-in', '/'], ['register', '/register'], ['enrol', '/enrol#x']]) await look(stranger, path, shot);
@@ -64,6 +88,23 @@ export async function the_commands_that_pages_show_are_those_of_depa(house) {
     for (const flag of words.filter((word) => word.startsWith('--'))) assert.ok(help.includes(flag), `${command}: no ${flag}`);
     if (!words.includes('--help')) for (const flag of required(help)) assert.ok(words.includes(flag), `${command}: ${flag} is missing`);
   }
+}
+
+export async function a_recovery_key_is_the_next_step_and_home_reminds_of_it_where_it_was_put_off(house) {
+  const page = await house.signer('ccrp');
+  const step = page.locator('section', { has: page.getByRole('heading', { name: 'Recovery', exact: true }) });
+  await step.getByText('next step').waitFor();
+  await step.getByText('Only one key signs for you').waitFor();
+  await step.getByRole('button', { name: 'Put it off: I accept that I may lose my only key' }).click();
+  await step.getByText('next step').waitFor({ state: 'detached' });
+  await page.reload();
+  await page.getByText('Only one key signs for you').waitFor();
+  assert.equal(await step.getByText('next step').count(), 0, 'put off is put off');
+  await house.open(page, '/');
+  await page.locator('.todo li:not(.done)').getByRole('link', { name: 'Make a recovery key' }).click();
+  await page.getByRole('button', { name: 'Do it now' }).click();
+  await step.getByText('next step').waitFor();
+  quiet(page);
 }
 
 export async function all_script_is_at_most_300_kB_packed(house) {

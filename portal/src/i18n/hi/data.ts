@@ -94,6 +94,8 @@ export const data: Record<string, string> = {
   new: 'नया',
   'this is no record of depa dataset seal': 'यह depa dataset seal का अभिलेख नहीं है',
   'it was sealed to {other}, and {own} is described': 'इसे {other} के लिए मुहरबंद किया गया, और विवरण {own} का है',
+  'its key opens for {other} evidence, and {own} is chosen here: choose as it was sealed, or seal again': 'इसकी कुंजी {other} प्रमाण पर खुलती है, और यहाँ {own} चुना गया है: जैसा मुहरबंद किया वैसा चुनें, या फिर से मुहरबंद करें',
+  'this is version {n} of a dataset that is described here as new': 'यह ऐसे डेटासेट का संस्करण {n} है जिसे यहाँ नया बताया गया है',
   Next: 'आगे',
   'No row leaves your machine. Your own tool seals the table to your own key service; the registry learns what it looks like.': 'कोई पंक्ति आपकी मशीन से बाहर नहीं जाती। आपका अपना उपकरण तालिका को आपकी अपनी कुंजी सेवा के लिए मुहरबंद करता है; पंजी केवल उसका रूप जानती है।',
   Describe: 'वर्णन',

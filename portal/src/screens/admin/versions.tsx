@@ -5,7 +5,7 @@ import type { Schemas } from '../../api/client';
 import { dataSchemas, imageSets, templates } from '../../api/queries';
 import { t } from '../../i18n';
 import { type Envelope, read } from '../../keys/document';
-import { Card, Read } from '../../parts/page';
+import { Card, Empty, Read } from '../../parts/page';
 import { type Act, subject } from '../../parts/acts';
 import { Id, Name, State, Time } from '../../parts/words';
 import { TITLES } from './desk';
@@ -63,7 +63,7 @@ export function Versions() {
   return (
     <Card title={t('Versions of what was laid down')}>
       <Read of={all}>
-        {(rows) => rows.length === 0 ? <p className="dim">{t('Nothing yet.')}</p> : (
+        {(rows) => rows.length === 0 ? <Empty command={`depa sro template template.toml --out template.json --trust trust.json\ndepa sro approve template.json --key sro-a.key --registry ${location.origin}`}>{t('Nothing yet.')}</Empty> : (
           <div className="scroll">
             <table className="data" data-testid="versions">
               <thead><tr><th>{t('Version')}</th><th>{t('State')}</th><th>{t('In force since')}</th><th>{t('Digest')}</th><th>{t('Proposed by')}</th><th>{t('Confirmed by')}</th></tr></thead>
