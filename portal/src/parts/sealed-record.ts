@@ -1,7 +1,7 @@
 /** The record that `depa dataset seal` leaves behind, read for the dataset that is described on the page. */
 import type { DatasetOffer } from '../api/documents';
 import { t } from '../i18n';
-import { Refused } from '../keys/document';
+import { own as ownBytes, Refused } from '../keys/document';
 import { follows } from './next-version';
 
 export interface Sealed {
@@ -41,8 +41,9 @@ function formed(found: Partial<Sealed> & { schema?: unknown }): found is Sealed 
 /**
  * Refused unless the record has its form and is of this description, as far as the page can tell: its key service, the
  * evidence for which the key opens, and its place among the versions. The key service keeps what is wrong here for good.
+ * And unless its digest is that of its facts: one that was altered by hand, or put together from two, goes into no offer.
  */
-export function sealedRecord(content: string, { kms, assurance, family, before }: Described): Sealed {
+export async function sealedRecord(content: string, { kms, assurance, family, before }: Described): Promise<Sealed> {
   let found: unknown;
   try {
     found = JSON.parse(content);
@@ -57,5 +58,7 @@ export function sealedRecord(content: string, { kms, assurance, family, before }
   if (before) follows(found, before);
   else if (family !== '' && found.family !== family) throw refused(t('this is another dataset, or in another family: seal it with the description that this page saves'));
   else if (found.version !== 1) throw refused(t('this is version {n} of a dataset that is described here as new', { n: found.version }));
-  return found;
+  const { sha256: told, ...facts } = found as Sealed & { sha256?: unknown };
+  if ((await ownBytes(facts)).digest !== told) throw refused(t('it was altered since depa dataset seal wrote it: take the record as it was, or seal again'));
+  return facts;
 }

@@ -162,7 +162,7 @@ function Form({ before }: { before?: DatasetOffer }) {
   });
   const found = (columns: Profiled[]) => setRows(before ? merged(columns, rowsOf(before)) : columns.map(fresh));
   const taken = (chosen: File | null) => chosen && tried('sealed', async () => {
-    setRecord({ sealed: sealedRecord(await chosen.text(), { kms, assurance, family, before }), of: described });
+    setRecord({ sealed: await sealedRecord(await chosen.text(), { kms, assurance, family, before }), of: described });
     setOfferedAt(stamp());
   });
   const publish = () => tried('publish', async () => {

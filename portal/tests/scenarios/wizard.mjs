@@ -96,7 +96,7 @@ export async function a_dataset_is_registered_and_no_cell_of_it_leaves_the_machi
     await input.setInputFiles({ name: 'sealed.json', mimeType: 'application/json', buffer: Buffer.from(content) });
   };
   const sealed = JSON.parse(readFileSync(record, 'utf8'));
-  for (const altered of [{ ...sealed, kms: 'https://elsewhere.example' }, { ...sealed, manifest_root: 'no digest' }, { ...sealed, bytes: 1.5 }, { ...sealed, min_assurance: 'hardware' }, { ...sealed, version: 2 }, { ...sealed, schema: 'dataset-profile.v1' }]) {
+  for (const altered of [{ ...sealed, kms: 'https://elsewhere.example' }, { ...sealed, manifest_root: 'no digest' }, { ...sealed, bytes: 1.5 }, { ...sealed, min_assurance: 'hardware' }, { ...sealed, version: 2 }, { ...sealed, schema: 'dataset-profile.v1' }, { ...sealed, manifest_root: sealed.manifest_root.replace(/^./, (first) => (first === '0' ? '1' : '0')) }]) {
     await take(JSON.stringify(altered));
     await page.getByText('MANIFEST_INVALID').waitFor();
     assert.equal(await page.getByRole('button', { name: 'Sign the offer and publish' }).isDisabled(), true);

@@ -219,6 +219,7 @@ export const data: Record<string, string> = {
   'ε {left} left for you': 'आपके लिए ε {left} शेष',
   'ε {left}: least left of any consumer': 'ε {left}: किसी भी उपभोक्ता का सबसे कम शेष',
   'What the SRO suspended, the SRO resumes.': 'जिसे SRO ने निलंबित किया, उसे SRO ही फिर चालू करता है।',
+  'it was altered since depa dataset seal wrote it: take the record as it was, or seal again': 'depa dataset seal के लिखने के बाद इसे बदला गया है: मूल रिकॉर्ड लें, या फिर से सील करें',
   'Its provider paused it and resumes it.': 'इसके प्रदाता ने इसे रोका है और वही इसे फिर चालू करता है।',
   'A key that signed for it is reported compromised: the SRO looks at it and resumes it.': 'इस पर हस्ताक्षर करने वाली एक कुंजी के उजागर होने की सूचना है: SRO इसे देखकर फिर चालू करता है।',
   'Paused by its provider': 'प्रदाता द्वारा रोका गया',
