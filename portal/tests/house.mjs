@@ -1,8 +1,8 @@
 // A house to test in: the demo's processes with what they did, and browsers of its people.
 import { execFile, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { chromium } from 'playwright-core';
 import { PATIENCE } from './check.mjs';
@@ -52,6 +52,7 @@ export class House {
       house.stop();
       throw new Error(`the demo ended with ${code}\n${talk.slice(-2000)}`);
     }
+    house.talk = talk;
     await house.furnish(JSON.parse(out), /contract-service\s+process \d+\s+(http:\S+)/.exec(talk)[1]);
     return house;
   }
@@ -82,6 +83,26 @@ export class House {
   async signedOffer(page, id) {
     const { envelope } = await page.evaluate(async (name) => (await fetch(`/v1/datasets/${name}/offer`)).json(), id);
     return JSON.parse(Buffer.from(envelope.payload, 'base64url'));
+  }
+
+  /** An organisation of its own, named `who` from now on: it has applied, and two people of the SRO have let it in. */
+  async newcomer(who, role = 'tdp') {
+    const did = await this.applicant(who, role);
+    const draft = join(this.dir, this.people[who].key, 'decision.json');
+    await this.depa('sro', 'party', 'decide', did, '--decision', 'verified', '--out', draft);
+    await this.depa('sro2', 'party', 'decide', '--draft', draft);
+  }
+
+  /** The same, as far as its application. */
+  async applicant(who, role = 'tdp') {
+    const roles = { tdp: ['tdp_admin', 'signer'], tdc: ['tdc_admin', 'signer'], ccrp: ['ccr_operator'] }[role];
+    const key = relative(this.dir, mkdtempSync(join(this.dir, `${who}-`)));
+    this.people[who] = { roles, key, name: `Farid of ${who}` };
+    await program('depa', ['keys', 'new', '--out', this.keyFile(who)]);
+    await this.depa(who, 'party', 'apply', '--role', role, '--name', `Organisation ${key}`, '--jurisdiction', 'IN');
+    const { participants } = await this.get(`/v1/participants?q=${key}`);
+    this.people[who].did = participants[0].did;
+    return participants[0].did;
   }
 
   keyFile(who) {
