@@ -36,6 +36,15 @@ async function fromDist(context, url) {
   });
 }
 
+/** What streams of events tell this page from now on, of every kind, also those that it does not listen for. */
+export async function overheard(page) {
+  const told = [];
+  const cdp = await page.context().newCDPSession(page);
+  cdp.on('Network.eventSourceMessageReceived', ({ eventName, data }) => told.push({ kind: eventName, data }));
+  await cdp.send('Network.enable');
+  return told;
+}
+
 export class House {
   /** Starts the demo and leaves its roles running. */
   static async start() {
