@@ -63,7 +63,16 @@ export class House {
     }
     house.talk = talk;
     await house.furnish(JSON.parse(out), /contract-service\s+process \d+\s+(http:\S+)/.exec(talk)[1]);
+    await house.stranger();
     return house;
+  }
+
+  /** A provider with whom nobody has a contract. Once people of the SRO have passkeys, they decide with these at hand alone. */
+  async stranger() {
+    const did = await this.applicant('stranger');
+    const draft = join(this.dir, this.people.stranger.key, 'decision.json');
+    await this.depa('sro', 'party', 'decide', did, '--decision', 'verified', '--out', draft);
+    await this.depa('sro2', 'party', 'decide', '--draft', draft);
   }
 
   /** Learns who lives in a house whose roles run, and opens the browser. */
@@ -94,15 +103,7 @@ export class House {
     return JSON.parse(Buffer.from(envelope.payload, 'base64url'));
   }
 
-  /** An organisation of its own, named `who` from now on: it has applied, and two people of the SRO have let it in. */
-  async newcomer(who, role = 'tdp') {
-    const did = await this.applicant(who, role);
-    const draft = join(this.dir, this.people[who].key, 'decision.json');
-    await this.depa('sro', 'party', 'decide', did, '--decision', 'verified', '--out', draft);
-    await this.depa('sro2', 'party', 'decide', '--draft', draft);
-  }
-
-  /** The same, as far as its application. */
+  /** An organisation that has applied, named `who` from now on. */
   async applicant(who, role = 'tdp') {
     const roles = { tdp: ['tdp_admin', 'signer'], tdc: ['tdc_admin', 'signer'], ccrp: ['ccr_operator'] }[role];
     const key = relative(this.dir, mkdtempSync(join(this.dir, `${who}-`)));

@@ -46,7 +46,6 @@ export async function a_payment_is_disputed_answered_ruled_by_two_people_and_clo
     assert.equal(await party.getByRole('button', { name: /^(Answer|Rule|Close the dispute)$/ }).count(), 0, `${who} has no part in it`);
     quiet(party);
   }
-  await house.newcomer('stranger');
   const stranger = await house.person('stranger');
   const [status, refusal] = await read(stranger, `/v1/disputes/${id}`);
   assert.deepEqual([status, JSON.parse(refusal).code], [404, 'DISPUTE_UNKNOWN']);
