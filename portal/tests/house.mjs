@@ -128,9 +128,9 @@ export class House {
     return program('depa', [...args, '--key', this.keyFile(who), '--trust', this.trustFile, '--registry', this.url]);
   }
 
-  /** A one-time enrolment link. */
-  async link(who) {
-    const { did, roles, name } = this.people[who];
+  /** A one-time enrolment link, for somebody of this name. */
+  async link(who, name = this.people[who].name) {
+    const { did, roles } = this.people[who];
     const config = join(this.dir, 'contract-service', 'config.toml');
     const asked = roles.flatMap((role) => ['--role', role]);
     const link = (await program('contract-service', ['enrol', '--config', config, '--did', did, '--name', name, ...asked])).trim();
@@ -161,9 +161,9 @@ export class House {
   }
 
   /** Somebody of the house, signed in by a fresh link. */
-  async person(who, options) {
+  async person(who, { as, ...options } = {}) {
     const page = await this.profile(options);
-    await page.goto(await this.link(who));
+    await page.goto(await this.link(who, as));
     await page.getByRole('button', { name: 'Make a passkey' }).click();
     await page.getByRole('heading', { name: 'You are in' }).waitFor();
     await page.goto(`${this.url}/portal/`);
