@@ -5,6 +5,7 @@ import * as accounts from './scenarios/accounts.mjs';
 import * as audit from './scenarios/audit.mjs';
 import * as contracts from './scenarios/contracts.mjs';
 import * as craft from './scenarios/craft.mjs';
+import * as desk from './scenarios/desk.mjs';
 import * as disputes from './scenarios/disputes.mjs';
 import * as evidence from './scenarios/evidence.mjs';
 import * as hostile from './scenarios/hostile.mjs';
@@ -24,7 +25,7 @@ if (browserPath === undefined) {
 }
 
 const wanted = process.argv[2] ?? '';
-const scenarios = [people, accounts, contracts, versions, views, evidence, audit, disputes, hostile, strangers, stored, craft, story, wizard, orders, runs].flatMap((part) => Object.entries(part));
+const scenarios = [people, accounts, contracts, versions, views, evidence, audit, disputes, hostile, strangers, stored, craft, story, wizard, orders, runs, desk].flatMap((part) => Object.entries(part));
 const chosen = scenarios.filter(([name]) => name.includes(wanted));
 let [passed, failed] = [0, 0];
 const house = await House.start();

@@ -133,8 +133,11 @@ export class House {
     const { did, roles } = this.people[who];
     const config = join(this.dir, 'contract-service', 'config.toml');
     const asked = roles.flatMap((role) => ['--role', role]);
-    const link = (await program('contract-service', ['enrol', '--config', config, '--did', did, '--name', name, ...asked])).trim();
-    // Redirections are not served from the folder.
+    return this.reached((await program('contract-service', ['enrol', '--config', config, '--did', did, '--name', name, ...asked])).trim());
+  }
+
+  /** Where a link leads: redirections are not served from the folder. */
+  reached(link) {
     return process.env.DEPA_PORTAL_DIST ? link.replace('/auth/enrol', '/portal/enrol') : link;
   }
 
