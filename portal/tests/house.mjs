@@ -103,13 +103,12 @@ export class House {
     return JSON.parse(Buffer.from(envelope.payload, 'base64url'));
   }
 
-  /** An organisation that has applied, named `who` from now on. */
-  async applicant(who, role = 'tdp') {
-    const roles = { tdp: ['tdp_admin', 'signer'], tdc: ['tdc_admin', 'signer'], ccrp: ['ccr_operator'] }[role];
+  /** A provider that has applied, named `who` from now on. */
+  async applicant(who) {
     const key = relative(this.dir, mkdtempSync(join(this.dir, `${who}-`)));
-    this.people[who] = { roles, key, name: `Farid of ${who}` };
+    this.people[who] = { roles: ['tdp_admin', 'signer'], key, name: `Farid of ${who}` };
     await program('depa', ['keys', 'new', '--out', this.keyFile(who)]);
-    await this.depa(who, 'party', 'apply', '--role', role, '--name', `Organisation ${key}`, '--jurisdiction', 'IN');
+    await this.depa(who, 'party', 'apply', '--role', 'tdp', '--name', `Organisation ${key}`, '--jurisdiction', 'IN');
     const { participants } = await this.get(`/v1/participants?q=${key}`);
     this.people[who].did = participants[0].did;
     return participants[0].did;

@@ -1,6 +1,6 @@
 // Screen 12: what two people of the SRO decide about rooms, parties, runs and the log itself. The last scenarios: the log's key is another one afterwards.
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { quiet, until } from '../check.mjs';
 import { bin, program } from '../house.mjs';
@@ -40,7 +40,7 @@ export async function an_image_set_is_approved_from_a_draft_and_revoked_by_two_p
   await asha.getByRole('dialog').getByText('Approve the image set').first().waitFor();
   await first(asha);
   assert.equal((await sets()).length, known, 'one person approves nothing');
-  const { payload } = JSON.parse((await import('node:fs')).readFileSync(draft, 'utf8'));
+  const { payload } = JSON.parse(readFileSync(draft, 'utf8'));
   const { image_set_id: id } = JSON.parse(Buffer.from(payload, 'base64url'));
   await second(house, bela, id, ['Approve the image set']);
   const state = async () => (await sets()).find((one) => one.image_set_id === id)?.state;
@@ -100,7 +100,7 @@ export async function a_run_is_stopped_by_two_people_and_their_reason_is_text(ho
   const consumer = await house.signer('tdc');
   const [asha, bela] = [await house.signer('sro'), await house.signer('sro2')];
   const contract = await agreed(consumer, house, '0.5');
-  const id = await started(consumer, house, contract, 'stopped-by-two', { epsilon: '0.1', steps: 20_000 });
+  const id = await started(consumer, house, contract, 'stopped-by-two', { epsilon: '0.2', steps: 20_000 });
   const state = async () => (await consumer.evaluate(async (run) => (await fetch(`/v1/runs/${run}/record`)).json(), id)).run.state;
   await house.open(asha, `/runs/${id}`);
   await asha.getByRole('button', { name: 'Stop this run' }).click();
@@ -132,7 +132,7 @@ export async function the_logs_next_key_is_put_in_use_by_two_people_and_every_br
   const before = await key();
   await fromFile(house, asha, draft);
   await asha.getByRole('dialog').getByText('Put the next key of the log in use').first().waitFor();
-  const { payload } = JSON.parse((await import('node:fs')).readFileSync(draft, 'utf8'));
+  const { payload } = JSON.parse(readFileSync(draft, 'utf8'));
   const { jwk, replaces } = JSON.parse(Buffer.from(payload, 'base64url'));
   await first(asha);
   assert.equal(await key(), before, 'one person changes nothing');
