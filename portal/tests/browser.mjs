@@ -5,6 +5,7 @@ import * as accounts from './scenarios/accounts.mjs';
 import * as audit from './scenarios/audit.mjs';
 import * as contracts from './scenarios/contracts.mjs';
 import * as craft from './scenarios/craft.mjs';
+import * as desk from './scenarios/desk.mjs';
 import * as disputes from './scenarios/disputes.mjs';
 import * as evidence from './scenarios/evidence.mjs';
 import * as hostile from './scenarios/hostile.mjs';
@@ -13,6 +14,7 @@ import * as people from './scenarios/people.mjs';
 import * as runs from './scenarios/runs.mjs';
 import * as stored from './scenarios/stored.mjs';
 import * as story from './scenarios/story.mjs';
+import * as strangers from './scenarios/strangers.mjs';
 import * as versions from './scenarios/versions.mjs';
 import * as views from './scenarios/views.mjs';
 import * as wizard from './scenarios/wizard.mjs';
@@ -23,7 +25,7 @@ if (browserPath === undefined) {
 }
 
 const wanted = process.argv[2] ?? '';
-const scenarios = [people, accounts, contracts, versions, views, evidence, audit, disputes, hostile, stored, craft, story, wizard, orders, runs].flatMap((part) => Object.entries(part));
+const scenarios = [people, accounts, contracts, versions, views, evidence, audit, disputes, hostile, strangers, stored, craft, story, wizard, orders, runs, desk].flatMap((part) => Object.entries(part));
 const chosen = scenarios.filter(([name]) => name.includes(wanted));
 let [passed, failed] = [0, 0];
 const house = await House.start();

@@ -1,8 +1,8 @@
 // A house to test in: the demo's processes with what they did, and browsers of its people.
 import { execFile, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { chromium } from 'playwright-core';
 import { PATIENCE } from './check.mjs';
@@ -36,6 +36,15 @@ async function fromDist(context, url) {
   });
 }
 
+/** What streams of events tell this page from now on, of every kind, also those that it does not listen for. */
+export async function overheard(page) {
+  const told = [];
+  const cdp = await page.context().newCDPSession(page);
+  cdp.on('Network.eventSourceMessageReceived', ({ eventName, data }) => told.push({ kind: eventName, data }));
+  await cdp.send('Network.enable');
+  return told;
+}
+
 export class House {
   /** Starts the demo and leaves its roles running. */
   static async start() {
@@ -52,8 +61,18 @@ export class House {
       house.stop();
       throw new Error(`the demo ended with ${code}\n${talk.slice(-2000)}`);
     }
+    house.talk = talk;
     await house.furnish(JSON.parse(out), /contract-service\s+process \d+\s+(http:\S+)/.exec(talk)[1]);
+    await house.stranger();
     return house;
+  }
+
+  /** A provider with whom nobody has a contract. Once people of the SRO have passkeys, they decide with these at hand alone. */
+  async stranger() {
+    const did = await this.applicant('stranger');
+    const draft = join(this.dir, this.people.stranger.key, 'decision.json');
+    await this.depa('sro', 'party', 'decide', did, '--decision', 'verified', '--out', draft);
+    await this.depa('sro2', 'party', 'decide', '--draft', draft);
   }
 
   /** Learns who lives in a house whose roles run, and opens the browser. */
@@ -84,6 +103,17 @@ export class House {
     return JSON.parse(Buffer.from(envelope.payload, 'base64url'));
   }
 
+  /** A provider that has applied, named `who` from now on. */
+  async applicant(who) {
+    const key = relative(this.dir, mkdtempSync(join(this.dir, `${who}-`)));
+    this.people[who] = { roles: ['tdp_admin', 'signer'], key, name: `Farid of ${who}` };
+    await program('depa', ['keys', 'new', '--out', this.keyFile(who)]);
+    await this.depa(who, 'party', 'apply', '--role', 'tdp', '--name', `Organisation ${key}`, '--jurisdiction', 'IN');
+    const { participants } = await this.get(`/v1/participants?q=${key}`);
+    this.people[who].did = participants[0].did;
+    return participants[0].did;
+  }
+
   keyFile(who) {
     return join(this.dir, this.people[who].key, 'signing.key');
   }
@@ -97,13 +127,16 @@ export class House {
     return program('depa', [...args, '--key', this.keyFile(who), '--trust', this.trustFile, '--registry', this.url]);
   }
 
-  /** A one-time enrolment link. */
-  async link(who) {
-    const { did, roles, name } = this.people[who];
+  /** A one-time enrolment link, for somebody of this name. */
+  async link(who, name = this.people[who].name) {
+    const { did, roles } = this.people[who];
     const config = join(this.dir, 'contract-service', 'config.toml');
     const asked = roles.flatMap((role) => ['--role', role]);
-    const link = (await program('contract-service', ['enrol', '--config', config, '--did', did, '--name', name, ...asked])).trim();
-    // Redirections are not served from the folder.
+    return this.reached((await program('contract-service', ['enrol', '--config', config, '--did', did, '--name', name, ...asked])).trim());
+  }
+
+  /** Where a link leads: redirections are not served from the folder. */
+  reached(link) {
     return process.env.DEPA_PORTAL_DIST ? link.replace('/auth/enrol', '/portal/enrol') : link;
   }
 
@@ -130,9 +163,9 @@ export class House {
   }
 
   /** Somebody of the house, signed in by a fresh link. */
-  async person(who, options) {
+  async person(who, { as, ...options } = {}) {
     const page = await this.profile(options);
-    await page.goto(await this.link(who));
+    await page.goto(await this.link(who, as));
     await page.getByRole('button', { name: 'Make a passkey' }).click();
     await page.getByRole('heading', { name: 'You are in' }).waitFor();
     await page.goto(`${this.url}/portal/`);

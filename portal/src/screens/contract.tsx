@@ -169,7 +169,7 @@ function Shown({ view, id, registry }: { view: Schemas['ContractView']; id: stri
 
 /** The versions, each with the one that it follows by its pin, and what it changes. */
 function Versions({ id, all, shown, problem }: { id: string; all: Version[]; shown: string; problem: unknown }) {
-  if (problem === undefined && all.length < 2) return null;
+  if (problem === undefined && all.length < 2 && all.every((one) => one.follows)) return null;
   return (
     <Card title={t('Versions')} aside={<span className="dim small">{t('each pins the digest of the one it replaces')}</span>}>
       <ProblemNote problem={problem} />

@@ -32,11 +32,32 @@ export async function a_payment_is_disputed_answered_ruled_by_two_people_and_clo
   await provider.locator('.head .pill', { hasText: 'answered' }).waitFor();
   // Who opened it sees the answer without a reload.
   await consumer.getByText('Once only').waitFor();
-  // A stranger reads nothing of it.
-  const stranger = await house.person('tdp2');
-  await house.open(stranger, `/disputes/${id}`).catch(() => undefined);
-  const party = await stranger.evaluate(async (name) => (await fetch(`/v1/disputes/${name}`)).status, id);
-  assert.ok([200, 404].includes(party));
+  // Every party of its contract reads it, also one that it says nothing of; a stranger is told that there is none.
+  const read = (page, path) => page.evaluate(async (at) => {
+    const answer = await fetch(at);
+    return [answer.status, await answer.text()];
+  }, path);
+  for (const who of ['tdp2', 'ccrp']) {
+    const party = await house.person(who);
+    const [status, text] = await read(party, `/v1/disputes/${id}`);
+    assert.deepEqual([status, JSON.parse(text).dispute_id], [200, id], who);
+    await house.open(party, `/disputes/${id}`);
+    await party.getByText('It was paid twice').waitFor();
+    assert.equal(await party.getByRole('button', { name: /^(Answer|Rule|Close the dispute)$/ }).count(), 0, `${who} has no part in it`);
+    quiet(party);
+  }
+  const stranger = await house.person('stranger');
+  const [status, refusal] = await read(stranger, `/v1/disputes/${id}`);
+  assert.deepEqual([status, JSON.parse(refusal).code], [404, 'DISPUTE_UNKNOWN']);
+  const [listed, list] = await read(stranger, '/v1/disputes');
+  assert.deepEqual([listed, JSON.parse(list).disputes], [200, []]);
+  await stranger.goto(`${house.url}/portal/disputes/${id}`);
+  await stranger.getByRole('alert').filter({ hasText: 'DISPUTE_UNKNOWN' }).waitFor();
+  assert.ok(!(await stranger.content()).includes('paid twice'));
+  const nobody = await house.profile();
+  await nobody.goto(`${house.url}/portal/disputes/${id}`);
+  await nobody.getByRole('heading', { name: 'Sign in', level: 1 }).waitFor();
+  assert.equal((await read(nobody, `/v1/disputes/${id}`))[0], 401);
   // Two people of the SRO: the first one's signature rules nothing.
   const asha = await house.signer('sro');
   await house.open(asha, `/disputes/${id}`);

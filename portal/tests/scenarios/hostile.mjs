@@ -10,12 +10,10 @@ const PAYLOADS = [
   '<math><mtext></mtext><mglyph><style><img src=x onerror=globalThis.owned=1>', '\u202e<b>backwards</b>',
 ];
 
-export async function stored_scripts_are_shown_as_text_and_never_run(house) {
-  const page = await house.signer('tdc');
-  await page.evaluate((payloads) => {
-    globalThis.payloads = payloads;
-  }, PAYLOADS);
-  // Whatever the service stores of others' words: every text that the page reads carries each payload in turn.
+const DISPUTE = 'dsp_0190a000-0000-7000-8000-000000000001';
+
+/** Whatever the service stores of others' words: every text that the page reads carries each payload in turn. */
+async function soaked(page) {
   let at = 0;
   const soak = (value) => {
     if (Array.isArray(value)) return value.map(soak);
@@ -45,54 +43,132 @@ export async function stored_scripts_are_shown_as_text_and_never_run(house) {
     if (json.sha256) delete json.sha256;
     return route.fulfill({ response, json });
   });
-  const { runs } = await page.evaluate(async () => (await fetch('/v1/runs')).json());
-  const { contracts } = await page.evaluate(async () => (await fetch('/v1/contracts')).json());
-  const { datasets } = await page.evaluate(async () => (await fetch('/v1/datasets')).json());
-  const dataset = datasets[0].offer.dataset_id;
-  const paths = ['/', '/datasets', `/datasets/${dataset}`, '/contracts', `/contracts/${contracts[0].contract_id}`, '/contracts/new', '/runs', `/runs/${runs[0].run_id}`, `/runs/${runs[0].run_id}/evidence`, '/payments', '/keys', '/audit'];
-  let seen = 0;
+  // A dispute, which the service has not: between the parties of the first payment, each document of it in somebody's words.
+  await page.route(`**/v1/disputes/${DISPUTE}`, async (route) => {
+    const { payments: [owed] } = await (await page.request.get(new URL('/v1/payments', route.request().url()).href)).json();
+    const said = (schema, at) => ({ envelope: { payload: Buffer.from(JSON.stringify({ at, by: owed.payee, opener: owed.payer, reason: PAYLOADS[at.length % 2], ruling: { is: PAYLOADS[1], instruction_id: PAYLOADS[3] }, schema })).toString('base64url'), signatures: [] }, receipt: { index: 0 } });
+    const at = '2026-01-01T00:00:00Z';
+    return route.fulfill({ json: {
+      dispute_id: DISPUTE, state: 'ruled', contract: owed.contract.id, instruction_id: owed.instruction_id, opener: owed.payer, currency: owed.currency, amount_minor: owed.amount_minor, suspense: false,
+      opened_at: at, answer_by: at, ruling: 'stand', dispute: said('dispute.v1', at), answer: said('dispute-answer.v1', at), ruled: said('dispute-ruling.v1', at), closed: null,
+    } });
+  });
+}
+
+/** Opens each page: nothing runs and nothing is made of the payloads. Gives the paths that show one as text. */
+async function shown(house, page, paths) {
+  const showing = [];
   for (const path of paths) {
     await house.open(page, path);
     await settled(page);
     assert.equal(await page.evaluate(() => globalThis.owned), undefined, path);
     const made = await page.evaluate(() => document.querySelectorAll('main script, main iframe, main img, main [onerror], main [onload], main a[href^="javascript:"]').length);
     assert.equal(made, 0, path);
-    if ((await page.locator('main').textContent()).includes('globalThis.owned')) seen += 1;
+    if ((await page.locator('main').textContent()).includes('globalThis.owned')) showing.push(path);
   }
-  assert.ok(seen >= 5, `payloads were shown as text on ${seen} pages`);
+  return showing;
+}
+
+export async function stored_scripts_are_shown_as_text_and_never_run(house) {
+  const page = await house.signer('tdc');
+  await soaked(page);
+  const { runs } = await page.evaluate(async () => (await fetch('/v1/runs')).json());
+  const { contracts } = await page.evaluate(async () => (await fetch('/v1/contracts')).json());
+  const { payments } = await page.evaluate(async () => (await fetch('/v1/payments')).json());
+  const { datasets } = await page.evaluate(async () => (await fetch('/v1/datasets')).json());
+  const dataset = datasets[0].offer.dataset_id;
+  const paths = ['/', '/datasets', `/datasets/${dataset}`, '/contracts', `/contracts/${contracts[0].contract_id}`, '/contracts/new', '/runs', `/runs/${runs[0].run_id}`, `/runs/${runs[0].run_id}/evidence`, '/payments', `/payments/${payments[0].instruction_id}`, `/disputes/${DISPUTE}`, '/keys', '/audit'];
+  const showing = await shown(house, page, paths);
+  for (const path of ['/datasets', `/datasets/${dataset}`, `/contracts/${contracts[0].contract_id}`, `/payments/${payments[0].instruction_id}`, `/disputes/${DISPUTE}`]) assert.ok(showing.includes(path), `a payload is shown as text at ${path}; at ${showing.join(' ')}`);
+  const sro = await house.signer('sro');
+  await soaked(sro);
+  assert.deepEqual(await shown(house, sro, ['/admin']), ['/admin']);
 }
 
 export async function an_address_cannot_bring_a_script_either(house) {
   const page = await house.person('sro');
   for (const path of ['/admin?did=<img src=x onerror=globalThis.owned=1>', '/audit?entry=<script>globalThis.owned=1</script>', '/admin#act=PHNjcmlwdD4', '/contracts/%3Cimg%20src=x%20onerror=globalThis.owned=1%3E', '/enrol#"><script>globalThis.owned=1</script>']) {
     await page.goto('about:blank');
-    await house.open(page, path).catch(() => undefined);
+    await page.goto(`${house.url}/portal${path}`);
+    await page.locator('#root').getByText(/\p{L}{3}/u).first().waitFor();
+    await settled(page);
     assert.equal(await page.evaluate(() => globalThis.owned), undefined, path);
   }
 }
 
-export async function posts_that_another_site_began_are_refused(house) {
-  const page = await house.person('tdc');
+/** A page of somebody else, and the origins by which a browser reaches it: another site, and this site at another port. */
+async function elsewhere() {
+  const site = createServer((_, response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><title>elsewhere</title>'));
+  await new Promise((done) => site.listen(0, '127.0.0.1', done));
+  const { port } = site.address();
+  return { site, origins: [`http://127.0.0.1:${port}`, `http://localhost:${port}`] };
+}
+
+export async function posts_that_another_site_began_are_refused_and_store_nothing(house) {
+  const page = await house.signer('tdc');
+  const read = (path) => page.evaluate(async (at) => (await fetch(at)).json(), path);
+  const kept = async () => JSON.stringify([await read('/v1/people'), await read('/v1/drafts'), await read('/v1/webhooks/endpoints')]);
   const status = (headers) => page.evaluate(async (sent) => (await fetch('/auth/sign-out-everywhere', { method: 'POST', headers: { 'content-type': 'application/json', ...sent } })).status, headers);
   assert.equal(await status({}), 403, 'without the token');
   assert.equal(await status({ 'x-csrf-token': '0'.repeat(64) }), 403, 'with a guessed token');
-  const site = createServer((_, response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><title>elsewhere</title>'));
-  await new Promise((done) => site.listen(0, '127.0.0.1', done));
+  const { csrf_token: token } = await read('/v1/people/me');
+  const before = await kept();
+  const bodies = {
+    '/auth/sign-out-everywhere': {}, '/auth/sign-out': {}, '/v1/drafts': { contract: {} }, '/v1/people/enrolments': { display_name: 'Mallory', roles: ['signer'] },
+    '/v1/webhooks/endpoints': { url: 'http://localhost:9/mallory', events: ['*'] },
+  };
+  // A click of the person brings the cookie along to the same site, whatever its port: what each call carried is written down.
+  const carried = [];
+  page.on('request', (request) => request.method() === 'POST' && carried.push(request.allHeaders().then(({ cookie = '', origin }) => ({ origin, cookie: cookie !== '' }))));
+  const { site, origins } = await elsewhere();
   try {
-    // Another site: the cookie does not even go along.
-    await page.goto(`http://127.0.0.1:${site.address().port}/`);
-    const outcome = await page.evaluate(async (url) => {
-      const post = (path) => fetch(`${url}${path}`, { method: 'POST', mode: 'no-cors', credentials: 'include', body: '{}' }).then((r) => r.type, (e) => e.name);
-      return [await post('/auth/sign-out-everywhere'), await post('/v1/drafts')];
-    }, house.url);
-    assert.deepEqual(outcome, ['opaque', 'opaque']);
-    await page.goto(`${house.url}/portal/`);
-    await page.getByRole('heading', { name: 'Home', level: 1 }).waitFor();
+    for (const origin of origins) {
+      await page.goto(`${origin}/`);
+      const outcome = await page.evaluate(async ({ url, all, csrf }) => {
+        const post = async (path, body, mode, headers) => {
+          try {
+            const answer = await fetch(`${url}${path}`, { method: 'POST', mode, credentials: 'include', headers, body });
+            return answer.type === 'opaque' ? 'unread' : answer.status;
+          } catch {
+            return 'stopped';
+          }
+        };
+        const told = [];
+        for (const [path, body] of Object.entries(all)) {
+          // As a form could send it, and as a script would, who even knew the token.
+          for (const type of ['text/plain', 'application/x-www-form-urlencoded']) told.push(await post(path, JSON.stringify(body), 'no-cors', { 'content-type': type }));
+          told.push(await post(path, JSON.stringify(body), 'cors', { 'content-type': 'application/json', 'x-csrf-token': csrf }));
+        }
+        return told;
+      }, { url: house.url, all: bodies, csrf: token });
+      assert.deepEqual([...new Set(outcome)].sort(), ['stopped', 'unread'], origin);
+      // Nor does a form that takes the whole page along.
+      for (const path of Object.keys(bodies)) {
+        await page.goto(`${origin}/`);
+        await page.evaluate((action) => {
+          const form = Object.assign(document.createElement('form'), { method: 'post', action, enctype: 'text/plain' });
+          document.body.append(form);
+          form.submit();
+        }, `${house.url}${path}`);
+        await page.waitForURL(`${house.url}/**`);
+      }
+      await house.open(page, '/');
+      assert.equal(await kept(), before, `nothing was stored from ${origin}`);
+    }
   } finally {
     site.close();
   }
-  const origin = await fetch(`${house.url}/auth/sign-out-everywhere`, { method: 'POST', headers: { origin: 'http://evil.example', 'content-type': 'application/json' } });
-  assert.ok([401, 403].includes(origin.status));
+  const sent = await Promise.all(carried);
+  for (const [origin, cookie] of [[origins[0], false], [origins[1], true]]) assert.ok(sent.some((one) => one.origin === origin && one.cookie === cookie), `${origin}: ${JSON.stringify(sent)}`);
+  assert.ok(!sent.some((one) => one.origin === origins[0] && one.cookie), 'no cookie goes along to another site');
+  // With the cookie and the right token, but from elsewhere; and then as the page itself would.
+  const cookie = (await page.context().cookies(house.url)).map(({ name, value }) => `${name}=${value}`).join('; ');
+  const signOut = (headers) => fetch(`${house.url}/auth/sign-out`, { method: 'POST', headers: { 'content-type': 'application/json', cookie, 'x-csrf-token': token, ...headers } });
+  for (const origin of [...origins, 'http://evil.example', 'null']) {
+    const refused = await signOut({ origin });
+    assert.deepEqual([refused.status, (await refused.json()).code], [403, 'CSRF_INVALID'], origin);
+  }
+  assert.ok((await signOut({ origin: house.url })).ok, 'its own page signs out');
 }
 
 export async function the_page_asks_nobody_else_and_is_framed_by_nobody(house) {

@@ -12,6 +12,24 @@ function signedDigest(page, path) {
 /** Whatever is posted there does not arrive. */
 const unreachable = (page, path) => page.route(`**${path}`, (route) => (route.request().method() === 'POST' ? route.abort() : route.fallback()));
 
+export async function the_demo_that_stays_says_where_the_portal_is_and_how_each_role_gets_in(house) {
+  const last = house.talk.slice(house.talk.indexOf('Still running'));
+  assert.ok(last.split('\n').includes(`The portal: ${house.url}/portal/`), last);
+  const links = [...last.matchAll(/^ {2}(\S.*)\n {4}(\S+\/auth\/enrol#[\w-]{43})\n {4}key file (\S+)$/gm)].map(([, name, url, key]) => ({ name, url, key }));
+  const roles = ['tdp', 'tdp2', 'tdp3', 'tdc', 'ccrp', 'sro', 'sro2'];
+  assert.deepEqual(links.map(({ key }) => key).sort(), roles.map((who) => house.keyFile(who)).sort(), 'one for each role');
+  assert.equal(new Set(links.map(({ url }) => url)).size, roles.length);
+  assert.ok(links.every(({ url }) => url.startsWith(`${house.url}/auth/enrol#`)));
+  const { name, url } = links.find(({ key }) => key === house.keyFile('tdp3'));
+  const page = await house.profile();
+  await page.goto(house.reached(url));
+  await page.getByRole('button', { name: 'Make a passkey' }).click();
+  await page.getByRole('heading', { name: 'You are in' }).waitFor();
+  const me = await page.evaluate(async () => (await fetch('/v1/people/me')).json());
+  assert.deepEqual([me.display_name, me.member], [name, house.people.tdp3.did]);
+  quiet(page);
+}
+
 export async function a_person_enrols_and_a_key_made_in_the_browser_stays_there(house) {
   const page = await house.signer('tdp');
   const secret = JSON.parse(house.read('icmr', 'signing.key')).d;
@@ -352,7 +370,7 @@ export async function a_colleague_comes_in_by_a_link_and_their_key_is_entered_by
   await page.getByRole('button', { name: 'Make a link' }).click();
   const link = await page.getByTestId('invitation').locator('button.id').getAttribute('title');
   const colleague = await house.profile();
-  await colleague.goto(process.env.DEPA_PORTAL_DIST ? link.replace('/auth/enrol', '/portal/enrol') : link);
+  await colleague.goto(house.reached(link));
   await colleague.getByRole('button', { name: 'Make a passkey' }).click();
   await colleague.getByRole('heading', { name: 'You are in' }).waitFor();
   await colleague.goto(`${house.url}/portal/keys`);

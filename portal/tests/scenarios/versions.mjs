@@ -56,7 +56,8 @@ export async function a_counter_offer_shows_what_it_changes_and_its_versions_are
     await route.fulfill({ response, json: body });
   });
   await provider.reload();
-  await provider.getByText('follows by its pin').waitFor({ state: 'detached' }).catch(() => undefined);
+  await provider.getByText('FOLLOWS NOTHING KNOWN').waitFor();
+  assert.equal(await provider.getByText('follows by its pin').count(), 0);
   quiet(provider);
   quiet(consumer);
 }

@@ -148,6 +148,16 @@ export async function payments_add_up_and_an_endpoint_shows_its_secret_once(hous
   await page.reload();
   await page.getByText('http://localhost:9/hooks', { exact: true }).waitFor();
   assert.ok(!(await page.content()).includes(secret), 'the secret is not shown again');
+  // A new one takes its place, and is shown once as well.
+  await page.locator('li', { hasText: 'http://localhost:9/hooks' }).getByRole('button', { name: 'New secret' }).click();
+  await page.getByRole('dialog').getByText('A new secret').waitFor();
+  const next = await page.locator('button.id[title^="whsec_"]').getAttribute('title');
+  assert.notEqual(next, secret);
+  await page.getByRole('button', { name: 'I have kept it' }).click();
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  await page.reload();
+  await page.getByText('http://localhost:9/hooks', { exact: true }).waitFor();
+  assert.ok(![secret, next].some((one) => page.sent.some(({ body }) => body.includes(one))) && !(await page.content()).includes(next));
   await page.getByRole('button', { name: 'Switch off' }).first().click();
   await page.locator('.pill', { hasText: 'disabled' }).first().waitFor();
   quiet(page);
