@@ -190,6 +190,8 @@ fn the_trainer_has_no_network_and_no_key() {
 fn every_refusal_code_stands_in_a_test_or_is_listed_as_unprovoked() {
     let tests: String = sources()
         .into_iter()
+        // There codes are sorted into exit codes and next steps: all of them are named, and none comes about.
+        .filter(|(path, _)| path != "cli/src/exit.rs")
         .map(|(path, text)| {
             if is_test(&path) {
                 text
