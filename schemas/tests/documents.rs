@@ -4,6 +4,7 @@
 
 mod examples;
 mod jcs;
+mod spellings;
 
 use std::fs;
 use std::path::{Path, PathBuf};

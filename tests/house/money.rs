@@ -22,6 +22,9 @@ use serde_json::Value;
 use crate::typed::Hand;
 use crate::{echo_worker, not_run};
 
+/// Spoils one thing of a document.
+type Spoil = fn(&mut Value);
+
 const PATIENCE: Duration = Duration::from_secs(120);
 const DAY: i64 = 86_400;
 
@@ -122,7 +125,7 @@ fn first_batch((tdp, other): (&Hand<'_>, &Hand<'_>), dataset: &DatasetId) {
     assert!((0..12).filter(|n| *n != 3).all(|n| !proof.contains(&format!("\"p-{n:02}\""))), "nobody else is named");
     let said = tdp.reads("payment payout verify p-03.json --registry http://127.0.0.1:1");
     assert!(said.contains("p-03 is paid INR 49.90, INR 0.00 carried forward"), "{said}");
-    let spoilt: [(&str, fn(&mut Value)); 5] = [
+    let spoilt: [(&str, Spoil); 5] = [
         ("paid", |proof| proof["line"]["paid_minor"] = 4_991.into()),
         ("share", |proof| {
             proof["line"]["share_minor"] = 4_991.into();
@@ -140,7 +143,7 @@ fn first_batch((tdp, other): (&Hand<'_>, &Hand<'_>), dataset: &DatasetId) {
     // The provider and an auditor look at every line.
     let said = tdp.reads("payment payout verify batch-1.json --lines");
     assert!(said.contains("verified: 12 lines of batch 1"), "{said}");
-    let spoilt: [(&str, fn(&mut Value)); 3] = [
+    let spoilt: [(&str, Spoil); 3] = [
         ("line-weight", |file| file["lines"][4]["weight"] = 7.into()),
         ("line-paid", |file| file["lines"][4]["paid_minor"] = 1.into()),
         ("line-order", |file| file["lines"].as_array_mut().unwrap().swap(0, 1)),
@@ -260,7 +263,7 @@ fn books_for_the_auditor(sro: &Hand<'_>, party: &str) {
     let said = sro.reads(&verify("own.json"));
     assert!(said.contains(&format!("{shown} of {transfers} transfers")), "{said}");
 
-    let spoilt: [(&str, Code, fn(&mut Value)); 4] = [
+    let spoilt: [(&str, Code, Spoil); 4] = [
         ("amount", Code::BooksTransfer, |books| books["transfers"][0]["amount_minor"] = 1.into()),
         ("twice", Code::BooksTransfer, |books| {
             let line = books["transfers"][0].clone();

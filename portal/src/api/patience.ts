@@ -53,7 +53,9 @@ export async function send(request: Request): Promise<Response> {
   const headers = new Headers(request.headers);
   if (before) headers.set('Idempotency-Key', before.key);
   open.set(name, before ?? { key: headers.get('Idempotency-Key') ?? '', body });
-  const response = await patiently(before ? new Request(request, { headers, body: before.body }) : request);
+  const text = before?.body ?? body;
+  // From its text, not from the half of a stream that reading left: that would go out in chunks.
+  const response = await patiently(text === '' ? request : new Request(request, { headers, body: text }));
   if (!undecided(response)) open.delete(name);
   return response;
 }
