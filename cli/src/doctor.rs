@@ -79,7 +79,8 @@ fn finding(name: &str, result: Result<String, &Refusal>) -> Finding {
 }
 
 fn key_file(path: &Path) -> Finding {
-    let name = format!("key {}", path.display());
+    // Somebody may have written a PIN into it.
+    let name = if hardware::Uri::is(path) { "key on a token".to_owned() } else { format!("key {}", path.display()) };
     match keys::show(path) {
         Ok(view) => {
             let whose = view.did.map_or_else(|| view.purpose.to_owned(), |did| did.to_string());

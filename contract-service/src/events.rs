@@ -260,6 +260,11 @@ fn event(state: &State, caller: &Caller, run: Option<&RunId>, entry: &ExportedEn
     if !wanted || !crate::routes::log::concerns(state, caller, &entry.body)? {
         return Ok(None);
     }
+    // Anybody may apply, as often as the gate lets them: those are told who decide, and who applied.
+    let applied = matches!(entry.body, Body::ParticipantApplied { .. });
+    if applied && !caller.is_sro() && participant.as_ref() != Some(caller.did()) {
+        return Ok(None);
+    }
     let (index, at, kind) = (entry.index, entry.record.at, entry.body.kind().to_owned());
     let note = EventNote { index, kind: kind.clone(), at, contract, run_id, dataset, participant };
     let data = serde_json::to_string(&note).map_err(crate::error::fault)?;
@@ -310,7 +315,9 @@ fn subject(state: &State, body: &Body) -> R<Option<Subject>> {
         Body::ParticipantDecided { decision } => of_participant(decision.read_unverified()?.participant),
         Body::ParticipantLeft { withdrawal } => of_participant(withdrawal.read_unverified()?.participant),
         Body::KeyChanged { event, .. } => of_participant(event.read_unverified()?.participant),
-        Body::ImageSetApproved { .. }
+        Body::PaymentUnmatched { .. }
+        | Body::EscrowTimedOut { .. }
+        | Body::ImageSetApproved { .. }
         | Body::ImageSetRevoked { .. }
         | Body::TemplateApproved { .. }
         | Body::DataSchemaApproved { .. } => Subject::default(),
@@ -330,6 +337,9 @@ fn of_money(state: &State, body: &Body) -> R<Option<ContractRef>> {
     Ok(match body {
         Body::PaymentAnswered { callback } => {
             state.payment(&callback.read_unverified()?.instruction_id).map(|row| row.obligation.contract.clone())
+        }
+        Body::PaymentRetried { obligation_id } => {
+            state.payment(obligation_id).map(|row| row.obligation.contract.clone())
         }
         Body::DisputeOpened { dispute } => Some(dispute.read_unverified()?.contract),
         Body::DisputeAnswered { answer } => of_dispute(&answer.read_unverified()?.dispute_id),

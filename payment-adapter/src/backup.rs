@@ -87,6 +87,8 @@ pub fn backup(config: &Config, out: &Path) -> R<Checked> {
 /// (`RECOVERY_REFUSED`).
 pub fn check(file: &Path) -> R<Checked> {
     std::fs::metadata(file).map_err(fault(file))?;
+    // What lies beside would be taken into it by opening it.
+    alone(file)?;
     let mut db = SqliteConnection::establish(&file.to_string_lossy()).map_err(|e| refused(file, &e))?;
     db.batch_execute(READING).map_err(|e| refused(file, &e))?;
     readable(&mut db, file)?;

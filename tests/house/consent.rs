@@ -31,7 +31,7 @@ fn forgetting_names_the_contracts_that_still_stand() {
     let (table, key) = (tables.of(tdp.kind), tdp.kind.key());
     let place = table.column(key).unwrap();
     depa::edge::write_json(&hand.file("dataset.json"), &tdp.description().unwrap()).unwrap();
-    depa::edge::write_json(&hand.file("sealed.json"), &offered.sealed).unwrap();
+    depa::dataset::record::write(&hand.file("sealed.json"), &offered.sealed).unwrap();
     fs::copy(tdp.person.dir.join(tdp.kind.file()), hand.file("table.csv")).unwrap();
     fs::copy(hand.file("table.csv"), hand.file("table.parquet")).unwrap();
     let people: String = table.rows[..2].iter().map(|row| format!("{}\n", row[place])).collect();

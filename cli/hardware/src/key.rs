@@ -160,6 +160,15 @@ impl Signer for TokenKey {
             let sentence = format!("the token {} gave a signature of another length than Ed25519 has", self.uri.token);
             Refusal::new(Code::DeviceUnavailable, sentence)
         };
-        signature.try_into().map_err(|_| length())
+        let signature: [u8; 64] = signature.try_into().map_err(|_| length())?;
+        // Public halves can often be written without a PIN: one that was put in place of another is found here.
+        signing::check::verify_strict(&self.jwk, message, &signature).map_err(|_| {
+            let sentence = format!(
+                "the public half beside the key {} of the token {} is another key's; write the right one with the maker's tool",
+                self.uri.object, self.uri.token
+            );
+            Refusal::new(Code::KeyForm, sentence)
+        })?;
+        Ok(signature)
     }
 }

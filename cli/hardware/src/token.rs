@@ -1,6 +1,6 @@
 //! A session with a token: its module is loaded, the token found by its label, and its user logged in with one try.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -16,6 +16,9 @@ use crate::uri::Uri;
 
 /// Modules in use: one is loaded and initialised once in a process.
 static MODULES: Mutex<BTreeMap<PathBuf, Pkcs11>> = Mutex::new(BTreeMap::new());
+
+/// Tokens that took no PIN in this process, by module and label: a command that names two of their keys asks once.
+static REFUSED: Mutex<BTreeSet<(PathBuf, String)>> = Mutex::new(BTreeSet::new());
 
 /// What a token says of an act that failed, by its short name.
 pub(crate) fn fault(uri: &Uri, error: &Error) -> Refusal {
@@ -100,10 +103,16 @@ fn log_in(session: &Session, info: &TokenInfo, uri: &Uri) -> R<()> {
     if info.user_pin_final_try() {
         return no("locks itself at the next wrong PIN, so none is tried; log in once with the maker's tool");
     }
+    let this = (uri.module.clone(), format!("{} {}", uri.token, info.serial_number()));
+    let mut refused = REFUSED.lock().unwrap_or_else(PoisonError::into_inner);
+    if refused.contains(&this) {
+        return no("did not take the PIN before; it is not tried twice");
+    }
     match session.login(UserType::User, pin(info, uri)?.as_ref()) {
         // Two keys of one token in one command: the user is logged in for all sessions of the process.
         Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(()),
         Err(Error::Pkcs11(RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange, _)) => {
+            refused.insert(this);
             no("does not take the PIN; it was tried once. Mend the file that pin-source names before the next try")
         }
         Err(Error::Pkcs11(RvError::PinLocked, _)) => {

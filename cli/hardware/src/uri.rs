@@ -35,7 +35,8 @@ fn bad(why: impl fmt::Display) -> Refusal {
 impl Uri {
     /// Whether a place is one on a token, and no file.
     pub fn is(place: &Path) -> bool {
-        place.as_os_str().as_encoded_bytes().starts_with(SCHEME.as_bytes())
+        let start = place.as_os_str().as_encoded_bytes().get(..SCHEME.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(SCHEME.as_bytes()))
     }
 
     /// Reads a URI. Both paths must be absolute, so that it means the same in every folder.

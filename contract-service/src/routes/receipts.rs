@@ -74,7 +74,7 @@ pub fn under_witnesses(app: &App, index: u64) -> R<Receipt> {
 /// The proof as text. The record, which is the leaf, stands in its `extra` line; the checkpoint carries the cosignatures
 /// that have come in.
 fn tlog_proof(app: &App, index: u64) -> R<Answer> {
-    let receipt = app.registry.receipt(index)?;
+    let receipt = under_witnesses(app, index)?;
     let newest = app.registry.checkpoint()?;
     let same = newest.head == Checkpoint::parse(&receipt.checkpoint)?.head;
     let checkpoint = if same { newest.text() } else { receipt.checkpoint };

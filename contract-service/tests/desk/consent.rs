@@ -25,9 +25,9 @@ fn withdrawal(house: &House) -> DatasetAct {
 }
 
 /// Withdraws the first dataset. Whether each of these is told once, in this order: its provider, the other provider, the
-/// consumer, the provider of rooms; the payment provider, who is a party of nothing, never is.
-fn told(house: &House, expected: [bool; 4]) {
-    let people = [&house.tdps[0], &house.tdps[1], &house.tdc, &house.ccrp];
+/// consumer; the payment provider, who is a party of nothing, never is. Providers of rooms have no endpoints.
+fn told(house: &House, expected: [bool; 3]) {
+    let people = [&house.tdps[0], &house.tdps[1], &house.tdc];
     let catchers = people.map(|who| {
         let catcher = Catcher::start(|_| (200, String::new()));
         house.as_(who).create_endpoint(&catcher.url("/told"), &["dataset.withdrawn"]).unwrap();
@@ -58,7 +58,7 @@ fn told(house: &House, expected: [bool; 4]) {
 fn the_parties_of_a_contract_in_force_are_told() {
     let house = House::furnished();
     let bundle = house.bundle(&house.executed());
-    told(&house, [true; 4]);
+    told(&house, [true; 3]);
     // No run begins under it, and no contract is proposed over it any more.
     assert_eq!(code(house.as_(&house.tdc).order_run(&bundle)), Code::DatasetNotAvailable);
     assert_eq!(code(house.propose(&papers::contract(&house))), Code::DatasetNotAvailable);
@@ -69,7 +69,7 @@ fn who_is_still_asked_to_sign_is_told_too() {
     let house = House::furnished();
     let contract = house.propose(&papers::contract(&house)).unwrap();
     house.countersign(&contract, &house.tdps[1]).unwrap();
-    told(&house, [true; 4]);
+    told(&house, [true; 3]);
 }
 
 #[test]
@@ -78,11 +78,11 @@ fn the_parties_of_a_contract_that_has_ended_are_not_told() {
     let contract = house.executed();
     let revoke = papers::revoke(&house, &contract);
     house.client.revoke(&contract.id, &house.sign(&revoke, &house.tdps[0])).unwrap();
-    told(&house, [true, false, false, false]);
+    told(&house, [true, false, false]);
 }
 
 #[test]
 fn without_a_contract_its_provider_alone_is_told() {
     let house = House::furnished();
-    told(&house, [true, false, false, false]);
+    told(&house, [true, false, false]);
 }

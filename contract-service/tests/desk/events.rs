@@ -117,6 +117,7 @@ fn others_hear_nothing_of_it() {
 fn everyone_hears_what_becomes_of_participants_keys_and_datasets() {
     let house = House::furnished();
     let mut stream = Stream::open(&house, "/v1/events", &house.psp, None);
+    let mut desk = Stream::open(&house, "/v1/events", &house.sro[0], None);
     let offer = papers::offer(&house, 0);
     let act = DatasetAct {
         schema: "dataset-act.v1".into(),
@@ -130,11 +131,17 @@ fn everyone_hears_what_becomes_of_participants_keys_and_datasets() {
     house.client.change_dataset(&house.sign(&act, &house.tdps[0])).unwrap();
     let changed = stream.next();
     assert_eq!((changed.kind.as_str(), &changed.dataset), ("dataset_changed", &Some(offer.dataset_id)));
-    assert_eq!((changed.contract, changed.run_id, changed.participant), (None, None, None));
+    assert_eq!((&changed.contract, &changed.run_id, &changed.participant), (&None, &None, &None));
     let key = FileKey::generate().unwrap();
     house.client.apply(&house.sign(&papers::participant(&house, &key, Kind::Tdc), &key)).unwrap();
-    let applied = stream.next();
+    // Who applies is told to those who decide alone: anybody may apply.
+    assert_eq!(desk.next(), changed);
+    let applied = desk.next();
     assert_eq!((applied.kind.as_str(), applied.participant), ("participant_applied", Some(key.did().unwrap())));
+    let resumed = DatasetAct { act: DatasetActKind::Resume, at: house.now().plus_seconds(1), ..act };
+    house.skip(1);
+    house.client.change_dataset(&house.sign(&resumed, &house.tdps[0])).unwrap();
+    assert_eq!(stream.next().index, desk.next().index);
 }
 
 #[test]

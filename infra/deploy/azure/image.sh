@@ -57,10 +57,10 @@ for file in ccr.toml trust.json agent.env; do
     [ -f "$etc/$file" ] || wrong "$etc/$file is not there"
 done
 # What the root holds is read by everybody who gets the disk.
-if find "$etc" -name '*.key' | grep -q . || grep -rqs 'PRIVATE KEY' "$etc"; then wrong "$etc holds a key: the image is no secret"; fi
+if find "$etc" -name '*.key' | grep -q . || grep -rqsE 'PRIVATE KEY|"d"[[:space:]]*:|whsec_' "$etc"; then wrong "$etc holds a key: the image is no secret"; fi
 if find "$etc" ! -type f ! -type d | grep -q .; then wrong "$etc holds what is neither a file nor a folder"; fi
-for file in $sources $provider_key $sign_key $sign_cert; do
-    [ -f "$file" ] || wrong "$file is not there"
+for file in "$sources" "$provider_key" "$sign_key" "$sign_cert"; do
+    [ -z "$file" ] || [ -f "$file" ] || wrong "$file is not there"
 done
 [ -z "$libtorch" ] || [ -d "$libtorch/lib" ] || wrong "$libtorch/lib is not there"
 [ -z "$sign_key$sign_cert" ] || { [ -n "$sign_key" ] && [ -n "$sign_cert" ]; } || wrong "--sign-key and --sign-cert go together"
@@ -78,7 +78,7 @@ umask 022
 work=$(mktemp -d) began=$PWD
 # Its mounts are in a namespace of their own, so that none is there when this folder goes, however it ends.
 trap 'rm -rf --one-file-system "$work"' EXIT
-trap 'exit 1' INT TERM
+trap 'exit 1' HUP INT TERM
 root=$work/root
 
 # --- the root file system --------------------------------------------------------------------------------------------
@@ -205,9 +205,10 @@ FILE
 put etc/systemd/system/depa-ccr-agent.service.d/room.conf <<FILE
 [Unit]
 SuccessAction=reboot
+FailureAction=reboot
 
 [Service]
-Restart=on-failure
+Restart=no
 ExecStart=
 ExecStart=$(sed -n '/^ExecStart=/,/[^\\]$/{s/^ExecStart=//;s/\\$//;s/^ *//;p;}' "$root/usr/lib/systemd/system/depa-ccr-agent.service" | tr -d '\n') --runs 1
 FILE

@@ -36,14 +36,15 @@ const MONEY = [
 /** What everyone reads of the register, and what a page shows of it. */
 const REGISTER: Record<string, string[]> = {
   participant_applied: ['participants'],
-  participant_decided: ['participants', 'keys'],
-  participant_left: ['participants', 'keys'],
-  key_changed: ['participants', 'keys'],
+  // Who leaves, a key that is reported compromised and measurements that no longer count stop what rests on them.
+  participant_decided: ['participants', 'keys', 'datasets', 'contracts'],
+  participant_left: ['participants', 'keys', 'datasets', 'contracts'],
+  key_changed: ['participants', 'keys', 'datasets', 'contracts'],
   dataset_registered: ['datasets', 'budgets'],
   dataset_changed: ['datasets'],
   budget_renewed: ['datasets', 'budgets'],
   image_set_approved: ['image-sets'],
-  image_set_revoked: ['image-sets'],
+  image_set_revoked: ['image-sets', 'contracts'],
   template_approved: ['templates'],
   data_schema_approved: ['data-schemas'],
 };
@@ -117,7 +118,7 @@ export function useLive(member: string | undefined, oversees: boolean): void {
     };
     const opened = () => {
       change({ state: 'live' });
-      const missed = (name: unknown) => (oversees ? name === 'log' : !APART.includes(String(name)));
+      const missed = (name: unknown) => (oversees ? ['log', ...UNENTERED].includes(String(name)) : !APART.includes(String(name)));
       void client.invalidateQueries({ predicate: (query) => missed(query.queryKey[0]) });
     };
     const down = (refused: boolean) => {

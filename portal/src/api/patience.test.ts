@@ -1,8 +1,11 @@
 import { afterEach, expect, it, vi } from 'vitest';
-import { ACT_SECONDS, patiently, READ_SECONDS, send } from './patience';
+import { ACT_SECONDS, forgetActs, patiently, READ_SECONDS, send } from './patience';
 import { api, ask, Problem } from './client';
 
-afterEach(() => vi.restoreAllMocks());
+afterEach(() => {
+  forgetActs();
+  vi.restoreAllMocks();
+});
 
 const act = (body: unknown, key = crypto.randomUUID() as string, path = '/v1/contracts') =>
   new Request(`http://localhost:8080${path}`, { method: 'POST', headers: { 'Idempotency-Key': key, 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
@@ -19,7 +22,7 @@ function service(...answers: (() => Promise<Response>)[]): { key: string | null;
 }
 
 const lost = () => Promise.reject(new TypeError('Failed to fetch'));
-const says = (status: number) => () => Promise.resolve(new Response('{}', { status }));
+const says = (status: number, code?: string) => () => Promise.resolve(new Response(JSON.stringify({ code }), { status }));
 
 /** Waits end at once; how long each would have been, in milliseconds. */
 function impatient(): number[] {
@@ -87,4 +90,39 @@ it('another act has its own key, and so has one that was refused', async () => {
   await send(act({ name: 'refused' }, 'refused'));
   await send(act({ name: 'refused' }, 'anew'));
   expect(sent.map(({ key }) => key)).toEqual(['first', 'other', 'elsewhere', 'by another', 'refused', 'anew']);
+});
+
+it('an act of no body is sent again under its first key', async () => {
+  const sent = service(lost, says(202));
+  const ping = (key: string) => new Request('http://localhost:8080/v1/webhooks/endpoints/one/ping', { method: 'POST', headers: { 'Idempotency-Key': key } });
+  await expect(send(ping('first'))).rejects.toThrow();
+  await send(ping('second'));
+  expect(sent.map(({ key }) => key)).toEqual(['first', 'first']);
+});
+
+it('what is decided is decided: a secret that was shown, a conflict; what is still under way is not', async () => {
+  const keys = async (...answers: (() => Promise<Response>)[]) => {
+    const sent = service(lost, ...answers);
+    await expect(send(act({ overlap_seconds: 86400 }, 'first'))).rejects.toThrow();
+    for (const at of answers.keys()) await send(act({ overlap_seconds: 86400 }, `later ${at}`));
+    forgetActs();
+    vi.restoreAllMocks();
+    return sent.map(({ key }) => key);
+  };
+  expect(await keys(says(409, 'SECRET_SHOWN'), says(201))).toEqual(['first', 'first', 'later 1']);
+  expect(await keys(says(409, 'CONTRACT_EXISTS'), says(201))).toEqual(['first', 'first', 'later 1']);
+  expect(await keys(says(409, 'REQUEST_REPLAYED'), says(201), says(201))).toEqual(['first', 'first', 'first', 'later 2']);
+  // Who asks and how often is judged before the key is.
+  for (const status of [401, 403, 429, 502]) expect(await keys(says(status), says(201), says(201))).toEqual(['first', 'first', 'first', 'later 2']);
+});
+
+it('what no key counts once is not said to, and a check is asked anew', async () => {
+  impatient();
+  const done = await ask(api.POST('/auth/sign-out')).catch((problem: unknown) => problem);
+  expect((done as Problem).message).toContain('look before you try again');
+  vi.restoreAllMocks();
+  const sent = service(lost, says(200));
+  await expect(send(act({ a: 1 }, 'first', '/v1/contracts/check'))).rejects.toThrow();
+  await send(act({ a: 1 }, 'second', '/v1/contracts/check'));
+  expect(sent.map(({ key }) => key)).toEqual(['first', 'second']);
 });

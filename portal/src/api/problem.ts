@@ -22,8 +22,18 @@ export function unanswered(method: string): Problem {
   return new Problem(0, 'UNREACHABLE', sentence);
 }
 
+/** Whether the service keeps the answer to this act by its key, so that the act done again counts once. */
+export function keyed(method: string, address: string): boolean {
+  const { pathname } = new URL(address, location.origin);
+  return method === 'POST' && pathname.startsWith('/v1/') && !pathname.startsWith('/v1/people');
+}
+
 /** Nothing came back in time. */
-export function late(method: string, seconds: number): Problem {
+export function late(method: string, address: string, seconds: number): Problem {
+  if (!reads(method) && !keyed(method, address)) {
+    const sentence = t('The service did not answer in {n} seconds. What you did may have arrived: look before you try again.', { n: seconds });
+    return new Problem(0, 'TIMED_OUT', sentence);
+  }
   const sentence = reads(method)
     ? t('The service did not answer in {n} seconds. See that it is reachable, and try again.', { n: seconds })
     : t('The service did not answer in {n} seconds. See that it is reachable, and try again: what you did may have arrived, and done again as it is it counts once.', { n: seconds });

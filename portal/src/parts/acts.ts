@@ -24,7 +24,8 @@ export function subject(act: Act): string {
 /** The word of what happens, where an act has one. */
 const verb = (act: Act): string => {
   const inner = (act['event'] as { act?: string } | undefined)?.act;
-  return member(act, 'decision') || member(act, 'act') || inner || '';
+  const ruling = (act['ruling'] as { is?: string } | undefined)?.is;
+  return member(act, 'decision') || member(act, 'act') || inner || ruling || '';
 };
 
 /** What an act does, by its schema, and by its word where it has one. */
@@ -51,6 +52,9 @@ const SAID: Record<string, string> = {
   'contract-resume.v1': 'End the suspension of the contract {name}',
   'contract-revoke.v1': 'Revoke the contract {name}',
   'abort.v1': 'End the run {name}',
+  'dispute-ruling.v1 refund': 'Rule on the dispute {name}: the payer gets it back',
+  'dispute-ruling.v1 stand': 'Rule on the dispute {name}: it stays as it is',
+  'dispute-ruling.v1 release': 'Rule on the dispute {name}: the money in suspense pays an obligation',
   'dispute-ruling.v1': 'Rule on the dispute {name}',
   'dispute-close.v1': 'Close the dispute {name}',
 };

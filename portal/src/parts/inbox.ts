@@ -71,7 +71,7 @@ export function useInbox(): Waiting[] {
   const [member, sro] = [session?.member, oversees(session)];
   const own = useQuery({ ...contracts, enabled: member !== undefined && !sro });
   const owed = useQuery({ ...payments, enabled: member !== undefined && !sro });
-  const disputed = useQuery({ ...disputes, enabled: member !== undefined && !sro });
+  const disputed = useQuery({ ...disputes, enabled: member !== undefined && (!sro || (session?.roles.includes('sro_admin') ?? false)) });
   const all = useQuery({ ...runs, enabled: member !== undefined && !sro });
   const admin = session?.roles.includes('sro_admin') ?? false;
   const people = useQuery({ ...participants, enabled: member !== undefined });
@@ -125,6 +125,12 @@ export function useInbox(): Waiting[] {
   }
   for (const one of disputed.data ?? []) {
     const payment = owed.data?.payments.find((row) => row.instruction_id === one.instruction_id);
+    if (admin) {
+      // Ruled once it is answered, or the time to answer is over.
+      if (one.state !== 'answered' && !(one.state === 'open' && Date.parse(one.answer_by) <= Date.now())) continue;
+      waiting.push({ id: one.dispute_id, kind: 'dispute', title: t('A dispute waits for a ruling'), about: money(one.amount_minor, one.currency), to: `/disputes/${one.dispute_id}` });
+      continue;
+    }
     const side = member !== one.opener && (member === payment?.payer || member === payment?.payee);
     const sum = money(one.amount_minor, one.currency);
     const [answer, close] = [one.state === 'open' && side, one.state === 'ruled' && member === one.opener];

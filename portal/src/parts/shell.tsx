@@ -6,6 +6,7 @@ import { NavLink, useLocation } from 'react-router';
 import { oversees } from '../api/calm';
 import { useNotes } from '../api/live';
 import { api, ask, rememberCsrf } from '../api/client';
+import { forgetActs } from '../api/patience';
 import { me } from '../api/queries';
 import { languageNow, speak, t } from '../i18n';
 import { useInbox } from './inbox';
@@ -74,6 +75,7 @@ export function Shell({ children }: { children: ReactNode }) {
   const signOut = async () => {
     await ask(api.POST('/auth/sign-out')).catch(() => undefined);
     rememberCsrf(undefined);
+    forgetActs();
     client.clear();
     await client.refetchQueries(me);
     location.assign('/portal/');

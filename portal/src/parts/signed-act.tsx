@@ -53,8 +53,9 @@ export function SignedAct<T extends Document>({ opened, close, title, lead, act,
       await send(await seal(own, ready));
     } catch (caught) {
       setProblem(caught);
-      // A refused document may be too old by now: the next try is of a new one. One that got no answer is tried as it is.
-      if (!(caught instanceof Problem && caught.status === 0)) setAt(stamp());
+      // A refused document may be too old by now: the next try is of a new one. One that got no answer, or that of somebody
+      // between here and the service, is tried as it is.
+      if (!(caught instanceof Problem && (caught.status === 0 || caught.status >= 500))) setAt(stamp());
     }
     setBusy(false);
   };

@@ -4,7 +4,7 @@ import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-quer
 import { get, set } from 'idb-keyval';
 import { useEffect, useRef, useState } from 'react';
 import { Link, useSearchParams } from 'react-router';
-import { api, ask, type Schemas } from '../api/client';
+import { api, ask } from '../api/client';
 import { oversees } from '../api/calm';
 import { contractEvents, contractRows, contracts, dataset as datasetQuery, datasets, me, participants, runs, trust } from '../api/queries';
 import { t } from '../i18n';
@@ -256,8 +256,9 @@ function useAbout({ party, contract, dataset }: Filter, sees: boolean, tile: num
 /** One entry: its record for everyone, its receipt for those whom it concerns. */
 function Opened({ index, entry, close }: { index: number; entry: Proved | undefined; close: () => void }) {
   const receipt = useQuery({
-    queryKey: ['receipt', index],
-    queryFn: () => ask(api.GET('/v1/log/receipts/{index}', { params: { path: { index: String(index) } } })) as Promise<Schemas['Receipted']>,
+    queryKey: ['receipt', index, 'tlog-proof'],
+    // As a tlog-proof, which carries the record that it proves.
+    queryFn: async () => String(await ask(api.GET('/v1/log/receipts/{index}', { params: { path: { index: String(index) }, query: { form: 'tlog-proof' } }, parseAs: 'text' }))),
     retry: false,
   });
   // It stands below its list: who opens it is led there.
@@ -276,7 +277,7 @@ function Opened({ index, entry, close }: { index: number; entry: Proved | undefi
           [t('Body, salted'), <Id key="b" value={entry.record.body_sha256} short />],
         ]} />
       ) : <p>{t('It lies on another page of the log.')}</p>}
-      {receipt.data && <div><Button size="xs" variant="default" onClick={() => save(`receipt-${index}.json`, JSON.stringify(receipt.data.receipt, null, 2))}>{t('Save the receipt')}</Button><Terminal command={`depa audit verify-receipt receipt-${index}.json --trust trust.json`} /></div>}
+      {receipt.data && <div><Button size="xs" variant="default" onClick={() => save(`receipt-${index}.tlog-proof`, receipt.data, 'text/plain')}>{t('Save the receipt')}</Button><Terminal command={`depa audit verify-receipt receipt-${index}.tlog-proof --trust trust.json`} /></div>}
       {receipt.error !== null && <p className="dim small">{t('Its body concerns others; the record above is public.')}</p>}
       {entry && <details><summary className="small">{t('The public record')}</summary><Json of={entry.record} /></details>}
     </section>

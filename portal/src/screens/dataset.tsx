@@ -38,7 +38,7 @@ function Shown({ newest, all }: { newest: Listed; all: Listed[] }) {
   return (
     <Page
       title={offer.name}
-      lead={<span className="row"><State word={view.state} /><Name did={offer.provider} />{view.state !== 'registered' && <Changed of={view} />}</span>}
+      lead={<span className="row"><State word={view.state} /><Name did={offer.provider} />{['suspended', 'withdrawn'].includes(view.state) && <Changed of={view} />}</span>}
       crumbs={<><Link to="/datasets">{t('Datasets')}</Link> / {offer.name}</>}
       actions={
         <>

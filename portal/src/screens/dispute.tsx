@@ -158,7 +158,8 @@ function Shown({ of }: { of: View }) {
 function Rule({ of, registry, ruled }: { of: View; registry: string; ruled: (act: Act) => void }) {
   const [open, setOpen] = useState(false);
   const choices = of.suspense ? ['refund', 'release'] : ['refund', 'stand'];
-  const [is, setIs] = useState(choices[0] ?? 'refund');
+  // No ruling stands there before somebody chose one.
+  const [is, setIs] = useState<string | null>(null);
   const [pays, setPays] = useState(of.instruction_id ?? '');
   const [reason, setReason] = useState('');
   const make = () => {
@@ -171,10 +172,10 @@ function Rule({ of, registry, ruled }: { of: View; registry: string; ruled: (act
       <Button onClick={() => setOpen(true)}>{t('Rule')}</Button>
       <Modal opened={open} onClose={() => setOpen(false)} title={t('Rule on the dispute')}>
         <form className="stack tight" onSubmit={(event) => { event.preventDefault(); make(); }}>
-          <Select label={t('Ruling')} data={choices.map((value) => ({ value, label: t(RULINGS[value] ?? value) }))} value={is} onChange={(value) => setIs(value ?? is)} allowDeselect={false} />
+          <Select label={t('Ruling')} data={choices.map((value) => ({ value, label: t(RULINGS[value] ?? value) }))} value={is} onChange={setIs} allowDeselect={false} required placeholder={t('Choose one')} />
           {is === 'release' && <TextInput label={t('Which obligation it pays')} required value={pays} maxLength={100} onChange={(event) => setPays(event.currentTarget.value)} />}
           <Textarea label={t('Reason, one sentence')} required maxLength={500} rows={3} value={reason} onChange={(event) => setReason(event.currentTarget.value)} />
-          <Button type="submit" disabled={reason.trim() === '' || (is === 'release' && pays.trim() === '')}>{t('To the document')}</Button>
+          <Button type="submit" disabled={is === null || reason.trim() === '' || (is === 'release' && pays.trim() === '')}>{t('To the document')}</Button>
         </form>
       </Modal>
     </>

@@ -94,7 +94,11 @@ export async function the_log_is_proved_in_the_page_and_remembered(house) {
   const row = page.getByRole('link', { name: 'dataset registered' }).first();
   await row.click();
   await page.getByText(/Verified in your browser: index \d+/).waitFor();
-  await page.getByRole('button', { name: 'Save the receipt' }).waitFor();
+  // What is saved is what the command beside it takes.
+  const [proof] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Save the receipt' }).click()]);
+  const proved = JSON.parse(await program('depa', ['audit', 'verify-receipt', await proof.path(), '--trust', house.trustFile, '--json']));
+  assert.equal(proved.kind, 'dataset_registered');
+  await page.getByText(`depa audit verify-receipt ${proof.suggestedFilename()} --trust trust.json`).waitFor();
   await house.shot(page, 'audit');
   quiet(page);
 }

@@ -60,6 +60,8 @@ export async function a_payment_is_disputed_answered_ruled_by_two_people_and_clo
   assert.equal((await read(nobody, `/v1/disputes/${id}`))[0], 401);
   // Two people of the SRO: the first one's signature rules nothing.
   const asha = await house.signer('sro');
+  await house.open(asha, '/');
+  await asha.getByRole('link', { name: 'A dispute waits for a ruling' }).first().click();
   await house.open(asha, `/disputes/${id}`);
   await asha.getByRole('button', { name: 'Rule', exact: true }).click();
   await asha.getByRole('combobox', { name: 'Ruling' }).click();

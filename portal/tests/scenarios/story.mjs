@@ -7,7 +7,7 @@ import { overheard, program } from '../house.mjs';
 import { job } from '../job.mjs';
 
 /** All that streams of events may say, by the kind of the message: where things stand, and of a living run its step and ε. */
-const NOTE = ['at', 'contract', 'contract.id', 'contract.sha256', 'index', 'kind', 'run_id'];
+const NOTE = ['at', 'contract', 'contract.id', 'contract.sha256', 'dataset', 'index', 'kind', 'participant', 'run_id'];
 const STEP = ['at', 'epsilon_micro', 'run_id', 'step', 'steps'];
 
 const members = (value, under = '') => Object.entries(value).flatMap(([name, inner]) => [`${under}${name}`, ...(inner !== null && typeof inner === 'object' ? members(inner, `${under}${name}.`) : [])]);

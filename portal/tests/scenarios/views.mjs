@@ -1,8 +1,10 @@
 // Screens 4, 5, 8, 9 and 11: catalogue, dataset, runs, evidence, payments.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
+import canonicalize from 'canonicalize';
 import { quiet, until } from '../check.mjs';
 import { program } from '../house.mjs';
 
@@ -256,7 +258,8 @@ export async function the_next_version_of_a_dataset_begins_as_the_one_before(hou
   assert.deepEqual(description.usage, offer.usage);
   // What was sealed for another dataset is not taken for it.
   const sealed = { dataset_id: 'dst_0190a000-0000-7000-8000-000000000003', version: offer.version + 1, family: offer.family, url: 'file:///x', bytes: 1, manifest_root: 'ab'.repeat(32), kms: description.kms, kms_jwk: { kty: 'OKP', crv: 'Ed25519', x: 'a' }, key_id: 'key_x', min_assurance: 'software' };
-  const take = (record) => owner.locator('input[type=file]').first().setInputFiles({ name: 'sealed.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(record)) });
+  const digested = (record) => ({ ...record, sha256: createHash('sha256').update(canonicalize(record)).digest('hex') });
+  const take = (record) => owner.locator('input[type=file]').first().setInputFiles({ name: 'sealed.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(digested(record))) });
   await take(sealed);
   await owner.getByText('MANIFEST_INVALID').waitFor();
   await owner.locator('input[type=file]').first().setInputFiles([]);
