@@ -1,6 +1,7 @@
 //! Datasets in the log: states, families, samples, data schemas.
 
 use policies::{Code, R};
+use schemas::contract::ContractState;
 use schemas::dataset::{DatasetAct, DatasetActKind, DatasetOffer, DatasetState, Sample, SampleKind};
 use schemas::digest::Digest;
 use schemas::event::Body;
@@ -8,7 +9,8 @@ use schemas::id::DatasetId;
 use schemas::rules::DataSchema;
 use serde_json::json;
 
-use crate::fixtures::{House, REGISTRY, TDC, did, expect, id, provider, read};
+use crate::contract_scene::refer;
+use crate::fixtures::{CCRP, House, REGISTRY, TDC, did, expect, id, provider, read};
 use crate::log::{Log, SRO, by};
 
 fn first() -> DatasetOffer {
@@ -130,6 +132,30 @@ fn a_suspended_dataset_is_in_no_run() {
     assert!(log.state.require_datasets(&House::new().job).is_ok());
     log.enter(changed(&log, DatasetActKind::Suspend, &SRO[..2])).unwrap();
     expect(log.state.require_datasets(&House::new().job), Code::DatasetNotAvailable, "at check-in");
+}
+
+#[test]
+fn no_contract_comes_into_force_about_a_dataset_that_is_out_of_use() {
+    use DatasetActKind::{Resume, Suspend, Withdraw};
+    let (tdp, contract) = (provider(0), House::new().contracts.remove(0));
+    let reference = refer(&contract);
+    for lifted in [Some(Resume), None] {
+        let mut log = Log::furnished();
+        log.enter(proposed()).unwrap();
+        for holder in [provider(0), provider(1), provider(2)] {
+            log.sign(&reference, &holder).unwrap();
+        }
+        log.enter(changed(&log, Suspend, &[&tdp])).unwrap();
+        expect(log.sign(&reference, CCRP), Code::DatasetNotAvailable, "the last signature while it is suspended");
+        log.enter(changed(&log, lifted.unwrap_or(Withdraw), &[&tdp])).unwrap();
+        if lifted.is_some() {
+            log.sign(&reference, CCRP).unwrap();
+        } else {
+            expect(log.sign(&reference, CCRP), Code::DatasetNotAvailable, "once it is withdrawn");
+        }
+        let state = log.state.contract_state(&reference.sha256, log.now);
+        assert_eq!(state == Some(ContractState::Active), lifted.is_some(), "{state:?}");
+    }
 }
 
 #[test]
