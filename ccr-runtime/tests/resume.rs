@@ -104,7 +104,11 @@ fn vault(start: &Start, secret: &RunSecret) -> Vault {
 }
 
 fn train(trainer: &Path, watch: &mut dyn FnMut(Option<&Report>) -> R<()>) -> (R<Delivered>, u32) {
-    let (start, secret) = (start(), RunSecret::draw().unwrap());
+    train_from(start(), trainer, watch)
+}
+
+fn train_from(start: Start, trainer: &Path, watch: &mut dyn FnMut(Option<&Report>) -> R<()>) -> (R<Delivered>, u32) {
+    let secret = RunSecret::draw().unwrap();
     let vault = vault(&start, &secret);
     let tables = vec![Table { handle: "t".into(), bytes: Zeroizing::new(table().into_bytes()) }];
     supervise(
@@ -123,10 +127,14 @@ fn step(report: &Report) -> u32 {
 
 /// Kills after the given steps, in order; returns what was delivered and how many were killed.
 fn train_killed(trainer: &Trainer, moments: &[u32]) -> (Delivered, usize) {
+    killed_from(start, trainer, moments)
+}
+
+fn killed_from(start: fn() -> Start, trainer: &Trainer, moments: &[u32]) -> (Delivered, usize) {
     let mut left = moments.to_vec();
     left.reverse();
     let mut killed = 0;
-    let (delivered, steps) = train(&trainer.0, &mut |report| {
+    let (delivered, steps) = train_from(start(), &trainer.0, &mut |report| {
         if let Some(report) = report
             && left.last().is_some_and(|moment| step(report) >= *moment)
         {
@@ -159,6 +167,31 @@ fn a_killed_worker_is_followed_by_one_that_ends_with_the_same_bits() {
         all += killed;
     }
     assert!(all >= 15, "only {all} processes were killed");
+}
+
+/// The same rows for an ensemble, a tree a step.
+fn start_of_trees() -> Start {
+    let mut start = start();
+    let model = json!({"kind": "trees", "trees": {"depth": 3, "features_per_tree": 1, "regularization": "1"}});
+    start.training.model = serde_json::from_value(model).unwrap();
+    start
+}
+
+/// Trees keep no checkpoint: whoever follows begins again, draws the same noise and grows the same.
+#[test]
+fn a_killed_worker_that_grows_trees_is_followed_to_the_same_bits() {
+    let Some(trainer) = Trainer::named("trees") else { return };
+    let (whole, _) = killed_from(start_of_trees, &trainer, &[]);
+    assert_eq!((whole.outcome.steps, whole.outcome.noise_draws), (STEPS, STEPS));
+    let mut all = 0;
+    for moments in [&[0][..], &[1], &[60, 90], &[119], &[0, 0, 0]] {
+        let (resumed, killed) = killed_from(start_of_trees, &trainer, moments);
+        assert_eq!(*resumed.model, *whole.model, "trees after {moments:?}");
+        assert_eq!(resumed.outcome, whole.outcome, "outcome after {moments:?}");
+        all += killed;
+    }
+    // They grow so fast that one may be done before it is killed.
+    assert!(all >= 4, "only {all} processes were killed");
 }
 
 #[test]
