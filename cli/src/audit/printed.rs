@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use policies::registration::names::is_invisible;
 use schemas::id::Did;
 use schemas::log::CheckpointRef;
+use schemas::money::Currency;
 use schemas::privacy::{DatasetCharge, WITHOUT_PRIVACY, epsilon_words};
 use schemas::{R, Refusal, Timestamp};
 use serde::Serialize;
@@ -15,6 +16,7 @@ use signing::Trust;
 use super::money::Compared;
 use super::report::{Report, word};
 use crate::exit;
+use crate::payment::hledger::decimal;
 
 /// A printed audit.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -52,13 +54,13 @@ pub struct Finding {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Paid {
     /// ISO 4217.
-    pub currency: String,
+    pub currency: Currency,
     /// The state.
     pub state: String,
     /// How many.
     pub count: usize,
     /// Their sum in minor units.
-    pub amount_minor: u128,
+    pub amount_minor: i128,
 }
 
 impl Printed {
@@ -128,14 +130,17 @@ impl Printed {
         page.table(&["family", "provider", "consumer", "runs", "ε spent", "ε cap", "δ", "kept by"], budgets(report));
         page.head("## Money");
         page.table(
-            &["currency", "owed (minor units)", "settled (minor units)"],
-            report.books.iter().map(|(c, (owed, settled))| vec![c.clone(), owed.to_string(), settled.to_string()]),
+            &["currency", "owed", "settled"],
+            report
+                .books
+                .iter()
+                .map(|(c, (owed, settled))| vec![c.to_string(), decimal(*owed, *c), decimal(*settled, *c)]),
         );
         page.table(
-            &["currency", "state", "payments", "sum (minor units)"],
-            self.payments
-                .iter()
-                .map(|p| vec![p.currency.clone(), p.state.clone(), p.count.to_string(), p.amount_minor.to_string()]),
+            &["currency", "state", "payments", "sum"],
+            self.payments.iter().map(|p| {
+                vec![p.currency.to_string(), p.state.clone(), p.count.to_string(), decimal(p.amount_minor, p.currency)]
+            }),
         );
         if let Some(Compared { transfers: (shown, all), obligations: (owed, obligations) }) = &self.compared {
             page.head(&format!(
@@ -244,10 +249,10 @@ fn budgets(report: &Report) -> Vec<Vec<String>> {
 }
 
 fn paid(report: &Report) -> Vec<Paid> {
-    let mut sums: BTreeMap<(String, String), (usize, u128)> = BTreeMap::new();
+    let mut sums: BTreeMap<(Currency, String), (usize, i128)> = BTreeMap::new();
     for line in &report.payments {
-        let sum = sums.entry((line.currency.to_string(), word(&line.state))).or_default();
-        *sum = (sum.0 + 1, sum.1 + u128::from(line.amount_minor.get().unsigned_abs()));
+        let sum = sums.entry((line.currency, word(&line.state))).or_default();
+        *sum = (sum.0 + 1, sum.1 + i128::from(line.amount_minor.get()));
     }
     let line = |((currency, state), (count, amount_minor))| Paid { currency, state, count, amount_minor };
     sums.into_iter().map(line).collect()

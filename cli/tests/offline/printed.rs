@@ -31,8 +31,8 @@ fn a_log_that_verifies_is_printed_whole() {
         "| genesis | 1 |",
         "| delivered | 1 |",
         &format!("| {} |", report.budgets[0].family),
-        "| INR | 1000001 | 500000 |",
-        "| INR | settled | 1 | 500000 |",
+        "| INR | 10000.01 | 5000.00 |",
+        "| INR | settled | 1 | 5000.00 |",
         "- SIMULATED: 1 runs",
         "- No witness was asked for",
     ] {
