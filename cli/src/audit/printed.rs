@@ -1,5 +1,5 @@
-//! An audit on paper: one document for people, in Markdown, its tables for spreadsheets, and the same for programs. Unlike [`Report`], which only a log
-//! that verifies has, it also says what an audit found at fault.
+//! An audit on paper: one document for people, in Markdown, its tables for spreadsheets, and the same for programs. Unlike
+//! [`Report`], which only a log that verifies has, it also says what an audit found at fault.
 
 use std::collections::BTreeMap;
 
