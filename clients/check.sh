@@ -63,6 +63,7 @@ export PYTHONPATH PYTHONDONTWRITEBYTECODE
 case $what in
 offline)
     "$python" generate.py --check
+    "$python" ../../infra/supply/wheels.py
     "$python" -m mypy --cache-dir ../../$place/mypy
     "$python" -m pytest -q -p no:cacheprovider tests/test_offline.py tests/test_served.py
     cd ../typescript

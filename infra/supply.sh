@@ -1,6 +1,6 @@
 #!/bin/sh
 # Judges what the platform is made of: licences, sources and bans of every crate, the list of other people's work, the bill of
-# materials. What cannot be judged on this machine says NOT RUN.
+# materials of binaries, portal and clients. What cannot be judged on this machine says NOT RUN.
 #
 #   sh infra/supply.sh                        all of it; cargo-deny where it is there
 #   sh infra/supply.sh --deny                 builds cargo-deny first where it is missing (Rust registry; minutes), into .build/tools

@@ -11,6 +11,7 @@ pub mod line;
 pub mod mirror;
 pub mod money;
 pub mod monitor;
+mod page;
 mod pipe;
 pub mod policy;
 pub mod printed;

@@ -26,6 +26,7 @@ pub mod log;
 pub mod login;
 pub mod model;
 pub mod model_card;
+pub mod next_step;
 pub mod paper;
 pub mod party;
 pub mod payment;

@@ -56,7 +56,7 @@ pub fn print(answer: &Answer, json: bool) -> ExitCode {
 
 /// Prints a refusal on stderr, with its next step; with `--json` also as the one document on stdout.
 pub fn fail(refusal: &Refusal, json: bool) -> ExitCode {
-    let next = depa::exit::next_step(refusal);
+    let next = depa::next_step::of(refusal);
     if json {
         let document = json!({"error": {
             "code": refusal.code.as_str(), "sentence": refusal.sentence, "field": refusal.field, "next_step": next,
@@ -136,7 +136,7 @@ mod tests {
         let of_option = options.iter().map(|field| Refusal::new(Code::ConfigInvalid, "no").at(*field));
         let mut checked = 0;
         for refusal in of_code.chain(of_option) {
-            let step = depa::exit::next_step(&refusal).unwrap_or_default();
+            let step = depa::next_step::of(&refusal).unwrap_or_default();
             for command in commands(step) {
                 let words = command.iter().map(|word| sample(word));
                 let wrong = Cli::try_parse_from(words).err().filter(clap::Error::use_stderr);

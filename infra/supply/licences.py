@@ -80,6 +80,12 @@ def main():
         # The licence of fonts asks that they are not sold by themselves.
         if not allowed(licence, known | ({"OFL-1.1"} if name.startswith("@fontsource/") else set())):
             faults.append(f"{name} {version} (npm): licence {licence} is not allowed")
+    for kind, listed in [("npm", parts.npm("clients/typescript")), ("PyPI", parts.python_client())]:
+        for (name, version, licence, _), _ in listed[1:]:
+            count += 1
+            # Of Python's own authors, and MIT without its one duty.
+            if not allowed(licence, known | {"PSF-2.0", "MIT-0"}):
+                faults.append(f"{name} {version} ({kind}): licence {licence} is not allowed")
     print("\n".join(faults) or f"{count} crates and packages, all licences allowed")
     return bool(faults)
 

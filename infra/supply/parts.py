@@ -1,9 +1,10 @@
-"""What is compiled into the shipped binaries and put into the portal, as cargo and npm have it locked."""
+"""What is compiled into the shipped binaries, put into the portal and named by the clients, as cargo, npm and pip have it locked."""
 
 import json
 import pathlib
 import re
 import subprocess
+import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -52,10 +53,47 @@ def crates():
     return [(packages[one], sorted(found[one])) for one in order]
 
 
+def npm(folder):
+    """What a package of ours takes along, without what builds and tests it: itself first, then others:
+    [((name, version, licence, integrity), [(name, version) it names])]."""
+    lock = json.loads((ROOT / folder / "package-lock.json").read_text())["packages"]
+    taken = {path: about for path, about in sorted(lock.items()) if not about.get("dev") and not about.get("optional")}
+    called = lambda path: (path.rsplit("node_modules/", 1)[-1] or taken[path]["name"], taken[path]["version"])
+
+    def found(path, name):
+        """Where node looks: beside, then in every folder above."""
+        while True:
+            place = f"{path}/node_modules/{name}" if path else f"node_modules/{name}"
+            if place in taken or not path:
+                return place if place in taken else None
+            path = path.rpartition("node_modules/")[0].rstrip("/")
+
+    def named(path):
+        names = {**taken[path].get("dependencies", {}), **taken[path].get("peerDependencies", {})}
+        return sorted(called(place) for name in names if (place := found(path, name)))
+
+    return [((*called(path), about.get("license", "NOASSERTION"), about.get("integrity")), named(path))
+            for path, about in taken.items()]
+
+
 def portal():
     """The portal's npm packages that reach a browser: [(name, version, licence, integrity)]."""
-    lock = json.loads((ROOT / "portal/package-lock.json").read_text())["packages"]
-    return [
-        (path.rsplit("node_modules/", 1)[1], about["version"], about.get("license", "NOASSERTION"), about.get("integrity"))
-        for path, about in sorted(lock.items()) if path and not about.get("dev") and not about.get("optional")
-    ]
+    return [one for one, _ in npm("portal")[1:]]
+
+
+def python_client():
+    """The same of the Python client, as its lock has it: [((name, version, licence, sha256), [(name, version) it names])]."""
+    project = tomllib.loads((ROOT / "clients/python/pyproject.toml").read_text())["project"]
+    line = re.compile(r"([\w-]+)==(\S+) --hash=sha256:(\w+)  # (.+); via (.+)")
+    rows = [found.groups() for text in (ROOT / "clients/python/requirements.txt").read_text().splitlines()
+            if (found := line.fullmatch(text))]
+    called = lambda name: re.sub(r"[-_.]+", "-", name).lower()
+    versions = {called(name): version for name, version, *_ in rows} | {project["name"]: project["version"]}
+    names = lambda one: sorted((called(name), version) for name, version, _, _, via in rows if one in via.split(", "))
+    wanted = sorted(called(re.split(r"[<>=!~ \[;]", text)[0]) for text in project["dependencies"])
+    if [name for name, _ in names(project["name"])] != wanted:
+        raise SystemExit(f"clients/python/requirements.txt: of {wanted} each must stand there, via {project['name']}")
+    if unknown := {via for *_, some in rows for via in some.split(", ")} - set(versions) - {name for name, *_ in rows}:
+        raise SystemExit(f"clients/python/requirements.txt: via {sorted(unknown)}, which is not there")
+    own = ((project["name"], project["version"], project["license"], None), names(project["name"]))
+    return [own] + [((called(name), version, licence, digest), names(name)) for name, version, digest, licence, _ in rows]

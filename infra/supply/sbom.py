@@ -1,4 +1,4 @@
-"""Writes the bill of materials of the shipped binaries and the portal as CycloneDX 1.6 JSON, to standard output.
+"""Writes the bill of materials of the shipped binaries, the portal and the clients as CycloneDX 1.6 JSON, to standard output.
 
     python3 infra/supply/sbom.py >depa.cdx.json
 
@@ -27,23 +27,43 @@ def crate(package, digests):
     return about
 
 
-def npm(name, version, licence, integrity):
-    purl = f"pkg:npm/{name.replace('@', '%40')}@{version}"
-    about = {"type": "library", "bom-ref": purl, "name": name, "version": version,
-             "licenses": [{"expression": licence}], "purl": purl}
-    if integrity and integrity.startswith("sha512-"):
-        about["hashes"] = [{"alg": "SHA-512", "content": base64.b64decode(integrity[7:]).hex()}]
+def purl(kind, name, version):
+    return f"pkg:{kind}/{name.replace('@', '%40')}@{version}"
+
+
+def package(kind, name, version, licence, digest):
+    """A package of npm or PyPI: their locks have a digest of each file but of our own."""
+    about = {"type": "library", "bom-ref": purl(kind, name, version), "name": name, "version": version,
+             "licenses": [{"expression": licence}], "purl": purl(kind, name, version)}
+    if digest and digest.startswith("sha512-"):
+        about["hashes"] = [{"alg": "SHA-512", "content": base64.b64decode(digest[7:]).hex()}]
+    elif digest:
+        about["hashes"] = [{"alg": "SHA-256", "content": digest}]
     return about
+
+
+def packages():
+    """The portal and the clients with what they take along: what each is, what each names, and which are ours."""
+    components, named, own = {}, {}, []
+    for kind, listed in [("npm", parts.npm("portal")), ("npm", parts.npm("clients/typescript")), ("pypi", parts.python_client())]:
+        own.append(purl(kind, *listed[0][0][:2]))
+        for one, names in listed:
+            about = package(kind, *one)
+            components[about["bom-ref"]] = about
+            named.setdefault(about["bom-ref"], set()).update(purl(kind, *name) for name in names)
+    dependencies = [{"ref": ref, "dependsOn": sorted(refs)} for ref, refs in sorted(named.items())]
+    return [components[ref] for ref in sorted(components)], dependencies, own
 
 
 def bom():
     crates, digests = parts.crates(), parts.digests()
-    refs = {package["id"]: f"pkg:cargo/{package['name']}@{package['version']}" for package, _ in crates}
-    components = [crate(package, digests) for package, _ in crates]
-    components += [npm(*one) for one in sorted(set(parts.portal()), key=str)]
-    dependencies = [{"ref": refs[package["id"]], "dependsOn": sorted(refs[one] for one in named)} for package, named in crates]
-    ours = sorted(refs[package["id"]] for package, _ in crates if package["name"] in parts.SHIPPED)
-    version = next(package["version"] for package, _ in crates if package["name"] == "contract-service")
+    refs = {one["id"]: f"pkg:cargo/{one['name']}@{one['version']}" for one, _ in crates}
+    components = [crate(one, digests) for one, _ in crates]
+    dependencies = [{"ref": refs[one["id"]], "dependsOn": sorted(refs[name] for name in named)} for one, named in crates]
+    ours = sorted(refs[one["id"]] for one, _ in crates if one["name"] in parts.SHIPPED)
+    others, named, own = packages()
+    components, dependencies, ours = components + others, dependencies + named, ours + own
+    version = next(one["version"] for one, _ in crates if one["name"] == "contract-service")
     made = datetime.datetime.fromtimestamp(int(os.environ.get("SOURCE_DATE_EPOCH", "0")), datetime.timezone.utc)
     digest = hashlib.sha256(json.dumps(components, sort_keys=True).encode()).hexdigest()
     return {

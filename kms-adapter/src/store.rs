@@ -16,7 +16,7 @@ use schemas::{Code, R, Refusal};
 use crate::audit;
 use crate::generation::{self, Seen};
 use crate::secret::Secret;
-use crate::tables::kek;
+use crate::tables::{applied_migrations, kek};
 
 /// A connection.
 #[derive(MultiConnection)]
@@ -117,16 +117,20 @@ impl Place {
 /// The migration that brings the MACs of rows.
 const ROW_MACS: &str = "20261121310000";
 
+/// The migrations of this build.
+fn known<B: Backend>(migrations: &EmbeddedMigrations) -> Result<Vec<String>, Failure> {
+    let known = MigrationSource::<B>::migrations(migrations)?;
+    Ok(known.iter().map(|migration| migration.name().version().to_string()).collect())
+}
+
 /// Brings tables up to date that no later build has brought on; whether their rows got MACs only now.
 fn up<B: Backend>(
     db: &mut impl MigrationHarness<B>,
     migrations: EmbeddedMigrations,
     place: &Place,
 ) -> Result<bool, Failure> {
-    let known = MigrationSource::<B>::migrations(&migrations)?;
-    let known: Vec<String> = known.iter().map(|migration| migration.name().version().to_string()).collect();
     let applied: Vec<String> = db.applied_migrations()?.iter().map(ToString::to_string).collect();
-    no_later_build(&format!("{place:?}"), &known, &applied)?;
+    no_later_build(&format!("{place:?}"), &known::<B>(&migrations)?, &applied)?;
     let ran = db.run_pending_migrations(migrations)?;
     Ok(ran.iter().any(|version| version.to_string() == ROW_MACS))
 }
@@ -134,27 +138,46 @@ fn up<B: Backend>(
 fn migrate(db: &mut Db, place: &Place) -> Result<bool, Failure> {
     match db {
         Db::Pg(db) => {
-            db.batch_execute(&format!("SELECT pg_advisory_lock({MIGRATING})"))?;
+            // No act of a process that still runs is cut in two by it: the next one sees what the tables are now.
+            for lock in [MIGRATING, ACTING] {
+                db.batch_execute(&format!("SELECT pg_advisory_lock({lock})"))?;
+            }
             let ran = up(db, POSTGRES, place);
-            db.batch_execute(&format!("SELECT pg_advisory_unlock({MIGRATING})"))?;
+            for lock in [ACTING, MIGRATING] {
+                db.batch_execute(&format!("SELECT pg_advisory_unlock({lock})"))?;
+            }
             ran
         }
         Db::Sqlite(db) => up(db, SQLITE, place),
     }
 }
 
-/// Waits for its turn: no other act runs beside this one until its transaction ends.
-fn take_turn(db: &mut Db) -> QueryResult<()> {
+/// Waits for its turn: no other act runs beside this one until its transaction ends, and the tables are those that this build
+/// knows.
+fn take_turn(db: &mut Db) -> Tx<()> {
     match db {
         // What is read afterwards is what the one before left.
-        Db::Pg(db) => db.batch_execute(&format!("SELECT pg_advisory_xact_lock({ACTING})")),
+        Db::Pg(db) => db.batch_execute(&format!("SELECT pg_advisory_xact_lock({ACTING})"))?,
         // The first statement takes the write lock: a transaction that begins with a read is refused when it goes on to
         // write.
         Db::Sqlite(db) => diesel::update(kek::table.filter(kek::version.lt(0)))
             .set(kek::version.eq(kek::version))
             .execute(db)
-            .map(drop),
+            .map(drop)?,
     }
+    not_overtaken(db)
+}
+
+/// Refuses where a later build has brought the tables on since this process opened them. `UNAVAILABLE` to callers, who find
+/// that build at the same address soon; the log says what to start.
+fn not_overtaken(db: &mut Db) -> Tx<()> {
+    let applied: Vec<String> = applied_migrations::table.select(applied_migrations::version).load(db)?;
+    let known = match db {
+        Db::Pg(_) => known::<diesel::pg::Pg>(&POSTGRES),
+        Db::Sqlite(_) => known::<diesel::sqlite::Sqlite>(&SQLITE),
+    };
+    let known = known.map_err(|why| Refusal::new(Code::Internal, format!("this build's migrations: {why}")))?;
+    no_later_build("in use", &known, &applied).map_err(|why| Refusal::new(Code::Unavailable, why.sentence).into())
 }
 
 /// The TDP's database.
@@ -216,7 +239,7 @@ impl Store {
     /// have been lost after the commit.
     ///
     /// `STORE_ROLLED_BACK` from the moment on at which the database is older than what this process saw of it;
-    /// `ROW_TAMPERED` where somebody else wrote to it.
+    /// `ROW_TAMPERED` where somebody else wrote to it; `UNAVAILABLE` once a later build has brought it on.
     pub fn transact<T>(&self, act: impl FnOnce(&mut Db) -> Tx<T>) -> R<T> {
         self.transact_into(&self.key, act)
     }

@@ -175,6 +175,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// What diesel keeps of the migrations that the database has had.
+    #[sql_name = "__diesel_schema_migrations"]
+    applied_migrations (version) {
+        version -> Text,
+    }
+}
+
+diesel::table! {
     generation (n) {
         n -> BigInt,
         nonce -> Text,

@@ -10,7 +10,6 @@ use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use diesel::sqlite::SqliteConnection;
-use policies::upgrade::no_later_build;
 use schemas::{Code, R, Refusal};
 use serde::Serialize;
 
@@ -91,22 +90,13 @@ pub fn check(file: &Path) -> R<Checked> {
     alone(file)?;
     let mut db = SqliteConnection::establish(&file.to_string_lossy()).map_err(|e| refused(file, &e))?;
     db.batch_execute(READING).map_err(|e| refused(file, &e))?;
-    readable(&mut db, file)?;
+    store::readable(&mut db, file).map_err(|why| Refusal { code: Code::RecoveryRefused, ..why })?;
     let found = "SELECT integrity_check AS value FROM pragma_integrity_check LIMIT 1";
     let found: Word = diesel::sql_query(found).get_result(&mut db).map_err(|e| refused(file, &e))?;
     if found.value != "ok" {
         return Err(refused(file, &format!("it is damaged: {}", found.value.lines().last().unwrap_or_default())));
     }
     held(&mut db).map_err(|e| refused(file, &e))
-}
-
-/// Refuses what no payment adapter wrote, and what a newer build brought on: what its tables mean is not known here.
-fn readable(db: &mut SqliteConnection, file: &Path) -> R<()> {
-    if !store::ours(db).map_err(|e| refused(file, &e))? {
-        return Err(refused(file, &"it is no database of a payment-adapter"));
-    }
-    let (known, applied) = store::migrations(db).map_err(|e| refused(file, &e))?;
-    no_later_build(&file.display().to_string(), &known, &applied).map_err(|e| refused(file, &e.sentence))
 }
 
 fn held(db: &mut SqliteConnection) -> QueryResult<Checked> {

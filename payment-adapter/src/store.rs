@@ -3,18 +3,16 @@
 mod answers;
 mod batches;
 mod news;
+mod own;
 mod rows;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use diesel::connection::SimpleConnection as _;
-use diesel::migration::MigrationSource;
 use diesel::prelude::*;
-use diesel::sql_types::Integer;
-use diesel::sqlite::{Sqlite, SqliteConnection};
+use diesel::sqlite::SqliteConnection;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
-use policies::upgrade::no_later_build;
 use schemas::id::Did;
 use schemas::{Code, Digest, R, Refusal, Timestamp};
 
@@ -23,16 +21,15 @@ use crate::tables::{deliveries, instructions, owner};
 
 pub(crate) use answers::{Open, Unanswered, kind};
 pub(crate) use news::Applied;
+pub(crate) use own::readable;
 pub(crate) use rows::{Counts, InstructionRow, UnmatchedRow};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
-/// A lock is waited for; a commit is on the disk before it is answered.
-const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-                       PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;";
-
-/// What stands in the head of our database files (SQLite's application_id): "DPAY".
-const OURS: i32 = 0x4450_4159;
+/// A lock is waited for, and what stands in the file runs nothing: said before it is known whose it is.
+const LOOKING: &str = "PRAGMA busy_timeout = 10000; PRAGMA trusted_schema = OFF;";
+/// A commit is on the disk before it is answered.
+const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
 
 /// Why a transaction was rolled back.
 pub(crate) enum Fault {
@@ -92,14 +89,11 @@ impl Store {
             drop(made.map_err(|e| fault(&e))?);
         }
         let mut db = SqliteConnection::establish(&path.to_string_lossy()).map_err(|e| fault(&e))?;
-        if !ours(&mut db).map_err(|e| fault(&e))? {
-            return Err(fault(&"it is no database of a payment-adapter"));
-        }
+        db.batch_execute(LOOKING).map_err(|e| fault(&e))?;
+        readable(&mut db, &path)?;
         db.batch_execute(PRAGMAS).map_err(|e| fault(&e))?;
-        let (known, applied) = migrations(&mut db).map_err(|e| fault(&e))?;
-        no_later_build(&path.display().to_string(), &known, &applied)?;
         db.run_pending_migrations(MIGRATIONS).map_err(|e| fault(&e))?;
-        db.batch_execute(&format!("PRAGMA application_id = {OURS};")).map_err(|e| fault(&e))?;
+        db.batch_execute(&format!("PRAGMA application_id = {};", own::OURS)).map_err(|e| fault(&e))?;
         Ok(Store { db: Mutex::new(db) })
     }
 
@@ -124,10 +118,13 @@ impl Store {
         })
     }
 
-    /// One transaction, which holds the write lock from its beginning.
+    /// One transaction, which holds the write lock from its beginning; none in tables that a later build has brought on.
     fn act<T>(&self, act: impl FnOnce(&mut SqliteConnection) -> Tx<T>) -> R<T> {
         let mut db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(db.immediate_transaction(act)?)
+        Ok(db.immediate_transaction(|db| {
+            own::not_overtaken(db)?;
+            act(db)
+        })?)
     }
 
     /// Keeps a message of the contract service by its id; false where it is known. The same id with other bytes is
@@ -173,32 +170,6 @@ impl Store {
     pub(crate) fn answers(&self) -> R<()> {
         self.act(|db| Ok(db.batch_execute("SELECT 1")?))
     }
-}
-
-#[derive(QueryableByName)]
-struct Number {
-    #[diesel(sql_type = Integer)]
-    n: i32,
-}
-
-/// Whether a database is empty or ours: by its head, or by its tables where it is of before the head said so.
-pub(crate) fn ours(db: &mut SqliteConnection) -> QueryResult<bool> {
-    let mut number = |sql: &str| diesel::sql_query(sql).get_result::<Number>(db).map(|row| row.n);
-    let head = number("SELECT application_id AS n FROM pragma_application_id")?;
-    let tables = number("SELECT COUNT(*) AS n FROM sqlite_master WHERE type = 'table'")?;
-    let own = "'__diesel_schema_migrations', 'deliveries', 'instructions', 'batches', 'answers', 'heard', 'unmatched'";
-    let before = number(&format!("SELECT COUNT(*) AS n FROM sqlite_master WHERE type = 'table' AND name IN ({own})"))?;
-    Ok(head == OURS || (head == 0 && (tables == 0 || before == 7)))
-}
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-/// The migrations that this build knows, and those that a database has had.
-pub(crate) fn migrations(db: &mut SqliteConnection) -> Result<(Vec<String>, Vec<String>), Failure> {
-    let known = MigrationSource::<Sqlite>::migrations(&MIGRATIONS)?;
-    let known = known.iter().map(|migration| migration.name().version().to_string()).collect();
-    let applied = db.applied_migrations()?.iter().map(ToString::to_string).collect();
-    Ok((known, applied))
 }
 
 fn keep(db: &mut SqliteConnection, instruction: &Instruction, body: &str, wait: bool, now: Timestamp) -> Tx<()> {

@@ -38,6 +38,11 @@ table! {
     arrivals (instruction) { instruction -> Text, reference -> Text, }
 }
 table! {
+    /// What diesel keeps of the migrations that the database has had.
+    #[sql_name = "__diesel_schema_migrations"]
+    applied_migrations (version) { version -> Text, }
+}
+table! {
     owner (registry) { registry -> Text, provider -> Text, }
 }
 

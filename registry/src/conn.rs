@@ -13,7 +13,7 @@ use policies::upgrade::no_later_build;
 use schemas::{Code, R, Refusal};
 
 use crate::error::Fault;
-use crate::tables::log_head;
+use crate::tables::{applied_migrations, log_head};
 
 /// A connection. SQLite stands last, since it would take any text for the name of a file.
 #[derive(MultiConnection)]
@@ -151,16 +151,33 @@ impl Place {
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+/// The migrations of this build.
+fn known<B: Backend>(migrations: &EmbeddedMigrations) -> Result<Vec<String>, Failure> {
+    let known = MigrationSource::<B>::migrations(migrations)?;
+    Ok(known.iter().map(|migration| migration.name().version().to_string()).collect())
+}
+
 /// Whether this build knows every migration that the database has had.
 fn knows<B: Backend>(
     db: &mut impl MigrationHarness<B>,
     migrations: &EmbeddedMigrations,
     place: &Place,
 ) -> Result<(), Failure> {
-    let known = MigrationSource::<B>::migrations(migrations)?;
-    let known: Vec<String> = known.iter().map(|migration| migration.name().version().to_string()).collect();
     let applied: Vec<String> = db.applied_migrations()?.iter().map(ToString::to_string).collect();
-    Ok(no_later_build(&format!("{place:?}"), &known, &applied)?)
+    Ok(no_later_build(&format!("{place:?}"), &known::<B>(migrations)?, &applied)?)
+}
+
+/// [`Place::knows`] in the middle of the work, by a read alone: [`Fault::Overtaken`] where a later build has brought on what
+/// this process opened.
+pub(crate) fn not_overtaken(db: &mut Db) -> Result<(), Fault> {
+    use diesel::QueryDsl as _;
+    let applied: Vec<String> = applied_migrations::table.select(applied_migrations::version).load(db)?;
+    let known = match db {
+        Db::Pg(_) => known::<diesel::pg::Pg>(&POSTGRES),
+        Db::Sqlite(_) => known::<diesel::sqlite::Sqlite>(&SQLITE),
+    };
+    let known = known.map_err(|why| Refusal::new(Code::Internal, format!("this build's migrations: {why}")))?;
+    no_later_build("in use", &known, &applied).map_err(Fault::Overtaken)
 }
 
 fn up<B: Backend>(
@@ -260,12 +277,14 @@ pub(crate) fn readers(place: &Place, size: u32) -> R<Pool<Door>> {
 }
 
 /// A write transaction. On SQLite its first statement takes the write lock at once and waits for it, since a
-/// transaction that begins with a read is refused when it goes on to write.
+/// transaction that begins with a read is refused when it goes on to write. Nothing is written once a later build has
+/// brought the tables on.
 pub(crate) fn write<T>(db: &mut Db, act: impl FnOnce(&mut Db) -> Result<T, Fault>) -> Result<T, Fault> {
     db.transaction(|db| {
         if let Db::Sqlite(db) = db {
             db.batch_execute("UPDATE log_head SET id = id WHERE id < 0")?;
         }
+        not_overtaken(db)?;
         act(db)
     })
 }

@@ -96,8 +96,17 @@ fn leaves_a_later_build_alone(place: &Place) {
     assert_eq!(refused.code, Code::ConfigInvalid);
     assert!(refused.sentence.contains("9999"), "{refused}");
     assert_eq!(place.knows(&mut db).unwrap_err().code, Code::ConfigInvalid);
+    // A write that had not begun ends before it changes anything, and names the migration.
+    let mut begun = false;
+    let written = write(&mut db, |_| {
+        begun = true;
+        Ok(())
+    });
+    assert!(matches!(&written, Err(Fault::Overtaken(why)) if why.sentence.contains("9999")), "{written:?}");
+    assert!(!begun);
     db.batch_execute("DELETE FROM __diesel_schema_migrations WHERE version = '9999'").unwrap();
     drop(place.writer().unwrap());
+    write(&mut db, |_| Ok(())).unwrap();
 }
 
 #[test]

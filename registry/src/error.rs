@@ -2,6 +2,10 @@
 
 use schemas::{Code, Refusal};
 
+/// Why nothing is written by a process of an earlier build: what operators and callers read, without where the database is.
+pub(crate) const OVERTAKEN: &str =
+    "a later build has brought the database on; this process is to be stopped and that build started";
+
 /// Ends a transaction.
 #[derive(Debug)]
 pub(crate) enum Fault {
@@ -15,6 +19,8 @@ pub(crate) enum Fault {
     NotWriter,
     /// The file of the database is not there any more.
     Gone,
+    /// A later build has brought the tables on meanwhile; the refusal names its migration.
+    Overtaken(Refusal),
 }
 
 impl From<diesel::result::Error> for Fault {
@@ -41,6 +47,10 @@ impl Fault {
             Fault::Gone => {
                 tracing::error!("the file of the registry's database is not there any more");
                 Refusal::new(Code::Unavailable, "the registry cannot write now; try again later")
+            }
+            Fault::Overtaken(why) => {
+                tracing::error!(cause = %why.sentence, "this process writes no more");
+                Refusal::new(Code::NotWriter, format!("{OVERTAKEN}; try again there"))
             }
             Fault::Fenced => {
                 tracing::error!("another process writes this log; this one stops writing");

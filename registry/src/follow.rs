@@ -7,7 +7,7 @@ use std::time::Instant;
 use schemas::{Code, Refusal};
 
 use crate::conn::{self, Db};
-use crate::error::{Fault, tampered};
+use crate::error::{Fault, OVERTAKEN, tampered};
 use crate::load;
 use crate::snapshot;
 use crate::step::Growth;
@@ -37,10 +37,14 @@ impl Writer {
         }
     }
 
-    /// A writer without work sees whether it is the writer still.
+    /// A writer without work sees whether it is the writer still, and whether the tables are those that it knows.
     fn still_writes(&mut self, epoch: i64) {
         let asked = self.looked;
-        match self.db.as_mut().map(conn::epoch) {
+        match self.db.as_mut().map(|db| conn::not_overtaken(db).and_then(|()| conn::epoch(db))) {
+            Some(Err(fault @ Fault::Overtaken(_))) => {
+                drop(fault.refusal());
+                self.give_way();
+            }
             Some(Ok(now)) if now == epoch && self.in_place() => self.start.face.saw(asked),
             Some(Ok(now)) if now != epoch => self.fence(),
             _ if matches!(self.db, Some(Db::Pg(_))) => {
@@ -63,8 +67,7 @@ impl Writer {
         if let Err(refusal) = self.start.place.knows(db) {
             conn::step_down(db);
             // Callers learn why nothing is entered here, and not where the database is.
-            let sentence = "a later build has brought the database on".to_owned();
-            return Err(Refusal { sentence, ..refusal }.into());
+            return Err(Refusal { sentence: OVERTAKEN.to_owned(), ..refusal }.into());
         }
         // Nobody else can write now: the epoch first, so that a writer that only lost its lock is fenced, then the rest.
         let epoch = load::take_epoch(db)?;

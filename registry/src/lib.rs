@@ -292,7 +292,8 @@ impl Registry {
         self.shared.face.replayed
     }
 
-    /// Why nothing may be entered, if so: a difference that the scrub found, or a witness that has seen more.
+    /// Why nothing may be entered, if so: a difference that the scrub found, a witness that has seen more, tables that a later
+    /// build has brought on.
     pub fn read_only(&self) -> Option<Refusal> {
         self.shared.face.may_write(self.shared.face.published().head.size).err()
     }

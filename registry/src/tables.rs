@@ -72,6 +72,11 @@ table! {
     }
 }
 table! {
+    /// What diesel keeps of the migrations that the database has had.
+    #[sql_name = "__diesel_schema_migrations"]
+    applied_migrations (version) { version -> Text, }
+}
+table! {
     run_orders (job_sha256) {
         job_sha256 -> Binary, ccrp -> Text, bundle -> Binary, state -> Text, lease_until -> Nullable<BigInt>,
         lease_token -> Nullable<Text>, expires_at -> BigInt, created_at -> BigInt,

@@ -19,7 +19,7 @@ use schemas::{Code, R, Refusal};
 use crate::Options;
 use crate::conn::{self, Db, Place};
 use crate::enter::{self, EntryRow};
-use crate::error::Fault;
+use crate::error::{Fault, OVERTAKEN};
 use crate::face::{Face, Published};
 use crate::lineage;
 use crate::snapshot::Snapshots;
@@ -213,6 +213,16 @@ impl Writer {
         }
     }
 
+    /// A later build has brought the tables on: what they mean is not known here. The log is read on, and the writer's place is
+    /// left to that build.
+    pub(crate) fn give_way(&mut self) {
+        if let Some(db) = self.db.as_mut() {
+            conn::step_down(db);
+        }
+        self.lose();
+        self.start.face.stop(OVERTAKEN);
+    }
+
     /// Whether the database is where it was.
     pub(crate) fn in_place(&self) -> bool {
         self.start.place.identity().ok() == Some(self.file)
@@ -243,8 +253,10 @@ impl Writer {
             }
             if work.rows.is_empty() { Ok(None) } else { close(db, &mut work, old, epoch, options).map(Some) }
         });
-        if matches!(written, Err(Fault::Fenced)) {
-            self.fence();
+        match &written {
+            Err(Fault::Fenced) => self.fence(),
+            Err(Fault::Overtaken(_)) => self.give_way(),
+            _ => {}
         }
         let Some(checkpoint) = written? else {
             return Ok(Sealed { size: old, checkpoint: String::new(), nodes: Nodes::default() });

@@ -1,20 +1,21 @@
-//! An audit on paper: one document for people, in Markdown, and the same for programs. Unlike [`Report`], which only a log
-//! that verifies has, it also says what an audit found at fault.
+//! An audit on paper: one document for people, in Markdown, its tables for spreadsheets, and the same for programs. Unlike
+//! [`Report`], which only a log that verifies has, it also says what an audit found at fault.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
-use policies::registration::names::is_invisible;
 use schemas::id::Did;
 use schemas::log::CheckpointRef;
+use schemas::money::Currency;
 use schemas::privacy::{DatasetCharge, WITHOUT_PRIVACY, epsilon_words};
 use schemas::{R, Refusal, Timestamp};
 use serde::Serialize;
 use signing::Trust;
 
 use super::money::Compared;
+use super::page::Page;
 use super::report::{Report, word};
 use crate::exit;
+use crate::payment::hledger::decimal;
 
 /// A printed audit.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -52,13 +53,13 @@ pub struct Finding {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Paid {
     /// ISO 4217.
-    pub currency: String,
+    pub currency: Currency,
     /// The state.
     pub state: String,
     /// How many.
     pub count: usize,
     /// Their sum in minor units.
-    pub amount_minor: u128,
+    pub amount_minor: i128,
 }
 
 impl Printed {
@@ -96,26 +97,34 @@ impl Printed {
 
     /// The document in Markdown, to be printed.
     pub fn markdown(&self) -> String {
-        let mut page = Page::default();
-        page.head(&format!("# Audit of {}", cell(&self.origin)));
-        page.table(&["", ""], self.summary());
-        page.head("## Findings");
+        self.on(Page::markdown())
+    }
+
+    /// Its tables as CSV, for a spreadsheet.
+    pub fn csv(&self) -> String {
+        self.on(Page::csv())
+    }
+
+    fn on(&self, mut page: Page) -> String {
+        page.title(&format!("Audit of {}", self.origin));
+        page.facts(self.summary());
+        page.section("Findings");
         if self.findings.is_empty() {
-            page.head("None.");
+            page.say("None.");
         } else {
             let rows = self.findings.iter().map(|f| vec![f.code.to_owned(), f.sentence.clone()]);
             page.table(&["code", "what is wrong"], rows);
-            page.head("A verification ends at its first fault: nothing is said of what comes behind it.");
+            page.say("A verification ends at its first fault: nothing is said of what comes behind it.");
         }
-        let Some(report) = &self.report else { return page.0 };
-        page.head("## Heads");
+        let Some(report) = &self.report else { return page.text() };
+        page.section("Heads");
         page.table(&["head", "entries", "root", "cosigned"], heads(report));
-        page.head("## Entries by kind");
+        page.section("Entries by kind");
         page.table(
             &["kind", "entries"],
             report.entries.iter().map(|(kind, n)| vec![(*kind).to_owned(), n.to_string()]),
         );
-        page.head("## Contracts and runs");
+        page.section("Contracts and runs");
         page.table(
             &["contract", "sha256", "state", "signatures"],
             report.contracts.iter().map(|c| {
@@ -124,33 +133,34 @@ impl Printed {
             }),
         );
         page.table(&["runs", "count"], report.runs.iter().map(|(state, n)| vec![state.clone(), n.to_string()]));
-        page.head("## Privacy budgets");
+        page.section("Privacy budgets");
         page.table(&["family", "provider", "consumer", "runs", "ε spent", "ε cap", "δ", "kept by"], budgets(report));
-        page.head("## Money");
+        page.section("Money");
         page.table(
-            &["currency", "owed (minor units)", "settled (minor units)"],
-            report.books.iter().map(|(c, (owed, settled))| vec![c.clone(), owed.to_string(), settled.to_string()]),
+            &["currency", "owed", "settled"],
+            report
+                .books
+                .iter()
+                .map(|(c, (owed, settled))| vec![c.to_string(), decimal(*owed, *c), decimal(*settled, *c)]),
         );
         page.table(
-            &["currency", "state", "payments", "sum (minor units)"],
-            self.payments
-                .iter()
-                .map(|p| vec![p.currency.clone(), p.state.clone(), p.count.to_string(), p.amount_minor.to_string()]),
+            &["currency", "state", "payments", "sum"],
+            self.payments.iter().map(|p| {
+                vec![p.currency.to_string(), p.state.clone(), p.count.to_string(), decimal(p.amount_minor, p.currency)]
+            }),
         );
         if let Some(Compared { transfers: (shown, all), obligations: (owed, obligations) }) = &self.compared {
-            page.head(&format!(
+            page.say(&format!(
                 "Of the books that were shown, {shown} of {all} transfers and {owed} of {obligations} obligations are the log's."
             ));
         }
-        page.head("## Remarks");
-        for remark in &self.remarks {
-            let _ = writeln!(page.0, "- {}", cell(remark));
-        }
-        page.0
+        page.section("Remarks");
+        page.points("remark", &self.remarks);
+        page.text()
     }
 
-    fn summary(&self) -> Vec<Vec<String>> {
-        let row = |name: &str, value: String| vec![name.to_owned(), value];
+    fn summary(&self) -> Vec<[String; 2]> {
+        let row = |name: &str, value: String| [name.to_owned(), value];
         let mut rows = vec![
             row("result", if self.verified { "verified" } else { "NOT VERIFIED" }.to_owned()),
             row("registry", self.registry.to_string()),
@@ -244,83 +254,11 @@ fn budgets(report: &Report) -> Vec<Vec<String>> {
 }
 
 fn paid(report: &Report) -> Vec<Paid> {
-    let mut sums: BTreeMap<(String, String), (usize, u128)> = BTreeMap::new();
+    let mut sums: BTreeMap<(Currency, String), (usize, i128)> = BTreeMap::new();
     for line in &report.payments {
-        let sum = sums.entry((line.currency.to_string(), word(&line.state))).or_default();
-        *sum = (sum.0 + 1, sum.1 + u128::from(line.amount_minor.get().unsigned_abs()));
+        let sum = sums.entry((line.currency, word(&line.state))).or_default();
+        *sum = (sum.0 + 1, sum.1 + i128::from(line.amount_minor.get()));
     }
     let line = |((currency, state), (count, amount_minor))| Paid { currency, state, count, amount_minor };
     sums.into_iter().map(line).collect()
-}
-
-/// Markdown that grows.
-#[derive(Default)]
-struct Page(String);
-
-impl Page {
-    /// A heading or a sentence of ours.
-    fn head(&mut self, line: &str) {
-        // Writing to a string cannot fail.
-        let _ = writeln!(self.0, "{line}\n");
-    }
-
-    /// A table; a line that says so where it has no rows.
-    fn table(&mut self, names: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
-        let mut lines = String::new();
-        for row in rows {
-            let cells: Vec<String> = row.iter().map(|text| cell(text)).collect();
-            let _ = writeln!(lines, "| {} |", cells.join(" | "));
-        }
-        if lines.is_empty() {
-            return self.head(&format!("No {}.", names.first().copied().unwrap_or_default()));
-        }
-        let _ = writeln!(self.0, "| {} |\n|{}\n{lines}", names.join(" | "), "---|".repeat(names.len()));
-    }
-}
-
-/// Text of a log as it may stand in Markdown: on one line, and never read as anything but text. Addresses and names make no
-/// links; characters that nobody sees, or that turn the order of others, are spaces.
-fn cell(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text.chars().peekable();
-    let mut in_word = false;
-    while let Some(c) = rest.next() {
-        // Inside a word, as codes and ids have it, it emphasises nothing (CommonMark 6.2).
-        let inside = in_word && rest.peek().is_some_and(|next| next.is_alphanumeric());
-        in_word = c.is_alphanumeric();
-        match c {
-            c if c.is_whitespace() || c.is_control() || is_invisible(c) => out.push(' '),
-            '_' if inside => out.push('_'),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '~' | '#' | '!' | '&' => {
-                out.push('\\');
-                out.push(c);
-            }
-            '@' => out.push_str("&#64;"),
-            c => out.push(c),
-        }
-    }
-    out.replace("://", "&#58;//").replace("www.", "www&#46;")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_of_a_log_stays_text() {
-        assert_eq!(cell("a|b\nc"), "a\\|b c");
-        assert_eq!(cell("<img src=x> [a](b) `c` \u{1b}[2J"), "\\<img src=x\\> \\[a\\](b) \\`c\\`  \\[2J");
-        assert_eq!(cell("did:web:a.example fam_01"), "did:web:a.example fam_01");
-        assert_eq!(cell("_x_ a__b__ c_"), "\\_x\\_ a\\_\\_b\\_\\_ c\\_");
-        assert_eq!(
-            cell("https://evil.example www.evil.example @who"),
-            "https&#58;//evil.example www&#46;evil.example &#64;who"
-        );
-        assert_eq!(cell("a\u{202e}b\u{200b}c\u{2066}d\u{feff}e\u{3164}f\u{e0100}"), "a b c d e f ");
-        assert_eq!(cell("a\u{2028}b\u{2029}c\u{85}d"), "a b c d", "what ends a line");
-        let mut page = Page::default();
-        page.table(&["budgets", "ε"], []);
-        page.table(&["kind", "entries"], [vec!["a|b".to_owned(), "1".to_owned()]]);
-        assert_eq!(page.0, "No budgets.\n\n| kind | entries |\n|---|---|\n| a\\|b | 1 |\n\n");
-    }
 }

@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use super::budget::{Ledger, LedgerKey};
 use super::quorum::Cosigned;
+use crate::payment::{amount, hledger::decimal};
 
 /// What was counted on the way.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -77,7 +78,7 @@ pub struct Report {
     /// Payments.
     pub payments: Vec<PaymentLine>,
     /// Per currency: owed and settled in minor units, as the books say; they balance.
-    pub books: BTreeMap<String, (u128, u128)>,
+    pub books: BTreeMap<Currency, (i128, i128)>,
     /// Every transfer of the books, in the order of the log.
     #[serde(skip)]
     pub transfers: Vec<JournalLine>,
@@ -173,10 +174,10 @@ impl Report {
                 state: row.state,
             })
             .collect();
-        let mut books: BTreeMap<String, (u128, u128)> = BTreeMap::new();
+        let mut books: BTreeMap<Currency, (i128, i128)> = BTreeMap::new();
         for line in &payments {
-            let sums = books.entry(line.currency.to_string()).or_default();
-            let amount = u128::from(line.amount_minor.get().unsigned_abs());
+            let sums = books.entry(line.currency).or_default();
+            let amount = i128::from(line.amount_minor.get());
             sums.0 += amount;
             sums.1 += if line.state == PaymentState::Settled { amount } else { 0 };
         }
@@ -280,15 +281,15 @@ impl Report {
         for p in &self.payments {
             let _ = writeln!(
                 out,
-                "payment {} {} {} to {}: {}",
+                "payment {} {} to {}: {}",
                 p.instruction_id,
-                p.currency,
-                p.amount_minor.get(),
+                amount(p.amount_minor, p.currency),
                 p.payee,
                 word(&p.state)
             );
         }
         for (currency, (owed, settled)) in &self.books {
+            let (owed, settled) = (decimal(*owed, *currency), decimal(*settled, *currency));
             let _ = writeln!(out, "books in {currency}: {owed} owed, {settled} settled, debits equal credits");
         }
         out

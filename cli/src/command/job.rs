@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use depa::job::{self, Drawn, Estimate};
+use depa::payment::amount;
 use depa::{contract, edge};
 use schemas::R;
 use schemas::privacy::WITHOUT_PRIVACY;
@@ -86,9 +87,8 @@ pub fn cost(estimate: &Estimate) -> String {
         lines.push(format!("{} pays {} (factor {})", charge.dataset_id, charge.words(), charge.factor));
     }
     for term in &estimate.terms {
-        let money = |minor: Option<schemas::money::Minor>| match minor {
-            Some(minor) => format!("{} {}", term.currency, minor.get()),
-            None => "unknown beforehand".to_owned(),
+        let money = |minor: Option<schemas::money::Minor>| {
+            minor.map_or("unknown beforehand".to_owned(), |minor| amount(minor, term.currency))
         };
         let when = match (term.blocked_first, term.owed_if_failed) {
             (true, _) => ", blocked before the room checks in",
@@ -96,15 +96,10 @@ pub fn cost(estimate: &Estimate) -> String {
             (false, false) => "",
         };
         let (expected, most) = (money(term.expected_minor), money(term.most_minor));
-        lines.push(format!("term {} costs {expected}, at most {most}, minor units with tax{when}", term.term_id));
+        lines.push(format!("term {} costs {expected}, at most {most}, with tax{when}", term.term_id));
     }
     for due in &estimate.payments {
-        lines.push(format!(
-            "a completed run owes {} {} minor units to {}",
-            due.currency,
-            due.amount_minor.get(),
-            due.payee
-        ));
+        lines.push(format!("a completed run owes {} to {}", amount(due.amount_minor, due.currency), due.payee));
     }
     lines.push("the privacy charge is final once keys are released; it comes back only if the room reports an abort before the first step".into());
     lines.join("\n")

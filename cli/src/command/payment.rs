@@ -98,37 +98,5 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
 
 fn list(contract: Option<&ContractId>, global: &Global) -> R<Answer> {
     let all = payment::list(&global.desk_as()?.0, contract)?;
-    let line = |p: &schemas::desk::ObligationView| {
-        format!(
-            "{} {} to {} for {}: {}",
-            p.instruction_id,
-            payment::amount(p.amount_minor, p.currency),
-            p.payee,
-            occasion(p),
-            stands(p)
-        )
-    };
-    let text: Vec<String> = all.iter().map(line).collect();
-    Ok(Answer::new(&all, text.join("\n")))
-}
-
-/// Where it stands, and where its last instruction does, where that says more.
-fn stands(p: &schemas::desk::ObligationView) -> String {
-    match p.standing.as_deref() {
-        Some(standing) if standing != p.state => format!("{}, its instruction {standing}", p.state),
-        _ => p.state.clone(),
-    }
-}
-
-/// What it is owed for.
-fn occasion(p: &schemas::desk::ObligationView) -> String {
-    match (&p.run_id, p.job_sha256, p.period) {
-        (Some(run), None, _) => run.to_string(),
-        (run, Some(job), _) => {
-            let taken = run.as_ref().map(|run| format!(", {run}")).unwrap_or_default();
-            format!("deposit of job {}{taken}", job.short())
-        }
-        (None, None, Some(period)) => format!("period {period}"),
-        (None, None, None) => p.contract.id.to_string(),
-    }
+    Ok(Answer::new(&all, payment::table(&all).text()))
 }

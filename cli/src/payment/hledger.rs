@@ -64,7 +64,7 @@ fn date(line: &JournalLine) -> String {
 }
 
 /// An amount in the major unit, exactly.
-pub(super) fn decimal(minor: i128, currency: Currency) -> String {
+pub(crate) fn decimal(minor: i128, currency: Currency) -> String {
     let digits = currency.digits();
     let sign = if minor < 0 { "-" } else { "" };
     let text = format!("{:0>width$}", minor.unsigned_abs(), width = digits + 1);

@@ -118,9 +118,20 @@ fn a_good_export_verifies_and_everything_is_recomputed() {
         states.contains(&(500_000, PaymentState::Settled)) && states.contains(&(500_001, PaymentState::Instructed)),
         "{states:?}"
     );
-    assert_eq!(report.books.get("INR"), Some(&(1_000_001, 500_000)));
+    let inr = schemas::money::Currency::parse("INR").unwrap();
+    assert_eq!(report.books.get(&inr), Some(&(1_000_001, 500_000)));
+    // Programs read minor units, people the major one.
+    assert_eq!(serde_json::to_value(&report).unwrap()["books"], serde_json::json!({"INR": [1_000_001, 500_000]}));
     let text = report.text();
-    for words in ["verified:", "active, 4 of 4 signatures", "of 1.0 spent", "settled", "debits equal credits"] {
+    for words in [
+        "verified:",
+        "active, 4 of 4 signatures",
+        "of 1.0 spent",
+        " INR 5000.00 to did:",
+        " INR 5000.01 to did:",
+        ": settled",
+        "books in INR: 10000.01 owed, 5000.00 settled, debits equal credits",
+    ] {
         assert!(text.contains(words), "{words}: {text}");
     }
 }

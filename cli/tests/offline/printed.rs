@@ -31,13 +31,25 @@ fn a_log_that_verifies_is_printed_whole() {
         "| genesis | 1 |",
         "| delivered | 1 |",
         &format!("| {} |", report.budgets[0].family),
-        "| INR | 1000001 | 500000 |",
-        "| INR | settled | 1 | 500000 |",
+        "| INR | 10000.01 | 5000.00 |",
+        "| INR | settled | 1 | 5000.00 |",
         "- SIMULATED: 1 runs",
         "- No witness was asked for",
     ] {
         assert!(page.contains(part), "{part} in\n{page}");
     }
+    // A spreadsheet gets the same values, each with its section and column.
+    let sheet = paper.csv();
+    for line in [
+        "\"Audit of sro.example/log\",1,\"result\",\"verified\"",
+        "\"Entries by kind\",",
+        ",\"runs\",\"delivered\"",
+        ",\"sum\",\"5000.00\"",
+        ",\"remark\",\"No witness was asked for",
+    ] {
+        assert!(sheet.contains(line), "{line} in\n{sheet}");
+    }
+    assert!(sheet.starts_with("section,row,column,value\n") && !sheet.contains("Findings"), "{sheet}");
     let json = serde_json::to_value(&paper).unwrap();
     assert_eq!(json["report"]["entries"]["genesis"], 1);
     assert_eq!(json["findings"], serde_json::json!([]));
@@ -57,6 +69,8 @@ fn a_fault_is_printed_with_its_code_and_nothing_is_said_of_the_rest() {
     assert!(!paper.verified && paper.report.is_none() && paper.exit() == exit::VERIFICATION);
     assert_eq!(paper.findings.len(), 1);
     let page = paper.markdown();
+    let found = format!("\"Findings\",1,\"code\",\"{}\"", paper.findings[0].code);
+    assert!(paper.csv().contains(&found), "{}", paper.csv());
     assert!(page.contains("| result | NOT VERIFIED |") && page.contains(paper.findings[0].code), "{page}");
     assert!(!page.contains("## Money"), "{page}");
     // Another's trust: a finding too.

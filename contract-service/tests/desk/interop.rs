@@ -102,13 +102,21 @@ fn mlcroissant_takes_the_offers_and_refuses_a_spoilt_one() {
     let verdict = |text: &str| {
         let path = house.dir.join("croissant.json");
         std::fs::write(&path, text).unwrap();
-        run(Command::new(&python).arg(script("check_croissant.py")).arg(&path)).status.success()
+        let output = run(Command::new(&python).arg(script("check_croissant.py")).arg(&path));
+        let told = String::from_utf8(output.stdout).unwrap();
+        if output.status.success() { Ok(told) } else { Err(told) }
     };
     let (one, other) = (document(0), document(1));
     assert!(one.contains("spatialCoverage") && one.contains("sample.csv"), "{one}");
-    assert!(verdict(&one) && verdict(&other));
-    assert!(!verdict(&one.replace("\"cr:Field\"", "\"cr:Fields\"")), "no fields");
-    assert!(!verdict(&one.replace("\"@id\":\"sealed-0\"}", "\"@id\":\"nowhere\"}")), "a source that is not there");
+    // All that it says: no warning stands before what it found in the document.
+    assert_eq!(verdict(&one).unwrap(), "Table 0: 2 files, 3 fields\n");
+    assert_eq!(verdict(&other).unwrap(), "Table 1: 1 files, 3 fields\n");
+    let fields = verdict(&one.replace("\"cr:Field\"", "\"cr:Fields\"")).unwrap_err();
+    assert!(fields.contains("3 error(s)") && fields.contains("croissant/Fields"), "{fields}");
+    let source = verdict(&one.replace("\"@id\":\"sealed-0\"}", "\"@id\":\"nowhere\"}")).unwrap_err();
+    assert!(source.contains("nowhere"), "{source}");
+    let warned = verdict(&one.replace("\"version\":\"1.2.0\",", "")).unwrap();
+    assert!(warned.starts_with("warning: ") && warned.contains("version"), "{warned}");
 }
 
 #[test]

@@ -214,7 +214,7 @@ fn next_step(refusal: &Refusal) -> String {
             format!("ask for an --epsilon above 0, and at most {} in all: what the providers grant", demo::actors::CAP)
         }
         Code::ConfigInvalid => "choose another --dir, or leave it out; see demo run --help".to_owned(),
-        _ => depa::exit::next_step(refusal).unwrap_or("read the log of the role concerned").to_owned(),
+        _ => depa::next_step::of(refusal).unwrap_or("read the log of the role concerned").to_owned(),
     }
 }
 

@@ -169,6 +169,24 @@ fn a_database_that_a_later_build_brought_on_is_not_opened() {
     world.restart().unwrap();
 }
 
+/// Nor is it gone on with where that happens while the service runs: not for an act, not for a read.
+#[test]
+fn a_running_service_stops_where_a_later_build_brings_its_database_on() {
+    let world = World::new();
+    let room = Room::new(&world);
+    let reserved = room.reserve().unwrap();
+    let request = room.release_request(&reserved);
+    sql(&world, "INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')");
+    assert_eq!(room.send_release(&reserved, &request).unwrap_err().code, Code::Unavailable);
+    assert_eq!(room.ask_challenge().unwrap_err().code, Code::Unavailable);
+    assert_eq!(http::get::<Value>(&world.at("/readyz"), None).unwrap_err().code, Code::Unavailable);
+    let _: Value = http::get(&world.at("/livez"), None).unwrap();
+    // Nothing was written meanwhile, not even that the request came.
+    sql(&world, "DELETE FROM __diesel_schema_migrations WHERE version = '9999'");
+    room.send_release(&reserved, &request).unwrap();
+    assert_eq!(world.charges(), ["charged"]);
+}
+
 /// What an older build left has no MACs: it gets them at the first start, and counts only as the receipts say it.
 #[test]
 fn rows_of_an_older_build_are_compared_with_their_receipts() {

@@ -42,3 +42,21 @@ fn a_database_that_a_later_build_brought_on_is_not_opened() {
     database.batch_execute("DELETE FROM __diesel_schema_migrations WHERE version = '9999'").unwrap();
     world.restart().unwrap();
 }
+
+/// And where it runs while the later one starts, it stops acting at once.
+#[test]
+fn a_running_service_stops_where_a_later_build_brings_its_database_on() {
+    let world = World::new();
+    let room = Room::new(&world);
+    let reserved = room.reserve().unwrap();
+    let request = room.release_request(&reserved);
+    let mut database = PgConnection::establish(world.config.database.as_ref().unwrap()).unwrap();
+    database.batch_execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')").unwrap();
+    assert_eq!(room.send_release(&reserved, &request).unwrap_err().code, Code::Unavailable);
+    let ready = || http::get::<serde_json::Value>(&world.at("/readyz"), None);
+    assert_eq!(ready().unwrap_err().code, Code::Unavailable);
+    database.batch_execute("DELETE FROM __diesel_schema_migrations WHERE version = '9999'").unwrap();
+    ready().unwrap();
+    room.send_release(&reserved, &request).unwrap();
+    assert_eq!(world.charges(), ["charged"]);
+}

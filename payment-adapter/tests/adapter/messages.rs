@@ -344,10 +344,16 @@ fn a_folder_of_another_provider_or_registry_and_a_strange_database_are_refused()
         let mut db = diesel::sqlite::SqliteConnection::establish(&database.to_string_lossy()).unwrap();
         db.batch_execute(sql).unwrap();
     };
+    // The later one comes while this one runs: nothing is taken, and it is not ready.
+    let engine = Engine::open(&config, scene.clock()).unwrap();
     change("INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')");
+    assert_eq!(engine.take(&scene.instructs(&data('A', 5))).unwrap_err().code, Code::Unavailable);
+    assert_eq!(engine.ready().unwrap_err().code, Code::Unavailable);
+    assert!(engine.pay().is_err() && engine.status().is_err());
+    drop(engine);
     assert_eq!(refused(&config), Code::ConfigInvalid);
     change("DELETE FROM __diesel_schema_migrations WHERE version = '9999'");
-    drop(Engine::open(&config, scene.clock()).unwrap());
+    assert!(Engine::open(&config, scene.clock()).unwrap().status().unwrap().instructions.is_empty());
     // Of before the head of the file said whose it is.
     change("PRAGMA application_id = 0");
     drop(Engine::open(&config, scene.clock()).unwrap());

@@ -1,8 +1,11 @@
-//! The disk is full, or the file of the database is gone: clean refusals, reads where they can be, and recovery.
+//! The disk is full, the file of the database is gone, or its tables are of a later build: clean refusals, reads where they can
+//! be, and recovery.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use diesel::connection::SimpleConnection as _;
+use diesel::{Connection as _, SqliteConnection};
 use registry::Registry;
 use schemas::event::Body;
 use schemas::party::Kind;
@@ -92,6 +95,22 @@ fn a_full_disk_refuses_cleanly_and_writes_go_on_when_there_is_room() {
     assert_eq!(registry.state().participants().count(), entered - 1);
     assert_eq!(registry.scrub().unwrap().first_difference, None);
     drop(registry);
+}
+
+/// Nobody else opens a file that is in use, but an operator's hand does.
+#[test]
+fn tables_that_a_later_build_brought_on_meanwhile_are_written_no_more() {
+    let house = House::empty();
+    let mut database = SqliteConnection::establish(&house.database().to_string_lossy()).unwrap();
+    let later = "INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')";
+    database.batch_execute(&format!("PRAGMA busy_timeout = 5000; {later}")).unwrap();
+    assert_eq!(apply(&house.registry).unwrap_err().code, Code::NotWriter);
+    let did = house.tdc.did().unwrap();
+    assert_eq!(house.registry.use_jti(&did, "a", start(), start()).unwrap_err().code, Code::NotWriter);
+    let refused = house.registry.fresh().unwrap_err();
+    assert_eq!(refused.code, Code::ReadOnly);
+    assert!(refused.sentence.contains("later build"), "{refused}");
+    assert_eq!((house.registry.head().unwrap().size, house.registry.entries(0, 2).unwrap().len()), (2, 2));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection as _;
-use diesel::{Connection as _, PgConnection};
+use diesel::{Connection as _, PgConnection, RunQueryDsl as _};
 use registry::Registry;
 use schemas::event::Body;
 use schemas::party::Kind;
@@ -74,6 +74,45 @@ fn a_follower_does_not_take_over_what_a_later_build_brought_on() {
     assert!(refused.sentence.contains("later build"), "{refused}");
     assert!(!second.is_writer());
     assert_eq!(second.head().unwrap(), head);
+}
+
+/// A later build brings the tables on while this process writes. Nothing more is written here, with an act or without one,
+/// and that build may take the writer's place.
+#[test]
+fn a_writer_gives_way_to_the_later_build_that_brought_the_tables_on() {
+    for acts in [true, false] {
+        let house = House::furnished();
+        let registry = &house.registry;
+        registry.fresh().unwrap();
+        let (head, did) = (registry.head().unwrap(), house.tdps[0].did().unwrap());
+        let mut database = PgConnection::establish(&house.options.url).unwrap();
+        database.batch_execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')").unwrap();
+        if acts {
+            // The very next act, beside the log as in it.
+            let refused = registry.use_jti(&did, "a", start().plus_seconds(60), start()).unwrap_err();
+            assert_eq!(refused.code, Code::NotWriter);
+            let anchor = Body::DigestAnchored { by: did, sha256: Digest([7; 32]) };
+            assert_eq!(registry.append(registry.verify(anchor).unwrap(), start()).unwrap_err().code, Code::NotWriter);
+        }
+        until("that it is not ready", || registry.fresh().is_err_and(|refusal| refusal.code == Code::ReadOnly));
+        let why = registry.read_only().unwrap().sentence;
+        assert!(why.contains("later build") && !registry.is_writer(), "{why}");
+        assert_eq!((registry.head().unwrap(), registry.entries(0, 1).unwrap().len()), (head, 1), "it reads on");
+        let used: i64 = count(&mut database, "jti_seen");
+        assert_eq!(used, 0, "nothing was written");
+        // The lock of the one writer is free for whoever knows the tables.
+        let lock = format!("pg_try_advisory_lock({})", 0x6465_7061_0002_i64);
+        until("the writer's place", || {
+            let free = diesel::dsl::sql::<diesel::sql_types::Bool>(&lock);
+            diesel::select(free).get_result::<bool>(&mut database).unwrap()
+        });
+    }
+}
+
+/// Rows of a table.
+fn count(database: &mut PgConnection, table: &str) -> i64 {
+    let rows = diesel::dsl::sql::<diesel::sql_types::BigInt>(&format!("(SELECT count(*) FROM {table})"));
+    diesel::select(rows).get_result(database).unwrap()
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use depa::audit::money as audit_money;
 use depa::audit::printed::Printed;
 use depa::audit::source::{Folder, Lines, Service, Source};
@@ -38,14 +38,17 @@ pub enum Verb {
     },
     /// Print one document of a complete verification: heads, entries by kind, budgets of ε, money, and what is at fault.
     ///
-    /// Markdown for people; with --json the same for programs. A log that does not verify gets a report too, with the code
-    /// and the sentence of its first fault, and exit code 10.
+    /// Markdown for people, or its tables as CSV; with --json the same for programs. A log that does not verify gets a
+    /// report too, with the code and the sentence of its first fault, and exit code 10.
     #[command(
-        after_help = "Examples:\n  depa audit report log.jsonl --trust trust.json > audit.md\n  depa audit report log.jsonl --trust trust.json --earlier checkpoint.txt --books books.json --json > audit.json"
+        after_help = "Examples:\n  depa audit report log.jsonl --trust trust.json > audit.md\n  depa audit report log.jsonl --trust trust.json --format csv > audit.csv\n  depa audit report log.jsonl --trust trust.json --earlier checkpoint.txt --books books.json --json > audit.json"
     )]
     Report {
         #[command(flatten)]
         asked: Asked,
+        /// The form of the document.
+        #[arg(long, value_enum, default_value_t = Format::Md)]
+        format: Format,
     },
     /// Measure how long the audit of a made-up log takes, or of a contract bundle.
     #[command(
@@ -60,6 +63,15 @@ pub enum Verb {
         #[arg(long)]
         bundle: Option<PathBuf>,
     },
+}
+
+/// Forms of a report.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Format {
+    /// Markdown.
+    Md,
+    /// A line for each value: section, row, column, value.
+    Csv,
 }
 
 /// What is audited, and beside what.
@@ -129,12 +141,16 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             }
             Ok(Answer::new(&report, text))
         }
-        Verb::Report { asked } => {
+        Verb::Report { asked, format } => {
             let (trust, books) = (global.trust()?, asked.books()?);
             let audited = asked.verify(Depth::Everything, &trust, global);
             let compare = |report: &Report| books.map(|books| audit_money::compare(report, &books));
             let printed = Printed::of(&trust, edge::now(), audited, compare)?;
-            Ok(Answer { exit: printed.exit(), ..Answer::new(&printed, printed.markdown()) })
+            let text = match format {
+                Format::Md => printed.markdown(),
+                Format::Csv => printed.csv(),
+            };
+            Ok(Answer { exit: printed.exit(), ..Answer::new(&printed, text) })
         }
         Verb::Bench { bundle: Some(bundle), .. } => {
             let measured = bench::bundle(&edge::read(&bundle)?, &global.trust()?)?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use depa::keys::{self, events};
+use depa::table::Table;
 use schemas::desk::KeyView;
 use schemas::id::Did;
 use schemas::party::{KeyAct, KeyUse};
@@ -11,7 +12,7 @@ use schemas::{Code, R, Refusal};
 
 use super::super::Global;
 use super::super::passing::{Passing, entered};
-use crate::output::Answer;
+use crate::output::{Answer, word};
 
 /// What a key may be used for.
 #[derive(Clone, Copy, ValueEnum)]
@@ -107,8 +108,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
         }
         Verb::List { participant } => {
             let list = global.desk()?.participant_keys(&participant)?;
-            let lines: Vec<String> = list.keys.iter().map(key_line).collect();
-            Ok(Answer::new(&list, lines.join("\n")))
+            Ok(Answer::new(&list, table(&list.keys).text()))
         }
         Verb::Retire(s) => change(s.common, s.thumbprint.map(|thumbprint| KeyAct::Retire { thumbprint }), global),
         Verb::Revoke(s) => change(s.common, s.thumbprint.map(|thumbprint| KeyAct::Revoke { thumbprint }), global),
@@ -136,9 +136,39 @@ fn change(common: Common, act: Option<KeyAct>, global: &Global) -> R<Answer> {
     )
 }
 
-/// A key counts from one entry on, and up to another where it was ended.
-fn key_line(key: &KeyView) -> String {
-    let ended = key.ended.map_or(String::new(), |index| format!(" to entry {index}"));
-    let doubt = key.compromised_since.map_or(String::new(), |index| format!(", in doubt from entry {index}"));
-    format!("{} {}, from entry {}{ended}{doubt}", key.thumbprint, key.state, key.active_from)
+/// A key counts from one entry of the log on, and up to another where it was ended.
+fn table(keys: &[KeyView]) -> Table<6> {
+    let entry = |index: Option<u64>| index.map_or_else(|| "–".to_owned(), |index| index.to_string());
+    let rows = keys.iter().map(|key| {
+        let (ended, doubt) = (entry(key.ended), entry(key.compromised_since));
+        let uses = key.uses.iter().map(word).collect::<Vec<_>>().join(", ");
+        [key.thumbprint.clone(), key.state.clone(), key.active_from.to_string(), ended, doubt, uses]
+    });
+    Table::new(["thumbprint", "state", "from entry", "to entry", "in doubt from", "for"], rows).numbers(&[
+        "from entry",
+        "to entry",
+        "in doubt from",
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_shows_from_which_entry_to_which_it_counts_and_since_when_it_is_in_doubt() {
+        let jwk =
+            serde_json::json!({"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+        let keys: Vec<KeyView> = serde_json::from_value(serde_json::json!([
+            {"thumbprint": "one", "jwk": jwk, "uses": ["document", "api"], "state": "compromised", "active_from": 7,
+             "ended": 5310, "compromised_since": 88},
+            {"thumbprint": "another", "jwk": jwk, "uses": ["api"], "state": "active", "active_from": 5309,
+             "ended": null, "compromised_since": null},
+        ]))
+        .unwrap();
+        let expected = "thumbprint  state        from entry  to entry  in doubt from  for\n\
+                        one         compromised           7      5310             88  document, api\n\
+                        another     active             5309         –              –  api";
+        assert_eq!(table(&keys).text(), expected);
+    }
 }

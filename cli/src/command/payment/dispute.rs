@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use depa::payment::dispute;
 use depa::{edge, payment};
-use schemas::desk::{DisputeReceipt, DisputeView};
+use schemas::desk::DisputeReceipt;
 use schemas::dispute::Ruling;
 use schemas::id::{ContractId, DisputeId};
 use schemas::{Code, R, Refusal};
@@ -91,8 +91,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
     match verb {
         Verb::List { contract } => {
             let all = dispute::list(&global.desk_as()?.0, contract.as_ref())?;
-            let text: Vec<String> = all.iter().map(line).collect();
-            Ok(Answer::new(&all, text.join("\n")))
+            Ok(Answer::new(&all, dispute::table(&all).text()))
         }
         Verb::Open { instruction, reason } => {
             let (desk, key) = global.desk_as()?;
@@ -128,15 +127,4 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
 
 fn done(receipt: &DisputeReceipt) -> R<Answer> {
     Ok(Answer::new(receipt, format!("{} is {}", receipt.dispute_id, receipt.state)))
-}
-
-fn line(view: &DisputeView) -> String {
-    let about = match (&view.instruction_id, view.suspense) {
-        (Some(id), true) => format!("in suspense, came for {id}"),
-        (None, true) => "in suspense".into(),
-        (id, false) => format!("obligation {}", id.as_deref().unwrap_or_default()),
-    };
-    let ruling = view.ruling.as_ref().map(|ruling| format!(" ({ruling})")).unwrap_or_default();
-    let amount = payment::amount(view.amount_minor, view.currency);
-    format!("{} {amount} {about}: {}{ruling}", view.dispute_id, view.state)
 }
