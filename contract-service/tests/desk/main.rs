@@ -42,6 +42,7 @@ mod room;
 mod runs;
 mod schemathesis;
 mod scitt;
+mod story;
 mod strangers;
 mod tls;
 mod told;
