@@ -37,7 +37,7 @@ fn story(house: &House, who: &FileKey, query: &str) -> BTreeSet<u64> {
 fn told() -> (House, Run, Vec<Obligation>, DisputeId) {
     let mut house = House::furnished();
     let run = house.running();
-    house.client.report(&run.run_id, &house.event(&run, RunEventKind::Training {})).unwrap();
+    house.client.report(&run.run_id, &house.event(&run, RunEventKind::KeysReleased {})).unwrap();
     let completion = house.completion(&run);
     let owed = house.client.complete(&run.run_id, &house.sign(&completion, &run.key)).unwrap().obligations;
     house.client.payment_callback(&house.callback(&owed[0], PaymentResult::Settled)).unwrap();

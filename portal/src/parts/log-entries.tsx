@@ -103,7 +103,7 @@ export function Entries({ all, size, note, look, place, children }: {
                   return (
                     <tr key={entry.index} className={entry.included ? '' : 'bad'} data-index={entry.index}>
                       <td className="num">{entry.index}</td>
-                      <td><Link to={`/audit?${to((next) => next.set('entry', String(entry.index)))}`}>{t(entry.record.kind.replaceAll('_', ' '))}</Link></td>
+                      <td><Link to={`/audit?${to((next) => next.set('entry', String(entry.index)))}`} aria-current={entry.index === open || undefined}>{t(entry.record.kind.replaceAll('_', ' '))}</Link></td>
                       <td>{told.data && <Who line={known} />}</td>
                       <td>{known && <About line={known} />}</td>
                       <td><Time at={entry.record.at} /></td>

@@ -2,6 +2,15 @@
 import assert from 'node:assert/strict';
 import { quiet, settled, until } from '../check.mjs';
 
+/** Waits until the page of the log that the address names is listed. */
+async function turned(page) {
+  await until('the page of the log is listed', async () => {
+    const at = new URL(page.url()).searchParams.get('page');
+    const all = await rows(page).evaluateAll((found) => found.map((row) => Number(row.dataset.index)));
+    return at === null || all.every((index) => Math.floor(index / 256) === Number(at));
+  });
+}
+
 /** To the first page of the log. */
 async function oldest(page) {
   await page.getByRole('heading', { name: 'Entries', exact: true }).waitFor();
@@ -9,7 +18,7 @@ async function oldest(page) {
   // A log of one page has none.
   while ((await older.count()) > 0 && (await older.isEnabled())) {
     await older.click();
-    await page.waitForTimeout(300);
+    await turned(page);
   }
 }
 
@@ -31,7 +40,7 @@ async function listed(page) {
     const newer = page.getByRole('button', { name: 'Newer' });
     if ((await newer.count()) === 0 || !(await newer.isEnabled())) return all;
     await newer.click();
-    await page.waitForTimeout(300);
+    await turned(page);
   }
 }
 
