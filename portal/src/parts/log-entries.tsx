@@ -48,6 +48,7 @@ export function Entries({ all, size, note, look, place, children }: {
   const hidden = (kind: string) => (filter.kind === ACTS ? all.filter((entry) => entry.included && fits(entry, { ...filter, kind }, about) && entry.record.kind === kind).length : 0);
   const [roots, readings] = [hidden('twin_root'), hidden(READING)];
   const { older, newer } = around(page, last, entries);
+  const filtered = asking(new URLSearchParams(), filter).size > 0;
   const to = (change: (next: URLSearchParams) => void) => {
     const next = new URLSearchParams(query);
     change(next);
@@ -91,7 +92,7 @@ export function Entries({ all, size, note, look, place, children }: {
         {shown.length === 0 ? (
           <div className="empty" role="status">
             <p>{pending ? t('Looking for its entries.') : entries === undefined ? t('No entry on this page of the log fits.') : entries.length === 0 ? t('No entry of the log tells you of this.') : t('None of its entries stands on this page of the log, or what else you look for leaves them out.')}</p>
-            {!pending && <Button variant="default" onClick={() => change(NONE)}>{t('Look for everything')}</Button>}
+            {!pending && filtered && <Button variant="default" onClick={() => change(NONE)}>{t('Look for everything')}</Button>}
           </div>
         ) : (
           <div className="scroll">
