@@ -273,15 +273,15 @@ fn event(state: &State, caller: &Caller, run: Option<&RunId>, entry: &ExportedEn
 
 /// What an event is about; nothing named where it is about the register itself.
 #[derive(Default)]
-struct Subject {
-    contract: Option<ContractRef>,
-    run_id: Option<RunId>,
-    dataset: Option<DatasetId>,
-    participant: Option<Did>,
+pub(crate) struct Subject {
+    pub(crate) contract: Option<ContractRef>,
+    pub(crate) run_id: Option<RunId>,
+    pub(crate) dataset: Option<DatasetId>,
+    pub(crate) participant: Option<Did>,
 }
 
 /// What a body is about; none for what is no event of anyone's.
-fn subject(state: &State, body: &Body) -> R<Option<Subject>> {
+pub(crate) fn subject(state: &State, body: &Body) -> R<Option<Subject>> {
     let of_contract = |reference: ContractRef| Subject { contract: Some(reference), ..Subject::default() };
     let of_run = |id: RunId| Subject { run_id: Some(id), ..Subject::default() };
     let of_dataset = |id: DatasetId| Subject { dataset: Some(id), ..Subject::default() };

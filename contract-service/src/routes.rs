@@ -9,6 +9,7 @@ pub mod disputes;
 pub mod drafts;
 pub mod health;
 pub mod image_sets;
+pub mod lines;
 pub mod log;
 pub mod offers;
 pub mod orders;
@@ -21,6 +22,7 @@ pub mod receipts;
 pub mod rules;
 pub mod run_acts;
 pub mod runs;
+pub mod story;
 pub mod tags;
 pub mod two_people;
 pub mod watch;
@@ -433,6 +435,12 @@ pub fn list() -> Vec<Route> {
         get("/v1/log/proof", log::consistency, Open, "A consistency proof between two sizes")
             .query(&["old", "new"])
             .gives::<desk::ConsistencyProof>(200),
+        get("/v1/log/entries", story::entries, Token, "The entries about a contract, a dataset or a party, by index")
+            .query(story::QUERY)
+            .gives::<story::LogStory>(200),
+        get("/v1/log/lines", lines::page, Token, "Who acted in the entries that concern the caller, and what about")
+            .query(&["from", "limit"])
+            .gives::<lines::EntryLines>(200),
         get(
             "/v1/log/receipts/{index}",
             log::receipt,

@@ -42,6 +42,7 @@ mod rules;
 mod run;
 mod run_end;
 mod signers;
+mod story;
 pub(crate) mod table;
 mod twin;
 mod unmatched;
@@ -398,7 +399,7 @@ impl State {
             Body::RevenueStated { statement } => statement.read_unverified()?.contract.id.to_string(),
             Body::PaymentsTimed { contract, .. } => contract.id.to_string(),
             Body::PaymentRetried { obligation_id } => obligation_id.clone(),
-            Body::EscrowTimedOut { job_sha256 } => format!("deposits of {job_sha256}"),
+            Body::EscrowTimedOut { job_sha256 } => story::deposits(job_sha256),
             Body::PaymentUnmatched { unmatched } => DisputeId::derived(&unmatched.digest()).to_string(),
             Body::DisputeOpened { dispute } => dispute.read_unverified()?.dispute_id.to_string(),
             Body::DisputeAnswered { answer } => answer.read_unverified()?.dispute_id.to_string(),

@@ -12,6 +12,7 @@ import { Problem } from './api/client';
 import { notice } from './api/presence';
 import { App } from './app';
 import { languageNow, ready } from './i18n';
+import { stack } from './parts/stacked';
 import { theme } from './theme';
 
 // A refusal stays a refusal; only what did not answer is asked again, unless it was waited for long enough.
@@ -23,6 +24,7 @@ const client: QueryClient = new QueryClient({
 });
 
 notice(window);
+stack(window);
 document.documentElement.lang = languageNow();
 await ready();
 

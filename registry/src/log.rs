@@ -16,6 +16,8 @@ use crate::{Registry, tree};
 pub const TILE: u64 = 256;
 /// The most entries of one export.
 pub const MAX_EXPORT: u64 = 1000;
+/// Subjects that are asked for at once.
+const SUBJECTS: usize = 500;
 
 impl Registry {
     /// The newest checkpoint, with the cosignatures that witnesses have given to it so far.
@@ -130,6 +132,25 @@ impl Registry {
             let stored = stored(db, from, limit.min(MAX_EXPORT))?;
             stored.into_iter().map(|entry| entry.export().map_err(Fault::from)).collect()
         })
+    }
+
+    /// Indices from `from` on of entries about any of these subjects ([`policies::lifecycle::State::subject`]), in order, at
+    /// most `most`. An index of the database finds them; the log is not read. An erased entry is about nothing any more.
+    pub fn entries_about(&self, subjects: &[String], from: u64, most: u64) -> R<Vec<u64>> {
+        let missing = |_| Refusal::new(Code::NotFound, "no such entry");
+        let (from, most) = (i64::try_from(from).map_err(missing)?, i64::try_from(most).map_err(missing)?);
+        let mut found = self.read(|db| {
+            let mut found: Vec<i64> = Vec::new();
+            for some in subjects.chunks(SUBJECTS) {
+                let rows =
+                    log_entries::table.filter(log_entries::subject.eq_any(some)).filter(log_entries::idx.ge(from));
+                let rows = rows.order(log_entries::idx).limit(most).select(log_entries::idx);
+                found.extend(rows.load::<i64>(db)?);
+            }
+            Ok(found)
+        })?;
+        found.sort_unstable();
+        Ok(found.into_iter().take(most.unsigned_abs() as usize).map(i64::unsigned_abs).collect())
     }
 
     /// Keeps a witness's cosignature of the checkpoint of this size. The caller has verified it.

@@ -44,6 +44,7 @@ mod room;
 mod runs;
 mod schemathesis;
 mod scitt;
+mod story;
 mod strangers;
 mod tls;
 mod told;

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
-import { base64url, utf8 } from '../keys/bytes';
-import { fits, keep, kept, mentions, MOST_SAVED, NONE, type Saved } from './filter';
+import { asked, asking, fits, keep, kept, MOST_SAVED, NONE, numbered, type Saved, SHOWN } from './filter';
 
 const entry = (kind: string, at = '2026-05-01T10:00:00Z', index = 3) => ({ index, record: { kind, at } });
 const saved = (name: string): Saved => ({ ...NONE, name });
+const address = (text: string) => new URLSearchParams(text);
 
 it('an entry is found by kind, day and whom it is about', () => {
   expect(fits(entry('key_added'), NONE, undefined)).toBe(true);
@@ -17,12 +17,34 @@ it('an entry is found by kind, day and whom it is about', () => {
   expect(fits(entry('key_added'), NONE, new Set([4]))).toBe(false);
 });
 
-it('a body speaks of a party also inside of what was signed, and never by a part of its name', () => {
-  const payload = base64url(utf8('{"parties":[{"did":"did:web:a.example"}],"contract_id":"ctr_1"}'));
-  const body = { kind: 'contract_proposed', contract: { payload, signatures: [{ kid: 'did:web:b.example#k' }] } };
-  for (const one of ['did:web:a.example', 'did:web:b.example', 'ctr_1']) expect(mentions(body, [one]), one).toBe(true);
-  for (const one of ['did:web:a', 'did:web:b', 'did:web:c.example', 'ctr_']) expect(mentions(body, [one]), one).toBe(false);
-  expect(mentions({ payload: '!!' }, ['x'])).toBe(false);
+it('what overseers read is left out of the acts until it is asked for', () => {
+  expect(fits(entry('bodies_read'), NONE, undefined)).toBe(false);
+  expect(fits(entry('bodies_read'), { ...NONE, readings: SHOWN }, undefined)).toBe(true);
+  expect(fits(entry('bodies_read'), { ...NONE, kind: '' }, undefined)).toBe(true);
+  expect(fits(entry('bodies_read'), { ...NONE, kind: 'bodies_read' }, undefined)).toBe(true);
+  expect(fits(entry('twin_root'), { ...NONE, readings: SHOWN }, undefined)).toBe(false);
+});
+
+it('an address holds what is looked for, and nothing that is not', () => {
+  const of = { ...NONE, kind: 'run_completed', party: 'did:web:a.example', since: '2026-05-01', readings: SHOWN };
+  expect(asked(asking(address(''), of))).toEqual(of);
+  expect(asking(address(''), NONE).toString()).toBe('');
+  expect(asked(address(''))).toEqual(NONE);
+  expect(asked(asking(address('kind=run_completed'), { ...NONE, kind: '' })).kind, 'every entry is no default').toBe('');
+  expect(asked(address('since=yesterday&until=<script>&readings=1'))).toEqual(NONE);
+});
+
+it('the open entry stays when the filter changes, and the page of the log while it is about the same', () => {
+  const before = address('entry=7&page=2&contract=ctr_1');
+  const kind = asking(before, { ...asked(before), kind: 'run_completed' });
+  expect([kind.get('entry'), kind.get('page')]).toEqual(['7', '2']);
+  const other = asking(before, { ...asked(before), contract: 'ctr_2' });
+  expect([other.get('entry'), other.get('page')]).toEqual(['7', null]);
+});
+
+it('a number in an address is a number or nothing', () => {
+  expect(numbered(address('entry=12'), 'entry')).toBe(12);
+  for (const bad of ['', 'entry=', 'entry=-1', 'entry=1.5', 'entry=1e3', 'entry=<script>', 'entry=99999999999999999999']) expect(numbered(address(bad), 'entry'), bad).toBeUndefined();
 });
 
 it('queries are kept by name, so many and no more, and what cannot be read is not', () => {
@@ -31,7 +53,7 @@ it('queries are kept by name, so many and no more, and what cannot be read is no
   const many = Array.from({ length: 80 }, (_, n) => saved(`q${n}`)).reduce<Saved[]>(keep, []);
   expect(many.length).toBe(MOST_SAVED);
   expect(kept([saved('a'), { name: 1 }, null, 'x', { ...saved('b'), kind: undefined }])).toEqual([saved('a')]);
-  const { dataset: _, ...old } = saved('c');
-  expect(kept([old]), 'a query of before datasets were asked for').toEqual([saved('c')]);
+  const { dataset: _, readings: __, ...old } = saved('c');
+  expect(kept([old]), 'a query of before datasets and readings were asked for').toEqual([saved('c')]);
   expect(kept('x')).toEqual([]);
 });

@@ -1,5 +1,4 @@
-/** Which entries of the log somebody looks for, and looking for the same again. */
-import { fromBase64url, text } from '../keys/bytes';
+/** Which entries of the log somebody looks for, in the page's address, and looking for the same again. */
 
 export interface Filter {
   /** A kind of entry; `acts` for all that people and services did, empty for every one. */
@@ -13,6 +12,8 @@ export interface Filter {
   contract: string;
   /** The id of a dataset; empty for all. */
   dataset: string;
+  /** `shown` where what overseers read stands among the acts; empty where it is left out. */
+  readings: string;
 }
 
 export interface Saved extends Filter {
@@ -20,9 +21,14 @@ export interface Saved extends Filter {
 }
 
 export const ACTS = 'acts';
-export const NONE: Filter = { kind: ACTS, since: '', until: '', party: '', contract: '', dataset: '' };
+/** The kind of what tells that an overseer read bodies. */
+export const READING = 'bodies_read';
+export const SHOWN = 'shown';
+export const NONE: Filter = { kind: ACTS, since: '', until: '', party: '', contract: '', dataset: '', readings: '' };
 /** The most queries that are kept. */
 export const MOST_SAVED = 50;
+
+const PARTS = ['kind', 'since', 'until', 'party', 'contract', 'dataset', 'readings'] as const;
 
 interface Looked {
   index: number;
@@ -32,36 +38,46 @@ interface Looked {
 /** Whether an entry is looked for. `about` are the entries of the party, contract or dataset; undefined where none is asked for. */
 export function fits(entry: Looked, of: Filter, about: ReadonlySet<number> | undefined): boolean {
   const { kind, at } = entry.record;
-  // The second tree's roots, one after each batch, tell people nothing.
-  const wanted = of.kind === '' || (of.kind === ACTS ? kind !== 'twin_root' : kind === of.kind);
+  // The second tree's roots, one after each batch, tell people nothing; readings hide what was done.
+  const act = kind !== 'twin_root' && (kind !== READING || of.readings === SHOWN);
+  const wanted = of.kind === '' || (of.kind === ACTS ? act : kind === of.kind);
   const timely = (of.since === '' || at.slice(0, 10) >= of.since) && (of.until === '' || at.slice(0, 10) <= of.until);
   return wanted && timely && (about === undefined || about.has(entry.index));
 }
 
-/** Whether a body speaks of any of these: a DID, also as the holder of a key, or an id. Signed documents in it are read. */
-export function mentions(body: unknown, wanted: readonly string[], depth = 0): boolean {
-  if (depth > 24) return false;
-  if (typeof body === 'string') return wanted.some((one) => body === one || body.startsWith(`${one}#`));
-  if (Array.isArray(body)) return body.some((one) => mentions(one, wanted, depth + 1));
-  if (body === null || typeof body !== 'object') return false;
-  return Object.entries(body).some(([name, value]) => {
-    if (name !== 'payload' || typeof value !== 'string') return mentions(value, wanted, depth + 1);
-    try {
-      return mentions(JSON.parse(text(fromBase64url(value))), wanted, depth + 1);
-    } catch {
-      return false;
-    }
-  });
+/** Whether the entries of somebody or something are looked for. */
+export const asksAbout = (of: Filter): boolean => of.party !== '' || of.contract !== '' || of.dataset !== '';
+
+/** What an address asks for. What it does not say, or says in no form that there is, is as in {@link NONE}. */
+export function asked(query: URLSearchParams): Filter {
+  const of = Object.fromEntries(PARTS.map((part) => [part, query.get(part) ?? NONE[part]])) as unknown as Filter;
+  const day = (text: string) => (/^\d{4}-\d{2}-\d{2}$/.test(text) ? text : '');
+  return { ...of, since: day(of.since), until: day(of.until), readings: of.readings === SHOWN ? SHOWN : '' };
 }
 
-const WORDS = ['name', 'kind', 'since', 'until', 'party', 'contract', 'dataset'] as const;
+/** The address that asks for this instead. Somebody or something else begins at its own page of the log. */
+export function asking(query: URLSearchParams, of: Filter): URLSearchParams {
+  const [before, next] = [asked(query), new URLSearchParams(query)];
+  for (const part of PARTS) {
+    if (of[part] === NONE[part]) next.delete(part);
+    else next.set(part, of[part]);
+  }
+  if (before.party !== of.party || before.contract !== of.contract || before.dataset !== of.dataset) next.delete('page');
+  return next;
+}
+
+/** A number in an address: of an entry, or of a page of the log. */
+export function numbered(query: URLSearchParams, name: 'entry' | 'page'): number | undefined {
+  const text = query.get(name) ?? '';
+  return /^\d{1,12}$/.test(text) ? Number(text) : undefined;
+}
 
 /** What was kept, as far as it can be read. */
 export function kept(found: unknown): Saved[] {
   if (!Array.isArray(found)) return [];
-  const read = (one: unknown): one is Saved => one !== null && typeof one === 'object' && WORDS.every((word) => typeof (one as Record<string, unknown>)[word] === 'string');
-  // Queries of before datasets were asked for ask for every one.
-  const whole = (one: unknown): unknown => (one !== null && typeof one === 'object' ? { dataset: '', ...one } : one);
+  const read = (one: unknown): one is Saved => one !== null && typeof one === 'object' && ['name', ...PARTS].every((word) => typeof (one as Record<string, unknown>)[word] === 'string');
+  // Queries of before datasets and readings were asked for ask for every dataset and no reading.
+  const whole = (one: unknown): unknown => (one !== null && typeof one === 'object' ? { dataset: '', readings: '', ...one } : one);
   return found.map(whole).filter(read).slice(0, MOST_SAVED);
 }
 

@@ -4,6 +4,7 @@ import { Link } from 'react-router';
 import { oversees } from '../api/calm';
 import { budget, datasets, me } from '../api/queries';
 import { t } from '../i18n';
+import { asking, NONE } from '../log/filter';
 import { type Facets, useFacets } from './facets';
 import { Card, Empty } from './page';
 import { epsilon, Gauge, Name, useNames } from './words';
@@ -28,7 +29,8 @@ export function band(spent: number, cap: number): string {
 /** The most budgets that are read at once. */
 const MOST_BUDGETS = 200;
 
-export function Ledger({ look }: { look: (dataset: string, tdc: string) => void }) {
+/** `look` leads to the list of entries, which a line of the ledger asks for those that its sums are made of. */
+export function Ledger({ look }: { look: () => void }) {
   const { data: session } = useQuery(me);
   const names = useNames();
   const all = useQuery(datasets);
@@ -66,7 +68,7 @@ export function Ledger({ look }: { look: (dataset: string, tdc: string) => void 
                     <td className="num">{epsilon(line.left, 'left')}</td>
                     <td className="num">{epsilon(line.cap, 'left')}</td>
                     <td className="share"><Gauge spent={line.spent} cap={line.cap} label={t('ε spent of {name}', { name: line.name })} /></td>
-                    <td className="num"><button type="button" className="quiet" onClick={() => look(line.dataset, line.tdc)}>{t('Its entries')}<span className="sr">: {line.name}, {names(line.tdc)}</span></button></td>
+                    <td className="num"><Link to={`/audit?${asking(new URLSearchParams(), { ...NONE, dataset: line.dataset, party: line.tdc })}`} onClick={look}>{t('Its entries')}<span className="sr">: {line.name}, {names(line.tdc)}</span></Link></td>
                   </tr>
                 ))}
               </tbody>

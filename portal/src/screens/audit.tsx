@@ -1,23 +1,21 @@
 /** The transparency log, proved in the page: checkpoint, consistency with what this browser saw before, every entry. */
-import { Button, Checkbox, Select, TextInput } from '@mantine/core';
+import { Button, Checkbox } from '@mantine/core';
 import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-query';
-import { get, set } from 'idb-keyval';
 import { useEffect, useRef, useState } from 'react';
-import { Link, useSearchParams } from 'react-router';
 import { api, ask } from '../api/client';
 import { oversees } from '../api/calm';
-import { contractEvents, contractRows, contracts, dataset as datasetQuery, datasets, me, participants, runs, trust } from '../api/queries';
+import { me, trust } from '../api/queries';
 import { t } from '../i18n';
 import { fromBase64url, hex, sha256, text } from '../keys/bytes';
 import { canonical } from '../keys/document';
-import { ACTS, type Filter, fits, keep, kept, mentions, NONE, type Saved } from '../log/filter';
-import { pinAnew, type Proved, proved, watch, type Watched } from '../log/watch';
-import { Json } from '../parts/json';
+import { pageOf } from '../log/story';
+import { pinAnew, proved, watch, type Watched } from '../log/watch';
 import { Ledger } from '../parts/ledger';
+import { Entries, useLook } from '../parts/log-entries';
 import { mark } from '../parts/marks';
 import { Card, Facts, Page, ProblemNote, Read, Terminal } from '../parts/page';
 import { save } from '../parts/save';
-import { count, Id, Time } from '../parts/words';
+import { count, Id } from '../parts/words';
 
 export default function Audit() {
   const pinned = useQuery(trust);
@@ -29,32 +27,30 @@ export default function Audit() {
 }
 
 function Log({ trust: pinned }: { trust: Parameters<typeof watch>[0] }) {
-  const [tile, setTile] = useState<number>();
-  const [filter, setFilter] = useState<Filter>(NONE);
-  const listed = useRef<HTMLDivElement>(null);
-  const look = (dataset: string, party: string) => {
-    setFilter({ ...NONE, dataset, party });
-    listed.current?.scrollIntoView();
-  };
+  const { data: session } = useQuery(me);
   const watched = useQuery({ queryKey: ['log', 'head'], queryFn: () => watch(pinned), staleTime: 10_000 });
   const head = watched.data?.note.head;
-  const last = head ? Math.floor(Math.max(0, head.size - 1) / 256) : 0;
-  const at = Math.min(tile ?? last, last);
+  const look = useLook(head ? pageOf(Math.max(0, head.size - 1)) : 0);
   const entries = useQuery({
-    queryKey: ['log', 'tile', at, head?.root],
-    queryFn: () => proved(at, head ?? { size: 0, root: '' }),
+    queryKey: ['log', 'tile', look.page, head?.root],
+    queryFn: () => proved(look.page, head ?? { size: 0, root: '' }),
     enabled: head !== undefined,
     placeholderData: keepPreviousData,
   });
+  const place = useRef<HTMLDivElement>(null);
+  const led = () => {
+    place.current?.scrollIntoView();
+    place.current?.focus({ preventScroll: true });
+  };
   return (
     <>
       <Read of={watched}>{(found) => <Head of={found} />}</Read>
-      <div ref={listed}>
+      <div ref={place} tabIndex={-1}>
         <Read of={entries}>
-          {(all) => <Entries all={all} size={head?.size ?? 0} tile={at} last={last} go={setTile} note={watched.data?.text ?? ''} filter={filter} setFilter={setFilter} />}
+          {(all) => <Entries all={all} size={head?.size ?? 0} note={watched.data?.text ?? ''} look={look} place={place}>{oversees(session) && <Export />}</Entries>}
         </Read>
       </div>
-      <Ledger look={look} />
+      <Ledger look={led} />
     </>
   );
 }
@@ -113,174 +109,6 @@ function Changed({ of }: { of: Watched }) {
       <Checkbox checked={compared} onChange={(event) => setCompared(event.currentTarget.checked)} label={t('What is named now is what the SRO publishes')} />
       <div><Button color="red" variant="outline" disabled={!compared} onClick={() => void pin()}>{t('Pin what is named now')}</Button></div>
     </div>
-  );
-}
-
-const FEW = 30;
-
-function Entries({ all, size, tile, last, go, note, filter, setFilter }: { all: Proved[]; size: number; tile: number; last: number; go: (tile: number) => void; note: string; filter: Filter; setFilter: (next: Filter) => void }) {
-  const { data: session } = useQuery(me);
-  const [query, setQuery] = useSearchParams();
-  const { about, problem: unread } = useAbout(filter, oversees(session), tile);
-  const [whole, setWhole] = useState(false);
-  const open = query.get('entry') === null ? undefined : Number(query.get('entry'));
-  const kinds = [...new Set(all.map((entry) => entry.record.kind))].sort();
-  const shown = all.filter((entry) => fits(entry, filter, about) || !entry.included).reverse();
-  const elsewhere = about === undefined ? 0 : [...about].filter((index) => Math.floor(index / 256) !== tile).length;
-  const roots = filter.kind === ACTS ? all.filter(({ record, included }) => included && record.kind === 'twin_root').length : 0;
-  const broken = all.filter((entry) => !entry.included);
-  const sees = oversees(session);
-  useEffect(() => {
-    if (open !== undefined && Math.floor(open / 256) !== tile && open < size) go(Math.floor(open / 256));
-  }, [open, tile, size, go]);
-  return (
-    <Card title={t('Entries')} aside={<span className="dim small">{t('{n} of {all} shown', { n: shown.length, all: count(size) })}</span>}>
-      <div className="stack">
-        {broken.length > 0 && (
-          <div className="note bad" role="alert">
-            {t('Entries that are not what the checkpoint says:')} {broken.slice(0, 20).map((entry) => entry.index).join(', ')}
-          </div>
-        )}
-        <Filters of={filter} change={setFilter} kinds={kinds} />
-        <ProblemNote problem={unread} />
-        <div className="row noprint">
-          {last > 0 && (
-            <>
-              <Button variant="default" disabled={tile === 0} onClick={() => go(tile - 1)}>{t('Older')}</Button>
-              <Button variant="default" disabled={tile >= last} onClick={() => go(tile + 1)}>{t('Newer')}</Button>
-            </>
-          )}
-          {roots > 0 && <span className="dim small">{t('{n} tree roots are hidden: they tell of no act', { n: roots })}</span>}
-          {elsewhere > 0 && <span className="dim small">{t('{n} more stand on other pages of the log', { n: elsewhere })}</span>}
-        </div>
-        {sees && <Export />}
-        <div className="scroll">
-          <table className="data">
-            <thead><tr><th className="num">{t('Index')}</th><th>{t('What')}</th><th>{t('When')}</th><th>{t('Leaf')}</th><th>{t('Inclusion')}</th></tr></thead>
-            <tbody>
-              {(whole ? shown : shown.filter((entry, at) => at < FEW || !entry.included)).map((entry) => (
-                <tr key={entry.index} className={entry.included ? '' : 'bad'} data-index={entry.index}>
-                  <td className="num">{entry.index}</td>
-                  <td><Link to={`/audit?entry=${entry.index}`} replace>{t(entry.record.kind.replaceAll('_', ' '))}</Link></td>
-                  <td><Time at={entry.record.at} /></td>
-                  <td><Id value={hex(entry.leaf)} short /></td>
-                  <td><span className={`pill ${entry.included ? 'good' : 'bad'}`}>{entry.included ? t('index {n} of {all}', { n: entry.index, all: size }) : t('TAMPERED')}</span></td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
-        {!whole && shown.length > FEW && <div><Button variant="default" size="xs" onClick={() => setWhole(true)}>{t('Show all {n}', { n: shown.length })}</Button></div>}
-        {open !== undefined && <Opened key={open} index={open} entry={all.find((one) => one.index === open)} close={() => setQuery({}, { replace: true })} />}
-        <Terminal command={`depa audit monitor ${location.origin} --state watch --trust trust.json`} />
-        <details><summary className="dim small">{t('The checkpoint note')}</summary><pre className="json" tabIndex={0}>{note}</pre></details>
-      </div>
-    </Card>
-  );
-}
-
-/** What is looked for, and what was looked for before. */
-function Filters({ of, change, kinds }: { of: Filter; change: (next: Filter) => void; kinds: string[] }) {
-  const { data: session } = useQuery(me);
-  const people = useQuery(participants);
-  const rows = useQuery(contractRows);
-  const offers = useQuery(datasets);
-  const place = `audit-queries ${session?.member ?? ''}`;
-  const [saved, setSaved] = useState<Saved[]>([]);
-  const [name, setName] = useState('');
-  useEffect(() => {
-    void get(place).then((found) => setSaved(kept(found)));
-  }, [place]);
-  const store = (next: Saved[]) => {
-    setSaved(next);
-    void set(place, next);
-  };
-  const chosen = saved.find((one) => one.name === name);
-  const put = (part: Partial<Filter>) => change({ ...of, ...part });
-  return (
-    <div className="stack tight noprint">
-      <div className="filters">
-        <Select label={t('Kind')} value={of.kind} onChange={(value) => put({ kind: value ?? '' })} data={[{ value: ACTS, label: t('All acts') }, { value: '', label: t('Every entry') }, ...[...new Set([...kinds, ...(of.kind === ACTS || of.kind === '' ? [] : [of.kind])])].map((value) => ({ value, label: t(value.replaceAll('_', ' ')) }))]} allowDeselect={false} />
-        <Select label={t('Party')} placeholder={t('Every party')} searchable clearable value={of.party === '' ? null : of.party} onChange={(value) => put({ party: value ?? '' })} data={(people.data ?? []).map((one) => ({ value: one.did, label: one.legal_name }))} />
-        <Select label={t('Dataset')} placeholder={t('Every dataset')} searchable clearable value={of.dataset === '' ? null : of.dataset} onChange={(value) => put({ dataset: value ?? '' })} data={(offers.data ?? []).map(({ offer }) => ({ value: offer.dataset_id, label: offer.name }))} />
-        <Select label={t('Contract')} placeholder={t('Every contract')} searchable clearable value={of.contract === '' ? null : of.contract} onChange={(value) => put({ contract: value ?? '' })} data={(rows.data ?? []).map((one) => ({ value: one.contract_id, label: one.contract_id.slice(0, 16) }))} />
-        <TextInput type="date" label={t('Since')} value={of.since} onChange={(event) => put({ since: event.currentTarget.value })} />
-        <TextInput type="date" label={t('Until')} value={of.until} onChange={(event) => put({ until: event.currentTarget.value })} />
-      </div>
-      <form className="row" onSubmit={(event) => { event.preventDefault(); if (name.trim() !== '') store(keep(saved, { ...of, name: name.trim() })); }}>
-        {saved.length > 0 && <Select aria-label={t('Saved queries')} placeholder={t('Saved queries')} value={chosen?.name ?? null} data={saved.map((one) => one.name)} onChange={(value) => { const found = saved.find((one) => one.name === value); if (found) { setName(found.name); const { name: _, ...query } = found; change(query); } }} />}
-        <TextInput aria-label={t('Name of the query')} placeholder={t('Name of the query')} maxLength={60} value={name} onChange={(event) => setName(event.currentTarget.value)} />
-        <Button type="submit" variant="default" disabled={name.trim() === ''}>{t('Keep this query')}</Button>
-        {chosen && <Button variant="default" onClick={() => { store(saved.filter((one) => one !== chosen)); setName(''); }}>{t('Forget it')}</Button>}
-        <span className="dim small">{name.trim() === '' ? t('Give the query a name to keep it. It stays in this browser.') : t('Queries stay in this browser.')}</span>
-      </form>
-    </div>
-  );
-}
-
-/**
- * The entries of a party, a dataset or a contract, as far as the person may know. A record names nobody: a party learns it from its
- * own contracts and runs, an overseer from the bodies of the page, which is entered in the log.
- */
-function useAbout({ party, contract, dataset }: Filter, sees: boolean, tile: number): { about: ReadonlySet<number> | undefined; problem: unknown } {
-  const client = useQueryClient();
-  const asked = party !== '' || contract !== '' || dataset !== '';
-  const found = useQuery({
-    queryKey: ['about', party, contract, dataset, sees ? tile : 0],
-    enabled: asked,
-    retry: false,
-    queryFn: async (): Promise<number[]> => {
-      const every = (body: unknown) => [party, contract, dataset].filter((one) => one !== '').every((one) => mentions(body, [one]));
-      if (sees) {
-        const indices: number[] = [];
-        for (let from = tile * 256; from < (tile + 1) * 256; from += 128) {
-          const page = await ask(api.GET('/v1/audit/export', { params: { query: { from, limit: 128 } } }));
-          indices.push(...page.entries.filter((entry) => every(entry.body)).map((entry) => entry.index));
-        }
-        return indices;
-      }
-      const own = (await client.ensureQueryData(contracts)).filter(({ row }) => contract === '' || row.contract_id === contract);
-      const wanted = own.filter((one) => (party === '' || one.contract.parties.some((other) => other.did === party)) && (dataset === '' || one.contract.datasets.some((other) => other.dataset_id === dataset)));
-      const versions = dataset === '' || contract !== '' ? [] : await client.ensureQueryData(datasetQuery(dataset));
-      const offered = versions.filter(({ offer }) => party === '' || offer.provider === party).map(({ view }) => view.receipt.index);
-      const events = await Promise.all(wanted.map(({ row }) => client.ensureQueryData(contractEvents(row.contract_id))));
-      const ran = (await client.ensureQueryData(runs)).runs.filter((run) => run.contracts.some((one) => wanted.some(({ row }) => row.contract_id === one.id)));
-      const records = await Promise.all(ran.map((run) => ask(api.GET('/v1/runs/{id}/record', { params: { path: { id: run.run_id } } }))));
-      const ofRuns = records.flatMap((one) => [one.ordered, one.checked_in, one.completion, one.delivered, one.aborted, ...one.statements.map((statement) => statement.index)]);
-      return [...offered, ...events.flatMap((page) => page.events.map((event) => event.index)), ...ofRuns.filter((index) => index != null)];
-    },
-  });
-  return { about: asked ? new Set(found.data ?? []) : undefined, problem: found.error };
-}
-
-/** One entry: its record for everyone, its receipt for those whom it concerns. */
-function Opened({ index, entry, close }: { index: number; entry: Proved | undefined; close: () => void }) {
-  const receipt = useQuery({
-    queryKey: ['receipt', index, 'tlog-proof'],
-    // As a tlog-proof, which carries the record that it proves.
-    queryFn: async () => String(await ask(api.GET('/v1/log/receipts/{index}', { params: { path: { index: String(index) }, query: { form: 'tlog-proof' } }, parseAs: 'text' }))),
-    retry: false,
-  });
-  // It stands below its list: who opens it is led there.
-  const place = useRef<HTMLElement>(null);
-  useEffect(() => {
-    place.current?.focus({ preventScroll: true });
-    place.current?.scrollIntoView({ block: 'center' });
-  }, []);
-  return (
-    <section className="note" ref={place} tabIndex={-1} aria-label={t('Entry {n}', { n: index })}>
-      <div className="row between"><h3>{t('Entry {n}', { n: index })}</h3><button type="button" className="quiet" onClick={close}>{t('Close')}</button></div>
-      {entry ? (
-        <Facts of={[
-          [t('What'), entry.record.kind.replaceAll('_', ' ')],
-          [t('Inclusion'), entry.included ? t('Verified in your browser: index {n}', { n: index }) : t('TAMPERED')],
-          [t('Body, salted'), <Id key="b" value={entry.record.body_sha256} short />],
-        ]} />
-      ) : <p>{t('It lies on another page of the log.')}</p>}
-      {receipt.data && <div><Button size="xs" variant="default" onClick={() => save(`receipt-${index}.tlog-proof`, receipt.data, 'text/plain')}>{t('Save the receipt')}</Button><Terminal command={`depa audit verify-receipt receipt-${index}.tlog-proof --trust trust.json`} /></div>}
-      {receipt.error !== null && <p className="dim small">{t('Its body concerns others; the record above is public.')}</p>}
-      {entry && <details><summary className="small">{t('The public record')}</summary><Json of={entry.record} /></details>}
-    </section>
   );
 }
 

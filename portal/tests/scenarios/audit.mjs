@@ -4,23 +4,6 @@ import { join } from 'node:path';
 import { program } from '../house.mjs';
 import { quiet, until } from '../check.mjs';
 
-/** To the first page of the log. */
-async function oldest(page) {
-  await page.getByRole('heading', { name: 'Entries', exact: true }).waitFor();
-  const older = page.getByRole('button', { name: 'Older' });
-  // A log of one page has none.
-  while ((await older.count()) > 0 && (await older.isEnabled())) {
-    await older.click();
-    await page.waitForTimeout(300);
-  }
-}
-
-/** Lists all entries that are looked for: at first there are the newest few. */
-async function whole(page) {
-  const more = page.getByRole('button', { name: /^Show all/ });
-  if (await more.isVisible()) await more.click();
-}
-
 const verified = (page) => page.locator('.pill', { hasText: 'Verified in your browser' });
 
 const note = async (house) => (await fetch(`${house.url}/log/checkpoint`)).text();
@@ -235,65 +218,4 @@ export async function an_export_passes_the_auditors_tool_and_an_altered_body_is_
   await page.getByRole('button', { name: 'Export with bodies' }).click();
   await page.getByRole('alert').filter({ hasText: 'the body of entry 2 is not what its record says' }).waitFor();
   quiet(page);
-}
-
-export async function entries_are_found_by_party_and_contract_and_a_query_is_kept(house) {
-  const page = await house.person('tdp');
-  await house.open(page, '/audit');
-  await verified(page).waitFor();
-  const rows = page.locator('tbody tr[data-index]');
-  await oldest(page);
-  await page.getByRole('combobox', { name: 'Party' }).click();
-  await page.getByRole('option', { name: /^Clean Rooms/ }).click();
-  // What the party's own contracts and runs say: the proposal, its signatures, the run; nothing of others.
-  await until('entries about the party alone', async () => {
-    await whole(page);
-    const kinds = await rows.locator('td:nth-child(2)').allTextContents();
-    return kinds.length > 3 && kinds.every((kind) => /contract|run|kms|model|payment/.test(kind)) && kinds.includes('run checked in');
-  });
-  await page.getByLabel('Name of the query').fill('rooms');
-  await page.getByRole('button', { name: 'Keep this query' }).click();
-  const count = await rows.count();
-  await page.reload();
-  await verified(page).waitFor();
-  await oldest(page);
-  await page.getByRole('combobox', { name: 'Saved queries' }).click();
-  await page.getByRole('option', { name: 'rooms' }).click();
-  await until('the same entries again', async () => {
-    await whole(page);
-    return (await rows.count()) === count;
-  });
-  // An overseer reads bodies for it, and that stands in the log.
-  const sro = await house.person('sro');
-  await house.open(sro, '/audit');
-  await verified(sro).waitFor();
-  await oldest(sro);
-  await sro.getByRole('combobox', { name: 'Party' }).click();
-  await sro.getByRole('option', { name: /^Clean Rooms/ }).click();
-  await until('its application is among them', async () => {
-    await whole(sro);
-    return (await sro.locator('tbody tr[data-index] td:nth-child(2)').allTextContents()).includes('participant applied');
-  });
-  quiet(page);
-}
-
-export async function the_ledger_shows_what_each_consumer_spent(house) {
-  const page = await house.person('sro');
-  await house.open(page, '/audit');
-  const ledger = page.locator('section', { has: page.getByRole('heading', { name: 'Privacy ledger' }) });
-  await ledger.locator('tbody tr').nth(2).waitFor();
-  const spent = await ledger.locator('tbody tr td:nth-child(4)').allTextContents();
-  for (const one of spent) assert.ok(Math.abs(Number(one) - Number(house.report.privacy.epsilon)) < 0.001, one);
-  // Facets of datasets, consumers and how much is used, each with its count.
-  await ledger.locator('summary', { hasText: 'Dataset' }).click();
-  await ledger.getByLabel('vaccinations (cowin) (1)').check();
-  assert.equal(await ledger.locator('tbody tr').count(), 1);
-  await ledger.locator('summary', { hasText: 'ε used' }).click();
-  await ledger.getByLabel('up to 50 % (1)').waitFor();
-  // From a line of it to the entries that it is made of: those that speak of this dataset and this consumer.
-  await ledger.getByRole('button', { name: /^Its entries.*vaccinations \(cowin\)/ }).click();
-  await until('its entries alone', async () => {
-    const kinds = await page.locator('tbody tr[data-index] td:nth-child(2)').allTextContents();
-    return kinds.length > 0 && kinds.includes('contract proposed') && !kinds.includes('participant applied');
-  });
 }

@@ -100,6 +100,26 @@ fn bodies_entered_together_enter_all_or_none() {
 }
 
 #[test]
+fn entries_about_subjects_are_those_that_a_look_at_every_entry_finds() {
+    let mut house = House::furnished();
+    let run = house.running();
+    let completion = house.completion(&run);
+    house.complete(&run, &completion).unwrap();
+    let subjects = vec![run.run_id.to_string(), "log".to_owned(), "nobody".to_owned()];
+    let all = house.registry.entries(0, 1000).unwrap();
+    let expected: Vec<u64> = all.iter().filter(|e| subjects.contains(&e.subject)).map(|e| e.index).collect();
+    assert!(expected.len() > 5, "{expected:?}");
+    assert_eq!(house.registry.entries_about(&subjects, 0, 1000).unwrap(), expected);
+    assert_eq!(house.registry.entries_about(&subjects, expected[2], 2).unwrap(), expected[2..4]);
+    // More subjects than are asked for at once, and the entries in order all the same.
+    let many: Vec<String> = (0..1200).map(|n| format!("nobody {n}")).collect();
+    let many: Vec<String> = [&subjects[..1], &many[..], &subjects[1..]].concat();
+    assert_eq!(house.registry.entries_about(&many, 0, 1000).unwrap(), expected);
+    assert_eq!(house.registry.entries_about(&many, 0, 3).unwrap(), expected[..3]);
+    assert!(house.registry.entries_about(&[], 0, 1000).unwrap().is_empty());
+}
+
+#[test]
 fn a_restart_and_a_replay_of_the_export_give_the_same_root_and_state() {
     let mut house = House::furnished();
     let run = house.running();

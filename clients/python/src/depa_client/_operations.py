@@ -515,6 +515,11 @@ class Operations(Transport):
         answer: t.Receipted = self._json(Request("POST", "/v1/log/anchors", body=body, token=True, keyed=True))
         return answer
 
+    def get_log_entries(self, *, contract: str | None = None, dataset: str | None = None, party: str | None = None, from_: int | None = None) -> t.LogStory:
+        """The entries about a contract, a dataset or a party, by index. `GET /v1/log/entries`"""
+        answer: t.LogStory = self._json(Request("GET", "/v1/log/entries", query={"contract": contract, "dataset": dataset, "party": party, "from": from_}, token=True))
+        return answer
+
     def get_log_keys(self) -> t.LogLineage:
         """How the log's key in use follows from earlier ones. `GET /v1/log/keys`"""
         answer: t.LogLineage = self._json(Request("GET", "/v1/log/keys"))
@@ -523,6 +528,11 @@ class Operations(Transport):
     def post_log_keys(self, body: t.Envelope) -> t.TwoPeople:
         """Put the log's next key in use: two SRO people. `POST /v1/log/keys`"""
         answer: t.TwoPeople = self._json(Request("POST", "/v1/log/keys", body=body, keyed=True))
+        return answer
+
+    def get_log_lines(self, *, from_: int | None = None, limit: int | None = None) -> t.EntryLines:
+        """Who acted in the entries that concern the caller, and what about. `GET /v1/log/lines`"""
+        answer: t.EntryLines = self._json(Request("GET", "/v1/log/lines", query={"from": from_, "limit": limit}, token=True))
         return answer
 
     def get_log_proof(self, *, old: int | None = None, new: int | None = None) -> t.ConsistencyProof:
@@ -1327,6 +1337,11 @@ class AsyncOperations(AsyncTransport):
         answer: t.Receipted = await self._json(Request("POST", "/v1/log/anchors", body=body, token=True, keyed=True))
         return answer
 
+    async def get_log_entries(self, *, contract: str | None = None, dataset: str | None = None, party: str | None = None, from_: int | None = None) -> t.LogStory:
+        """The entries about a contract, a dataset or a party, by index. `GET /v1/log/entries`"""
+        answer: t.LogStory = await self._json(Request("GET", "/v1/log/entries", query={"contract": contract, "dataset": dataset, "party": party, "from": from_}, token=True))
+        return answer
+
     async def get_log_keys(self) -> t.LogLineage:
         """How the log's key in use follows from earlier ones. `GET /v1/log/keys`"""
         answer: t.LogLineage = await self._json(Request("GET", "/v1/log/keys"))
@@ -1335,6 +1350,11 @@ class AsyncOperations(AsyncTransport):
     async def post_log_keys(self, body: t.Envelope) -> t.TwoPeople:
         """Put the log's next key in use: two SRO people. `POST /v1/log/keys`"""
         answer: t.TwoPeople = await self._json(Request("POST", "/v1/log/keys", body=body, keyed=True))
+        return answer
+
+    async def get_log_lines(self, *, from_: int | None = None, limit: int | None = None) -> t.EntryLines:
+        """Who acted in the entries that concern the caller, and what about. `GET /v1/log/lines`"""
+        answer: t.EntryLines = await self._json(Request("GET", "/v1/log/lines", query={"from": from_, "limit": limit}, token=True))
         return answer
 
     async def get_log_proof(self, *, old: int | None = None, new: int | None = None) -> t.ConsistencyProof:

@@ -3260,6 +3260,57 @@ class ConsistencyProof(TypedDict):
     """RFC 9162 2.1.4."""
 
 
+class LogStory(TypedDict):
+    """Entries of the log that are about what was asked for, by index. No body."""
+
+    entries: list[int]
+    """Their indices, oldest first."""
+
+    next: NotRequired[int | None]
+    """Where to ask `from` for the rest."""
+
+
+class EntryLines(TypedDict):
+    """A page of lines."""
+
+    lines: list[EntryLine]
+    """Of the entries that concern the caller, in their order."""
+
+
+class EntryLine(TypedDict):
+    """What stands in an entry, for a list."""
+
+    index: int
+    """Index of the entry."""
+
+    by: list[Did]
+    """Who acted: who signed, and of what a clean room says its provider. Nobody where the service itself found something."""
+
+    contracts: list[ContractId]
+    """The contracts."""
+
+    run_id: NotRequired[RunId | None]
+    """The run."""
+
+    datasets: list[DatasetId]
+    """The datasets."""
+
+    payments: list[str]
+    """The obligations, by the ids of their first instructions."""
+
+    dispute: NotRequired[DisputeId | None]
+    """The dispute."""
+
+    participant: NotRequired[Did | None]
+    """The participant whose registration or keys changed."""
+
+    read: NotRequired[EntriesRead | None]
+    """What an overseer read."""
+
+
+EntriesRead = TypedDict("EntriesRead", {"from": "int", "count": "int"})
+
+
 class AnchorRequest(TypedDict):
     """Anchors a digest: it existed at this point of the log."""
 
