@@ -194,6 +194,7 @@ const TOKEN: &str = "
     GET  /v1/webhooks/deliveries/{id}                                nnnnnu
     POST /v1/webhooks/deliveries/{id}/replay                         nnnnnu
     GET  /v1/events                                                  ooooou
+    GET  /v1/log/entries/{index}                                     onnoou
     GET  /v1/log/receipts/{index}                                    onnoou
     POST /v1/log/anchors                                             dddddu
     GET  /v1/audit/export                                            fffoou

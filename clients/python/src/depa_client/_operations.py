@@ -515,6 +515,11 @@ class Operations(Transport):
         answer: t.Receipted = self._json(Request("POST", "/v1/log/anchors", body=body, token=True, keyed=True))
         return answer
 
+    def get_log_entries_index(self, index: str, *, if_none_match: str | None = None) -> t.ContractEvent:
+        """An entry with what it says, for those whom it concerns. `GET /v1/log/entries/{index}`"""
+        answer: t.ContractEvent = self._json(Request("GET", f"/v1/log/entries/{quote(index)}", headers={"If-None-Match": if_none_match}, token=True))
+        return answer
+
     def get_log_keys(self) -> t.LogLineage:
         """How the log's key in use follows from earlier ones. `GET /v1/log/keys`"""
         answer: t.LogLineage = self._json(Request("GET", "/v1/log/keys"))
@@ -1325,6 +1330,11 @@ class AsyncOperations(AsyncTransport):
     async def post_log_anchors(self, body: t.AnchorRequest) -> t.Receipted:
         """Anchor the digest of something of the caller's own. `POST /v1/log/anchors`"""
         answer: t.Receipted = await self._json(Request("POST", "/v1/log/anchors", body=body, token=True, keyed=True))
+        return answer
+
+    async def get_log_entries_index(self, index: str, *, if_none_match: str | None = None) -> t.ContractEvent:
+        """An entry with what it says, for those whom it concerns. `GET /v1/log/entries/{index}`"""
+        answer: t.ContractEvent = await self._json(Request("GET", f"/v1/log/entries/{quote(index)}", headers={"If-None-Match": if_none_match}, token=True))
         return answer
 
     async def get_log_keys(self) -> t.LogLineage:
