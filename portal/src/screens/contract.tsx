@@ -84,7 +84,7 @@ export default function ContractPage() {
   const view = useQuery(version === null ? query(id) : contractVersion(id, version));
   const pinned = useQuery(trust);
   return (
-    <Read of={view}>{(found) => <Read of={pinned}>{({ registry }) => <Shown view={found} id={id} registry={registry} />}</Read>}</Read>
+    <Read of={view} title={t('Contract')}>{(found) => <Read of={pinned} title={t('Contract')}>{({ registry }) => <Shown view={found} id={id} registry={registry} />}</Read>}</Read>
   );
 }
 

@@ -21,7 +21,7 @@ import { count, epsilon, Gauge, Id, Name, State, Time } from '../parts/words';
 export default function DatasetPage() {
   const { id = '' } = useParams();
   const versions = useQuery(dataset(id));
-  return <Read of={versions}>{(all) => (all[0] ? <Shown newest={all[0]} all={all} /> : <Page title={t('No such dataset.')} crumbs={<Link to="/datasets">{t('Datasets')}</Link>}><p><Link to="/datasets">{t('To the catalogue')}</Link></p></Page>)}</Read>;
+  return <Read of={versions} title={t('Dataset')}>{(all) => (all[0] ? <Shown newest={all[0]} all={all} /> : <Page title={t('No such dataset.')} crumbs={<Link to="/datasets">{t('Datasets')}</Link>}><p><Link to="/datasets">{t('To the catalogue')}</Link></p></Page>)}</Read>;
 }
 
 function Shown({ newest, all }: { newest: Listed; all: Listed[] }) {

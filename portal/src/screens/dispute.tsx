@@ -27,7 +27,7 @@ const ACTS = ['dispute-ruling.v1', 'dispute-close.v1'];
 export default function DisputePage() {
   const { id = '' } = useParams();
   const found = useQuery(query(id));
-  return <Read of={found}>{(view) => <Shown of={view} />}</Read>;
+  return <Read of={found} title={t('Dispute')}>{(view) => <Shown of={view} />}</Read>;
 }
 
 /** What was signed about it, with who said it. */

@@ -46,7 +46,7 @@ export default function PaymentPage() {
   const { id = '' } = useParams();
   const all = useQuery(payments);
   return (
-    <Read of={all}>
+    <Read of={all} title={t('Payment')}>
       {({ payments: rows }) => {
         const found = rows.find((row) => row.instruction_id === id);
         return found ? <Shown of={found} /> : (

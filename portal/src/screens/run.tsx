@@ -23,7 +23,7 @@ import { ByTwo } from './admin/by-two';
 export default function RunPage() {
   const { id = '' } = useParams();
   const record = useQuery(query(id));
-  return <Read of={record}>{(found) => <Shown record={found} id={id} />}</Read>;
+  return <Read of={record} title={t('Run')}>{(found) => <Shown record={found} id={id} />}</Read>;
 }
 
 const ENDED = ['completed', 'delivered', 'aborted'];
