@@ -13,6 +13,7 @@ import { type Envelope, type Own, read, Refused, sign } from '../keys/document';
 import { Changes } from '../parts/changes';
 import { isOpen, may as mayOf } from '../parts/contract-acts';
 import { ContractText } from '../parts/contract-text';
+import { History, Stopped } from '../parts/history';
 import { Json } from '../parts/json';
 import { keyMissing, NoKey, useSigning } from '../parts/keys';
 import { lineage, type Version } from '../parts/lineage';
@@ -127,6 +128,7 @@ function Shown({ view, id, registry }: { view: Schemas['ContractView']; id: stri
           <ProblemNote problem={problem} />
         </>
       )}
+      <Stopped id={id} state={view.state} />
       {before !== undefined && (
         <div className="note wait stack tight" role="status">
           <div>
@@ -333,29 +335,6 @@ function RunsUnder({ id }: { id: string }) {
           </li>
         ))}
       </ul>
-    </Card>
-  );
-}
-
-function History({ id }: { id: string }) {
-  const events = useQuery(contractEvents(id));
-  return (
-    <Card title={t('History')}>
-      <Read of={events}>
-        {({ events: all }) => (
-          <ul className="list">
-            {all.map((event) => (
-              <li key={event.index} className="item">
-                <div>
-                  {t((event.body as { kind: string }).kind.replaceAll('_', ' '))}
-                  <p className="small"><Link to={`/audit?entry=${event.index}`}>{t('entry {n} of the log', { n: event.index })}</Link></p>
-                </div>
-                <span className="dim small"><Time at={event.at} /></span>
-              </li>
-            ))}
-          </ul>
-        )}
-      </Read>
     </Card>
   );
 }

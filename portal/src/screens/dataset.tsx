@@ -16,6 +16,7 @@ import { ender, SUSPENDED_BY } from '../parts/suspension';
 import { SignedAct } from '../parts/signed-act';
 import { bars, type Histogram, statistics, type Statistics } from '../parts/statistics';
 import { price } from '../parts/terms';
+import { WhyAt } from '../parts/why';
 import { count, epsilon, Gauge, Id, Name, State, Time } from '../parts/words';
 
 export default function DatasetPage() {
@@ -47,6 +48,7 @@ function Shown({ newest, all }: { newest: Listed; all: Listed[] }) {
         </>
       }
     >
+      {['suspended', 'withdrawn'].includes(view.state) && view.changed_by != null && <div className="note wait"><WhyAt index={view.changed_by} /></div>}
       <div className="split">
         <div className="stack">
           <Card title={t('Data card')}>
