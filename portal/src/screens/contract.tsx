@@ -19,7 +19,7 @@ import { keyMissing, NoKey, useSigning } from '../parts/keys';
 import { lineage, type Version } from '../parts/lineage';
 import { mark } from '../parts/marks';
 import { OrderRun } from '../parts/order-dialog';
-import { Card, Page, ProblemNote, Read, Terminal } from '../parts/page';
+import { Card, Empty, Page, ProblemNote, Read, Terminal } from '../parts/page';
 import { SaveReceipt } from '../parts/receipts';
 import { save } from '../parts/save';
 import { Signatures } from '../parts/signatures';
@@ -151,7 +151,7 @@ function Shown({ view, id, registry }: { view: Schemas['ContractView']; id: stri
               {shown === 'words' ? <ContractText of={own.value} /> : <Json of={own.value} />}
             </Card>
             <Versions id={id} all={versions} shown={own.digest} problem={unfollowed} />
-            <RunsUnder id={id} />
+            <RunsUnder id={id} stands={view.state === 'active'} />
             <History id={id} />
           </div>
           <div className="stack">
@@ -322,9 +322,12 @@ function Colleague({ id, digest }: { id: string; digest: string }) {
 }
 
 /** The runs under the contract, with the receipts of those that completed. */
-function RunsUnder({ id }: { id: string }) {
+function RunsUnder({ id, stands }: { id: string; stands: boolean }) {
   const all = useQuery(runsUnder(id));
-  if (!all.data?.runs.length) return null;
+  if (all.data === undefined || (all.data.runs.length === 0 && !stands)) return null;
+  if (all.data.runs.length === 0) {
+    return <Card title={t('Runs')}><Empty folded command={`depa run start job.bundle.json --registry ${location.origin}`}>{t('No run under this contract yet. Its consumer orders one with a signed job.')}</Empty></Card>;
+  }
   return (
     <Card title={t('Runs')}>
       <ul className="list">

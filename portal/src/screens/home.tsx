@@ -1,5 +1,6 @@
 /** What waits for me, and what happened. */
 import { useQuery } from '@tanstack/react-query';
+import type { ReactNode } from 'react';
 import { Link } from 'react-router';
 import { contracts, disputes, me, runs } from '../api/queries';
 import { t } from '../i18n';
@@ -23,7 +24,10 @@ export function Home() {
   const signing = useSigning();
   const all = useQuery(runs);
   const title = useTitle();
-  const { data: own = [] } = useQuery({ ...contracts, enabled: session != null && !oversees(session) });
+  const listed = useQuery({ ...contracts, enabled: session != null && !oversees(session) });
+  const own = listed.data ?? [];
+  // Nothing is there only once it was looked for; an overseer's list is not read here.
+  const nothing = (empty: ReactNode) => (oversees(session) ? empty : <Read of={listed}>{() => empty}</Read>);
   const others = unfinished(own, session?.member);
   const contractName = useContractName();
   const { data: disputed = [] } = useQuery({ ...disputes, enabled: session != null && !oversees(session) });
@@ -49,7 +53,7 @@ export function Home() {
       <FirstSteps />
       <Card title={t('Waiting for you')}>
         {inbox.length === 0 ? (
-          <Empty command={`depa contract list --key YOUR.key --registry ${location.origin}`}>{t('Nothing waits for you.')}</Empty>
+          nothing(<Empty command={session?.roles.includes('sro_admin') ? `depa sro pending --out waiting --key YOUR.key --registry ${location.origin}` : `depa contract list --key YOUR.key --registry ${location.origin}`}>{t('Nothing waits for you.')} {t('What asks for your signature, your decision or your answer stands here.')}</Empty>)
         ) : (
           <ul className="list">
             {inbox.map((one) => (
@@ -76,7 +80,7 @@ export function Home() {
       )}
       <Card title={t('Recent activity')} aside={notes.some((note) => note.index > read) ? <button type="button" className="quiet" onClick={markRead}>{t('Mark all as read')}</button> : oversees(session) && <span className="dim small">{t('since you opened this page')}</span>}>
         {notes.length === 0 ? (
-          <Empty folded command={`depa audit monitor ${location.origin} --state mirror --trust trust.json`}>{t('Nothing yet. What the others do appears here by itself.')}</Empty>
+          nothing(<Empty folded command={`depa audit monitor ${location.origin} --state mirror --trust trust.json`}>{t('Nothing yet. What the others do appears here by itself.')}</Empty>)
         ) : (
           <ul className="list" aria-live="polite">
             {notes.map((note) => (

@@ -9,6 +9,6 @@ export const words: Record<string, string> = {
   'contract terminated': 'अनुबंध समाप्त', 'contract timed': 'अनुबंध का समय आया', 'contract completed': 'अनुबंध पूर्ण', 'run ordered': 'रन का आदेश', 'run checked in': 'रन का चेक-इन',
   'kms stated': 'कुंजी सेवा का कथन', 'run reported': 'रन की सूचना', 'run aborted': 'रन रोका गया', 'run lost': 'रन खो गया', 'run completed': 'रन पूर्ण', 'model handed over': 'मॉडल सौंपा गया',
   'payment answered': 'भुगतान का उत्तर', 'payments timed': 'भुगतान का समय आया', 'revenue stated': 'आय बताई गई', 'dispute opened': 'विवाद खुला', 'dispute answered': 'विवाद का उत्तर',
-  'dispute ruled': 'विवाद पर निर्णय', 'dispute closed': 'विवाद बंद', 'dataset registered': 'डेटासेट पंजीकृत', 'participant applied': 'प्रतिभागी का आवेदन',
+  'dispute ruled': 'विवाद पर निर्णय', 'dispute closed': 'विवाद बंद', 'dataset registered': 'डेटासेट पंजीकृत', 'dataset changed': 'डेटासेट बदला', 'participant applied': 'प्रतिभागी का आवेदन',
   'participant decided': 'प्रतिभागी पर निर्णय', 'image set approved': 'इमेज सेट स्वीकृत',
 };
