@@ -8,6 +8,7 @@ import * as craft from './scenarios/craft.mjs';
 import * as desk from './scenarios/desk.mjs';
 import * as disputes from './scenarios/disputes.mjs';
 import * as evidence from './scenarios/evidence.mjs';
+import * as focus from './scenarios/focus.mjs';
 import * as hostile from './scenarios/hostile.mjs';
 import * as orders from './scenarios/orders.mjs';
 import * as people from './scenarios/people.mjs';
@@ -25,7 +26,7 @@ if (browserPath === undefined) {
 }
 
 const wanted = process.argv[2] ?? '';
-const scenarios = [people, accounts, contracts, versions, views, evidence, audit, disputes, hostile, strangers, stored, craft, story, wizard, orders, runs, desk].flatMap((part) => Object.entries(part));
+const scenarios = [people, accounts, contracts, versions, views, focus, evidence, audit, disputes, hostile, strangers, stored, craft, story, wizard, orders, runs, desk].flatMap((part) => Object.entries(part));
 const chosen = scenarios.filter(([name]) => name.includes(wanted));
 let [passed, failed] = [0, 0];
 const house = await House.start();

@@ -26,9 +26,10 @@ export function Enrol() {
   const client = useQueryClient();
   const navigate = useNavigate();
   const [token] = useState(() => location.hash.slice(1));
-  const { data: { people_sign_in_by: ways = ['passkey'] } = {} } = useQuery(configuration);
+  const { data: settings } = useQuery(configuration);
+  const ways = settings?.people_sign_in_by ?? ['passkey'];
   // Whom it is for is told before it is used; and so is that it counts no more.
-  const meant = useQuery({ queryKey: ['link', token], queryFn: () => named(token), enabled: token !== '' && ways.includes('passkey'), staleTime: Infinity, gcTime: 0, retry: false });
+  const meant = useQuery({ queryKey: ['link', token], queryFn: () => named(token), enabled: token !== '' && settings !== undefined && ways.includes('passkey'), staleTime: Infinity, gcTime: 0, retry: false });
   const [label, setLabel] = useState(t('This device'));
   const [codes, setCodes] = useState<string[]>();
   const [problem, setProblem] = useState<unknown>();
