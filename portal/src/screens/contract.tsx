@@ -3,13 +3,14 @@ import { Button, Checkbox, SegmentedControl } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { get, set } from 'idb-keyval';
-import { useEffect, useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { Link, useParams, useSearchParams } from 'react-router';
 import { api, ask } from '../api/client';
 import type { Contract } from '../api/documents';
 import { contract as query, contractEvents, contractVersion, me, runsUnder, trust } from '../api/queries';
 import { t } from '../i18n';
 import { type Envelope, type Own, read, Refused, sign } from '../keys/document';
+import { moved } from '../parts/arrival';
 import { Changes } from '../parts/changes';
 import { isOpen, may as mayOf } from '../parts/contract-acts';
 import { ContractText } from '../parts/contract-text';
@@ -84,6 +85,12 @@ export default function ContractPage() {
   const version = params.get('version');
   const view = useQuery(version === null ? query(id) : contractVersion(id, version));
   const pinned = useQuery(trust);
+  // Another version is another page at the same path.
+  const before = useRef(version);
+  useEffect(() => {
+    if (before.current !== version) moved(document.getElementById('title'));
+    before.current = version;
+  }, [version]);
   return (
     <Read of={view} title={t('Contract')}>{(found) => <Read of={pinned} title={t('Contract')}>{({ registry }) => <Shown view={found} id={id} registry={registry} />}</Read>}</Read>
   );
