@@ -433,7 +433,7 @@ pub fn list() -> Vec<Route> {
         get("/v1/log/proof", log::consistency, Open, "A consistency proof between two sizes")
             .query(&["old", "new"])
             .gives::<desk::ConsistencyProof>(200),
-        get("/v1/log/entries/{index}", log::entry, Token, "An entry with what it says, for those whom it concerns")
+        get("/v1/log/entries/{index}", log::entry, Token, "An act with what it says, for those whom it concerns")
             .gives::<desk::ContractEvent>(200),
         get(
             "/v1/log/receipts/{index}",

@@ -115,8 +115,16 @@ fn an_entry_says_why_to_those_whom_it_concerns_alone() {
         assert_eq!((refused.status, refused.json()["code"].as_str()), (404, Some(Code::NotFound.as_str())), "{path}");
     }
     assert_eq!(get(&house, &path, "*/*").status, 401);
-    // That an overseer reads it stands in the log; of what is everybody's nothing does.
+    // An offer says where its key lies: its receipt is everybody's, its words are read where they are told apart.
     let offer = papers::offer(&house, 0);
+    let offered = get(&house, &format!("/v1/datasets/{}", offer.dataset_id), "*/*").json()["receipt"]["index"].clone();
+    for who in [&stranger, &house.tdc, &house.tdps[0], &house.sro[0]] {
+        assert_eq!(asked(&house, &format!("/v1/log/receipts/{offered}"), who).status, 200);
+        let refused = asked(&house, &format!("/v1/log/entries/{offered}"), who);
+        assert_eq!((refused.status, refused.json()["code"].as_str()), (404, Some(Code::NotFound.as_str())));
+        assert!(!String::from_utf8_lossy(&refused.body).contains(&offer.key.kms));
+    }
+    // That an overseer reads it stands in the log; of what is everybody's nothing does.
     let act = DatasetAct {
         schema: "dataset-act.v1".into(),
         registry: house.registry(),

@@ -139,7 +139,7 @@ export const contractEvents = (id: string) =>
     }),
   });
 
-/** An entry of the log with what it says; it never changes. */
+/** An act of the log with what it says; it never changes. */
 export const entry = (index: number) =>
   queryOptions({
     queryKey: ['entries', index],

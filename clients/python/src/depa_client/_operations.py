@@ -516,7 +516,7 @@ class Operations(Transport):
         return answer
 
     def get_log_entries_index(self, index: str, *, if_none_match: str | None = None) -> t.ContractEvent:
-        """An entry with what it says, for those whom it concerns. `GET /v1/log/entries/{index}`"""
+        """An act with what it says, for those whom it concerns. `GET /v1/log/entries/{index}`"""
         answer: t.ContractEvent = self._json(Request("GET", f"/v1/log/entries/{quote(index)}", headers={"If-None-Match": if_none_match}, token=True))
         return answer
 
@@ -1333,7 +1333,7 @@ class AsyncOperations(AsyncTransport):
         return answer
 
     async def get_log_entries_index(self, index: str, *, if_none_match: str | None = None) -> t.ContractEvent:
-        """An entry with what it says, for those whom it concerns. `GET /v1/log/entries/{index}`"""
+        """An act with what it says, for those whom it concerns. `GET /v1/log/entries/{index}`"""
         answer: t.ContractEvent = await self._json(Request("GET", f"/v1/log/entries/{quote(index)}", headers={"If-None-Match": if_none_match}, token=True))
         return answer
 
