@@ -40,7 +40,7 @@ export default defineConfig({
         // What signing and reading a contract need stands in one file with what it rests on: many small ones pack worse.
         advancedChunks: {
           groups: [
-            { name: 'shared', test: /src\/(parts\/(signed|signed-act|two-people|json|save|step-up|diff|facets|basket|keys|payment-text|contract-text|further|marks|contract-acts|signatures|verdicts|lineage|receipts)|keys\/(did|held|cose)|api\/(calm|steps)|screens\/admin\/(desk|by-two))\.tsx?$/ },
+            { name: 'shared', test: /src\/(parts\/(signed|signed-act|two-people|json|save|step-up|diff|facets|basket|keys|payment-text|contract-text|further|marks|contract-acts|signatures|verdicts|lineage|receipts|history|why)|keys\/(did|held|cose)|api\/(calm|steps)|screens\/admin\/(desk|by-two))\.tsx?$/ },
             // So do a run, its evidence and what it owes, which are looked at one after the other.
             { name: 'run-pages', test: /src\/(screens\/(run|evidence|payment|dispute)|parts\/(decisions|progress|chart|timeline)|log\/(certificate|evidence))\.tsx?$/ },
           ],

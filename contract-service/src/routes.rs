@@ -441,6 +441,8 @@ pub fn list() -> Vec<Route> {
         get("/v1/log/lines", lines::page, Token, "Who acted in the entries that concern the caller, and what about")
             .query(&["from", "limit"])
             .gives::<lines::EntryLines>(200),
+        get("/v1/log/entries/{index}", log::entry, Token, "An act with what it says, for those whom it concerns")
+            .gives::<desk::ContractEvent>(200),
         get(
             "/v1/log/receipts/{index}",
             log::receipt,

@@ -6,7 +6,7 @@ import { oversees } from './api/calm';
 import { useLive } from './api/live';
 import { me } from './api/queries';
 import { Boundary } from './parts/boundary';
-import { Read } from './parts/page';
+import { Read, Waiting } from './parts/page';
 import { Shell } from './parts/shell';
 import { Enrol } from './screens/enrol';
 import { Home } from './screens/home';
@@ -35,7 +35,7 @@ export function App() {
   useLive(session.data?.member, oversees(session.data));
   return (
     <Boundary place={pathname}>
-      <Suspense fallback={<div className="plain" role="status">…</div>}>
+      <Suspense fallback={<div className="plain"><main><Waiting /></main></div>}>
         <Routes>
           <Route path="/enrol" element={<Enrol />} />
           <Route path="/register" element={<Register />} />
@@ -51,7 +51,7 @@ function SignedIn() {
   return (
     <Shell>
       <Boundary place={pathname}>
-        <Suspense fallback={<div role="status"><div className="bone w40" /><div className="bone" /></div>}>
+        <Suspense fallback={<Waiting />}>
           <Routes>
             <Route index element={<Home />} />
             <Route path="keys" element={<Keys />} />

@@ -9,6 +9,7 @@ import * as desk from './scenarios/desk.mjs';
 import * as disputes from './scenarios/disputes.mjs';
 import * as evidence from './scenarios/evidence.mjs';
 import * as explorer from './scenarios/explorer.mjs';
+import * as focus from './scenarios/focus.mjs';
 import * as hostile from './scenarios/hostile.mjs';
 import * as orders from './scenarios/orders.mjs';
 import * as people from './scenarios/people.mjs';
@@ -26,7 +27,7 @@ if (browserPath === undefined) {
 }
 
 const wanted = process.argv[2] ?? '';
-const scenarios = [people, accounts, contracts, versions, views, evidence, audit, explorer, disputes, hostile, strangers, stored, craft, story, wizard, orders, runs, desk].flatMap((part) => Object.entries(part));
+const scenarios = [people, accounts, contracts, versions, views, focus, evidence, audit, explorer, disputes, hostile, strangers, stored, craft, story, wizard, orders, runs, desk].flatMap((part) => Object.entries(part));
 const chosen = scenarios.filter(([name]) => name.includes(wanted));
 let [passed, failed] = [0, 0];
 const house = await House.start();

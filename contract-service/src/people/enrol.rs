@@ -1,5 +1,6 @@
 //! Enrolment: a one-time link, made by who holds a key, becomes a person with a way to sign in.
 
+use policies::lifecycle::State;
 use registry::{EnrolmentRight, NewMeans, Person};
 use schemas::id::{Did, PersonId};
 use schemas::party::Kind;
@@ -119,13 +120,24 @@ pub fn right(app: &App, token: &str) -> R<(EnrolmentRight, Standing)> {
     Ok((right, standing))
 }
 
+/// Whose passkey it is, and for which organisation: somebody may be a person of two. Whoever holds a link reads it before
+/// they use it.
+pub fn account(state: &State, member: &Did, name: &str) -> String {
+    match state.participant(member) {
+        Some(row) => format!("{name}, {}", row.participant.legal_name),
+        None if state.is_sro(member.as_str()) => format!("{name}, SRO"),
+        None => name.to_owned(),
+    }
+}
+
 /// Begins the enrolment of a passkey.
 pub fn begin(app: &App, call: &Call) -> R<Answer> {
     let EnrolmentToken { token } = call.read()?;
     let rp = app.people.passkeys()?;
     let (right, _) = right(app, &token)?;
     let own = app.registry.passkeys(&right.person_id)?;
-    let begun = rp.begin_new(&right.person_id, &right.name, &own)?;
+    let account = account(&app.registry.state(), &right.member, &right.name);
+    let begun = rp.begin_new(&right.person_id, &account, &right.name, &own)?;
     Answer::ok(&ask(app, CEREMONY, Some(right.token_sha256.to_string()), begun)?)
 }
 

@@ -45,12 +45,13 @@ impl Rp {
         Ok(Some(Rp { webauthn: rp.map_err(fault)?, origin: origin.origin().ascii_serialization() }))
     }
 
-    /// Begins the registration of a new passkey; those that the person has are not offered again.
-    pub fn begin_new(&self, holder: &PersonId, name: &str, own: &[StoredPasskey]) -> R<Begun> {
+    /// Begins the registration of a new passkey; those that the person has are not offered again. Where it is kept it is
+    /// called by `account`, and its holder by `name`.
+    pub fn begin_new(&self, holder: &PersonId, account: &str, name: &str, own: &[StoredPasskey]) -> R<Begun> {
         let uuid = uuid_of(holder)?;
         let known: Vec<CredentialID> = own.iter().map(|passkey| passkey.credential.clone()).collect();
         let (options, state) =
-            self.webauthn.start_passkey_registration(uuid, name, name, Some(known)).map_err(fault)?;
+            self.webauthn.start_passkey_registration(uuid, account, name, Some(known)).map_err(fault)?;
         let mut options = serde_json::to_value(options).map_err(fault)?;
         // Signing in names nobody beforehand, so the authenticator must find the key by itself.
         options["publicKey"]["authenticatorSelection"]["residentKey"] = json!("required");

@@ -1,14 +1,15 @@
-//! The transparency log: checkpoint and tiles for everyone, receipts for those whom an entry concerns.
+//! The transparency log: checkpoint and tiles for everyone, entries and their receipts for those whom they concern.
 
 use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use policies::lifecycle::State;
-use schemas::desk::ConsistencyProof;
+use schemas::desk::{ConsistencyProof, ContractEvent};
 use schemas::event::Body;
 use schemas::id::{Did, DisputeId, RunId};
 use schemas::job::JobSpec;
+use schemas::log::ExportedEntry;
 use schemas::{Code, Digest, R, Refusal};
 
 use crate::app::App;
@@ -92,19 +93,54 @@ pub fn consistency(app: &App, call: &Call) -> R<Answer> {
     Answer::ok(&ConsistencyProof { proof: app.registry.consistency(old, new)? })
 }
 
-/// The receipt of an entry, for those whom it concerns; foreign and unknown entries look alike. That an overseer reads a
-/// private one is entered first.
+/// The receipt of an entry, for those whom it concerns.
 pub fn receipt(app: &App, call: &Call) -> R<Answer> {
     let state = app.registry.state();
-    let caller = caller(app, call, &state)?;
+    let entry = concerning(app, call, &state, |_| true)?;
+    receipts::answer(app, call, &state, &entry)
+}
+
+/// An act with what it says, who signed it and why, for those whom it concerns.
+pub fn entry(app: &App, call: &Call) -> R<Answer> {
+    let state = app.registry.state();
+    let ExportedEntry { index, record, body, .. } = concerning(app, call, &state, is_act)?;
+    Answer::ok(&ContractEvent { index, at: record.at, body, receipt: app.registry.receipt(index)? })
+}
+
+/// Whether every word of a body is for all whom its entry concerns: acts on contracts, runs and datasets. Of others not
+/// all is: an offer says where its key lies, an answer of a payment system how the bank calls it. A new kind of body is
+/// read by nobody here until it is named.
+fn is_act(body: &Body) -> bool {
+    matches!(
+        body,
+        Body::ContractProposed { .. }
+            | Body::ContractSigned { .. }
+            | Body::ContractExecuted { .. }
+            | Body::ContractDeclined { .. }
+            | Body::ContractRevoked { .. }
+            | Body::ContractWithdrawn { .. }
+            | Body::ContractSuspended { .. }
+            | Body::ContractResumed { .. }
+            | Body::ContractTerminated { .. }
+            | Body::RunAborted { .. }
+            | Body::RunLost { .. }
+            | Body::DatasetChanged { .. }
+    )
+}
+
+/// The entry that the path names, where it is wanted and the caller's business; others, foreign and unknown ones look
+/// alike. That an overseer reads a private one is entered first.
+fn concerning(app: &App, call: &Call, state: &State, wanted: fn(&Body) -> bool) -> R<ExportedEntry> {
+    let caller = caller(app, call, state)?;
     let unknown = || Refusal::new(Code::NotFound, "no such entry concerns you");
     let index: u64 = call.params.get("index").and_then(|text| text.parse().ok()).ok_or_else(unknown)?;
-    let entry = app.registry.entries(index, 1)?.pop().filter(|e| e.index == index).ok_or_else(unknown)?;
-    let audience = audience(&state, &entry.body)?.filter(|a| a.holds(&state, &caller)).ok_or_else(unknown)?;
+    let found = app.registry.entries(index, 1)?.pop().filter(|e| e.index == index);
+    let entry = found.filter(|e| wanted(&e.body)).ok_or_else(unknown)?;
+    let audience = audience(state, &entry.body)?.filter(|a| a.holds(state, &caller)).ok_or_else(unknown)?;
     if !matches!(audience, Audience::Public) {
         oversight::enter(app, &caller, index, 1)?;
     }
-    receipts::answer(app, call, &state, &entry)
+    Ok(entry)
 }
 
 /// Whose business an entry is.

@@ -231,7 +231,8 @@ pub fn add_options(app: &App, call: &Call) -> R<Answer> {
     let session = stepped_up(app, call)?;
     let person = session.person();
     let own = app.registry.passkeys(&person.person_id)?;
-    let begun = app.people.passkeys()?.begin_new(&person.person_id, &person.name, &own)?;
+    let account = enrol::account(&app.registry.state(), &person.member, &person.name);
+    let begun = app.people.passkeys()?.begin_new(&person.person_id, &account, &person.name, &own)?;
     Answer::ok(&ask(app, ADD, Some(session.token().to_string()), begun)?)
 }
 

@@ -1,17 +1,20 @@
 //! The log as others see it: tiles of records, receipts in all their forms, anchors.
 
 use std::io::Read as _;
+use std::sync::Arc;
 
-use schemas::desk::ContractReceipt;
-use schemas::event::Body;
+use schemas::dataset::{DatasetAct, DatasetActKind};
+use schemas::desk::{ContractEvent, ContractReceipt};
+use schemas::event::{Abort, Body};
 use schemas::log::{Record, leaf_hash};
 use schemas::party::Kind;
 use schemas::{Code, Digest, Signer as _, canonical};
 use signing::tlog_proof::TlogProof;
-use signing::{scitt, verify_receipt};
+use signing::{FileKey, scitt, verify_receipt};
 
 use crate::house::House;
-use crate::wire::{es256, get, hear, http, record, token};
+use crate::papers;
+use crate::wire::{Heard, es256, get, hear, http, record, token};
 
 #[test]
 fn tiles_of_records_hash_to_the_tiles_of_the_tree() {
@@ -80,6 +83,72 @@ fn a_receipt_has_many_forms_and_each_verifies() {
     let other = hear(http().get(format!("{}/v1/log/receipts/0?form=bundle", house.url())).bearer_auth(&bearer));
     assert_eq!((other.status, other.json()["code"].as_str()), (406, Some(Code::NotAcceptable.as_str())));
     assert_eq!(ask("?form=pdf", "*/*").status, 406);
+}
+
+/// What the service answers to somebody under this path.
+fn asked(house: &House, path: &str, who: &Arc<FileKey>) -> Heard {
+    hear(http().get(format!("{}{path}", house.url())).bearer_auth(token(house, who)))
+}
+
+#[test]
+fn an_entry_says_why_to_those_whom_it_concerns_alone() {
+    let house = House::furnished();
+    let stranger = Arc::new(FileKey::generate().unwrap());
+    house.admit(&stranger, Kind::Tdp);
+    let run = house.running();
+    let (run_id, reason) = (run.run_id.clone(), "Consent was withdrawn".to_owned());
+    let abort = Abort { schema: "abort.v1".into(), registry: house.registry(), run_id, reason, at: house.now() };
+    let abort = house.sign(&abort, &house.tdps[1]);
+    house.client.abort_run(&run.run_id, &abort).unwrap();
+    let index =
+        asked(&house, &format!("/v1/runs/{}/record", run.run_id), &house.tdc).json()["aborted"].as_u64().unwrap();
+    let path = format!("/v1/log/entries/{index}");
+    let told: ContractEvent = serde_json::from_slice(&asked(&house, &path, &house.tdc).body).unwrap();
+    assert_eq!((told.index, &told.body), (index, &Body::RunAborted { abort }));
+    let trust = house.trust();
+    verify_receipt(&told.receipt, &told.body, &trust.origin, &trust.registry_jwk).unwrap();
+    // Foreign entries and those that are not there look alike.
+    for (who, path) in
+        [(&stranger, path.as_str()), (&house.tdc, "/v1/log/entries/1000000"), (&house.tdc, "/v1/log/entries/x")]
+    {
+        let refused = asked(&house, path, who);
+        assert_eq!((refused.status, refused.json()["code"].as_str()), (404, Some(Code::NotFound.as_str())), "{path}");
+    }
+    assert_eq!(get(&house, &path, "*/*").status, 401);
+    // An offer says where its key lies: its receipt is everybody's, its words are read where they are told apart.
+    let offer = papers::offer(&house, 0);
+    let offered = get(&house, &format!("/v1/datasets/{}", offer.dataset_id), "*/*").json()["receipt"]["index"].clone();
+    for who in [&stranger, &house.tdc, &house.tdps[0], &house.sro[0]] {
+        assert_eq!(asked(&house, &format!("/v1/log/receipts/{offered}"), who).status, 200);
+        let refused = asked(&house, &format!("/v1/log/entries/{offered}"), who);
+        assert_eq!((refused.status, refused.json()["code"].as_str()), (404, Some(Code::NotFound.as_str())));
+        assert!(!String::from_utf8_lossy(&refused.body).contains(&offer.key.kms));
+    }
+    // That an overseer reads it stands in the log; of what is everybody's nothing does.
+    let act = DatasetAct {
+        schema: "dataset-act.v1".into(),
+        registry: house.registry(),
+        dataset_id: offer.dataset_id.clone(),
+        version: offer.version,
+        act: DatasetActKind::Suspend,
+        reason: "A look at consent".into(),
+        at: house.now(),
+    };
+    let act = house.sign(&act, &house.tdps[0]);
+    house.client.change_dataset(&act).unwrap();
+    let dataset = get(&house, &format!("/v1/datasets/{}", offer.dataset_id), "*/*").json();
+    let paused = format!("/v1/log/entries/{}", dataset["changed_by"].as_u64().unwrap());
+    let told: ContractEvent = serde_json::from_slice(&asked(&house, &paused, &stranger).body).unwrap();
+    assert_eq!(told.body, Body::DatasetChanged { act });
+    for path in [&path, &paused] {
+        assert_eq!(asked(&house, path, &house.sro[0]).status, 200);
+    }
+    let (reader, log) = (house.sro[0].did().unwrap(), house.as_(&house.sro[1]).export(0, 500).unwrap().entries);
+    let readings = log.iter().filter_map(|entry| match &entry.body {
+        Body::BodiesRead { by, from, count } if *by == reader => Some((*from, *count)),
+        _ => None,
+    });
+    assert_eq!(readings.collect::<Vec<_>>(), [(index, 1)]);
 }
 
 #[test]

@@ -196,6 +196,7 @@ const TOKEN: &str = "
     GET  /v1/events                                                  ooooou
     GET  /v1/log/entries                                             dddddu
     GET  /v1/log/lines                                               ooooou
+    GET  /v1/log/entries/{index}                                     onnoou
     GET  /v1/log/receipts/{index}                                    onnoou
     POST /v1/log/anchors                                             dddddu
     GET  /v1/audit/export                                            fffoou

@@ -37,6 +37,12 @@ fn registering_asks_for_a_key_that_is_found_by_itself() {
     assert_eq!(options["authenticatorSelection"]["residentKey"], "required");
     assert_eq!(options["authenticatorSelection"]["userVerification"], "required");
     assert_eq!(options["rp"]["id"], "localhost");
+    // Who, and for which organisation.
+    assert_eq!(options["user"]["displayName"], "Asha");
+    assert!(options["user"]["name"].as_str().unwrap().starts_with("Asha, Example "), "{}", options["user"]["name"]);
+    let token = link(&house, &house.sro[0], "Asha", &["sro_admin"]);
+    let begun = browser.post("/auth/enrol/options", json!({"token": token})).unwrap();
+    assert_eq!(begun["options"]["publicKey"]["user"]["name"], "Asha, SRO");
 }
 
 #[test]

@@ -139,6 +139,14 @@ export const contractEvents = (id: string) =>
     }),
   });
 
+/** An act of the log with what it says; it never changes. */
+export const entry = (index: number) =>
+  queryOptions({
+    queryKey: ['entries', index],
+    queryFn: () => ask(api.GET('/v1/log/entries/{index}', { params: { path: { index: String(index) } } })),
+    staleTime: Infinity,
+  });
+
 export interface Listed {
   view: Schemas['DatasetView'];
   /** Without the reference of its key: that is for those who contract, see {@link signedOffer}. */

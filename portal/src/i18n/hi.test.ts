@@ -15,7 +15,7 @@ const STATES = [
 
 it('every screen of contracts, runs, money and the log is in Hindi', () => {
   const own = import.meta.glob(
-    ['../screens/{compose,contract,contracts,run,runs,evidence,audit,payments,payment,dispute}.tsx', '../parts/{contract-text,payment-text,forecast,timeline,progress,revenue,disputes,signed-act,two-people,signed,changes,signatures,verdicts,words,order,order-dialog,decisions,receipts,ledger,log-entries,log-entry,log-filters,entry-about}.{ts,tsx}'],
+    ['../screens/{compose,contract,contracts,run,runs,evidence,audit,payments,payment,dispute}.tsx', '../parts/{contract-text,payment-text,forecast,timeline,progress,revenue,disputes,signed-act,two-people,signed,changes,signatures,verdicts,words,order,order-dialog,decisions,receipts,ledger,log-entries,log-entry,log-filters,entry-about,disputed,told,why,history}.{ts,tsx}'],
     { query: '?raw', import: 'default', eager: true },
   ) as Record<string, string>;
   const missing = Object.entries(own).flatMap(([file, text]) =>

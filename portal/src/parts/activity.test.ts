@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Note } from '../api/live';
-import { merged, signers } from './activity';
+import { merged } from './activity';
 
 const note = (index: number, kind = 'contract_signed'): Note => ({ index, kind, at: '2026-05-01T10:00:00Z', contract: null, run_id: null });
 
@@ -10,11 +10,6 @@ it('what was told live and what stood before are one list, the newest first, eac
   expect(merged([], Array.from({ length: 40 }, (_, n) => note(n))).length).toBe(12);
 });
 
-it('who signed is told from the body, and kept when the entry is told live', () => {
-  const kid = (who: string) => ({ kid: `did:web:${who}#k`, sig: 'x' });
-  expect(signers({ kind: 'contract_signed', contract: { id: 'c' }, signature: kid('a') })).toEqual(['did:web:a']);
-  expect(signers({ kind: 'contract_suspended', suspend: { payload: '', signatures: [kid('a'), kid('b')] } })).toEqual(['did:web:a', 'did:web:b']);
-  expect(signers({ kind: 'contract_executed', contract: { payload: '', signatures: [kid('a'), kid('b')] } })).toEqual([]);
-  expect(signers({ kind: 'contract_timed', at: null, state: 'lapsed' })).toEqual([]);
+it('who signed an entry is kept when the entry is told live', () => {
   expect(merged([note(7)], [{ ...note(7), by: ['did:web:a'] }])).toEqual([{ ...note(7), by: ['did:web:a'] }]);
 });

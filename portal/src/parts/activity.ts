@@ -4,6 +4,7 @@ import { useState } from 'react';
 import { oversees } from '../api/calm';
 import { type Note, useNotes } from '../api/live';
 import { contractEvents, contracts, me } from '../api/queries';
+import { signers, type Told } from './told';
 
 /** The newest contracts whose history is read, and the most lines of it. */
 const [CONTRACTS, LINES] = [5, 12];
@@ -14,16 +15,6 @@ export function merged(live: Note[], before: Note[]): Note[] {
   // What was told live says less: who signed stands in the body.
   for (const note of [...before, ...live]) all.set(note.index, { ...all.get(note.index), ...note });
   return [...all.values()].sort((a, b) => b.index - a.index).slice(0, LINES);
-}
-
-/** Who signed what a body holds; nobody where all have. */
-export function signers(body: { kind: string; [part: string]: unknown }): string[] {
-  if (body.kind === 'contract_executed') return [];
-  const kids = Object.values(body).flatMap((part) => {
-    const { kid, signatures } = (part ?? {}) as { kid?: unknown; signatures?: { kid?: unknown }[] };
-    return [kid, ...(Array.isArray(signatures) ? signatures.map((one) => one?.kid) : [])];
-  });
-  return [...new Set(kids.flatMap((kid) => (typeof kid === 'string' ? kid.split('#')[0] ?? [] : [])))];
 }
 
 /** The index up to which somebody has read, kept in this browser; 0 where nothing was read. */
@@ -50,7 +41,7 @@ export function useActivity(): Activity {
     queries: rows.map((row) => contractEvents(row.contract_id)),
     combine: (read) => read.flatMap(({ data }, at) => (data?.events ?? []).map((event): Note => {
       const row = rows[at];
-      const body = event.body as { kind: string };
+      const body = event.body as Told;
       return { index: event.index, kind: body.kind, by: signers(body), at: event.at, contract: row ? { id: row.contract_id, sha256: row.sha256 } : null, run_id: null };
     })),
   });

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Schemas } from '../api/client';
 import type { Listed, ListedContract, Pending } from '../api/queries';
-import { pins, stopped, suspended, unanswered, undecided, unfinished, unsigned, whole } from './inbox';
+import { named, pins, stopped, suspended, unanswered, undecided, unfinished, unsigned, whole } from './inbox';
 
 const ACME = 'did:web:acme.example';
 const run = (at: number, state: string, contract = 'ctr_1', tdc = ACME) =>
@@ -56,6 +56,13 @@ it('who applies waits for a decision until a first person of the SRO has signed 
 it('own datasets are told while they are suspended, and nobody else’s', () => {
   const all = [['a', 'suspended', ACME], ['b', 'registered', ACME], ['c', 'suspended', 'did:web:other.example']].map(([sha256, state, provider]) => ({ sha256, view: { state }, offer: { provider } })) as unknown as Listed[];
   expect(suspended(all, ACME).map(({ sha256 }) => sha256)).toEqual(['a']);
+});
+
+it('a contract that waits says which one it is: its title and the other parties', () => {
+  const parties = (...dids: string[]) => ({ parties: dids.map((did) => ({ did, role: 'tdp' as const })) }) as unknown as ListedContract['contract'];
+  const names = (did: string) => did.split(':').at(-1) ?? did;
+  expect(named(parties('did:web:b.example', ACME, 'did:web:c.example'), 'Tests', ACME, names)).toBe('Tests, with b.example, c.example');
+  expect(named(parties(ACME), 'Tests', ACME, names)).toBe('Tests');
 });
 
 it('what is signed here and not by all waits for others', () => {

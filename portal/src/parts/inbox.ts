@@ -10,7 +10,14 @@ import { member as text, useSaid } from './acts';
 import { isOpen, STANDING } from './contract-acts';
 import { marks } from './marks';
 import { ender } from './suspension';
-import { epsilon, money } from './words';
+import { useContractName, useTitle } from './titles';
+import { epsilon, money, useNames } from './words';
+
+/** What a contract that waits is about, and who is in it besides this member: what one needs to know which one it is. */
+export function named(contract: Pick<Contract, 'parties'>, title: string, member: string | undefined, names: (did: string) => string): string {
+  const others = contract.parties.filter(({ did }) => did !== member).map(({ did }) => names(did));
+  return others.length === 0 ? title : t('{title}, with {others}', { title, others: others.join(', ') });
+}
 
 export interface Waiting {
   id: string;
@@ -95,10 +102,14 @@ export function useInbox(): Waiting[] {
     queries: (own.data ?? []).flatMap(({ row, view }) => (view.amendment == null ? [] : [contractVersion(row.contract_id, view.amendment)])),
     combine: (found) => found.flatMap(({ data }) => data ?? []),
   });
+  const titleOf = useTitle();
+  const contractName = useContractName();
+  const names = useNames();
   const waiting: Waiting[] = [];
   for (const view of unsigned([...(own.data ?? []).map((one) => one.view), ...next], member)) {
-    const { contract_id: id, parties, supersedes } = peek<Contract>(view.contract);
-    const about = t('{n} of {all} have signed', { n: view.contract.signatures.length, all: parties.length });
+    const contract = peek<Contract>(view.contract);
+    const { contract_id: id, parties, supersedes } = contract;
+    const about = `${named(contract, titleOf(contract), member, names)} · ${t('{n} of {all} have signed', { n: view.contract.signatures.length, all: parties.length })}`;
     const title = supersedes == null ? t('A contract waits for your signature') : t('A next version of a contract waits for your signature');
     waiting.push({ id: view.sha256, kind: 'sign', title, about, to: `/contracts/${id}?version=${view.sha256}` });
   }
@@ -109,7 +120,7 @@ export function useInbox(): Waiting[] {
   }
   for (const row of signedByAll.data ?? []) {
     if (countersigned === undefined || countersigned.includes(row.sha256)) continue;
-    const about = t('Every party has signed. Two people of the SRO countersign before it stands.');
+    const about = `${row.contract_id.slice(0, 16)}… · ${t('Every party has signed. Two people of the SRO countersign before it stands.')}`;
     waiting.push({ id: row.sha256, kind: 'sign', title: t('A contract waits for the SRO to countersign'), about, to: `/contracts/${row.contract_id}?version=${row.sha256}` });
   }
   if (admin && !begun.isPending) {
@@ -120,7 +131,7 @@ export function useInbox(): Waiting[] {
   for (const payment of owed.data?.payments ?? []) {
     if (payment.payer !== member || payment.state !== 'due') continue;
     // The last attempt failed; what is told for the first time is `instructed`.
-    const about = t('It is tried again by itself: see that your payment provider can pay.');
+    const about = `${t('To')} ${names(payment.payee)} · ${t('It is tried again by itself: see that your payment provider can pay.')}`;
     waiting.push({ id: payment.instruction_id, kind: 'pay', title: t('A payment of {sum} failed', { sum: money(payment.amount_minor, payment.currency) }), about, to: `/payments/${payment.instruction_id}` });
   }
   for (const one of disputed.data ?? []) {
@@ -132,7 +143,7 @@ export function useInbox(): Waiting[] {
       continue;
     }
     const side = member !== one.opener && (member === payment?.payer || member === payment?.payee);
-    const sum = money(one.amount_minor, one.currency);
+    const sum = [money(one.amount_minor, one.currency), payment && t('{payer} to {payee}', { payer: names(payment.payer), payee: names(payment.payee) })].filter(Boolean).join(' · ');
     const [answer, close] = [one.state === 'open' && side, one.state === 'ruled' && member === one.opener];
     if (!answer && !close) continue;
     const title = answer ? t('A payment of yours is disputed') : t('Your dispute is ruled');
@@ -152,10 +163,10 @@ export function useInbox(): Waiting[] {
   for (const { pin, offer: { offer, view } } of stopped(doubtful, versions)) {
     const title = view.state === 'withdrawn' ? t('{name} is withdrawn', { name: offer.name }) : t('{name} is suspended', { name: offer.name });
     const about = view.state === 'withdrawn' ? t('No run begins over it. A next version of your contract may name what replaces it.') : t('No run begins over it until the suspension ends.');
-    waiting.push({ id: `${pin.contract}-${pin.dataset}`, kind: 'data', title, about, to: `/contracts/${pin.contract}` });
+    waiting.push({ id: `${pin.contract}-${pin.dataset}`, kind: 'data', title, about: `${about} · ${contractName(pin.contract)}`, to: `/contracts/${pin.contract}` });
   }
   for (const run of unanswered(all.data?.runs ?? [], member, seen ?? [])) {
-    waiting.push({ id: run.run_id, kind: 'run', title: t('A run ended without a model'), about: run.run_id, to: `/runs/${run.run_id}` });
+    waiting.push({ id: run.run_id, kind: 'run', title: t('A run ended without a model'), about: `${run.contracts.map((one) => contractName(one.id)).join('; ')} · ${run.run_id.slice(0, 12)}…`, to: `/runs/${run.run_id}` });
   }
   return waiting;
 }

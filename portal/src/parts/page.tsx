@@ -1,8 +1,9 @@
 /** What every page is made of: its head, cards, facts, and what stands where there is nothing yet or something failed. */
-import { type ReactNode, useEffect, useState } from 'react';
+import { type ReactNode, useEffect, useRef, useState } from 'react';
 import { Problem } from '../api/client';
 import { t } from '../i18n';
 import { Refused } from '../keys/document';
+import { arrived } from './arrival';
 
 export function Page({ title, lead, actions, crumbs, children }: {
   title: string;
@@ -11,15 +12,17 @@ export function Page({ title, lead, actions, crumbs, children }: {
   crumbs?: ReactNode;
   children: ReactNode;
 }) {
+  const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     document.title = `${title} · DEPA`;
   }, [title]);
+  useEffect(() => arrived(heading.current), []);
   return (
     <>
       {crumbs && <nav className="crumbs" aria-label={t('Where you are')}>{crumbs}</nav>}
       <header className="head">
         <div>
-          <h1 tabIndex={-1} id="title">{title}</h1>
+          <h1 tabIndex={-1} id="title" ref={heading}>{title}</h1>
           {lead && <div className="lead">{lead}</div>}
         </div>
         {actions && <div className="row noprint">{actions}</div>}
@@ -94,18 +97,25 @@ interface Reading<T> {
   refetch: () => unknown;
 }
 
-/** What was read, or that it is being read, or why it could not be. Waiting has an end: after ten seconds it says so. */
-export function Read<T>({ of, children }: { of: Reading<T>; children: (data: T) => ReactNode }) {
+/** What was read, or that it is being read, or why it could not be; a page as a whole names its title, under which that stands. */
+export function Read<T>({ of, title, children }: { of: Reading<T>; title?: string; children: (data: T) => ReactNode }) {
+  if (of.data !== undefined) return <>{children(of.data)}</>;
+  const again = () => void of.refetch();
+  if (!of.error) return <Waiting again={again} />;
+  const refused = <div className="stack tight"><ProblemNote problem={of.error} /><div><Again act={again} /></div></div>;
+  return title === undefined ? refused : <Page title={title}>{refused}</Page>;
+}
+
+const Again = ({ act }: { act: () => void }) => <button type="button" className="quiet" onClick={act}>{t('Try again')}</button>;
+
+/** While something is read or fetched. It has an end: after ten seconds it says so. */
+export function Waiting({ again = () => location.reload() }: { again?: () => void }) {
   const [late, setLate] = useState(false);
   useEffect(() => {
-    if (!of.isPending) return undefined;
     const timer = setTimeout(() => setLate(true), 10_000);
     return () => clearTimeout(timer);
-  }, [of.isPending]);
-  if (of.data !== undefined) return <>{children(of.data)}</>;
-  const again = <button type="button" className="quiet" onClick={() => void of.refetch()}>{t('Try again')}</button>;
-  if (of.error) return <div className="stack tight"><ProblemNote problem={of.error} /><div>{again}</div></div>;
-  if (late) return <div className="note wait" role="status">{t('No answer for ten seconds.')} {again}</div>;
+  }, []);
+  if (late) return <div className="note wait" role="status">{t('No answer for ten seconds.')} <Again act={again} /></div>;
   return (
     <div role="status" aria-label={t('Reading')}>
       <div className="bone w70" /><div className="bone" /><div className="bone w40" />

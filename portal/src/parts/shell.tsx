@@ -9,6 +9,7 @@ import { api, ask, rememberCsrf } from '../api/client';
 import { forgetActs } from '../api/patience';
 import { me } from '../api/queries';
 import { languageNow, speak, t } from '../i18n';
+import { moved } from './arrival';
 import { useInbox } from './inbox';
 import { useNames } from './words';
 
@@ -67,10 +68,13 @@ export function Shell({ children }: { children: ReactNode }) {
     ...(sro ? [['/admin', t('Admin')] as [string, string]] : []),
     ['/keys', t('Keys')],
   ];
-  // A new page is read from its title on.
+  // Who opens an address anew begins at the top, where the skip link is; whose title is late then is not led past it.
+  const opened = useRef(false);
   useEffect(() => {
     window.scrollTo(0, 0);
-    main.current?.querySelector<HTMLElement>('#title')?.focus({ preventScroll: true });
+    const title = main.current?.querySelector<HTMLElement>('#title') ?? null;
+    if (title !== null || opened.current) moved(title);
+    opened.current = true;
   }, [where.pathname]);
   const signOut = async () => {
     await ask(api.POST('/auth/sign-out')).catch(() => undefined);

@@ -1,6 +1,7 @@
 /** What contracts are called: by the names of their datasets. */
 import { useQuery } from '@tanstack/react-query';
-import { datasets } from '../api/queries';
+import { oversees } from '../api/calm';
+import { contracts, datasets, me } from '../api/queries';
 import { t } from '../i18n';
 
 /** What a contract is about, by the names of its datasets: two of them, and how many more. */
@@ -17,4 +18,15 @@ export function useTitle(): (of: { datasets: { dataset_id: string }[] }) => stri
   const { data: offers } = useQuery(datasets);
   const named = new Map((offers ?? []).map(({ offer }) => [offer.dataset_id, offer.name]));
   return (contract) => about(contract.datasets.map((one) => one.dataset_id), named);
+}
+
+/** What one's own contract is called, by its id: by its datasets, else by a part of the id. Those of others an overseer opens one by one. */
+export function useContractName(): (id: string) => string {
+  const { data: session } = useQuery(me);
+  const { data: own } = useQuery({ ...contracts, enabled: session != null && !oversees(session) });
+  const title = useTitle();
+  return (id) => {
+    const found = own?.find(({ row }) => row.contract_id === id);
+    return found ? title(found.contract) : `${id.slice(0, 16)}…`;
+  };
 }

@@ -16,7 +16,7 @@ import { Forecast } from '../parts/forecast';
 import { Json } from '../parts/json';
 import { keyMissing, NoKey, useSigning } from '../parts/keys';
 import { NumberField } from '../parts/number-field';
-import { Card, Empty, Page, ProblemNote, Read, Terminal } from '../parts/page';
+import { Card, Empty, Page, ProblemNote, Read, Terminal, Waiting } from '../parts/page';
 import { useOwn } from '../parts/signed';
 import { price } from '../parts/terms';
 import { decimals, Id } from '../parts/words';
@@ -45,7 +45,7 @@ function Counter({ id, version }: { id: string; version: string | null }) {
   useEffect(() => {
     if (contract !== undefined) void read<Contract>(contract, 'contract.v1', sha256).then(setBase, setProblem);
   }, [contract, sha256]);
-  return <Read of={view}>{() => (base ? <Composer base={base} /> : <ProblemNote problem={problem} />)}</Read>;
+  return <Read of={view} title={t('Compose a contract')}>{() => (base ? <Composer base={base} /> : problem === undefined ? <Waiting /> : <Page title={t('Compose a contract')}><ProblemNote problem={problem} /></Page>)}</Read>;
 }
 
 function Composer({ base }: { base?: Own<Contract> }) {

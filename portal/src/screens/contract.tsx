@@ -3,22 +3,24 @@ import { Button, Checkbox, SegmentedControl } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { get, set } from 'idb-keyval';
-import { useEffect, useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { Link, useParams, useSearchParams } from 'react-router';
 import { api, ask } from '../api/client';
 import type { Contract } from '../api/documents';
 import { contract as query, contractEvents, contractVersion, me, runsUnder, trust } from '../api/queries';
 import { t } from '../i18n';
 import { type Envelope, type Own, read, Refused, sign } from '../keys/document';
+import { moved } from '../parts/arrival';
 import { Changes } from '../parts/changes';
 import { isOpen, may as mayOf } from '../parts/contract-acts';
 import { ContractText } from '../parts/contract-text';
+import { History, Stopped } from '../parts/history';
 import { Json } from '../parts/json';
 import { keyMissing, NoKey, useSigning } from '../parts/keys';
 import { lineage, type Version } from '../parts/lineage';
 import { mark } from '../parts/marks';
 import { OrderRun } from '../parts/order-dialog';
-import { Card, Page, ProblemNote, Read, Terminal } from '../parts/page';
+import { Card, Empty, Page, ProblemNote, Read, Terminal } from '../parts/page';
 import { SaveReceipt } from '../parts/receipts';
 import { save } from '../parts/save';
 import { Signatures } from '../parts/signatures';
@@ -83,8 +85,14 @@ export default function ContractPage() {
   const version = params.get('version');
   const view = useQuery(version === null ? query(id) : contractVersion(id, version));
   const pinned = useQuery(trust);
+  // Another version is another page at the same path.
+  const before = useRef(version);
+  useEffect(() => {
+    if (before.current !== version) moved(document.getElementById('title'));
+    before.current = version;
+  }, [version]);
   return (
-    <Read of={view}>{(found) => <Read of={pinned}>{({ registry }) => <Shown view={found} id={id} registry={registry} />}</Read>}</Read>
+    <Read of={view} title={t('Contract')}>{(found) => <Read of={pinned} title={t('Contract')}>{({ registry }) => <Shown view={found} id={id} registry={registry} />}</Read>}</Read>
   );
 }
 
@@ -127,6 +135,7 @@ function Shown({ view, id, registry }: { view: Schemas['ContractView']; id: stri
           <ProblemNote problem={problem} />
         </>
       )}
+      <Stopped id={id} state={view.state} />
       {before !== undefined && (
         <div className="note wait stack tight" role="status">
           <div>
@@ -149,7 +158,7 @@ function Shown({ view, id, registry }: { view: Schemas['ContractView']; id: stri
               {shown === 'words' ? <ContractText of={own.value} /> : <Json of={own.value} />}
             </Card>
             <Versions id={id} all={versions} shown={own.digest} problem={unfollowed} />
-            <RunsUnder id={id} />
+            <RunsUnder id={id} stands={view.state === 'active'} />
             <History id={id} />
           </div>
           <div className="stack">
@@ -320,9 +329,12 @@ function Colleague({ id, digest }: { id: string; digest: string }) {
 }
 
 /** The runs under the contract, with the receipts of those that completed. */
-function RunsUnder({ id }: { id: string }) {
+function RunsUnder({ id, stands }: { id: string; stands: boolean }) {
   const all = useQuery(runsUnder(id));
-  if (!all.data?.runs.length) return null;
+  if (all.data === undefined || (all.data.runs.length === 0 && !stands)) return null;
+  if (all.data.runs.length === 0) {
+    return <Card title={t('Runs')}><Empty folded command={`depa run start job.bundle.json --registry ${location.origin}`}>{t('No run under this contract yet. Its consumer orders one with a signed job.')}</Empty></Card>;
+  }
   return (
     <Card title={t('Runs')}>
       <ul className="list">
@@ -333,29 +345,6 @@ function RunsUnder({ id }: { id: string }) {
           </li>
         ))}
       </ul>
-    </Card>
-  );
-}
-
-function History({ id }: { id: string }) {
-  const events = useQuery(contractEvents(id));
-  return (
-    <Card title={t('History')}>
-      <Read of={events}>
-        {({ events: all }) => (
-          <ul className="list">
-            {all.map((event) => (
-              <li key={event.index} className="item">
-                <div>
-                  {t((event.body as { kind: string }).kind.replaceAll('_', ' '))}
-                  <p className="small"><Link to={`/audit?entry=${event.index}`}>{t('entry {n} of the log', { n: event.index })}</Link></p>
-                </div>
-                <span className="dim small"><Time at={event.at} /></span>
-              </li>
-            ))}
-          </ul>
-        )}
-      </Read>
     </Card>
   );
 }

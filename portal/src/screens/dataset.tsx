@@ -10,18 +10,19 @@ import { t } from '../i18n';
 import { useBasket } from '../parts/basket';
 import { LEVELS } from '../parts/compare';
 import { changes } from '../parts/diff';
-import { Card, Facts, Page, ProblemNote, Read, Terminal } from '../parts/page';
+import { Card, Empty, Facts, Page, ProblemNote, Read, Terminal } from '../parts/page';
 import { save } from '../parts/save';
 import { ender, SUSPENDED_BY } from '../parts/suspension';
 import { SignedAct } from '../parts/signed-act';
 import { bars, type Histogram, statistics, type Statistics } from '../parts/statistics';
 import { price } from '../parts/terms';
+import { WhyAt } from '../parts/why';
 import { count, epsilon, Gauge, Id, Name, State, Time } from '../parts/words';
 
 export default function DatasetPage() {
   const { id = '' } = useParams();
   const versions = useQuery(dataset(id));
-  return <Read of={versions}>{(all) => (all[0] ? <Shown newest={all[0]} all={all} /> : <Page title={t('No such dataset.')} crumbs={<Link to="/datasets">{t('Datasets')}</Link>}><p><Link to="/datasets">{t('To the catalogue')}</Link></p></Page>)}</Read>;
+  return <Read of={versions} title={t('Dataset')}>{(all) => (all[0] ? <Shown newest={all[0]} all={all} /> : <Page title={t('No such dataset.')} crumbs={<Link to="/datasets">{t('Datasets')}</Link>}><Empty command={`depa dataset list --registry ${location.origin}`} action={<Link to="/datasets">{t('To the catalogue')}</Link>}>{t('No dataset is registered under this address.')}</Empty></Page>)}</Read>;
 }
 
 function Shown({ newest, all }: { newest: Listed; all: Listed[] }) {
@@ -47,6 +48,7 @@ function Shown({ newest, all }: { newest: Listed; all: Listed[] }) {
         </>
       }
     >
+      {['suspended', 'withdrawn'].includes(view.state) && view.changed_by != null && <div className="note wait"><WhyAt index={view.changed_by} /></div>}
       <div className="split">
         <div className="stack">
           <Card title={t('Data card')}>

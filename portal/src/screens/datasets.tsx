@@ -8,7 +8,7 @@ import type { PublicOffer } from '../api/documents';
 import { budget, datasets, type Listed, me, participants } from '../api/queries';
 import { t } from '../i18n';
 import { type Facets, useFacets } from '../parts/facets';
-import { Card, Empty, Page, Read } from '../parts/page';
+import { Empty, Page, Read } from '../parts/page';
 import { per, price } from '../parts/terms';
 import { count, decimals, epsilon, Name, State, useNames } from '../parts/words';
 import { useBasket } from '../parts/basket';
@@ -99,7 +99,10 @@ function Catalogue({ all }: { all: Listed[] }) {
   const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
   const found = all.filter((one) => wanted.every((word) => texts(one).includes(word)));
   const { shown, bar } = useFacets(found, { ...Object.fromEntries(named), ...own });
-  if (all.length === 0) return <Empty command={`depa dataset publish offer.json --registry ${location.origin}`}>{t('No dataset is on offer yet.')}</Empty>;
+  if (all.length === 0) {
+    const provides = session?.roles.includes('tdp_admin');
+    return <Empty command={provides ? `depa dataset publish offer.json --registry ${location.origin}` : `depa dataset list --registry ${location.origin}`}>{t('No dataset is on offer yet.')} {t('A data provider registers one; everybody finds it here then.')}</Empty>;
+  }
   return (
     <>
       <TextInput aria-label={t('Search')} placeholder={t('Search names, columns, keywords')} value={words} onChange={(event) => setWords(event.currentTarget.value)} />
@@ -111,7 +114,7 @@ function Catalogue({ all }: { all: Listed[] }) {
         {picked.length > 0 && <Button component={Link} to="/contracts/new" size="xs">{picked.length === 1 ? t('Contract over 1 dataset') : t('Contract over {n} datasets', { n: picked.length })}</Button>}
       </div>
       {open && compared.length >= 2 && <Compare all={compared} of={lines(compared, price, (one) => regions(one).join(', '))} close={() => setOpen(false)} />}
-      {shown.length === 0 && <Card><p className="dim">{t('Nothing fits. Take a filter away.')}</p></Card>}
+      {shown.length === 0 && <Empty folded command={`depa dataset search --registry ${location.origin}`}>{t('Nothing fits. Take a filter away.')}</Empty>}
       <ul className="cards">
         {shown.map((one) => (
           <li key={one.offer.dataset_id} className="card link">

@@ -5,29 +5,26 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { Link, useParams } from 'react-router';
 import { api, ask, type Schemas } from '../api/client';
-import { dispute as query, me, payments, trust } from '../api/queries';
+import { dispute as query, me, payments, pendingActs, trust } from '../api/queries';
 import { t } from '../i18n';
 import { type Envelope, peek, stamp } from '../keys/document';
 import { Card, Facts, Page, ProblemNote, Read, Terminal } from '../parts/page';
 import { SignedAct } from '../parts/signed-act';
-import type { Act } from '../parts/acts';
+import { type Act, member as text, useSaid } from '../parts/acts';
+import { RULINGS, waitingOn } from '../parts/disputed';
+import { useContractName } from '../parts/titles';
 import { TwoPeople, useHanded } from '../parts/two-people';
 import { Id, money, Name, State, Time } from '../parts/words';
 
 type View = Schemas['DisputeView'];
 
 const WAY = ['open', 'answered', 'ruled', 'closed'];
-const RULINGS: Record<string, string> = {
-  refund: 'The payer gets it back',
-  stand: 'It stays as it is',
-  release: 'The money in suspense pays an obligation',
-};
 const ACTS = ['dispute-ruling.v1', 'dispute-close.v1'];
 
 export default function DisputePage() {
   const { id = '' } = useParams();
   const found = useQuery(query(id));
-  return <Read of={found}>{(view) => <Shown of={view} />}</Read>;
+  return <Read of={found} title={t('Dispute')}>{(view) => <Shown of={view} />}</Read>;
 }
 
 /** What was signed about it, with who said it. */
@@ -50,6 +47,7 @@ function Shown({ of }: { of: View }) {
   const { data: session } = useQuery(me);
   const { data: pinned } = useQuery(trust);
   const owed = useQuery(payments);
+  const contractName = useContractName();
   const handed = useHanded(ACTS);
   const [answering, setAnswering] = useState(false);
   const [closing, setClosing] = useState(false);
@@ -73,7 +71,10 @@ function Shown({ of }: { of: View }) {
     const ruling = act?.schema === 'dispute-ruling.v1';
     const body = sealed as never;
     const answer = ruling ? await ask(api.POST('/v1/disputes/{id}/ruling', { params: once(), body })) : await ask(api.POST('/v1/disputes/{id}/close', { params: once(), body }));
-    if (answer.receipt == null) return false;
+    if (answer.receipt == null) {
+      await client.invalidateQueries({ queryKey: ['sro'] });
+      return false;
+    }
     await said(ruling ? t('The ruling stands.') : t('The dispute is closed.'));
     return true;
   };
@@ -92,6 +93,7 @@ function Shown({ of }: { of: View }) {
       crumbs={<><Link to="/payments">{t('Payments')}</Link> / {t('Dispute')} {id.slice(4, 12)}</>}
     >
       <ProblemNote problem={handed.problem} />
+      <Begun id={id} />
       <Card title={t('How far it is')}>
         <ol className="steps" aria-label={t('The way of this dispute')}>
           {WAY.map((name, place) => <li key={name} className={place < at || at === WAY.length - 1 ? 'done' : place === at ? 'now' : ''} aria-current={place === at ? 'step' : undefined}>{t(name)}</li>)}
@@ -112,10 +114,12 @@ function Shown({ of }: { of: View }) {
           <Card title={t('About')}>
             <Facts of={[
               [t('Sum'), <strong key="s" className="num">{money(of.amount_minor, of.currency)}</strong>],
+              [t('Payer'), payment && <Name key="f" did={payment.payer} />],
+              [t('Payee'), payment && <Name key="y" did={payment.payee} />],
               [t('Opened by'), <Name key="o" did={of.opener} />],
               [t('Opened'), <Time key="t" at={of.opened_at} />],
               [t('Payment'), of.instruction_id && (payment ? <Link key="p" to={`/payments/${of.instruction_id}`}>{of.instruction_id.slice(0, 16)}…</Link> : <Id key="p" value={of.instruction_id} short />)],
-              [t('Contract'), of.contract && <Link key="c" to={`/contracts/${of.contract}`}>{of.contract.slice(0, 12)}…</Link>],
+              [t('Contract'), of.contract && <Link key="c" to={`/contracts/${of.contract}`}>{contractName(of.contract)}</Link>],
               [t('Money'), of.suspense ? t('lies in suspense') : undefined],
             ]} />
           </Card>
@@ -152,6 +156,24 @@ function Shown({ of }: { of: View }) {
       <TwoPeople act={act} second={act !== undefined && act === handed.act} path={`/disputes/${id}`} hand={hand} done={() => setAct(undefined)} />
     </Page>
   );
+}
+
+/** What a first person of the SRO has signed about it, for the SRO's people alone: nobody else reads what is not decided yet. */
+function Begun({ id }: { id: string }) {
+  const { data: session } = useQuery(me);
+  const { data: pinned } = useQuery(trust);
+  const person = pinned?.sro.some(({ did }) => did === session?.member) ?? false;
+  const { data: begun = [] } = useQuery({ ...pendingActs, enabled: person });
+  const tell = useSaid(person);
+  return waitingOn(id, begun).map((one) => (
+    <div key={one.digest ?? one.since} className="note wait stack tight" role="status" data-testid="begun">
+      <strong>{one.act.schema === 'dispute-ruling.v1' ? t('A ruling waits for a second person of the SRO.') : t('The end of this dispute waits for a second person of the SRO.')}</strong>
+      <p>{tell(one.act)}</p>
+      <p className="words">{text(one.act, 'reason')}</p>
+      <p className="small">{t('signed by')} {one.signers.map((holder) => <Name key={holder} did={holder} />)} · <Time at={one.since} /> · {t('forgotten')} <Time at={one.until} /></p>
+      <div>{one.signers.includes(session?.member ?? '') ? t('You have signed it: a colleague confirms it at the SRO’s desk.') : <Link to="/admin">{t('Confirm it at the SRO’s desk')}</Link>}</div>
+    </div>
+  ));
 }
 
 /** The ruling of the first of two. */

@@ -13,11 +13,23 @@ import { toProvider } from '../parts/oidc';
 import { Top } from '../parts/shell';
 import { saveCodes } from '../parts/save';
 
+/** For whom a link was made: the person and the organisation, as the passkey will be called. */
+async function named(token: string): Promise<string | null> {
+  const { options } = await ask(api.POST('/auth/enrol/options', { body: { token } }));
+  return (options as Options).publicKey.user?.name ?? null;
+}
+
+/** What a page begins with is read first, also where another one stood there before. */
+const first = (heading: HTMLElement | null) => heading?.focus();
+
 export function Enrol() {
   const client = useQueryClient();
   const navigate = useNavigate();
   const [token] = useState(() => location.hash.slice(1));
-  const { data: { people_sign_in_by: ways = ['passkey'] } = {} } = useQuery(configuration);
+  const { data: settings } = useQuery(configuration);
+  const ways = settings?.people_sign_in_by ?? ['passkey'];
+  // Whom it is for is told before it is used; and so is that it counts no more.
+  const meant = useQuery({ queryKey: ['link', token], queryFn: () => named(token), enabled: token !== '' && settings !== undefined && ways.includes('passkey'), staleTime: Infinity, gcTime: 0, retry: false });
   const [label, setLabel] = useState(t('This device'));
   const [codes, setCodes] = useState<string[]>();
   const [problem, setProblem] = useState<unknown>();
@@ -60,16 +72,17 @@ export function Enrol() {
           <form className="card stack" onSubmit={(event) => { event.preventDefault(); void tried(); }}>
             <h1>{t('Welcome')}</h1>
             <p className="dim">{t('This link makes you a person of your organisation, once. You sign in with a passkey: no password, nothing to remember.')}</p>
+            {meant.data != null && <div className="note" role="status">{t('This link is for')} <strong>{meant.data}</strong>. {t('If that is somebody else, leave it unused and tell who sent it to you.')}</div>}
             {token === '' && <div className="note wait">{t('The address lacks the secret of the link. Open the whole link as you got it.')}</div>}
             <TextInput label={t('A name for this passkey')} value={label} onChange={(event) => setLabel(event.currentTarget.value)} required maxLength={100} />
-            <ProblemNote problem={problem} />
+            <ProblemNote problem={problem ?? meant.error} />
             <Button type="submit" size="md" loading={busy} disabled={token === ''}>{t('Make a passkey')}</Button>
             {applied() !== undefined && <p className="small"><Link to="/register">{t('Go on with your registration')}</Link></p>}
             {ways.includes('oidc') && <Button variant="default" disabled={token === ''} onClick={() => void toProvider(token).catch(setProblem)}>{t('Use your organisation’s account instead')}</Button>}
           </form>
         ) : (
           <div className="card stack">
-            <h1>{t('You are in')}</h1>
+            <h1 tabIndex={-1} id="title" ref={first}>{t('You are in')}</h1>
             <p>{t('These ten codes are shown this once. Each lets you make a new passkey if you lose this one.')}</p>
             <pre className="json" tabIndex={0}>{codes.join('\n')}</pre>
             <div className="row">

@@ -30,8 +30,8 @@ export default function Evidence() {
   const view = useQuery(runView(id));
   const pinned = useQuery(trust);
   return (
-    <Read of={record}>
-      {(found) => <Read of={view}>{(seen) => <Read of={pinned}>{(named) => <Shown record={found} view={seen} trust={named} id={id} />}</Read>}</Read>}
+    <Read of={record} title={t('Evidence')}>
+      {(found) => <Read of={view} title={t('Evidence')}>{(seen) => <Read of={pinned} title={t('Evidence')}>{(named) => <Shown record={found} view={seen} trust={named} id={id} />}</Read>}</Read>}
     </Read>
   );
 }

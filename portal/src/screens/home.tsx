@@ -1,15 +1,18 @@
 /** What waits for me, and what happened. */
 import { useQuery } from '@tanstack/react-query';
+import type { ReactNode } from 'react';
 import { Link } from 'react-router';
-import { contracts, me, runs } from '../api/queries';
+import { contracts, disputes, me, runs } from '../api/queries';
 import { t } from '../i18n';
 import { unfinished, useInbox } from '../parts/inbox';
 import { useSigning } from '../parts/keys';
 import { oversees } from '../api/calm';
+import type { Note } from '../api/live';
 import { useActivity } from '../parts/activity';
+import { at } from '../parts/disputed';
 import { FirstSteps } from '../parts/first-steps';
 import { Card, Empty, Page, Read } from '../parts/page';
-import { useTitle } from '../parts/titles';
+import { useContractName, useTitle } from '../parts/titles';
 import { Id, Name, State, Time } from '../parts/words';
 
 const WHAT: Record<string, string> = { sign: 'Sign', approve: 'Decide', pay: 'Payment', dispute: 'Dispute', budget: 'Budget', run: 'Run', data: 'Dataset' };
@@ -21,9 +24,22 @@ export function Home() {
   const signing = useSigning();
   const all = useQuery(runs);
   const title = useTitle();
-  const { data: own = [] } = useQuery({ ...contracts, enabled: session != null && !oversees(session) });
+  const listed = useQuery({ ...contracts, enabled: session != null && !oversees(session) });
+  const own = listed.data ?? [];
+  // Nothing is there only once it was looked for; an overseer's list is not read here.
+  const nothing = (empty: ReactNode) => (oversees(session) ? empty : <Read of={listed}>{() => empty}</Read>);
   const others = unfinished(own, session?.member);
-  const titles = new Map(own.map(({ row, contract }) => [row.contract_id, title(contract)]));
+  const contractName = useContractName();
+  const { data: disputed = [] } = useQuery({ ...disputes, enabled: session != null && !oversees(session) });
+  // What happened to a dispute is read on its own page, whose entry of the log it is.
+  const leads = ({ index, contract, run_id: run }: Note): string | undefined => {
+    const dispute = at(index, disputed);
+    return dispute ? `/disputes/${dispute}` : contract ? `/contracts/${contract.id}` : run ? `/runs/${run}` : undefined;
+  };
+  const about = ({ contract, run_id: id }: Note): string[] => {
+    const under = contract ? [contract] : all.data?.runs.find((run) => run.run_id === id)?.contracts ?? [];
+    return under.map((one) => contractName(one.id));
+  };
   // Who audits reads, and signs nothing.
   const signs = session?.roles.some((role) => role !== 'sro_auditor') ?? false;
   return (
@@ -37,7 +53,7 @@ export function Home() {
       <FirstSteps />
       <Card title={t('Waiting for you')}>
         {inbox.length === 0 ? (
-          <Empty command={`depa contract list --key YOUR.key --registry ${location.origin}`}>{t('Nothing waits for you.')}</Empty>
+          nothing(<Empty command={session?.roles.includes('sro_admin') ? `depa sro pending --out waiting --key YOUR.key --registry ${location.origin}` : `depa contract list --key YOUR.key --registry ${location.origin}`}>{t('Nothing waits for you.')} {t('What asks for your signature, your decision or your answer stands here.')}</Empty>)
         ) : (
           <ul className="list">
             {inbox.map((one) => (
@@ -64,17 +80,15 @@ export function Home() {
       )}
       <Card title={t('Recent activity')} aside={notes.some((note) => note.index > read) ? <button type="button" className="quiet" onClick={markRead}>{t('Mark all as read')}</button> : oversees(session) && <span className="dim small">{t('since you opened this page')}</span>}>
         {notes.length === 0 ? (
-          <Empty folded command={`depa audit monitor ${location.origin} --state mirror --trust trust.json`}>{t('Nothing yet. What the others do appears here by itself.')}</Empty>
+          nothing(<Empty folded command={`depa audit monitor ${location.origin} --state mirror --trust trust.json`}>{t('Nothing yet. What the others do appears here by itself.')}</Empty>)
         ) : (
           <ul className="list" aria-live="polite">
             {notes.map((note) => (
               <li key={note.index} className="item">
                 <div className={note.index > read ? 'unread' : ''}>
                   {note.index > read && <span className="sr">{t('new')}: </span>}
-                  {note.contract && <Link to={`/contracts/${note.contract.id}`}>{t(note.kind.replaceAll('_', ' '))}</Link>}
-                  {note.run_id && <Link to={`/runs/${note.run_id}`}>{t(note.kind.replaceAll('_', ' '))}</Link>}
-                  {!note.contract && !note.run_id && t(note.kind.replaceAll('_', ' '))}
-                  {note.contract && <>: {titles.get(note.contract.id) ?? `${note.contract.id.slice(0, 16)}…`}</>}
+                  {leads(note) ? <Link to={leads(note) ?? ''}>{t(note.kind.replaceAll('_', ' '))}</Link> : t(note.kind.replaceAll('_', ' '))}
+                  {about(note).map((name) => <span key={name}>: {name}</span>)}
                   <p className="small">{note.by?.map((did) => <span key={did}><Name did={did} /> · </span>)}{t('entry {n} of the log', { n: note.index })}</p>
                 </div>
                 <span className="dim small"><Time at={note.at} /></span>
@@ -91,7 +105,7 @@ export function Home() {
             <ul className="list">
               {rows.slice(0, 5).map((run) => (
                 <li key={run.run_id} className="item">
-                  <div><Link to={`/runs/${run.run_id}`}><Name did={run.tdc} /></Link><p className="small"><Id value={run.run_id} short /></p></div>
+                  <div><Link to={`/runs/${run.run_id}`}>{run.contracts.map((one) => contractName(one.id)).join('; ')}</Link><p className="small"><Name did={run.tdc} /> · <Id value={run.run_id} short /></p></div>
                   <div className="row"><State word={run.state} /><span className="dim small"><Time at={run.checked_in_at} /></span></div>
                 </li>
               ))}

@@ -197,7 +197,7 @@ export default function Keys() {
       </div>
       <Card title={t('At the register')}>
         <Read of={listed}>
-          {({ keys }) => (
+          {({ keys }) => keys.length === 0 ? <p className="dim">{t('The register knows no key of yours yet.')}</p> : (
             <div className="scroll">
               <table className="data">
                 <thead><tr><th>{t('Fingerprint')}</th><th>{t('For')}</th><th>{t('Since entry')}</th><th>{t('State')}</th><th><span className="sr">{t('Acts')}</span></th></tr></thead>

@@ -7,9 +7,11 @@ import { Link, useNavigate, useParams } from 'react-router';
 import { api, ask, type Schemas } from '../api/client';
 import { disputes, journal, me, payments, trust } from '../api/queries';
 import { t } from '../i18n';
+import { about, disputable, RULINGS } from '../parts/disputed';
 import { uuidV7 } from '../parts/draft';
 import { Card, Empty, Facts, Page, Read, Terminal } from '../parts/page';
 import { SignedAct } from '../parts/signed-act';
+import { useContractName } from '../parts/titles';
 import { Id, money, Name, State, Time } from '../parts/words';
 
 type Obligation = Schemas['ObligationView'];
@@ -42,11 +44,17 @@ const PHASES: Record<string, [string, string]> = {
   void: ['bad', 'gives back what was held'],
 };
 
+/** Accounts of the books. What is its owner's or owed to it grows by debits, what its owner owes or holds for others by credits. */
+const ACCOUNTS: Record<string, string> = {
+  receivable: 'receivable', payable: 'payable', cash: 'cash', escrow: 'escrow', principal_pool: 'pool of the data principals', paid_out: 'paid out to principals',
+  ccr_fee: 'fee of the clean room', platform_fee: 'fee of the registry', tax_withheld: 'tax withheld', fx: 'exchanged', suspense: 'suspense',
+};
+
 export default function PaymentPage() {
   const { id = '' } = useParams();
   const all = useQuery(payments);
   return (
-    <Read of={all}>
+    <Read of={all} title={t('Payment')}>
       {({ payments: rows }) => {
         const found = rows.find((row) => row.instruction_id === id);
         return found ? <Shown of={found} /> : (
@@ -59,16 +67,17 @@ export default function PaymentPage() {
 
 function Shown({ of }: { of: Obligation }) {
   const { data: session } = useQuery(me);
-  const open = useQuery(disputes);
+  const { data: all } = useQuery(disputes);
+  const contractName = useContractName();
   const way = wayOf(of);
-  const known = (open.data ?? []).find((one) => one.instruction_id === of.instruction_id && one.state !== 'closed');
-  const party = session?.member === of.payer || session?.member === of.payee;
+  const known = about(of, all ?? []);
+  const open = known.find((one) => one.state !== 'closed');
   return (
     <Page
       title={`${t('Payment')} ${money(of.amount_minor, of.currency)}`}
       lead={<span className="row"><State word={of.state} /><Id value={of.instruction_id} /></span>}
       crumbs={<><Link to="/payments">{t('Payments')}</Link> / {of.instruction_id.slice(0, 12)}…</>}
-      actions={known ? <Button component={Link} variant="default" to={`/disputes/${known.dispute_id}`}>{t('To its dispute')}</Button> : party && open.data ? <Open of={of} /> : undefined}
+      actions={open ? <Button component={Link} variant="default" to={`/disputes/${open.dispute_id}`}>{t('To its dispute')}</Button> : all && disputable(of, all, session?.member) ? <Open of={of} again={known.length > 0} /> : undefined}
     >
       <Card title={t('How far it is')}>
         <Steps label={t('The way of this payment')} way={way} at={of.state} names={of.standing === 'returned' ? { ...NAMES, due: 'came back, tried again' } : NAMES} />
@@ -82,13 +91,14 @@ function Shown({ of }: { of: Obligation }) {
         <p className="dim small">{t('Nobody pays on this page: your payment provider does as it is instructed.')}</p>
         <p className="dim small">{t('Money moves in two phases: it is held first, and made final or given back once. No phase is skipped or done twice.')}</p>
       </Card>
+      <Disputed all={known} />
       <Card title={t('What it is for')}>
         <Facts of={[
-          [t('From'), <Name key="f" did={of.payer} />],
-          [t('To'), <Name key="t" did={of.payee} />],
+          [t('Payer'), <Name key="f" did={of.payer} />],
+          [t('Payee'), <Name key="t" did={of.payee} />],
           [t('Sum'), <strong key="s" className="num">{money(of.amount_minor, of.currency)}</strong>],
           [t('Tax line'), of.line == null ? undefined : t(String(of.line).replaceAll('_', ' '))],
-          [t('Contract'), <Link key="c" to={`/contracts/${of.contract.id}`}>{of.contract.id}</Link>],
+          [t('Contract'), <Link key="c" to={`/contracts/${of.contract.id}`}>{contractName(of.contract.id)}</Link>],
           [t('Term'), of.term_id],
           [t('Run'), of.run_id && <Link key="r" to={`/runs/${of.run_id}`}>{of.run_id}</Link>],
           [t('Period'), of.period == null ? undefined : String(of.period)],
@@ -98,6 +108,27 @@ function Shown({ of }: { of: Obligation }) {
       <Transfers of={of} />
       <Terminal command={`depa payment list --key YOUR.key --registry ${location.origin}`} />
     </Page>
+  );
+}
+
+/** What became of its disputes, also of those that are over. */
+function Disputed({ all }: { all: Schemas['DisputeView'][] }) {
+  if (all.length === 0) return null;
+  return (
+    <Card title={t('Disputes')}>
+      <ul className="list" data-testid="disputed">
+        {all.map((one) => (
+          <li key={one.dispute_id} className="item">
+            <div>
+              <Link to={`/disputes/${one.dispute_id}`}>{one.suspense ? t('Money in suspense') : t('Dispute')} {money(one.amount_minor, one.currency)}</Link>
+              <p>{one.ruling == null ? t('Not ruled yet.') : <>{t('Ruled by two people of the SRO')}: <strong>{t(RULINGS[one.ruling] ?? one.ruling)}</strong></>}</p>
+              <p className="small">{t('Opened by')} <Name did={one.opener} />, <Time at={one.opened_at} /></p>
+            </div>
+            <State word={one.state} />
+          </li>
+        ))}
+      </ul>
+    </Card>
   );
 }
 
@@ -117,14 +148,14 @@ function Steps({ label, way, at: word, names = {} }: { label: string; way: strin
 function Transfers({ of }: { of: Obligation }) {
   const all = useQuery(journal(of.contract.id));
   return (
-    <Card title={t('In the books')} aside={<span className="dim small">{t('double entry: what leaves one account reaches another')}</span>}>
+    <Card title={t('In the books')} aside={<span className="dim small">{t('double entry: each transfer debits one account and credits another by the same sum')}</span>}>
       <Read of={all}>
         {(lines) => {
           const own = lines.filter((line) => line.reference === of.instruction_id);
           return own.length === 0 ? <Empty folded command={`depa payment export --contract ${of.contract.id} --key YOUR.key --registry ${location.origin}`}>{t('No transfer is about it yet.')}</Empty> : (
             <div className="scroll">
               <table className="data">
-                <thead><tr><th>{t('When')}</th><th>{t('Why')}</th><th>{t('From')}</th><th>{t('To')}</th><th className="num">{t('Sum')}</th><th>{t('Phase')}</th><th>{t('Log entry')}</th></tr></thead>
+                <thead><tr><th>{t('When')}</th><th>{t('Why')}</th><th>{t('Debit')}</th><th>{t('Credit')}</th><th>{t('Phase')}</th><th>{t('Log entry')}</th></tr></thead>
                 <tbody>
                   {own.map((line) => {
                     const [tone, words] = PHASES[line.phase] ?? ['', line.phase];
@@ -132,9 +163,8 @@ function Transfers({ of }: { of: Obligation }) {
                       <tr key={line.id}>
                         <td><Time at={line.at} /></td>
                         <td>{t(line.code.replaceAll('_', ' '))}</td>
-                        <td><Name did={line.debit} /><br /><span className="dim small">{line.debit_kind.replaceAll('_', ' ')}</span></td>
-                        <td><Name did={line.credit} /><br /><span className="dim small">{line.credit_kind.replaceAll('_', ' ')}</span></td>
-                        <td className="num">{money(line.amount_minor, line.currency)}</td>
+                        <td><Posting kind={line.debit_kind} owner={line.debit} sum={money(line.amount_minor, line.currency)} /></td>
+                        <td><Posting kind={line.credit_kind} owner={line.credit} sum={money(line.amount_minor, line.currency)} /></td>
                         <td><span className={`pill ${tone}`}>{t(words)}</span></td>
                         <td><Link to={`/audit?entry=${line.index}`}>{line.index}</Link></td>
                       </tr>
@@ -150,7 +180,12 @@ function Transfers({ of }: { of: Obligation }) {
   );
 }
 
-function Open({ of }: { of: Obligation }) {
+/** One side of a transfer: the account and whose it is, with what is posted to it. */
+function Posting({ kind, owner, sum }: { kind: string; owner: string; sum: string }) {
+  return <><strong className="num">{sum}</strong><br />{t(ACCOUNTS[kind] ?? kind.replaceAll('_', ' '))}<br /><span className="dim small"><Name did={owner} /></span></>;
+}
+
+function Open({ of, again }: { of: Obligation; again: boolean }) {
   const client = useQueryClient();
   const navigate = useNavigate();
   const { data: session } = useQuery(me);
@@ -163,12 +198,12 @@ function Open({ of }: { of: Obligation }) {
   };
   return (
     <>
-      <Button color="red" variant="outline" onClick={begin}>{t('Dispute this payment')}</Button>
+      <Button color="red" variant="outline" onClick={begin}>{again ? t('Dispute this payment again') : t('Dispute this payment')}</Button>
       <SignedAct
         opened={opened}
         close={() => setOpened(false)}
         title={t('Dispute this payment')}
-        lead={<p>{t('The other side has time to answer; then two people of the SRO rule. Money that is not paid yet stands still meanwhile.')}</p>}
+        lead={<p>{again && t('It was disputed before, and that dispute is over: say what is new.')} {t('The other side has time to answer; then two people of the SRO rule. Money that is not paid yet stands still meanwhile.')}</p>}
         act={t('Open the dispute')}
         grave
         make={(reason, at) => pinned && session ? { schema: 'dispute.v1', registry: pinned.registry, dispute_id: id, contract: of.contract, instruction_id: of.instruction_id, opener: session.member, reason, at } : undefined}

@@ -4,7 +4,7 @@ import { notifications } from '@mantine/notifications';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link } from 'react-router';
-import { api, ask, acting } from '../api/client';
+import { api, ask, acting, type Schemas } from '../api/client';
 import { TOPICS } from '../api/topics';
 import { deliveries, disputes, endpoints, me, participants, payments } from '../api/queries';
 import { languageNow, t } from '../i18n';
@@ -26,7 +26,8 @@ export default function Payments() {
   const { data: people } = useQuery(participants);
   const hears = people?.some((one) => one.did === session?.member && HEARS.includes(one.kind));
   const open = useQuery(disputes);
-  const disputed = new Map((open.data ?? []).filter((one) => one.state !== 'closed').map((one) => [one.instruction_id, one.dispute_id]));
+  // Of several about one payment, that which is not over; else the newest.
+  const disputed = new Map((open.data ?? []).toReversed().sort((a, b) => Number(b.state === 'closed') - Number(a.state === 'closed')).map((one) => [one.instruction_id, one]));
   return (
     <Page title={t('Payments')} lead={t('What falls due stands in the same log entry as the completion that owes it.')}>
       <Card title={t('Instructions')}>
@@ -46,7 +47,7 @@ export default function Payments() {
                         <td><Name did={row.payee} /></td>
                         <td>{row.run_id ? <Link to={`/runs/${row.run_id}`}>{t('Run')} {row.run_id.slice(4, 12)}</Link> : t('period')}<br /><span className="dim small">{t('term {term}', { term: row.term_id })} · <Id value={row.instruction_id} short /></span></td>
                         <td className="num"><Link to={`/payments/${row.instruction_id}`}>{money(row.amount_minor, row.currency)}</Link></td>
-                        <td><Paid of={row} />{disputed.has(row.instruction_id) && <Link to={`/disputes/${disputed.get(row.instruction_id)}`}><span className="pill bad">{t('disputed')}</span></Link>}</td>
+                        <td><Paid of={row} /><DisputeOf one={disputed.get(row.instruction_id)} /></td>
                       </tr>
                     ))}
                   </tbody>
@@ -61,6 +62,11 @@ export default function Payments() {
       {hears && <Webhooks />}
     </Page>
   );
+}
+
+function DisputeOf({ one }: { one: Schemas['DisputeView'] | undefined }) {
+  if (one === undefined) return null;
+  return <Link to={`/disputes/${one.dispute_id}`}>{one.state === 'closed' ? <span className="pill">{t('was disputed')}</span> : <span className="pill bad">{t('disputed')}</span>}</Link>;
 }
 
 function Sums({ rows, member }: { rows: { payer: string; payee: string; currency: string; amount_minor: number; state: string }[]; member: string }) {

@@ -16,14 +16,16 @@ import { Card, Facts, Page, Read, Terminal } from '../parts/page';
 import { Progress } from '../parts/progress';
 import { SaveReceipt, verifyReceipt } from '../parts/receipts';
 import { SignedAct } from '../parts/signed-act';
+import { useContractName } from '../parts/titles';
 import { Statements, Timeline } from '../parts/timeline';
+import { WhyAt } from '../parts/why';
 import { count, epsilon, Gauge, Id, money, Name, Paid, State, Time, useNames } from '../parts/words';
 import { ByTwo } from './admin/by-two';
 
 export default function RunPage() {
   const { id = '' } = useParams();
   const record = useQuery(query(id));
-  return <Read of={record}>{(found) => <Shown record={found} id={id} />}</Read>;
+  return <Read of={record} title={t('Run')}>{(found) => <Shown record={found} id={id} />}</Read>;
 }
 
 const ENDED = ['completed', 'delivered', 'aborted'];
@@ -35,6 +37,7 @@ function reached(record: Schemas['RunRecord']): string {
 
 function Shown({ record, id }: { record: Schemas['RunRecord']; id: string }) {
   const names = useNames();
+  const contractName = useContractName();
   const { data: session } = useQuery(me);
   const view = useQuery(runView(id));
   const offers = useQuery(datasets);
@@ -70,6 +73,7 @@ function Shown({ record, id }: { record: Schemas['RunRecord']; id: string }) {
         <Timeline state={run.state} reached={reached(record)} paid={paid} />
         <Progress run={run} steps={training?.steps} charges={charges} ended={record.aborted_steps} />
         <GaveUp record={record} />
+        {record.aborted != null && record.aborted_code == null && <WhyAt index={record.aborted} />}
         {run.state === 'aborted' && (
           <p className="dim">{record.aborted_steps === 0 ? t('It gave up before its first step: charges are returned against the logged abort.') : t('It ended without output. Its charge stands; nothing is owed, since payment falls due at completion.')}</p>
         )}
@@ -145,7 +149,7 @@ function Shown({ record, id }: { record: Schemas['RunRecord']; id: string }) {
               [t('Room of'), <Name key="c" did={run.ccrp} />],
               [t('Checked in'), <Time key="i" at={run.checked_in_at} />],
               [t('Completed'), run.completed_at && <Time key="o" at={run.completed_at} />],
-              [t('Contract'), <span key="k">{run.contracts.map((one) => <Link key={one.id} to={`/contracts/${one.id}`}>{one.id.slice(0, 12)}… </Link>)}</span>],
+              [t('Contract'), <span key="k">{run.contracts.map((one) => <Link key={one.id} to={`/contracts/${one.id}`}>{contractName(one.id)} </Link>)}</span>],
               [t('Job'), <Id key="j" value={run.job_sha256} short />],
             ]} />
             {!mine && <Terminal command={`depa run watch ${id} --key YOUR.key --registry ${location.origin}`} />}

@@ -7,11 +7,13 @@ import { t } from '../i18n';
 import { marks, unmark } from '../parts/marks';
 import { OrderRun } from '../parts/order-dialog';
 import { Card, Empty, Page, ProblemNote, Read } from '../parts/page';
+import { useContractName } from '../parts/titles';
 import { Id, Name, State, Time } from '../parts/words';
 
 export default function Runs() {
   const all = useQuery(runs);
   const { data: session } = useQuery(me);
+  const contractName = useContractName();
   return (
     <Page title={t('Runs')} lead={t('Each run is one execution of a signed job in an attested room.')} actions={session?.roles.includes('tdc_admin') && <OrderRun />}>
       {session && <Ordered member={session.member} />}
@@ -24,11 +26,12 @@ export default function Runs() {
           ) : (
             <div className="scroll">
               <table className="data">
-                <thead><tr><th>{t('Run')}</th><th>{t('For')}</th><th>{t('Evidence')}</th><th>{t('Checked in')}</th><th>{t('State')}</th></tr></thead>
+                <thead><tr><th>{t('Run')}</th><th>{t('Contract')}</th><th>{t('For')}</th><th>{t('Evidence')}</th><th>{t('Checked in')}</th><th>{t('State')}</th></tr></thead>
                 <tbody>
                   {rows.map((run) => (
                     <tr key={run.run_id}>
                       <td><Link to={`/runs/${run.run_id}`}>{t('Run')} {run.run_id.slice(4, 12)}</Link><br /><Id value={run.run_id} short /></td>
+                      <td>{run.contracts.map((one) => <div key={one.id}><Link to={`/contracts/${one.id}`}>{contractName(one.id)}</Link></div>)}</td>
                       <td><Name did={run.tdc} /><br /><span className="dim small">{t('in a room of')} <Name did={run.ccrp} /></span></td>
                       <td>{run.assurance === 'software' ? <span className="pill bad">SIMULATED</span> : <span className="pill good">{t('hardware')}</span>}</td>
                       <td><Time at={run.checked_in_at} /></td>

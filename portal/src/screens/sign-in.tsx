@@ -8,6 +8,7 @@ import { configuration } from '../api/queries';
 import { t } from '../i18n';
 import { applied } from '../keys/applied';
 import { get, type Options } from '../keys/passkey';
+import { moved } from '../parts/arrival';
 import { notLetIn, toProvider } from '../parts/oidc';
 import { ProblemNote, Terminal } from '../parts/page';
 import { Top } from '../parts/shell';
@@ -27,6 +28,8 @@ export function SignIn() {
     query.delete('refused');
     history.replaceState(history.state, '', location.pathname + (query.size > 0 ? `?${query}` : '') + location.hash);
   }, []);
+  // What follows is another page, at the same address.
+  useEffect(() => () => moved(null), []);
   const tried = async (act: () => Promise<void>) => {
     setBusy(true);
     setProblem(undefined);

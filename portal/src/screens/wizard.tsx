@@ -76,7 +76,7 @@ function Next({ id }: { id: string }) {
   // Read anew at each visit, and then never under the hands of who fills the form.
   const signed = signedOffer(id);
   const before = useQuery({ ...signed, queryKey: [...signed.queryKey, 'next'] as never, staleTime: Infinity, gcTime: 0 });
-  return <Read of={before}>{({ offer, sha256 }) => <Form key={sha256} before={offer} />}</Read>;
+  return <Read of={before} title={t('New version')}>{({ offer, sha256 }) => <Form key={sha256} before={offer} />}</Read>;
 }
 
 function Form({ before }: { before?: DatasetOffer }) {

@@ -83,6 +83,10 @@ export async function a_contract_goes_from_the_composer_to_the_others_inbox_and_
   const { id, digest } = await propose(consumer, house);
   // Without a reload: the stream of events brings it.
   await provider.getByRole('link', { name: 'A contract waits for your signature' }).first().waitFor();
+  // Which one it is, and with whom.
+  const { participants } = await house.get('/v1/participants?limit=200');
+  const called = (who) => participants.find((one) => one.did === house.people[who].did).legal_name;
+  await provider.locator('li.item', { hasText: 'A contract waits for your signature' }).filter({ hasText: called('tdc') }).filter({ hasText: called('ccrp') }).first().waitFor();
   await provider.getByText('contract proposed').first().waitFor();
   // What is new is told apart until it is read, also after a reload.
   await provider.getByRole('button', { name: 'Mark all as read' }).click();
@@ -126,6 +130,9 @@ export async function a_contract_goes_from_the_composer_to_the_others_inbox_and_
     consumer.getByRole('button', { name: 'Save the signed bundle' }).click(),
   ]);
   assert.match(download.suggestedFilename(), /bundle\.json$/);
+  // The history names the signer of each signature.
+  const history = consumer.getByTestId('history');
+  for (const who of ['tdp', 'tdp2', 'tdp3', 'ccrp']) await history.locator('li', { hasText: 'contract signed' }).filter({ hasText: called(who) }).first().waitFor();
   quiet(provider);
   quiet(consumer);
 }
@@ -221,6 +228,12 @@ export async function a_contract_that_the_sro_countersigns_stands_once_two_of_it
   await bela.getByText('Two people have signed').first().waitFor();
   await consumer.locator('.head .pill', { hasText: 'suspended' }).waitFor();
   assert.equal(await consumer.getByRole('button', { name: 'Order a run' }).count(), 0);
+  await consumer.getByTestId('why').getByText('an inquiry').waitFor();
+  // The SRO's list names who is party of it; no document of it was read for that.
+  await house.open(bela, '/contracts');
+  const { participants } = await house.get('/v1/participants?limit=200');
+  const row = bela.locator('tr', { hasText: id });
+  for (const who of ['tdc', 'tdp', 'tdp2', 'tdp3', 'ccrp']) await row.getByText(participants.find((one) => one.did === house.people[who].did).legal_name).waitFor();
   for (const page of [consumer, provider, asha, bela]) quiet(page);
 }
 
@@ -281,4 +294,12 @@ export async function bytes_that_the_service_altered_are_neither_shown_nor_offer
   await provider.getByLabel('Reason, one sentence').fill('the price');
   await provider.getByRole('dialog').getByRole('button', { name: 'Decline' }).click();
   await provider.locator('.head .pill', { hasText: 'declined' }).waitFor();
+  // Who declined and why stands above the contract and in its history, for the others, too.
+  await house.open(consumer, `/contracts/${id}`);
+  const { participants } = await house.get('/v1/participants?limit=200');
+  const { legal_name: declined } = participants.find((one) => one.did === house.people.tdp.did);
+  for (const place of [consumer.getByTestId('why'), consumer.getByTestId('history').locator('li', { hasText: 'contract declined' })]) {
+    await place.getByText('the price').waitFor();
+    await place.getByText(declined).waitFor();
+  }
 }

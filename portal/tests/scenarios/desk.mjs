@@ -115,6 +115,7 @@ export async function a_run_is_stopped_by_two_people_and_their_reason_is_text(ho
   await house.open(consumer, `/runs/${id}`);
   await consumer.locator('.head .pill', { hasText: 'aborted' }).waitFor();
   assert.equal(await state(), 'aborted');
+  await consumer.getByTestId('why').getByText(reason).waitFor();
   await until('its worker is gone', () => house.below('ccr-trainer').length === 0, 60_000);
   for (const page of [asha, bela, consumer]) assert.equal(await page.evaluate(() => globalThis.owned), undefined);
   for (const page of [asha, bela, consumer]) quiet(page);

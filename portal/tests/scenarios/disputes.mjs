@@ -12,6 +12,15 @@ export async function a_payment_is_disputed_answered_ruled_by_two_people_and_clo
   await consumer.getByRole('list', { name: 'The way of this payment' }).getByText('paid').waitFor();
   // In the books: every transfer about it, each with its phase.
   await until('transfers are shown', async () => (await consumer.locator('table.data tbody tr').count()) >= 2);
+  for (const side of ['Debit', 'Credit']) await consumer.getByRole('columnheader', { name: side, exact: true }).waitFor();
+  // What is owed is debited to the payee's receivable and credited to the payer's payable: the very sides of the journal.
+  const { transfers } = await consumer.evaluate(async (id) => (await fetch(`/v1/payments/journal?limit=200&contract=${id}`)).json(), owed.contract.id);
+  const line = transfers.find((one) => one.reference === owed.instruction_id && one.code === 'owed');
+  assert.deepEqual([line.debit, line.debit_kind, line.credit, line.credit_kind], [owed.payee, 'receivable', owed.payer, 'payable']);
+  const shown = await consumer.locator('table.data tbody tr').filter({ hasText: 'owed' }).first().locator('td').allTextContents();
+  assert.match(shown[2], /receivable/, 'debit');
+  assert.match(shown[3], /payable/, 'credit');
+  assert.equal(await consumer.getByTestId('disputed').count(), 0, 'it was never disputed');
   await house.shot(consumer, 'payment');
   await consumer.getByRole('button', { name: 'Dispute this payment' }).click();
   const dialog = consumer.getByRole('dialog');
@@ -21,6 +30,10 @@ export async function a_payment_is_disputed_answered_ruled_by_two_people_and_clo
   await dialog.getByRole('button', { name: 'Open the dispute' }).click();
   await consumer.waitForURL('**/disputes/dsp_*');
   const id = consumer.url().split('/').at(-1);
+  // Both sides are named, and not only their identifiers.
+  const { participants } = await house.get('/v1/participants?limit=200');
+  const called = (did) => participants.find((one) => one.did === did).legal_name;
+  for (const [part, did] of [['Payer', owed.payer], ['Payee', owed.payee]]) await consumer.locator(`dt:text-is("${part}") + dd`).getByText(called(did)).waitFor();
   // The other side finds it among what waits, and answers.
   const provider = await house.signer('tdp');
   await house.open(provider, '/');
@@ -71,9 +84,17 @@ export async function a_payment_is_disputed_answered_ruled_by_two_people_and_clo
   await asha.getByRole('dialog').getByRole('button', { name: 'Sign', exact: true }).click();
   await asha.getByText('A second person must sign').waitFor();
   const link = await asha.getByRole('dialog').locator('button.id').getAttribute('title');
+  // Its page says to the SRO's people that a ruling waits, and to nobody else.
+  await asha.getByTestId('begun').getByText('a colleague confirms it').waitFor();
   const state = () => consumer.evaluate(async (name) => (await (await fetch(`/v1/disputes/${name}`)).json()).state, id);
   assert.equal(await state(), 'answered');
+  assert.equal(await consumer.getByTestId('begun').count(), 0, 'what is not decided yet is nobody else’s business');
   const bela = await house.signer('sro2');
+  await house.open(bela, `/disputes/${id}`);
+  const begun = bela.getByTestId('begun');
+  await begun.getByText('A ruling waits for a second person of the SRO.').waitFor();
+  await begun.getByText('The books show one payment').waitFor();
+  assert.match(await begun.getByRole('link', { name: 'Confirm it at the SRO’s desk' }).getAttribute('href'), /\/admin$/);
   await bela.goto('about:blank');
   await bela.goto(link);
   await bela.getByText('A colleague signed this').waitFor();
@@ -85,5 +106,21 @@ export async function a_payment_is_disputed_answered_ruled_by_two_people_and_clo
   await consumer.getByRole('dialog').getByLabel('Reason, one sentence').fill('Settled between us');
   await consumer.getByRole('dialog').getByRole('button', { name: 'Close the dispute' }).click();
   await consumer.locator('.head .pill', { hasText: 'closed' }).waitFor();
-  for (const page of [consumer, provider, asha, bela]) quiet(page);
+  // On Home, what happened to the dispute leads to the dispute.
+  await consumer.getByRole('link', { name: 'Home' }).click();
+  const news = consumer.getByRole('link', { name: 'dispute closed' }).first();
+  await news.waitFor();
+  await until('it leads to the dispute', async () => (await news.getAttribute('href')) === `/portal/disputes/${id}`);
+  // The payment keeps the trace of it, with what was ruled; the service would take another dispute of its sides.
+  await house.open(consumer, `/payments/${owed.instruction_id}`);
+  const before = consumer.getByTestId('disputed');
+  await before.getByText('It stays as it is').waitFor();
+  await before.getByText('closed', { exact: true }).waitFor();
+  assert.equal(await before.getByRole('link').getAttribute('href'), `/portal/disputes/${id}`);
+  await consumer.getByRole('button', { name: 'Dispute this payment again' }).waitFor();
+  const other = await house.person('tdp2');
+  await house.open(other, `/payments/${owed.instruction_id}`);
+  await other.getByTestId('disputed').waitFor();
+  assert.equal(await other.getByRole('button', { name: /^Dispute this payment/ }).count(), 0, 'a party that neither pays nor is paid disputes nothing');
+  for (const page of [consumer, provider, asha, bela, other]) quiet(page);
 }

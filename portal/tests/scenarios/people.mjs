@@ -23,8 +23,16 @@ export async function the_demo_that_stays_says_where_the_portal_is_and_how_each_
   const { name, url } = links.find(({ key }) => key === house.keyFile('tdp3'));
   const page = await house.profile();
   await page.goto(house.reached(url));
+  // It says for whom it is, person and organisation, before it is used.
+  const { legal_name: organisation } = (await house.get('/v1/participants?limit=200')).participants.find(({ did }) => did === house.people.tdp3.did);
+  await page.getByRole('status').filter({ hasText: `This link is for ${name}, ${organisation}.` }).waitFor();
   await page.getByRole('button', { name: 'Make a passkey' }).click();
   await page.getByRole('heading', { name: 'You are in' }).waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement?.textContent), 'You are in', 'it is read first');
+  // Used once, it says so before anything is tried.
+  const late = await house.profile();
+  await late.goto(house.reached(url));
+  await late.getByRole('alert').filter({ hasText: 'ENROLMENT_INVALID' }).waitFor();
   const me = await page.evaluate(async () => (await fetch('/v1/people/me')).json());
   assert.deepEqual([me.display_name, me.member], [name, house.people.tdp3.did]);
   quiet(page);

@@ -25,6 +25,9 @@ export async function a_provider_stops_a_run_and_its_room_ends(house) {
     await page.locator('.head .pill', { hasText: 'aborted' }).waitFor();
     await page.getByText('ended without output').first().waitFor();
     assert.equal(await page.getByRole('button', { name: 'Save the receipt' }).count(), 0);
+    // Who stopped it, and why.
+    await page.getByTestId('why').getByText('A stop for safety').waitFor();
+    await page.getByTestId('why').getByText(/^Laboratories/).first().waitFor();
   }
   assert.equal(await owner.getByRole('button', { name: 'Stop this run' }).count(), 0);
   await until('its worker is gone', () => house.below('ccr-trainer').length === 0, 60_000);

@@ -167,6 +167,10 @@ export async function a_dataset_is_registered_and_no_cell_of_it_leaves_the_machi
     await dialog.getByRole('button', { name: act, exact: true }).click();
     await page.locator('.head .pill', { hasText: state }).waitFor();
     assert.equal((await house.get(`/v1/datasets/${sealed.dataset_id}`)).state, state);
+    if (state === 'registered') continue;
+    // Everybody reads why it is paused.
+    await house.open(consumer, `/datasets/${sealed.dataset_id}`);
+    await consumer.getByTestId('why').getByText('the source is looked through').waitFor();
   }
 }
 

@@ -520,6 +520,11 @@ class Operations(Transport):
         answer: t.LogStory = self._json(Request("GET", "/v1/log/entries", query={"contract": contract, "dataset": dataset, "party": party, "from": from_}, token=True))
         return answer
 
+    def get_log_entries_index(self, index: str, *, if_none_match: str | None = None) -> t.ContractEvent:
+        """An act with what it says, for those whom it concerns. `GET /v1/log/entries/{index}`"""
+        answer: t.ContractEvent = self._json(Request("GET", f"/v1/log/entries/{quote(index)}", headers={"If-None-Match": if_none_match}, token=True))
+        return answer
+
     def get_log_keys(self) -> t.LogLineage:
         """How the log's key in use follows from earlier ones. `GET /v1/log/keys`"""
         answer: t.LogLineage = self._json(Request("GET", "/v1/log/keys"))
@@ -1340,6 +1345,11 @@ class AsyncOperations(AsyncTransport):
     async def get_log_entries(self, *, contract: str | None = None, dataset: str | None = None, party: str | None = None, from_: int | None = None) -> t.LogStory:
         """The entries about a contract, a dataset or a party, by index. `GET /v1/log/entries`"""
         answer: t.LogStory = await self._json(Request("GET", "/v1/log/entries", query={"contract": contract, "dataset": dataset, "party": party, "from": from_}, token=True))
+        return answer
+
+    async def get_log_entries_index(self, index: str, *, if_none_match: str | None = None) -> t.ContractEvent:
+        """An act with what it says, for those whom it concerns. `GET /v1/log/entries/{index}`"""
+        answer: t.ContractEvent = await self._json(Request("GET", f"/v1/log/entries/{quote(index)}", headers={"If-None-Match": if_none_match}, token=True))
         return answer
 
     async def get_log_keys(self) -> t.LogLineage:

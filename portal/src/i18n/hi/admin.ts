@@ -145,4 +145,5 @@ export const admin: Record<string, string> = {
   'built in': 'अंतर्निहित',
   'Ask the applicant to read you the fingerprint: it says that this is their key.': 'आवेदक से फ़िंगरप्रिंट पढ़कर सुनाने को कहें: इससे पता चलता है कि यह उन्हीं की कुंजी है।',
   'the application has changed: look again': 'आवेदन बदल गया है: फिर देखें',
+  'Nothing is laid down yet. Templates, data schemas and image sets stand here, version by version.': 'अभी कुछ निर्धारित नहीं। टेम्पलेट, डेटा स्कीमा और इमेज सेट यहाँ संस्करण-दर-संस्करण दिखते हैं।',
 };

@@ -95,7 +95,6 @@ export const contracts: Record<string, string> = {
   until: 'तक',
   'The newest {n} are shown; depa contract list has all.': 'नवीनतम {n} दिखाए गए हैं; सभी के लिए depa contract list।',
   'Opening a contract of others is entered in the log before it is shown.': 'दूसरों का अनुबंध खोलना दिखाने से पहले लॉग में दर्ज होता है।',
-  'There is no contract yet.': 'अभी कोई अनुबंध नहीं है।',
   'The first {n} are shown; depa contract list has all.': 'पहले {n} दिखाए गए हैं; सभी के लिए depa contract list।',
   'at once': 'तुरंत',
   '{n} hours after notice': 'सूचना के {n} घंटे बाद',
@@ -230,4 +229,8 @@ export const contracts: Record<string, string> = {
   'No clean-room provider is verified yet.': 'अभी कोई क्लीन रूम प्रदाता सत्यापित नहीं।',
   'No image set is approved yet: two people of the SRO approve one.': 'अभी कोई इमेज सेट स्वीकृत नहीं: SRO के दो लोग स्वीकृत करते हैं।',
   'First check every rule; a change asks for another check.': 'पहले हर नियम जाँचें; बदलाव के बाद फिर जाँच करनी होती है।',
+  'There is no contract yet. A data consumer composes one; it stands here from its proposal on.': 'अभी कोई अनुबंध नहीं। डेटा उपभोक्ता एक लिखता है; प्रस्ताव होते ही वह यहाँ दिखता है।',
+  'There are more participants or datasets than are looked up here: a contract names its parties when it is opened.': 'प्रतिभागी या डेटासेट इतने हैं कि यहाँ खोजे नहीं जाते: अनुबंध खुलने पर अपने पक्ष बताता है।',
+  'No run under this contract yet. Its consumer orders one with a signed job.': 'इस अनुबंध में अभी कोई रन नहीं। इसका उपभोक्ता हस्ताक्षरित कार्य से एक का आदेश देता है।',
+  '{title}, with {others}': '{title}, {others} के साथ',
 };

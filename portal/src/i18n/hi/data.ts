@@ -231,4 +231,6 @@ export const data: Record<string, string> = {
   'Read: a training may learn from it. Join: it tells people apart, and tables meet on it. Predict: a model may be trained to foretell it.': 'पढ़ना: प्रशिक्षण इससे सीख सकता है। जोड़ना: यह लोगों को अलग पहचानता है, और तालिकाएँ इस पर मिलती हैं। पूर्वानुमान: मॉडल इसे बताने के लिए प्रशिक्षित हो सकता है।',
   'No approved image set may get such a key: no run could start yet.': 'कोई स्वीकृत इमेज सेट ऐसी कुंजी नहीं पा सकता: अभी कोई रन शुरू नहीं हो सकता।',
   '--url is where rooms fetch it: put {file} there before you publish.': '--url वह पता है जहाँ से कक्ष इसे लेते हैं: प्रकाशित करने से पहले {file} वहाँ रखें।',
+  'A data provider registers one; everybody finds it here then.': 'डेटा प्रदाता एक पंजीकृत करता है; फिर सब उसे यहाँ पाते हैं।',
+  'No dataset is registered under this address.': 'इस पते पर कोई डेटासेट पंजीकृत नहीं है।',
 };

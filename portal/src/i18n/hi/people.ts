@@ -150,7 +150,6 @@ export const people: Record<string, string> = {
   'A payment of {sum} failed': '{sum} का भुगतान विफल हुआ',
   'It is tried again by itself: see that your payment provider can pay.': 'यह अपने आप फिर आज़माया जाता है: देखें कि आपका भुगतान प्रदाता भुगतान कर सके।',
   'A next version of a contract waits for your signature': 'अनुबंध का अगला संस्करण आपके हस्ताक्षर की प्रतीक्षा में है',
-  'Nothing yet.': 'अभी कुछ नहीं।',
   'A contract waits for the SRO to countersign': 'एक अनुबंध SRO के प्रतिहस्ताक्षर की प्रतीक्षा में है',
   '{name} is withdrawn': '{name} वापस लिया गया',
   '{name} is suspended': '{name} निलंबित है',
@@ -255,4 +254,8 @@ export const people: Record<string, string> = {
   'The service did not answer. What you did may have arrived: look before you try again.': 'सेवा ने उत्तर नहीं दिया। आपने जो किया वह पहुँच गया हो सकता है: फिर कोशिश करने से पहले देख लें।',
   'The service answered {status}.': 'सेवा ने {status} उत्तर दिया।',
   'Your identifier is a did:web: its document must name the public key first. Create the key, copy its public key above, publish it, then enter it.': 'आपका पहचानकर्ता did:web है: पहले उसके दस्तावेज़ में सार्वजनिक कुंजी होनी चाहिए। कुंजी बनाएँ, ऊपर से उसकी सार्वजनिक कुंजी कॉपी करें, प्रकाशित करें, फिर दर्ज करें।',
+  'This link is for': 'यह लिंक इनके लिए है:',
+  'If that is somebody else, leave it unused and tell who sent it to you.': 'यदि यह कोई और है, तो इसका उपयोग न करें और भेजने वाले को बताएँ।',
+  'The register knows no key of yours yet.': 'रजिस्टर आपकी कोई कुंजी अभी नहीं जानता।',
+  'What asks for your signature, your decision or your answer stands here.': 'जो आपके हस्ताक्षर, निर्णय या उत्तर माँगता है, वह यहाँ दिखता है।',
 };

@@ -10,7 +10,7 @@ import { TwoPeople } from '../../parts/two-people';
 import { useHandIn } from './desk';
 
 /** Causes for which a contract is stopped; at will nobody stops one. */
-const CAUSES: Record<string, string> = {
+export const CAUSES: Record<string, string> = {
   breach: 'A party broke the contract',
   security_incident: 'A security incident',
   consent_withdrawn: 'Principals withdrew their consent',

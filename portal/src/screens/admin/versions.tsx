@@ -63,7 +63,7 @@ export function Versions() {
   return (
     <Card title={t('Versions of what was laid down')}>
       <Read of={all}>
-        {(rows) => rows.length === 0 ? <Empty command={`depa sro template template.toml --out template.json --trust trust.json\ndepa sro approve template.json --key sro-a.key --registry ${location.origin}`}>{t('Nothing yet.')}</Empty> : (
+        {(rows) => rows.length === 0 ? <Empty command={`depa sro template template.toml --out template.json --trust trust.json\ndepa sro approve template.json --key sro-a.key --registry ${location.origin}`}>{t('Nothing is laid down yet. Templates, data schemas and image sets stand here, version by version.')}</Empty> : (
           <div className="scroll">
             <table className="data" data-testid="versions">
               <thead><tr><th>{t('Version')}</th><th>{t('State')}</th><th>{t('In force since')}</th><th>{t('Digest')}</th><th>{t('Proposed by')}</th><th>{t('Confirmed by')}</th></tr></thead>
