@@ -43,6 +43,8 @@ export default defineConfig({
             { name: 'shared', test: /src\/(parts\/(signed|signed-act|two-people|json|save|step-up|diff|facets|basket|keys|payment-text|contract-text|further|marks|contract-acts|signatures|verdicts|lineage|receipts|history|why)|keys\/(did|held|cose)|api\/(calm|steps)|screens\/admin\/(desk|by-two))\.tsx?$/ },
             // So do a run, its evidence and what it owes, which are looked at one after the other.
             { name: 'run-pages', test: /src\/(screens\/(run|evidence|payment|dispute)|parts\/(decisions|progress|chart|timeline)|log\/(certificate|evidence))\.tsx?$/ },
+            // And the two long forms, which rest on the same parts.
+            { name: 'forms', test: /src\/(screens\/(wizard|compose)|parts\/(terms|terms-form|number-field|statistics|compare))\.tsx?$/ },
           ],
         },
       },

@@ -7,7 +7,7 @@ use schemas::desk::{CroissantDraft, DatasetList, DatasetVersions, DatasetView, R
 use schemas::rules::BUILT_IN_SCHEMA;
 use schemas::text::Bytes;
 use schemas::{Code, Digest, canonical};
-use serde_json::{Value, json};
+use serde_json::Value;
 use signing::FileKey;
 
 use crate::house::House;

@@ -3,13 +3,12 @@
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
-use schemas::desk::{DatasetView, KeyList, Receipted, TwoPeople};
-use schemas::envelope::Document;
+use schemas::desk::{KeyList, Receipted, TwoPeople};
 use schemas::id::Did;
 use schemas::jwk::Jwk;
 use schemas::party::{Decision, KeyAct, KeyEvent, KeyProof, KeyUse, Kind};
 use schemas::text::Bytes;
-use schemas::{Code, canonical};
+use schemas::{Code, Signer};
 use signing::FileKey;
 
 use crate::catcher::Catcher;

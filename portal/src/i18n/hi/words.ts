@@ -13,6 +13,6 @@ export const words: Record<string, string> = {
   'participant decided': 'प्रतिभागी पर निर्णय', 'image set approved': 'इमेज सेट स्वीकृत',
   genesis: 'लॉग का आरंभ', 'payment unmatched': 'अज्ञात भुगतान', 'payment retried': 'भुगतान फिर निर्देशित', 'payout entered': 'वितरण दर्ज', 'escrow timed out': 'जमा की अवधि समाप्त',
   'participant left': 'प्रतिभागी बाहर हुआ', 'key changed': 'कुंजी बदली', 'image set revoked': 'इमेज सेट रद्द', 'template approved': 'प्रारूप स्वीकृत', 'data schema approved': 'डेटा स्कीमा स्वीकृत',
-  'dataset changed': 'डेटासेट बदला', 'budget renewed': 'बजट नवीनीकृत', 'statement registered': 'कथन पंजीकृत', 'digest anchored': 'सार-अंक दर्ज', 'bodies read': 'सामग्री पढ़ी गई',
+  'budget renewed': 'बजट नवीनीकृत', 'statement registered': 'कथन पंजीकृत', 'digest anchored': 'सार-अंक दर्ज', 'bodies read': 'सामग्री पढ़ी गई',
   'subject erased': 'विषय मिटाया गया', 'log key rotated': 'लॉग की कुंजी बदली', 'twin root': 'दूसरे वृक्ष का मूल',
 };
