@@ -28,13 +28,14 @@ export function Enrol() {
   const [token] = useState(() => location.hash.slice(1));
   const { data: settings } = useQuery(configuration);
   const ways = settings?.people_sign_in_by ?? ['passkey'];
-  // Whom it is for is told before it is used; and so is that it counts no more.
-  const meant = useQuery({ queryKey: ['link', token], queryFn: () => named(token), enabled: token !== '' && settings !== undefined && ways.includes('passkey'), staleTime: Infinity, gcTime: 0, retry: false });
   const [label, setLabel] = useState(t('This device'));
   const [codes, setCodes] = useState<string[]>();
   const [problem, setProblem] = useState<unknown>();
   const [busy, setBusy] = useState(false);
   const [kept, setKept] = useState(false);
+  // Whom it is for is told before it is used, and so is that it counts no more. Once it is used nobody asks again.
+  const unused = token !== '' && !busy && codes === undefined;
+  const meant = useQuery({ queryKey: ['link', token], queryFn: () => named(token), enabled: unused && settings !== undefined && ways.includes('passkey'), staleTime: Infinity, gcTime: 0, retry: false });
   useEffect(() => {
     document.title = `${t('Welcome')} · DEPA`;
     history.replaceState(null, '', location.pathname);
