@@ -211,6 +211,7 @@ impl State {
     pub fn check_entering(&self, body: &Body) -> R<()> {
         match body {
             Body::RunCheckedIn { job_sha256, .. } => self.check_planned(job_sha256),
+            Body::ContractSigned { contract, signature } => self.check_last_signature(contract, signature),
             _ => Ok(()),
         }
     }

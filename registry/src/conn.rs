@@ -281,8 +281,10 @@ pub(crate) fn readers(place: &Place, size: u32) -> R<Pool<Door>> {
 /// brought the tables on.
 pub(crate) fn write<T>(db: &mut Db, act: impl FnOnce(&mut Db) -> Result<T, Fault>) -> Result<T, Fault> {
     db.transaction(|db| {
-        if let Db::Sqlite(db) = db {
-            db.batch_execute("UPDATE log_head SET id = id WHERE id < 0")?;
+        match db {
+            Db::Sqlite(db) => db.batch_execute("UPDATE log_head SET id = id WHERE id < 0")?,
+            // Migrations wait until it ends, so that none comes between this look and what is written.
+            Db::Pg(db) => db.batch_execute(&format!("SELECT pg_advisory_xact_lock_shared({MIGRATING})"))?,
         }
         not_overtaken(db)?;
         act(db)

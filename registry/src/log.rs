@@ -139,18 +139,19 @@ impl Registry {
     pub fn entries_about(&self, subjects: &[String], from: u64, most: u64) -> R<Vec<u64>> {
         let missing = |_| Refusal::new(Code::NotFound, "no such entry");
         let (from, most) = (i64::try_from(from).map_err(missing)?, i64::try_from(most).map_err(missing)?);
-        let mut found = self.read(|db| {
+        let found = self.read(|db| {
             let mut found: Vec<i64> = Vec::new();
             for some in subjects.chunks(SUBJECTS) {
                 let rows =
                     log_entries::table.filter(log_entries::subject.eq_any(some)).filter(log_entries::idx.ge(from));
                 let rows = rows.order(log_entries::idx).limit(most).select(log_entries::idx);
                 found.extend(rows.load::<i64>(db)?);
+                found.sort_unstable();
+                found.truncate(most.unsigned_abs() as usize);
             }
             Ok(found)
         })?;
-        found.sort_unstable();
-        Ok(found.into_iter().take(most.unsigned_abs() as usize).map(i64::unsigned_abs).collect())
+        Ok(found.into_iter().map(i64::unsigned_abs).collect())
     }
 
     /// Keeps a witness's cosignature of the checkpoint of this size. The caller has verified it.

@@ -110,10 +110,13 @@ fn unseen(c: char) -> bool {
     c.is_whitespace() || c.is_control() || is_invisible(c)
 }
 
-/// Text of a log as a field of CSV (RFC 4180): on one line, quoted, and no formula.
+/// Text of a log as a field of CSV (RFC 4180): on one line, quoted, and no formula. Where lists are separated by semicolons,
+/// spreadsheets begin a cell behind each.
 fn field(text: &str) -> String {
+    const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
     let line: String = text.chars().map(|c| if unseen(c) { ' ' } else { c }).collect();
-    let formula = line.trim_start().starts_with(['=', '+', '-', '@']);
+    let line = line.replace(';', ",");
+    let formula = line.trim_start().starts_with(FORMULA);
     format!("\"{}{}\"", if formula { "'" } else { "" }, line.replace('"', "\"\""))
 }
 
@@ -197,5 +200,7 @@ mod tests {
             assert!(field(formula).starts_with("\"'"), "{formula:?}");
         }
         assert_eq!(field("a=1 \u{202e}b"), "\"a=1  b\"");
+        assert_eq!(field("x;=1"), "\"x,=1\"");
+        assert!(field("＝1").starts_with("\"'"));
     }
 }

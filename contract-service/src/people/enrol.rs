@@ -1,6 +1,7 @@
 //! Enrolment: a one-time link, made by who holds a key, becomes a person with a way to sign in.
 
 use policies::lifecycle::State;
+use policies::registration::names::is_invisible;
 use registry::{EnrolmentRight, NewMeans, Person};
 use schemas::id::{Did, PersonId};
 use schemas::party::Kind;
@@ -29,9 +30,11 @@ fn invalid() -> Refusal {
 
 /// A name for people's eyes: 1 to 100 characters, none of them invisible.
 pub fn name(text: &str, field: &str) -> R<String> {
-    let visible = text.trim() == text && !text.is_empty() && !text.chars().any(char::is_control);
+    let visible = text.trim() == text && !text.is_empty() && !text.chars().any(|c| c.is_control() || is_invisible(c));
     if !visible || text.chars().count() > LONGEST_NAME {
-        let sentence = format!("{field} has 1 to {LONGEST_NAME} characters, without line breaks or spaces around it");
+        let sentence = format!(
+            "{field} has 1 to {LONGEST_NAME} characters, without line breaks, invisible characters or spaces around it"
+        );
         return Err(Refusal::new(Code::SchemaMismatch, sentence).at(field));
     }
     Ok(text.to_owned())

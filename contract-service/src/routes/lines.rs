@@ -62,7 +62,7 @@ pub struct EntryLines {
 }
 
 /// The lines of the entries from `from` on that concern the caller, at most `limit` entries. That an overseer asks is not
-/// entered: `/v1/events` and the lists of contracts and runs tell as much.
+/// entered: who acted about what is the index by which it asks for what is said, and that is entered (ARCHITECTURE.md).
 pub fn page(app: &App, call: &Call) -> R<Answer> {
     let limit = page_size_or_largest(call)?;
     let state = app.registry.state();
@@ -75,7 +75,7 @@ pub fn page(app: &App, call: &Call) -> R<Answer> {
 
 fn line(state: &State, caller: &Caller, entry: &ExportedEntry) -> R<Option<EntryLine>> {
     let body = &entry.body;
-    // Auditors are shown in every export what overseers read.
+    // Auditors find in every export what overseers read.
     let reading = matches!(body, Body::BodiesRead { .. }) && caller.oversees();
     if !reading && !log::concerns(state, caller, body)? {
         return Ok(None);

@@ -215,21 +215,29 @@ impl State {
                 format!("no active key {} is known for this act", signature.kid),
             ));
         }
-        // The last signature brings the contract into force: all that it stands on must still be there.
+        // The last signature brings the contract into force: all must still be verified then.
         if row.complete_with(Some(signer)) { self.may_execute(row, now) } else { Ok(()) }
     }
 
-    /// All parties are still verified, every dataset is neither suspended nor withdrawn, and what this version would
-    /// replace still stands.
+    /// All parties are still verified, and what this version would replace still stands.
     fn may_execute(&self, row: &ContractRow, now: Timestamp) -> R<()> {
         let standing = row.amends.and_then(|sha256| self.contracts.get(&sha256));
         if standing.is_some_and(|old| !STANDING.contains(&old.state(now))) {
             return Err(transition("the contract that this version would amend no longer stands"));
         }
+        self.parties_verified(&row.contract)
+    }
+
+    /// The signature that brings a contract into force enters while every dataset is in use, neither suspended nor withdrawn.
+    pub(super) fn check_last_signature(&self, reference: &ContractRef, signature: &PartySignature) -> R<()> {
+        let row = self.contract_of(reference)?;
+        if !row.complete_with(Some(signature.kid.holder.as_str())) {
+            return Ok(());
+        }
         for offer in row.contract.datasets.iter().filter_map(|dataset| self.offer(&dataset.offer_sha256)) {
             self.require_dataset_available(&offer.offer.dataset_id, offer.offer.version)?;
         }
-        self.parties_verified(&row.contract)
+        Ok(())
     }
 
     pub(super) fn fold_signature(&mut self, index: u64, reference: &ContractRef, signature: &PartySignature) -> R<()> {

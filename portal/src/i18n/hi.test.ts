@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import log from '../../../schemas/src/event.rs?raw';
+import { t } from '.';
 import { hi } from './hi';
 
 const sources = Object.values(import.meta.glob('../**/*.{ts,tsx}', { query: '?raw', import: 'default', eager: true }) as Record<string, string>);
@@ -43,4 +44,9 @@ it('every screen of people, keys, data and the SRO is in Hindi, and what stands 
   );
   expect(missing).toEqual([]);
   expect(Object.keys(own).length).toBeGreaterThan(15);
+});
+
+it('a sentence that comes from an address is a text, whatever objects are called by', () => {
+  for (const name of ['constructor', 'toString', '__proto__']) expect(t(name)).toBe(name);
+  expect(t('{toString}', {})).toBe('{toString}');
 });

@@ -46,6 +46,7 @@ export function speak(next: Language): void {
 }
 
 export function t(sentence: string, parts: Record<string, string | number> = {}): string {
-  const found = words[sentence] ?? sentence;
-  return found.replace(/\{(\w+)\}/g, (whole, name: string) => String(parts[name] ?? whole));
+  // Some sentences come from an address: only what the map itself holds is a text.
+  const found = Object.hasOwn(words, sentence) ? words[sentence]! : sentence;
+  return found.replace(/\{(\w+)\}/g, (whole, name: string) => String(Object.hasOwn(parts, name) ? parts[name] : whole));
 }

@@ -73,7 +73,7 @@ export function Enrol() {
           <form className="card stack" onSubmit={(event) => { event.preventDefault(); void tried(); }}>
             <h1>{t('Welcome')}</h1>
             <p className="dim">{t('This link makes you a person of your organisation, once. You sign in with a passkey: no password, nothing to remember.')}</p>
-            {meant.data != null && <div className="note" role="status">{t('This link is for')} <strong>{meant.data}</strong>. {t('If that is somebody else, leave it unused and tell who sent it to you.')}</div>}
+            {meant.data != null && <div className="note" role="status">{t('This link is for')} <strong><bdi>{meant.data}</bdi></strong>. {t('If that is somebody else, leave it unused and tell who sent it to you.')}</div>}
             {token === '' && <div className="note wait">{t('The address lacks the secret of the link. Open the whole link as you got it.')}</div>}
             <TextInput label={t('A name for this passkey')} value={label} onChange={(event) => setLabel(event.currentTarget.value)} required maxLength={100} />
             <ProblemNote problem={problem ?? meant.error} />

@@ -89,7 +89,8 @@ function Moment({ at }: { at: string }) {
 function Webhooks() {
   const client = useQueryClient();
   const { ready, known } = useSigning();
-  const listed = useQuery(endpoints);
+  // How deliveries fare changes both, and no event tells of it.
+  const listed = useQuery({ ...endpoints, refetchInterval: 5_000 });
   const sent = useQuery({ ...deliveries, refetchInterval: 5_000 });
   const [open, setOpen] = useState(false);
   const [url, setUrl] = useState('');

@@ -48,7 +48,7 @@ export async function a_run_is_ordered_in_the_page_and_once_more_under_a_new_cha
   await page.unroute('**/v1/run-orders/*');
   await until('its run is listed', async () => (await rows.count()) > known, 60_000);
   await until('no order waits for a room', async () => (await page.getByText('Ordered, no room yet').count()) === 0);
-  await rows.first().getByRole('link').click();
+  await rows.first().getByRole('link', { name: /^Run / }).click();
   await page.getByRole('heading', { name: /^Run / }).waitFor();
   await page.locator('.head .pill', { hasText: 'completed' }).waitFor({ timeout: 90_000 });
   const before = page.url().split('/').at(-1);
