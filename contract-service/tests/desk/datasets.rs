@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use schemas::dataset::{ColumnType, DatasetAct, DatasetActKind, DatasetOffer};
+use schemas::dataset::{ColumnType, DatasetActKind, DatasetOffer};
 use schemas::desk::{CroissantDraft, DatasetList, DatasetVersions, DatasetView, Receipted};
 use schemas::rules::BUILT_IN_SCHEMA;
 use schemas::text::Bytes;
@@ -14,24 +14,12 @@ use crate::house::House;
 use crate::papers;
 use crate::register::{by_two, code, get, http, post};
 
-fn act(house: &House, kind: DatasetActKind) -> DatasetAct {
-    DatasetAct {
-        schema: "dataset-act.v1".into(),
-        registry: house.registry(),
-        dataset_id: papers::offer(house, 0).dataset_id,
-        version: 1,
-        act: kind,
-        reason: "Consent is renewed".into(),
-        at: house.now(),
-    }
-}
-
 #[test]
 fn datasets_are_suspended_resumed_and_withdrawn() {
     let house = House::furnished();
     let path = format!("/v1/datasets/{}/acts", papers::offer(&house, 0).dataset_id);
     let other = format!("/v1/datasets/{}/acts", papers::offer(&house, 1).dataset_id);
-    let suspending = act(&house, DatasetActKind::Suspend);
+    let suspending = papers::dataset_act(&house, DatasetActKind::Suspend);
     let misplaced = post::<Receipted, _>(&house, &other, &house.sign(&suspending, &house.tdps[0]), 201);
     assert_eq!(misplaced.unwrap_err(), Code::SchemaMismatch);
     let foreign = post::<Receipted, _>(&house, &path, &house.sign(&suspending, &house.tdps[1]), 201);
@@ -44,18 +32,18 @@ fn datasets_are_suspended_resumed_and_withdrawn() {
     by_two(&house, &path, &suspending);
     assert_eq!(by(), ("suspended".into(), Some("sro".into()), true));
     house.skip(1);
-    let resuming = act(&house, DatasetActKind::Resume);
+    let resuming = papers::dataset_act(&house, DatasetActKind::Resume);
     let own = post::<Receipted, _>(&house, &path, &house.sign(&resuming, &house.tdps[0]), 201);
     assert_eq!(own.unwrap_err(), Code::Forbidden);
     assert_eq!(code(house.propose(&papers::contract(&house))), Code::DatasetNotAvailable);
     by_two(&house, &path, &resuming);
     assert_eq!(by(), ("registered".into(), None, true));
     house.skip(1);
-    let paused = house.sign(&act(&house, DatasetActKind::Suspend), &house.tdps[0]);
+    let paused = house.sign(&papers::dataset_act(&house, DatasetActKind::Suspend), &house.tdps[0]);
     post::<Receipted, _>(&house, &path, &paused, 201).unwrap();
     assert_eq!(by(), ("suspended".into(), Some("provider".into()), true));
     house.skip(1);
-    let gone = house.sign(&act(&house, DatasetActKind::Withdraw), &house.tdps[0]);
+    let gone = house.sign(&papers::dataset_act(&house, DatasetActKind::Withdraw), &house.tdps[0]);
     post::<Receipted, _>(&house, &path, &gone, 201).unwrap();
     let left: DatasetList = get(&house, "/v1/datasets?state=registered").unwrap();
     assert_eq!(left.datasets.len(), 1);

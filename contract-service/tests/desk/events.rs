@@ -119,15 +119,7 @@ fn everyone_hears_what_becomes_of_participants_keys_and_datasets() {
     let mut stream = Stream::open(&house, "/v1/events", &house.psp, None);
     let mut desk = Stream::open(&house, "/v1/events", &house.sro[0], None);
     let offer = papers::offer(&house, 0);
-    let act = DatasetAct {
-        schema: "dataset-act.v1".into(),
-        registry: house.registry(),
-        dataset_id: offer.dataset_id.clone(),
-        version: offer.version,
-        act: DatasetActKind::Suspend,
-        reason: "A look at consent".into(),
-        at: house.now(),
-    };
+    let act = papers::dataset_act(&house, DatasetActKind::Suspend);
     house.client.change_dataset(&house.sign(&act, &house.tdps[0])).unwrap();
     let changed = stream.next();
     assert_eq!((changed.kind.as_str(), &changed.dataset), ("dataset_changed", &Some(offer.dataset_id)));

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::sync::Arc;
 
-use schemas::dataset::{DatasetAct, DatasetActKind};
+use schemas::dataset::DatasetActKind;
 use schemas::desk::{ContractEvent, ContractReceipt};
 use schemas::event::{Abort, Body};
 use schemas::log::{Record, leaf_hash};
@@ -125,15 +125,7 @@ fn an_entry_says_why_to_those_whom_it_concerns_alone() {
         assert!(!String::from_utf8_lossy(&refused.body).contains(&offer.key.kms));
     }
     // That an overseer reads it stands in the log; of what is everybody's nothing does.
-    let act = DatasetAct {
-        schema: "dataset-act.v1".into(),
-        registry: house.registry(),
-        dataset_id: offer.dataset_id.clone(),
-        version: offer.version,
-        act: DatasetActKind::Suspend,
-        reason: "A look at consent".into(),
-        at: house.now(),
-    };
+    let act = papers::dataset_act(&house, DatasetActKind::Suspend);
     let act = house.sign(&act, &house.tdps[0]);
     house.client.change_dataset(&act).unwrap();
     let dataset = get(&house, &format!("/v1/datasets/{}", offer.dataset_id), "*/*").json();

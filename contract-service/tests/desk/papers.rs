@@ -3,7 +3,8 @@
 use attestation::software::{id_key_digest, image_set_pcrs, launch_measurement};
 use schemas::contract::*;
 use schemas::dataset::{
-    Column, ColumnType, DataCard, DatasetOffer, OfferKey, PriceTerm, Reference, SealedObject, Usage,
+    Column, ColumnType, DataCard, DatasetAct, DatasetActKind, DatasetOffer, OfferKey, PriceTerm, Reference,
+    SealedObject, Usage,
 };
 use schemas::evidence::{EvidenceKind, ImageSet};
 use schemas::id::{ContractId, DataKeyId, DatasetId, FamilyId, ImageSetId, JobId};
@@ -62,6 +63,19 @@ pub fn decision(house: &House, who: &FileKey, application: Digest, decision: Dec
         decision,
         reason: "Papers seen".into(),
         decided_at: house.now(),
+    }
+}
+
+/// About the first version of the first dataset.
+pub fn dataset_act(house: &House, act: DatasetActKind) -> DatasetAct {
+    DatasetAct {
+        schema: "dataset-act.v1".into(),
+        registry: house.registry(),
+        dataset_id: offer(house, 0).dataset_id,
+        version: 1,
+        act,
+        reason: "A look at consent".into(),
+        at: house.now(),
     }
 }
 
