@@ -3,12 +3,14 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from 'react-router';
 import { disputes, payments } from '../api/queries';
 import { t } from '../i18n';
+import { toldOf } from './dispute-link';
 import { Card, Empty, Read } from './page';
-import { Id, money, Name, State, Time } from './words';
+import { Id, money, Name, State, Time, useNames } from './words';
 
 export function Disputes() {
   const all = useQuery(disputes);
   const { data: owed } = useQuery(payments);
+  const names = useNames();
   const of = (id: string | null | undefined) => owed?.payments.find((one) => one.instruction_id === id);
   return (
     <Card title={t('Disputes')}>
@@ -22,7 +24,7 @@ export function Disputes() {
                   const payment = of(row.instruction_id);
                   return (
                     <tr key={row.dispute_id}>
-                      <td><Link to={`/disputes/${row.dispute_id}`}>{row.suspense ? t('Money in suspense') : t('A payment')}</Link><br /><Id value={row.dispute_id} short /></td>
+                      <td><Link to={`/disputes/${row.dispute_id}`}>{row.suspense ? t('Money in suspense') : toldOf(row, payment, names)}</Link><br /><Id value={row.dispute_id} short /></td>
                       <td>{payment ? <><Name did={payment.payer} /><br /><Name did={payment.payee} /></> : '–'}</td>
                       <td><Name did={row.opener} /></td>
                       <td className="num">{money(row.amount_minor, row.currency)}</td>

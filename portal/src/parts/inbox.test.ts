@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Schemas } from '../api/client';
 import type { Listed, ListedContract, Pending } from '../api/queries';
-import { named, pins, stopped, suspended, unanswered, undecided, unfinished, unsigned, whole } from './inbox';
+import { named, pins, stopped, suspended, unanswered, undecided, unfinished, unruled, unsigned, whole } from './inbox';
 
 const ACME = 'did:web:acme.example';
 const run = (at: number, state: string, contract = 'ctr_1', tdc = ACME) =>
@@ -51,6 +51,15 @@ it('who applies waits for a decision until a first person of the SRO has signed 
   expect(waits([])).toEqual(['a', 'b']);
   expect(waits([act('participant-decision.v1', 'a'), act('key-event.v1', 'b')])).toEqual(['b']);
   expect(waits([{ signers: [], since: '', until: '' }])).toEqual(['a', 'b']);
+});
+
+it('a dispute waits for a ruling until a first person of the SRO has signed one', () => {
+  const one = (dispute_id: string, state: string, answer_by = '2026-01-02T00:00:00Z') => ({ dispute_id, state, answer_by });
+  const all = [one('a', 'answered'), one('b', 'open'), one('c', 'open', '2025-12-31T00:00:00Z'), one('d', 'ruled'), one('e', 'closed')];
+  const waits = (begun: Pending[]) => unruled(all, begun, Date.parse('2026-01-01T00:00:00Z')).map((found) => found.dispute_id);
+  const ruling = { act: { schema: 'dispute-ruling.v1', registry: '', dispute_id: 'a' }, signers: [], since: '', until: '' };
+  expect(waits([])).toEqual(['a', 'c']);
+  expect(waits([ruling])).toEqual(['c']);
 });
 
 it('own datasets are told while they are suspended, and nobody else’s', () => {

@@ -1,5 +1,6 @@
 /** What waits for who is signed in: told from what the page reads anyway, so that nothing else must be kept in step. */
 import { useQueries, useQuery } from '@tanstack/react-query';
+import { useLocation } from 'react-router';
 import { oversees } from '../api/calm';
 import type { Schemas } from '../api/client';
 import type { Contract } from '../api/documents';
@@ -8,6 +9,8 @@ import { t } from '../i18n';
 import { peek } from '../keys/document';
 import { member as text, useSaid } from './acts';
 import { isOpen, STANDING } from './contract-acts';
+import { toldOf } from './dispute-link';
+import { waitingOn } from './disputed';
 import { marks } from './marks';
 import { ender } from './suspension';
 import { useContractName, useTitle } from './titles';
@@ -72,17 +75,25 @@ export const suspended = (all: Listed[], member: string | undefined): Listed[] =
 export const undecided = (people: Schemas['ParticipantLine'][], begun: Pending[]): Schemas['ParticipantLine'][] =>
   people.filter((one) => one.state === 'applied' && !begun.some(({ act }) => act?.schema === 'participant-decision.v1' && act['participant'] === one.did));
 
+/** What the SRO may rule on, answered or out of time, and no person of it has ruled on already. */
+export const unruled = <T extends Pick<Schemas['DisputeView'], 'dispute_id' | 'state' | 'answer_by'>>(all: T[], begun: Pending[], now = Date.now()): T[] =>
+  all.filter((one) => (one.state === 'answered' || (one.state === 'open' && Date.parse(one.answer_by) <= now)) && waitingOn(one.dispute_id, begun).length === 0);
+
 /** Everything that waits, the most pressing first. */
 export function useInbox(): Waiting[] {
   const { data: session } = useQuery(me);
   const [member, sro] = [session?.member, oversees(session)];
   const own = useQuery({ ...contracts, enabled: member !== undefined && !sro });
-  const owed = useQuery({ ...payments, enabled: member !== undefined && !sro });
-  const disputed = useQuery({ ...disputes, enabled: member !== undefined && (!sro || (session?.roles.includes('sro_admin') ?? false)) });
+  // What an overseer reads is entered in the log: disputes are read for them on Home alone, whose list shows them.
+  const reads = useLocation().pathname === '/' && (session?.roles.includes('sro_admin') ?? false);
+  const disputed = useQuery({ ...disputes, enabled: member !== undefined && (!sro || reads) });
   const all = useQuery({ ...runs, enabled: member !== undefined && !sro });
   const admin = session?.roles.includes('sro_admin') ?? false;
   const people = useQuery({ ...participants, enabled: member !== undefined });
   const begun = useQuery({ ...pendingActs, enabled: admin });
+  // Payments name the sides of what is to be ruled on, and are read for an overseer where something is.
+  const toRule = admin && begun.data !== undefined ? unruled(disputed.data ?? [], begun.data) : [];
+  const owed = useQuery({ ...payments, enabled: member !== undefined && (!sro || (reads && (toRule.length > 0 || begun.data?.some(({ act }) => act !== undefined && text(act, 'dispute_id') !== '')))) });
   const tell = useSaid(admin);
   const signedByAll = useQuery({ ...awaitingSro, enabled: admin });
   const { data: countersigned } = useQuery(marks('countersigned', member ?? ''));
@@ -105,6 +116,7 @@ export function useInbox(): Waiting[] {
   const titleOf = useTitle();
   const contractName = useContractName();
   const names = useNames();
+  const paymentOf = (one: Schemas['DisputeView']) => owed.data?.payments.find((row) => row.instruction_id === one.instruction_id);
   const waiting: Waiting[] = [];
   for (const view of unsigned([...(own.data ?? []).map((one) => one.view), ...next], member)) {
     const contract = peek<Contract>(view.contract);
@@ -115,8 +127,11 @@ export function useInbox(): Waiting[] {
   }
   for (const one of begun.data ?? []) {
     if (one.act === undefined || one.signers.includes(member ?? '')) continue;
-    const about = [text(one.act, 'reason'), t('A colleague has signed; the second signature is yours to give.')].filter((part) => part !== '').join(' · ');
-    waiting.push({ id: one.digest ?? one.since, kind: 'approve', title: t('Second signature: {act}', { act: tell(one.act) }), about, to: '/admin' });
+    // What is ruled on is read first; its page leads on to the desk.
+    const dispute = text(one.act, 'dispute_id');
+    const found = disputed.data?.find((other) => other.dispute_id === dispute);
+    const about = [found ? toldOf(found, paymentOf(found), names) : '', text(one.act, 'reason'), t('A colleague has signed; the second signature is yours to give.')].filter((part) => part !== '').join(' · ');
+    waiting.push({ id: one.digest ?? one.since, kind: 'approve', title: t('Second signature: {act}', { act: tell(one.act) }), about, to: dispute === '' ? '/admin' : `/disputes/${dispute}` });
   }
   for (const row of signedByAll.data ?? []) {
     if (countersigned === undefined || countersigned.includes(row.sha256)) continue;
@@ -135,15 +150,13 @@ export function useInbox(): Waiting[] {
     waiting.push({ id: payment.instruction_id, kind: 'pay', title: t('A payment of {sum} failed', { sum: money(payment.amount_minor, payment.currency) }), about, to: `/payments/${payment.instruction_id}` });
   }
   for (const one of disputed.data ?? []) {
-    const payment = owed.data?.payments.find((row) => row.instruction_id === one.instruction_id);
+    const payment = paymentOf(one);
+    const sum = toldOf(one, payment, names);
     if (admin) {
-      // Ruled once it is answered, or the time to answer is over.
-      if (one.state !== 'answered' && !(one.state === 'open' && Date.parse(one.answer_by) <= Date.now())) continue;
-      waiting.push({ id: one.dispute_id, kind: 'dispute', title: t('A dispute waits for a ruling'), about: money(one.amount_minor, one.currency), to: `/disputes/${one.dispute_id}` });
+      if (toRule.includes(one)) waiting.push({ id: one.dispute_id, kind: 'dispute', title: t('A dispute waits for a ruling'), about: sum, to: `/disputes/${one.dispute_id}` });
       continue;
     }
     const side = member !== one.opener && (member === payment?.payer || member === payment?.payee);
-    const sum = [money(one.amount_minor, one.currency), payment && t('{payer} to {payee}', { payer: names(payment.payer), payee: names(payment.payee) })].filter(Boolean).join(' · ');
     const [answer, close] = [one.state === 'open' && side, one.state === 'ruled' && member === one.opener];
     if (!answer && !close) continue;
     const title = answer ? t('A payment of yours is disputed') : t('Your dispute is ruled');

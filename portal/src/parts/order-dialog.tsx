@@ -140,9 +140,18 @@ function Ask({ ready, put, shut, why, children }: {
 
 const agreedOf = (all: { envelope: Schemas['Envelope'] }[]): Contract[] => all.map(({ envelope }) => peek<Contract>(envelope as Envelope));
 
+/** The contracts of a job that are not in force, as far as they are read. */
+function useEnded(job: JobSpec): JobSpec['contracts'] {
+  const states = useQueries({ queries: job.contracts.map((one) => contractQuery(one.id)) });
+  return job.contracts.filter((_, at) => (states[at]?.data?.state ?? 'active') !== 'active');
+}
+
 /** The job of a run once more: a new job of the same plan, signed here, and a new charge. */
 export function OrderAgain({ job, charges }: { job: JobSpec; charges: Schemas['DatasetCharge'][] }) {
   const [open, setOpen] = useState(false);
+  const ended = useEnded(job);
+  // What ends while the dialog is open is said in it.
+  if (ended[0] !== undefined && !open) return <p className="dim small">{t('The contract is not in force: no run can be ordered under it.')} <Link to={`/contracts/${ended[0].id}`}>{t('To the contract')}</Link></p>;
   return (
     <>
       <Button variant="default" onClick={() => setOpen(true)}>{t('Order a new run')}</Button>
@@ -155,7 +164,7 @@ function Again({ job, charges }: { job: JobSpec; charges: Schemas['DatasetCharge
   const { ready } = useSigning();
   const around = useQuery(jobContracts(job.contracts.map((one) => one.id)));
   const states = useQueries({ queries: job.contracts.map((one) => contractQuery(one.id)) });
-  const ended = job.contracts.filter((_, at) => (states[at]?.data?.state ?? 'active') !== 'active');
+  const ended = useEnded(job);
   const agreed = agreedOf((around.data ?? []).flatMap((one) => one.contracts));
   const why = useTooMuch(job, agreed, charges);
   // Made once: another id is another digest.

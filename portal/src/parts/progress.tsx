@@ -89,7 +89,7 @@ function Trace({ plan, state, way, charges, ended }: { plan: Plan; state: string
         now={now}
         heads={[t('Steps'), 'ε']}
       />
-      <figcaption className="dim small">{t('The accountant’s plan at noise multiplier {sigma} and δ {delta}, for the dataset that the steps cost most. It is the same for every table.', { sigma: plan.noise, delta: plan.delta })}</figcaption>
+      <figcaption className="dim small">{t('The accountant’s plan at noise multiplier {sigma} and δ {delta}, for the dataset that the steps cost most. It follows from the plan alone, whatever stands in the tables.', { sigma: plan.noise, delta: plan.delta })}</figcaption>
     </figure>
   );
 }

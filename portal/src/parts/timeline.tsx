@@ -8,8 +8,8 @@ const NAMES: Record<string, string> = {
   committed: 'output fixed', completed: 'completed', delivered: 'model fetched',
 };
 
-/** `paid`: whether all that the run owes is paid; undefined where it owes nothing. */
-export function Timeline({ state, reached, paid }: { state: string; reached?: string; paid?: boolean }) {
+/** `money`: what became of all that the run owes; undefined where it owes nothing. */
+export function Timeline({ state, reached, money }: { state: string; reached?: string; money?: string }) {
   const aborted = state === 'aborted';
   const at = WAY.indexOf((aborted ? (reached ?? 'attested') : state) as (typeof WAY)[number]);
   return (
@@ -23,7 +23,7 @@ export function Timeline({ state, reached, paid }: { state: string; reached?: st
           {aborted && place === at + 1 ? t('ended without output') : t(NAMES[name] ?? name)}
         </li>
       ))}
-      {paid !== undefined && <li className={paid ? 'done' : 'now'}>{paid ? t('paid') : t('not paid yet')}</li>}
+      {money !== undefined && <li className={money === 'not paid yet' || money === 'being given back' ? 'now' : 'done'}>{t(money)}</li>}
     </ol>
   );
 }

@@ -9,6 +9,7 @@ import { me, trust } from '../api/queries';
 import { t } from '../i18n';
 import { type Envelope, peek, read, Refused, seal } from '../keys/document';
 import { type Act, member, subject, useSaid } from './acts';
+import { DisputeLink } from './dispute-link';
 import { keyMissing, NoKey, useSigning } from './keys';
 import { Facts, ProblemNote } from './page';
 import { SignedBytes, useOwn } from './signed';
@@ -89,6 +90,7 @@ export function TwoPeople({ act, second, path, hand, done }: {
           {act && <Facts of={[
             [t('What you sign'), <strong key="w">{tell(act)}</strong>],
             [t('About'), subject(act) === '' ? undefined : <Id key="a" value={subject(act)} />],
+            [t('Dispute'), member(act, 'dispute_id') === '' ? undefined : <DisputeLink key="d" id={member(act, 'dispute_id')} ask />],
             [t('Reason'), member(act, 'reason') || undefined],
           ]} />}
           <SignedBytes of={own} open />

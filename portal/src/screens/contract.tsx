@@ -166,7 +166,7 @@ function Shown({ view, id, registry }: { view: Schemas['ContractView']; id: stri
               <div className="digest" data-testid="digest">{own.digest}</div>
               <p className="dim small">{t('SHA-256 of {n} canonical bytes, made in your browser of what is shown here.', { n: own.bytes.length })}</p>
             </Card>
-            <Card title={t('Signatures')}><Signatures of={own.value} signatures={view.contract.signatures} verdicts={verdicts} /></Card>
+            <Card title={t('Signatures')}><Signatures of={own.value} signatures={view.contract.signatures} verdicts={verdicts} declined={view.state === 'declined'} /></Card>
             {/* Another version is read anew: nothing that was ticked or written for this one counts for it. */}
             <div className="noprint"><Acts key={own.digest} own={own} view={view} verdicts={verdicts} signed={acknowledge} /></div>
           </div>

@@ -47,6 +47,7 @@ function Shown({ of }: { of: View }) {
   const { data: session } = useQuery(me);
   const { data: pinned } = useQuery(trust);
   const owed = useQuery(payments);
+  const begun = useBegun(of.dispute_id);
   const contractName = useContractName();
   const handed = useHanded(ACTS);
   const [answering, setAnswering] = useState(false);
@@ -56,6 +57,8 @@ function Shown({ of }: { of: View }) {
   const { dispute_id: id } = of;
   const member = session?.member ?? '';
   const sro = session?.roles.includes('sro_admin') ?? false;
+  // Who has ruled already waits for a colleague.
+  const signed = begun.some((one) => one.act.schema === 'dispute-ruling.v1' && one.signers.includes(member));
   const payment = owed.data?.payments.find((one) => one.instruction_id === of.instruction_id);
   // Of money in suspense the provider that holds it answers; of an obligation the side that did not open it.
   const other = of.suspense ? member === of.opener || member === payment?.payer || member === payment?.payee : member !== of.opener && (member === payment?.payer || member === payment?.payee);
@@ -93,7 +96,7 @@ function Shown({ of }: { of: View }) {
       crumbs={<><Link to="/payments">{t('Payments')}</Link> / {t('Dispute')} {id.slice(4, 12)}</>}
     >
       <ProblemNote problem={handed.problem} />
-      <Begun id={id} />
+      <Begun all={begun} />
       <Card title={t('How far it is')}>
         <ol className="steps" aria-label={t('The way of this dispute')}>
           {WAY.map((name, place) => <li key={name} className={place < at || at === WAY.length - 1 ? 'done' : place === at ? 'now' : ''} aria-current={place === at ? 'step' : undefined}>{t(name)}</li>)}
@@ -126,7 +129,7 @@ function Shown({ of }: { of: View }) {
           <Card title={t('What you can do')}>
             <div className="stack tight">
               {of.state === 'open' && other && <Button onClick={() => setAnswering(true)}>{t('Answer')}</Button>}
-              {sro && rulable && pinned && <Rule of={of} registry={pinned.registry} ruled={setAct} />}
+              {sro && rulable && pinned && !signed && <Rule of={of} registry={pinned.registry} ruled={setAct} />}
               {of.state === 'ruled' && member === of.opener && <Button onClick={() => setClosing(true)}>{t('Close the dispute')}</Button>}
               {of.state === 'ruled' && sro && pinned && <Button variant="default" onClick={() => setAct({ schema: 'dispute-close.v1', registry: pinned.registry, dispute_id: id, reason: 'The ruling was carried out.', at: stamp() })}>{t('Close it as the SRO')}</Button>}
               {idle() !== undefined && <p className="dim">{idle()}</p>}
@@ -159,13 +162,17 @@ function Shown({ of }: { of: View }) {
 }
 
 /** What a first person of the SRO has signed about it, for the SRO's people alone: nobody else reads what is not decided yet. */
-function Begun({ id }: { id: string }) {
+function useBegun(id: string): ReturnType<typeof waitingOn> {
   const { data: session } = useQuery(me);
   const { data: pinned } = useQuery(trust);
-  const person = pinned?.sro.some(({ did }) => did === session?.member) ?? false;
-  const { data: begun = [] } = useQuery({ ...pendingActs, enabled: person });
-  const tell = useSaid(person);
-  return waitingOn(id, begun).map((one) => (
+  const { data: begun = [] } = useQuery({ ...pendingActs, enabled: pinned?.sro.some(({ did }) => did === session?.member) ?? false });
+  return waitingOn(id, begun);
+}
+
+function Begun({ all }: { all: ReturnType<typeof waitingOn> }) {
+  const { data: session } = useQuery(me);
+  const tell = useSaid(all.length > 0);
+  return all.map((one) => (
     <div key={one.digest ?? one.since} className="note wait stack tight" role="status" data-testid="begun">
       <strong>{one.act.schema === 'dispute-ruling.v1' ? t('A ruling waits for a second person of the SRO.') : t('The end of this dispute waits for a second person of the SRO.')}</strong>
       <p>{tell(one.act)}</p>

@@ -44,6 +44,9 @@ const PHASES: Record<string, [string, string]> = {
   void: ['bad', 'gives back what was held'],
 };
 
+/** Why a transfer was made, where its code alone says too little. */
+const CODES: Record<string, string> = { owed_back: 'refund owed', back_paid: 'refund paid', back_got: 'refund received' };
+
 /** Accounts of the books. What is its owner's or owed to it grows by debits, what its owner owes or holds for others by credits. */
 const ACCOUNTS: Record<string, string> = {
   receivable: 'receivable', payable: 'payable', cash: 'cash', escrow: 'escrow', principal_pool: 'pool of the data principals', paid_out: 'paid out to principals',
@@ -89,7 +92,7 @@ function Shown({ of }: { of: Obligation }) {
         )}
         {(of.attempt ?? 0) > 0 && <p className="dim small">{t('{n} attempts failed before.', { n: of.attempt ?? 0 })}</p>}
         <p className="dim small">{t('Nobody pays on this page: your payment provider does as it is instructed.')}</p>
-        <p className="dim small">{t('Money moves in two phases: it is held first, and made final or given back once. No phase is skipped or done twice.')}</p>
+        <p className="dim small">{t('What is held first is made final or given back, once. What is final at once was never held.')}</p>
       </Card>
       <Disputed all={known} />
       <Card title={t('What it is for')}>
@@ -162,7 +165,7 @@ function Transfers({ of }: { of: Obligation }) {
                     return (
                       <tr key={line.id}>
                         <td><Time at={line.at} /></td>
-                        <td>{t(line.code.replaceAll('_', ' '))}</td>
+                        <td>{t(CODES[line.code] ?? line.code.replaceAll('_', ' '))}</td>
                         <td><Posting kind={line.debit_kind} owner={line.debit} sum={money(line.amount_minor, line.currency)} /></td>
                         <td><Posting kind={line.credit_kind} owner={line.credit} sum={money(line.amount_minor, line.currency)} /></td>
                         <td><span className={`pill ${tone}`}>{t(words)}</span></td>

@@ -10,6 +10,7 @@ import { deliveries, disputes, endpoints, me, participants, payments } from '../
 import { languageNow, t } from '../i18n';
 import { keyMissing, useSigning } from '../parts/keys';
 import { Disputes } from '../parts/disputes';
+import { sums } from '../parts/fate';
 import { Card, Empty, Facts, Page, ProblemNote, Read } from '../parts/page';
 import { Revenue } from '../parts/revenue';
 import { Id, money, Name, Paid, State, Time } from '../parts/words';
@@ -66,18 +67,17 @@ export default function Payments() {
 
 function DisputeOf({ one }: { one: Schemas['DisputeView'] | undefined }) {
   if (one === undefined) return null;
-  return <Link to={`/disputes/${one.dispute_id}`}>{one.state === 'closed' ? <span className="pill">{t('was disputed')}</span> : <span className="pill bad">{t('disputed')}</span>}</Link>;
+  const [tone, words] = one.state === 'closed' ? ['', t('was disputed')] : one.state === 'ruled' ? ['accent', t('dispute ruled')] : ['bad', t('disputed')];
+  return <Link to={`/disputes/${one.dispute_id}`}><span className={`pill ${tone}`}>{words}</span></Link>;
 }
 
-function Sums({ rows, member }: { rows: { payer: string; payee: string; currency: string; amount_minor: number; state: string }[]; member: string }) {
-  const sums = new Map<string, number>();
-  for (const row of rows) {
-    const side = row.payer === member ? t('You paid') : row.payee === member ? t('You received') : t('Between others');
-    const open = row.state === 'settled' ? '' : ` (${t('open')})`;
-    const key = `${side}${open}|${row.currency}`;
-    sums.set(key, (sums.get(key) ?? 0) + row.amount_minor);
-  }
-  return <Facts of={[...sums].map(([key, sum]) => [key.split('|')[0] ?? '', <strong key={key} className="num">{money(sum, key.split('|')[1] ?? 'INR')}</strong>])} />;
+function Sums({ rows, member }: { rows: Schemas['ObligationView'][]; member: string }) {
+  return (
+    <Facts of={sums(rows, member).map(({ side, fate, currency, minor }) => [
+      fate === 'paid' ? t(side) : `${t(side)} (${t(fate)})`,
+      <strong key={`${side}${fate}${currency}`} className="num">{money(minor, currency)}</strong>,
+    ])} />
+  );
 }
 
 /** A time to the second: attempts follow each other within a minute. */

@@ -10,6 +10,7 @@ import { datasets, me, run as query, runView, trust } from '../api/queries';
 import { t } from '../i18n';
 import { peek } from '../keys/document';
 import { GaveUp, Verdicts } from '../parts/decisions';
+import { fateOf } from '../parts/fate';
 import { mark } from '../parts/marks';
 import { OrderAgain } from '../parts/order-dialog';
 import { Card, Facts, Page, Read, Terminal } from '../parts/page';
@@ -54,9 +55,6 @@ function Shown({ record, id }: { record: Schemas['RunRecord']; id: string }) {
   useEffect(() => {
     if (mine && run.state === 'aborted') void mark(client, 'ended', run.tdc, id);
   }, [client, mine, run.state, run.tdc, id]);
-  // Undefined where nothing is owed.
-  const owed = view.data?.obligations ?? [];
-  const paid = owed.length === 0 ? undefined : owed.every((one) => one.state === 'settled');
   return (
     <Page
       title={`${t('Run')} ${id.slice(4, 12)}`}
@@ -70,7 +68,7 @@ function Shown({ record, id }: { record: Schemas['RunRecord']; id: string }) {
         <div className="simulated" role="note">{t('SIMULATED evidence: the software attester showed this room. No hardware vouches for it.')}</div>
       )}
       <Card title={t('Progress')}>
-        <Timeline state={run.state} reached={reached(record)} paid={paid} />
+        <Timeline state={run.state} reached={reached(record)} money={fateOf(view.data?.obligations ?? [])} />
         <Progress run={run} steps={training?.steps} charges={charges} ended={record.aborted_steps} />
         <GaveUp record={record} />
         {record.aborted != null && record.aborted_code == null && <WhyAt index={record.aborted} />}
@@ -89,7 +87,7 @@ function Shown({ record, id }: { record: Schemas['RunRecord']; id: string }) {
                   const cap = offer && charge.epsilon_micro < Number.MAX_SAFE_INTEGER ? Math.floor(Number(offer.privacy_cap.epsilon) * 1e6) : undefined;
                   return (
                     <li key={charge.dataset_id}>
-                      <div className="row between"><Link to={`/datasets/${charge.dataset_id}`}>{offer?.name ?? `${charge.dataset_id.slice(0, 16)}…`}</Link><strong className="num">{cap === undefined ? `ε ${epsilon(charge.epsilon_micro)}` : t('ε {spent} of {cap}', { spent: epsilon(charge.epsilon_micro), cap: epsilon(cap, 'left') })}</strong></div>
+                      <div className="row between"><Link to={`/datasets/${charge.dataset_id}`}>{offer?.name ?? `${charge.dataset_id.slice(0, 16)}…`}</Link><strong className="num">{cap === undefined ? `ε ${epsilon(charge.epsilon_micro)}` : t('ε {spent}; its offer allows {cap}', { spent: epsilon(charge.epsilon_micro), cap: epsilon(cap, 'left') })}</strong></div>
                       {cap !== undefined && <Gauge spent={charge.epsilon_micro} cap={cap} label={t('ε of this run against the ε of its offer')} calm />}
                       <p className="dim small">{t('δ {delta}; factor {factor} of the join', { delta: charge.delta, factor: charge.factor })}</p>
                     </li>
@@ -106,7 +104,7 @@ function Shown({ record, id }: { record: Schemas['RunRecord']; id: string }) {
                   {obligations.map((one) => (
                     <li key={one.instruction_id} className="item">
                       <div><Name did={one.payer} /> → <Name did={one.payee} /><p className="small"><Id value={one.instruction_id} short /></p></div>
-                      <div className="row"><strong className="num">{money(one.amount_minor, one.currency)}</strong><Paid of={one} /></div>
+                      <div className="row"><Link className="num" to={`/payments/${one.instruction_id}`}>{money(one.amount_minor, one.currency)}</Link><Paid of={one} /></div>
                     </li>
                   ))}
                 </ul>

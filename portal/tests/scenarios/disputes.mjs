@@ -71,8 +71,13 @@ export async function a_payment_is_disputed_answered_ruled_by_two_people_and_clo
   await nobody.goto(`${house.url}/portal/disputes/${id}`);
   await nobody.getByRole('heading', { name: 'Sign in', level: 1 }).waitFor();
   assert.equal((await read(nobody, `/v1/disputes/${id}`))[0], 401);
-  // Two people of the SRO: the first one's signature rules nothing.
+  // Two people of the SRO: the first one's signature rules nothing. What they read is entered in the log: a page that shows no dispute reads none.
   const asha = await house.signer('sro');
+  const asked = [];
+  asha.on('request', (request) => asked.push(new URL(request.url()).pathname));
+  await house.open(asha, '/datasets');
+  await asha.locator('.card.link').first().waitFor();
+  assert.deepEqual(asked.filter((path) => /^\/v1\/(disputes|payments)/.test(path)), []);
   await house.open(asha, '/');
   await asha.getByRole('link', { name: 'A dispute waits for a ruling' }).first().click();
   await house.open(asha, `/disputes/${id}`);
@@ -86,6 +91,9 @@ export async function a_payment_is_disputed_answered_ruled_by_two_people_and_clo
   const link = await asha.getByRole('dialog').locator('button.id').getAttribute('title');
   // Its page says to the SRO's people that a ruling waits, and to nobody else.
   await asha.getByTestId('begun').getByText('a colleague confirms it').waitFor();
+  await asha.getByRole('dialog').getByRole('button', { name: 'Done', exact: true }).click();
+  await asha.getByRole('dialog').waitFor({ state: 'hidden' });
+  assert.equal(await asha.getByRole('button', { name: 'Rule', exact: true }).count(), 0, 'who has ruled is not asked again');
   const state = () => consumer.evaluate(async (name) => (await (await fetch(`/v1/disputes/${name}`)).json()).state, id);
   assert.equal(await state(), 'answered');
   assert.equal(await consumer.getByTestId('begun').count(), 0, 'what is not decided yet is nobody else’s business');
@@ -98,6 +106,7 @@ export async function a_payment_is_disputed_answered_ruled_by_two_people_and_clo
   await bela.goto('about:blank');
   await bela.goto(link);
   await bela.getByText('A colleague signed this').waitFor();
+  await bela.getByRole('dialog').getByRole('link', { name: /^Read the dispute: / }).waitFor();
   await bela.getByRole('dialog').getByRole('button', { name: 'Sign', exact: true }).click();
   await until('the ruling stands', async () => (await state()) === 'ruled');
   await consumer.getByText('The books show one payment').waitFor();

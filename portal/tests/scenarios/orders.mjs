@@ -76,11 +76,9 @@ export async function a_contract_whose_runs_are_done_takes_no_further_one_and_th
   const { runs } = await page.evaluate(async () => (await fetch('/v1/runs?limit=200')).json());
   // The demo's own run, the first: its contract grants as much as that run took.
   await house.open(page, `/runs/${runs.at(-1).run_id}`);
-  await page.getByRole('button', { name: 'Order a new run' }).click();
-  const dialog = page.getByRole('dialog');
-  await dialog.getByTestId('cost').getByText('with the run before perhaps more than is granted').first().waitFor();
-  await dialog.getByText('The contract is not in force').waitFor();
-  assert.equal(await dialog.getByRole('button', { name: 'Order this run' }).count(), 0);
+  await page.getByText('The contract is not in force: no run can be ordered under it.').waitFor();
+  await page.getByRole('link', { name: 'To the contract' }).waitFor();
+  assert.equal(await page.getByRole('button', { name: 'Order a new run' }).count(), 0);
   const after = await page.evaluate(async () => (await (await fetch('/v1/runs?limit=200')).json()).runs.length);
   assert.equal(after, runs.length, 'nothing runs');
   quiet(page);

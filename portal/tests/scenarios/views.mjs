@@ -101,7 +101,7 @@ export async function a_run_shows_its_way_what_it_cost_and_that_its_evidence_is_
   assert.equal(costs.length, 3, 'each provider once');
   for (const cost of costs) {
     // What it cost, of what its offer lets be spent.
-    const [, spent, cap] = /^ε ([\d.]+) of ([\d.]+)$/.exec(cost) ?? [];
+    const [, spent, cap] = /^ε ([\d.]+); its offer allows ([\d.]+)$/.exec(cost) ?? [];
     assert.ok(Math.abs(Number(spent) - epsilon) < 0.001 && Number(cap) > epsilon, cost);
   }
   await page.getByText(String(house.report.privacy.steps)).first().waitFor();

@@ -3,6 +3,7 @@ import { Button } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { me, pendingActs, type Pending, trust } from '../../api/queries';
 import { t } from '../../i18n';
+import { DisputeLink } from '../../parts/dispute-link';
 import { Card, Empty, Read } from '../../parts/page';
 import { Name, Time } from '../../parts/words';
 import { type Act, member, subject, useSaid } from '../../parts/acts';
@@ -41,6 +42,7 @@ function Line({ one, mine, tell, sign }: { one: Pending; mine: string | undefine
         <strong>{tell(act)}</strong>
         {reason !== '' && <p>{reason}</p>}
         <p className="small">{subject(act)}</p>
+        {member(act, 'dispute_id') !== '' && <p><DisputeLink id={member(act, 'dispute_id')} /></p>}
         <p className="small">{t('signed by')} {one.signers.map((holder) => <Name key={holder} did={holder} />)} · <Time at={one.since} /> · {t('forgotten')} <Time at={one.until} /></p>
       </div>
       {own ? <span className="pill wait">{t('waits for a colleague')}</span> : sign && <Button size="xs" aria-label={`${t('Read and sign')}: ${subject(act)}`} onClick={() => sign(act)}>{t('Read and sign')}</Button>}
