@@ -9,6 +9,7 @@ import { disputes, journal, me, payments, trust } from '../api/queries';
 import { t } from '../i18n';
 import { about, disputable, RULINGS } from '../parts/disputed';
 import { uuidV7 } from '../parts/draft';
+import { fate } from '../parts/fate';
 import { Card, Empty, Facts, Page, Read, Terminal } from '../parts/page';
 import { SignedAct } from '../parts/signed-act';
 import { useContractName } from '../parts/titles';
@@ -20,6 +21,9 @@ const NAMES: Record<string, string> = {
   asked: 'block asked for', blocked: 'money blocked', due: 'failed, tried again', instructed: 'payment told', settled: 'paid',
   refunding: 'block being undone', refunded: 'no longer owed', void: 'never blocked',
 };
+
+/** Of money that moves back; what no money stands behind is only owed no longer. */
+const BACK = { refunding: 'being given back', refunded: 'given back' };
 
 /** The way of the instruction that was given last, to where it stands at the payment system. */
 export function wayOfInstruction(standing: string): string[] {
@@ -83,7 +87,7 @@ function Shown({ of }: { of: Obligation }) {
       actions={open ? <Button component={Link} variant="default" to={`/disputes/${open.dispute_id}`}>{t('To its dispute')}</Button> : all && disputable(of, all, session?.member) ? <Open of={of} again={known.length > 0} /> : undefined}
     >
       <Card title={t('How far it is')}>
-        <Steps label={t('The way of this payment')} way={way} at={of.state} names={of.standing === 'returned' ? { ...NAMES, due: 'came back, tried again' } : NAMES} />
+        <Steps label={t('The way of this payment')} way={way} at={of.state} names={{ ...NAMES, ...(of.standing === 'returned' && { due: 'came back, tried again' }), ...(fate(of).endsWith('given back') && BACK) }} />
         {of.standing != null && (
           <>
             <p className="dim small">{t('The instruction that was given last, as its payment provider says:')}</p>
