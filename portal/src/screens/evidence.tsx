@@ -49,6 +49,7 @@ function Shown({ record, view, trust: named, id }: { record: Record_; view: View
         <div className="stack">
           <Again record={record} view={view} trust={named} />
           <Card title={t('Checks of the service')} aside={<span className="dim small">{t('as it says; key services appraise anew')}</span>}>
+            {run.assurance === 'software' && <p className="small">{t('SIMULATED: checks of a maker of chips are passed here by the software attester’s own figures, and vouch for nothing.')}</p>}
             <ul className="checks">{checks.map((check) => <li key={check}>{check.replaceAll('_', ' ')}<span className="pill good">{t('passed')}</span></li>)}</ul>
           </Card>
         </div>
