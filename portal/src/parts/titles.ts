@@ -30,6 +30,6 @@ export function useContractName(): (id: string) => string {
   const title = useTitle();
   return (id) => {
     const found = own?.find(({ row }) => row.contract_id === id);
-    return found ? title(found.contract) : `${id.slice(0, 16)}…`;
+    return found ? title(found.contract) : `…${tail(id)}`;
   };
 }
