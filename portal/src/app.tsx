@@ -1,12 +1,13 @@
 /** Who sees what: the pages by path, the rail by role. */
 import { useQuery } from '@tanstack/react-query';
 import { lazy, Suspense } from 'react';
-import { Navigate, Route, Routes, useLocation } from 'react-router';
+import { Link, Navigate, Route, Routes, useLocation } from 'react-router';
 import { oversees } from './api/calm';
 import { useLive } from './api/live';
 import { me } from './api/queries';
+import { t } from './i18n';
 import { Boundary } from './parts/boundary';
-import { Read, Waiting } from './parts/page';
+import { Page, Read, Waiting } from './parts/page';
 import { Shell } from './parts/shell';
 import { Enrol } from './screens/enrol';
 import { Home } from './screens/home';
@@ -69,10 +70,20 @@ function SignedIn() {
             <Route path="payments/:id" element={<Payment />} />
             <Route path="disputes/:id" element={<Dispute />} />
             <Route path="admin" element={<Admin />} />
-            <Route path="*" element={<Navigate to="/" replace />} />
+            <Route path="sign-in" element={<Navigate to="/" replace />} />
+            <Route path="*" element={<Nowhere />} />
           </Routes>
         </Suspense>
       </Boundary>
     </Shell>
+  );
+}
+
+/** An address that is none of the page's: a link that was cut off, or a slip of the keyboard. */
+function Nowhere() {
+  return (
+    <Page title={t('There is no such page')}>
+      <p>{t('Look at the address, or go on from here:')} <Link to="/">{t('Home')}</Link>, <Link to="/datasets">{t('Datasets')}</Link>, <Link to="/contracts">{t('Contracts')}</Link>, <Link to="/runs">{t('Runs')}</Link></p>
+    </Page>
   );
 }

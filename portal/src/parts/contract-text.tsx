@@ -2,8 +2,11 @@
  * A contract in plain language, for whoever has to sign it: every member stands in it, in words where the page has some,
  * else as it was written, under "Further terms".
  */
-import type { Contract, ContractDataset } from '../api/documents';
+import { useQuery } from '@tanstack/react-query';
+import type { Contract, ContractDataset, ImageSet } from '../api/documents';
+import { datasets, imageSets } from '../api/queries';
 import { t } from '../i18n';
+import { peek } from '../keys/document';
 import { rest, type Shape } from './further';
 import { Json } from './json';
 import { TERM, TermText } from './payment-text';
@@ -62,11 +65,17 @@ function notice(seconds: number): string {
   return t('{n} seconds after notice', { n: seconds });
 }
 
+/** A contract names by ids: what the register calls them stands beside, and binds nobody. */
+function Called({ id, name }: { id: string; name: string | undefined }) {
+  return <>{name !== undefined && <><bdi>{name}</bdi> </>}<Id value={id} short /></>;
+}
+
 function Dataset({ of }: { of: ContractDataset }) {
+  const { data: offers } = useQuery(datasets);
   const privacy = of.privacy;
   return (
     <li>
-      <strong><Name did={of.provider} /></strong>, {t('version {n}', { n: of.version })} <Id value={of.dataset_id} short />
+      <strong><Name did={of.provider} /></strong>, {t('version {n}', { n: of.version })} <Called id={of.dataset_id} name={offers?.find(({ offer }) => offer.dataset_id === of.dataset_id)?.offer.name} />
       <ul>
         <li>{t('Columns that may be read')}: {of.allowed_columns.join(', ') || t('none')}</li>
         <li>{t('Joined on')}: {of.join_keys.join(', ') || t('nothing')}; {t('may be predicted')}: {of.target_columns.join(', ') || t('nothing')}</li>
@@ -103,6 +112,9 @@ export function ContractText({ of }: { of: Contract }) {
   const { revocation } = of;
   const further = rest(of, SHOWN);
   const rooms = of.compute.rooms_max;
+  // Where the page has read them anyway.
+  const { data: sets } = useQuery({ ...imageSets, enabled: false });
+  const named = new Map((sets?.image_sets ?? []).map(({ image_set }) => peek<ImageSet>(image_set.envelope)).map((set) => [set.image_set_id, String(set['name'] ?? '')]));
   return (
     <div className="prose">
       <div>
@@ -123,7 +135,7 @@ export function ContractText({ of }: { of: Contract }) {
       <div>
         <h3>{t('Clean room')}</h3>
         <ul>
-          <li>{t('Only rooms of')} {of.compute.image_sets.map((id) => <Id key={id} value={id} short />)}, {t('platform level {level}', { level: of.compute.platform_level })}</li>
+          <li>{t('Only rooms of')} {of.compute.image_sets.map((id) => <Called key={id} id={id} name={named.get(id)} />)}, {t('platform level {level}', { level: of.compute.platform_level })}</li>
           <li>{t('Shown by')} {of.compute.evidence.map((kind) => t(EVIDENCE[kind] ?? kind)).join(` ${t('or')} `)}</li>
           <li>{rooms == null ? t('One room for each run') : t('At most {n} rooms together for one run, each of which holds the data', { n: rooms })}</li>
           <li>{t('What leaves')}: {of.outputs.kinds.join(', ')}, {t(RELEASES[of.outputs.release] ?? of.outputs.release)} <Name did={of.outputs.recipient} /> {t('alone')}</li>
@@ -136,7 +148,7 @@ export function ContractText({ of }: { of: Contract }) {
         <ul>
           <li>
             {t('May be revoked by')} {revocation.by.map(role).join(', ') || t('no party')}, {notice(revocation.notice_seconds)}
-            {'; '}{t('always by two people of the SRO')}
+            {!(revocation.by.includes('sro') && revocation.notice_seconds === 0) && <>{'; '}{t('always by two people of the SRO')}</>}
           </li>
           {(revocation.conditions ?? []).map((one) => (
             <li key={one.cause}>{t('For cause')} {one.cause.replaceAll('_', ' ')}: {one.by.map(role).join(', ')}, {notice(one.notice_seconds)}</li>

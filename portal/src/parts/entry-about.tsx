@@ -5,6 +5,7 @@ import { Link } from 'react-router';
 import { datasets } from '../api/queries';
 import { t } from '../i18n';
 import type { Line } from '../log/story';
+import { tail } from './titles';
 import { Id, Name } from './words';
 
 /** Who acted, by the names under which they are registered; in full with what they are registered under. */
@@ -25,7 +26,7 @@ export function About({ line, full }: { line: Line; full?: boolean }) {
   const all: [string, ReactNode][] = [
     ...(line.participant ? [[line.participant, <Name key="n" did={line.participant} />] as [string, ReactNode]] : []),
     ...(line.dispute ? [way(`/disputes/${line.dispute}`, line.dispute, `${t('Dispute')} …${line.dispute.slice(-8)}`)] : []),
-    ...(line.run_id ? [way(`/runs/${line.run_id}`, line.run_id, `${t('Run')} ${line.run_id.slice(4, 12)}`)] : []),
+    ...(line.run_id ? [way(`/runs/${line.run_id}`, line.run_id, `${t('Run')} ${tail(line.run_id)}`)] : []),
     ...line.payments.map((id) => way(`/payments/${id}`, id, `${t('Payment')} ${id.slice(0, 8)}`)),
     ...line.datasets.map((id) => way(`/datasets/${id}`, id, named(id))),
     ...line.contracts.map((id) => way(`/contracts/${id}`, id, `${t('Contract')} …${id.slice(-8)}`)),

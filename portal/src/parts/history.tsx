@@ -6,7 +6,7 @@ import { t } from '../i18n';
 import { Card, Read } from './page';
 import { stopping, type Told } from './told';
 import { Why } from './why';
-import { State, Time } from './words';
+import { kindOf, State, Time } from './words';
 
 export function History({ id }: { id: string }) {
   const events = useQuery(contractEvents(id));
@@ -18,7 +18,7 @@ export function History({ id }: { id: string }) {
             {all.map((event) => (
               <li key={event.index} className="item">
                 <div>
-                  {t((event.body as Told).kind.replaceAll('_', ' '))}
+                  {kindOf((event.body as Told).kind)}
                   <Why of={event.body as Told} />
                   <p className="small"><Link to={`/audit?entry=${event.index}`}>{t('entry {n} of the log', { n: event.index })}</Link></p>
                 </div>

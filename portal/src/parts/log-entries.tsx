@@ -11,7 +11,7 @@ import { About, Who } from './entry-about';
 import { Opened } from './log-entry';
 import { Filters } from './log-filters';
 import { Card, ProblemNote, Terminal } from './page';
-import { count, Time } from './words';
+import { count, kindOf, Time } from './words';
 
 const FEW = 30;
 
@@ -43,6 +43,7 @@ export function Entries({ all, size, note, look, place, children }: {
   const line = new Map((told.data ?? []).map((one) => [one.index, one]));
   const about = entries && new Set([...entries, ...readingsOf(told.data ?? [], entries)]);
   const shown = all.filter((entry) => fits(entry, filter, about) || !entry.included).reverse();
+  const listed = whole ? shown : shown.filter((entry, at) => at < FEW || !entry.included);
   const broken = all.filter((entry) => !entry.included);
   const elsewhere = (entries ?? []).filter((index) => pageOf(index) !== page).length;
   const hidden = (kind: string) => (filter.kind === ACTS ? all.filter((entry) => entry.included && fits(entry, { ...filter, kind }, about) && entry.record.kind === kind).length : 0);
@@ -66,7 +67,7 @@ export function Entries({ all, size, note, look, place, children }: {
     if (closed !== undefined) (place.current?.querySelector<HTMLElement>(`tr[data-index="${closed}"] a`) ?? place.current)?.focus();
   }, [open, place]);
   return (
-    <Card title={t('Entries')} aside={<span className="dim small" role="status">{t('{n} of {all} shown', { n: shown.length, all: count(size) })}</span>}>
+    <Card title={t('Entries')} aside={<span className="dim small" role="status">{t('{n} of {all} shown', { n: listed.length, all: count(size) })}</span>}>
       <div className="stack">
         {broken.length > 0 && (
           <div className="note bad" role="alert">
@@ -99,12 +100,12 @@ export function Entries({ all, size, note, look, place, children }: {
             <table className="data">
               <thead><tr><th className="num">{t('Index')}</th><th>{t('What')}</th><th>{t('Who')}</th><th>{t('Concerns')}</th><th>{t('When')}</th><th>{t('Inclusion')}</th></tr></thead>
               <tbody>
-                {(whole ? shown : shown.filter((entry, at) => at < FEW || !entry.included)).map((entry) => {
+                {listed.map((entry) => {
                   const known = line.get(entry.index);
                   return (
                     <tr key={entry.index} className={entry.included ? '' : 'bad'} data-index={entry.index}>
                       <td className="num">{entry.index}</td>
-                      <td><Link to={`/audit?${to((next) => next.set('entry', String(entry.index)))}`} aria-current={entry.index === open || undefined}>{t(entry.record.kind.replaceAll('_', ' '))}</Link></td>
+                      <td><Link to={`/audit?${to((next) => next.set('entry', String(entry.index)))}`} aria-current={entry.index === open || undefined}>{kindOf(entry.record.kind)}</Link></td>
                       <td>{told.data && <Who line={known} />}</td>
                       <td>{known && <About line={known} />}</td>
                       <td><Time at={entry.record.at} /></td>
@@ -116,7 +117,7 @@ export function Entries({ all, size, note, look, place, children }: {
             </table>
           </div>
         )}
-        {!whole && shown.length > FEW && <div><Button variant="default" size="xs" onClick={() => setWhole(true)}>{t('Show all {n}', { n: shown.length })}</Button></div>}
+        {shown.length > listed.length && <div><Button variant="default" size="xs" onClick={() => setWhole(true)}>{t('Show all {n}', { n: shown.length })}</Button></div>}
         {open !== undefined && <Opened key={open} index={open} size={size} entry={all.find((one) => one.index === open)} line={line.get(open)} close={close} />}
         <Terminal command={`depa audit monitor ${location.origin} --state watch --trust trust.json`} />
         <details><summary className="dim small">{t('The checkpoint note')}</summary><pre className="json" tabIndex={0}>{note}</pre></details>

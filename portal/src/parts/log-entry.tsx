@@ -11,7 +11,7 @@ import { About, Who } from './entry-about';
 import { Json } from './json';
 import { Facts, Terminal } from './page';
 import { save } from './save';
-import { Id, Time } from './words';
+import { Id, kindOf, Time } from './words';
 
 export function Opened({ index, size, entry, line, close }: { index: number; size: number; entry: Proved | undefined; line: Line | undefined; close: () => void }) {
   const there = index < size;
@@ -26,17 +26,17 @@ export function Opened({ index, size, entry, line, close }: { index: number; siz
   const place = useRef<HTMLElement>(null);
   useEffect(() => {
     place.current?.focus({ preventScroll: true });
-    place.current?.scrollIntoView({ block: 'center' });
+    place.current?.scrollIntoView({ block: 'start' });
   }, []);
   const escape = (event: KeyboardEvent) => {
     if (event.key === 'Escape') close();
   };
   return (
-    <section className="note" ref={place} tabIndex={-1} aria-label={t('Entry {n}', { n: index })} onKeyDown={escape}>
+    <section className="note opened" ref={place} tabIndex={-1} aria-label={t('Entry {n}', { n: index })} onKeyDown={escape}>
       <div className="row between"><h3>{t('Entry {n}', { n: index })}</h3><button type="button" className="quiet" onClick={close}>{t('Close')}</button></div>
       {entry ? (
         <Facts of={[
-          [t('What'), t(entry.record.kind.replaceAll('_', ' '))],
+          [t('What'), kindOf(entry.record.kind)],
           [t('Who'), <Who key="w" line={line} full />],
           [t('Concerns'), line && concerns(line) ? <About key="a" line={line} full /> : undefined],
           [t('When'), <Time key="t" at={entry.record.at} />],

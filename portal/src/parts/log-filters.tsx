@@ -6,6 +6,7 @@ import { useEffect, useState } from 'react';
 import { contractRows, datasets, me, participants } from '../api/queries';
 import { t } from '../i18n';
 import { ACTS, type Filter, keep, kept, type Saved } from '../log/filter';
+import { kindOf } from './words';
 
 interface Choice { value: string; label: string }
 
@@ -29,12 +30,12 @@ export function Filters({ of, change, kinds }: { of: Filter; change: (next: Filt
   };
   const chosen = saved.find((one) => one.name === name);
   const put = (part: Partial<Filter>) => change({ ...of, ...part });
-  const words = kinds.map((value) => ({ value, label: t(value.replaceAll('_', ' ')) }));
+  const words = kinds.map((value) => ({ value, label: kindOf(value) }));
   const every = [{ value: ACTS, label: t('All acts') }, { value: '', label: t('Every entry') }, ...words];
   return (
     <div className="stack tight noprint">
       <div className="filters">
-        <Select label={t('Kind')} value={of.kind} onChange={(value) => put({ kind: value ?? '' })} data={every.some(({ value }) => value === of.kind) ? every : [...every, { value: of.kind, label: t(of.kind.replaceAll('_', ' ')) }]} allowDeselect={false} />
+        <Select label={t('Kind')} value={of.kind} onChange={(value) => put({ kind: value ?? '' })} data={every.some(({ value }) => value === of.kind) ? every : [...every, { value: of.kind, label: kindOf(of.kind) }]} allowDeselect={false} />
         <Select label={t('Party')} placeholder={t('Every party')} searchable clearable value={of.party === '' ? null : of.party} onChange={(value) => put({ party: value ?? '' })} data={among((people.data ?? []).map((one) => ({ value: one.did, label: one.legal_name })), of.party)} />
         <Select label={t('Dataset')} placeholder={t('Every dataset')} searchable clearable value={of.dataset === '' ? null : of.dataset} onChange={(value) => put({ dataset: value ?? '' })} data={among((offers.data ?? []).map(({ offer }) => ({ value: offer.dataset_id, label: offer.name })), of.dataset)} />
         <Select label={t('Contract')} placeholder={t('Every contract')} searchable clearable value={of.contract === '' ? null : of.contract} onChange={(value) => put({ contract: value ?? '' })} data={among((rows.data ?? []).map((one) => ({ value: one.contract_id, label: one.contract_id })), of.contract)} />

@@ -1,5 +1,5 @@
 /** The next version of a dataset begins as the one before it: what its provider does not change stays. */
-import type { DatasetOffer } from '../api/documents';
+import type { DatasetOffer, PublicOffer } from '../api/documents';
 import { t } from '../i18n';
 import { Refused } from '../keys/document';
 import type { Profiled } from './profile';
@@ -67,4 +67,21 @@ export function follows(sealed: { dataset_id: string; version: number; family: s
   if (!Number.isSafeInteger(sealed.version) || sealed.version <= before.version) {
     throw new Refused('MANIFEST_INVALID', t('this is version {n}, and version {before} is registered', { n: sealed.version, before: before.version }));
   }
+}
+
+/** Sealed columns of which too little or too much is said; none of it stands in the way. */
+export function doubts(used: readonly Row[]): string[] {
+  const names = (of: (row: Row) => boolean) => used.filter(of).map((row) => row.name).join(', ');
+  const [idle, both] = [names((row) => !row.read && !row.join && !row.target), names((row) => row.read && row.target)];
+  return [
+    ...(idle === '' ? [] : [t('{names}: usable for nothing. Untick Sealed, or say what for.', { names: idle })]),
+    ...(both === '' ? [] : [t('{names}: both read and predicted. Mostly one of the two is meant.', { names: both })]),
+  ];
+}
+
+/** What an offer holds beside what this page asks for; a sealed object, its root, its key and statistics are of one version alone. */
+export function rest(before: DatasetOffer | undefined): Partial<PublicOffer> {
+  if (before === undefined) return {};
+  const { schema: _, key: __, objects: ___, manifest_root: ____, statistics: _____, ...others } = before;
+  return others;
 }

@@ -102,7 +102,10 @@ export function Read<T>({ of, title, children }: { of: Reading<T>; title?: strin
   if (of.data !== undefined) return <>{children(of.data)}</>;
   const again = () => void of.refetch();
   if (!of.error) return <Waiting again={again} />;
-  const refused = <div className="stack tight"><ProblemNote problem={of.error} /><div><Again act={again} /></div></div>;
+  // What is refused for what it is stays so; what took too long, or was too much at once, may go another time.
+  const status = of.error instanceof Problem ? of.error.status : 0;
+  const final = status >= 400 && status < 500 && status !== 408 && status !== 429;
+  const refused = <div className="stack tight"><ProblemNote problem={of.error} />{!final && <div><Again act={again} /></div>}</div>;
   return title === undefined ? refused : <Page title={title}>{refused}</Page>;
 }
 

@@ -20,6 +20,9 @@ export function useTitle(): (of: { datasets: { dataset_id: string }[] }) => stri
   return (contract) => about(contract.datasets.map((one) => one.dataset_id), named);
 }
 
+/** What tells ids of one kind apart: their end. They are ordered by time, so those of one hour begin alike. */
+export const tail = (id: string): string => id.slice(-8);
+
 /** What one's own contract is called, by its id: by its datasets, else by a part of the id. Those of others an overseer opens one by one. */
 export function useContractName(): (id: string) => string {
   const { data: session } = useQuery(me);
@@ -27,6 +30,6 @@ export function useContractName(): (id: string) => string {
   const title = useTitle();
   return (id) => {
     const found = own?.find(({ row }) => row.contract_id === id);
-    return found ? title(found.contract) : `${id.slice(0, 16)}…`;
+    return found ? title(found.contract) : `…${tail(id)}`;
   };
 }

@@ -6,7 +6,7 @@ import { t } from '../i18n';
 import { CAUSES } from '../screens/admin/by-two';
 import { Read } from './page';
 import { grounds, signers, type Told } from './told';
-import { Name, Time } from './words';
+import { kindOf, Name, Time } from './words';
 
 /** Who signed, and the reason that they gave. */
 export function Why({ of: body }: { of: Told }) {
@@ -27,7 +27,7 @@ export function WhyAt({ index }: { index: number }) {
     <Read of={found}>
       {({ at, body }) => (
         <div data-testid="why">
-          <strong>{t((body as Told).kind.replaceAll('_', ' '))}</strong>, <Time at={at} /> · <Link to={`/audit?entry=${index}`}>{t('entry {n} of the log', { n: index })}</Link>
+          <strong>{kindOf((body as Told).kind)}</strong>, <Time at={at} /> · <Link to={`/audit?entry=${index}`}>{t('entry {n} of the log', { n: index })}</Link>
           {(body as Told).kind === 'run_lost' && <p>{t('Nothing was heard of its room any more, so the service ended it.')}</p>}
           <Why of={body as Told} />
         </div>

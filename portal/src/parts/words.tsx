@@ -22,6 +22,15 @@ export function State({ word }: { word: string }) {
   return <span className={`pill ${TONES[word] ?? ''}`}>{t(word.replaceAll('_', ' '))}</span>;
 }
 
+/** Kinds of entries whose own word says too little. */
+const KINDS: Record<string, string> = {
+  bodies_read: 'read by an overseer', genesis: 'the log begins', kms_stated: 'key service stated',
+  run_reported: 'run told its progress', twin_root: 'second tree’s root',
+};
+
+/** What an entry of the log is, in words. */
+export const kindOf = (kind: string): string => t(KINDS[kind] ?? kind.replaceAll('_', ' '));
+
 /** The state of what is owed, and where its instruction stands at the payment system where that says more. */
 export function Paid({ of: { state, standing } }: { of: { state: string; standing?: string | null } }) {
   return <span className="row"><State word={state} />{standing != null && ![state, standing].includes('settled') && <span className="dim small">{t(standing)}</span>}</span>;
@@ -47,6 +56,12 @@ export function Id({ value, short }: { value: string; short?: boolean }) {
       {copied ? t('Copied') : shown}<span className="sr">, {t('copy')}</span>
     </button>
   );
+}
+
+/** Copies a digest that stands beside it in full. */
+export function CopyDigest({ of }: { of: string }) {
+  const { copied, copy } = useCopy(of);
+  return <button type="button" className="quiet noprint" onClick={() => void copy()}>{copied ? t('Copied') : t('Copy the digest')}</button>;
 }
 
 /** The name under which a DID is registered; the DID itself where it has none. */

@@ -209,7 +209,7 @@ function Composer({ base }: { base?: Own<Contract> }) {
                   {current && checked.refusals.map((fault) => (
                     <div key={`${fault.code}${fault.field}`} className="note bad" role="alert"><strong><code>{fault.code}</code></strong>{fault.field && ` (${fault.field})`}<br />{fault.detail}</div>
                   ))}
-                  <Checkbox checked={read_} disabled={!mine} onChange={(event) => setReadOf(event.currentTarget.checked ? mine?.digest : undefined)} label={t('I have read the contract and compared the digest')} />
+                  <Checkbox checked={read_} disabled={!mine} onChange={(event) => setReadOf(event.currentTarget.checked ? mine?.digest : undefined)} label={t('I have read the contract')} />
                   <div className="row">
                     <Button variant="default" loading={busy === 'check'} disabled={!ready || !mine} onClick={() => void tried('check', check)}>{t('Check every rule')}</Button>
                     <Button loading={busy === 'propose'} disabled={!ready || !current || !read_ || checked.refusals.length > 0} onClick={() => void tried('propose', propose)}>{t('Sign and propose')}</Button>

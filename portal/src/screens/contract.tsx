@@ -26,9 +26,9 @@ import { save } from '../parts/save';
 import { Signatures } from '../parts/signatures';
 import { SignedAct } from '../parts/signed-act';
 import { stepUp } from '../parts/step-up';
-import { useTitle } from '../parts/titles';
+import { tail, useTitle } from '../parts/titles';
 import { type Doubt, doubted, useVerdicts, type Verdict } from '../parts/verdicts';
-import { Id, Name, State, Time } from '../parts/words';
+import { CopyDigest, Id, Name, State, Time } from '../parts/words';
 import type { Schemas } from '../api/client';
 import { ByTwo } from './admin/by-two';
 
@@ -164,6 +164,7 @@ function Shown({ view, id, registry }: { view: Schemas['ContractView']; id: stri
           <div className="stack">
             <Card title={t('Digest')}>
               <div className="digest" data-testid="digest">{own.digest}</div>
+              <div><CopyDigest of={own.digest} /></div>
               <p className="dim small">{t('SHA-256 of {n} canonical bytes, made in your browser of what is shown here.', { n: own.bytes.length })}</p>
             </Card>
             <Card title={t('Signatures')}><Signatures of={own.value} signatures={view.contract.signatures} verdicts={verdicts} declined={view.state === 'declined'} /></Card>
@@ -281,7 +282,7 @@ function Acts({ own, view, verdicts, signed: done }: { own: Own<Contract>; view:
         {may.sign && (
           <>
             {verdicts?.some((one) => one !== 'right') && <div className="note wait">{t('This page could not judge every signature here. Compare the digest with who made them before you sign.')}</div>}
-            <Checkbox checked={read_} onChange={(event) => setRead(event.currentTarget.checked)} label={t('I have read the contract and compared the digest')} />
+            <Checkbox checked={read_} onChange={(event) => setRead(event.currentTarget.checked)} label={t('I have read the contract and compared the digest with the other parties, over another channel')} />
             {ready && !read_ && <p className="dim small">{t('Tick that you have read it.')}</p>}
             <Button disabled={!read_ || !ready} loading={busy} onClick={() => void tried(put)}>{mine ? t('Sign this contract') : t('Countersign for the SRO')}</Button>
           </>
@@ -340,7 +341,7 @@ function RunsUnder({ id, stands }: { id: string; stands: boolean }) {
       <ul className="list">
         {all.data.runs.map((run) => (
           <li key={run.run_id} className="item">
-            <div><Link to={`/runs/${run.run_id}`}>{t('Run')} {run.run_id.slice(4, 12)}</Link> <State word={run.state} /></div>
+            <div><Link to={`/runs/${run.run_id}`}>{t('Run')} {tail(run.run_id)}</Link> <State word={run.state} /></div>
             {run.completed_at != null && <SaveReceipt run={run.run_id} />}
           </li>
         ))}

@@ -12,7 +12,7 @@ import { Card, Facts, Page, ProblemNote, Read, Terminal } from '../parts/page';
 import { SignedAct } from '../parts/signed-act';
 import { type Act, member as text, useSaid } from '../parts/acts';
 import { RULINGS, waitingOn } from '../parts/disputed';
-import { useContractName } from '../parts/titles';
+import { tail, useContractName } from '../parts/titles';
 import { TwoPeople, useHanded } from '../parts/two-people';
 import { Id, money, Name, State, Time } from '../parts/words';
 
@@ -93,7 +93,7 @@ function Shown({ of }: { of: View }) {
     <Page
       title={`${t('Dispute')} ${money(of.amount_minor, of.currency)}`}
       lead={<span className="row"><State word={of.state} /><Id value={id} /></span>}
-      crumbs={<><Link to="/payments">{t('Payments')}</Link> / {t('Dispute')} {id.slice(4, 12)}</>}
+      crumbs={<><Link to="/payments">{t('Payments')}</Link> / {t('Dispute')} {tail(id)}</>}
     >
       <ProblemNote problem={handed.problem} />
       <Begun all={begun} />

@@ -3,11 +3,12 @@ import { Button, TextInput } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { Link, useNavigate } from 'react-router';
-import { api, ask, rememberCsrf } from '../api/client';
-import { configuration } from '../api/queries';
+import { api, ask, Problem, rememberCsrf } from '../api/client';
+import { configuration, me } from '../api/queries';
 import { t } from '../i18n';
 import { applied, settle } from '../keys/applied';
 import { create, type Options } from '../keys/passkey';
+import { moved } from '../parts/arrival';
 import { ProblemNote } from '../parts/page';
 import { toProvider } from '../parts/oidc';
 import { Top } from '../parts/shell';
@@ -36,10 +37,16 @@ export function Enrol() {
   // Whom it is for is told before it is used, and so is that it counts no more. Once it is used nobody asks again.
   const unused = token !== '' && !busy && codes === undefined;
   const meant = useQuery({ queryKey: ['link', token], queryFn: () => named(token), enabled: unused && settings !== undefined && ways.includes('passkey'), staleTime: Infinity, gcTime: 0, retry: false });
+  const { data: session } = useQuery(me);
+  const trouble = problem ?? meant.error;
+  // Used, over, or never made: nothing of it can be tried again.
+  const spent = trouble instanceof Problem && trouble.code === 'ENROLMENT_INVALID';
   useEffect(() => {
     document.title = `${t('Welcome')} · DEPA`;
     history.replaceState(null, '', location.pathname);
   }, []);
+  // What follows is read from its title on.
+  useEffect(() => () => moved(null), []);
   // Whoever leaves before the codes were kept has none: the browser asks first.
   useEffect(() => {
     if (!busy && (kept || codes === undefined)) return undefined;
@@ -72,14 +79,17 @@ export function Enrol() {
         {codes === undefined ? (
           <form className="card stack" onSubmit={(event) => { event.preventDefault(); void tried(); }}>
             <h1>{t('Welcome')}</h1>
-            <p className="dim">{t('This link makes you a person of your organisation, once. You sign in with a passkey: no password, nothing to remember.')}</p>
+            {spent ? (
+              <p>{t('This link counts no more: it was used, or its time is over. If it was you, sign in; else ask who sent it for a new one.')} <Link to="/sign-in">{t('Sign in')}</Link></p>
+            ) : <p className="dim">{t('This link makes you a person of your organisation, once. You sign in with a passkey: no password, nothing to remember.')}</p>}
+            {session && !spent && <div className="note wait">{t('You are signed in here as {name}. With this link you change over to whom it is for.', { name: session.display_name })}</div>}
             {meant.data != null && <div className="note" role="status">{t('This link is for')} <strong><bdi>{meant.data}</bdi></strong>. {t('If that is somebody else, leave it unused and tell who sent it to you.')}</div>}
             {token === '' && <div className="note wait">{t('The address lacks the secret of the link. Open the whole link as you got it.')}</div>}
-            <TextInput label={t('A name for this passkey')} value={label} onChange={(event) => setLabel(event.currentTarget.value)} required maxLength={100} />
-            <ProblemNote problem={problem ?? meant.error} />
-            <Button type="submit" size="md" loading={busy} disabled={token === ''}>{t('Make a passkey')}</Button>
+            {!spent && <TextInput label={t('A name for this passkey')} value={label} onChange={(event) => setLabel(event.currentTarget.value)} required maxLength={100} />}
+            <ProblemNote problem={trouble} />
+            {!spent && <Button type="submit" size="md" loading={busy} disabled={token === ''}>{t('Make a passkey')}</Button>}
             {applied() !== undefined && <p className="small"><Link to="/register">{t('Go on with your registration')}</Link></p>}
-            {ways.includes('oidc') && <Button variant="default" disabled={token === ''} onClick={() => void toProvider(token).catch(setProblem)}>{t('Use your organisation’s account instead')}</Button>}
+            {!spent && ways.includes('oidc') && <Button variant="default" disabled={token === ''} onClick={() => void toProvider(token).catch(setProblem)}>{t('Use your organisation’s account instead')}</Button>}
           </form>
         ) : (
           <div className="card stack">

@@ -16,6 +16,7 @@ import { Decisions } from '../parts/decisions';
 import { Json } from '../parts/json';
 import { Card, Facts, Page, ProblemNote, Read, Terminal } from '../parts/page';
 import { save } from '../parts/save';
+import { tail } from '../parts/titles';
 import { keyFor } from '../parts/verdicts';
 import { Id, State, Time } from '../parts/words';
 
@@ -43,12 +44,13 @@ function Shown({ record, view, trust: named, id }: { record: Record_; view: View
   const set = approved && peek<ImageSet>(approved.image_set.envelope);
   const same = statements.every((one) => one.receipt.assurance === run.assurance && one.receipt.image_set_id === run.image_set_id);
   return (
-    <Page title={t('Evidence')} lead={t('Every check of the appraisal, by name; the evidence itself is private to those who judged it.')} crumbs={<><Link to="/runs">{t('Runs')}</Link> / <Link to={`/runs/${id}`}>{id.slice(0, 12)}…</Link> / {t('Evidence')}</>}>
+    <Page title={t('Evidence')} lead={t('Every check of the appraisal, by name; the evidence itself is private to those who judged it.')} crumbs={<><Link to="/runs">{t('Runs')}</Link> / <Link to={`/runs/${id}`}>{t('Run')} {tail(id)}</Link> / {t('Evidence')}</>}>
       {run.assurance === 'software' && <div className="simulated" role="note">{t('SIMULATED evidence: the software attester showed this room. No hardware vouches for it.')}</div>}
       <div className="split">
         <div className="stack">
           <Again record={record} view={view} trust={named} />
           <Card title={t('Checks of the service')} aside={<span className="dim small">{t('as it says; key services appraise anew')}</span>}>
+            {run.assurance === 'software' && <p className="small">{t('SIMULATED: checks of a maker of chips are passed here by the software attester’s own figures, and vouch for nothing.')}</p>}
             <ul className="checks">{checks.map((check) => <li key={check}>{check.replaceAll('_', ' ')}<span className="pill good">{t('passed')}</span></li>)}</ul>
           </Card>
         </div>

@@ -13,7 +13,7 @@ import { at } from '../parts/disputed';
 import { FirstSteps } from '../parts/first-steps';
 import { Card, Empty, Page, Read } from '../parts/page';
 import { useContractName, useTitle } from '../parts/titles';
-import { Id, Name, State, Time } from '../parts/words';
+import { Id, kindOf, Name, State, Time } from '../parts/words';
 
 const WHAT: Record<string, string> = { sign: 'Sign', approve: 'Decide', pay: 'Payment', dispute: 'Dispute', budget: 'Budget', run: 'Run', data: 'Dataset' };
 
@@ -87,7 +87,7 @@ export function Home() {
               <li key={note.index} className="item">
                 <div className={note.index > read ? 'unread' : ''}>
                   {note.index > read && <span className="sr">{t('new')}: </span>}
-                  {leads(note) ? <Link to={leads(note) ?? ''}>{t(note.kind.replaceAll('_', ' '))}</Link> : t(note.kind.replaceAll('_', ' '))}
+                  {leads(note) ? <Link to={leads(note) ?? ''}>{kindOf(note.kind)}</Link> : kindOf(note.kind)}
                   {about(note).map((name) => <span key={name}>: {name}</span>)}
                   <p className="small">{note.by?.map((did) => <span key={did}><Name did={did} /> · </span>)}{t('entry {n} of the log', { n: note.index })}</p>
                 </div>

@@ -2,7 +2,7 @@
 import { Button, FileButton } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { useEffect, useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { keysOf, me, pendingActs, trust } from '../api/queries';
 import { t } from '../i18n';
 import { settle } from '../keys/applied';
@@ -53,11 +53,17 @@ export default function Keys() {
   }, []);
   // Who is in needs no registration any more, whichever way led in.
   useEffect(() => settle(member), [member]);
+  // A button that works takes no focus: it has it again afterwards, unless something else has.
+  const pressed = useRef<Element>(null);
+  useEffect(() => {
+    if (busy === '' && document.activeElement === document.body) (pressed.current as HTMLElement | null)?.focus();
+  }, [busy]);
   const people = (pinned?.sro ?? []).map(({ did }) => did);
   const isPerson = people.includes(member);
   const { data: acts = [] } = useQuery({ ...pendingActs, enabled: isPerson });
 
   const tried = async (name: string, act: () => Promise<string | undefined>) => {
+    pressed.current = document.activeElement;
     setBusy(name);
     setProblem(undefined);
     try {

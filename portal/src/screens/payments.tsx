@@ -13,6 +13,7 @@ import { Disputes } from '../parts/disputes';
 import { sums } from '../parts/fate';
 import { Card, Empty, Facts, Page, ProblemNote, Read } from '../parts/page';
 import { Revenue } from '../parts/revenue';
+import { tail } from '../parts/titles';
 import { Id, money, Name, Paid, State, Time } from '../parts/words';
 
 /** The same, by what they are about. */
@@ -46,7 +47,7 @@ export default function Payments() {
                       <tr key={row.instruction_id}>
                         <td><Name did={row.payer} /></td>
                         <td><Name did={row.payee} /></td>
-                        <td>{row.run_id ? <Link to={`/runs/${row.run_id}`}>{t('Run')} {row.run_id.slice(4, 12)}</Link> : t('period')}<br /><span className="dim small">{t('term {term}', { term: row.term_id })} · <Id value={row.instruction_id} short /></span></td>
+                        <td>{row.run_id ? <Link to={`/runs/${row.run_id}`}>{t('Run')} {tail(row.run_id)}</Link> : t('period')}<br /><span className="dim small">{t('term {term}', { term: row.term_id })} · <Id value={row.instruction_id} short /></span></td>
                         <td className="num"><Link to={`/payments/${row.instruction_id}`}>{money(row.amount_minor, row.currency)}</Link></td>
                         <td><Paid of={row} /><DisputeOf one={disputed.get(row.instruction_id)} /></td>
                       </tr>

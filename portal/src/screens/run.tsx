@@ -17,7 +17,7 @@ import { Card, Facts, Page, Read, Terminal } from '../parts/page';
 import { Progress } from '../parts/progress';
 import { SaveReceipt, verifyReceipt } from '../parts/receipts';
 import { SignedAct } from '../parts/signed-act';
-import { useContractName } from '../parts/titles';
+import { tail, useContractName } from '../parts/titles';
 import { Statements, Timeline } from '../parts/timeline';
 import { WhyAt } from '../parts/why';
 import { count, epsilon, Gauge, Id, money, Name, Paid, State, Time, useNames } from '../parts/words';
@@ -57,7 +57,7 @@ function Shown({ record, id }: { record: Schemas['RunRecord']; id: string }) {
   }, [client, mine, run.state, run.tdc, id]);
   return (
     <Page
-      title={`${t('Run')} ${id.slice(4, 12)}`}
+      title={`${t('Run')} ${tail(id)}`}
       lead={<span className="row"><State word={run.state} /><Id value={id} /></span>}
       crumbs={<><Link to="/runs">{t('Runs')}</Link> / {id.slice(0, 12)}…</>}
       actions={ended ? mine && <OrderAgain job={job} charges={charges} /> : may ? <Stop id={id} /> : session?.roles.includes('sro_admin') && (

@@ -7,7 +7,7 @@ import { t } from '../i18n';
 import { marks, unmark } from '../parts/marks';
 import { OrderRun } from '../parts/order-dialog';
 import { Card, Empty, Page, ProblemNote, Read } from '../parts/page';
-import { useContractName } from '../parts/titles';
+import { tail, useContractName } from '../parts/titles';
 import { Id, Name, State, Time } from '../parts/words';
 
 export default function Runs() {
@@ -30,7 +30,7 @@ export default function Runs() {
                 <tbody>
                   {rows.map((run) => (
                     <tr key={run.run_id}>
-                      <td><Link to={`/runs/${run.run_id}`}>{t('Run')} {run.run_id.slice(4, 12)}</Link><br /><Id value={run.run_id} short /></td>
+                      <td><Link to={`/runs/${run.run_id}`}>{t('Run')} {tail(run.run_id)}</Link><br /><Id value={run.run_id} short /></td>
                       <td>{run.contracts.map((one) => <div key={one.id}><Link to={`/contracts/${one.id}`}>{contractName(one.id)}</Link></div>)}</td>
                       <td><Name did={run.tdc} /><br /><span className="dim small">{t('in a room of')} <Name did={run.ccrp} /></span></td>
                       <td>{run.assurance === 'software' ? <span className="pill bad">SIMULATED</span> : <span className="pill good">{t('hardware')}</span>}</td>

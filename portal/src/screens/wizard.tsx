@@ -9,10 +9,12 @@ import type { DatasetOffer, ImageSet, PublicOffer } from '../api/documents';
 import { datasets, imageSets, me, signedOffer, trust } from '../api/queries';
 import { t } from '../i18n';
 import { peek, seal, stamp } from '../keys/document';
+import { moved } from '../parts/arrival';
 import { croissant } from '../parts/croissant';
+import { drop, leftAt, useHeadOf, useKeeping } from '../parts/half-done';
 import { Json } from '../parts/json';
 import { keyMissing, NoKey, useSigning } from '../parts/keys';
-import { fresh, lacks, merged, type Row, rowsOf, sealedOf, typeOf } from '../parts/next-version';
+import { doubts, fresh, lacks, merged, rest, type Row, rowsOf, sealedOf, typeOf } from '../parts/next-version';
 import { Card, Page, ProblemNote, Read, Terminal } from '../parts/page';
 import { profile, type Profiled, told } from '../parts/profile';
 import { save } from '../parts/save';
@@ -56,47 +58,49 @@ function useUsualKms(member: string | undefined): string {
   return data?.offer.key.kms ?? '';
 }
 
-/** Sealed columns of which too little or too much is said; none of it stands in the way. */
-function doubts(used: Row[]): string[] {
-  const names = (of: (row: Row) => boolean) => used.filter(of).map((row) => row.name).join(', ');
-  const [idle, both] = [names((row) => !row.read && !row.join && !row.target), names((row) => row.read && row.target)];
-  return [
-    ...(idle === '' ? [] : [t('{names}: usable for nothing. Untick Sealed, or say what for.', { names: idle })]),
-    ...(both === '' ? [] : [t('{names}: both read and predicted. Mostly one of the two is meant.', { names: both })]),
-  ];
-}
-
 /** A new dataset, or with `?from=` the next version of one, which begins as the version before. */
 export default function Wizard() {
   const from = useSearchParams()[0].get('from');
-  return from === null ? <Form /> : <Next id={from} />;
+  // Begun anew, it is another form.
+  const [round, setRound] = useState(0);
+  const anew = () => {
+    moved(null);
+    setRound(round + 1);
+  };
+  return from === null ? <Form key={round} anew={anew} /> : <Next key={round} id={from} anew={anew} />;
 }
 
-function Next({ id }: { id: string }) {
+function Next({ id, anew }: { id: string; anew: () => void }) {
   // Read anew at each visit, and then never under the hands of who fills the form.
   const signed = signedOffer(id);
   const before = useQuery({ ...signed, queryKey: [...signed.queryKey, 'next'] as never, staleTime: Infinity, gcTime: 0 });
-  return <Read of={before} title={t('New version')}>{({ offer, sha256 }) => <Form key={sha256} before={offer} />}</Read>;
+  return <Read of={before} title={t('New version')}>{({ offer, sha256 }) => <Form key={sha256} before={offer} anew={anew} />}</Read>;
 }
 
-function Form({ before }: { before?: DatasetOffer }) {
+interface Typed { step: number; name: string; card: typeof CARD; file: string; rows: Row[]; said?: string; assurance: 'hardware' | 'software'; asked: Terms }
+
+function Form({ before, anew }: { before?: DatasetOffer; anew: () => void }) {
   const { data: session } = useQuery(me);
   const { data: pinned } = useQuery(trust);
   const { ready } = useSigning();
   const names = useNames();
   const navigate = useNavigate();
   const client = useQueryClient();
-  const [step, setStep] = useState(0);
-  const [name, setName] = useState(before?.name ?? '');
-  const [card, setCard] = useState(before?.data_card ?? CARD);
-  const [file, setFile] = useState('table.csv');
-  const [rows, setRows] = useState<Row[]>(before ? rowsOf(before) : []);
+  const place = `depa-wizard-1 ${session?.member ?? ''} ${before ? `${before.dataset_id} ${before.version}` : ''}`;
+  const [old] = useState(() => leftAt<Typed>(place));
+  const [step, setStep] = useState(old?.step ?? 0);
+  const [name, setName] = useState(old?.name ?? before?.name ?? '');
+  const [card, setCard] = useState(old?.card ?? before?.data_card ?? CARD);
+  const [file, setFile] = useState(old?.file ?? 'table.csv');
+  const [rows, setRows] = useState<Row[]>(old?.rows ?? (before ? rowsOf(before) : []));
   const usual = useUsualKms(session?.member);
-  const [said, setKms] = useState(before?.key.kms);
+  const [said, setKms] = useState(old?.said ?? before?.key.kms);
   const kms = said ?? usual;
   const approved = useApproved();
-  const [assurance, setAssurance] = useState<'hardware' | 'software'>(before?.key.min_assurance ?? 'hardware');
-  const [asked, setAsked] = useState<Terms>(() => termsOf(before));
+  const [assurance, setAssurance] = useState<'hardware' | 'software'>(old?.assurance ?? before?.key.min_assurance ?? 'hardware');
+  const [asked, setAsked] = useState<Terms>(() => old?.asked ?? termsOf(before));
+  useHeadOf(step);
+  useKeeping(place, { step, name, card, file, rows, said, assurance, asked });
   const kept = before && priceOf(before.payment, before.provider) === undefined ? before.payment : undefined;
   const [profiled, setProfiled] = useState<Statistics>();
   const [record, setRecord] = useState<{ sealed: Sealed; of: string }>();
@@ -169,6 +173,7 @@ function Form({ before }: { before?: DatasetOffer }) {
     if (!ready || !offer || !own) throw keyMissing();
     const header = { 'Idempotency-Key': crypto.randomUUID() };
     await ask(api.POST('/v1/datasets', { params: { header }, body: (await seal(own, ready)) as never }));
+    drop(place);
     notifications.show({ message: t('The offer is signed and published.') });
     void client.invalidateQueries({ queryKey: ['datasets'] });
     void navigate(`/datasets/${offer.dataset_id}`);
@@ -187,6 +192,7 @@ function Form({ before }: { before?: DatasetOffer }) {
   return (
     <Page title={before ? t('A new version of {name}', { name: before.name }) : t('Register a dataset')} lead={t('No row leaves your machine. Your own tool seals the table to your own key service; the registry learns what it looks like.')} crumbs={<><Link to="/datasets">{t('Datasets')}</Link> / {t('new')}</>}>
       <NoKey />
+      {old && <div className="note" role="status">{t('What you typed here before is taken up again; it stays in this tab.')} <button type="button" className="quiet" onClick={() => { drop(place); anew(); }}>{t('Begin anew')}</button></div>}
       <Stepper active={step} onStepClick={(to) => to < step && setStep(to)} size="sm" iconSize={32}>
         {['Describe', 'File', 'Schema', 'Terms', 'Protection'].map((title) => <Stepper.Step key={title} label={t(title)} />)}
       </Stepper>
@@ -234,8 +240,8 @@ function Form({ before }: { before?: DatasetOffer }) {
                       <td><code>{row.name}</code></td>
                       <td><Checkbox aria-label={t('{name} is sealed', { name: row.name })} checked={row.sealed} onChange={(event) => change(at, { sealed: event.currentTarget.checked })} /></td>
                       <td>{typeOf(row)}</td>
-                      <td>{row.type !== 'text' && <TextInput size="xs" w={80} aria-label={t('Lower bound of {name}', { name: row.name })} value={row.lower} onChange={(event) => change(at, { lower: event.currentTarget.value })} />}</td>
-                      <td>{row.type !== 'text' && <TextInput size="xs" w={80} aria-label={t('Upper bound of {name}', { name: row.name })} value={row.upper} onChange={(event) => change(at, { upper: event.currentTarget.value })} />}</td>
+                      <td>{typeOf(row) !== 'text' && <TextInput size="xs" w={80} aria-label={t('Lower bound of {name}', { name: row.name })} value={row.lower} onChange={(event) => change(at, { lower: event.currentTarget.value })} />}</td>
+                      <td>{typeOf(row) !== 'text' && <TextInput size="xs" w={80} aria-label={t('Upper bound of {name}', { name: row.name })} value={row.upper} onChange={(event) => change(at, { upper: event.currentTarget.value })} />}</td>
                       {(['read', 'join', 'target'] as const).map((use) => (
                         <td key={use}><Checkbox aria-label={`${row.name}: ${t(use)}`} checked={row[use]} disabled={!row.sealed} onChange={(event) => change(at, { [use]: event.currentTarget.checked })} /></td>
                       ))}
@@ -305,13 +311,6 @@ function Form({ before }: { before?: DatasetOffer }) {
   );
 }
 
-/** What an offer holds beside what this page asks for; a sealed object, its root, its key and statistics are of one version alone. */
-function rest(before: DatasetOffer | undefined): Partial<PublicOffer> {
-  if (before === undefined) return {};
-  const { schema: _, key: __, objects: ___, manifest_root: ____, statistics: _____, ...others } = before;
-  return others;
-}
-
 /** The page as catalogues will read it, as it comes about. */
 function Preview({ of, sealed }: { of: PublicOffer; sealed: boolean }) {
   const made = useMemo(() => croissant(of, `${location.origin}/v1/datasets/${of.dataset_id}`), [of]);
@@ -333,6 +332,7 @@ function KeyTest({ kms, sealed, assurance }: { kms: string; sealed: Sealed | und
       <h3>{t('Test the key reference')}</h3>
       <p className="dim small">{t('This page may ask nobody but this service, so it cannot ask your key service. The first command does: it answers with the budgets kept there, or says why not. The second, on the machine of the key service, says check by check whether a bundled job would get its keys.')}</p>
       <Terminal command={`depa kms budget --kms ${quoted(kms)} --key tdp.key\ndepa kms explain bundle.json --config kms.toml`} open />
+      {approved.length > 0 && <h4>{t('Approved image sets')}</h4>}
       <ul className="list small">
         {approved.map((set) => {
           const fits = opens(set, assurance);

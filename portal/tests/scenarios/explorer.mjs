@@ -59,7 +59,7 @@ export async function entries_are_found_by_party_and_contract_and_a_query_is_kep
   // What is public of it, and what the party's own contracts and runs say: the proposal, its signatures, the run; nothing of others.
   await until('entries about the party alone', async () => {
     const kinds = (await listed(page)).map(({ kind }) => kind);
-    return kinds.length > 3 && kinds.every((kind) => /participant|contract|run|kms|model|payment|dispute|escrow/.test(kind)) && ['run checked in', 'run reported', 'participant decided'].every((kind) => kinds.includes(kind));
+    return kinds.length > 3 && kinds.every((kind) => /participant|contract|run|key service|model|payment|dispute|escrow/.test(kind)) && ['run checked in', 'run told its progress', 'participant decided'].every((kind) => kinds.includes(kind));
   });
   await page.getByLabel('Name of the query').fill('rooms');
   await page.getByRole('button', { name: 'Keep this query' }).click();
@@ -80,14 +80,14 @@ export async function a_contracts_whole_story_stands_under_an_address_with_who_a
   await house.open(page, `/audit?contract=${contracts[0].id}`);
   await verified(page).waitFor();
   // Also what names the run, the instruction or the dispute alone; nothing of the register.
-  const wanted = ['contract proposed', 'contract signed', 'run ordered', 'run checked in', 'kms stated', 'run reported', 'run completed', 'payment answered'];
+  const wanted = ['contract proposed', 'contract signed', 'run ordered', 'run checked in', 'key service stated', 'run told its progress', 'run completed', 'payment answered'];
   const found = await until('the whole story', async () => {
     const all = await listed(page);
     return wanted.every((kind) => all.some((entry) => entry.kind === kind)) && all;
   });
   const { entries } = await page.evaluate(async (id) => (await fetch(`/v1/log/entries?contract=${id}`)).json(), contracts[0].id);
   assert.deepEqual(found.map(({ index }) => index).sort((a, b) => a - b), entries);
-  assert.ok(found.every(({ kind }) => !/participant|dataset|image set|bodies read/.test(kind)));
+  assert.ok(found.every(({ kind }) => !/participant|dataset|image set|read by an overseer/.test(kind)));
   for (const kind of wanted) assert.match(found.find((entry) => entry.kind === kind).who, /^(?!did:|It concerns)\S/, `${kind} names who`);
   assert.ok(page.sent.every(({ url }) => !url.includes('/v1/audit/export')), 'no body was read for it');
   // Opened: what it names are ways there. The address holds it, and the focus comes back from it.
@@ -95,8 +95,8 @@ export async function a_contracts_whole_story_stands_under_an_address_with_who_a
   await page.waitForURL(/contract=ctr_.*entry=\d+/);
   const opened = page.getByRole('region', { name: /^Entry \d+$/ });
   await until('the entry has the focus', async () => /^Entry \d+$/.test((await focused(page)).name));
-  await opened.getByRole('link', { name: `Run ${run.slice(4, 12)}` }).waitFor();
-  assert.equal(await opened.getByRole('link', { name: `Run ${run.slice(4, 12)}` }).getAttribute('href'), `/portal/runs/${run}`);
+  await opened.getByRole('link', { name: `Run ${run.slice(-8)}` }).waitFor();
+  assert.equal(await opened.getByRole('link', { name: `Run ${run.slice(-8)}` }).getAttribute('href'), `/portal/runs/${run}`);
   assert.equal(await opened.getByRole('link', { name: /^Contract …/ }).first().getAttribute('href'), `/portal/contracts/${contracts[0].id}`);
   assert.ok((await opened.getByRole('link', { name: /^Payment / }).count()) > 0, 'what it owes');
   const index = new URL(page.url()).searchParams.get('entry');
@@ -131,13 +131,13 @@ export async function what_overseers_read_is_left_out_and_counted_until_somebody
   await verified(page).waitFor();
   const shown = page.getByRole('checkbox', { name: /^Show readings by overseers \([1-9]\d* on this page\)$/ });
   await shown.waitFor();
-  const readings = () => rows(page).locator('td:nth-child(2)', { hasText: 'bodies read' }).count();
+  const readings = () => rows(page).locator('td:nth-child(2)', { hasText: 'read by an overseer' }).count();
   assert.equal(await readings(), 0);
   await shown.focus();
   await page.keyboard.press('Space');
   await page.waitForURL(/readings=shown/);
   await until('readings are listed', async () => (await readings()) > 0);
-  const first = rows(page).filter({ hasText: 'bodies read' }).first();
+  const first = rows(page).filter({ hasText: 'read by an overseer' }).first();
   await first.getByRole('link', { name: /^entry \d+ of the log$/ }).waitFor();
   assert.match(await first.locator('td:nth-child(3)').textContent(), /^(?!did:)\S/, 'who read it');
   assert.equal(await first.locator('.pill.good').count(), 1, 'and it is proved as every entry');
@@ -186,6 +186,6 @@ export async function the_ledger_shows_what_each_consumer_spent(house) {
   await page.waitForURL(/dataset=dst_.*party=did|party=did.*dataset=dst_/);
   await until('its entries alone', async () => {
     const kinds = (await listed(page)).map(({ kind }) => kind);
-    return ['dataset registered', 'contract proposed', 'kms stated', 'run completed'].every((kind) => kinds.includes(kind)) && !kinds.includes('participant applied');
+    return ['dataset registered', 'contract proposed', 'key service stated', 'run completed'].every((kind) => kinds.includes(kind)) && !kinds.includes('participant applied');
   });
 }

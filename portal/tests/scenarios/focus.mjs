@@ -44,5 +44,11 @@ export async function a_page_that_comes_late_is_read_from_its_title_on_and_a_rel
   await house.open(page, '/disputes/dsp_0190a000-0000-7000-8000-00000000ffff');
   await page.getByRole('heading', { name: 'Dispute', level: 1 }).waitFor();
   await page.getByRole('alert').filter({ hasText: 'DISPUTE_UNKNOWN' }).waitFor();
+  assert.equal(await page.getByRole('button', { name: 'Try again' }).count(), 0, 'what is not there is not there a second time');
+  // An address that is none of the page's says so, and leads on.
+  await house.open(page, '/datasheets');
+  await page.getByRole('heading', { name: 'There is no such page', level: 1 }).waitFor();
+  await page.getByRole('main').getByRole('link', { name: 'Datasets' }).click();
+  await page.getByRole('heading', { name: 'Datasets', level: 1 }).waitFor();
   quiet(page, ['404 (Not Found)']);
 }

@@ -185,8 +185,11 @@ export async function a_used_link_and_somebody_elses_key_are_refused(house) {
   assert.ok(!page.url().includes('#'), 'the secret is out of the address');
   const again = await house.profile();
   await again.goto(link);
-  await again.getByRole('button', { name: 'Make a passkey' }).click();
   await again.getByText('ENROLMENT_INVALID').waitFor();
+  // Nothing is offered that would be refused; signing in is.
+  await again.getByText('This link counts no more').waitFor();
+  assert.equal(await again.getByRole('button', { name: 'Make a passkey' }).count(), 0);
+  await again.getByRole('link', { name: 'Sign in' }).waitFor();
   await page.goto(`${house.url}/portal/keys`);
   await page.locator('input[type=file]').setInputFiles(house.keyFile('tdc'));
   await page.getByText('SIGNER_NOT_PARTY').waitFor();

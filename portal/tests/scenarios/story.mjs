@@ -145,7 +145,7 @@ export async function three_providers_a_consumer_and_the_sro_go_from_coming_in_t
   // Pay.
   await house.open(providers[2], '/payments');
   await until('what this run owes is settled', async () => {
-    const rows = providers[2].locator('tr', { hasText: fresh.slice(4, 12) });
+    const rows = providers[2].locator('tr', { hasText: `Run ${fresh.slice(-8)}` });
     return (await rows.count()) > 0 && (await rows.locator('.pill', { hasText: 'settled' }).count()) === (await rows.count());
   }, 30_000);
   // Audit.

@@ -233,4 +233,6 @@ export const data: Record<string, string> = {
   '--url is where rooms fetch it: put {file} there before you publish.': '--url वह पता है जहाँ से कक्ष इसे लेते हैं: प्रकाशित करने से पहले {file} वहाँ रखें।',
   'A data provider registers one; everybody finds it here then.': 'डेटा प्रदाता एक पंजीकृत करता है; फिर सब उसे यहाँ पाते हैं।',
   'No dataset is registered under this address.': 'इस पते पर कोई डेटासेट पंजीकृत नहीं है।',
+  'What you typed here before is taken up again; it stays in this tab.': 'आपने पहले यहाँ जो लिखा था वह फिर ले लिया गया है; वह इसी टैब में रहता है।',
+  'Begin anew': 'नए सिरे से आरंभ करें',
 };

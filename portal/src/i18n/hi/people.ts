@@ -258,4 +258,8 @@ export const people: Record<string, string> = {
   'If that is somebody else, leave it unused and tell who sent it to you.': 'यदि यह कोई और है, तो इसका उपयोग न करें और भेजने वाले को बताएँ।',
   'The register knows no key of yours yet.': 'रजिस्टर आपकी कोई कुंजी अभी नहीं जानता।',
   'What asks for your signature, your decision or your answer stands here.': 'जो आपके हस्ताक्षर, निर्णय या उत्तर माँगता है, वह यहाँ दिखता है।',
+  'This link counts no more: it was used, or its time is over. If it was you, sign in; else ask who sent it for a new one.': 'यह लिंक अब मान्य नहीं है: यह उपयोग हो चुका है, या इसका समय बीत गया। यदि आपने ही उपयोग किया था तो साइन इन करें; नहीं तो भेजने वाले से नया लिंक माँगें।',
+  'You are signed in here as {name}. With this link you change over to whom it is for.': 'आप यहाँ {name} के रूप में साइन इन हैं। इस लिंक से आप उस व्यक्ति के रूप में बदल जाएँगे जिसके लिए यह है।',
+  'There is no such page': 'ऐसा कोई पृष्ठ नहीं है',
+  'Look at the address, or go on from here:': 'पता देखें, या यहाँ से आगे बढ़ें:',
 };

@@ -175,4 +175,5 @@ export const runs: Record<string, string> = {
   'No contract of yours is in force: compose one, or wait for its signatures.': 'आपका कोई अनुबंध प्रभावी नहीं है: एक लिखें, या उसके हस्ताक्षरों की प्रतीक्षा करें।',
   'JWK: copy the jwk that depa keys show prints. WHERE: an address that the room may write to, like {where}.': 'JWK: depa keys show जो jwk दिखाता है उसे कॉपी करें। WHERE: वह पता जहाँ कक्ष लिख सकता है, जैसे {where}।',
   'Nothing was heard of its room any more, so the service ended it.': 'इसके कक्ष से फिर कुछ नहीं सुना गया, इसलिए सेवा ने इसे समाप्त किया।',
+  'SIMULATED: checks of a maker of chips are passed here by the software attester’s own figures, and vouch for nothing.': 'SIMULATED: चिप निर्माता की जाँचें यहाँ सॉफ़्टवेयर के अपने बनाए आँकड़ों से पार हुई हैं, और किसी बात की पुष्टि नहीं करतीं।',
 };
