@@ -88,7 +88,11 @@ export async function a_contracts_whole_story_stands_under_an_address_with_who_a
   const { entries } = await page.evaluate(async (id) => (await fetch(`/v1/log/entries?contract=${id}`)).json(), contracts[0].id);
   assert.deepEqual(found.map(({ index }) => index).sort((a, b) => a - b), entries);
   assert.ok(found.every(({ kind }) => !/participant|dataset|image set|read by an overseer/.test(kind)));
-  for (const kind of wanted) assert.match(found.find((entry) => entry.kind === kind).who, /^(?!did:|It concerns)\S/, `${kind} names who`);
+  // Names come after the entries themselves.
+  await until('each entry names who', async () => {
+    const all = await listed(page);
+    return wanted.every((kind) => /^(?!did:|It concerns)\S/.test(all.find((entry) => entry.kind === kind)?.who ?? ''));
+  });
   assert.ok(page.sent.every(({ url }) => !url.includes('/v1/audit/export')), 'no body was read for it');
   // Opened: what it names are ways there. The address holds it, and the focus comes back from it.
   await page.getByRole('link', { name: 'run completed' }).first().click();
