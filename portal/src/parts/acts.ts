@@ -1,6 +1,7 @@
 /** Acts of the SRO in words: what each is, whom it is about by name, and why. */
+import { useQuery } from '@tanstack/react-query';
+import { datasets } from '../api/queries';
 import { t } from '../i18n';
-import { useDatasetName } from './titles';
 import { useNames } from './words';
 
 export interface Act {
@@ -67,6 +68,6 @@ export function said(act: Act, called: (id: string) => string): string {
 /** The same with names: of participants, and of datasets where `named` asks for them. */
 export function useSaid(named = true): (act: Act) => string {
   const names = useNames();
-  const dataset = useDatasetName(named);
-  return (act) => said(act, (id) => dataset(id) ?? names(id));
+  const { data: offers } = useQuery({ ...datasets, enabled: named });
+  return (act) => said(act, (id) => offers?.find(({ offer }) => offer.dataset_id === id)?.offer.name ?? names(id));
 }
