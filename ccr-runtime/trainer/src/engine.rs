@@ -20,6 +20,8 @@ mod norm;
 #[cfg(test)]
 mod oracle;
 mod part;
+#[cfg(test)]
+mod products;
 mod sum;
 mod tape;
 

@@ -1,4 +1,4 @@
-//! The shim's functions behind safe ones. The only unsafe code of the project.
+//! The shim's functions behind safe ones. With `products` the only unsafe code of the project.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString, c_char, c_int};

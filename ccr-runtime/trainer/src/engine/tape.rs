@@ -66,6 +66,8 @@ pub struct Tape {
 impl Tape {
     /// An empty one.
     pub fn new(mode: Mode) -> Tape {
+        // Every pass begins here, with privacy and without.
+        products::settle();
         Tape { mode, segments: vec![Segment::default()], keep: KEEP }
     }
 
