@@ -24,14 +24,15 @@ use std::process::Command;
 pub const THREADS: i32 = 2;
 
 /// Read at a program's start. By glibc: nothing below 1 GiB is mapped for itself, nothing goes back to the kernel, the
-/// heap grows by 64 MiB at a time, all threads share one heap. By OpenMP: threads sleep while they wait. By the libraries
-/// of a card: no rounded products, and a work space that lets products repeat.
-const ENVIRONMENT: [(&str, &str); 7] = [
+/// heap grows by 64 MiB at a time, all threads share one heap. By OpenMP: threads sleep while they wait. By oneDNN: products
+/// stay whole, also on CPUs that could round them. By the libraries of a card: no rounded products, and a work space that lets products repeat.
+const ENVIRONMENT: [(&str, &str); 8] = [
     ("MALLOC_MMAP_THRESHOLD_", "1073741824"),
     ("MALLOC_TRIM_THRESHOLD_", "2147483647"),
     ("MALLOC_TOP_PAD_", "67108864"),
     ("MALLOC_ARENA_MAX", "1"),
     ("OMP_WAIT_POLICY", "passive"),
+    ("ONEDNN_DEFAULT_FPMATH_MODE", "STRICT"),
     ("NVIDIA_TF32_OVERRIDE", "0"),
     ("CUBLAS_WORKSPACE_CONFIG", ":4096:8"),
 ];

@@ -163,6 +163,27 @@ pub fn cases() -> Vec<Case> {
         targets: vec!["2.body.1.qkv".into(), "2.body.1.proj".into()],
         trained: vec![],
     };
+    // Wide enough for products that another library makes: see `products`.
+    let wide_mlp = format!("{},{},{},{},{}", linear(64, 256), op("tanh"), linear(256, 128), op("relu"), linear(128, 3));
+    let wide_cnn = [
+        conv(8, 32, 3, 1, 1, true),
+        op("tanh"),
+        pool("avg"),
+        conv(32, 96, 3, 2, 1, true),
+        op("relu"),
+        conv(96, 96, 3, 1, 1, true),
+        op("global_average_pool"),
+        linear(96, 3),
+    ];
+    let wide_transformer = [
+        r#"{"op":"embedding","count":9,"width":64}"#.to_owned(),
+        residual(&[attention(64, false)], &[]),
+        residual(&[linear(64, 128), op("gelu"), linear(128, 64)], &[]),
+        op("mean_tokens"),
+        linear(64, 3),
+    ];
+    let wide_lstm =
+        [r#"{"op":"embedding","count":9,"width":32}"#.to_owned(), lstm(32, 96), op("last_token"), linear(96, 3)];
     vec![
         case("logistic regression", Model::LogisticRegression, bce(), 6, 1),
         case("mlp", Model::Mlp { hidden: vec![16, 8, 4] }, bce(), 6, 1),
@@ -216,6 +237,10 @@ pub fn cases() -> Vec<Case> {
             20,
             200,
         ),
+        case("wide mlp", vector(64, &wide_mlp), recipe(Loss::MeanSquaredError {}), 64, 3),
+        case("wide cnn", image(8, 12, &wide_cnn.join(",")), classes(3), 1_152, 1),
+        case("wide transformer", tokens(32, 9, &wide_transformer.join(",")), classes(3), 32, 1),
+        case("wide lstm", tokens(6, 9, &wide_lstm.join(",")), classes(3), 6, 1),
         case(
             "frozen layers",
             vector(5, &mlp),
