@@ -100,7 +100,8 @@ export async function a_run_is_stopped_by_two_people_and_their_reason_is_text(ho
   const consumer = await house.signer('tdc');
   const [asha, bela] = [await house.signer('sro'), await house.signer('sro2')];
   const contract = await agreed(consumer, house, '0.5');
-  const id = await started(consumer, house, contract, 'stopped-by-two', { epsilon: '0.2', steps: 20_000 });
+  // So many steps that it goes on while two people sign, however fast the machine.
+  const id = await started(consumer, house, contract, 'stopped-by-two', { epsilon: '0.2', steps: 100_000 });
   const state = async () => (await consumer.evaluate(async (run) => (await fetch(`/v1/runs/${run}/record`)).json(), id)).run.state;
   await house.open(asha, `/runs/${id}`);
   await asha.getByRole('button', { name: 'Stop this run' }).click();

@@ -10,7 +10,8 @@ const recordOf = (page, id) => page.evaluate(async (run) => (await fetch(`/v1/ru
 export async function a_provider_stops_a_run_and_its_room_ends(house) {
   const consumer = await house.signer('tdc');
   const contract = await agreed(consumer, house, '0.5');
-  const id = await started(consumer, house, contract, 'stopped', { epsilon: '0.2', steps: 20_000 });
+  // So many steps that it goes on while the reason is typed, however fast the machine.
+  const id = await started(consumer, house, contract, 'stopped', { epsilon: '0.2', steps: 100_000 });
   await house.open(consumer, `/runs/${id}`);
   const owner = await house.signer('tdp');
   await house.open(owner, `/runs/${id}`);
