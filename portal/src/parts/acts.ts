@@ -1,7 +1,6 @@
 /** Acts of the SRO in words: what each is, whom it is about by name, and why. */
-import { useQuery } from '@tanstack/react-query';
-import { datasets } from '../api/queries';
 import { t } from '../i18n';
+import { useDatasetName } from './titles';
 import { useNames } from './words';
 
 export interface Act {
@@ -68,6 +67,6 @@ export function said(act: Act, called: (id: string) => string): string {
 /** The same with names: of participants, and of datasets where `named` asks for them. */
 export function useSaid(named = true): (act: Act) => string {
   const names = useNames();
-  const { data: offers } = useQuery({ ...datasets, enabled: named });
-  return (act) => said(act, (id) => offers?.find(({ offer }) => offer.dataset_id === id)?.offer.name ?? names(id));
+  const dataset = useDatasetName(named);
+  return (act) => said(act, (id) => dataset(id) ?? names(id));
 }

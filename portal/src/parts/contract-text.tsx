@@ -4,12 +4,13 @@
  */
 import { useQuery } from '@tanstack/react-query';
 import type { Contract, ContractDataset, ImageSet } from '../api/documents';
-import { datasets, imageSets } from '../api/queries';
+import { imageSets } from '../api/queries';
 import { t } from '../i18n';
 import { peek } from '../keys/document';
 import { rest, type Shape } from './further';
 import { Json } from './json';
 import { TERM, TermText } from './payment-text';
+import { useDatasetName } from './titles';
 import { count, Id, Name, Time } from './words';
 
 const ROLES: Record<string, string> = {
@@ -71,11 +72,11 @@ function Called({ id, name }: { id: string; name: string | undefined }) {
 }
 
 function Dataset({ of }: { of: ContractDataset }) {
-  const { data: offers } = useQuery(datasets);
+  const dataset = useDatasetName();
   const privacy = of.privacy;
   return (
     <li>
-      <strong><Name did={of.provider} /></strong>, {t('version {n}', { n: of.version })} <Called id={of.dataset_id} name={offers?.find(({ offer }) => offer.dataset_id === of.dataset_id)?.offer.name} />
+      <strong><Name did={of.provider} /></strong>, {t('version {n}', { n: of.version })} <Called id={of.dataset_id} name={dataset(of.dataset_id)} />
       <ul>
         <li>{t('Columns that may be read')}: {of.allowed_columns.join(', ') || t('none')}</li>
         <li>{t('Joined on')}: {of.join_keys.join(', ') || t('nothing')}; {t('may be predicted')}: {of.target_columns.join(', ') || t('nothing')}</li>

@@ -1,11 +1,9 @@
 /** Who acted in an entry of the log, and what it is about: by name, and as ways to the pages of what it names. */
-import { useQuery } from '@tanstack/react-query';
 import { type ReactNode } from 'react';
 import { Link } from 'react-router';
-import { datasets } from '../api/queries';
 import { t } from '../i18n';
 import type { Line } from '../log/story';
-import { tail } from './titles';
+import { tail, useDatasetName } from './titles';
 import { Id, Name } from './words';
 
 /** Who acted, by the names under which they are registered; in full with what they are registered under. */
@@ -20,16 +18,16 @@ const FEW = 2;
 
 /** What an entry is about; in a row the first few. */
 export function About({ line, full }: { line: Line; full?: boolean }) {
-  const offers = useQuery(datasets);
-  const named = (id: string) => offers.data?.find(({ offer }) => offer.dataset_id === id)?.offer.name ?? `${t('Dataset')} …${id.slice(-8)}`;
+  const dataset = useDatasetName();
+  const named = (id: string) => dataset(id) ?? `${t('Dataset')} …${tail(id)}`;
   // Ids of one minute begin alike: their ends tell them apart. Runs are called as their own pages call them.
   const all: [string, ReactNode][] = [
     ...(line.participant ? [[line.participant, <Name key="n" did={line.participant} />] as [string, ReactNode]] : []),
-    ...(line.dispute ? [way(`/disputes/${line.dispute}`, line.dispute, `${t('Dispute')} …${line.dispute.slice(-8)}`)] : []),
+    ...(line.dispute ? [way(`/disputes/${line.dispute}`, line.dispute, `${t('Dispute')} …${tail(line.dispute)}`)] : []),
     ...(line.run_id ? [way(`/runs/${line.run_id}`, line.run_id, `${t('Run')} ${tail(line.run_id)}`)] : []),
     ...line.payments.map((id) => way(`/payments/${id}`, id, `${t('Payment')} ${id.slice(0, 8)}`)),
     ...line.datasets.map((id) => way(`/datasets/${id}`, id, named(id))),
-    ...line.contracts.map((id) => way(`/contracts/${id}`, id, `${t('Contract')} …${id.slice(-8)}`)),
+    ...line.contracts.map((id) => way(`/contracts/${id}`, id, `${t('Contract')} …${tail(id)}`)),
   ];
   if (line.read) all.push(['read', <ReadEntries key="r" of={line.read} />]);
   const shown = full ? all : all.slice(0, FEW);

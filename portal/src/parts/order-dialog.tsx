@@ -5,7 +5,7 @@ import { type ReactNode, useEffect, useMemo, useRef, useState } from 'react';
 import { Link } from 'react-router';
 import { api, ask, type Schemas } from '../api/client';
 import type { Contract, JobSpec } from '../api/documents';
-import { budget, contract as contractQuery, contracts, datasets, jobContracts, type ListedContract, me, MOST_WHOLE, order } from '../api/queries';
+import { budget, contract as contractQuery, contracts, jobContracts, type ListedContract, me, MOST_WHOLE, order } from '../api/queries';
 import { t } from '../i18n';
 import { type Envelope, type Own, peek, Refused, seal } from '../keys/document';
 import { keyMissing, NoKey, useSigning } from './keys';
@@ -15,7 +15,7 @@ import { ProblemNote, Read, Terminal } from './page';
 import { TermText } from './payment-text';
 import { save } from './save';
 import { SignedBytes, useOwn } from './signed';
-import { useTitle } from './titles';
+import { useDatasetName, useTitle } from './titles';
 import { epsilon, Id, money, State } from './words';
 
 /** What is left to its consumer of the budgets that these datasets draw on, in millionths of ε. */
@@ -41,11 +41,11 @@ function Trouble({ problem }: { problem: unknown }) {
 
 /** What a run costs in privacy, dataset by dataset beside what is left, and in money by the terms of its contracts. */
 function Cost({ job, agreed, charges }: { job: JobSpec; agreed: Contract[]; charges?: Schemas['DatasetCharge'][] }) {
-  const offers = useQuery(datasets);
+  const dataset = useDatasetName();
   const privacy = privacyCost(job, charges);
   const rest = useLeft(job.datasets.map((one) => one.dataset_id), job.tdc);
   const { terms, sums, whole } = moneyCost(job, agreed);
-  const named = (id: string) => offers.data?.find(({ offer }) => offer.dataset_id === id)?.offer.name ?? `${id.slice(0, 16)}…`;
+  const named = (id: string) => dataset(id) ?? `${id.slice(0, 16)}…`;
   return (
     <div className="stack tight" data-testid="cost">
       <h3>{t('What a run costs')}</h3>

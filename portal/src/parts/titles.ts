@@ -1,4 +1,4 @@
-/** What contracts are called: by the names of their datasets. */
+/** What datasets are called, and contracts: by the names of their datasets. */
 import { useQuery } from '@tanstack/react-query';
 import { oversees } from '../api/calm';
 import { contracts, datasets, me } from '../api/queries';
@@ -13,10 +13,20 @@ export function about(ids: string[], named: ReadonlyMap<string, string>): string
   return more > 0 ? t('{said} and {n} more', { said, n: more }) : said;
 }
 
+function useNamed(enabled = true): ReadonlyMap<string, string> {
+  const { data: offers } = useQuery({ ...datasets, enabled });
+  return new Map((offers ?? []).map(({ offer }) => [offer.dataset_id, offer.name]));
+}
+
+/** The name of a dataset by its id, where there is one that the register shows and, unless `enabled`, that was read anyway. */
+export function useDatasetName(enabled = true): (id: string) => string | undefined {
+  const named = useNamed(enabled);
+  return (id) => named.get(id);
+}
+
 /** The name of a contract over these datasets. */
 export function useTitle(): (of: { datasets: { dataset_id: string }[] }) => string {
-  const { data: offers } = useQuery(datasets);
-  const named = new Map((offers ?? []).map(({ offer }) => [offer.dataset_id, offer.name]));
+  const named = useNamed();
   return (contract) => about(contract.datasets.map((one) => one.dataset_id), named);
 }
 
