@@ -13,7 +13,7 @@ import { toldOf } from './dispute-link';
 import { waitingOn } from './disputed';
 import { marks } from './marks';
 import { ender } from './suspension';
-import { useContractName, useTitle } from './titles';
+import { tail, useContractName, useTitle } from './titles';
 import { epsilon, money, useNames } from './words';
 
 /** What a contract that waits is about, and who is in it besides this member: what one needs to know which one it is. */
@@ -179,7 +179,7 @@ export function useInbox(): Waiting[] {
     waiting.push({ id: `${pin.contract}-${pin.dataset}`, kind: 'data', title, about: `${about} · ${contractName(pin.contract)}`, to: `/contracts/${pin.contract}` });
   }
   for (const run of unanswered(all.data?.runs ?? [], member, seen ?? [])) {
-    waiting.push({ id: run.run_id, kind: 'run', title: t('A run ended without a model'), about: `${run.contracts.map((one) => contractName(one.id)).join('; ')} · ${run.run_id.slice(0, 12)}…`, to: `/runs/${run.run_id}` });
+    waiting.push({ id: run.run_id, kind: 'run', title: t('A run ended without a model'), about: `${run.contracts.map((one) => contractName(one.id)).join('; ')} · ${tail(run.run_id)}`, to: `/runs/${run.run_id}` });
   }
   return waiting;
 }

@@ -18,6 +18,7 @@ import { keyMissing, NoKey, useSigning } from '../parts/keys';
 import { NumberField } from '../parts/number-field';
 import { Card, Empty, Page, ProblemNote, Read, Terminal, Waiting } from '../parts/page';
 import { useOwn } from '../parts/signed';
+import { tail } from '../parts/titles';
 import { price } from '../parts/terms';
 import { decimals, Id } from '../parts/words';
 
@@ -125,7 +126,7 @@ function Composer({ base }: { base?: Own<Contract> }) {
     <Page
       title={base ? t('Next version') : t('Compose a contract')}
       lead={base ? <span className="row">{t('Version {n} follows version {old}; parties, datasets and prices stay.', { n: base.value.version + 1, old: base.value.version })} <Id value={base.digest} short /></span> : t('Every provider’s terms are taken over as they are offered; a price is never bargained over.')}
-      crumbs={<><Link to="/contracts">{t('Contracts')}</Link> / {base ? <Link to={`/contracts/${id}`}>{id.slice(0, 16)}…</Link> : t('new')}</>}
+      crumbs={<><Link to="/contracts">{t('Contracts')}</Link> / {base ? <Link to={`/contracts/${id}`}>…{tail(id)}</Link> : t('new')}</>}
     >
       <NoKey />
       {!base && session && !session.roles.includes('tdc_admin') && <div className="note wait">{t('A data consumer composes a contract. You answer one with a counter-offer, on its own page.')} <Link to="/contracts">{t('Contracts')}</Link></div>}

@@ -119,7 +119,7 @@ function Shown({ view, id, registry }: { view: Schemas['ContractView']; id: stri
   const { versions, problem: unfollowed } = useLineage(id);
   const [shown, setShown] = useState('words');
   const title = useTitle();
-  const crumbs = <><Link to="/contracts">{t('Contracts')}</Link> / {id.slice(0, 16)}…</>;
+  const crumbs = <><Link to="/contracts">{t('Contracts')}</Link> / …{tail(id)}</>;
   const known = versions.find((one) => one.own.digest === before);
   const newest = versions.at(-1);
   return (

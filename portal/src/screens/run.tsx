@@ -59,7 +59,7 @@ function Shown({ record, id }: { record: Schemas['RunRecord']; id: string }) {
     <Page
       title={`${t('Run')} ${tail(id)}`}
       lead={<span className="row"><State word={run.state} /><Id value={id} /></span>}
-      crumbs={<><Link to="/runs">{t('Runs')}</Link> / {id.slice(0, 12)}…</>}
+      crumbs={<><Link to="/runs">{t('Runs')}</Link> / {t('Run')} {tail(id)}</>}
       actions={ended ? mine && <OrderAgain job={job} charges={charges} /> : may ? <Stop id={id} /> : session?.roles.includes('sro_admin') && (
         <ByTwo label={t('Stop this run')} lead={t('What was charged stays charged once a key has left.')} make={({ registry, reason, at }) => ({ schema: 'abort.v1', registry, run_id: id, reason, at })} />
       )}
@@ -87,7 +87,7 @@ function Shown({ record, id }: { record: Schemas['RunRecord']; id: string }) {
                   const cap = offer && charge.epsilon_micro < Number.MAX_SAFE_INTEGER ? Math.floor(Number(offer.privacy_cap.epsilon) * 1e6) : undefined;
                   return (
                     <li key={charge.dataset_id}>
-                      <div className="row between"><Link to={`/datasets/${charge.dataset_id}`}>{offer?.name ?? `${charge.dataset_id.slice(0, 16)}…`}</Link><strong className="num">{cap === undefined ? `ε ${epsilon(charge.epsilon_micro)}` : t('ε {spent}; its offer allows {cap}', { spent: epsilon(charge.epsilon_micro), cap: epsilon(cap, 'left') })}</strong></div>
+                      <div className="row between"><Link to={`/datasets/${charge.dataset_id}`}>{offer?.name ?? `…${tail(charge.dataset_id)}`}</Link><strong className="num">{cap === undefined ? `ε ${epsilon(charge.epsilon_micro)}` : t('ε {spent}; its offer allows {cap}', { spent: epsilon(charge.epsilon_micro), cap: epsilon(cap, 'left') })}</strong></div>
                       {cap !== undefined && <Gauge spent={charge.epsilon_micro} cap={cap} label={t('ε of this run against the ε of its offer')} calm />}
                       <p className="dim small">{t('δ {delta}; factor {factor} of the join', { delta: charge.delta, factor: charge.factor })}</p>
                     </li>
