@@ -12,6 +12,7 @@ pub mod mirror;
 pub mod money;
 pub mod monitor;
 mod page;
+pub mod period;
 mod pipe;
 pub mod policy;
 pub mod printed;
@@ -23,6 +24,7 @@ pub mod source;
 pub mod spelling;
 pub mod tiles;
 pub mod verify;
+pub mod within;
 
 use std::io::Write;
 

@@ -331,7 +331,7 @@ pub fn run(cli: Cli) -> R<Answer> {
     }
 }
 
-/// An id or DID as clap reads it.
+/// An id, a DID or a period as clap reads it.
 fn id<T: std::str::FromStr<Err = Refusal>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|e: Refusal| e.sentence)
 }

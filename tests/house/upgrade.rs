@@ -109,7 +109,8 @@ fn audited(asha: &Client, trust: &Trust, earlier: &str) -> depa::audit::Report {
     loop {
         let mut bytes = Vec::new();
         depa::audit::export(asha, trust, &mut bytes).unwrap();
-        let options = depa::audit::Options { earlier: Some(earlier.to_owned()), witness: None };
+        let earlier = Some(earlier.to_owned());
+        let options = depa::audit::Options { earlier, ..depa::audit::Options::default() };
         match depa::audit::verify(&mut BufReader::new(bytes.as_slice()), trust, &options, depa::edge::now()) {
             Ok(report) => return report,
             Err(refusal) if refusal.code == Code::CheckpointInvalid && began.elapsed() < PATIENCE => {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use policies::lifecycle::State;
 use schemas::contract::ContractRef;
 use schemas::dataset::DatasetOffer;
-use schemas::id::{Did, FamilyId};
+use schemas::id::{Did, FamilyId, RunId};
 use schemas::privacy::{Clause, DatasetCharge, Scope};
 use schemas::release::{KmsReceipt, KmsStatement};
 use schemas::{Code, Digest, R, Refusal};
@@ -24,12 +24,25 @@ pub struct LedgerKey {
 /// What a ledger holds.
 #[derive(Clone, Debug)]
 pub struct Ledger {
-    /// Charges that stand, each with its contract.
-    pub charges: Vec<(ContractRef, DatasetCharge)>,
+    /// Charges that stand.
+    pub charges: Vec<Charged>,
     /// The cap with its renewals, of the offer that the last charge refers to.
     pub cap: Clause,
     /// Clauses of the contracts.
     pub clauses: BTreeMap<ContractRef, Clause>,
+}
+
+/// A charge that stands.
+#[derive(Clone, Debug)]
+pub struct Charged {
+    /// Index of the entry that brought its receipt.
+    pub index: u64,
+    /// The run.
+    pub run_id: RunId,
+    /// The contract.
+    pub contract: ContractRef,
+    /// What it costs.
+    pub charge: DatasetCharge,
 }
 
 /// All ledgers. Refuses a charge that went beyond the cap of its family or the clause of its contract.
@@ -88,19 +101,24 @@ fn charge(state: &State, (index, receipt): (u64, &KmsReceipt), ledgers: &mut BTr
             cap: offer.privacy_cap.clone(),
             clauses: BTreeMap::new(),
         });
-        let all: Vec<DatasetCharge> = ledger.charges.iter().map(|(_, c)| c.clone()).collect();
+        let all: Vec<DatasetCharge> = ledger.charges.iter().map(|one| one.charge.clone()).collect();
         // A contract's clause is per dataset: what this contract has spent of this dataset.
         let own: Vec<DatasetCharge> = ledger
             .charges
             .iter()
-            .filter(|(c, charge)| *c == dataset.contract && charge.dataset_id == new.dataset_id)
-            .map(|(_, c)| c.clone())
+            .filter(|one| one.contract == dataset.contract && one.charge.dataset_id == new.dataset_id)
+            .map(|one| one.charge.clone())
             .collect();
         let fits = |cap: Clause| policies::budget::check(&all, &own, &cap, &terms.privacy, new).map(|()| cap);
         let [standing, with_contested] = state.caps_at(index, offer, &terms.offer_sha256, tdc);
         ledger.cap = standing.and_then(fits).or_else(|why| with_contested.and_then(fits).map_err(|_| why))?;
         ledger.clauses.insert(dataset.contract.clone(), terms.privacy.clone());
-        ledger.charges.push((dataset.contract.clone(), new.clone()));
+        ledger.charges.push(Charged {
+            index,
+            run_id: receipt.run_id.clone(),
+            contract: dataset.contract.clone(),
+            charge: new.clone(),
+        });
     }
     Ok(())
 }

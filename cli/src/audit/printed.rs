@@ -154,6 +154,9 @@ impl Printed {
                 "Of the books that were shown, {shown} of {all} transfers and {owed} of {obligations} obligations are the log's."
             ));
         }
+        if let Some(period) = &report.period {
+            period.print(&mut page);
+        }
         page.section("Remarks");
         page.points("remark", &self.remarks);
         page.text()

@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use super::budget::{Ledger, LedgerKey};
 use super::quorum::Cosigned;
+use super::within::{Tally, Within};
 use crate::payment::{amount, hledger::decimal};
 
 /// What was counted on the way.
@@ -36,6 +37,8 @@ pub(super) struct Counted {
     pub cosigned: Vec<Cosigned>,
     /// The log that this one continues.
     pub succeeds: Option<LogSucceeded>,
+    /// What is counted of the period that was asked for.
+    pub tally: Option<Tally>,
 }
 
 /// The result of a verified log. There is no report of a log that does not verify.
@@ -82,6 +85,9 @@ pub struct Report {
     /// Every transfer of the books, in the order of the log.
     #[serde(skip)]
     pub transfers: Vec<JournalLine>,
+    /// What happened in the period that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub period: Option<Within>,
 }
 
 /// A contract.
@@ -207,6 +213,7 @@ impl Report {
             contracts: contracts.collect(),
             runs,
             runs_simulated,
+            period: counted.tally.map(|tally| tally.told(state, &ledgers)),
             budgets: ledgers.into_iter().map(|(key, ledger)| budget(key, &ledger)).collect(),
             payments,
             books,
@@ -297,7 +304,7 @@ impl Report {
 }
 
 fn budget(key: LedgerKey, ledger: &Ledger) -> BudgetLine {
-    let charges: Vec<_> = ledger.charges.iter().map(|(_, c)| c.clone()).collect();
+    let charges: Vec<_> = ledger.charges.iter().map(|one| one.charge.clone()).collect();
     // `recompute` has converted these charges before; what cannot be converted would have been refused there.
     let delta = ledger.cap.delta.scaled_up(18).and_then(|d| u64::try_from(d).ok()).unwrap_or(0);
     let spent = policies::budget::spent(&charges).ok().map(|v| v.epsilon_micro(delta));

@@ -10,8 +10,10 @@ use schemas::{Code, R, Refusal, Timestamp};
 use signing::{Trust, note};
 
 use super::line::Line;
+use super::period::Period;
 use super::report::{Counted, Report};
 use super::source::{Lines, Source};
+use super::within::Tally;
 use super::{Head, ahead, budget, pipe, quorum, tampered, tiles};
 
 /// What else an auditor knows.
@@ -21,6 +23,8 @@ pub struct Options {
     pub earlier: Option<String>,
     /// Name and key of a witness whose cosignature the checkpoint must carry.
     pub witness: Option<(String, Jwk)>,
+    /// The period of which the report tells apart what happened in it.
+    pub period: Option<Period>,
 }
 
 /// How much is checked.
@@ -57,6 +61,7 @@ pub fn verify_from(
 ) -> R<Report> {
     let head = source.head()?;
     let mut audit = Audit::new(trust, depth, source.tiles());
+    audit.counted.tally = options.period.map(Tally::of);
     let opened = audit.open(&head, options)?;
     audit.take(source, head.size)?;
     source.end(head.size)?;
@@ -135,6 +140,9 @@ impl Audit {
         if entry.index == 0 && self.replay.frontier.size() == 0 {
             genesis_is_pinned(&entry.body, &self.trust, self.depth)?;
         }
+        // What an entry changes shows beside the state before it; tables are shared, so keeping that one costs little.
+        let counts = self.counted.tally.as_ref().is_some_and(|tally| tally.holds(entry.record.at));
+        let before = counts.then(|| self.replay.state.clone());
         let completed: Completed = match self.depth {
             Depth::Everything => {
                 let fault = |e: Refusal| tampered(format!("entry {}: {}: {}", entry.index, e.code, e.sentence));
@@ -151,6 +159,9 @@ impl Audit {
             Body::TwinRoot { .. } => self.counted.twin_roots += 1,
             Body::Genesis { succeeds: Some(succeeds), .. } => self.counted.succeeds = Some(succeeds.read_unverified()?),
             _ => {}
+        }
+        if let Some(tally) = &mut self.counted.tally {
+            tally.enter(entry, before.as_ref(), &self.replay.state);
         }
         if let Some(tiles) = &mut self.tiles {
             tiles.push(&completed)?;

@@ -185,14 +185,15 @@ fn a_fork_is_found_by_whoever_saw_the_other_branch() {
     all.truncate(all.len() - 3);
     let fork = rewritten(&house, all, true);
     assert!(verify(&fork, &trust(&house)).is_ok());
-    let options = Options { earlier: Some(seen), witness: None };
+    let options = Options { earlier: Some(seen), ..Options::default() };
     assert_eq!(failed(verify_with(&fork, &trust(&house), &options)).code, Code::ConsistencyInvalid);
 
     let mut all = entries(&house);
     let last = all.len() - 1;
     all[last].record.at = all[last].record.at.plus_seconds(1);
     let fork = rewritten(&house, all, true);
-    let seen = Options { earlier: Some(house.registry.checkpoint().unwrap().text()), witness: None };
+    let earlier = Some(house.registry.checkpoint().unwrap().text());
+    let seen = Options { earlier, ..Options::default() };
     let refusal = failed(verify_with(&fork, &trust(&house), &seen));
     assert_eq!((refusal.code, exit::of(&refusal)), (Code::ConsistencyInvalid, exit::VERIFICATION));
 }

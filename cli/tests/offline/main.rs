@@ -16,6 +16,7 @@ mod log_keys;
 mod models;
 #[path = "../../../registry/tests/memory/papers.rs"]
 mod papers;
+mod period;
 mod printed;
 mod receipts;
 #[allow(dead_code)]
@@ -151,7 +152,7 @@ fn the_log_continues_what_was_seen_before() {
     let before = house.registry.checkpoint().unwrap();
     house.apply(&FileKey::generate().unwrap(), schemas::party::Kind::Tdp).unwrap();
     let (lines, trust) = (lines(&house), trust(&house));
-    let seen = |text: String| Options { earlier: Some(text), witness: None };
+    let seen = |text: String| Options { earlier: Some(text), ..Options::default() };
     let report = verify_with(&lines, &trust, &seen(before.text())).unwrap();
     assert_eq!(report.continues, Some(before.head.clone()));
 
@@ -188,7 +189,7 @@ fn a_log_with_a_new_key_verifies_under_either_key_and_only_under_the_new_ones_he
     house.apply(&FileKey::generate().unwrap(), schemas::party::Kind::Tdp).unwrap();
     let mut lines = lines(&house);
     let pinned = |key: &FileKey| signing::Trust { registry_jwk: key.jwk().clone(), ..trust(&house) };
-    let seen = Options { earlier: Some(before), witness: None };
+    let seen = Options { earlier: Some(before), ..Options::default() };
     for key in [&old, &new] {
         let report = verify_with(&lines, &pinned(key), &seen).unwrap();
         assert_eq!(report.log, house.registry.head().unwrap());
@@ -206,7 +207,8 @@ fn a_named_witness_must_have_cosigned() {
     let house = lived_in();
     let witness = FileKey::generate().unwrap();
     let trust = trust(&house);
-    let options = Options { earlier: None, witness: Some(("witness.example".into(), witness.jwk().clone())) };
+    let named = Some(("witness.example".into(), witness.jwk().clone()));
+    let options = Options { witness: named, ..Options::default() };
     let mut lines = lines(&house);
     assert_eq!(failed(verify_with(&lines, &trust, &options)).code, Code::CheckpointInvalid);
 

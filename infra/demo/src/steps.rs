@@ -297,7 +297,7 @@ fn exported(house: &House) -> R<(std::path::PathBuf, depa::audit::Report)> {
     let auditor = house.sro.auditor();
     let mut bytes = Vec::new();
     depa::audit::export(auditor.desk()?, &house.trust, &mut bytes)?;
-    let options = depa::audit::Options { earlier: None, witness: Some(house.witness.clone()) };
+    let options = depa::audit::Options { witness: Some(house.witness.clone()), ..depa::audit::Options::default() };
     let report = depa::audit::verify(&mut BufReader::new(bytes.as_slice()), &house.trust, &options, auditor.now())?;
     crate::house::make_dir(&house.audit_dir())?;
     let file = house.audit_dir().join("log-export.jsonl");

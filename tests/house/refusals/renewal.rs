@@ -69,7 +69,7 @@ fn a_renewed_budget_lets_one_more_run_through_and_the_audit_agrees() {
 
     let mut export = Vec::new();
     depa::audit::export(house.sro.auditor().desk().unwrap(), &house.trust, &mut export).unwrap();
-    let options = Options { earlier: None, witness: None };
+    let options = Options::default();
     let report = depa::audit::verify(&mut export.as_slice(), &house.trust, &options, house.sro.auditor().now());
     assert!(report.unwrap().verified);
 }

@@ -103,7 +103,7 @@ fn what_all_contracts_allow_is_done_and_called_what_it_is() {
     let house = &scene.house;
     let mut export = Vec::new();
     depa::audit::export(house.sro.auditor().desk().unwrap(), &house.trust, &mut export).unwrap();
-    let options = Options { earlier: None, witness: None };
+    let options = Options::default();
     let report =
         depa::audit::verify(&mut export.as_slice(), &house.trust, &options, house.sro.auditor().now()).unwrap();
     assert!(report.verified);

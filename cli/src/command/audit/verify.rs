@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use depa::audit::money as audit_money;
+use depa::audit::period::Period;
 use depa::audit::printed::Printed;
 use depa::audit::source::{Folder, Lines, Service, Source};
 use depa::audit::{Depth, Options, Report, bench, verify_from};
@@ -41,7 +42,7 @@ pub enum Verb {
     /// Markdown for people, or its tables as CSV; with --json the same for programs. A log that does not verify gets a
     /// report too, with the code and the sentence of its first fault, and exit code 10.
     #[command(
-        after_help = "Examples:\n  depa audit report log.jsonl --trust trust.json > audit.md\n  depa audit report log.jsonl --trust trust.json --format csv > audit.csv\n  depa audit report log.jsonl --trust trust.json --earlier checkpoint.txt --books books.json --json > audit.json"
+        after_help = "Examples:\n  depa audit report log.jsonl --trust trust.json > audit.md\n  depa audit report log.jsonl --trust trust.json --format csv > audit.csv\n  depa audit report log.jsonl --trust trust.json --period 2026-Q3 > quarter.md\n  depa audit report log.jsonl --trust trust.json --earlier checkpoint.txt --books books.json --json > audit.json"
     )]
     Report {
         #[command(flatten)]
@@ -49,6 +50,10 @@ pub enum Verb {
         /// The form of the document.
         #[arg(long, value_enum, default_value_t = Format::Md)]
         format: Format,
+        /// Tell also what happened in a year (2026), a quarter (2026-Q3), a month (2026-09) or a stretch of days
+        /// (2026-07-01..2026-09-30, both included), in UTC.
+        #[arg(long, value_name = "PERIOD", value_parser = crate::command::id::<Period>)]
+        period: Option<Period>,
     },
     /// Measure how long the audit of a made-up log takes, or of a contract bundle.
     #[command(
@@ -104,13 +109,14 @@ impl Asked {
     }
 
     /// Verifies what is asked for, from where it lies.
-    fn verify(&self, depth: Depth, trust: &Trust, global: &Global) -> R<Report> {
+    fn verify(&self, depth: Depth, period: Option<Period>, trust: &Trust, global: &Global) -> R<Report> {
         let witness = match (&self.witness, &self.witness_key) {
             (Some(name), Some(key)) => Some((name.clone(), jwk(key)?)),
             _ => None,
         };
         let (earlier, now) = (self.earlier.as_deref().map(text).transpose()?, edge::now());
-        let check = |source: &mut dyn Source| verify_from(source, trust, &Options { earlier, witness }, depth, now);
+        let options = Options { earlier, witness, period };
+        let check = |source: &mut dyn Source| verify_from(source, trust, &options, depth, now);
         match (&self.export, &self.from) {
             (Some(export), _) => {
                 let file = File::open(export).map_err(|e| edge::file_fault(export, e))?;
@@ -130,7 +136,7 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
     match verb {
         Verb::Verify { asked, no_signatures } => {
             let depth = if no_signatures { Depth::NoSignatures } else { Depth::Everything };
-            let report = asked.verify(depth, &global.trust()?, global)?;
+            let report = asked.verify(depth, None, &global.trust()?, global)?;
             let mut text = report.text();
             if let Some(books) = asked.books()? {
                 let compared = audit_money::compare(&report, &books)?;
@@ -141,9 +147,9 @@ pub fn run(verb: Verb, global: &Global) -> R<Answer> {
             }
             Ok(Answer::new(&report, text))
         }
-        Verb::Report { asked, format } => {
+        Verb::Report { asked, format, period } => {
             let (trust, books) = (global.trust()?, asked.books()?);
-            let audited = asked.verify(Depth::Everything, &trust, global);
+            let audited = asked.verify(Depth::Everything, period, &trust, global);
             let compare = |report: &Report| books.map(|books| audit_money::compare(report, &books));
             let printed = Printed::of(&trust, edge::now(), audited, compare)?;
             let text = match format {
