@@ -10,7 +10,7 @@ use depa::audit::{Options, Report};
 use depa::exit;
 use schemas::contract::ContractRef;
 use schemas::event::{Body, PaymentResult};
-use schemas::{Digest, R, Signer as _};
+use schemas::{Digest, R};
 
 use crate::house::{House, reference, start};
 use crate::{lines, lived_in, now, trust, verify, verify_with};

@@ -15,7 +15,7 @@ fn an_export_verifies_and_a_changed_one_names_the_entry() {
     let house = &scene.house;
     house.wait_until_settled(&deal.contract.id, Duration::from_secs(60)).unwrap();
     let export = cosigned(&scene);
-    let options = Options { earlier: None, witness: Some(house.witness.clone()) };
+    let options = Options { witness: Some(house.witness.clone()), ..Options::default() };
     let now = house.sro.auditor().now();
     let audit = |bytes: &[u8]| depa::audit::verify(&mut &*bytes, &house.trust, &options, now);
     let report = audit(&export).unwrap();
@@ -51,7 +51,8 @@ fn an_export_verifies_and_a_changed_one_names_the_entry() {
     swapped.swap(5, 6);
     refuses(Code::LogTampered, audit(&rejoined(&swapped)));
     // Another witness, and another registry's trust.
-    let options = Options { earlier: None, witness: Some(("elsewhere.example/w".into(), house.witness.1.clone())) };
+    let witness = Some(("elsewhere.example/w".into(), house.witness.1.clone()));
+    let options = Options { witness, ..Options::default() };
     refuses(Code::CheckpointInvalid, depa::audit::verify(&mut &*export, &house.trust, &options, now));
     let mut trust = house.trust.clone();
     trust.sro.swap(0, 1);
@@ -66,7 +67,7 @@ fn cosigned(scene: &Scene) -> Vec<u8> {
     loop {
         let mut bytes = Vec::new();
         depa::audit::export(house.sro.auditor().desk().unwrap(), &house.trust, &mut bytes).unwrap();
-        let options = Options { earlier: None, witness: Some(house.witness.clone()) };
+        let options = Options { witness: Some(house.witness.clone()), ..Options::default() };
         match depa::audit::verify(&mut bytes.as_slice(), &house.trust, &options, house.sro.auditor().now()) {
             Ok(_) => return bytes,
             Err(e) if e.code == Code::CheckpointInvalid && began.elapsed() < Duration::from_secs(30) => {}
