@@ -18,7 +18,8 @@ both | ccr) ;;
     exit 2
     ;;
 esac
-# What is compared is the commit; a folder with changes would be judged by something else.
+# What is compared is one commit, whatever is committed meanwhile; a folder with changes would be judged by something else.
+commit=$(git rev-parse HEAD)
 [ -z "$(git status --porcelain --untracked-files=no)" ] || echo "reproducible: changes that are not committed are left out" >&2
 base=$(mktemp -d "${TMPDIR:-/tmp}/depa-reproducible.XXXXXX")
 trap 'rm -rf "$base"' EXIT
@@ -27,7 +28,7 @@ libtorch=$(realpath "${LIBTORCH:-.build/libtorch}" 2>/dev/null || echo)
 
 build() {
     mkdir -p "$1"
-    git archive HEAD | tar -x -C "$1"
+    git archive "$commit" | tar -x -C "$1"
     (
         cd "$1"
         # Not the gate's wrapper, and nothing else that a shell may have set.
