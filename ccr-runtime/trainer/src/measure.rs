@@ -34,6 +34,14 @@ pub struct Order {
     /// Where tensors lie.
     #[serde(default)]
     pub device: Device,
+    /// At which rate rows are sampled, of so many that `batch` of them are expected: every step has another number of rows.
+    /// 1 where it is left out: every step has the whole batch.
+    #[serde(default = "whole")]
+    pub rate: f64,
+}
+
+fn whole() -> f64 {
+    1.0
 }
 
 /// Which steps.
@@ -42,7 +50,7 @@ pub struct Order {
 pub enum Mode {
     /// Forward, backward, SGD.
     Plain,
-    /// As the trainer does them: sampled (at rate 1, so that every step has the whole batch), clipped, noised.
+    /// As the trainer does them: sampled, clipped, noised.
     Private,
 }
 
@@ -78,7 +86,7 @@ impl Stepper {
         let data = Data::new(&rows(order, width, vocabulary, &streams)?, width)?.on(place)?;
         let settings = Settings {
             steps: 0,
-            sampling: PoissonSampling::new(&Real::parse("1")?)?,
+            sampling: PoissonSampling::new(&Real::parse(&order.rate.to_string())?)?,
             clip: 1.0,
             noise_multiplier: 1.0,
             expected_batch: order.batch as f64,
@@ -137,10 +145,11 @@ fn size(input: &Input) -> (usize, Option<u32>) {
 fn rows(order: &Order, width: usize, vocabulary: Option<u32>, streams: &Streams) -> R<Rows> {
     let mut stream = streams.init("rows")?;
     let mut below = |most: u32| ((u64::from(stream.next_u32()) * u64::from(most)) >> 32) as u32;
-    let features = (0..order.batch * width).map(|_| match vocabulary {
+    let count = (order.batch as f64 / order.rate).round() as usize;
+    let features = (0..count * width).map(|_| match vocabulary {
         Some(tokens) => below(tokens) as f32,
         None => below(1 << 20) as f32 / (1 << 18) as f32 - 2.0,
     });
     let features = features.collect();
-    Ok(Rows { features, labels: (0..order.batch).map(|_| below(order.classes) as f32).collect() })
+    Ok(Rows { features, labels: (0..count).map(|_| below(order.classes) as f32).collect() })
 }

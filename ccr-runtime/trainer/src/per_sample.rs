@@ -14,7 +14,8 @@
 //! It also moves them to other lanes of the kernels, forward and backward, which rounds *their* gradients differently: by
 //! at most r·clip each, with r measured for every layer below 10^-6 in single and 10^-15 in double precision
 //! (`engine::oracle`): who stands beside a row changes no bit of its gradient, but its place and the number of rows may, in
-//! chunks of few rows and in some LSTMs. This r is not proven: a
+//! chunks of few rows, in some LSTMs, and where a product is large enough with some rows and not with others to be made by
+//! another library (`products`). This r is not proven: a
 //! network is no continuous function of its weights at a ReLU's edge, where rounding may turn a unit on; such a row keeps
 //! its bound but another direction.
 //!

@@ -38,7 +38,8 @@ const ENVIRONMENT: [(&str, &str); 8] = [
 ];
 
 /// Settles allocator and waiting: returns at once where the environment says it already, else starts this program anew
-/// with the same arguments and streams. Where that cannot be done it returns too, and steps are slower.
+/// with the same arguments and streams. Where that cannot be done it returns too: steps are slower
+/// then, and oneDNN heeds what the environment says of precision, which for a room's worker is nothing.
 pub fn environment() {
     if ENVIRONMENT.iter().all(|(name, value)| std::env::var(name).is_ok_and(|found| found == *value)) {
         return;
@@ -49,8 +50,9 @@ pub fn environment() {
     }
 }
 
-/// So many threads for each tensor operation of the calling thread, and one operation at a time.
+/// So many threads for each tensor operation of the calling thread, and one operation at a time; and which library multiplies.
 pub fn threads(count: i32) {
     tch::set_num_threads(count);
     tch::set_num_interop_threads(1);
+    products::settle();
 }

@@ -228,6 +228,10 @@ impl Within {
             &["kinds of entries", "entries"],
             self.entries.iter().map(|(kind, n)| vec![(*kind).to_owned(), n.to_string()]),
         );
+        page.say(
+            "A contract that came into force counts though it was suspended; a run counts by how it ended, whatever became of \
+             its model later.",
+        );
         page.table(
             &["contracts that came into force", "sha256"],
             self.contracts.iter().map(|contract| vec![contract.id.to_string(), contract.sha256.short()]),

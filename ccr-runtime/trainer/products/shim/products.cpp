@@ -1,7 +1,10 @@
 // libtorch's products of matrices by oneDNN instead of MKL, on CPUs for which MKL has no wide code.
 //
-// The four operations are registered anew for the CPU. Whatever is not a large product of single precision, laid out as
-// oneDNN takes it, goes on to libtorch's own kernel, with all its checks.
+// The four operations are registered anew for the CPU. Whatever is not a large product of single precision goes on to
+// libtorch's own kernel, with all its checks. A matrix that lies neither row by row nor column by column is copied first.
+//
+// oneDNN makes code for each shape and keeps that of the last thousand or so: a shape that never came before costs about what
+// a product of some millions of multiplications does. Numbers of rows that sampling draws come again within a training.
 
 #include <ATen/Context.h>
 #include <ATen/ExpandUtils.h>
@@ -11,6 +14,7 @@
 #include <ATen/ops/bmm_cpu_dispatch.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm_cpu_dispatch.h>
+#include <ATen/ops/ones.h>
 #include <c10/util/Exception.h>
 #include <torch/library.h>
 
@@ -50,7 +54,9 @@ c10::SmallVector<int64_t, 3> shape(const Tensor& a, const Tensor& b, int64_t dim
 
 // Whether a result of this shape can be written where `out` lies.
 bool fits(const Tensor& out, const Tensor& a, const Tensor& b, c10::IntArrayRef shape) {
-  return plain(out) && out.sizes() == shape && out.is_contiguous() && !out.is_alias_of(a) && !out.is_alias_of(b);
+  // A batch of one matrix is contiguous whatever its stride says, which oneDNN reads all the same.
+  const bool dense = out.is_contiguous() && (out.dim() < 3 || out.stride(0) == out.size(1) * out.size(2));
+  return plain(out) && out.sizes() == shape && dense && !out.is_alias_of(a) && !out.is_alias_of(b);
 }
 
 Tensor made(const Tensor& a, const Tensor& b, c10::IntArrayRef shape) {
@@ -142,6 +148,9 @@ extern "C" {
 int depa_products_settle() noexcept {
   try {
     if (!gains() || !at::globalContext().hasMKLDNN() || !at::globalContext().userEnabledMkldnn()) return 0;
+    // It has a check of its own, and may be held to less than the CPU can: it throws here, before anything is handed over.
+    const Tensor tried = at::ones({2, 2});
+    at::native::mkldnn_matmul(tried, tried, at::empty({2, 2}), 0, 1);
     Silence silence;
     c10::WarningUtils::WarningHandlerGuard quiet(&silence);
     // One that is let go takes its kernels back.
