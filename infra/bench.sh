@@ -83,7 +83,8 @@ training)
 quality)
     sh infra/bootstrap.sh
     . infra/env.sh
-    cargo build --quiet --release -p ccr-trainer -p depa --bins >&2
+    # The same programs as of `training`: packages chosen by name would have their libraries built anew, with other features.
+    cargo build --quiet --release --workspace --bins >&2
     sh infra/bench/opacus.sh || echo "bench: Opacus's columns stay empty" >&2
     python3 -B infra/bench/quality/measure.py "${CARGO_TARGET_DIR:-target}/release/depa" "$@"
     ;;

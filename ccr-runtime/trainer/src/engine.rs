@@ -46,6 +46,11 @@ fn stretch(t: &Tensor, first: i64, n: i64) -> T<Tensor> {
     if first == 0 && t.size().first() == Some(&n) { Ok(t.shallow_clone()) } else { t.f_narrow(0, first, n) }
 }
 
+/// Whether a tensor [rows, steps, …] lies steps first in memory, as an LSTM's do.
+fn steps_first(t: &Tensor) -> bool {
+    t.dim() == 3 && t.stride().first() < t.stride().get(1)
+}
+
 /// Weights by their place in the network, and which of them are learnt.
 pub struct Weights<'a> {
     /// The tensors.

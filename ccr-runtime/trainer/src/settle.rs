@@ -24,13 +24,14 @@ use std::process::Command;
 pub const THREADS: i32 = 2;
 
 /// Read at a program's start. By glibc: nothing below 1 GiB is mapped for itself, nothing goes back to the kernel, the
-/// heap grows by 64 MiB at a time, all threads share one heap. By OpenMP: threads sleep while they wait. By oneDNN: products
+/// heap grows by 64 MiB at a time, and each of the two threads has a heap of its own: of one heap they wait for each other a
+/// hundred times in a step of an LSTM. By OpenMP: threads sleep while they wait. By oneDNN: products
 /// stay whole, also on CPUs that could round them. By the libraries of a card: no rounded products, and a work space that lets products repeat.
 const ENVIRONMENT: [(&str, &str); 8] = [
     ("MALLOC_MMAP_THRESHOLD_", "1073741824"),
     ("MALLOC_TRIM_THRESHOLD_", "2147483647"),
     ("MALLOC_TOP_PAD_", "67108864"),
-    ("MALLOC_ARENA_MAX", "1"),
+    ("MALLOC_ARENA_MAX", "2"),
     ("OMP_WAIT_POLICY", "passive"),
     ("ONEDNN_DEFAULT_FPMATH_MODE", "STRICT"),
     ("NVIDIA_TF32_OVERRIDE", "0"),

@@ -11,8 +11,8 @@
 
 use tch::{Kind, Tensor};
 
-use super::T;
 use super::part::{Outer, Part};
+use super::{T, steps_first};
 use crate::device;
 
 /// Bytes of Gram matrices worked on at once.
@@ -166,10 +166,14 @@ fn outer(weights: &Outer, a: &Tensor, g: &Tensor) -> T<Vec<f64>> {
         let sums = weights.of_biases.as_ref().ok_or_else(|| super::broken("an outer product has weights"))?;
         return Ok(squares(sums)?.into_iter().map(|square| square * biases).collect());
     }
-    let (rows, positions, _) = g.size3()?;
+    let (rows, positions, outputs) = g.size3()?;
+    // Brought into the rows' order once: the library's product would copy each twice, and once number by number.
+    let in_order = |t: &Tensor| if steps_first(t) { t.f_contiguous() } else { Ok(t.shallow_clone()) };
+    let copied = if steps_first(g) { positions * (a.size3()?.2 + outputs) } else { 0 };
     let mut sizes = Vec::with_capacity(usize::try_from(rows * positions).unwrap_or(0));
-    let norms = in_chunks(2 * positions * positions, rows, g, |first, n| {
-        let (norms, lengths) = gram(&a.f_narrow(0, first, n)?, &g.f_narrow(0, first, n)?)?;
+    let norms = in_chunks(2 * positions * positions + copied, rows, g, |first, n| {
+        let (a, g) = (in_order(&a.f_narrow(0, first, n)?)?, in_order(&g.f_narrow(0, first, n)?)?);
+        let (norms, lengths) = gram(&a, &g)?;
         sizes.extend(lengths);
         Ok(norms)
     })?;

@@ -9,7 +9,7 @@ use tch::{Kind, Tensor};
 use super::adding::{Adding, GROUP, rounding};
 use super::norm::numbers;
 use super::part::{Outer, Part};
-use super::{T, conv, stretch};
+use super::{T, conv, steps_first, stretch};
 use crate::device;
 
 /// Takes a part of a weight's sum: its place, and the part in the weight's shape. All parts of a place are the sum.
@@ -242,11 +242,6 @@ fn by_sizes(sizes: &[f64], rows: i64, weighing: Weighing<'_>) -> T<Option<i64>> 
 
 fn width(t: &Tensor) -> i64 {
     t.size().last().copied().unwrap_or(1)
-}
-
-/// An LSTM's tensors lie steps first in memory: flattened in that order nothing is copied.
-fn steps_first(t: &Tensor) -> bool {
-    t.dim() == 3 && t.stride().first() < t.stride().get(1)
 }
 
 /// All positions of all rows one after the other.
