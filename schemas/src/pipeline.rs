@@ -179,7 +179,8 @@ pub enum Labels {
     },
 }
 
-/// A feature of the training, with the public bounds that clamp and scale it to [−1, 1].
+/// A feature of the training, with the public bounds that clamp and scale it to [−1, 1]. A network that reads tokens takes
+/// whole numbers within the bounds as they are.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Feature {
@@ -259,7 +260,7 @@ pub struct Training {
     pub model: Model,
     /// The features in order.
     pub features: Vec<Feature>,
-    /// The binary target column.
+    /// The target column: of two classes, told apart by `positive`, or what `labels` says.
     pub target: ColumnRef,
     /// The cell text that counts as positive.
     pub positive: String,
@@ -277,7 +278,8 @@ pub struct Training {
     pub sample_rate: Real,
     /// Clipping norm of per-sample gradients; nothing is clipped where the training is not private.
     pub clipping_norm: Real,
-    /// Learning rate of plain SGD.
+    /// Learning rate: of the recipe's optimiser, times its schedule; of plain SGD where there is no recipe; of trees the
+    /// factor of each leaf.
     pub learning_rate: Real,
     /// Public salt of the split, 32 bytes: a row is trained on if PRF(salt, principal) falls below `train_ppm`.
     pub split_salt: Bytes,

@@ -64,6 +64,17 @@ fn mnist_by_its_scenario_goes_from_contract_to_completion() {
     }
 }
 
+/// Pictures in three colours.
+#[test]
+fn cifar10_by_its_scenario_goes_from_contract_to_completion() {
+    let test = "cifar10_by_its_scenario_goes_from_contract_to_completion";
+    let Some(report) = performed(test, Scenario::Cifar10, 120, Some(3)) else { return };
+    assert_eq!(report.privacy.steps, 3);
+    if let Some(quality) = report.model.held_out_computed_outside_the_room {
+        assert!(quality.rows > 5 && quality.accuracy.is_some() && quality.auc.is_none(), "{quality:?}");
+    }
+}
+
 /// Four hospitals' slices stand one below the other: each dataset is charged once for its own people.
 #[test]
 fn brats_by_its_scenario_goes_from_contract_to_completion() {

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // tests
 
-use models::reference::{Options, Public, loss, model, training};
+use models::reference::{Options, Public, loss, model, training, trees};
 use schemas::network::{Input, Layer};
 use schemas::recipe::{Loss, Optimizer, Schedule};
 use schemas::{Code, Refusal};
@@ -248,6 +248,40 @@ fn a_training_has_its_figures_and_a_spoilt_one_is_refused() {
     }
     let unknown = Public { rows: None, ..public() };
     assert_eq!(training(&stage(), &unknown, &Options::default()).unwrap_err().code, Code::ModelForm);
+}
+
+/// Whoever asks for a look at the loss on the way hears why there is none, not just that a name is unknown.
+#[test]
+fn what_watches_private_data_while_it_trains_is_refused_with_the_reason() {
+    let cases = [
+        ("/early_stopping", json!(true), Code::ModelForm, "early stopping"),
+        ("/config/early_stopping", json!({"patience": 3}), Code::ModelForm, "fixed number of steps"),
+        ("/config/early_stop", json!(false), Code::ModelForm, "early stopping"),
+        ("/config/early_stopping_patience", json!(5), Code::ModelForm, "early stopping"),
+        ("/config/patience", json!(5), Code::ModelForm, "early stopping"),
+        ("/config/save_best", json!(true), Code::ModelForm, "best checkpoint"),
+        ("/config/save_best_model", json!(true), Code::ModelForm, "best checkpoint"),
+        ("/config/best_checkpoint", json!("best.safetensors"), Code::ModelForm, "last step"),
+        ("/config/load_best_model_at_end", json!(true), Code::ModelForm, "best checkpoint"),
+        ("/config/scheduler/name", json!("ReduceLROnPlateau"), Code::ModelLayer, "looks at a loss of private data"),
+    ];
+    for (place, value, code, word) in cases {
+        let mut spoilt = stage();
+        let (parent, name) = place.rsplit_once('/').unwrap();
+        spoilt.pointer_mut(parent).unwrap().as_object_mut().unwrap().insert(name.to_owned(), value);
+        let refusal = training(&spoilt, &public(), &Options::default()).unwrap_err();
+        let field = if code == Code::ModelLayer { "scheduler" } else { name };
+        assert_eq!((refusal.code, refusal.field.as_deref()), (code, Some(field)), "{place}: {refusal}");
+        assert!(refusal.sentence.contains(word), "{place}: {refusal}");
+    }
+    // Trees are stopped early by a member of the ensemble.
+    let ensemble = json!({"n_estimators": 5, "max_depth": 2, "early_stopping_rounds": 3});
+    let whole = json!({"name": "Train_XGB", "config": {"model_config": ensemble}});
+    for config in [ensemble, whole] {
+        let refusal = trees(&config).unwrap_err();
+        assert_eq!(refusal.code, Code::ModelForm, "{refusal}");
+        assert!(refusal.sentence.contains("early stopping"), "{refusal}");
+    }
 }
 
 #[test]

@@ -26,6 +26,13 @@ impl Bounds {
         let clamped = number.clamp(self.lower, self.upper);
         (2.0 * ((clamped - self.lower) / (self.upper - self.lower)) - 1.0) as f32
     }
+
+    /// The number clamped and rounded to a whole one, unscaled: a token's place in its vocabulary. A missing one and NaN
+    /// become the lower bound.
+    pub fn token(&self, number: Option<f64>) -> f32 {
+        let number = number.filter(|number| !number.is_nan()).unwrap_or(self.lower);
+        number.clamp(self.lower, self.upper).round() as f32
+    }
 }
 
 #[cfg(test)]
@@ -49,6 +56,18 @@ mod tests {
             assert_eq!(bounds.scale(Some(number)), value, "{number}");
         }
         assert_eq!(bounds.scale(None), 0.0);
+        for (number, token) in [
+            (10.0, 10.0),
+            (10.4, 10.0),
+            (39.5, 40.0),
+            (-7.0, 10.0),
+            (1e38, 40.0),
+            (f64::INFINITY, 40.0),
+            (f64::NAN, 10.0),
+        ] {
+            assert_eq!(bounds.token(Some(number)), token, "{number}");
+        }
+        assert_eq!(bounds.token(None), 10.0);
         for (lower, upper) in [(1.0, 1.0), (2.0, 1.0), (f64::NAN, 1.0), (0.0, f64::INFINITY)] {
             assert!(Bounds::new(lower, upper).is_err());
         }

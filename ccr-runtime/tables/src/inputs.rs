@@ -2,7 +2,7 @@
 //! constant. Each cell by itself.
 
 use schemas::R;
-use schemas::pipeline::{FeatureForm, Labels, Training};
+use schemas::pipeline::{Feature, FeatureForm, Labels, Training};
 
 use crate::bounds::Bounds;
 use crate::fault::pipeline;
@@ -22,6 +22,8 @@ pub enum Cell<'a> {
 pub enum Maker {
     /// One input.
     Number(Bounds),
+    /// One input: a token by its place in the vocabulary.
+    Token(Bounds),
     /// One input per entry of the list.
     Values(Vec<String>),
     /// One input per sample.
@@ -29,10 +31,16 @@ pub enum Maker {
 }
 
 impl Maker {
-    /// A feature's maker.
-    pub fn new(form: &Option<FeatureForm>, lower: f64, upper: f64) -> R<Maker> {
-        let bounds = Bounds::new(lower, upper)?;
-        Ok(match form {
+    /// The makers of a training's features. What its network reads as tokens is looked up, so it is not scaled.
+    pub fn of(training: &Training) -> R<Vec<Maker>> {
+        let tokens = training.model.reads_tokens();
+        training.features.iter().map(|feature| Maker::new(feature, tokens)).collect()
+    }
+
+    fn new(feature: &Feature, tokens: bool) -> R<Maker> {
+        let bounds = Bounds::new(feature.lower.value(), feature.upper.value())?;
+        Ok(match &feature.form {
+            None if tokens => Maker::Token(bounds),
             None => Maker::Number(bounds),
             Some(FeatureForm::Values { values }) => Maker::Values(values.clone()),
             Some(FeatureForm::Image { channels, height, width }) => {
@@ -46,6 +54,8 @@ impl Maker {
     pub fn push(&self, cell: &Cell<'_>, features: &mut Vec<f32>) {
         match (self, cell) {
             (Maker::Number(bounds), Cell::Number(number)) => features.push(bounds.scale(*number)),
+            (Maker::Token(bounds), Cell::Number(number)) => features.push(bounds.token(*number)),
+            (Maker::Token(bounds), _) => features.push(bounds.token(None)),
             (Maker::Values(values), Cell::Text(text)) => {
                 features.extend(values.iter().map(|value| f32::from(*text == Some(value.as_str()))));
             }

@@ -74,8 +74,7 @@ pub fn prepare(join: &Join, training: &Training, tables: &[(String, Table)], key
     if taken.iter().any(|used| !join.projection.contains(&used.column)) {
         return Err(pipeline("the training uses a column that the join does not give"));
     }
-    let makers = training.features.iter().map(|f| Maker::new(&f.form, f.lower.value(), f.upper.value()));
-    let makers = makers.collect::<R<Vec<_>>>()?;
+    let makers = Maker::of(training)?;
     let label = Label::new(training)?;
     let names = Names::new(key, Split::new(&training.split_salt.0, training.train_ppm)?)?;
 

@@ -87,6 +87,17 @@ fn the_training_passes_every_audit_and_each_seeded_bug_is_caught() {
     }
 }
 
+/// An attack that sees nothing finds every training private: each of the two finds a mistake out by itself.
+#[test]
+fn each_attack_catches_a_bug_by_itself() {
+    let white_box = white_box::finding(&Bug::HalfNoise, &white_box::GATE, 5_000);
+    let one_run = one_run::GATE.map(|claim| one_run::finding(&Bug::NoClipping, &claim, 1_000));
+    row("HalfNoise", std::slice::from_ref(&white_box));
+    row("NoClipping", &one_run);
+    assert!(!white_box.passes(), "the white box does not see half the noise");
+    assert!(one_run.iter().all(|found| !found.passes()), "one run does not see gradients that are not clipped");
+}
+
 /// Longer audits of the planned acts: tighter bounds, still below every claim.
 #[test]
 #[ignore = "a minute: 20,000 observations a side, 5,000 canaries"]

@@ -159,30 +159,48 @@ mod tests {
     use std::net::TcpListener;
     use std::process::{Command, Stdio};
 
+    use schemas::pipeline::Model;
+
     use super::*;
     use crate::dpsgd::{Position, train, train_by};
     use crate::fixtures;
 
     const MEMBER: &str = "DEPA_TEST_MEMBER";
+    const FEATURES: usize = 16;
+
+    /// One in double precision, two in single. All are smooth, so that rounding turns no unit on or off.
+    fn models() -> [Model; 3] {
+        let image = r#"{"input":{"kind":"image","channels":1,"height":4,"width":4},"layers":[
+            {"op":"conv2d","channels_in":1,"channels_out":6,"kernel":3,"stride":1,"padding":1,"bias":true},
+            {"op":"tanh"},
+            {"op":"conv2d","channels_in":6,"channels_out":4,"kernel":3,"stride":2,"padding":1,"bias":true},
+            {"op":"tanh"},{"op":"flatten"},{"op":"linear","inputs":16,"outputs":1,"bias":true}]}"#;
+        let sequence = r#"{"input":{"kind":"sequence","length":4,"width":4},"layers":[
+            {"op":"lstm","inputs":4,"hidden":6},{"op":"last_token"},
+            {"op":"linear","inputs":6,"outputs":1,"bias":true}]}"#;
+        let network = |text| Model::Network { network: serde_json::from_str(text).unwrap() };
+        [Model::LogisticRegression, network(image), network(sequence)]
+    }
 
     fn rows(count: usize) -> Rows {
-        let unit = |n: usize| (n * 7_919 % 1_000) as f32 / 500.0 - 1.0;
+        let unit = |n: usize| (n * 7_919 % 1_009) as f32 / 504.5 - 1.0;
+        let positive = |at: usize| unit(at) + 0.5 * unit(at + 1) > 0.1;
         Rows {
-            features: (0..count * 4).map(unit).collect(),
-            labels: (0..count).map(|row| f32::from(u8::from(unit(row * 4) + 0.5 * unit(row * 4 + 1) > 0.1))).collect(),
+            features: (0..count * FEATURES).map(unit).collect(),
+            labels: (0..count).map(|row| f32::from(u8::from(positive(row * FEATURES)))).collect(),
         }
     }
 
     fn part(of: &Rows, from: usize, to: usize) -> Rows {
-        let (features, labels) = (of.features[from * 4..to * 4].to_vec(), of.labels[from..to].to_vec());
-        Rows { features, labels }
+        let features = of.features[from * FEATURES..to * FEATURES].to_vec();
+        Rows { features, labels: of.labels[from..to].to_vec() }
     }
 
     /// The weights after a training on `rows`, by a member of a group or alone.
-    fn weights(rows: &Rows, place: Option<Place>) -> R<Vec<f64>> {
+    fn weights(rows: &Rows, model: usize, place: Option<Place>) -> R<Vec<f64>> {
         let (start, _) = fixtures::three_tables(1);
-        let mut network = Network::new(&start.training.model, 4, 5)?;
-        let data = Data::new(rows, 4)?;
+        let mut network = Network::new(&models()[model], FEATURES, 5)?;
+        let data = Data::new(rows, FEATURES)?;
         let (settings, streams) = (Settings::new(&start.plan, &start.training)?, Streams::new(&[9; 32]));
         let quiet = |_: &Network, _: Position| Ok(());
         let begin = Position::default();
@@ -204,17 +222,17 @@ mod tests {
     fn a_member() {
         let Ok(task) = std::env::var(MEMBER) else { return };
         let numbers: Vec<u32> = task.split(' ').map(|n| n.parse().unwrap()).collect();
-        let [port, rank, members, from, to] = numbers[..] else { panic!("{task}") };
+        let [port, rank, members, from, to, model] = numbers[..] else { panic!("{task}") };
         let place = Place { port: port.try_into().unwrap(), rank, members };
         let all = rows(400);
-        match weights(&part(&all, from as usize, to as usize), Some(place)) {
+        match weights(&part(&all, from as usize, to as usize), model as usize, Some(place)) {
             Ok(weights) => println!("MEMBER {weights:?}"),
             Err(refusal) => println!("MEMBER {refusal}"),
         }
     }
 
     /// Weights of the members, each a process of its own with a stretch of 400 rows.
-    fn members(stretches: &[(u32, u32)]) -> Vec<Vec<f64>> {
+    fn members(model: usize, stretches: &[(u32, u32)]) -> Vec<Vec<f64>> {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let started: Vec<_> = stretches
             .iter()
@@ -222,7 +240,7 @@ mod tests {
             .map(|(rank, (from, to))| {
                 Command::new(std::env::current_exe().unwrap())
                     .args(["together::tests::a_member", "--exact", "--nocapture"])
-                    .env(MEMBER, format!("{port} {rank} {} {from} {to}", stretches.len()))
+                    .env(MEMBER, format!("{port} {rank} {} {from} {to} {model}", stretches.len()))
                     .stdout(Stdio::piped())
                     .stderr(Stdio::null())
                     .spawn()
@@ -239,25 +257,32 @@ mod tests {
 
     #[test]
     fn two_processes_give_the_weights_of_one() {
-        let one = weights(&rows(400), None).unwrap();
-        let two = members(&[(0, 150), (150, 400)]);
-        assert_eq!(two[0], two[1], "all members hold the same bits");
-        let largest = one.iter().zip(&two[0]).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-        println!("two processes beside one: largest difference of a weight {largest:.3e}");
-        assert!(largest <= 1e-5, "{largest}");
-        assert!(one.iter().any(|w| w.abs() > 1e-3), "something was learnt or noised");
+        for (at, model) in models().iter().enumerate() {
+            let first = Network::new(model, FEATURES, 5).unwrap();
+            assert_eq!(first.single(), at > 0);
+            let one = weights(&rows(400), at, None).unwrap();
+            let two = members(at, &[(0, 150), (150, 400)]);
+            assert_eq!(two[0], two[1], "all members hold the same bits: {model:?}");
+            assert_eq!(two[0].len(), one.len());
+            let largest = one.iter().zip(&two[0]).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            println!("two processes beside one, model {at}: largest difference of a weight {largest:.3e}");
+            assert!(largest <= 1e-5, "{model:?}: {largest}");
+            let begun = first.parameters.iter().flat_map(|p| &p.values);
+            assert!(one.iter().zip(begun).any(|(w, begun)| (w - begun).abs() > 1e-3), "something was learnt or noised");
+        }
     }
 
     #[test]
     fn a_member_without_rows_changes_nothing() {
-        let two = members(&[(0, 200), (200, 200)]);
-        let one = weights(&part(&rows(400), 0, 200), None).unwrap();
+        let two = members(0, &[(0, 200), (200, 200)]);
+        let one = weights(&part(&rows(400), 0, 200), 0, None).unwrap();
         assert!(one.iter().zip(&two[1]).all(|(a, b)| (a - b).abs() <= 1e-5));
     }
 
     #[test]
     fn each_members_rows_count() {
-        let (half, whole) = (weights(&part(&rows(400), 0, 200), None).unwrap(), weights(&rows(400), None).unwrap());
+        let half = weights(&part(&rows(400), 0, 200), 0, None).unwrap();
+        let whole = weights(&rows(400), 0, None).unwrap();
         assert!(half.iter().zip(&whole).any(|(a, b)| (a - b).abs() > 1e-4));
     }
 
@@ -266,13 +291,13 @@ mod tests {
         let all = rows(101);
         for size in [2, 3, 16] {
             let parts: Vec<Rows> =
-                (0..size).map(|rank| stretch(&all, 4, &Told { rank, size, seconds: 1 }).unwrap()).collect();
+                (0..size).map(|rank| stretch(&all, FEATURES, &Told { rank, size, seconds: 1 }).unwrap()).collect();
             let features: Vec<f32> = parts.iter().flat_map(|part| part.features.clone()).collect();
             let labels: Vec<f32> = parts.iter().flat_map(|part| part.labels.clone()).collect();
             assert_eq!((features, labels), (all.features.clone(), all.labels.clone()));
-            assert!(parts.iter().all(|part| part.features.len() == 4 * part.labels.len()));
+            assert!(parts.iter().all(|part| part.features.len() == FEATURES * part.labels.len()));
         }
-        let none = stretch(&rows(0), 4, &Told { rank: 1, size: 2, seconds: 1 }).unwrap();
+        let none = stretch(&rows(0), FEATURES, &Told { rank: 1, size: 2, seconds: 1 }).unwrap();
         assert!(none.features.is_empty() && none.labels.is_empty());
     }
 }

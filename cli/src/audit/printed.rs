@@ -62,6 +62,14 @@ pub struct Paid {
     pub amount_minor: i128,
 }
 
+impl Paid {
+    /// A row of a table: currency, state, payments, sum.
+    pub(super) fn cells(&self) -> Vec<String> {
+        let sum = decimal(self.amount_minor, self.currency);
+        vec![self.currency.to_string(), self.state.clone(), self.count.to_string(), sum]
+    }
+}
+
 impl Printed {
     /// Of an audit, and of the comparison of somebody's books with its report. What is no verification failure (a file that
     /// is not there, a service that does not answer) is no finding and comes back as it is.
@@ -143,12 +151,7 @@ impl Printed {
                 .iter()
                 .map(|(c, (owed, settled))| vec![c.to_string(), decimal(*owed, *c), decimal(*settled, *c)]),
         );
-        page.table(
-            &["currency", "state", "payments", "sum"],
-            self.payments.iter().map(|p| {
-                vec![p.currency.to_string(), p.state.clone(), p.count.to_string(), decimal(p.amount_minor, p.currency)]
-            }),
-        );
+        page.table(&["currency", "state", "payments", "sum"], self.payments.iter().map(Paid::cells));
         if let Some(Compared { transfers: (shown, all), obligations: (owed, obligations) }) = &self.compared {
             page.say(&format!(
                 "Of the books that were shown, {shown} of {all} transfers and {owed} of {obligations} obligations are the log's."

@@ -18,7 +18,6 @@ use super::page::Page;
 use super::period::Period;
 use super::printed::Paid;
 use super::report::word;
-use crate::payment::hledger::decimal;
 
 /// What is counted of a period while entries come in.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -249,13 +248,7 @@ impl Within {
             self.charges.iter().map(ChargeLine::cells),
         );
         page.say("An obligation counts once in each state that it came to in the period.");
-        page.table(
-            &["payments by state", "currency", "count", "sum"],
-            self.payments.iter().map(|paid| {
-                let sum = decimal(paid.amount_minor, paid.currency);
-                vec![paid.state.clone(), paid.currency.to_string(), paid.count.to_string(), sum]
-            }),
-        );
+        page.table(&["currency", "state", "payments", "sum"], self.payments.iter().map(Paid::cells));
     }
 }
 

@@ -135,7 +135,7 @@ export function useInbox(): Waiting[] {
   }
   for (const row of signedByAll.data ?? []) {
     if (countersigned === undefined || countersigned.includes(row.sha256)) continue;
-    const about = `${row.contract_id.slice(0, 16)}… · ${t('Every party has signed. Two people of the SRO countersign before it stands.')}`;
+    const about = `…${tail(row.contract_id)} · ${t('Every party has signed. Two people of the SRO countersign before it stands.')}`;
     waiting.push({ id: row.sha256, kind: 'sign', title: t('A contract waits for the SRO to countersign'), about, to: `/contracts/${row.contract_id}?version=${row.sha256}` });
   }
   if (admin && !begun.isPending) {
@@ -179,7 +179,7 @@ export function useInbox(): Waiting[] {
     waiting.push({ id: `${pin.contract}-${pin.dataset}`, kind: 'data', title, about: `${about} · ${contractName(pin.contract)}`, to: `/contracts/${pin.contract}` });
   }
   for (const run of unanswered(all.data?.runs ?? [], member, seen ?? [])) {
-    waiting.push({ id: run.run_id, kind: 'run', title: t('A run ended without a model'), about: `${run.contracts.map((one) => contractName(one.id)).join('; ')} · ${tail(run.run_id)}`, to: `/runs/${run.run_id}` });
+    waiting.push({ id: run.run_id, kind: 'run', title: t('A run ended without a model'), about: `${run.contracts.map((one) => contractName(one.id)).join('; ')} · …${tail(run.run_id)}`, to: `/runs/${run.run_id}` });
   }
   return waiting;
 }

@@ -15,7 +15,7 @@ import { ProblemNote, Read, Terminal } from './page';
 import { TermText } from './payment-text';
 import { save } from './save';
 import { SignedBytes, useOwn } from './signed';
-import { useDatasetName, useTitle } from './titles';
+import { tail, useDatasetName, useTitle } from './titles';
 import { epsilon, Id, money, State } from './words';
 
 /** What is left to its consumer of the budgets that these datasets draw on, in millionths of ε. */
@@ -45,7 +45,7 @@ function Cost({ job, agreed, charges }: { job: JobSpec; agreed: Contract[]; char
   const privacy = privacyCost(job, charges);
   const rest = useLeft(job.datasets.map((one) => one.dataset_id), job.tdc);
   const { terms, sums, whole } = moneyCost(job, agreed);
-  const named = (id: string) => dataset(id) ?? `${id.slice(0, 16)}…`;
+  const named = (id: string) => dataset(id) ?? `…${tail(id)}`;
   return (
     <div className="stack tight" data-testid="cost">
       <h3>{t('What a run costs')}</h3>

@@ -9,6 +9,7 @@ import { t } from '../i18n';
 import { NumberField } from './number-field';
 import { Card } from './page';
 import { SignedAct } from './signed-act';
+import { tail } from './titles';
 import { decimals, money, Time } from './words';
 
 const DAY = 86_400_000;
@@ -86,7 +87,7 @@ export function Revenue() {
           await client.invalidateQueries({ queryKey: ['payments'] });
         }}
       >
-        {shares.length > 1 && <Select label={t('Contract and term')} data={shares.map((one) => ({ value: name(one), label: `${one.listed.row.contract_id.slice(0, 16)}… · ${one.term.term_id}` }))} value={name(chosen)} onChange={(value) => setPicked(value ?? '')} allowDeselect={false} />}
+        {shares.length > 1 && <Select label={t('Contract and term')} data={shares.map((one) => ({ value: name(one), label: `…${tail(one.listed.row.contract_id)} · ${one.term.term_id}` }))} value={name(chosen)} onChange={(value) => setPicked(value ?? '')} allowDeselect={false} />}
         <Select label={t('Period')} data={over.map((one) => ({ value: String(one.n), label: `${one.n}: ${one.from.slice(0, 10)} – ${one.until.slice(0, 10)}` }))} value={period} onChange={(value) => setPeriod(value ?? '')} allowDeselect={false} />
         <NumberField label={t('Revenue of the period, in {currency}', { currency: term.currency })} required digits={decimals(term.currency)} value={sum} onChange={setSum} />
         {minor !== undefined && term.pricing?.share_ppm != null && <p className="dim small">{t('{share} % of {sum} falls due, within the floor and the cap of the term.', { share: term.pricing.share_ppm / 10_000, sum: money(minor, term.currency) })}</p>}

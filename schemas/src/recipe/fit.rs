@@ -37,6 +37,11 @@ impl Model {
         layers.push(Layer::Linear { inputs: width, outputs: 1, bias: true });
         Some(Cow::Owned(Network { input: Input::Vector { features }, layers }))
     }
+
+    /// Whether it looks its inputs up as tokens; all others read numbers.
+    pub fn reads_tokens(&self) -> bool {
+        matches!(self, Model::Network { network } if matches!(network.input, Input::Tokens { .. }))
+    }
 }
 
 impl Training {
@@ -74,8 +79,14 @@ fn inputs(input: &Shape, features: &[Feature], given: usize) -> R<()> {
     let sentence = format!("The network reads {input}, the features give {given} numbers.");
     ensure(u128::try_from(given).is_ok_and(|given| given == input.numbers()), "model.network.input", sentence)?;
     let forms: Vec<&FeatureForm> = features.iter().filter_map(|feature| feature.form.as_ref()).collect();
-    if let Shape::Tokens { .. } = input {
-        return ensure(forms.is_empty(), "features", "Tokens are single numbers, no pictures and no lists.");
+    if let Shape::Tokens { vocabulary, .. } = input {
+        ensure(forms.is_empty(), "features", "Tokens are single numbers, no pictures and no lists.")?;
+        let whole = |bound: f64| bound.fract() == 0.0;
+        let mut bounds = features.iter().map(|feature| (feature.lower.value(), feature.upper.value()));
+        let known = bounds.all(|(lower, upper)| whole(lower) && whole(upper) && upper < f64::from(*vocabulary));
+        let sentence =
+            format!("A token is a whole number from 0 to below {vocabulary}, and so are the bounds of its feature.");
+        return ensure(known, "features", sentence);
     }
     let (Shape::Image { channels, height, width }, [FeatureForm::Image { channels: c, height: h, width: w }]) =
         (input, forms.as_slice())

@@ -234,3 +234,36 @@ fn what_weights_leave_out_is_learnt() {
     assert!(adapted(&["3."]).shapes().is_ok());
     refused(adapted(&["0."]));
 }
+
+#[test]
+fn tokens_are_whole_numbers_of_the_vocabulary() {
+    let mut tokens = training();
+    *network(&mut tokens) = Network {
+        input: Input::Tokens { length: 2, vocabulary: 20 },
+        layers: vec![
+            Layer::Embedding { count: 20, width: 4 },
+            Layer::MeanTokens {},
+            Layer::Linear { inputs: 4, outputs: 3, bias: true },
+        ],
+    };
+    let token = |name: &str, lower: &str, upper: &str| Feature {
+        column: column(name),
+        lower: real(lower),
+        upper: real(upper),
+        form: None,
+    };
+    tokens.features = vec![token("x", "0", "19"), token("z", "1", "2")];
+    tokens.shapes().unwrap();
+    for (lower, upper) in [("0", "20"), ("0.5", "19"), ("0", "18.5")] {
+        let mut spoilt = tokens.clone();
+        spoilt.features[1] = token("z", lower, upper);
+        let refused = spoilt.shapes().unwrap_err();
+        assert_eq!(
+            (refused.code, refused.field.as_deref()),
+            (Code::PipelineInvalid, Some("features")),
+            "{lower} {upper}"
+        );
+    }
+    tokens.features = vec![picture(1, 1), token("z", "1", "2")];
+    assert_eq!(tokens.shapes().unwrap_err().field.as_deref(), Some("features"));
+}

@@ -81,6 +81,12 @@ pub fn schedule(
             Schedule::Cosine { floor: ratio(params.number("eta_min")?.unwrap_or(0.0), rate, &params)? }
         }
         "CyclicLR" => cyclic(&mut params, rate, notices)?,
+        // Known, but it watches a loss: the reader hears why it cannot be.
+        "ReduceLROnPlateau" => {
+            let sentence = "ReduceLROnPlateau looks at a loss of private data again and again, which no plan charges; \
+                            StepLR, CosineAnnealingLR and CyclicLR look at the step alone";
+            return Err(Refusal::new(Code::ModelLayer, sentence).at("scheduler"));
+        }
         other => {
             let sentence =
                 format!("the scheduler {other} is not known here; StepLR, CosineAnnealingLR and CyclicLR are");

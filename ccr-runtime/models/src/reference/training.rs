@@ -115,6 +115,7 @@ struct PrivacyParams {
 /// [`super::model`] and [`super::loss`].
 pub fn training(config: &Value, public: &Public, options: &Options) -> R<ReadTraining> {
     let stage = stage(config)?;
+    unwatched(stage)?;
     let unread = |e: serde_json::Error| refuse("train_config", format!("train_config: {e}"));
     let Stage { name, config } = Stage::deserialize(stage).map_err(unread)?;
     if name != "Train_DL" {
@@ -130,6 +131,31 @@ pub(super) fn stage(config: &Value) -> R<&Value> {
     let trains =
         |stage: &&Value| stage.get("name").and_then(Value::as_str).is_some_and(|name| name.starts_with("Train_"));
     stages.iter().find(trains).ok_or_else(|| refuse("pipeline", "the pipeline has no training stage"))
+}
+
+/// Members that ask for a look at private data while a training runs, and what is done instead.
+const WATCHED: [(&[&str], &str); 2] = [
+    (
+        &["early_stopping", "early_stop", "early_stopping_patience", "early_stopping_rounds", "patience"],
+        "early stopping looks at a loss of private data again and again: a fixed number of steps is trained instead",
+    ),
+    (
+        &["save_best", "save_best_model", "save_best_only", "best_checkpoint", "load_best_model_at_end"],
+        "the best checkpoint is told by a score of private data again and again: the last step's model is delivered",
+    ),
+];
+
+/// Refuses those members before they are refused as unknown: every look would be a release that no plan charges.
+pub(super) fn unwatched(stage: &Value) -> R<()> {
+    let places = [Some(stage), stage.get("config"), stage.pointer("/config/model_config")];
+    for members in places.into_iter().flatten().filter_map(Value::as_object) {
+        for (names, why) in WATCHED {
+            if let Some(name) = names.iter().find(|name| members.contains_key(**name)) {
+                return Err(refuse(name, format!("{why}; remove `{name}`")));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn refuse(field: &str, sentence: impl Into<String>) -> Refusal {

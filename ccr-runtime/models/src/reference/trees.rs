@@ -81,6 +81,7 @@ pub fn is_trees(config: &Value) -> bool {
 /// `binary:logistic`, weights of classes, trees deeper than [`MAX_DEPTH`].
 pub fn trees(config: &Value) -> R<ReadTrees> {
     if let Some(alone) = config.as_object().filter(|config| config.contains_key("n_estimators")) {
+        training::unwatched(config)?;
         return ensemble(alone);
     }
     let unread = |e: serde_json::Error| refuse("train_config", format!("train_config: {e}"));
@@ -88,6 +89,7 @@ pub fn trees(config: &Value) -> R<ReadTrees> {
     if let Some(name) = stage.get("name").and_then(Value::as_str).filter(|name| *name != "Train_XGB") {
         return Err(refuse("name", format!("{name} trains no trees; Train_XGB does")));
     }
+    training::unwatched(stage)?;
     let Stage { config, .. } = Stage::deserialize(stage).map_err(unread)?;
     if let Some(task) = config.task_type.as_deref().filter(|task| *task != "classification") {
         return Err(refuse("task_type", format!("trees tell two classes apart; {task} is another task")));

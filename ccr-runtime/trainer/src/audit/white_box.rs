@@ -18,7 +18,7 @@ pub struct Claim {
     noise_multiplier: f64,
 }
 
-pub const GATE: Claim = Claim { check: "white box, q 0.01 T 600 σ 1", rate: 0.01, steps: 600, noise_multiplier: 1.0 };
+pub const GATE: Claim = Claim { check: "white box, q 0.01 T 480 σ 1", rate: 0.01, steps: 480, noise_multiplier: 1.0 };
 
 pub const LONG: [Claim; 3] = [
     GATE,
@@ -33,7 +33,7 @@ const ROWS: usize = 10;
 pub fn finding(acts: &dyn Acts, claim: &Claim, observations: u32) -> Finding {
     let epsilon = |sigma| pld::epsilon(sigma, claim.rate, claim.steps, DELTA).unwrap();
     let bound = epsilon(claim.noise_multiplier);
-    assert!((0.5..=1.6).contains(&bound), "a claim of {bound}");
+    assert!((0.5..=1.5).contains(&bound), "a claim of {bound}");
     let without = observe(acts, claim, false, observations);
     let with = observe(acts, claim, true, observations);
     let first = observations as usize / 5;

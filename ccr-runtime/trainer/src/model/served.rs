@@ -67,6 +67,36 @@ fn a_job_trains_a_network_for_classes() {
     assert_eq!(read.tensor("3.weight").unwrap().shape(), [3, 6]);
 }
 
+/// Cells reach an embedding as they are: without noise just the entries of those tokens move that rows hold.
+#[test]
+fn a_job_trains_a_network_that_reads_tokens() {
+    let entries = |rows: usize| -> Vec<Vec<u8>> {
+        let (mut start, _) = job();
+        let (three, files) = fixtures::three_tables(rows);
+        start.tables = three.tables;
+        let text = r#"{"input":{"kind":"tokens","length":4,"vocabulary":60},"layers":[
+            {"op":"embedding","count":60,"width":5},{"op":"lstm","inputs":5,"hidden":6},{"op":"last_token"},
+            {"op":"linear","inputs":6,"outputs":1,"bias":true}]}"#;
+        start.training.model = Model::Network { network: serde_json::from_str(text).unwrap() };
+        start.training.recipe = None;
+        (start.training.private, start.plan.without_differential_privacy) = (false, true);
+        (start.training.epsilon, start.training.delta, start.training.metrics) = (None, None, None);
+        (start.plan.noise_multiplier, start.plan.metrics_noise_multiplier) = (real("0"), None);
+        let Served { reports, model } = fixtures::serve(&start, &files);
+        assert!(matches!(reports.last(), Some(Report::Done(_))), "{reports:?}");
+        let model = model.unwrap();
+        let read = safetensors::SafeTensors::deserialize(&model).unwrap();
+        let table = read.tensor("0.weight").unwrap();
+        assert_eq!(table.shape(), [60, 5]);
+        table.data().chunks(table.data().len() / 60).map(<[u8]>::to_vec).collect()
+    };
+    let (before, after) = (entries(0), entries(300));
+    let moved: Vec<bool> = before.iter().zip(&after).map(|(before, after)| before != after).collect();
+    // Column b has 0 to 49, the other three 0 and 1.
+    assert_eq!(moved.iter().position(|moved| !moved), Some(50), "{moved:?}");
+    assert!(moved[50..].iter().all(|moved| !moved), "{moved:?}");
+}
+
 #[test]
 fn what_the_optimiser_remembers_goes_on_too() {
     let (mut start, files) = job();
