@@ -10,7 +10,7 @@ which only `depa train local` writes, it also works out the model's outputs for 
 difference of any output, and ends with 1 where it is above 1e-5. For rows of your own call `predict`.
 
 Inputs are scaled to [-1, 1] by the public bounds of each column: x = 2 (cell - lower) / (upper - lower) - 1, cells
-clamped before, missing ones 0. Tokens are not scaled: they are whole numbers within the bounds.
+clamped before, missing ones 0. Tokens are not scaled: they are clamped and rounded, missing ones the lower bound.
 """
 
 import argparse

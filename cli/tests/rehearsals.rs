@@ -213,6 +213,35 @@ fn python_loads_the_model_and_says_what_the_trainer_says() {
     }
 }
 
+/// The nine whole numbers of a person as tokens, through every layer that reads sequences.
+#[test]
+fn python_runs_networks_that_read_tokens() {
+    if !python("python_runs_networks_that_read_tokens") {
+        return;
+    }
+    let attention = r#"{ op = "embedding", count = 101, width = 8 }, { op = "positions", length = 9, width = 8 },
+        { op = "residual", shortcut = [], body = [{ op = "layer_norm", width = 8 },
+            { op = "attention", width = 8, heads = 2, causal = true }] },
+        { op = "linear", inputs = 8, outputs = 6, bias = true }, { op = "gelu" }, { op = "silu" },
+        { op = "attention", width = 6, heads = 3, causal = false }, { op = "mean_tokens" },
+        { op = "linear", inputs = 6, outputs = 1, bias = false }"#;
+    let lstm = r#"{ op = "embedding", count = 101, width = 4 }, { op = "lstm", inputs = 4, hidden = 5 },
+        { op = "last_token" }, { op = "linear", inputs = 5, outputs = 1, bias = true }"#;
+    for (name, layers) in [("attention", attention), ("lstm", lstm)] {
+        let dir = made("tokens", "covid", "400");
+        let job = dir.join("job.toml");
+        let form = std::fs::read_to_string(&job).unwrap();
+        let input = "{ kind = \"tokens\", length = 9, vocabulary = 101 }";
+        let layers = layers.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+        let model = format!("model = {{ kind = \"network\", network = {{ input = {input}, layers = [{layers}] }} }}");
+        let form = form.replace("model = { kind = \"logistic_regression\" }", &model);
+        assert!(form.contains("tokens"));
+        std::fs::write(&job, form.replace("steps = 198", "steps = 20")).unwrap();
+        python_agrees(name, &dir);
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}
+
 #[test]
 fn python_runs_the_networks_of_the_picture_scenarios() {
     if !python("python_runs_the_networks_of_the_picture_scenarios") {

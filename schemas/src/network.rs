@@ -51,7 +51,8 @@ pub enum Input {
         /// Pixels of a row.
         width: u32,
     },
-    /// Whole numbers from 0 to below `vocabulary`. One outside counts as 0 (padding), silently.
+    /// Whole numbers from 0 to below `vocabulary`. A cell is clamped to the bounds of its feature, which lie there, and rounded;
+    /// a missing one is the lower bound.
     Tokens {
         /// How many of them.
         length: u32,

@@ -179,8 +179,8 @@ pub enum Labels {
     },
 }
 
-/// A feature of the training, with the public bounds that clamp and scale it to [−1, 1]. A network that reads tokens takes
-/// whole numbers within the bounds as they are.
+/// A feature of the training, with the public bounds that clamp and scale it to [−1, 1]. For a network that
+/// reads tokens they clamp it, and it is rounded.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Feature {

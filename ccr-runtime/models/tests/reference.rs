@@ -256,7 +256,7 @@ fn what_watches_private_data_while_it_trains_is_refused_with_the_reason() {
     let cases = [
         ("/early_stopping", json!(true), Code::ModelForm, "early stopping"),
         ("/config/early_stopping", json!({"patience": 3}), Code::ModelForm, "fixed number of steps"),
-        ("/config/early_stop", json!(false), Code::ModelForm, "early stopping"),
+        ("/config/early_stop", json!(true), Code::ModelForm, "early stopping"),
         ("/config/early_stopping_patience", json!(5), Code::ModelForm, "early stopping"),
         ("/config/patience", json!(5), Code::ModelForm, "early stopping"),
         ("/config/save_best", json!(true), Code::ModelForm, "best checkpoint"),

@@ -26,7 +26,7 @@ use crate::table::Table;
 /// Working memory of the join.
 const MEMORY: usize = 8 << 30;
 
-/// Rows ready for a model: features scaled to [−1, 1] and laid side by side, and labels.
+/// Rows ready for a model: features scaled to [−1, 1], or tokens, laid side by side, and labels.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Rows {
     /// Row-major features, as many per row as [`Training::inputs`].

@@ -23,9 +23,9 @@ use std::process::Command;
 /// Threads that work on one tensor operation.
 pub const THREADS: i32 = 2;
 
-/// Read at a program's start. By glibc: nothing below 1 GiB is mapped for itself, nothing goes back to the kernel, the
-/// heap grows by 64 MiB at a time, and each of the two threads has a heap of its own: of one heap they wait for each other a
-/// hundred times in a step of an LSTM. By OpenMP: threads sleep while they wait. By oneDNN: products
+/// Read at a program's start. By glibc: of the first thread's heap nothing below 1 GiB is mapped for itself, nothing goes
+/// back to the kernel, and it grows by 64 MiB at a time; a second thread takes a second heap, made of pieces of 64 MiB, since of one heap
+/// they wait for each other a hundred times in a step of an LSTM. By OpenMP: threads sleep while they wait. By oneDNN: products
 /// stay whole, also on CPUs that could round them. By the libraries of a card: no rounded products, and a work space that lets products repeat.
 const ENVIRONMENT: [(&str, &str); 8] = [
     ("MALLOC_MMAP_THRESHOLD_", "1073741824"),

@@ -14,7 +14,7 @@ use super::pipe::Worker;
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Evaluation {
-    /// The rows as the model's first layer sees them, scaled to [−1, 1].
+    /// The rows as the model's first layer sees them: scaled to [−1, 1], or tokens.
     pub inputs: Vec<Vec<f32>>,
     /// The model's outputs for each row: logits, or what its last layer gives.
     pub outputs: Vec<Vec<f64>>,

@@ -147,10 +147,12 @@ const WATCHED: [(&[&str], &str); 2] = [
 
 /// Refuses those members before they are refused as unknown: every look would be a release that no plan charges.
 pub(super) fn unwatched(stage: &Value) -> R<()> {
+    // XGBoost writes null where nothing is asked.
+    let asked = |value: &Value| !matches!(value, Value::Null | Value::Bool(false));
     let places = [Some(stage), stage.get("config"), stage.pointer("/config/model_config")];
     for members in places.into_iter().flatten().filter_map(Value::as_object) {
         for (names, why) in WATCHED {
-            if let Some(name) = names.iter().find(|name| members.contains_key(**name)) {
+            if let Some(name) = names.iter().find(|name| members.get(**name).is_some_and(asked)) {
                 return Err(refuse(name, format!("{why}; remove `{name}`")));
             }
         }

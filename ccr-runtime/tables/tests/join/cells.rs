@@ -1,7 +1,7 @@
 //! Hostile cells: clamped or replaced by public constants, and nothing else changes.
 
 use schemas::Code;
-use schemas::pipeline::{FeatureForm, Labels};
+use schemas::pipeline::{FeatureForm, Labels, Model};
 use schemas::text::Real;
 
 use crate::house::{csv, is_subsequence, join, prepare, prepare_under, read, three, training};
@@ -85,6 +85,21 @@ fn lists_classes_and_numbers_are_read_from_public_lists_and_bounds() {
     training.target.column = "y".into();
     training.labels = Some(Labels::Number { lower: Real::parse("0").unwrap(), upper: Real::parse("10").unwrap() });
     assert_eq!(prepare(&join, &training, &files).unwrap().train.labels, [0.0, 0.0, -1.0, 0.4]);
+}
+
+#[test]
+fn cells_of_a_network_that_reads_tokens_are_its_tokens() {
+    let files = vec![csv("t", "id,x,z,y\n1,7,0,1\n2,19,3,0\n3,20,,1\n4,what,2.6,0\n5,NaN,-1,1\n")];
+    let join = join("t", vec![], &["t.id", "t.x", "t.z", "t.y"]);
+    let mut training = training(&[("t.x", "2", "19"), ("t.z", "0", "3")], "t.y", "t.id");
+    training.train_ppm = 1_000_000;
+    let scaled = prepare(&join, &training, &files).unwrap().train.features;
+    assert!(scaled.iter().all(|input| input.abs() <= 1.0));
+    let network = r#"{"input":{"kind":"tokens","length":2,"vocabulary":20},"layers":[
+        {"op":"embedding","count":20,"width":2},{"op":"mean_tokens"},{"op":"linear","inputs":2,"outputs":1,"bias":true}]}"#;
+    training.model = Model::Network { network: serde_json::from_str(network).unwrap() };
+    let tokens = prepare(&join, &training, &files).unwrap().train.features;
+    assert_eq!(tokens, [7.0, 0.0, 19.0, 3.0, 19.0, 0.0, 2.0, 3.0, 2.0, 0.0]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The networks that the oracle judges: every operation stands in one of them at least.
 
 use chacha20::rand_core::Rng;
-use schemas::network::{Input, Network as Description};
+use schemas::network::Network as Description;
 use schemas::pipeline::Model;
 use schemas::recipe::{Adapters, Loss, Optimizer, Recipe, Schedule, Term};
 use tch::Tensor;
@@ -279,7 +279,7 @@ impl Case {
     pub fn rows(&self, count: usize) -> (Tensor, Tensor) {
         let mut stream = Streams::new(&[8; 32]).init(self.name).unwrap();
         let mut unit = || (stream.next_u64() >> 40) as f32 / (1u64 << 24) as f32;
-        let tokens = matches!(&self.model, Model::Network { network } if matches!(network.input, Input::Tokens { .. }));
+        let tokens = self.model.reads_tokens();
         // Few different tokens, so that some stand twice in a row.
         let x: Vec<f32> = (0..count * self.features)
             .map(|_| if tokens { (unit() * 6.0).floor() } else { 2.0 * unit() - 1.0 })
